@@ -1,0 +1,1 @@
+//! Load generator, sink, floor and comparisons.

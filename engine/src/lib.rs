@@ -1,0 +1,19 @@
+//! The shard-per-core engine: one pinned thread per CPU, each with its own io_uring, executor, timer wheel,
+//! buffers and mailbox. Knows nothing of mail. The only crate of the workspace that may use `unsafe`.
+#![allow(clippy::todo, unused_variables, dead_code)] // SKELETON: goes away with the first real bodies
+
+pub mod boot;
+pub mod budget;
+pub mod buf;
+pub mod disk;
+pub mod limits;
+pub mod mesh;
+pub mod net;
+pub mod offload;
+pub mod rng;
+pub mod signal;
+pub mod sim;
+pub mod stats;
+pub mod sync;
+pub mod task;
+pub mod time;

@@ -1,0 +1,1 @@
+//! Every bound of the engine, in one place.

@@ -1,0 +1,1 @@
+//! What crosses the wire: SMTP and DNS as sans-I/O state machines.

@@ -1,0 +1,1 @@
+//! Who goes next: index of queued recipients, schedule, limits, suspends. Pure.

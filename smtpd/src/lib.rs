@@ -1,0 +1,1 @@
+//! The server: wires engine, net, spool, queue and config into shards.

@@ -1,0 +1,1 @@
+//! What must survive: logs, segments, records, group commit, recovery.
