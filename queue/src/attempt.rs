@@ -1,0 +1,139 @@
+//! What leaves the queue to be tried, and what comes back.
+
+use std::sync::Arc;
+
+use crate::item::{ItemKey, MessageKey};
+
+/// A line of the queue: what shares connections and a concurrency limit.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Destination {
+    /// Name of the transport.
+    pub transport: Arc<str>,
+    /// The recipients' domain, when the transport finds its next hop by domain ([`Lines::PerDomain`]);
+    /// `None` when all of its mail goes to one next hop ([`Lines::Single`]), which the caller takes from
+    /// its present configuration.
+    pub domain: Option<Arc<str>>,
+}
+
+/// How a transport's items are put into lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lines {
+    /// A line per recipient domain: delivery by MX.
+    #[default]
+    PerDomain,
+    /// One line: a fixed next hop.
+    Single,
+}
+
+/// Names a running attempt; never used twice in the life of a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AttemptId(pub(crate) u64);
+
+/// One delivery to be made: one message to one destination, for one or more of its recipients.
+/// A plain value that may be sent to another shard. Every attempt must be reported exactly once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// For [`crate::Queue::report`].
+    pub id: AttemptId,
+    /// Where to.
+    pub destination: Destination,
+    /// The message, whose body the spool has.
+    pub message: MessageKey,
+    /// Envelope sender; empty for the null sender.
+    pub sender: Arc<[u8]>,
+    /// Job id, if any.
+    pub job_id: Option<Arc<str>>,
+    /// Tenant id, if any.
+    pub tenant_id: Option<Arc<str>>,
+    /// Size of the message.
+    pub size_bytes: u64,
+    /// When the message was received.
+    pub received_ms: u64,
+    /// As given to `insert`.
+    pub flags: u16,
+    /// Whom to: at least one, at most `Options::max_attempt_recipients`.
+    pub recipients: Vec<Recipient>,
+}
+
+/// A recipient of an [`Attempt`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recipient {
+    /// The queued item.
+    pub key: ItemKey,
+    /// Envelope recipient.
+    pub address: Box<[u8]>,
+    /// Its domain (recipients of a [`Lines::Single`] attempt may differ in it).
+    pub domain: Arc<str>,
+    /// Attempts behind it: 0 on the first.
+    pub attempts: u32,
+}
+
+/// What became of one recipient of an attempt. Which of these counts as an attempt, waits, or ends in HOLD
+/// is decided in one table: `verdict.rs`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The next hop took it (2xx).
+    Delivered,
+    /// A temporary failure on the far side: 4xx, connection refused or lost, temporary TLS failure.
+    /// Counts; the next try follows the retry policy, or it has expired and fails for good.
+    Temporary(Reason),
+    /// A permanent failure: 5xx to this recipient or message, null MX. Fails for good.
+    Permanent(Reason),
+    /// The domain does not exist. A first one is treated as [`Outcome::Temporary`], a later one as permanent.
+    NoDomain(Reason),
+    /// Not tried: the connection was lost before this recipient's turn, or the attempt was given up
+    /// (shutdown). Does not count. Due at once the first time, with a growing pause when it repeats.
+    NotTried,
+    /// A fault on our side: resolver down or SERVFAIL, no source address, out of descriptors or memory, disk.
+    /// Does not count and never expires; tried again after a growing pause.
+    LocalFault(Reason),
+    /// A suspend rule matched on what is known only after resolving or connecting. Does not count;
+    /// due again when the rules change.
+    Suspended,
+}
+
+/// Text of a failure for log lines and held items, such as `550 5.1.1 no such user`.
+pub type Reason = Arc<str>;
+
+/// What has to be made durable (and logged) after a report or an operation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Gone from the queue: settle as done.
+    Done {
+        /// Which item.
+        key: ItemKey,
+    },
+    /// Will be tried again: settle as retry.
+    RetryAt {
+        /// Which item.
+        key: ItemKey,
+        /// When, in milliseconds since the Unix epoch.
+        at_ms: u64,
+        /// Attempts behind it now.
+        attempts: u32,
+        /// What happened.
+        reason: Reason,
+    },
+    /// Held until an operator decides.
+    Hold {
+        /// Which item.
+        key: ItemKey,
+        /// Attempts behind it now.
+        attempts: u32,
+        /// Why.
+        cause: HoldCause,
+        /// What happened.
+        reason: Reason,
+    },
+}
+
+/// What put an item on hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum HoldCause {
+    /// A permanent failure (kept until there are bounces to send).
+    Permanent,
+    /// A temporary failure after the last permitted attempt or past the longest age.
+    Expired,
+    /// An operator.
+    Operator,
+}

@@ -1,0 +1,160 @@
+//! What is queued: one recipient of one message.
+
+use std::sync::Arc;
+
+/// A message as the spool names it: log and sequence number, as plain numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MessageKey {
+    /// The log that holds the message.
+    pub log: u32,
+    /// Its sequence number there.
+    pub sequence: u64,
+}
+
+/// One recipient of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ItemKey {
+    /// The message.
+    pub message: MessageKey,
+    /// Index of the recipient in its envelope.
+    pub recipient: u32,
+}
+
+impl ItemKey {
+    /// From the three numbers.
+    pub fn new(log: u32, sequence: u64, recipient: u32) -> ItemKey {
+        ItemKey { message: MessageKey { log, sequence }, recipient }
+    }
+}
+
+/// A recipient to be queued. Names are copied into an interner; items never hold an index into a
+/// configuration snapshot, so a reload cannot invalidate them.
+#[derive(Clone, Debug)]
+pub struct Item<'a> {
+    /// Who this is.
+    pub key: ItemKey,
+    /// Envelope sender without angle brackets; empty for the null sender. Share one `Arc` between the
+    /// recipients of a message.
+    pub sender: Arc<[u8]>,
+    /// Domain of the sender in lower case, if it has one (for listing).
+    pub sender_domain: Option<&'a str>,
+    /// Envelope recipient without angle brackets, as received.
+    pub recipient: &'a [u8],
+    /// Domain of the recipient: A-label form, lower case, no trailing dot; or an address literal in brackets.
+    pub domain: &'a str,
+    /// Name of the transport.
+    pub transport: &'a str,
+    /// Job id, if any.
+    pub job_id: Option<&'a str>,
+    /// Tenant id, if any.
+    pub tenant_id: Option<&'a str>,
+    /// Size of the message.
+    pub size_bytes: u64,
+    /// When the message was received, in milliseconds since the Unix epoch: retry ages count from here.
+    pub received_ms: u64,
+    /// Attempts behind the item (`retry` of hooks 5.3): 0 for a new one.
+    pub attempts: u32,
+    /// Carried to the attempt unchanged: body type, SMTPUTF8 and the like. This crate does not look at it.
+    pub flags: u16,
+}
+
+/// Where an item enters the queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// Due at once.
+    Active,
+    /// Due at this time (milliseconds since the Unix epoch); in the past: at once.
+    DeferUntil(u64),
+    /// Held until an operator lets it go, with the reason that is shown.
+    Hold(Arc<str>),
+}
+
+/// State of a queued item (hooks 5.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum State {
+    /// Due; waits for its turn, a free attempt, or the end of a suspend.
+    Active,
+    /// Due later.
+    Defer {
+        /// When it comes due, in milliseconds since the Unix epoch.
+        until_ms: u64,
+    },
+    /// Until released.
+    Hold,
+    /// In a running attempt.
+    Sending,
+}
+
+/// How many items are in which state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// ACTIVE.
+    pub active: usize,
+    /// DEFER.
+    pub defer: usize,
+    /// HOLD.
+    pub hold: usize,
+    /// SENDING.
+    pub sending: usize,
+}
+
+impl Counts {
+    /// All items.
+    pub fn total(&self) -> usize {
+        self.active + self.defer + self.hold + self.sending
+    }
+}
+
+/// Why [`crate::Queue::insert`] did not take an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// The index holds as many items as it may. Answer 452 at MAIL ([`crate::Queue::room`] tells beforehand).
+    Full,
+    /// An item with this key is queued already: the caller inserted it twice.
+    Duplicate,
+    /// A name or address is longer than `limits` allows.
+    TooLong,
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Refused::Full => "the queue index is full",
+            Refused::Duplicate => "an item with this key is queued already",
+            Refused::TooLong => "a name or address is too long for the queue index",
+        })
+    }
+}
+
+impl std::error::Error for Refused {}
+
+/// A queued item as [`crate::Queue::scan`] and [`crate::Queue::get`] show it.
+#[derive(Clone, Copy, Debug)]
+pub struct ItemView<'a> {
+    /// Who this is.
+    pub key: ItemKey,
+    /// State now.
+    pub state: State,
+    /// Envelope sender.
+    pub sender: &'a [u8],
+    /// Domain of the sender.
+    pub sender_domain: Option<&'a str>,
+    /// Envelope recipient.
+    pub recipient: &'a [u8],
+    /// Domain of the recipient.
+    pub domain: &'a str,
+    /// Transport.
+    pub transport: &'a str,
+    /// Job id.
+    pub job_id: Option<&'a str>,
+    /// Tenant id.
+    pub tenant_id: Option<&'a str>,
+    /// Size of the message.
+    pub size_bytes: u64,
+    /// When the message was received.
+    pub received_ms: u64,
+    /// Attempts behind the item.
+    pub attempts: u32,
+    /// Why it is held, when it is.
+    pub hold_reason: Option<&'a str>,
+}

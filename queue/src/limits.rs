@@ -1,0 +1,54 @@
+//! Every bound of this crate, with the memory or time it implies.
+
+/// Queued recipients per shard before [`crate::Queue::insert`] refuses; the caller answers 452 at MAIL.
+/// At about 200 bytes each: 0.8 GB per shard when full. Configurable down through [`crate::Options`].
+pub const MAX_ITEMS: usize = 4_000_000;
+
+/// Recipients of one message in one attempt (one body, many RCPT). RFC 5321 4.5.3.1.8 has every server take 100.
+pub const MAX_ATTEMPT_RECIPIENTS: usize = 100;
+
+/// Attempts at once per destination, when a transport does not say.
+/// With [`MAX_ATTEMPT_RECIPIENTS`] this is also the window of prepared items per destination: an item
+/// beyond it is ACTIVE and costs its slot only; a running attempt costs about 1 KiB here.
+pub const DESTINATION_CONCURRENCY: u32 = 20;
+
+/// Attempts at once per shard, when the caller does not say.
+pub const TOTAL_CONCURRENCY: u32 = 10_000;
+
+/// Attempts a busy connection may take through `next_for` while other destinations wait for the last free
+/// attempts; then it has to let them go first.
+pub const REUSE_BURST: u32 = 20;
+
+/// Items that one call of `next` may look at (suspended ones set aside, stale ones moved to their line):
+/// at about 100 ns each a tenth of a millisecond.
+pub const NEXT_BUDGET: u32 = 1_000;
+
+/// Width of a bucket of the retry schedule. An item comes due at the end of its bucket, so at most this late.
+pub const BUCKET_MS: u64 = 1_000;
+
+/// Items that one call of `scan` may visit: at about 50 ns each plus the visitor's time.
+pub const SCAN_CHUNK: usize = 10_000;
+
+/// Bytes of a reason kept with a held item; longer texts are cut at a character.
+pub const REASON_BYTES: usize = 512;
+
+/// Bytes of an address that `insert` takes: RFC 5321 4.5.3.1.1-3 with room for SMTPUTF8 and quoting.
+pub const ADDRESS_BYTES: usize = 1_024;
+
+/// Bytes of any interned name (transport, domain, job, tenant).
+pub const NAME_BYTES: usize = 1_024;
+
+/// Retry intervals of one policy: 16 bytes each.
+pub const RETRY_INTERVALS: usize = 1_000;
+
+/// Suspend rules in one set.
+pub const SUSPEND_RULES: usize = 10_000;
+
+/// Values (exact names, networks, expressions) of all rules of one set: about 100 bytes each.
+pub const SUSPEND_VALUES: usize = 1_000_000;
+
+/// Regular expressions in one set. They are a linear scan: at about 50 ns each, 0.1 ms per look at 2,000.
+pub const SUSPEND_REGEXES: usize = 2_000;
+
+/// Compiled size of one regular expression, in bytes.
+pub const REGEX_BYTES: usize = 256 * 1024;
