@@ -54,6 +54,13 @@ impl std::ops::DerefMut for AlignedBuf {
 #[derive(Debug)]
 pub struct RecvBuf;
 
+impl RecvBuf {
+    /// Bytes in memory of their own: what the simulator delivers.
+    pub(crate) fn from_vec(bytes: Vec<u8>) -> Self {
+        todo!()
+    }
+}
+
 impl std::ops::Deref for RecvBuf {
     type Target = [u8];
     fn deref(&self) -> &[u8] {

@@ -13,6 +13,9 @@ pub enum MeshError {
     Gone,
 }
 
+/// The rings between all threads of one process.
+pub(crate) struct Grid;
+
 /// Runs `f` on shard `to` and gives its result back. Waits for a credit (which reserves the reply slot) before
 /// it sends, never while draining. `f` runs to completion inside the drain: it must be short.
 pub async fn call<T, F>(to: ShardId, f: F) -> Result<T, MeshError>

@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use crate::boot::ShardId;
 
+pub(crate) mod port;
+pub(crate) use port::Port;
+
 /// Chances and sizes of what can go wrong on a host's disk. All zero: a perfect disk.
 #[derive(Clone, Debug, Default)]
 pub struct DiskFaults {

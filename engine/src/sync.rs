@@ -21,10 +21,7 @@ impl<T> Sender<T> {
 
 impl<T> Future for Receiver<T> {
     type Output = Option<T>;
-    fn poll(
-        self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<T>> {
+    fn poll(self: std::pin::Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> std::task::Poll<Option<T>> {
         todo!()
     }
 }

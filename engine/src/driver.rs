@@ -1,0 +1,108 @@
+//! Which driver a shard stands on. Enum dispatch: no generics through the code base.
+
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use crate::op::{Descriptor, OpId};
+use crate::shard::Shard;
+use crate::time::Instant;
+
+/// A driver carries out operations. All methods take `&self`: drivers keep their state in cells.
+pub(crate) enum Driver {
+    Uring(Box<crate::uring::Uring>),
+    Sim(crate::sim::Port),
+}
+
+impl Driver {
+    /// Starts the operation that was just stored in the shard's table as `id`. Never completes it inside the call.
+    pub(crate) fn submit(&self, shard: &Shard, id: OpId) {
+        match self {
+            Driver::Uring(uring) => uring.submit(shard, id),
+            Driver::Sim(port) => port.submit(shard, id),
+        }
+    }
+    /// Asks for the end of `id`. It may complete late, or succeed after all.
+    pub(crate) fn cancel(&self, shard: &Shard, id: OpId) {
+        match self {
+            Driver::Uring(uring) => uring.cancel(shard, id),
+            Driver::Sim(port) => port.cancel(shard, id),
+        }
+    }
+    /// The taker of a multishot operation has taken what was there and wants more: lift flow control.
+    pub(crate) fn resume(&self, shard: &Shard, id: OpId) {
+        match self {
+            Driver::Uring(uring) => uring.resume(shard, id),
+            Driver::Sim(port) => port.resume(shard, id),
+        }
+    }
+    /// A [`Descriptor`] was dropped.
+    pub(crate) fn close(&self, raw: i32) {
+        match self {
+            Driver::Uring(uring) => uring.close(raw),
+            Driver::Sim(port) => port.close(raw),
+        }
+    }
+
+    // ---- what is done at once
+
+    /// A bound and listening socket, and its address.
+    pub(crate) fn listen(&self, addr: SocketAddr, backlog: u32) -> io::Result<(Rc<Descriptor>, SocketAddr)> {
+        match self {
+            Driver::Uring(_) => crate::uring::socket::listen(addr, backlog),
+            Driver::Sim(port) => port.listen(addr, backlog),
+        }
+    }
+    /// Whether `addr` can be bound without SO_REUSEPORT.
+    pub(crate) fn probe_bind(&self, addr: SocketAddr) -> io::Result<()> {
+        match self {
+            Driver::Uring(_) => crate::uring::socket::probe_bind(addr),
+            Driver::Sim(port) => port.probe_bind(addr),
+        }
+    }
+    /// A UDP socket connected to `remote`, and its local address.
+    pub(crate) fn udp(&self, remote: SocketAddr) -> io::Result<(Rc<Descriptor>, SocketAddr)> {
+        match self {
+            Driver::Uring(_) => crate::uring::socket::udp(remote),
+            Driver::Sim(port) => port.udp(remote),
+        }
+    }
+    /// Sends FIN.
+    pub(crate) fn shutdown(&self, socket: &Descriptor) -> io::Result<()> {
+        match self {
+            Driver::Uring(_) => crate::uring::socket::shutdown(socket),
+            Driver::Sim(port) => port.shutdown(socket),
+        }
+    }
+    /// The local address of a connection.
+    pub(crate) fn local_addr(&self, socket: &Descriptor) -> io::Result<SocketAddr> {
+        match self {
+            Driver::Uring(_) => crate::uring::socket::local_addr(socket),
+            Driver::Sim(port) => port.local_addr(socket),
+        }
+    }
+
+    // ---- clocks and wakes
+
+    /// The monotonic clock, read afresh.
+    pub(crate) fn now(&self) -> Instant {
+        match self {
+            Driver::Uring(uring) => uring.now(),
+            Driver::Sim(port) => port.now(),
+        }
+    }
+    /// Microseconds since the Unix epoch, read afresh.
+    pub(crate) fn wall_us(&self) -> u64 {
+        match self {
+            Driver::Uring(uring) => uring.wall_us(),
+            Driver::Sim(port) => port.wall_us(),
+        }
+    }
+    /// Wakes thread `peer` of the same process, which said that it sleeps. At most once per peer and loop turn.
+    pub(crate) fn wake(&self, peer: usize) {
+        match self {
+            Driver::Uring(uring) => uring.wake(peer),
+            Driver::Sim(port) => port.wake(peer),
+        }
+    }
+}
