@@ -1,0 +1,64 @@
+//! Every bound of this crate, with the memory it implies.
+//!
+//! An idle server session is one [`Session`](crate::smtp::server::Session) (under 256 bytes) and no heap. A busy
+//! one adds at most [`COMMAND_LINE_BYTES_MAX`] for a line that has arrived in part and the replies not yet
+//! taken; message bytes are never kept here.
+
+/// Longest command line without its CRLF and without parameters (RFC 5321 4.5.3.1.4: 512 with CRLF).
+pub const COMMAND_BYTES_MAX: usize = 510;
+
+/// What the parameters of MAIL and RCPT may add to [`COMMAND_BYTES_MAX`]. SIZE adds 26 (RFC 1870), BODY 17
+/// (RFC 6152), AUTH 500 (RFC 4954), so this has room for what comes later too.
+pub const COMMAND_PARAMETER_BYTES_MAX: usize = 1024;
+
+/// Longest line that is kept while its rest is awaited: the only heap a server session holds between inputs.
+pub const COMMAND_LINE_BYTES_MAX: usize = COMMAND_BYTES_MAX + COMMAND_PARAMETER_BYTES_MAX;
+
+/// An overlong command line is skipped to its end and answered with 500; when the end has not come after this
+/// many bytes the session closes. Nothing is stored meanwhile.
+pub const COMMAND_LINE_SKIP_BYTES_MAX: usize = 64 * 1024;
+
+/// Commands that were not understood, not in sequence or badly written before the session closes with 421. The
+/// count starts anew with every accepted message.
+pub const BAD_COMMANDS_MAX: u8 = 20;
+
+/// Recipients in one transaction unless configured otherwise (RFC 5321 4.5.3.1.8 asks for 100 at least).
+/// The session only counts them.
+pub const RECIPIENTS_MAX: u32 = 1000;
+
+/// Longest local part, in bytes. RFC 5321 4.5.3.1.1 says 64, but rewritten senders (SRS, BATV, VERP) are longer.
+pub const LOCAL_PART_BYTES_MAX: usize = 256;
+
+/// Longest domain or address literal, in bytes (RFC 5321 4.5.3.1.2).
+pub const DOMAIN_BYTES_MAX: usize = 255;
+
+/// Longest line of a message, without CRLF. RFC 5321 4.5.3.1.6 asks for 998; longer ones are common and are
+/// passed on as they are. No memory hangs on it.
+pub const TEXT_LINE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Largest header section, in bytes. No memory hangs on it here; later stages parse a header section as a whole.
+pub const HEADER_SECTION_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Received fields in the header section before a message counts as looping, unless configured otherwise.
+pub const HOPS_MAX: u32 = 100;
+
+/// A message that is refused while it comes in is read to its end, so that the peer gets the answer; after this
+/// many bytes more the session answers and closes at once. Nothing is stored meanwhile.
+pub const DISCARD_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// Longest line of a reply from a peer (RFC 5321 4.5.3.1.5 says 512). Held on the heap while it arrives.
+pub const REPLY_LINE_BYTES_MAX: usize = 2048;
+
+/// Most lines of one reply from a peer.
+pub const REPLY_LINES_MAX: usize = 128;
+
+/// Most bytes of one reply from a peer, all lines together: what a client session may hold on the heap.
+pub const REPLY_BYTES_MAX: usize = 16 * 1024;
+
+/// Longest text on one line of a reply of ours; a longer text goes on in a further line. With code, enhanced
+/// code and CRLF it stays below 512.
+pub const REPLY_TEXT_BYTES_MAX: usize = 480;
+
+/// Most recipients in one outgoing transaction. Their commands leave in one write and their replies wait in
+/// the peer's send buffer meanwhile: at 600 bytes each this stays below the smallest common socket buffer.
+pub const CLIENT_RECIPIENTS_MAX: usize = 100;
