@@ -1,0 +1,1 @@
+//! Every bound of the spool, in one place.

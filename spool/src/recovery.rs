@@ -1,0 +1,43 @@
+//! What was queued before.
+
+use bytes::Bytes;
+
+use crate::types::{Envelope, ItemState, MessageId};
+
+/// A message found at start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recovered {
+    /// Its name, as before.
+    pub id: MessageId,
+    /// Its envelope as committed, with all recipients.
+    pub envelope: Envelope,
+    /// Size of prefix and body.
+    pub size_bytes: u64,
+    /// The recipients that are not done, with their final state.
+    pub items: Vec<RecoveredItem>,
+}
+
+/// A live recipient of a [`Recovered`] message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecoveredItem {
+    /// Index into the envelope's recipients.
+    pub recipient: u32,
+    /// Its state.
+    pub state: ItemState,
+    /// Attempts made, as last settled.
+    pub attempts: u32,
+    /// Properties as last settled.
+    pub properties: Option<Bytes>,
+}
+
+/// The messages found at start, newest first, each once, with its final state. Dropping it discards nothing on disk,
+/// but what was not read from it is unknown to the caller until the next start.
+#[derive(Debug)]
+pub struct Recovery(());
+
+impl Recovery {
+    /// The next message; `None` when all are known.
+    pub async fn next(&mut self) -> Option<Recovered> {
+        todo!()
+    }
+}
