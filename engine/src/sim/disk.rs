@@ -12,11 +12,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
+mod directory;
+use directory::{Change, Directory, Ino};
+
 use super::image::{Image, PAGE_BYTES, SECTOR_BYTES, SectorFate};
 use super::random::Random;
 use super::{Crash, DiskFaults};
 
-type Ino = u64;
 const ROOT: Ino = 1;
 /// What a disk without a limit reports as free.
 const UNLIMITED_FREE_BYTES: u64 = 1 << 40;
@@ -53,21 +55,6 @@ struct Opened {
 enum Node {
     File { image: Image, lock: Option<Handle> },
     Dir(Directory),
-}
-
-#[derive(Debug, Default)]
-struct Directory {
-    visible: BTreeMap<String, Ino>,
-    durable: BTreeMap<String, Ino>,
-    /// What happened since the last sync, in order.
-    unsynced: Vec<Change>,
-}
-
-#[derive(Clone, Debug)]
-enum Change {
-    Link(String, Ino),
-    Unlink(String),
-    Rename(String, String, Ino),
 }
 
 /// One host's disk.
@@ -107,7 +94,7 @@ impl Disk {
 
     pub(super) fn make_dir(&mut self, path: &str) -> io::Result<()> {
         let (parent, name) = self.parent_of(path)?;
-        if self.directory(parent)?.visible.contains_key(&name) {
+        if self.directory(parent)?.names().contains_key(&name) {
             return Err(errno(libc::EEXIST));
         }
         let ino = self.new_ino();
@@ -122,7 +109,9 @@ impl Disk {
             .visible
             .iter()
             .map(|(name, ino)| match self.nodes.get(ino) {
-                Some(Node::File { image, .. }) => Listed { name: name.clone(), len: image.len(), is_dir: false },
+                Some(Node::File { image, .. }) => {
+                    Listed { name: name.clone(), len: image.len(), is_dir: false }
+                }
                 _ => Listed { name: name.clone(), len: 0, is_dir: true },
             })
             .collect();
@@ -180,6 +169,10 @@ impl Disk {
         let dir = self.ino(dir)?;
         let ino = self.lookup(dir, from)?;
         self.change(dir, Change::Rename(from.to_owned(), to.to_owned(), ino))
+    }
+
+    pub(super) fn allows_direct(&self) -> bool {
+        !self.faults.no_direct
     }
 
     pub(super) fn free_bytes(&self) -> u64 {
@@ -298,8 +291,7 @@ impl Disk {
             Some(Node::File { image, .. }) => image.sync(),
             Some(Node::Dir(_)) if fails => {}
             Some(Node::Dir(directory)) => {
-                directory.durable = directory.visible.clone();
-                directory.unsynced.clear();
+                directory.sync();
                 self.collect();
             }
             None => return Err(errno(libc::EBADF)),
@@ -324,8 +316,12 @@ impl Disk {
 
     /// All handles of the process close, and its locks go.
     pub(super) fn end_process(&mut self, process: u64) {
-        let ended: Vec<Handle> =
-            self.opened.iter().filter(|(_, opened)| opened.process == process).map(|(&handle, _)| handle).collect();
+        let ended: Vec<Handle> = self
+            .opened
+            .iter()
+            .filter(|(_, opened)| opened.process == process)
+            .map(|(&handle, _)| handle)
+            .collect();
         for handle in ended {
             self.close(handle);
         }
@@ -385,7 +381,7 @@ impl Disk {
         while let Some((ino, path)) = todo.pop() {
             match self.nodes.get(&ino) {
                 Some(Node::Dir(directory)) => {
-                    todo.extend(directory.visible.iter().map(|(name, &ino)| (ino, format!("{path}/{name}"))));
+                    todo.extend(directory.names().iter().map(|(name, &ino)| (ino, format!("{path}/{name}"))));
                 }
                 _ => out.push(path),
             }
@@ -409,15 +405,13 @@ impl Disk {
     fn link_durably(&mut self, dir: Ino, name: &str, ino: Ino, node: Node) {
         self.nodes.insert(ino, node);
         let Some(Node::Dir(directory)) = self.nodes.get_mut(&dir) else { panic!("{name} is below a file") };
-        directory.visible.insert(name.to_owned(), ino);
-        directory.durable.insert(name.to_owned(), ino);
+        directory.link_durably(name, ino);
     }
 
     fn change(&mut self, dir: Ino, change: Change) -> io::Result<()> {
         match self.nodes.get_mut(&dir) {
             Some(Node::Dir(directory)) => {
-                change.apply(&mut directory.visible);
-                directory.unsynced.push(change);
+                directory.change(change);
                 Ok(())
             }
             _ => Err(errno(libc::ENOTDIR)),
@@ -442,13 +436,13 @@ impl Disk {
         let mut live: BTreeSet<Ino> = self.opened.values().map(|opened| opened.ino).collect();
         for node in self.nodes.values() {
             if let Node::Dir(directory) = node {
-                live.extend(directory.visible.values());
+                live.extend(directory.names().values());
             }
         }
         live.iter()
             .map(|ino| match self.nodes.get(ino) {
                 Some(Node::File { image, .. }) => image.allocated_bytes(),
-                _ => PAGE_BYTES as u64,
+                _ => 0,
             })
             .sum()
     }
@@ -512,7 +506,7 @@ impl Disk {
     }
 
     fn lookup(&self, dir: Ino, name: &str) -> io::Result<Ino> {
-        self.directory(dir)?.visible.get(name).copied().ok_or_else(|| errno(libc::ENOENT))
+        self.directory(dir)?.names().get(name).copied().ok_or_else(|| errno(libc::ENOENT))
     }
 
     fn resolve(&self, path: &str) -> io::Result<Ino> {
@@ -527,53 +521,8 @@ impl Disk {
     }
 }
 
-impl Directory {
-    fn lose_power(&mut self, all_or_some: u64, random: &mut Random) {
-        let count = self.unsynced.len();
-        let first = random.index(count + 1);
-        for (index, change) in std::mem::take(&mut self.unsynced).into_iter().enumerate() {
-            let kept = match all_or_some {
-                0 => true,
-                1 => false,
-                2 => index < first,
-                _ => random.flip(),
-            };
-            if kept {
-                change.apply(&mut self.durable);
-            }
-        }
-        self.visible = self.durable.clone();
-    }
-
-    fn referenced(&self) -> impl Iterator<Item = Ino> {
-        let unsynced = self.unsynced.iter().filter_map(|change| match change {
-            Change::Link(_, ino) | Change::Rename(_, _, ino) => Some(*ino),
-            Change::Unlink(_) => None,
-        });
-        self.visible.values().chain(self.durable.values()).copied().chain(unsynced)
-    }
-}
-
-impl Change {
-    fn apply(&self, names: &mut BTreeMap<String, Ino>) {
-        match self {
-            Change::Link(name, ino) => {
-                names.insert(name.clone(), *ino);
-            }
-            Change::Unlink(name) => {
-                names.remove(name);
-            }
-            Change::Rename(from, to, ino) => {
-                // The creation before it may have been lost; the rename then stands for both.
-                names.retain(|name, found| name != from || found != ino);
-                names.insert(to.clone(), *ino);
-            }
-        }
-    }
-}
-
 fn check_alignment(options: Open, offset: u64, len: usize) -> io::Result<()> {
-    if options.direct && (offset % PAGE_BYTES as u64 != 0 || len % PAGE_BYTES != 0) {
+    if options.direct && !(offset.is_multiple_of(PAGE_BYTES as u64) && len.is_multiple_of(PAGE_BYTES)) {
         return Err(errno(libc::EINVAL));
     }
     Ok(())

@@ -263,7 +263,8 @@ impl Image {
         if roll < fate.torn {
             let cut = random.index(SECTOR_BYTES);
             let start = sector * SECTOR_BYTES;
-            let (from, to) = if random.flip() { (start, start + cut) } else { (start + cut, start + SECTOR_BYTES) };
+            let (from, to) =
+                if random.flip() { (start, start + cut) } else { (start + cut, start + SECTOR_BYTES) };
             let source = self.page(page).unwrap_or(&self.zero).clone();
             let index = page as usize;
             if index >= self.durable.len() {

@@ -354,8 +354,12 @@ impl Network {
     /// The process is gone. After a kill its kernel closes its sockets; without power nobody says a word, and the
     /// peers find out later.
     pub(super) fn end_process(&mut self, process: u64, host: IpAddr, crash: Crash) {
-        let owned: Vec<Socket> =
-            self.sockets.iter().filter(|(_, entry)| entry.process == process).map(|(&socket, _)| socket).collect();
+        let owned: Vec<Socket> = self
+            .sockets
+            .iter()
+            .filter(|(_, entry)| entry.process == process)
+            .map(|(&socket, _)| socket)
+            .collect();
         for socket in owned {
             match crash {
                 Crash::Process => self.close(socket),
@@ -541,7 +545,9 @@ impl Network {
         self.sockets
             .iter()
             .filter(move |(_, entry)| {
-                matches!(entry.state, State::Listener(_)) && entry.local.ip() == host && entry.local.port() == port
+                matches!(entry.state, State::Listener(_))
+                    && entry.local.ip() == host
+                    && entry.local.port() == port
             })
             .map(|(&socket, _)| socket)
     }
