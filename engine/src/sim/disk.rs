@@ -106,7 +106,7 @@ impl Disk {
     pub(super) fn list(&mut self, dir: Handle) -> io::Result<Vec<Listed>> {
         let directory = self.directory(self.ino(dir)?)?;
         let mut out: Vec<Listed> = directory
-            .visible
+            .names()
             .iter()
             .map(|(name, ino)| match self.nodes.get(ino) {
                 Some(Node::File { image, .. }) => {
