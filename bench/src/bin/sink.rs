@@ -1,0 +1,10 @@
+//! See `sink -h` and `bench/README.md`.
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    bench::sink::main(lexopt::Parser::from_env())
+}

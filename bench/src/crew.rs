@@ -1,0 +1,103 @@
+//! The shards of a measuring program: start them, let each work and report, stop them all on a signal.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+
+use engine::boot::{self, ShardId};
+use engine::sync::Notify;
+use engine::{mesh, signal, task};
+
+/// SIGINT and SIGTERM; the engine takes signals by number.
+const SIGNALS: [i32; 2] = [2, 15];
+
+/// Tells the work of one shard that the run is to end.
+#[derive(Clone, Debug, Default)]
+pub struct Stop(Rc<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    stopped: Cell<bool>,
+    changed: Notify,
+}
+
+impl Stop {
+    /// Waits until the run is to end.
+    pub async fn wait(&self) {
+        while !self.0.stopped.get() {
+            self.0.changed.notified().await;
+        }
+    }
+
+    fn set(&self) {
+        self.0.stopped.set(true);
+        self.0.changed.notify_all();
+    }
+}
+
+/// Runs `work` on `threads` shards and gives what each has reported, in no order. A signal stops them; a second
+/// one ends the process.
+pub fn run<R, W, F>(threads: u16, pin: bool, work: W) -> Result<Vec<R>, String>
+where
+    R: Send + 'static,
+    W: Fn(ShardId, Stop) -> F + Send + Sync + 'static,
+    F: Future<Output = R> + 'static,
+{
+    boot::probe().map_err(|why| format!("{}; {}", why.cause, why.remedy))?;
+    let reports: Arc<Mutex<Vec<R>>> = Arc::default();
+    let collected = Arc::clone(&reports);
+    let work = Arc::new(work);
+    let options = boot::Options { shards: threads, pin, signals: SIGNALS.to_vec() };
+    boot::run(options, move |id| {
+        let (reports, work) = (Arc::clone(&collected), Arc::clone(&work));
+        async move {
+            let stop = Stop::default();
+            mesh::local::set(Rc::new(stop.clone()));
+            if boot::is_control() {
+                control(threads, &reports, &stop).await;
+            } else {
+                let report = work(id, stop).await;
+                reports.lock().expect("a panic aborts the process").push(report);
+                // Without effect when the control thread has not started yet: it then finds the report by itself.
+                call(boot::control(), |stop| stop.0.changed.notify_all());
+            }
+        }
+    })
+    .map_err(|error| error.to_string())?;
+    let mut reports = reports.lock().expect("a panic aborts the process");
+    Ok(std::mem::take(&mut *reports))
+}
+
+/// Ends the run on all shards.
+pub fn stop_all() {
+    for shard in (0..boot::shards()).map(ShardId) {
+        call(shard, Stop::set);
+    }
+}
+
+async fn control<R>(threads: u16, reports: &Mutex<Vec<R>>, stop: &Stop) {
+    drop(task::spawn(task::Class::Interactive, async {
+        signal::next().await;
+        stop_all();
+        signal::next().await;
+        std::process::exit(130);
+    }));
+    while reports.lock().expect("a panic aborts the process").len() < usize::from(threads) {
+        stop.0.changed.notified().await;
+    }
+}
+
+/// Runs `f` with the stop of `shard`, as soon as that shard has one.
+fn call(shard: ShardId, f: fn(&Stop)) {
+    if shard == boot::current() {
+        if let Some(stop) = mesh::local::get::<Stop>() {
+            f(&stop);
+        }
+        return;
+    }
+    drop(task::spawn(task::Class::Interactive, async move {
+        // A shard that has ended needs no call.
+        let _ = mesh::call(shard, move || mesh::local::get::<Stop>().map(|stop| f(&stop))).await;
+    }));
+}
