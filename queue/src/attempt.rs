@@ -39,6 +39,8 @@ pub struct Attempt {
     pub destination: Destination,
     /// The message, whose body the spool has.
     pub message: MessageKey,
+    /// Uuid of its transaction.
+    pub transaction: [u8; 16],
     /// Envelope sender; empty for the null sender.
     pub sender: Arc<[u8]>,
     /// Job id, if any.
@@ -95,7 +97,7 @@ pub enum Outcome {
 /// Text of a failure for log lines and held items, such as `550 5.1.1 no such user`.
 pub type Reason = Arc<str>;
 
-/// What has to be made durable (and logged) after a report or an operation.
+/// What a report or an operation changed: for the durable record and the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// Gone from the queue: settle as done.
@@ -125,6 +127,36 @@ pub enum Change {
         /// What happened.
         reason: Reason,
     },
+    /// Nothing durable has changed: the attempt did not count. It is tried again by itself.
+    Unchanged {
+        /// Which item.
+        key: ItemKey,
+        /// When.
+        again: Again,
+    },
+}
+
+impl Change {
+    /// Which item changed.
+    pub fn key(&self) -> ItemKey {
+        match self {
+            Change::Done { key }
+            | Change::RetryAt { key, .. }
+            | Change::Hold { key, .. }
+            | Change::Unchanged { key, .. } => *key,
+        }
+    }
+}
+
+/// When an item whose attempt did not count is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Again {
+    /// As soon as its turn comes.
+    AtOnce,
+    /// After a pause that ends then (milliseconds since the Unix epoch).
+    At(u64),
+    /// When the suspend rules change.
+    WhenRulesChange,
 }
 
 /// What put an item on hold.

@@ -33,6 +33,8 @@ impl ItemKey {
 pub struct Item<'a> {
     /// Who this is.
     pub key: ItemKey,
+    /// Uuid of the transaction that brought the message: what log lines and listings name it by.
+    pub transaction: [u8; 16],
     /// Envelope sender without angle brackets; empty for the null sender. Share one `Arc` between the
     /// recipients of a message.
     pub sender: Arc<[u8]>,
@@ -133,6 +135,8 @@ impl std::error::Error for Refused {}
 pub struct ItemView<'a> {
     /// Who this is.
     pub key: ItemKey,
+    /// Uuid of the transaction.
+    pub transaction: [u8; 16],
     /// State now.
     pub state: State,
     /// Envelope sender.

@@ -11,28 +11,64 @@
 //!
 //! All times are milliseconds since the Unix epoch, because they end up in durable records.
 //!
-//! ```ignore
+//! ```
+//! use queue::{Change, Entry, Item, ItemKey, Options, Outcome, Queue, Transport};
+//!
 //! let mut queue = Queue::new(Options::default());
 //! queue.set_transports(&[Transport { name: "mx".into(), ..Transport::default() }]);
+//!
+//! let mut now_ms = 1_700_000_000_000;
+//! let item = Item {
+//!     key: ItemKey::new(1, 42, 0),
+//!     transaction: [0; 16],
+//!     sender: b"kim@example.org"[..].into(),
+//!     sender_domain: Some("example.org"),
+//!     recipient: b"jo@example.com",
+//!     domain: "example.com",
+//!     transport: "mx",
+//!     job_id: None,
+//!     tenant_id: None,
+//!     size_bytes: 2048,
+//!     received_ms: now_ms,
+//!     attempts: 0,
+//!     flags: 0,
+//! };
 //! queue.insert(item, Entry::Active, now_ms)?;
-//! while let Some(attempt) = queue.next(now_ms) {
-//!     // deliver it, then:
-//!     let changes = queue.report(attempt.id, vec![Outcome::Delivered], now_ms);
-//!     // settle `changes` in the spool, then take queue.next_for(&attempt.destination, now_ms) on the same connection
-//! }
-//! // sleep until queue.next_wakeup(), an insert, or a report
+//!
+//! // Deliver the attempt, then say what became of it, and settle the changes in the spool.
+//! let attempt = queue.next(now_ms).expect("one item is due");
+//! let changes = queue.report(attempt.id, vec![Outcome::Temporary("451 4.3.0 later".into())], now_ms);
+//! let Change::RetryAt { at_ms, attempts: 1, .. } = changes[0] else { panic!() };
+//! // More for the same connection?
+//! assert!(queue.next_for(&attempt.destination, now_ms).is_none());
+//!
+//! // Sleep until an insert, a report, or this:
+//! assert_eq!(queue.next_wakeup(), Some(at_ms));
+//! now_ms = at_ms;
+//! let attempt = queue.next(now_ms).expect("due again");
+//! assert_eq!(queue.report(attempt.id, vec![Outcome::Delivered], now_ms).len(), 1);
+//! # Ok::<(), queue::Refused>(())
 //! ```
-#![allow(clippy::todo, unused)] // SKELETON: goes away with the first real bodies
 
 mod attempt;
+mod index;
+mod intern;
 mod item;
 pub mod limits;
+mod line;
+mod list;
 mod queue;
 mod retry;
+mod schedule;
+mod slab;
+mod slot;
 mod suspend;
+mod verdict;
 
-pub use attempt::{Attempt, AttemptId, Change, Destination, HoldCause, Lines, Outcome, Reason, Recipient};
+pub use attempt::{
+    Again, Attempt, AttemptId, Change, Destination, HoldCause, Lines, Outcome, Reason, Recipient,
+};
 pub use item::{Counts, Entry, Item, ItemKey, ItemView, MessageKey, Refused, State};
 pub use queue::{Cursor, GroupingAtPickup, OperationError, Options, Queue, Transport};
-pub use retry::RetryPolicy;
+pub use retry::{After, RetryPolicy};
 pub use suspend::{Facts, Field, List, Rule, RuleError, Suspends};

@@ -1,0 +1,377 @@
+//! The queue of one shard: its parts, and what goes in. Picking is in `pick`, reports in `report`, listing and
+//! changes by operators in `operations`.
+
+mod lines;
+mod operations;
+mod pick;
+mod report;
+#[cfg(test)]
+mod tests;
+mod transports;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use crate::attempt::{AttemptId, Destination, Lines};
+use crate::index::Index;
+use crate::intern::{Interner, Name};
+use crate::item::{Counts, Entry, Item, ItemKey, Refused};
+use crate::limits;
+use crate::line::Line;
+use crate::list::List;
+use crate::retry::RetryPolicy;
+use crate::schedule::{Schedule, bucket_of};
+use crate::slab::{NIL, Slab};
+use crate::slot::{Place, Slot};
+use crate::suspend::Suspends;
+
+pub use operations::{Cursor, OperationError};
+use transports::Transports;
+
+/// Bounds of one queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Most items.
+    pub max_items: usize,
+    /// Most attempts at once, over all destinations.
+    pub total_concurrency: u32,
+    /// Most recipients in one attempt.
+    pub max_attempt_recipients: usize,
+    /// What `grouping` is at pick-up.
+    pub grouping: GroupingAtPickup,
+    /// A random number, so that nobody outside can choose domains that collide in the hash tables. Looked at
+    /// by [`Queue::new`] only.
+    pub hash_seed: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            max_items: limits::MAX_ITEMS,
+            total_concurrency: limits::TOTAL_CONCURRENCY,
+            max_attempt_recipients: limits::MAX_ATTEMPT_RECIPIENTS,
+            grouping: GroupingAtPickup::default(),
+            hash_seed: 0,
+        }
+    }
+}
+
+/// What suspends can know of `grouping` before DNS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum GroupingAtPickup {
+    /// Nothing: it depends on the host, or groupings are configured.
+    #[default]
+    Unknown,
+    /// It is the recipient domain (`queues.grouping.default: recipientdomain`, no groupings).
+    RecipientDomain,
+}
+
+/// What the queue knows of a transport.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transport {
+    /// Its name.
+    pub name: String,
+    /// How its items are put into lines.
+    pub lines: Lines,
+    /// Most attempts at once for one line; 0 stops the transport.
+    pub concurrency: u32,
+    /// When to retry.
+    pub retry: RetryPolicy,
+}
+
+impl Default for Transport {
+    fn default() -> Self {
+        Transport {
+            name: String::new(),
+            lines: Lines::default(),
+            concurrency: limits::DESTINATION_CONCURRENCY,
+            retry: RetryPolicy::default(),
+        }
+    }
+}
+
+/// The index, lines and schedule of one shard. See the crate documentation.
+#[derive(Debug)]
+pub struct Queue {
+    options: Options,
+    slots: Slab<Slot>,
+    by_key: Index,
+    names: Interner,
+    transports: Transports,
+    lines: Slab<Line>,
+    by_line: Index,
+    /// Lines that may have something to pick, in turn.
+    ring: VecDeque<u32>,
+    /// Lines to look at when the rules change.
+    blocked: VecDeque<u32>,
+    /// Lines to look at because they have changed.
+    unblock: VecDeque<u32>,
+    /// After a change of transports all lines are looked at again: next line, and how many are left.
+    sweep: (u32, u32),
+    schedule: Schedule,
+    suspends: Arc<Suspends>,
+    /// Number of the present rules.
+    generation: u32,
+    attempts: FxHashMap<AttemptId, Running>,
+    next_attempt: u64,
+    counts: Counts,
+    /// [`limits::NEXT_BUDGET`]; tests make it small.
+    next_budget: u32,
+}
+
+/// A running attempt.
+#[derive(Debug)]
+struct Running {
+    line: u32,
+    members: List,
+    /// The rules that let it go.
+    generation: u32,
+}
+
+impl Queue {
+    /// An empty queue.
+    pub fn new(options: Options) -> Queue {
+        Queue {
+            slots: Slab::new(),
+            by_key: Index::new(),
+            names: Interner::new(options.hash_seed),
+            transports: Transports::default(),
+            lines: Slab::new(),
+            by_line: Index::new(),
+            ring: VecDeque::new(),
+            blocked: VecDeque::new(),
+            unblock: VecDeque::new(),
+            sweep: (0, 0),
+            schedule: Schedule::new(),
+            suspends: Arc::default(),
+            generation: 1,
+            attempts: FxHashMap::default(),
+            next_attempt: 0,
+            counts: Counts::default(),
+            next_budget: limits::NEXT_BUDGET,
+            options,
+        }
+    }
+
+    /// Sets bounds anew (reload). Lower ones take effect as running attempts end.
+    pub fn set_options(&mut self, options: Options) {
+        let regroup = options.grouping != self.options.grouping;
+        self.options = options;
+        if regroup {
+            self.set_suspends(Arc::clone(&self.suspends));
+        }
+    }
+
+    /// Sets the transports (start and reload). Items of a transport that is no longer among them stay queued
+    /// under its last known rules; items of a name never heard of get the defaults.
+    pub fn set_transports(&mut self, transports: &[Transport]) {
+        for transport in transports {
+            self.transports.set(transport);
+        }
+        self.sweep.1 = self.lines.end();
+    }
+
+    /// Replaces the suspend rules. Items set aside under the old ones are looked at again in bounded chunks by
+    /// the following calls of [`Queue::next`].
+    pub fn set_suspends(&mut self, suspends: Arc<Suspends>) {
+        self.suspends = suspends;
+        self.generation = self.generation.wrapping_add(1);
+        self.unblock.append(&mut self.blocked);
+    }
+
+    /// The rules in force, for [`Suspends::matches`] at connect time.
+    pub fn suspends(&self) -> &Arc<Suspends> {
+        &self.suspends
+    }
+
+    /// How many more items fit. Ask at MAIL.
+    pub fn room(&self) -> usize {
+        self.options.max_items.saturating_sub(self.slots.len())
+    }
+
+    /// How many items are in which state.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Attempts now running.
+    pub fn running(&self) -> u32 {
+        self.attempts.len() as u32
+    }
+
+    /// Items waiting at `destination` (ACTIVE).
+    pub fn waiting_for(&self, destination: &Destination) -> usize {
+        let waiting = |line: u32| self.lines[line].ready.len() + self.lines[line].parked.len();
+        self.line_of(destination).map_or(0, waiting)
+    }
+
+    /// Queues an item: a new one, or one from recovery with its state.
+    pub fn insert(&mut self, item: Item<'_>, entry: Entry, now_ms: u64) -> Result<(), Refused> {
+        if self.room() == 0 {
+            return Err(Refused::Full);
+        }
+        if item.is_too_long() {
+            return Err(Refused::TooLong);
+        }
+        if self.find(item.key).is_some() {
+            return Err(Refused::Duplicate);
+        }
+        let id = self.store(&item);
+        self.enter(id, entry, now_ms);
+        Ok(())
+    }
+
+    /// Keeps the item, in no list yet, as held.
+    fn store(&mut self, item: &Item<'_>) -> u32 {
+        let names = &mut self.names;
+        let slot = Slot {
+            log: item.key.message.log,
+            sequence: item.key.message.sequence,
+            recipient_index: item.key.recipient,
+            transaction: item.transaction,
+            sender: Arc::clone(&item.sender),
+            recipient: item.recipient.into(),
+            size_bytes: item.size_bytes,
+            received_ms: item.received_ms,
+            domain: names.acquire(item.domain),
+            sender_domain: item.sender_domain.map(|text| names.acquire(text)),
+            job_id: item.job_id.map(|text| names.acquire(text)),
+            tenant_id: item.tenant_id.map(|text| names.acquire(text)),
+            hold_reason: None,
+            transport: self.transports.number(item.transport),
+            attempts: item.attempts,
+            due: 0,
+            line: NIL,
+            prev: NIL,
+            next: NIL,
+            flags: item.flags,
+            place: Place::Held,
+            uncounted: 0,
+        };
+        let id = self.slots.insert(slot);
+        let slots = &self.slots;
+        self.by_key.insert(hash(&item.key), id, |id| hash(&slots[id].key()));
+        self.counts.hold += 1;
+        id
+    }
+
+    /// Moves a held item to where `entry` says.
+    fn enter(&mut self, id: u32, entry: Entry, now_ms: u64) {
+        match entry {
+            Entry::Hold(reason) => self.put_on_hold(id, &reason),
+            Entry::DeferUntil(at_ms) if at_ms > now_ms => self.defer(id, at_ms),
+            Entry::DeferUntil(_) | Entry::Active => self.make_ready(id, End::Back),
+        }
+    }
+
+    fn put_on_hold(&mut self, id: u32, reason: &str) {
+        let reason = self.names.acquire(cut(reason, limits::REASON_BYTES));
+        self.forget_reason(id);
+        self.slots[id].hold_reason = Some(reason);
+        self.set_place(id, Place::Held);
+    }
+
+    fn forget_reason(&mut self, id: u32) {
+        if let Some(reason) = self.slots[id].hold_reason.take() {
+            self.names.release(reason);
+        }
+    }
+
+    /// Puts an item that is in no list into the schedule.
+    fn defer(&mut self, id: u32, at_ms: u64) {
+        self.forget_reason(id);
+        let line = self.line_for(id);
+        let due = bucket_of(at_ms);
+        let slot = &mut self.slots[id];
+        (slot.line, slot.due) = (line, due);
+        if self.schedule.push(&mut self.slots, due, line, id) {
+            self.lines[line].buckets += 1;
+        }
+        self.set_place(id, Place::Deferred);
+    }
+
+    /// Puts an item that is in no list into its line.
+    fn make_ready(&mut self, id: u32, end: End) {
+        self.forget_reason(id);
+        let line = self.line_for(id);
+        self.slots[id].line = line;
+        let ready = &mut self.lines[line].ready;
+        match end {
+            End::Back => ready.push_back(&mut self.slots, id),
+            End::Front => ready.push_front(&mut self.slots, id),
+        }
+        self.set_place(id, Place::Ready);
+        self.offer(line);
+    }
+
+    /// Sets aside an item that is in no list until the rules change.
+    fn park(&mut self, id: u32) {
+        let line = self.line_for(id);
+        self.slots[id].line = line;
+        self.lines[line].parked.push_back(&mut self.slots, id);
+        self.set_place(id, Place::Parked);
+        self.block(line);
+    }
+
+    /// The one place where an item's place changes, so that the counts are right.
+    fn set_place(&mut self, id: u32, place: Place) {
+        let before = std::mem::replace(&mut self.slots[id].place, place);
+        *self.counts.of(before) -= 1;
+        *self.counts.of(place) += 1;
+    }
+
+    /// Forgets an item that is in no list.
+    fn discard(&mut self, id: u32) {
+        let slot = self.slots.remove(id).expect("the caller names a present item");
+        *self.counts.of(slot.place) -= 1;
+        self.by_key.remove(hash(&slot.key()), id);
+        self.names.release(slot.domain);
+        let names: [Option<Name>; 4] = [slot.sender_domain, slot.job_id, slot.tenant_id, slot.hold_reason];
+        names.into_iter().flatten().for_each(|name| self.names.release(name));
+    }
+
+    fn find(&self, key: ItemKey) -> Option<u32> {
+        self.by_key.find(hash(&key), |id| self.slots[id].key() == key)
+    }
+}
+
+/// Which end of a line.
+#[derive(Clone, Copy)]
+enum End {
+    Front,
+    Back,
+}
+
+impl Counts {
+    fn of(&mut self, place: Place) -> &mut usize {
+        match place {
+            Place::Ready | Place::Parked => &mut self.active,
+            Place::Deferred => &mut self.defer,
+            Place::Held => &mut self.hold,
+            Place::Sending => &mut self.sending,
+        }
+    }
+}
+
+impl Item<'_> {
+    fn is_too_long(&self) -> bool {
+        let names =
+            [Some(self.domain), Some(self.transport), self.sender_domain, self.job_id, self.tenant_id];
+        self.sender.len() > limits::ADDRESS_BYTES
+            || self.recipient.len() > limits::ADDRESS_BYTES
+            || names.into_iter().flatten().any(|name| name.len() > limits::NAME_BYTES)
+    }
+}
+
+/// Hash of our own numbers: nobody outside chooses them.
+fn hash(value: &impl std::hash::Hash) -> u64 {
+    use std::hash::BuildHasher;
+    rustc_hash::FxBuildHasher.hash_one(value)
+}
+
+/// At most `bytes` bytes of `text`, whole characters.
+fn cut(text: &str, bytes: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes)]
+}

@@ -1,0 +1,118 @@
+//! Listing, and what operators do to single items.
+
+use crate::attempt::{Change, HoldCause};
+use crate::item::{Entry, ItemKey, ItemView, State};
+use crate::limits;
+use crate::queue::Queue;
+use crate::schedule::bucket_end_ms;
+use crate::slot::{Place, Slot};
+
+/// Where a [`Queue::scan`] goes on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cursor(u32);
+
+/// Why an operation on one item was not done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OperationError {
+    /// No such item: delivered or removed meanwhile.
+    NotFound,
+    /// It is being sent; bulk updates leave such items alone.
+    Sending,
+}
+
+impl std::fmt::Display for OperationError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            OperationError::NotFound => "no such item in the queue",
+            OperationError::Sending => "the item is being sent",
+        })
+    }
+}
+
+impl std::error::Error for OperationError {}
+
+impl Queue {
+    /// One item.
+    pub fn get(&self, key: ItemKey) -> Option<ItemView<'_>> {
+        self.find(key).map(|id| self.view(&self.slots[id]))
+    }
+
+    /// Visits up to [`limits::SCAN_CHUNK`] items from `from` on, in no particular order but each at most once
+    /// over a whole scan (an item that is inserted during it may be missed). Returns where to go on; `None`
+    /// at the end. Start with `Cursor::default()`.
+    pub fn scan(&self, from: Cursor, mut visit: impl FnMut(ItemView<'_>)) -> Option<Cursor> {
+        let end = self.slots.end();
+        let stop = from.0.saturating_add(limits::SCAN_CHUNK as u32).min(end);
+        (from.0..stop).filter_map(|id| self.slots.get(id)).for_each(|slot| visit(self.view(slot)));
+        (stop < end).then_some(Cursor(stop))
+    }
+
+    /// Takes an item out of the queue.
+    pub fn remove(&mut self, key: ItemKey) -> Result<Change, OperationError> {
+        let id = self.detach(key)?;
+        self.discard(id);
+        Ok(Change::Done { key })
+    }
+
+    /// Puts an item on hold.
+    pub fn hold(&mut self, key: ItemKey, reason: &str) -> Result<Change, OperationError> {
+        let id = self.detach(key)?;
+        self.put_on_hold(id, reason);
+        let attempts = self.slots[id].attempts;
+        Ok(Change::Hold { key, attempts, cause: HoldCause::Operator, reason: reason.into() })
+    }
+
+    /// Makes a deferred or held item due now (at the end of its line).
+    pub fn activate(&mut self, key: ItemKey, now_ms: u64) -> Result<Change, OperationError> {
+        let id = self.detach(key)?;
+        self.slots[id].uncounted = 0;
+        self.enter(id, Entry::Active, now_ms);
+        let attempts = self.slots[id].attempts;
+        Ok(Change::RetryAt { key, at_ms: now_ms, attempts, reason: "released".into() })
+    }
+
+    /// Takes an item out of whatever list it is in.
+    fn detach(&mut self, key: ItemKey) -> Result<u32, OperationError> {
+        let id = self.find(key).ok_or(OperationError::NotFound)?;
+        let Slot { place, line, due, .. } = self.slots[id];
+        match place {
+            Place::Sending => return Err(OperationError::Sending),
+            Place::Held => return Ok(id),
+            Place::Ready => self.lines[line].ready.unlink(&mut self.slots, id),
+            Place::Parked => self.lines[line].parked.unlink(&mut self.slots, id),
+            Place::Deferred => {
+                if self.schedule.unlink(&mut self.slots, due, line, id) {
+                    self.lines[line].buckets -= 1;
+                }
+            }
+        }
+        self.set_place(id, Place::Held);
+        self.collect(line);
+        Ok(id)
+    }
+
+    fn view<'a>(&'a self, slot: &'a Slot) -> ItemView<'a> {
+        let text = |name: Option<_>| name.map(|name| &**self.names.text(name));
+        ItemView {
+            key: slot.key(),
+            transaction: slot.transaction,
+            state: match slot.place {
+                Place::Ready | Place::Parked => State::Active,
+                Place::Deferred => State::Defer { until_ms: bucket_end_ms(slot.due) },
+                Place::Held => State::Hold,
+                Place::Sending => State::Sending,
+            },
+            sender: &slot.sender,
+            sender_domain: text(slot.sender_domain),
+            recipient: &slot.recipient,
+            domain: self.names.text(slot.domain),
+            transport: &self.transports.get(slot.transport).name,
+            job_id: text(slot.job_id),
+            tenant_id: text(slot.tenant_id),
+            size_bytes: slot.size_bytes,
+            received_ms: slot.received_ms,
+            attempts: slot.attempts,
+            hold_reason: text(slot.hold_reason),
+        }
+    }
+}

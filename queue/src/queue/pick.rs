@@ -1,0 +1,232 @@
+//! Picking the next attempt.
+
+use std::sync::Arc;
+
+use crate::attempt::{Attempt, AttemptId, Destination, Recipient};
+use crate::limits;
+use crate::list::List;
+use crate::queue::lines::spend;
+use crate::queue::{End, GroupingAtPickup, Queue, Running};
+use crate::slot::{Place, Slot};
+use crate::suspend::Facts;
+
+impl Queue {
+    /// The next attempt that is due and permitted; its items become SENDING. Destinations take turns.
+    /// `None`: nothing for now; ask again after the next insert or report, when the rules change, or at
+    /// [`Queue::next_wakeup`].
+    pub fn next(&mut self, now_ms: u64) -> Option<Attempt> {
+        let mut budget = self.next_budget;
+        self.catch_up(now_ms, &mut budget);
+        while self.has_free_attempt() && spend(&mut budget) {
+            let number = self.ring.pop_front()?;
+            self.lines[number].in_ring = false;
+            let attempt = self.pick(number, &mut budget);
+            if attempt.is_some() {
+                self.lines[number].streak = 0;
+            }
+            self.offer(number);
+            self.collect(number);
+            if attempt.is_some() {
+                return attempt;
+            }
+        }
+        None
+    }
+
+    /// The next attempt for `destination`, so that a connection is used again while messages wait.
+    /// Report the attempt before it first. `None` also when other destinations have waited long enough for
+    /// the last free attempts: give the connection up and ask [`Queue::next`].
+    pub fn next_for(&mut self, destination: &Destination, now_ms: u64) -> Option<Attempt> {
+        let mut budget = self.next_budget;
+        self.catch_up(now_ms, &mut budget);
+        let number = self.line_of(destination)?;
+        if !self.has_free_attempt() || !self.may_stay(number) {
+            return None;
+        }
+        let attempt = self.pick(number, &mut budget);
+        self.offer(number);
+        self.collect(number);
+        attempt
+    }
+
+    /// When to call [`Queue::next`] again if nothing else happens (milliseconds since the Unix epoch);
+    /// a time that has passed means at once, after letting others run. `None`: only an insert, a report or
+    /// new rules can make something due.
+    pub fn next_wakeup(&self) -> Option<u64> {
+        let pickable = !self.ring.is_empty() && self.has_free_attempt();
+        if pickable || !self.unblock.is_empty() || self.sweep.1 > 0 {
+            return Some(0);
+        }
+        self.schedule.first_due_ms()
+    }
+
+    /// Moves what has become due or permitted to the lines.
+    fn catch_up(&mut self, now_ms: u64, budget: &mut u32) {
+        // Half for what has come due: the other half is left for picking.
+        let mut due_budget = *budget / 2;
+        *budget -= due_budget;
+        self.unblock(&mut due_budget);
+        self.sweep(&mut due_budget);
+        while spend(&mut due_budget) {
+            let Some((id, bucket_ended)) = self.schedule.pop_due(&mut self.slots, now_ms) else { break };
+            let line = self.slots[id].line;
+            self.make_ready(id, End::Back);
+            if bucket_ended {
+                self.lines[line].buckets -= 1;
+                self.collect(line);
+            }
+        }
+    }
+
+    fn has_free_attempt(&self) -> bool {
+        self.running() < self.options.total_concurrency
+    }
+
+    /// A busy connection lets others go first when they wait for the last free attempt.
+    fn may_stay(&mut self, number: u32) -> bool {
+        let last = self.running() + 1 >= self.options.total_concurrency;
+        let others_wait = self.ring.iter().take(2).any(|other| *other != number);
+        let line = &mut self.lines[number];
+        if !(last && others_wait) {
+            line.streak = 0;
+            return true;
+        }
+        line.streak += 1;
+        line.streak <= limits::REUSE_BURST
+    }
+
+    /// An attempt from this line, if its limit and the rules permit one.
+    fn pick(&mut self, number: u32, budget: &mut u32) -> Option<Attempt> {
+        if self.is_stale(number) {
+            self.disperse(number, budget);
+            return None;
+        }
+        let line = &self.lines[number];
+        if line.unblocking || line.running >= self.transports.get(line.key.transport).concurrency {
+            return None;
+        }
+        if self.is_suspended(number) {
+            self.block(number);
+            return None;
+        }
+        let mut members = List::new();
+        let first = self.pop_permitted(number, budget)?;
+        self.join(&mut members, first);
+        while members.len() < self.options.max_attempt_recipients.max(1) {
+            let Some(id) = self.lines[number].ready.front() else { break };
+            if !self.slots[id].travels_with(&self.slots[first]) {
+                break;
+            }
+            self.lines[number].ready.unlink(&mut self.slots, id);
+            if self.item_suspended(id) {
+                self.park(id);
+            } else {
+                self.join(&mut members, id);
+            }
+        }
+        Some(self.start(number, members))
+    }
+
+    /// The first item of a line that no rule stops; those before it are parked.
+    fn pop_permitted(&mut self, number: u32, budget: &mut u32) -> Option<u32> {
+        while spend(budget) {
+            let id = self.lines[number].ready.pop_front(&mut self.slots)?;
+            if !self.item_suspended(id) {
+                return Some(id);
+            }
+            self.park(id);
+        }
+        None
+    }
+
+    fn join(&mut self, members: &mut List, id: u32) {
+        self.set_place(id, Place::Sending);
+        members.push_back(&mut self.slots, id);
+    }
+
+    /// Moves items to the lines that their transport now wants.
+    fn disperse(&mut self, number: u32, budget: &mut u32) {
+        while spend(budget) {
+            let Some(id) = self.lines[number].ready.pop_front(&mut self.slots) else { break };
+            self.make_ready(id, End::Back);
+        }
+    }
+
+    /// Compares the rules with the line as a whole, once for each set of rules.
+    fn is_suspended(&mut self, number: u32) -> bool {
+        let line = &self.lines[number];
+        if line.compared == self.generation {
+            return line.suspended;
+        }
+        let facts = Facts {
+            transport_id: Some(&self.transports.get(line.key.transport).name),
+            recipient_domain: line.key.domain.map(|name| &**self.names.text(name)),
+            grouping: line.key.domain.and_then(|name| self.grouping(self.names.text(name))),
+            ..Facts::default()
+        };
+        let suspended = self.suspends.matches(&facts).is_some();
+        let line = &mut self.lines[number];
+        (line.compared, line.suspended) = (self.generation, suspended);
+        suspended
+    }
+
+    /// Compares the rules with one item.
+    fn item_suspended(&self, id: u32) -> bool {
+        if self.suspends.is_empty() {
+            return false;
+        }
+        let slot = &self.slots[id];
+        let text = |name: Option<_>| name.map_or("", |name| &**self.names.text(name));
+        let domain = &**self.names.text(slot.domain);
+        let facts = Facts {
+            tenant_id: Some(text(slot.tenant_id)),
+            job_id: Some(text(slot.job_id)),
+            transport_id: Some(&self.transports.get(slot.transport).name),
+            recipient_domain: Some(domain),
+            grouping: self.grouping(domain),
+            ..Facts::default()
+        };
+        self.suspends.matches(&facts).is_some()
+    }
+
+    fn grouping<'a>(&self, domain: &'a str) -> Option<&'a str> {
+        (self.options.grouping == GroupingAtPickup::RecipientDomain).then_some(domain)
+    }
+
+    fn start(&mut self, number: u32, members: List) -> Attempt {
+        let id = AttemptId(self.next_attempt);
+        self.next_attempt += 1;
+        let line = &mut self.lines[number];
+        line.running += 1;
+        let destination = Destination {
+            transport: Arc::clone(&self.transports.get(line.key.transport).name),
+            domain: line.key.domain.map(|name| Arc::clone(self.names.text(name))),
+        };
+        let first = &self.slots[members.front().expect("an attempt has a recipient")];
+        let text = |name: Option<_>| name.map(|name| Arc::clone(self.names.text(name)));
+        let attempt = Attempt {
+            id,
+            destination,
+            message: first.message(),
+            transaction: first.transaction,
+            sender: Arc::clone(&first.sender),
+            job_id: text(first.job_id),
+            tenant_id: text(first.tenant_id),
+            size_bytes: first.size_bytes,
+            received_ms: first.received_ms,
+            flags: first.flags,
+            recipients: members.iter(&self.slots).map(|(_, slot)| self.recipient(slot)).collect(),
+        };
+        self.attempts.insert(id, Running { line: number, members, generation: self.generation });
+        attempt
+    }
+
+    fn recipient(&self, slot: &Slot) -> Recipient {
+        Recipient {
+            key: slot.key(),
+            address: slot.recipient.clone(),
+            domain: Arc::clone(self.names.text(slot.domain)),
+            attempts: slot.attempts,
+        }
+    }
+}

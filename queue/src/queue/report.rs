@@ -1,0 +1,94 @@
+//! What became of an attempt.
+
+use crate::attempt::{Again, AttemptId, Change, HoldCause, Outcome, Reason};
+use crate::queue::{End, Queue};
+use crate::schedule::{bucket_end_ms, bucket_of};
+use crate::verdict::{Situation, Verdict, verdict};
+
+impl Queue {
+    /// Ends an attempt. `outcomes` are in the order of [`crate::Attempt::recipients`]; missing ones count as
+    /// [`Outcome::NotTried`]. Returns one change for each recipient, in the same order. An id that is not
+    /// running gives nothing.
+    pub fn report(&mut self, id: AttemptId, outcomes: Vec<Outcome>, now_ms: u64) -> Vec<Change> {
+        let Some(mut running) = self.attempts.remove(&id) else { return Vec::new() };
+        self.lines[running.line].running -= 1;
+        let mut outcomes = outcomes.into_iter();
+        let mut changes = Vec::with_capacity(running.members.len());
+        let mut at_once = Vec::new();
+        while let Some(member) = running.members.pop_front(&mut self.slots) {
+            let outcome = outcomes.next().unwrap_or(Outcome::NotTried);
+            let change = self.settle(member, outcome, running.generation, now_ms);
+            if let Change::Unchanged { again: Again::AtOnce, .. } = change {
+                at_once.push(member);
+            }
+            changes.push(change);
+        }
+        // Back to the front of the line, where they came from, in their order.
+        for member in at_once.into_iter().rev() {
+            self.make_ready(member, End::Front);
+        }
+        self.offer(running.line);
+        self.collect(running.line);
+        changes
+    }
+
+    /// Moves one item on; one that is due at once is left in no list, for the caller.
+    fn settle(&mut self, id: u32, outcome: Outcome, generation: u32, now_ms: u64) -> Change {
+        let slot = &self.slots[id];
+        let key = slot.key();
+        let at = Situation {
+            attempts: slot.attempts,
+            uncounted: slot.uncounted,
+            received_ms: slot.received_ms,
+            now_ms,
+            policy: &self.transports.get(slot.transport).retry,
+        };
+        match verdict(outcome, at) {
+            Verdict::Done => {
+                self.discard(id);
+                Change::Done { key }
+            }
+            Verdict::Retry(at_ms, reason) => self.retry(id, at_ms, reason),
+            Verdict::Fail(cause, reason) => self.fail(id, cause, reason),
+            Verdict::AtOnce => {
+                self.not_counted(id);
+                Change::Unchanged { key, again: Again::AtOnce }
+            }
+            Verdict::Pause(at_ms) => {
+                self.not_counted(id);
+                self.defer(id, at_ms);
+                Change::Unchanged { key, again: Again::At(bucket_end_ms(bucket_of(at_ms))) }
+            }
+            // The rules have changed since: look again at once.
+            Verdict::Park if generation != self.generation => Change::Unchanged { key, again: Again::AtOnce },
+            Verdict::Park => {
+                self.park(id);
+                Change::Unchanged { key, again: Again::WhenRulesChange }
+            }
+        }
+    }
+
+    fn retry(&mut self, id: u32, at_ms: u64, reason: Reason) -> Change {
+        let (key, attempts) = self.counted(id);
+        self.defer(id, at_ms);
+        Change::RetryAt { key, at_ms: bucket_end_ms(bucket_of(at_ms)), attempts, reason }
+    }
+
+    fn fail(&mut self, id: u32, cause: HoldCause, reason: Reason) -> Change {
+        let (key, attempts) = self.counted(id);
+        self.put_on_hold(id, &reason);
+        Change::Hold { key, attempts, cause, reason }
+    }
+
+    fn counted(&mut self, id: u32) -> (crate::ItemKey, u32) {
+        let slot = &mut self.slots[id];
+        slot.attempts = slot.attempts.saturating_add(1);
+        slot.uncounted = 0;
+        (slot.key(), slot.attempts)
+    }
+
+    fn not_counted(&mut self, id: u32) {
+        let slot = &mut self.slots[id];
+        slot.uncounted = slot.uncounted.saturating_add(1);
+    }
+}

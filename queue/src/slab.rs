@@ -1,0 +1,103 @@
+//! Numbered storage that grows a chunk at a time, so that a large queue never pauses to copy itself.
+
+/// No entry.
+pub(crate) const NIL: u32 = u32::MAX;
+
+const CHUNK: usize = 1024;
+
+/// Values under small numbers; numbers of removed values are used again.
+#[derive(Debug)]
+pub(crate) struct Slab<T> {
+    chunks: Vec<Vec<Cell<T>>>,
+    free: u32,
+    len: usize,
+}
+
+#[derive(Debug)]
+enum Cell<T> {
+    Vacant(u32),
+    Taken(T),
+}
+
+impl<T> Slab<T> {
+    pub(crate) fn new() -> Self {
+        Slab { chunks: Vec::new(), free: NIL, len: 0 }
+    }
+
+    /// Values present.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// One above the highest number ever given out.
+    pub(crate) fn end(&self) -> u32 {
+        match self.chunks.last() {
+            Some(last) => ((self.chunks.len() - 1) * CHUNK + last.len()) as u32,
+            None => 0,
+        }
+    }
+
+    pub(crate) fn insert(&mut self, value: T) -> u32 {
+        self.len += 1;
+        if self.free != NIL {
+            let id = self.free;
+            let cell = self.cell_mut(id).expect("the free list names cells that exist");
+            let Cell::Vacant(next) = std::mem::replace(cell, Cell::Taken(value)) else {
+                unreachable!("the free list names vacant cells");
+            };
+            self.free = next;
+            return id;
+        }
+        let id = self.end();
+        assert!(id < NIL, "a slab numbers its values with 32 bits");
+        if self.chunks.last().is_none_or(|chunk| chunk.len() == CHUNK) {
+            self.chunks.push(Vec::with_capacity(CHUNK));
+        }
+        self.chunks.last_mut().expect("a chunk was pushed").push(Cell::Taken(value));
+        id
+    }
+
+    pub(crate) fn remove(&mut self, id: u32) -> Option<T> {
+        let free = self.free;
+        let cell = self.cell_mut(id)?;
+        if matches!(cell, Cell::Vacant(_)) {
+            return None;
+        }
+        let Cell::Taken(value) = std::mem::replace(cell, Cell::Vacant(free)) else { unreachable!() };
+        self.free = id;
+        self.len -= 1;
+        Some(value)
+    }
+
+    pub(crate) fn get(&self, id: u32) -> Option<&T> {
+        match self.chunks.get(id as usize / CHUNK)?.get(id as usize % CHUNK)? {
+            Cell::Taken(value) => Some(value),
+            Cell::Vacant(_) => None,
+        }
+    }
+
+    pub(crate) fn get_mut(&mut self, id: u32) -> Option<&mut T> {
+        match self.cell_mut(id)? {
+            Cell::Taken(value) => Some(value),
+            Cell::Vacant(_) => None,
+        }
+    }
+
+    fn cell_mut(&mut self, id: u32) -> Option<&mut Cell<T>> {
+        self.chunks.get_mut(id as usize / CHUNK)?.get_mut(id as usize % CHUNK)
+    }
+}
+
+/// For numbers the caller knows to be present.
+impl<T> std::ops::Index<u32> for Slab<T> {
+    type Output = T;
+    fn index(&self, id: u32) -> &T {
+        self.get(id).expect("the number names a present value")
+    }
+}
+
+impl<T> std::ops::IndexMut<u32> for Slab<T> {
+    fn index_mut(&mut self, id: u32) -> &mut T {
+        self.get_mut(id).expect("the number names a present value")
+    }
+}
