@@ -186,7 +186,7 @@ fn survives(toy: Toy, seed: u64, crash: Crash) -> bool {
         let log = log.clone();
         async move {
             if id != boot::control() {
-                append_all(toy, seed % 2 == 0, log).await;
+                append_all(toy, seed.is_multiple_of(2), log).await;
             }
         }
     });
