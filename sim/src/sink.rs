@@ -1,0 +1,132 @@
+//! The receiving end: takes messages, now and then refuses or hangs up, and writes down what it took.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use engine::net::{Conn, Listener};
+use engine::rng;
+use engine::sim::{HostId, Sim};
+use engine::task::{Class, spawn};
+use engine::time::{self, Instant};
+
+use crate::lines::Lines;
+use crate::mail::{self, Number};
+
+/// Port of every sink.
+pub const PORT: u16 = 25;
+
+/// How often, of a thousand, a sink does not take a message.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Mood {
+    /// RCPT is answered 450.
+    pub refuses_recipient: u64,
+    /// The end of data is answered 451.
+    pub refuses_message: u64,
+    /// The connection ends in the middle of the message.
+    pub hangs_up: u64,
+    /// The message is taken and the connection ends instead of the answer: the sender must send it again.
+    pub takes_and_hangs_up: u64,
+}
+
+/// One message that a sink took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// When it was answered.
+    pub at: Instant,
+    /// Whether 250 was sent; if not, the sender cannot know that it was taken.
+    pub answered: bool,
+}
+
+/// What a sink took, in order of time.
+#[derive(Debug, Default)]
+pub struct Deliveries {
+    /// By number.
+    pub taken: BTreeMap<Number, Vec<Delivery>>,
+    /// Messages that are none of ours, or not byte for byte.
+    pub damaged: Vec<Vec<u8>>,
+}
+
+/// Starts a sink process; it runs until it is crashed.
+pub fn start(sim: &mut Sim, host: HostId, mood: Mood, deliveries: &Rc<RefCell<Deliveries>>) {
+    let addr = SocketAddr::new(sim.addr(host), PORT);
+    let deliveries = deliveries.clone();
+    sim.start(host, 1, move |id| {
+        let deliveries = deliveries.clone();
+        async move {
+            if id == engine::boot::control() {
+                return;
+            }
+            let listener = Listener::bind(addr, 0).expect("the port is free");
+            loop {
+                let conn = listener.accept().await.expect("a listener accepts");
+                let deliveries = deliveries.clone();
+                let _task = spawn(Class::Interactive, async move { session(&conn, mood, &deliveries).await });
+            }
+        }
+    });
+}
+
+fn happens(of_a_thousand: u64) -> bool {
+    of_a_thousand > 0 && rng::below(1000) < of_a_thousand
+}
+
+async fn session(conn: &Conn, mood: Mood, deliveries: &Rc<RefCell<Deliveries>>) -> io::Result<()> {
+    let mut lines = Lines::new(conn);
+    say(conn, "220 sink.test ESMTP\r\n").await?;
+    while let Some(line) = lines.next().await? {
+        let verb = line.split(|&byte| byte == b' ').next().unwrap_or_default().to_ascii_uppercase();
+        match &verb[..] {
+            b"EHLO" => say(conn, "250-sink.test\r\n250-PIPELINING\r\n250 8BITMIME\r\n").await?,
+            b"RCPT" if happens(mood.refuses_recipient) => say(conn, "450 4.2.1 not now\r\n").await?,
+            b"DATA" => {
+                say(conn, "354 go on\r\n").await?;
+                if happens(mood.hangs_up) {
+                    return Ok(());
+                }
+                let Some(message) = read_message(&mut lines).await? else { return Ok(()) };
+                if happens(mood.refuses_message) {
+                    say(conn, "451 4.3.0 not now\r\n").await?;
+                    continue;
+                }
+                let answered = !happens(mood.takes_and_hangs_up);
+                take(message, answered, &mut deliveries.borrow_mut());
+                if !answered {
+                    return Ok(());
+                }
+                say(conn, "250 2.0.0 taken\r\n").await?;
+            }
+            b"QUIT" => return say(conn, "221 bye\r\n").await,
+            _ => say(conn, "250 ok\r\n").await?,
+        }
+    }
+    Ok(())
+}
+
+async fn read_message(lines: &mut Lines<'_>) -> io::Result<Option<Vec<u8>>> {
+    let mut message = Vec::new();
+    while let Some(line) = lines.next().await? {
+        if line == b"." {
+            return Ok(Some(message));
+        }
+        message.extend_from_slice(line.strip_prefix(b".").unwrap_or(&line));
+        message.extend_from_slice(b"\r\n");
+    }
+    Ok(None)
+}
+
+fn take(message: Vec<u8>, answered: bool, deliveries: &mut Deliveries) {
+    match mail::number(&message) {
+        Some(number) if mail::is_intact(&message, number) => {
+            deliveries.taken.entry(number).or_default().push(Delivery { at: time::now(), answered });
+        }
+        _ => deliveries.damaged.push(message),
+    }
+}
+
+async fn say(conn: &Conn, text: &'static str) -> io::Result<()> {
+    conn.send(Bytes::from_static(text.as_bytes())).await
+}
