@@ -13,12 +13,15 @@ pub struct Source<'a> {
     pub text: &'a str,
 }
 
+/// Looks up an environment variable.
+pub type Env<'a> = dyn Fn(&str) -> Option<String> + 'a;
+
 /// How to read a file.
 #[derive(Clone, Copy, Default)]
 pub struct Options<'a> {
     /// Looks up environment variables for `!Env` tags. `None`: the program was started without
     /// `--config-env-substitution`, and a tag is an error that says so.
-    pub env: Option<&'a dyn Fn(&str) -> Option<String>>,
+    pub env: Option<&'a Env<'a>>,
 }
 
 impl fmt::Debug for Options<'_> {

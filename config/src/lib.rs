@@ -1,23 +1,56 @@
 //! YAML to typed configuration, with errors that point at the line.
 //!
-//! Pure over text: nothing here reads a file, a clock or the environment; the caller passes what is needed.
+//! Owns the files of `smtpd`: which keys there are, what their values mean, and what is said about a wrong one. Pure
+//! over text: nothing here reads a file, a clock or the environment; the caller passes what is needed.
 //!
-//! Principal types: [`Startup`] (`smtpd.yaml`), [`Running`] (`smtpd-app.yaml`), [`Suspends`] (`smtpd-suspend.yaml`),
-//! [`Error`].
-#![allow(clippy::todo, unused, reason = "signatures first; goes away with the bodies")]
+//! Principal types: [`Startup`] (`smtpd.yaml`: what cannot change while the process lives), [`Running`]
+//! (`smtpd-app.yaml`: what a reload can change), [`Suspends`] (`smtpd-suspend.yaml`: what is not picked up from the
+//! queue), [`Error`] (one problem in one place). [`load_startup_file`] and [`load_files`] read them in the order in which
+//! they depend on each other.
+//!
+//! The keys are defined once, as the tables under `schema`: type, default, meaning, and whether this version does what
+//! they say. Validation and [`reference()`] (`docs/reference/configuration.md`) come from them. A new key is a row
+//! there, a field of the typed struct, and a line where the struct is built.
+//!
+//! ```
+//! use config::{Options, Source, load_running, load_startup};
+//!
+//! let options = Options::default();
+//! let text = "version: \"6.10\"\nservers: [{id: in, listeners: [{address: 127.0.0.1, port: 2525}]}]\n";
+//! let startup = load_startup(&Source { name: "smtpd", text }, &options).expect("a good file").value;
+//! assert_eq!(startup.servers[0].listeners[0].port, 2525);
+//!
+//! let text = "version: \"6.10\"\nservers: [{id: in, transport: mxx}]\n";
+//! let errors = load_running(&Source { name: "smtpd_app", text }, &startup, &options).expect_err("no such transport");
+//! assert_eq!(
+//!     errors[0].to_string(),
+//!     "smtpd_app:2:31: servers[0].transport: unknown transport \"mxx\"; no transports are defined"
+//! );
+//! ```
 
+mod check;
+mod cross_check;
 mod error;
 mod files;
+mod limits;
 mod pattern;
+mod prepare;
+mod reference;
+mod report;
 mod running;
+mod scalar;
+mod schema;
 mod startup;
 mod suspends;
 mod transport;
+mod tree;
 mod version;
+mod yaml;
 
-pub use error::{Error, Loaded, Options, Source};
+pub use error::{Env, Error, Loaded, Options, Source};
 pub use files::{Read, Reloadable, load_files, load_startup_file};
 pub use pattern::{Field, Lists, Pattern};
+pub use reference::reference;
 pub use running::{
     Address, BareEol, DefaultGroup, Extensions, Grouping, Queues, Resolver, Running, Server, load_running,
 };
@@ -28,3 +61,6 @@ pub use startup::{
 pub use suspends::{Property, Suspend, Suspends, load_suspends};
 pub use transport::{DeliveryTimeouts, NextHop, Retry, RetryInterval, Transport};
 pub use version::Version;
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,12 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
+
+use crate::limits::MAX_REGEX_BYTES;
+use crate::report::Problem;
+use crate::scalar::{is_host_name, network, quoted};
+use crate::tree::Match;
 
 /// The eight fields of a queued recipient that files can match on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -18,6 +23,34 @@ pub enum Field {
     RemoteIp,
     RemoteMx,
     RecipientDomain,
+}
+
+impl Field {
+    /// All fields, in the order of the files.
+    pub const ALL: [Field; 8] = [
+        Field::TenantId,
+        Field::JobId,
+        Field::TransportId,
+        Field::LocalIp,
+        Field::Grouping,
+        Field::RemoteIp,
+        Field::RemoteMx,
+        Field::RecipientDomain,
+    ];
+
+    /// The name in the files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Field::TenantId => "tenantid",
+            Field::JobId => "jobid",
+            Field::TransportId => "transportid",
+            Field::LocalIp => "localip",
+            Field::Grouping => "grouping",
+            Field::RemoteIp => "remoteip",
+            Field::RemoteMx => "remotemx",
+            Field::RecipientDomain => "recipientdomain",
+        }
+    }
 }
 
 /// One `match` value, except `@list`, which is resolved while loading.
@@ -39,13 +72,171 @@ pub enum Pattern {
 pub type Lists = BTreeMap<(Field, String), Vec<Pattern>>;
 
 impl Pattern {
-    /// Does `value`, in lower case for domains, match? [`Pattern::Group`] is compared with the value as `&id`.
+    /// Does `value`, in lower case for domains, match? A [`Pattern::Group`] matches the value `&id`.
     pub fn matches(&self, value: &str) -> bool {
-        todo!()
+        match self {
+            Pattern::Exact(exact) => exact == value,
+            Pattern::Subdomains(suffix) => value.len() > suffix.len() && value.ends_with(suffix),
+            Pattern::Regex(regex) => regex.is_match(value),
+            Pattern::Network(network) => {
+                value.parse().is_ok_and(|address: IpAddr| network.contains(&address))
+            }
+            Pattern::Group(id) => value.strip_prefix('&') == Some(id),
+        }
     }
 
     /// Does `address` match? Only a [`Pattern::Network`] can.
     pub fn matches_ip(&self, address: IpAddr) -> bool {
-        todo!()
+        matches!(self, Pattern::Network(network) if network.contains(&address))
+    }
+}
+
+/// Reads a `match` value for `field`; `@name` only where `lists` are allowed.
+pub(crate) fn parse(text: &str, field: Field, lists: bool) -> Result<Match, Problem> {
+    if let Some(name) = text.strip_prefix('@') {
+        return match (lists, name) {
+            (_, "") => Err(Problem::new("a list name is missing after @")),
+            (false, _) => {
+                Err(Problem::new(format!("{} refers to a list, which is not possible here", quoted(text))))
+            }
+            (true, name) => Ok(Match::List(name.to_owned())),
+        };
+    }
+    let pattern = match field {
+        Field::LocalIp | Field::RemoteIp => network(text).map(Pattern::Network),
+        Field::TenantId | Field::JobId | Field::TransportId => exact_or_regex(text),
+        Field::Grouping => grouping(text),
+        Field::RemoteMx | Field::RecipientDomain => domain(text),
+    };
+    pattern.map(Match::Pattern)
+}
+
+fn exact_or_regex(text: &str) -> Result<Pattern, Problem> {
+    match as_regex(text) {
+        Some(regex) => regex,
+        None => Ok(Pattern::Exact(text.to_owned())),
+    }
+}
+
+fn grouping(text: &str) -> Result<Pattern, Problem> {
+    if text.starts_with('#') {
+        return Err(Problem::new("the form #name is gone")
+            .hint("define a grouping under queues.grouping and use &name"));
+    }
+    if let Some(id) = text.strip_prefix('&') {
+        return Ok(Pattern::Group(id.to_owned()));
+    }
+    // The values of the default groups are domains.
+    match subdomains(text) {
+        Some(pattern) => pattern,
+        None => exact_or_regex(text).map(lower_case),
+    }
+}
+
+fn domain(text: &str) -> Result<Pattern, Problem> {
+    if let Some(regex) = as_regex(text) {
+        return regex;
+    }
+    if let Some(pattern) = subdomains(text) {
+        return pattern;
+    }
+    if is_host_name(text) {
+        return Ok(lower_case(Pattern::Exact(text.to_owned())));
+    }
+    let problem = Problem::new(format!("{} is not a domain", quoted(text)));
+    let hint = if text.is_ascii() {
+        "use a domain, *.domain or /regex/"
+    } else {
+        "write it in its ASCII form (xn--…)"
+    };
+    Err(problem.hint(hint))
+}
+
+fn subdomains(text: &str) -> Option<Result<Pattern, Problem>> {
+    let domain = text.strip_prefix("*.")?;
+    Some(if is_host_name(domain) {
+        Ok(Pattern::Subdomains(format!(".{}", domain.to_ascii_lowercase())))
+    } else {
+        Err(Problem::new(format!("{} is not of the form *.domain", quoted(text))))
+    })
+}
+
+fn lower_case(pattern: Pattern) -> Pattern {
+    match pattern {
+        Pattern::Exact(text) => Pattern::Exact(text.to_ascii_lowercase()),
+        other => other,
+    }
+}
+
+/// `/…/` or `/…/i`.
+fn as_regex(text: &str) -> Option<Result<Pattern, Problem>> {
+    let inside = text.strip_prefix('/')?;
+    let (source, ignore_case) = match inside.strip_suffix("/i") {
+        Some(source) => (source, true),
+        None => (inside.strip_suffix('/')?, false),
+    };
+    let compiled =
+        RegexBuilder::new(source).case_insensitive(ignore_case).size_limit(MAX_REGEX_BYTES).build();
+    Some(compiled.map(Pattern::Regex).map_err(|error| {
+        let text = error.to_string();
+        // The library draws a picture over several lines; the last says what is wrong.
+        let reason = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
+        Problem::new(format!("regular expression does not compile: {reason}"))
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pattern(text: &str, field: Field) -> Pattern {
+        match parse(text, field, false) {
+            Ok(Match::Pattern(pattern)) => pattern,
+            Ok(Match::List(_)) => panic!("{text} is a list"),
+            Err(problem) => panic!("{text}: {}", problem.text()),
+        }
+    }
+
+    #[test]
+    fn forms_match_what_they_say() {
+        for (text, field, value, expected) in [
+            ("Slow.Example", Field::RecipientDomain, "slow.example", true),
+            ("slow.example", Field::RecipientDomain, "a.slow.example", false),
+            ("*.slow.example", Field::RecipientDomain, "slow.example", false),
+            ("*.slow.example", Field::RemoteMx, "a.slow.example", true),
+            ("*.slow.example", Field::RemoteMx, "a.b.slow.example", true),
+            ("*.slow.example", Field::RemoteMx, "aslow.example", false),
+            ("/\\.edu$/", Field::RemoteMx, "mx.a.edu", true),
+            ("/\\.EDU$/", Field::RemoteMx, "mx.a.edu", false),
+            ("/\\.EDU$/i", Field::RemoteMx, "mx.a.edu", true),
+            ("Tenant", Field::TenantId, "Tenant", true),
+            ("Tenant", Field::TenantId, "tenant", false),
+            ("/a/b", Field::JobId, "/a/b", true),
+            ("&big", Field::Grouping, "&big", true),
+            ("&big", Field::Grouping, "big", false),
+            ("big.example", Field::Grouping, "big.example", true),
+            ("192.0.2.0/24", Field::RemoteIp, "192.0.2.77", true),
+            ("192.0.2.7", Field::RemoteIp, "192.0.2.77", false),
+            ("2001:db8::/32", Field::LocalIp, "2001:db8::1", true),
+        ] {
+            assert_eq!(pattern(text, field).matches(value), expected, "{text} on {value}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_meaning_is_refused() {
+        for (text, field) in [
+            ("@", Field::JobId),
+            ("/(/", Field::RemoteMx),
+            ("/(?=a)b/", Field::RemoteMx),
+            ("*.", Field::RemoteMx),
+            ("a*.example", Field::RemoteMx),
+            ("bücher.example", Field::RecipientDomain),
+            ("example.com", Field::RemoteIp),
+            ("#old", Field::Grouping),
+            ("/(a{1000}){1000}/", Field::JobId),
+        ] {
+            assert!(parse(text, field, true).is_err(), "{text}");
+        }
     }
 }

@@ -5,7 +5,13 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use crate::{Error, Lists, Loaded, Options, Pattern, ServerKind, Source, Startup, Transport, Version};
+use crate::report::Report;
+use crate::schema::File;
+use crate::tree::{Checked, Match, Tree};
+use crate::{
+    Error, Field, Lists, Loaded, Options, Pattern, ServerKind, Source, Startup, Transport, Version, check,
+    cross_check, transport,
+};
 
 /// The running file.
 #[derive(Clone, Debug)]
@@ -168,5 +174,124 @@ pub fn load_running(
     startup: &Startup,
     options: &Options<'_>,
 ) -> Result<Loaded<Running>, Vec<Error>> {
-    todo!()
+    let mut report = Report::new(source.name);
+    let read = check::read(File::Running, source, options, &mut report);
+    let value = read.and_then(|(mut tree, version)| {
+        cross_check::running(&tree, startup, &mut report);
+        transport::inherit(&mut tree);
+        transport::cross_check(&tree, &mut report);
+        check::fill(&mut tree, File::Running.keys());
+        (!report.has_errors()).then(|| running(&tree, version))
+    });
+    report.loaded(value)
+}
+
+/// The typed value of a tree without errors and with all defaults.
+fn running(tree: &Tree, version: Version) -> Running {
+    Running {
+        version,
+        servers: tree.items("servers").iter().map(server).collect(),
+        transports: tree.items("transportgroups").iter().flat_map(transport::of_group).collect(),
+        addresses: tree.items("addresses").iter().map(address).collect(),
+        queues: queues(tree.get("queues").expect("has a default")),
+        lists: lists(tree.get("lists").expect("has a default")),
+        resolver: resolver(tree.get("resolver").expect("has a default")),
+    }
+}
+
+fn server(tree: &Tree) -> Server {
+    Server {
+        id: tree.text("id").expect("required").to_owned(),
+        kind: ServerKind::Smtp,
+        transport: tree.text("transport").expect("required").to_owned(),
+        open_relay: tree.bool("openrelay").expect("has a default"),
+        hostname: tree.text("hostname").map(str::to_owned),
+        max_connections: tree.count("concurrency.total").expect("has a default"),
+        max_connections_per_ip: tree.count("concurrency.remoteip").filter(|limit| *limit > 0),
+        idle_timeout: tree.time("timeout.idle").expect("has a default"),
+        helo_required: tree.bool("phases.helo.required").expect("has a default"),
+        max_messages: tree.count("phases.mailfrom.maxmessages").filter(|limit| *limit > 0),
+        max_recipients: tree.count("phases.rcptto.maxrecipients").expect("has a default"),
+        max_size_bytes: tree.integer("phases.data.maxsize").filter(|limit| *limit > 0),
+        max_hops: tree.count("phases.data.maxhops").expect("has a default"),
+        bare_eol: match tree.text("phases.data.bareeol") {
+            Some("convert") => BareEol::Convert,
+            _ => BareEol::Reject,
+        },
+        extensions: Extensions {
+            pipelining: tree.bool("extensions.pipelining").expect("has a default"),
+            size: tree.bool("extensions.size").expect("has a default"),
+            eightbitmime: tree.bool("extensions.8bitmime").expect("has a default"),
+            enhancedstatuscodes: tree.bool("extensions.enhancedstatuscodes").expect("has a default"),
+        },
+    }
+}
+
+fn address(tree: &Tree) -> Address {
+    Address {
+        id: tree.text("id").expect("required").to_owned(),
+        address: tree.ip("address").expect("required"),
+        hostname: tree.text("hostname").map(str::to_owned),
+    }
+}
+
+fn queues(tree: &Tree) -> Queues {
+    Queues {
+        max_connections: tree.count("concurrency.total").expect("has a default"),
+        pool_size: tree.count("pooling.size").expect("has a default"),
+        soft_bounce: tree.bool("softbounce").expect("has a default"),
+        default_group: match tree.text("grouping.default") {
+            Some("remotemx") => DefaultGroup::RemoteMx,
+            Some("recipientdomain") => DefaultGroup::RecipientDomain,
+            _ => DefaultGroup::None,
+        },
+        groupings: tree.items("grouping.groupings").iter().map(grouping).collect(),
+    }
+}
+
+fn grouping(tree: &Tree) -> Grouping {
+    let networks = patterns(tree.items("remoteip")).into_iter().filter_map(|pattern| match pattern {
+        Pattern::Network(network) => Some(network),
+        _ => None,
+    });
+    Grouping {
+        id: tree.text("id").expect("required").to_owned(),
+        remote_mx: patterns(tree.items("remotemx")),
+        recipient_domain: patterns(tree.items("recipientdomain")),
+        remote_ip: networks.collect(),
+    }
+}
+
+fn lists(tree: &Tree) -> Lists {
+    let of_field = |field: Field| {
+        let entries = tree.entries(field.name()).iter();
+        entries.map(move |(name, items)| match &items.value {
+            Checked::List(items) => ((field, name.clone()), patterns(items)),
+            _ => ((field, name.clone()), Vec::new()),
+        })
+    };
+    Field::ALL.into_iter().flat_map(of_field).collect()
+}
+
+fn patterns(items: &[Tree]) -> Vec<Pattern> {
+    let pattern = |tree: &Tree| match &tree.value {
+        Checked::Match(Match::Pattern(pattern)) => Some(pattern.clone()),
+        _ => None,
+    };
+    items.iter().filter_map(pattern).collect()
+}
+
+fn resolver(tree: &Tree) -> Resolver {
+    let server = |tree: &Tree| match tree.value {
+        Checked::Server(server) => Some(server),
+        _ => None,
+    };
+    Resolver {
+        servers: tree.items("servers").iter().filter_map(server).collect(),
+        timeout: tree.time("timeout").expect("has a default"),
+        cache_size: tree.count("cache.size").expect("has a default"),
+        cache_ttl_min: tree.time("cache.ttl.min").expect("has a default"),
+        cache_ttl_max: tree.time("cache.ttl.max"),
+        concurrency: tree.count("concurrency").expect("has a default"),
+    }
 }

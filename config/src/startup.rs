@@ -1,9 +1,12 @@
 //! `smtpd.yaml`: what cannot change while the process lives.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use crate::{Error, Loaded, Options, Source, Version};
+use crate::report::{Problem, Report};
+use crate::schema::File;
+use crate::tree::{Checked, Tree};
+use crate::{Error, Loaded, Options, Source, Version, check};
 
 /// The startup file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,5 +147,180 @@ pub enum Facility {
 /// # Errors
 /// Every problem of the file, in file order.
 pub fn load_startup(source: &Source<'_>, options: &Options<'_>) -> Result<Loaded<Startup>, Vec<Error>> {
-    todo!()
+    let mut report = Report::new(source.name);
+    let read = check::read(File::Startup, source, options, &mut report);
+    let value = read.and_then(|(mut tree, version)| {
+        cross_check(&tree, &mut report);
+        check::fill(&mut tree, File::Startup.keys());
+        (!report.has_errors()).then(|| startup(&tree, version))
+    });
+    report.loaded(value)
+}
+
+/// What the schema cannot say.
+fn cross_check(tree: &Tree, report: &mut Report) {
+    for (index, server) in tree.items("servers").iter().enumerate() {
+        listener_count(server, index, report);
+    }
+    unique_sockets(tree, report);
+    if let (Some(_), Some(port)) =
+        (tree.get("environment.controlsocket.path"), tree.get("environment.controlsocket.port"))
+    {
+        report.error(
+            port.at,
+            "environment.controlsocket.port",
+            Problem::new("excludes environment.controlsocket.path"),
+        );
+    }
+    if let Some(version @ (2 | 3)) = tree.integer("environment.uuid.version") {
+        let at = tree.get("environment.uuid.version").map_or(tree.at, |tree| tree.at);
+        report.error(at, "environment.uuid.version", Problem::new(format!("{version} is not one of 1, 4")));
+    }
+    if tree.items("servers").is_empty() {
+        report.warning(tree.at, "servers", Problem::new("there are no servers, so no mail can come in"));
+    }
+    if let (Some(false), Some(fsync)) = (tree.bool("spool.fsync"), tree.get("spool.fsync")) {
+        let problem = Problem::new("messages that were answered 250 can be lost in a crash");
+        report.warning(fsync.at, "spool.fsync", problem);
+    }
+}
+
+fn listener_count(server: &Tree, index: usize, report: &mut Report) {
+    // What is no server, or no list, has had its error.
+    if matches!(server.value, Checked::Opaque)
+        || server.get("listeners").is_some_and(|tree| matches!(tree.value, Checked::Opaque))
+    {
+        return;
+    }
+    let count = server.items("listeners").len();
+    let problem = match server.text("type").unwrap_or("smtp") {
+        "smtp" if count == 0 => "a server of type smtp has at least one listener".to_owned(),
+        kind @ ("http" | "https") if count != 1 => {
+            format!("a server of type {kind} has exactly one listener")
+        }
+        "plugin" if count > 0 => "not allowed for type plugin".to_owned(),
+        _ => return,
+    };
+    let at = server.get("listeners").map_or(server.at, |listeners| listeners.at);
+    report.error(at, &format!("servers[{index}].listeners"), Problem::new(problem));
+}
+
+/// No two listeners on the same address and port.
+fn unique_sockets(tree: &Tree, report: &mut Report) {
+    let mut taken: Vec<(Option<IpAddr>, u64, &str)> = Vec::new();
+    for (server_index, server) in tree.items("servers").iter().enumerate() {
+        let id = server.text("id").unwrap_or("?");
+        for (index, listener) in server.items("listeners").iter().enumerate() {
+            let Some(port) = listener.integer("port") else { continue };
+            let address = listener.ip("address");
+            if address.is_none() && listener.get("address").is_some() {
+                continue; // wrong, and reported as such
+            }
+            let earlier =
+                taken.iter().find(|(other, other_port, _)| *other_port == port && overlap(*other, address));
+            if let Some((_, _, owner)) = earlier {
+                let shown =
+                    SocketAddr::new(address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), clamp_port(port));
+                report.error(
+                    listener.at,
+                    &format!("servers[{server_index}].listeners[{index}]"),
+                    Problem::new(format!("{shown} is already used by server \"{owner}\"")),
+                );
+            }
+            taken.push((address, port, id));
+        }
+    }
+}
+
+/// Without an address, a listener takes both wildcards.
+fn overlap(one: Option<IpAddr>, other: Option<IpAddr>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => one == other,
+        (None, None) => true,
+        (Some(address), None) | (None, Some(address)) => address.is_unspecified(),
+    }
+}
+
+fn clamp_port(port: u64) -> u16 {
+    u16::try_from(port).expect("bounded by the schema")
+}
+
+/// The typed value of a tree without errors and with all defaults.
+fn startup(tree: &Tree, version: Version) -> Startup {
+    Startup {
+        version,
+        servers: tree.items("servers").iter().map(server).collect(),
+        spool: Spool {
+            path: path(tree, "spool.path"),
+            fsync: tree.bool("spool.fsync").expect("has a default"),
+            min_free_bytes: tree.integer("spool.minfree.bytes"),
+            min_free_inodes: tree.integer("spool.minfree.inodes").expect("has a default"),
+            corrupt: match tree.text("spool.corrupt").expect("has a default") {
+                "unlink" => Corrupt::Unlink,
+                "ignore" => Corrupt::Ignore,
+                _ => Corrupt::Rename,
+            },
+        },
+        queue_max_messages: tree.integer("queues.maxmessages"),
+        environment: environment(tree.get("environment").expect("has a default")),
+    }
+}
+
+fn server(tree: &Tree) -> ListenServer {
+    ListenServer {
+        id: tree.text("id").expect("required").to_owned(),
+        kind: ServerKind::Smtp,
+        listeners: tree
+            .items("listeners")
+            .iter()
+            .map(|listener| Listener {
+                id: listener.text("id").map(str::to_owned),
+                address: listener.ip("address"),
+                port: clamp_port(listener.integer("port").expect("required")),
+                backlog: listener.count("backlog"),
+            })
+            .collect(),
+    }
+}
+
+fn environment(tree: &Tree) -> Environment {
+    let user = tree.text("privdrop.user").map(str::to_owned);
+    let group = tree.text("privdrop.group").map(str::to_owned);
+    Environment {
+        appconf: path(tree, "appconf"),
+        policyconf: path(tree, "policyconf"),
+        suspendconf: path(tree, "suspendconf"),
+        deliveryconf: path(tree, "deliveryconf"),
+        privdrop: (user.is_some() || group.is_some()).then_some(PrivDrop { user, group }),
+        umask: tree.count("umask"),
+        rlimit_nofile: tree.integer("rlimit.nofile"),
+        uuid: match tree.integer("uuid.version") {
+            Some(4) => UuidVersion::Random,
+            _ => UuidVersion::Time,
+        },
+        syslog_mask: u8::try_from(tree.integer("syslog.mask").expect("has a default"))
+            .expect("bounded by the schema"),
+        syslog_facility: facility(tree.text("syslog.facility").expect("has a default")),
+        shards: tree.count("shards"),
+    }
+}
+
+fn facility(name: &str) -> Facility {
+    match name {
+        "user" => Facility::User,
+        "daemon" => Facility::Daemon,
+        "local0" => Facility::Local0,
+        "local1" => Facility::Local1,
+        "local2" => Facility::Local2,
+        "local3" => Facility::Local3,
+        "local4" => Facility::Local4,
+        "local5" => Facility::Local5,
+        "local6" => Facility::Local6,
+        "local7" => Facility::Local7,
+        _ => Facility::Mail,
+    }
+}
+
+fn path(tree: &Tree, key: &str) -> PathBuf {
+    PathBuf::from(tree.text(key).expect("has a default"))
 }

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Error, Field, Lists, Loaded, Options, Pattern, Source, Version};
+use crate::report::{Problem, Report};
+use crate::schema::File;
+use crate::tree::{Checked, Match, Tree};
+use crate::{Error, Field, Loaded, Options, Pattern, Running, Source, Version, check};
 
 /// The suspend file.
 #[derive(Clone, Debug)]
@@ -35,14 +38,84 @@ pub enum Property {
     Bool(bool),
 }
 
+impl Suspends {
+    /// Nothing is suspended: there is no file.
+    pub fn none() -> Suspends {
+        Suspends { version: None, suspends: Vec::new() }
+    }
+}
+
 /// Reads the suspend file; `@name` is looked up in the running file's lists, `&name` in its groupings.
 ///
 /// # Errors
 /// Every problem of the file, in file order.
 pub fn load_suspends(
     source: &Source<'_>,
-    running: &crate::Running,
+    running: &Running,
     options: &Options<'_>,
 ) -> Result<Loaded<Suspends>, Vec<Error>> {
-    todo!()
+    let mut report = Report::new(source.name);
+    let read = check::read(File::Suspend, source, options, &mut report);
+    let value = read.map(|(tree, version)| {
+        let rules = tree.items("suspends").iter().enumerate();
+        let suspends = rules.map(|(index, rule)| suspend(rule, index, running, &mut report)).collect();
+        Suspends { version: Some(version), suspends }
+    });
+    report.loaded(value)
+}
+
+fn suspend(rule: &Tree, index: usize, running: &Running, report: &mut Report) -> Suspend {
+    let mut fields = Vec::new();
+    for field in Field::ALL {
+        if rule.get(field.name()).is_some() {
+            let path = format!("suspends[{index}].{}", field.name());
+            fields.push((field, resolve(rule.items(field.name()), field, running, &path, report)));
+        }
+    }
+    if fields.is_empty() && !matches!(rule.value, Checked::Opaque) {
+        let problem = Problem::new("a rule without fields stops the whole queue");
+        report.warning(rule.at, &format!("suspends[{index}]"), problem);
+    }
+    let properties =
+        rule.entries("properties").iter().filter_map(|(name, tree)| Some((name.clone(), property(tree)?)));
+    Suspend { fields, tag: rule.text("tag").map(str::to_owned), properties: properties.collect() }
+}
+
+/// The patterns of one field, with what its `@list`s stand for.
+fn resolve(items: &[Tree], field: Field, running: &Running, path: &str, report: &mut Report) -> Vec<Pattern> {
+    let mut patterns = Vec::new();
+    for item in items {
+        let Checked::Match(value) = &item.value else { continue };
+        match value {
+            Match::Pattern(pattern) => {
+                unknown_group(pattern, item, running, path, report);
+                patterns.push(pattern.clone());
+            }
+            Match::List(name) => match running.lists.get(&(field, name.clone())) {
+                Some(list) => patterns.extend(list.iter().cloned()),
+                None => {
+                    let text = format!("no list \"{name}\" under lists.{}", field.name());
+                    report.error(item.at, path, Problem::new(text));
+                }
+            },
+        }
+    }
+    patterns
+}
+
+fn unknown_group(pattern: &Pattern, item: &Tree, running: &Running, path: &str, report: &mut Report) {
+    let Pattern::Group(id) = pattern else { return };
+    if !running.queues.groupings.iter().any(|grouping| grouping.id == *id) {
+        let problem = Problem::new(format!("no grouping \"{id}\" under queues.grouping.groupings"));
+        report.error(item.at, path, problem);
+    }
+}
+
+fn property(tree: &Tree) -> Option<Property> {
+    match &tree.value {
+        Checked::Text(text) => Some(Property::Text(text.clone())),
+        Checked::Number(number) => Some(Property::Number(*number)),
+        Checked::Bool(bool) => Some(Property::Bool(*bool)),
+        _ => None,
+    }
 }

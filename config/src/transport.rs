@@ -3,6 +3,9 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::report::{Problem, Report};
+use crate::tree::{Checked, Tree};
+
 /// One outgoing route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transport {
@@ -72,4 +75,99 @@ pub struct DeliveryTimeouts {
     pub eod: Duration,
     pub rset: Duration,
     pub quit: Duration,
+}
+
+/// The blocks that a transport inherits from its group, key by key.
+const INHERITED: [&str; 5] = ["connection", "session", "retry", "dsn", "timeout"];
+
+/// Gives each transport of the running file what its group has and it lacks.
+pub(crate) fn inherit(tree: &mut Tree) {
+    let Checked::Map(root) = &mut tree.value else { return };
+    let Some((_, groups)) = root.iter_mut().find(|(name, _)| name == "transportgroups") else { return };
+    let Checked::List(groups) = &mut groups.value else { return };
+    for group in groups {
+        let Checked::Map(entries) = &mut group.value else { continue };
+        let blocks: Vec<(String, Tree)> =
+            entries.iter().filter(|(name, _)| INHERITED.contains(&name.as_str())).cloned().collect();
+        let blocks = Tree { at: group.at, value: Checked::Map(blocks) };
+        let transports = entries.iter_mut().find(|(name, _)| name == "transports");
+        if let Some((_, Tree { value: Checked::List(transports), .. })) = transports {
+            transports.iter_mut().for_each(|transport| transport.inherit(&blocks));
+        }
+    }
+}
+
+/// What the schema cannot say about transports; after [`inherit`], before defaults.
+pub(crate) fn cross_check(tree: &Tree, report: &mut Report) {
+    for (group_index, group) in tree.items("transportgroups").iter().enumerate() {
+        for (index, transport) in group.items("transports").iter().enumerate() {
+            let path = format!("transportgroups[{group_index}].transports[{index}]");
+            let off = |family: &str| transport.bool(&format!("connection.sourceip.{family}")) == Some(false);
+            if off("ipv4") && off("ipv6") {
+                let problem =
+                    Problem::new("neither IPv4 nor IPv6 may be used").hint("set one of them to true");
+                report.error(transport.at, &format!("{path}.connection.sourceip"), problem);
+            }
+            if let (Some(retry), None | Some(0)) = (transport.get("retry"), transport.integer("retry.count"))
+            {
+                let problem = Problem::new("without a count above 0 the first temporary failure is final");
+                report.warning(retry.at, &format!("{path}.retry.count"), problem);
+            }
+        }
+    }
+}
+
+/// The transports of a group, from a tree without errors and with all defaults.
+pub(crate) fn of_group(group: &Tree) -> impl Iterator<Item = Transport> {
+    let name = group.text("id").expect("required");
+    group.items("transports").iter().map(move |tree| transport(tree, name))
+}
+
+fn transport(tree: &Tree, group: &str) -> Transport {
+    let port = tree.integer("connection.port").expect("has a default");
+    Transport {
+        id: tree.text("id").expect("required").to_owned(),
+        group: group.to_owned(),
+        next_hop: match tree.text("connection.server") {
+            None => NextHop::Mx,
+            Some(server) => match server.parse() {
+                Ok(address) => NextHop::Address(address),
+                Err(_) => NextHop::Host(server.to_ascii_lowercase()),
+            },
+        },
+        port: u16::try_from(port).expect("bounded by the schema"),
+        ipv4: tree.bool("connection.sourceip.ipv4").expect("has a default"),
+        ipv6: tree.bool("connection.sourceip.ipv6").expect("has a default"),
+        helo: tree.text("session.helo").map(str::to_owned),
+        retry: retry(tree),
+        timeouts: timeouts(tree),
+    }
+}
+
+fn retry(tree: &Tree) -> Retry {
+    let interval = |tree: &Tree| RetryInterval {
+        interval: tree.time("interval").expect("required"),
+        notify: tree.bool("notify").expect("has a default"),
+    };
+    Retry {
+        count: tree.count("retry.count").expect("has a default"),
+        intervals: tree.items("retry.intervals").iter().map(interval).collect(),
+        during: tree.time("retry.during"),
+    }
+}
+
+fn timeouts(tree: &Tree) -> DeliveryTimeouts {
+    let of = |state: &str| tree.time(&format!("timeout.smtp.{state}")).expect("has a default");
+    DeliveryTimeouts {
+        connect: tree.time("timeout.connect").expect("has a default"),
+        banner: of("BANNER"),
+        ehlo: of("EHLO"),
+        helo: of("HELO"),
+        mail: of("MAIL"),
+        rcpt: of("RCPT"),
+        data: of("DATA"),
+        eod: of("EOD"),
+        rset: of("RSET"),
+        quit: of("QUIT"),
+    }
 }

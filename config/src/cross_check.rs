@@ -1,0 +1,121 @@
+//! What the schema cannot say about the running file: references, and pairs with the startup file.
+
+use std::net::IpAddr;
+
+use crate::report::{Problem, Report};
+use crate::schema::File;
+use crate::tree::Tree;
+use crate::{Listener, ServerKind, Startup};
+
+/// Checks the servers against the startup file and their references against the transports.
+pub(crate) fn running(tree: &Tree, startup: &Startup, report: &mut Report) {
+    let transports = transport_ids(tree);
+    for (index, server) in tree.items("servers").iter().enumerate() {
+        pairing(server, index, startup, report);
+        open_relay(server, index, startup, report);
+        transport_exists(server, index, &transports, report);
+    }
+    for server in &startup.servers {
+        if !tree.items("servers").iter().any(|tree| tree.text("id") == Some(&server.id)) {
+            let at = tree.get("servers").map_or(tree.at, |servers| servers.at);
+            let file = File::Startup.file_name();
+            report.error(
+                at,
+                "servers",
+                Problem::new(format!("no entry for server \"{}\" of {file}", server.id)),
+            );
+        }
+    }
+    unique_transports(tree, report);
+}
+
+/// The entry of the startup file has the same type.
+fn pairing(server: &Tree, index: usize, startup: &Startup, report: &mut Report) {
+    let Some(id) = server.text("id") else { return };
+    let file = File::Startup.file_name();
+    let Some(entry) = startup.servers.iter().find(|entry| entry.id == id) else {
+        let problem = Problem::new(format!("{file} has no server \"{id}\": this one gets no traffic"));
+        report.warning(server.at, &format!("servers[{index}]"), problem);
+        return;
+    };
+    let kind = match entry.kind {
+        ServerKind::Smtp => "smtp",
+    };
+    if let Some(own) = server.text("type").filter(|own| *own != kind) {
+        let at = server.get("type").map_or(server.at, |tree| tree.at);
+        let problem =
+            Problem::new(format!("\"{own}\" differs from \"{kind}\" in {file} for server \"{id}\""));
+        report.error(at, &format!("servers[{index}].type"), problem);
+    }
+}
+
+/// Without hooks, a server that others can reach would send mail for anyone to anyone.
+fn open_relay(server: &Tree, index: usize, startup: &Startup, report: &mut Report) {
+    if server.bool("openrelay") == Some(true) {
+        return;
+    }
+    let Some(entry) = startup.servers.iter().find(|entry| Some(entry.id.as_str()) == server.text("id"))
+    else {
+        return;
+    };
+    let Some(listener) = entry.listeners.iter().find(|listener| !is_loopback(listener)) else { return };
+    let address = listener.address.map_or("all addresses".to_owned(), |address| address.to_string());
+    let text = format!(
+        "server \"{}\" listens on {address}, port {}, without an rcptto or eod hook: anyone could send mail through it",
+        entry.id, listener.port
+    );
+    let problem = Problem::new(text).hint("listen on loopback only, or set openrelay: true");
+    report.error(server.at, &format!("servers[{index}].openrelay"), problem);
+}
+
+fn is_loopback(listener: &Listener) -> bool {
+    match listener.address {
+        Some(IpAddr::V6(address)) => address.to_canonical().is_loopback(),
+        Some(address) => address.is_loopback(),
+        None => false,
+    }
+}
+
+fn transport_exists(server: &Tree, index: usize, transports: &[(&str, &str)], report: &mut Report) {
+    let Some(id) = server.text("transport") else { return };
+    if transports.iter().any(|(transport, _)| *transport == id) {
+        return;
+    }
+    let at = server.get("transport").map_or(server.at, |tree| tree.at);
+    let known: Vec<&str> = transports.iter().map(|(transport, _)| *transport).collect();
+    let hint = match known.as_slice() {
+        [] => "no transports are defined".to_owned(),
+        known => format!("known: {}", known.join(", ")),
+    };
+    let problem = Problem::new(format!("unknown transport \"{id}\"")).hint(hint);
+    report.error(at, &format!("servers[{index}].transport"), problem);
+}
+
+/// Transport ids are unique over all groups. Within one group the schema check has said so.
+fn unique_transports(tree: &Tree, report: &mut Report) {
+    let mut seen: Vec<(&str, usize, &str)> = Vec::new();
+    for (group_index, group) in tree.items("transportgroups").iter().enumerate() {
+        let group_id = group.text("id").unwrap_or("?");
+        for (index, transport) in group.items("transports").iter().enumerate() {
+            let Some(id) = transport.text("id") else { continue };
+            match seen.iter().find(|(other, _, _)| *other == id) {
+                Some((_, other_group, name)) if *other_group != group_index => report.error(
+                    transport.get("id").map_or(transport.at, |tree| tree.at),
+                    &format!("transportgroups[{group_index}].transports[{index}].id"),
+                    Problem::new(format!("\"{id}\" is already defined in group \"{name}\"")),
+                ),
+                _ => seen.push((id, group_index, group_id)),
+            }
+        }
+    }
+}
+
+/// Transport and group id of every transport.
+fn transport_ids(tree: &Tree) -> Vec<(&str, &str)> {
+    let of_group = |group| -> Vec<(&str, &str)> {
+        let group: &Tree = group;
+        let name = group.text("id").unwrap_or("?");
+        group.items("transports").iter().filter_map(|transport| Some((transport.text("id")?, name))).collect()
+    };
+    tree.items("transportgroups").iter().flat_map(of_group).collect()
+}

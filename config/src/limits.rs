@@ -1,0 +1,24 @@
+//! Every bound of this crate.
+
+/// Longest file. Scripts are packed into the running file, so it may be large; all of it is in memory while loading,
+/// at most about four times (text, nodes, checked tree, typed value).
+pub(crate) const MAX_FILE_BYTES: usize = 32 << 20;
+
+/// Most memory for the nodes of one file after aliases are expanded, in bytes: an alias costs what it stands for, so
+/// that a few lines cannot grow into gigabytes.
+pub(crate) const MAX_EXPANDED: usize = 2 * MAX_FILE_BYTES;
+
+/// Deepest nesting of mappings and lists. The deepest documented key is nine levels down.
+pub(crate) const MAX_DEPTH: usize = 32;
+
+/// Most errors (and most warnings) reported for one file; what follows is counted, not kept.
+pub(crate) const MAX_REPORTED: usize = 100;
+
+/// Longest value of another file's author repeated in an error, in characters.
+pub(crate) const MAX_QUOTED_CHARS: usize = 80;
+
+/// Compiled size of one regular expression in bytes.
+pub(crate) const MAX_REGEX_BYTES: usize = 1 << 20;
+
+/// Longest `tag` in characters.
+pub(crate) const MAX_TAG_CHARS: usize = 32;

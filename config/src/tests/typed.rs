@@ -1,0 +1,184 @@
+//! What comes out of good files.
+
+use std::time::Duration;
+
+use crate::schema::{Default, File, Key};
+use crate::{
+    Corrupt, DefaultGroup, Facility, Field, Loaded, NextHop, Options, Pattern, Property, Running, Source,
+    Startup, Suspends, Version, check, load_running, load_startup, load_suspends,
+};
+
+fn startup(text: &str) -> Startup {
+    let source = Source { name: "smtpd", text };
+    load_startup(&source, &Options::default()).expect("a good file").value
+}
+
+fn running(text: &str) -> Running {
+    let source = Source { name: "smtpd_app", text };
+    load_running(&source, &startup("version: \"6.10\"\n"), &Options::default()).expect("a good file").value
+}
+
+fn suspends(text: &str, running: &Running) -> Loaded<Suspends> {
+    load_suspends(&Source { name: "smtpd_suspend", text }, running, &Options::default()).expect("a good file")
+}
+
+#[test]
+fn an_almost_empty_startup_file_has_the_documented_defaults() {
+    let startup = startup("version: \"6.10\"\n");
+    assert_eq!(startup.version, Version::new(6, 10));
+    assert_eq!(startup.spool.path.to_str(), Some("/var/spool/halon/queue"));
+    assert!(startup.spool.fsync);
+    assert_eq!(startup.spool.corrupt, Corrupt::Rename);
+    assert_eq!(startup.spool.min_free_bytes, None);
+    let environment = startup.environment;
+    assert_eq!(environment.appconf.to_str(), Some("/etc/halon/smtpd-app.yaml"));
+    assert_eq!(environment.umask, None);
+    assert_eq!(environment.privdrop, None);
+    assert_eq!((environment.syslog_mask, environment.syslog_facility), (255, Facility::Mail));
+}
+
+#[test]
+fn an_almost_empty_running_file_has_safe_defaults() {
+    let running = running("version: \"6.10\"\n");
+    assert_eq!(running.queues.pool_size, 1000);
+    assert_eq!(running.queues.default_group, DefaultGroup::None);
+    assert_eq!(running.resolver.cache_size, 10_000);
+    assert_eq!(running.resolver.timeout, Duration::from_secs(5));
+    assert!(running.resolver.servers.is_empty());
+}
+
+#[test]
+fn without_a_retry_block_a_message_is_tried_for_five_days() {
+    let running = running("version: \"6.10\"\ntransportgroups:\n  - id: g\n    transports: [{id: t}]\n");
+    let retry = &running.transport("t").expect("defined").retry;
+    let last = retry.intervals.len() - 1;
+    let waits = (0..retry.count as usize).map(|n| retry.intervals[n.min(last)].interval);
+    let total: Duration = waits.sum();
+    let day = Duration::from_secs(86_400);
+    assert!(total > day * 9 / 2 && total <= day * 5, "{total:?}");
+    assert_eq!(retry.during, Some(day * 5));
+    assert!(retry.intervals.windows(2).all(|pair| pair[0].interval < pair[1].interval), "a rising curve");
+}
+
+#[test]
+fn a_given_retry_block_keeps_its_documented_defaults() {
+    let running = running(
+        "version: \"6.10\"\ntransportgroups:\n  - id: g\n    transports: [{id: t, retry: {count: 3}}]\n",
+    );
+    let retry = &running.transport("t").expect("defined").retry;
+    assert_eq!((retry.count, retry.during), (3, None));
+    assert_eq!(retry.intervals[0].interval, Duration::from_secs(3600));
+}
+
+#[test]
+fn a_transport_inherits_from_its_group_key_by_key() {
+    let running = running(
+        "version: \"6.10\"
+transportgroups:
+  - id: g
+    connection: {server: Relay.Example, port: 2526, sourceip: {ipv6: false}}
+    session: {helo: out.example}
+    retry: {count: 4, intervals: [{interval: 1m}, {interval: 15m}]}
+    timeout: {connect: 7, smtp: {EOD: 20m}}
+    transports:
+      - id: same
+      - id: own
+        connection: {server: 192.0.2.9}
+        retry: {intervals: [{interval: 2m}]}
+        timeout: {smtp: {MAIL: 60}}
+      - id: v6
+        connection: {server: '2001:db8::1', sourceip: {ipv6: true}}
+",
+    );
+    let same = running.transport("same").expect("defined");
+    assert_eq!(same.next_hop, NextHop::Host("relay.example".to_owned()));
+    assert_eq!((same.port, same.ipv4, same.ipv6), (2526, true, false));
+    assert_eq!(same.helo.as_deref(), Some("out.example"));
+    assert_eq!(same.timeouts.connect, Duration::from_secs(7));
+    assert_eq!(same.timeouts.eod, Duration::from_secs(1200));
+    assert_eq!(same.timeouts.mail, Duration::from_secs(300));
+    let own = running.transport("own").expect("defined");
+    assert_eq!(own.next_hop, NextHop::Address("192.0.2.9".parse().expect("an address")));
+    assert_eq!((own.port, own.ipv6), (2526, false));
+    assert_eq!(own.retry.count, 4, "an object is merged key by key");
+    assert_eq!(own.retry.intervals.len(), 1, "a list replaces the list of the group");
+    assert_eq!(own.timeouts.mail, Duration::from_secs(60));
+    assert_eq!(own.timeouts.eod, Duration::from_secs(1200));
+    assert!(running.transport("v6").expect("defined").ipv6);
+    assert_eq!(own.group, "g");
+}
+
+#[test]
+fn suspends_resolve_lists_of_their_own_field() {
+    let running = running(
+        "version: \"6.10\"
+lists:
+  recipientdomain:
+    slow: [slow.example, '*.slow.example']
+queues: {grouping: {groupings: [{id: big, remotemx: '*.big.example'}]}}
+",
+    );
+    let loaded = suspends(
+        "version: \"6.10\"
+suspends:
+  - recipientdomain: ['@slow', other.example]
+    grouping: '&big'
+    tag: maintenance
+    properties: {ticket: 4711, open: true, by: ops}
+  - {}
+",
+        &running,
+    );
+    let rule = &loaded.value.suspends[0];
+    let domains = &rule.fields.iter().find(|(field, _)| *field == Field::RecipientDomain).expect("given").1;
+    for (domain, expected) in [
+        ("slow.example", true),
+        ("a.slow.example", true),
+        ("other.example", true),
+        ("x.other.example", false),
+    ] {
+        assert_eq!(domains.iter().any(|pattern| pattern.matches(domain)), expected, "{domain}");
+    }
+    assert!(
+        rule.fields.iter().any(|(_, patterns)| matches!(&patterns[..], [Pattern::Group(id)] if id == "big"))
+    );
+    assert_eq!(rule.properties["ticket"], Property::Number(4711.0));
+    assert_eq!(rule.properties["open"], Property::Bool(true));
+    assert_eq!(rule.properties["by"], Property::Text("ops".to_owned()));
+    assert!(loaded.value.suspends[1].fields.is_empty());
+    assert_eq!(loaded.warnings.len(), 1, "a rule without fields is worth a warning");
+}
+
+#[test]
+fn every_default_of_the_tables_passes_its_own_check() {
+    fn walk(keys: &'static [Key], path: &str, checked: &mut usize) {
+        for key in keys {
+            let path = format!("{path}.{}", key.name);
+            if let Default::Value(text) = key.default {
+                assert!(check::default_of(key).is_some(), "{path}: {text}");
+                *checked += 1;
+            }
+            walk(key.shape.keys(), &path, checked);
+        }
+    }
+    let mut checked = 0;
+    for file in File::ALL {
+        walk(file.keys(), file.file_name(), &mut checked);
+    }
+    assert!(checked > 40, "{checked}");
+}
+
+#[test]
+fn no_prefix_or_damage_of_a_file_makes_the_loader_panic() {
+    let good = include_str!("valid.txt");
+    for end in 0..good.len() {
+        if let Some(text) = good.get(..end).and_then(|text| text.get(end.saturating_sub(900)..)) {
+            let _ = load_startup(&Source { name: "smtpd", text }, &Options::default());
+            let _ = load_running(
+                &Source { name: "smtpd_app", text },
+                &startup("version: \"6.10\"\n"),
+                &Options::default(),
+            );
+        }
+    }
+}
