@@ -1,5 +1,7 @@
 //! What can go wrong, by whose fault, and the one table that says what to answer and how to log it.
 
+use std::fmt;
+
 use super::reply::EnhancedCode;
 
 /// What went wrong, sorted by the guilty side.
@@ -72,16 +74,16 @@ pub enum PeerIncompatible {
 /// See [`Error::PeerMisbehaved`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum PeerMisbehaved {
-    /// A CR without LF behind it, in a message.
-    BareCarriageReturn,
-    /// An LF without CR before it, in a message.
-    BareLineFeed,
-    /// A parameter of MAIL or RCPT has a wrong value.
+    /// A parameter of MAIL or RCPT has a wrong value, or came twice.
     BadParameter,
     /// The recipient is not an address.
     BadRecipient,
     /// The sender is not an address.
     BadSender,
+    /// A CR without LF behind it, in a message.
+    BareCarriageReturn,
+    /// An LF without CR before it, in a message.
+    BareLineFeed,
     /// A command line was longer than allowed.
     CommandTooLong,
     /// A command line that never ended.
@@ -125,10 +127,10 @@ pub enum PeerMisbehaved {
 /// See [`Error::Storage`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Storage {
-    /// No room: below the reserve, or the disk is full.
-    Full,
     /// Reading or writing failed.
     Failed,
+    /// No room: below the reserve, or the disk is full.
+    Full,
 }
 
 /// How much an operator cares.
@@ -145,33 +147,126 @@ pub enum LogClass {
 }
 
 impl Error {
-    /// The reply as wire bytes with the enhanced code, one line with its CRLF.
+    /// The reply in wire form: code, enhanced code, text, one line with its CRLF.
     pub fn line(self) -> &'static str {
-        todo!()
+        self.row().1
     }
+
     /// The reply code.
     pub fn code(self) -> u16 {
-        todo!()
+        self.line().bytes().take(3).fold(0, |code, digit| code * 10 + u16::from(digit - b'0'))
     }
+
     /// The enhanced code.
     pub fn enhanced(self) -> EnhancedCode {
-        todo!()
+        let text = &self.line().as_bytes()[4..];
+        EnhancedCode::parse_prefix(text).expect("every row has an enhanced code; a test reads them all").0
     }
+
     /// How to log it.
     pub fn log_class(self) -> LogClass {
-        todo!()
+        self.row().0
     }
+
     /// Whether trying again may help (4xx).
     pub fn is_transient(self) -> bool {
         self.code() / 100 == 4
     }
+
+    /// The table.
+    fn row(self) -> (LogClass, &'static str) {
+        use LogClass::{Debug, Error as Severe, Info, Warning};
+        match self {
+            Error::Configuration(fault) => match fault {
+                Configuration::NoTransport => (Severe, "451 4.3.5 No transport for this message\r\n"),
+                Configuration::RelayDenied => (Info, "550 5.7.1 Relaying denied\r\n"),
+            },
+            Error::LocalLimit(limit) => match limit {
+                LocalLimit::HeaderTooLarge => (Info, "552 5.3.4 Message header too large\r\n"),
+                LocalLimit::MessageTooLarge => (Info, "552 5.3.4 Message too large\r\n"),
+                LocalLimit::ShuttingDown => (Info, "421 4.3.2 Service shutting down, closing connection\r\n"),
+                LocalLimit::TextLineTooLong => (Info, "554 5.6.0 Line too long in message\r\n"),
+                LocalLimit::TooManyConnections => (Info, "421 4.7.0 Too many connections\r\n"),
+                LocalLimit::TooManyHops => (Warning, "554 5.4.6 Too many hops, mail loop suspected\r\n"),
+                LocalLimit::TooManyMessages => (Info, "421 4.7.0 Too many messages on this connection\r\n"),
+                LocalLimit::TooManyRecipients => (Info, "452 4.5.3 Too many recipients\r\n"),
+            },
+            Error::Network(fault) => match fault {
+                Network::ConnectionLost => (Info, "451 4.4.2 Connection lost\r\n"),
+                Network::TimedOut => (Info, "451 4.4.2 Connection timed out\r\n"),
+            },
+            Error::PeerIncompatible(lack) => match lack {
+                PeerIncompatible::EightBitMime => (Info, "554 5.6.3 Peer does not take 8-bit messages\r\n"),
+                PeerIncompatible::Size => (Info, "552 5.3.4 Message larger than peer allows\r\n"),
+                PeerIncompatible::SmtpUtf8 => (Info, "553 5.6.7 Peer does not take non-ASCII addresses\r\n"),
+            },
+            Error::PeerMisbehaved(fault) => fault.row(),
+            Error::Storage(fault) => match fault {
+                Storage::Failed => (Severe, "451 4.3.0 Message could not be stored\r\n"),
+                Storage::Full => (Severe, "452 4.3.1 Insufficient system storage\r\n"),
+            },
+        }
+    }
+}
+
+impl PeerMisbehaved {
+    fn row(self) -> (LogClass, &'static str) {
+        use LogClass::{Debug, Info, Warning};
+        match self {
+            PeerMisbehaved::BadParameter => (Debug, "501 5.5.4 Bad parameter value\r\n"),
+            PeerMisbehaved::BadRecipient => (Debug, "501 5.1.3 Bad recipient address syntax\r\n"),
+            PeerMisbehaved::BadSender => (Debug, "501 5.1.7 Bad sender address syntax\r\n"),
+            PeerMisbehaved::BareCarriageReturn => {
+                (Info, "550 5.6.11 Bare CR in message, lines end with CRLF\r\n")
+            }
+            PeerMisbehaved::BareLineFeed => (Info, "550 5.6.11 Bare LF in message, lines end with CRLF\r\n"),
+            PeerMisbehaved::CommandTooLong => (Debug, "500 5.5.2 Command line too long\r\n"),
+            PeerMisbehaved::CommandWithoutEnd => {
+                (Info, "421 4.5.2 Command line too long, closing connection\r\n")
+            }
+            PeerMisbehaved::ControlCharacter => {
+                (Debug, "500 5.5.2 Commands end with CRLF and hold no CR, LF or NUL\r\n")
+            }
+            PeerMisbehaved::EndlessMessage => (Info, "421 4.5.0 Refused message goes on too long\r\n"),
+            PeerMisbehaved::NeedHello => (Debug, "503 5.5.1 Send HELO or EHLO first\r\n"),
+            PeerMisbehaved::NeedMail => (Debug, "503 5.5.1 Send MAIL first\r\n"),
+            PeerMisbehaved::NeedRecipient => (Debug, "503 5.5.1 No valid recipients\r\n"),
+            PeerMisbehaved::NestedMail => (Debug, "503 5.5.1 Sender already given\r\n"),
+            PeerMisbehaved::NonAsciiAddress => (Debug, "553 5.6.7 Address must be ASCII\r\n"),
+            PeerMisbehaved::NotImplemented => (Debug, "502 5.5.1 Command not implemented\r\n"),
+            PeerMisbehaved::ReplyMalformed => (Warning, "451 4.5.0 Malformed reply from peer\r\n"),
+            PeerMisbehaved::ReplyTooLong => (Warning, "451 4.5.0 Reply from peer too long\r\n"),
+            PeerMisbehaved::ReplyUnexpected => (Warning, "451 4.5.0 Unexpected reply from peer\r\n"),
+            PeerMisbehaved::Syntax => (Debug, "501 5.5.4 Syntax error in arguments\r\n"),
+            PeerMisbehaved::TalkedBeforeGreeting => {
+                (Info, "554 5.5.0 Protocol error, wait for the greeting\r\n")
+            }
+            PeerMisbehaved::TimedOut => (Info, "421 4.4.2 Timeout, closing connection\r\n"),
+            PeerMisbehaved::TooManyBadCommands => (Info, "421 4.7.0 Too many errors, closing connection\r\n"),
+            PeerMisbehaved::UnknownCommand => (Debug, "500 5.5.2 Command not recognized\r\n"),
+            PeerMisbehaved::UnknownParameter => (Debug, "555 5.5.4 Parameter not recognized\r\n"),
+        }
+    }
 }
 
 /// The text of the reply without its codes.
-impl std::fmt::Display for Error {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        todo!()
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.line().trim_end();
+        f.write_str(text.splitn(3, ' ').nth(2).unwrap_or(text))
     }
 }
 
 impl std::error::Error for Error {}
+
+impl From<LocalLimit> for Error {
+    fn from(limit: LocalLimit) -> Error {
+        Error::LocalLimit(limit)
+    }
+}
+
+impl From<PeerMisbehaved> for Error {
+    fn from(fault: PeerMisbehaved) -> Error {
+        Error::PeerMisbehaved(fault)
+    }
+}

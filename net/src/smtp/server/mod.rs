@@ -12,8 +12,15 @@
 //! After [`Event::Connect`] is answered and before the output is sent, give `step` what has already arrived: a
 //! peer that talks before the greeting is answered with 554 and closed.
 
+mod body;
+mod command;
 mod config;
+mod event;
+mod line;
 mod session;
+#[cfg(test)]
+mod tests;
 
 pub use config::{BareEol, Config, Timeouts};
-pub use session::{BodyType, Close, Discard, Event, Hello, Mail, Session, Step, Summary, Verb};
+pub use event::{BodyType, Close, Discard, Event, Hello, Mail, Step, Summary, Verb};
+pub use session::Session;

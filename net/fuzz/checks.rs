@@ -1,0 +1,179 @@
+//! What the fuzz targets check, shared with the test that replays their corpora. Uses the public interface only.
+#![allow(dead_code)] // each target uses its own part
+
+use std::sync::Arc;
+
+use net::smtp::address::{Address, Hostname};
+use net::smtp::reply::Reply;
+use net::smtp::server::{self, Close, Discard, Event, Step};
+
+/// Settings small enough that a short input reaches the limits.
+pub fn server_config(bare_eol: server::BareEol) -> server::Config {
+    let mut config = server::Config::new(Hostname::parse(b"mx.example.com").expect("valid"));
+    config.bare_eol = bare_eol;
+    config
+}
+
+/// What a server session said and did.
+#[derive(Debug, Default, Eq, PartialEq)]
+pub struct Served {
+    pub output: Vec<u8>,
+    /// Sender, recipients and bytes of every accepted message.
+    pub messages: Vec<Message>,
+    pub discards: Vec<Discard>,
+    pub close: Option<Close>,
+}
+
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Message {
+    pub sender: Option<Address>,
+    pub recipients: Vec<Address>,
+    pub body: Vec<u8>,
+}
+
+/// A server with its driver, in memory.
+pub struct Server {
+    pub session: server::Session,
+    pub served: Served,
+    open: Message,
+    /// Recipients to refuse.
+    refusals: Vec<(Address, Reply)>,
+}
+
+impl Server {
+    pub fn new(config: server::Config, refusals: Vec<(Address, Reply)>) -> Server {
+        let session = server::Session::new(Arc::new(config));
+        Server { session, served: Served::default(), open: Message::default(), refusals }
+    }
+
+    /// Feeds one piece of input and runs until more is wanted. Returns the output, which is also recorded.
+    pub fn feed(&mut self, mut input: &[u8]) -> Vec<u8> {
+        let mut body_bytes_left = 2 * input.len() + 2;
+        loop {
+            match self.session.step(&mut input) {
+                Step::NeedInput => {
+                    assert!(input.is_empty(), "input is used up before more is wanted");
+                    break;
+                }
+                Step::Body(bytes) => {
+                    assert!(!bytes.is_empty(), "an empty body slice is no progress");
+                    body_bytes_left -= bytes.len();
+                    self.open.body.extend_from_slice(bytes);
+                }
+                Step::Discard(discard) => {
+                    self.open = Message::default();
+                    self.served.discards.push(discard);
+                }
+                Step::Close(close) => {
+                    self.served.close = Some(close);
+                    break;
+                }
+                Step::Event(event) => self.answer(event),
+            }
+        }
+        let output = self.session.take_output();
+        self.served.output.extend_from_slice(&output);
+        output.to_vec()
+    }
+
+    fn answer(&mut self, event: Event) {
+        match event {
+            Event::Connect | Event::Data => {}
+            Event::Hello(_) => self.open = Message::default(),
+            Event::Mail(mail) => self.open.sender = mail.sender,
+            Event::Rcpt(recipient) => {
+                if let Some((_, reply)) = self.refusals.iter().find(|(refused, _)| *refused == recipient) {
+                    return self.session.reply(reply);
+                }
+                self.open.recipients.push(recipient);
+            }
+            Event::EndOfData(summary) => {
+                assert_eq!(summary.size_bytes, self.open.body.len() as u64);
+                assert_eq!(summary.eight_bit, !self.open.body.is_ascii());
+                self.served.messages.push(std::mem::take(&mut self.open));
+                return self.session.accept_message("T");
+            }
+        }
+        self.session.accept();
+    }
+}
+
+/// A whole conversation after the greeting.
+pub fn serve(config: &server::Config, refusals: &[(Address, Reply)], pieces: &[&[u8]]) -> Served {
+    let mut server = Server::new(config.clone(), refusals.to_vec());
+    server.feed(b"");
+    for piece in pieces {
+        if server.served.close.is_none() {
+            server.feed(piece);
+        }
+    }
+    server.served
+}
+
+/// Server input: whatever comes, however it is cut, the session says and does the same, and stays small.
+pub fn server_bytes(data: &[u8]) {
+    let (&cut, input) = data.split_first().unwrap_or((&0, b""));
+    for bare_eol in [server::BareEol::Reject, server::BareEol::Convert] {
+        let mut config = server_config(bare_eol);
+        config.size_bytes_max = 400;
+        config.recipients_max = 3;
+        config.hops_max = 2;
+        let whole = serve(&config, &[], &[input]);
+        let (head, tail) = input.split_at(usize::from(cut).min(input.len()));
+        assert_eq!(serve(&config, &[], &[head, tail]), whole);
+        let bytes: Vec<&[u8]> = input.chunks(1).collect();
+        assert_eq!(serve(&config, &[], &bytes), whole);
+        check_replies(&whole.output);
+        for message in &whole.messages {
+            assert!(message.body.len() <= 400);
+            check_clean(&message.body);
+            for address in message.recipients.iter().chain(&message.sender) {
+                check_address(address);
+            }
+        }
+    }
+}
+
+/// Path parser: what it accepts holds no control character and parses again to the same.
+pub fn path(data: &[u8]) {
+    if let Ok((address, rest)) = Address::parse_path(data) {
+        assert!(data.ends_with(rest));
+        if let Some(address) = address {
+            check_address(&address);
+        }
+    }
+    if let Ok(address) = Address::parse(data) {
+        assert_eq!(address.as_bytes(), data);
+        check_address(&address);
+    }
+    if let Ok(hostname) = Hostname::parse(data) {
+        assert!(!hostname.as_bytes().iter().any(u8::is_ascii_control));
+    }
+}
+
+fn check_address(address: &Address) {
+    let text = address.as_bytes();
+    assert!(!text.iter().any(u8::is_ascii_control));
+    assert_eq!(Address::parse(text).as_ref(), Ok(address));
+    let path = [b"<", text, b">"].concat();
+    assert_eq!(Address::parse_path(&path), Ok((Some(address.clone()), &b""[..])));
+}
+
+/// Output of a server: whole lines, each a reply.
+pub fn check_replies(output: &[u8]) {
+    let text = std::str::from_utf8(output).expect("replies are ASCII here");
+    assert!(text.is_empty() || text.ends_with("\r\n"));
+    for line in text.split_terminator("\r\n") {
+        assert!(line.len() + 2 <= 512 && line.len() >= 4, "{line:?}");
+        assert!(line.bytes().take(3).all(|byte| byte.is_ascii_digit()), "{line:?}");
+        assert!(!line.bytes().any(|byte| byte.is_ascii_control()), "{line:?}");
+    }
+}
+
+/// No CR without LF, no LF without CR.
+pub fn check_clean(body: &[u8]) {
+    for (at, &byte) in body.iter().enumerate() {
+        assert!(byte != b'\r' || body.get(at + 1) == Some(&b'\n'));
+        assert!(byte != b'\n' || (at > 0 && body[at - 1] == b'\r'));
+    }
+}

@@ -1,0 +1,331 @@
+//! Command lines.
+
+use memchr::memchr2;
+
+use super::Config;
+use super::event::{BodyType, Hello, Mail, Verb};
+use crate::limits::{COMMAND_BYTES_MAX, COMMAND_LINE_BYTES_MAX, DOMAIN_BYTES_MAX};
+use crate::smtp::address::Address;
+use crate::smtp::error::PeerMisbehaved;
+
+/// A command that is well formed.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) enum Command {
+    Data,
+    Hello(Hello),
+    Help,
+    Mail(Mail),
+    Noop,
+    Quit,
+    Rcpt(Address),
+    Rset,
+    Vrfy,
+}
+
+/// Parses a line as it came: up to but without its LF.
+pub(super) fn parse(line: &[u8], config: &Config) -> Result<Command, PeerMisbehaved> {
+    if line.len() > COMMAND_LINE_BYTES_MAX + 1 {
+        return Err(PeerMisbehaved::CommandTooLong);
+    }
+    let line = match line.strip_suffix(b"\r") {
+        Some(line) if memchr2(b'\r', 0, line).is_none() => line,
+        _ => return Err(PeerMisbehaved::ControlCharacter),
+    };
+    let line = line.trim_ascii_end();
+    let (verb, arguments) = match line.iter().position(|&byte| byte == b' ') {
+        Some(blank) => (&line[..blank], line[blank..].trim_ascii_start()),
+        None => (line, &b""[..]),
+    };
+    let Some(verb) = Known::parse(verb) else { return Err(PeerMisbehaved::UnknownCommand) };
+    if line.len() > COMMAND_BYTES_MAX && !matches!(verb, Known::Mail | Known::Rcpt) {
+        return Err(PeerMisbehaved::CommandTooLong);
+    }
+    match verb {
+        Known::Data => without_arguments(arguments, Command::Data),
+        Known::Ehlo => parse_hello(Verb::Ehlo, arguments),
+        Known::Helo => parse_hello(Verb::Helo, arguments),
+        Known::Help => Ok(Command::Help),
+        Known::Mail => parse_mail(arguments, config),
+        Known::Noop => Ok(Command::Noop),
+        Known::Quit => without_arguments(arguments, Command::Quit),
+        Known::Rcpt => parse_rcpt(arguments),
+        Known::Rset => without_arguments(arguments, Command::Rset),
+        Known::Vrfy if arguments.is_empty() => Err(PeerMisbehaved::Syntax),
+        Known::Vrfy => Ok(Command::Vrfy),
+        Known::NotOffered => Err(PeerMisbehaved::NotImplemented),
+    }
+}
+
+/// The verbs this server knows.
+#[derive(Clone, Copy)]
+enum Known {
+    Data,
+    Ehlo,
+    Helo,
+    Help,
+    Mail,
+    Noop,
+    NotOffered,
+    Quit,
+    Rcpt,
+    Rset,
+    Vrfy,
+}
+
+/// Verbs that exist in some extension or in an old standard.
+const NOT_OFFERED: &[&[u8]] = &[
+    b"auth",
+    b"bdat",
+    b"etrn",
+    b"expn",
+    b"saml",
+    b"send",
+    b"soml",
+    b"starttls",
+    b"turn",
+    b"xclient",
+    b"xforward",
+];
+
+impl Known {
+    fn parse(verb: &[u8]) -> Option<Known> {
+        let mut lower = [0; 8];
+        let lower = lower.get_mut(..verb.len())?;
+        lower.copy_from_slice(verb);
+        lower.make_ascii_lowercase();
+        match &*lower {
+            b"data" => Some(Known::Data),
+            b"ehlo" => Some(Known::Ehlo),
+            b"helo" => Some(Known::Helo),
+            b"help" => Some(Known::Help),
+            b"mail" => Some(Known::Mail),
+            b"noop" => Some(Known::Noop),
+            b"quit" => Some(Known::Quit),
+            b"rcpt" => Some(Known::Rcpt),
+            b"rset" => Some(Known::Rset),
+            b"vrfy" => Some(Known::Vrfy),
+            other => NOT_OFFERED.contains(&other).then_some(Known::NotOffered),
+        }
+    }
+}
+
+fn without_arguments(arguments: &[u8], command: Command) -> Result<Command, PeerMisbehaved> {
+    if arguments.is_empty() { Ok(command) } else { Err(PeerMisbehaved::Syntax) }
+}
+
+/// The name is for the hooks to judge: many good clients send one that is no domain.
+fn parse_hello(verb: Verb, host: &[u8]) -> Result<Command, PeerMisbehaved> {
+    if host.is_empty() || host.len() > DOMAIN_BYTES_MAX || host.iter().any(u8::is_ascii_control) {
+        return Err(PeerMisbehaved::Syntax);
+    }
+    Ok(Command::Hello(Hello { verb, host: host.into() }))
+}
+
+fn parse_mail(arguments: &[u8], config: &Config) -> Result<Command, PeerMisbehaved> {
+    let path = strip_keyword(arguments, b"from:").ok_or(PeerMisbehaved::Syntax)?;
+    let (sender, parameters) = Address::parse_path(path).map_err(|_| PeerMisbehaved::BadSender)?;
+    if let Some(sender) = &sender {
+        check_ascii(sender)?;
+        if sender.domain().is_empty() {
+            return Err(PeerMisbehaved::BadSender);
+        }
+    }
+    let mut mail = Mail { sender, size_bytes: None, body: BodyType::SevenBit };
+    let mut body_seen = false;
+    for (keyword, value) in split_parameters(parameters)? {
+        if config.size && keyword.eq_ignore_ascii_case(b"size") {
+            if mail.size_bytes.is_some() {
+                return Err(PeerMisbehaved::BadParameter);
+            }
+            mail.size_bytes = Some(parse_size(value)?);
+        } else if config.eight_bit_mime && keyword.eq_ignore_ascii_case(b"body") {
+            if body_seen {
+                return Err(PeerMisbehaved::BadParameter);
+            }
+            body_seen = true;
+            mail.body = parse_body_type(value)?;
+        } else {
+            return Err(PeerMisbehaved::UnknownParameter);
+        }
+    }
+    Ok(Command::Mail(mail))
+}
+
+fn parse_rcpt(arguments: &[u8]) -> Result<Command, PeerMisbehaved> {
+    let path = strip_keyword(arguments, b"to:").ok_or(PeerMisbehaved::Syntax)?;
+    let (recipient, parameters) = Address::parse_path(path).map_err(|_| PeerMisbehaved::BadRecipient)?;
+    let recipient = recipient.ok_or(PeerMisbehaved::BadRecipient)?;
+    check_ascii(&recipient)?;
+    match split_parameters(parameters)?.next() {
+        Some(_) => Err(PeerMisbehaved::UnknownParameter),
+        None => Ok(Command::Rcpt(recipient)),
+    }
+}
+
+/// SMTPUTF8 (RFC 6531) is not offered.
+fn check_ascii(address: &Address) -> Result<(), PeerMisbehaved> {
+    if address.is_ascii() { Ok(()) } else { Err(PeerMisbehaved::NonAsciiAddress) }
+}
+
+/// What follows `FROM:` or `TO:`. Blanks behind the colon are no part of the grammar, but many clients send one.
+fn strip_keyword<'l>(arguments: &'l [u8], keyword: &[u8]) -> Option<&'l [u8]> {
+    let (start, rest) = arguments.split_at_checked(keyword.len())?;
+    start.eq_ignore_ascii_case(keyword).then(|| rest.trim_ascii_start())
+}
+
+/// ` KEYWORD=VALUE KEYWORD ...` behind a path.
+fn split_parameters(text: &[u8]) -> Result<impl Iterator<Item = (&[u8], &[u8])>, PeerMisbehaved> {
+    if !text.is_empty() && text[0] != b' ' {
+        return Err(PeerMisbehaved::Syntax);
+    }
+    let words = text.split(|&byte| byte == b' ').filter(|word| !word.is_empty());
+    Ok(words.map(|word| match word.iter().position(|&byte| byte == b'=') {
+        Some(equals) => (&word[..equals], &word[equals + 1..]),
+        None => (word, &b""[..]),
+    }))
+}
+
+/// One to twenty digits (RFC 1870); a number beyond 64 bits is as good as the largest.
+fn parse_size(digits: &[u8]) -> Result<u64, PeerMisbehaved> {
+    if digits.is_empty() || digits.len() > 20 || !digits.iter().all(u8::is_ascii_digit) {
+        return Err(PeerMisbehaved::BadParameter);
+    }
+    Ok(digits
+        .iter()
+        .fold(0u64, |size, digit| size.saturating_mul(10).saturating_add(u64::from(digit - b'0'))))
+}
+
+fn parse_body_type(value: &[u8]) -> Result<BodyType, PeerMisbehaved> {
+    match value {
+        _ if value.eq_ignore_ascii_case(b"7bit") => Ok(BodyType::SevenBit),
+        _ if value.eq_ignore_ascii_case(b"8bitmime") => Ok(BodyType::EightBitMime),
+        _ => Err(PeerMisbehaved::BadParameter),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::smtp::address::Hostname;
+
+    fn parse_text(line: &str) -> Result<Command, PeerMisbehaved> {
+        let config = Config::new(Hostname::parse(b"mx.example.com").expect("valid"));
+        parse(format!("{line}\r").as_bytes(), &config)
+    }
+
+    fn mail(sender: &str, size_bytes: Option<u64>, body: BodyType) -> Command {
+        let sender = (!sender.is_empty()).then(|| Address::parse(sender.as_bytes()).expect("valid"));
+        Command::Mail(Mail { sender, size_bytes, body })
+    }
+
+    fn rcpt(recipient: &str) -> Command {
+        Command::Rcpt(Address::parse(recipient.as_bytes()).expect("valid"))
+    }
+
+    fn hello(verb: Verb, host: &str) -> Command {
+        Command::Hello(Hello { verb, host: host.as_bytes().into() })
+    }
+
+    #[test]
+    fn well_formed_commands_are_understood() {
+        use BodyType::{EightBitMime, SevenBit};
+        let cases = [
+            ("EHLO client.example.net", hello(Verb::Ehlo, "client.example.net")),
+            ("helo  [192.0.2.1] ", hello(Verb::Helo, "[192.0.2.1]")),
+            ("EHLO what ever", hello(Verb::Ehlo, "what ever")),
+            ("MAIL FROM:<>", mail("", None, SevenBit)),
+            ("mail from:<a@b.example>", mail("a@b.example", None, SevenBit)),
+            // Postfix, Exim and others take a blank here, and so clients send it.
+            ("MAIL FROM: <a@b.example>", mail("a@b.example", None, SevenBit)),
+            (
+                "MAIL FROM:<a@b.example> SIZE=2000 BODY=8BITMIME",
+                mail("a@b.example", Some(2000), EightBitMime),
+            ),
+            ("MAIL FROM:<a@b.example>  body=7bit  size=0 ", mail("a@b.example", Some(0), SevenBit)),
+            ("MAIL FROM:<@c.example:a@b.example>", mail("a@b.example", None, SevenBit)),
+            (
+                "MAIL FROM:<a@b.example> SIZE=99999999999999999999",
+                mail("a@b.example", Some(u64::MAX), SevenBit),
+            ),
+            ("RCPT TO:<Postmaster>", rcpt("Postmaster")),
+            ("RCPT TO:<postmaster@b.example>", rcpt("postmaster@b.example")),
+            ("rcpt to: <\"a b\"@b.example>", rcpt("\"a b\"@b.example")),
+            ("DATA", Command::Data),
+            ("data ", Command::Data),
+            ("RSET", Command::Rset),
+            ("NOOP anything", Command::Noop),
+            ("VRFY user", Command::Vrfy),
+            ("HELP MAIL", Command::Help),
+            ("quit", Command::Quit),
+        ];
+        for (line, expected) in cases {
+            assert_eq!(parse_text(line), Ok(expected), "{line}");
+        }
+    }
+
+    #[test]
+    fn malformed_commands_say_what_is_wrong() {
+        let long = format!("MAIL FROM:<a@b.example> {}", "x".repeat(COMMAND_LINE_BYTES_MAX));
+        let long_noop = format!("NOOP {}", "x".repeat(COMMAND_BYTES_MAX - 4));
+        let cases = [
+            ("", PeerMisbehaved::UnknownCommand),
+            (" QUIT", PeerMisbehaved::UnknownCommand),
+            ("FOO", PeerMisbehaved::UnknownCommand),
+            ("MAILFROM:<a@b.example>", PeerMisbehaved::UnknownCommand),
+            ("EXPN list", PeerMisbehaved::NotImplemented),
+            ("STARTTLS", PeerMisbehaved::NotImplemented),
+            ("BDAT 10 LAST", PeerMisbehaved::NotImplemented),
+            ("EHLO", PeerMisbehaved::Syntax),
+            ("HELO a\x07b", PeerMisbehaved::Syntax),
+            ("DATA now", PeerMisbehaved::Syntax),
+            ("RSET x", PeerMisbehaved::Syntax),
+            ("QUIT x", PeerMisbehaved::Syntax),
+            ("VRFY", PeerMisbehaved::Syntax),
+            ("MAIL", PeerMisbehaved::Syntax),
+            ("MAIL TO:<a@b.example>", PeerMisbehaved::Syntax),
+            ("MAIL FROM:<a@b.example>SIZE=1", PeerMisbehaved::Syntax),
+            ("MAIL FROM:a@b.example", PeerMisbehaved::BadSender),
+            ("MAIL FROM:<a@b.example", PeerMisbehaved::BadSender),
+            ("MAIL FROM:<a>", PeerMisbehaved::BadSender),
+            ("MAIL FROM:<postmaster>", PeerMisbehaved::BadSender),
+            ("MAIL FROM:<caf\u{e9}@b.example>", PeerMisbehaved::NonAsciiAddress),
+            ("MAIL FROM:<a@b.example> SIZE=", PeerMisbehaved::BadParameter),
+            ("MAIL FROM:<a@b.example> SIZE=-1", PeerMisbehaved::BadParameter),
+            ("MAIL FROM:<a@b.example> SIZE=1 SIZE=1", PeerMisbehaved::BadParameter),
+            ("MAIL FROM:<a@b.example> BODY=BINARYMIME", PeerMisbehaved::BadParameter),
+            ("MAIL FROM:<a@b.example> BODY", PeerMisbehaved::BadParameter),
+            ("MAIL FROM:<a@b.example> RET=HDRS", PeerMisbehaved::UnknownParameter),
+            ("MAIL FROM:<a@b.example> SMTPUTF8", PeerMisbehaved::UnknownParameter),
+            ("RCPT TO:<>", PeerMisbehaved::BadRecipient),
+            ("RCPT TO:<a>", PeerMisbehaved::BadRecipient),
+            ("RCPT TO:", PeerMisbehaved::BadRecipient),
+            ("RCPT TO:<\u{fc}@b.example>", PeerMisbehaved::NonAsciiAddress),
+            ("RCPT TO:<a@b.example> NOTIFY=NEVER", PeerMisbehaved::UnknownParameter),
+            ("NOOP \0", PeerMisbehaved::ControlCharacter),
+            ("NOOP\rQUIT", PeerMisbehaved::ControlCharacter),
+            ("RCPT TO:<\"a\rb\"@b.example>", PeerMisbehaved::ControlCharacter),
+            (&long, PeerMisbehaved::CommandTooLong),
+            (&long_noop, PeerMisbehaved::CommandTooLong),
+        ];
+        for (line, expected) in cases {
+            assert_eq!(parse_text(line), Err(expected), "{line:?}");
+        }
+        let config = Config::new(Hostname::parse(b"mx.example.com").expect("valid"));
+        assert_eq!(parse(b"QUIT", &config), Err(PeerMisbehaved::ControlCharacter), "ended by a bare LF");
+        assert_eq!(
+            parse(b"HELO caf\xe9.example\r", &config).map(|_| ()),
+            Ok(()),
+            "not UTF-8, still an argument"
+        );
+    }
+
+    #[test]
+    fn what_is_not_announced_is_not_taken() {
+        let mut config = Config::new(Hostname::parse(b"mx.example.com").expect("valid"));
+        config.size = false;
+        config.eight_bit_mime = false;
+        for line in [&b"MAIL FROM:<> SIZE=1\r"[..], b"MAIL FROM:<> BODY=7BIT\r"] {
+            assert_eq!(parse(line, &config), Err(PeerMisbehaved::UnknownParameter));
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! What a server session reports.
+
+use crate::smtp::address::Address;
+use crate::smtp::error::Error;
+
+/// Where [`Session::step`](super::Session::step) stopped.
+#[derive(Debug)]
+pub enum Step<'i> {
+    /// All input is consumed: send the output, then receive.
+    NeedInput,
+    /// Answer it before the next step.
+    Event(Event),
+    /// Bytes of the message, transparent dots removed: append them to the intake.
+    Body(&'i [u8]),
+    /// The transaction is over without a message: drop sender, recipients and what came of the body. The peer is
+    /// or will be told. No answer is wanted.
+    Discard(Discard),
+    /// Send the output, then close. Further steps say the same.
+    Close(Close),
+}
+
+/// A decision the caller must take: answer with [`accept`](super::Session::accept),
+/// [`reply`](super::Session::reply) or [`refuse`](super::Session::refuse).
+#[derive(Debug)]
+pub enum Event {
+    /// The peer has connected. A refusal closes the connection.
+    Connect,
+    /// HELO or EHLO. Accepting it ends a transaction that was open.
+    Hello(Hello),
+    /// MAIL: accepting it begins a transaction.
+    Mail(Mail),
+    /// RCPT: accepting it adds a recipient.
+    Rcpt(Address),
+    /// DATA: open the intake. Accepting sends 354, and [`Step::Body`] follows. Refusing leaves the transaction
+    /// open.
+    Data,
+    /// The message is complete, and every byte of it has passed as [`Step::Body`]. Accept it when it is durable,
+    /// best with [`accept_message`](super::Session::accept_message). The transaction is over either way.
+    EndOfData(Summary),
+}
+
+/// What the peer calls itself.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Hello {
+    /// Which command it was.
+    pub verb: Verb,
+    /// Its argument as written: no control characters, at most 255 bytes, otherwise unchecked.
+    pub host: Box<[u8]>,
+}
+
+/// HELO or EHLO.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Verb {
+    /// Basic SMTP.
+    Helo,
+    /// Extended SMTP.
+    Ehlo,
+}
+
+/// The MAIL command.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Mail {
+    /// The sender; `None` for `<>`.
+    pub sender: Option<Address>,
+    /// SIZE=: what the peer thinks the message will take.
+    pub size_bytes: Option<u64>,
+    /// BODY=.
+    pub body: BodyType,
+}
+
+/// BODY= of MAIL (RFC 6152).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum BodyType {
+    /// 7BIT, or nothing said.
+    #[default]
+    SevenBit,
+    /// 8BITMIME.
+    EightBitMime,
+}
+
+/// What was seen of a message as it passed.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Summary {
+    /// Bytes given as [`Step::Body`].
+    pub size_bytes: u64,
+    /// Bytes of the header section, with the empty line behind it.
+    pub header_bytes: u64,
+    /// Received fields in the header section.
+    pub received: u32,
+    /// Whether any byte was above 127.
+    pub eight_bit: bool,
+}
+
+/// Why a transaction ended without a message.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Discard {
+    /// The peer said RSET.
+    Reset,
+    /// The message is refused: its rest is read and dropped, then this is the answer.
+    Refused(Error),
+}
+
+/// Why the session closes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Close {
+    /// The peer said QUIT.
+    Quit,
+    /// The caller hung up, or refused the connection.
+    HungUp,
+    /// This happened.
+    Failed(Error),
+}
