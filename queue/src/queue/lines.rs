@@ -44,6 +44,7 @@ impl Queue {
 
     /// Puts a line into the ring if it may have something to pick; a suspended one waits for new rules.
     pub(super) fn offer(&mut self, number: u32) {
+        let stale = self.is_stale(number);
         let line = &mut self.lines[number];
         if line.ready.is_empty() {
             return;
@@ -52,7 +53,8 @@ impl Queue {
             return self.block(number);
         }
         let limit = self.transports.get(line.key.transport).concurrency;
-        if !line.in_ring && !line.unblocking && line.running < limit {
+        // A stale line is only emptied: its limit does not matter.
+        if !line.in_ring && !line.unblocking && (line.running < limit || stale) {
             line.in_ring = true;
             self.ring.push_back(number);
         }
@@ -101,12 +103,39 @@ impl Queue {
 
     /// After a change of transports: offers lines that may go on under the new rules.
     pub(super) fn sweep(&mut self, budget: &mut u32) {
-        while self.sweep.1 > 0 && spend(budget) {
-            let number = self.sweep.0;
-            self.sweep = ((number + 1) % self.lines.end().max(1), self.sweep.1 - 1);
+        while let Some(number) = self.sweep.next.filter(|_| spend(budget)) {
             if self.lines.get(number).is_some() {
                 self.offer(number);
             }
+            self.sweep.advance(self.lines.end());
+        }
+    }
+}
+
+/// A walk over all lines in chunks. A request during a walk makes another walk follow, so that no line is
+/// passed over, and none waits for ever however often there are requests.
+#[derive(Debug, Default)]
+pub(super) struct Sweep {
+    next: Option<u32>,
+    again: bool,
+}
+
+impl Sweep {
+    pub(super) fn request(&mut self) {
+        match self.next {
+            None => self.next = Some(0),
+            Some(_) => self.again = true,
+        }
+    }
+
+    pub(super) fn is_due(&self) -> bool {
+        self.next.is_some()
+    }
+
+    fn advance(&mut self, end: u32) {
+        self.next = self.next.map(|number| number + 1).filter(|number| *number < end);
+        if self.next.is_none() && std::mem::take(&mut self.again) {
+            self.next = Some(0);
         }
     }
 }

@@ -2,6 +2,8 @@
 //! changes by operators in `operations`.
 
 mod lines;
+#[cfg(test)]
+mod model_test;
 mod operations;
 mod pick;
 mod report;
@@ -27,6 +29,7 @@ use crate::slab::{NIL, Slab};
 use crate::slot::{Place, Slot};
 use crate::suspend::Suspends;
 
+use lines::Sweep;
 pub use operations::{Cursor, OperationError};
 use transports::Transports;
 
@@ -108,8 +111,7 @@ pub struct Queue {
     blocked: VecDeque<u32>,
     /// Lines to look at because they have changed.
     unblock: VecDeque<u32>,
-    /// After a change of transports all lines are looked at again: next line, and how many are left.
-    sweep: (u32, u32),
+    sweep: Sweep,
     schedule: Schedule,
     suspends: Arc<Suspends>,
     /// Number of the present rules.
@@ -143,7 +145,7 @@ impl Queue {
             ring: VecDeque::new(),
             blocked: VecDeque::new(),
             unblock: VecDeque::new(),
-            sweep: (0, 0),
+            sweep: Sweep::default(),
             schedule: Schedule::new(),
             suspends: Arc::default(),
             generation: 1,
@@ -170,7 +172,7 @@ impl Queue {
         for transport in transports {
             self.transports.set(transport);
         }
-        self.sweep.1 = self.lines.end();
+        self.sweep.request();
     }
 
     /// Replaces the suspend rules. Items set aside under the old ones are looked at again in bounded chunks by

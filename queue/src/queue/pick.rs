@@ -54,7 +54,7 @@ impl Queue {
     /// new rules can make something due.
     pub fn next_wakeup(&self) -> Option<u64> {
         let pickable = !self.ring.is_empty() && self.has_free_attempt();
-        if pickable || !self.unblock.is_empty() || self.sweep.1 > 0 {
+        if pickable || !self.unblock.is_empty() || self.sweep.is_due() {
             return Some(0);
         }
         self.schedule.first_due_ms()
