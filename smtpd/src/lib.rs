@@ -1,1 +1,29 @@
 //! The server: wires engine, net, spool, queue and config into shards.
+//!
+//! - [`program::Program`]: the process; its control thread starts, reloads and stops the shards.
+//! - [`snapshot::Snapshot`]: everything a reload can change.
+//! - [`shard::Shard`]: what one shard owns: its part of the spool, its queue, its sessions and its deliveries.
+//! - [`session`]: reception, up to the `250`.
+//! - [`delivery`]: from the queue to the next hop.
+//! - [`log`]: lines that never hold up mail.
+//!
+//! The program `smtpd` runs it on the real engine; the simulator runs the same code:
+//!
+//! ```ignore
+//! let program = Arc::new(Program::new(startup, false, Target::Stderr, hostname, shards, None));
+//! engine::boot::run(options, move |id| Arc::clone(&program).run(id))?;
+//! ```
+
+pub mod args;
+pub mod delivery;
+mod domain;
+pub mod ids;
+pub mod limits;
+pub mod log;
+mod patience;
+pub mod process;
+pub mod program;
+pub mod resolver;
+pub mod session;
+pub mod shard;
+pub mod snapshot;

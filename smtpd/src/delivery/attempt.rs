@@ -1,0 +1,307 @@
+//! One attempt: a connection to a next hop, and a transaction on it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use engine::buf::RecvBuf;
+use engine::net::{Conn, Connect};
+use net::smtp::address::Address;
+use net::smtp::client::{self, Cause, Closed, DotStuffer, Envelope, Session, Step};
+use net::smtp::error::{Error, Network};
+use queue::{Attempt, Outcome};
+use spool::{MessageId, ReadError};
+
+use super::next_hop::{self, Candidate};
+use super::report::{Report, outcome_of};
+use crate::limits;
+use crate::patience::Clocks;
+use crate::shard::{EIGHT_BIT, Shard};
+use crate::snapshot::Route;
+
+/// An open SMTP session with a peer, between transactions.
+#[derive(Debug)]
+pub(super) struct Connection {
+    conn: Conn,
+    session: Session,
+    clocks: Clocks,
+    input: Option<(RecvBuf, usize)>,
+    /// `mx.example.net[192.0.2.1]:25`, for the log.
+    peer: Rc<str>,
+}
+
+/// Why a message could not be sent to its end. The connection is of no more use.
+enum Broken {
+    /// The connection, or the peer on it.
+    Peer(Network),
+    /// The stored message.
+    Message(Outcome),
+}
+
+/// Carries out an attempt over `connection`, or over a new one, which is left there if it can be used again.
+pub(super) async fn run(
+    shard: &Rc<Shard>,
+    attempt: &Attempt,
+    route: &Arc<Route>,
+    connection: &mut Option<Connection>,
+) -> Report {
+    if let Some(mut open) = connection.take() {
+        // A connection that stood idle may have been closed by the peer: that says nothing about the message.
+        let report = open.transact(shard, attempt).await;
+        if let Some(report) = report {
+            if open.is_usable() {
+                *connection = Some(open);
+            }
+            return report;
+        }
+    }
+    let candidates = match next_hop::find(shard, route, &attempt.destination).await {
+        Ok(candidates) => candidates,
+        Err(outcome) => return Report::for_all(outcome),
+    };
+    let mut failure = Report::for_all(Outcome::Temporary("no host to connect to".into()));
+    for candidate in candidates.iter().take(limits::HOSTS_PER_ATTEMPT) {
+        let mut open = match Connection::open(route, candidate).await {
+            Ok(open) => open,
+            Err(outcome) => {
+                failure = Report::for_all(outcome);
+                continue;
+            }
+        };
+        if let Some(outcome) = open.greeted().await {
+            failure = Report::for_all(outcome);
+            continue;
+        }
+        if let Some(report) = open.transact(shard, attempt).await {
+            if open.is_usable() {
+                *connection = Some(open);
+            }
+            return report;
+        }
+        failure = Report::for_all(Outcome::Temporary(format!("{}: connection lost", open.peer).into()));
+    }
+    failure
+}
+
+impl Connection {
+    async fn open(route: &Route, to: &Candidate) -> Result<Connection, Outcome> {
+        let remote = SocketAddr::new(to.address, route.port);
+        let peer: Rc<str> = format!("{}[{}]:{}", to.name, to.address, route.port).into();
+        let connecting = Conn::connect(Connect { remote, local: None });
+        let conn = match engine::time::timeout(route.connect_timeout, connecting).await {
+            Ok(Ok(conn)) => conn,
+            Ok(Err(error)) => return Err(connect_failure(&peer, &error)),
+            Err(engine::time::Elapsed) => {
+                return Err(Outcome::Temporary(format!("connect to {peer}: timed out").into()));
+            }
+        };
+        let session = Session::new(Arc::clone(&route.session));
+        Ok(Connection { conn, session, clocks: Clocks::start(), input: None, peer })
+    }
+
+    /// Waits for greeting and EHLO. Some: the peer does not serve us.
+    async fn greeted(&mut self) -> Option<Outcome> {
+        match self.advance().await {
+            Step::Ready => None,
+            Step::Closed(closed) => Some(self.closed_outcome(closed)),
+            Step::NeedInput | Step::SendBody | Step::Done(_) => {
+                Some(Outcome::LocalFault("the session began out of order".into()))
+            }
+        }
+    }
+
+    fn closed_outcome(&self, closed: Closed) -> Outcome {
+        let cause = closed.cause.unwrap_or(Cause::Error(Error::Network(Network::ConnectionLost)));
+        match outcome_of(&client::Outcome { phase: closed.phase, cause }) {
+            Outcome::Temporary(reason) | Outcome::Permanent(reason) => {
+                Outcome::Temporary(format!("{}: {reason}", self.peer).into())
+            }
+            other => other,
+        }
+    }
+
+    /// One transaction. `None`: the connection was gone before the peer said anything about it.
+    async fn transact(&mut self, shard: &Rc<Shard>, attempt: &Attempt) -> Option<Report> {
+        let envelope = match envelope(attempt) {
+            Ok(envelope) => envelope,
+            Err(outcome) => return Some(Report::for_all(outcome)),
+        };
+        match self.advance().await {
+            Step::Ready => self.session.begin(envelope),
+            _ => return None,
+        }
+        loop {
+            match self.advance().await {
+                Step::SendBody => match self.send_message(shard, attempt).await {
+                    Ok(()) => self.session.body_sent(),
+                    Err(Broken::Peer(how)) => self.session.lost(how),
+                    Err(Broken::Message(outcome)) => {
+                        // Without the final dot the peer discards what it got (RFC 5321 section 4.1.1.4).
+                        self.session.lost(Network::ConnectionLost);
+                        return Some(Report::for_all(outcome));
+                    }
+                },
+                Step::Done(outcomes) => {
+                    if outcomes.iter().all(unheard) {
+                        return None;
+                    }
+                    return Some(Report::answered(outcomes, Rc::clone(&self.peer)));
+                }
+                Step::Closed(_) | Step::Ready | Step::NeedInput => return None,
+            }
+        }
+    }
+
+    /// Steps up to the next thing to decide: sends what is to be sent, receives, watches the clocks.
+    async fn advance(&mut self) -> Step {
+        loop {
+            let mut rest: &[u8] = match &self.input {
+                Some((buffer, used)) => &buffer[*used..],
+                None => &[],
+            };
+            let len = rest.len();
+            let step = self.session.step(&mut rest);
+            let left = rest.len();
+            match &mut self.input {
+                Some(_) if left == 0 => self.input = None,
+                Some((_, used)) => *used += len - left,
+                None => {}
+            }
+            if !matches!(step, Step::NeedInput) {
+                return step;
+            }
+            let output = self.session.take_output();
+            if !output.is_empty()
+                && let Err(how) = self.send(vec![output]).await
+            {
+                self.session.lost(how);
+                continue;
+            }
+            self.receive().await;
+        }
+    }
+
+    async fn receive(&mut self) {
+        let (wait, _) = self.clocks.wait(self.session.patience());
+        match engine::time::timeout(wait, self.conn.recv()).await {
+            Ok(Ok(buffer)) if !buffer.is_empty() => self.input = Some((buffer, 0)),
+            Ok(_) => self.session.lost(Network::ConnectionLost),
+            Err(engine::time::Elapsed) => self.session.lost(Network::TimedOut),
+        }
+    }
+
+    async fn send(&mut self, list: Vec<Bytes>) -> Result<(), Network> {
+        let (wait, _) = self.clocks.wait(self.session.patience());
+        match engine::time::timeout(wait, self.conn.send_list(list)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(Network::ConnectionLost),
+            Err(engine::time::Elapsed) => Err(Network::TimedOut),
+        }
+    }
+
+    /// Sends the message with its final dot, in one write when it is small.
+    async fn send_message(&mut self, shard: &Rc<Shard>, attempt: &Attempt) -> Result<(), Broken> {
+        let id = MessageId { log: attempt.message.log, sequence: attempt.message.sequence };
+        let mut body = shard.store.body(id);
+        let mut stuffer = DotStuffer::new();
+        let mut list = Vec::with_capacity(8);
+        let output = self.session.take_output();
+        if !output.is_empty() {
+            list.push(output);
+        }
+        let mut held_bytes = 0;
+        while let Some(chunk) = body.next().await.map_err(read_failure)? {
+            held_bytes += chunk.len();
+            stuffer.push(chunk, &mut list).map_err(|_| unclean())?;
+            if held_bytes >= limits::BODY_WRITE_BYTES {
+                self.send(std::mem::take(&mut list)).await.map_err(Broken::Peer)?;
+                held_bytes = 0;
+            }
+        }
+        stuffer.finish(&mut list).map_err(|_| unclean())?;
+        self.send(list).await.map_err(Broken::Peer)
+    }
+
+    /// Ends when the peer of an idle connection says something or goes: then it is of no more use.
+    pub(super) async fn disturbed(&mut self) {
+        if let Ok(buffer) = self.conn.recv().await
+            && !buffer.is_empty()
+        {
+            self.input = Some((buffer, 0));
+        } else {
+            self.session.lost(Network::ConnectionLost);
+        }
+    }
+
+    /// Whether a further transaction can begin here.
+    fn is_usable(&mut self) -> bool {
+        self.input.is_none() && matches!(self.session.step(&mut &[][..]), Step::Ready)
+    }
+
+    /// Says goodbye; the answer is not waited for.
+    pub(super) async fn quit(mut self) {
+        if matches!(self.session.step(&mut &[][..]), Step::Ready) {
+            self.session.quit();
+            let output = self.session.take_output();
+            let _ = engine::time::timeout(limits::FAREWELL, self.conn.send(output)).await;
+        }
+    }
+}
+
+fn envelope(attempt: &Attempt) -> Result<Envelope, Outcome> {
+    let bad = |text: &[u8]| {
+        let text = format!("\"{}\" is not an address", String::from_utf8_lossy(text));
+        Outcome::Permanent(text.into())
+    };
+    let sender = match &*attempt.sender {
+        [] => None,
+        text => Some(Address::parse(text).map_err(|_| bad(text))?),
+    };
+    let mut recipients = Vec::with_capacity(attempt.recipients.len());
+    for recipient in &attempt.recipients {
+        recipients.push(Address::parse(&recipient.address).map_err(|_| bad(&recipient.address))?);
+    }
+    let eight_bit = attempt.flags & EIGHT_BIT != 0;
+    Ok(Envelope { sender, recipients, size_bytes: attempt.size_bytes, eight_bit })
+}
+
+/// The connection ended before the peer said anything about the transaction.
+fn unheard(outcome: &client::Outcome) -> bool {
+    outcome.phase == client::Phase::Mail
+        && outcome.cause == Cause::Error(Error::Network(Network::ConnectionLost))
+}
+
+/// A connect that failed because of this host does not count against the message.
+fn connect_failure(peer: &str, error: &io::Error) -> Outcome {
+    let text: Arc<str> = format!("connect to {peer}: {error}").into();
+    match error.raw_os_error() {
+        Some(
+            libc::EMFILE
+            | libc::ENFILE
+            | libc::ENOBUFS
+            | libc::ENOMEM
+            | libc::ENETUNREACH
+            | libc::ENETDOWN
+            | libc::EADDRNOTAVAIL
+            | libc::EACCES
+            | libc::EPERM,
+        ) => Outcome::LocalFault(text),
+        _ => Outcome::Temporary(text),
+    }
+}
+
+fn read_failure(error: ReadError) -> Broken {
+    Broken::Message(match error {
+        ReadError::Corrupt => Outcome::Permanent("the stored message is damaged".into()),
+        ReadError::Gone => Outcome::Permanent("the stored message is gone".into()),
+        ReadError::Io(error) => {
+            Outcome::LocalFault(format!("cannot read the stored message: {error}").into())
+        }
+    })
+}
+
+fn unclean() -> Broken {
+    Broken::Message(Outcome::Permanent("the stored message has a bare CR or LF".into()))
+}

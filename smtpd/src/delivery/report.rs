@@ -1,0 +1,200 @@
+//! What became of an attempt: to the queue, the spool and the log.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use net::smtp::client::{self, Cause, Phase};
+use net::smtp::error::Error;
+use queue::{Attempt, Change, ItemKey, Outcome};
+use spool::{ItemId, MessageId, Settle};
+use uuid::Uuid;
+
+use crate::log::Priority;
+use crate::shard::Shard;
+use crate::snapshot::Snapshot;
+
+/// How an attempt ended.
+#[derive(Debug)]
+pub(super) struct Report {
+    outcomes: Outcomes,
+    /// The peer that answered: `mx.example.net[192.0.2.1]:25`, where there was one.
+    peer: Option<Rc<str>>,
+}
+
+#[derive(Debug)]
+enum Outcomes {
+    /// For all recipients alike: there was no transaction.
+    All(Outcome),
+    /// One for each recipient, as the peer answered.
+    Each(Vec<client::Outcome>),
+}
+
+impl Report {
+    /// The same for all recipients, without a peer's answer.
+    pub(super) fn for_all(outcome: Outcome) -> Report {
+        Report { outcomes: Outcomes::All(outcome), peer: None }
+    }
+
+    /// As the peer answered.
+    pub(super) fn answered(outcomes: Vec<client::Outcome>, peer: Rc<str>) -> Report {
+        Report { outcomes: Outcomes::Each(outcomes), peer: Some(peer) }
+    }
+}
+
+/// What a client outcome means for the queue. A refusal before MAIL is about the peer, not about the message, and
+/// never final.
+pub(super) fn outcome_of(outcome: &client::Outcome) -> Outcome {
+    let phase = outcome.phase;
+    match &outcome.cause {
+        Cause::Reply(reply) if reply.is_positive() => Outcome::Delivered,
+        Cause::Reply(reply) => {
+            let reason: Arc<str> = format!("{}: {reply}", phase.name()).into();
+            let about_message = matches!(phase, Phase::Mail | Phase::Rcpt | Phase::Data | Phase::Eod);
+            if reply.is_permanent() && about_message {
+                Outcome::Permanent(reason)
+            } else {
+                Outcome::Temporary(reason)
+            }
+        }
+        Cause::Error(error) => {
+            let reason: Arc<str> = format!("{}: {error}", phase.name()).into();
+            match error {
+                Error::PeerIncompatible(_) => Outcome::Permanent(reason),
+                Error::Network(_) | Error::PeerMisbehaved(_) => Outcome::Temporary(reason),
+                Error::Configuration(_) | Error::LocalLimit(_) | Error::Storage(_) => {
+                    Outcome::LocalFault(reason)
+                }
+            }
+        }
+    }
+}
+
+/// Reports an attempt: the queue decides, the spool makes it durable, the log tells.
+pub(super) fn report(shard: &Rc<Shard>, snapshot: &Snapshot, attempt: &Attempt, report: Report) {
+    let peer = report.peer.as_deref().unwrap_or("-");
+    let outcomes: Vec<Outcome> = match &report.outcomes {
+        Outcomes::All(outcome) => vec![outcome.clone(); attempt.recipients.len()],
+        Outcomes::Each(each) => each.iter().map(outcome_of).collect(),
+    };
+    let outcomes: Vec<Outcome> =
+        outcomes.into_iter().map(|outcome| soften(outcome, snapshot.soft_bounce)).collect();
+    log_delivered(shard, attempt, &report, &outcomes, peer);
+    let fault = first_fault(&outcomes);
+    let now_ms = engine::time::wall_ms();
+    let changes = shard.queue.borrow_mut().report(attempt.id, outcomes, now_ms);
+    for change in &changes {
+        log_change(shard, attempt, change, peer, now_ms);
+    }
+    if let Some(reason) = fault {
+        log_local_fault(shard, attempt, &reason);
+    }
+    // On disk with the next batch. Until then a crash repeats the attempt: the window that SMTP has anyway.
+    let settled: Vec<_> = changes.into_iter().filter_map(settle).collect();
+    if !settled.is_empty() {
+        drop(shard.store.settle(settled));
+    }
+    shard.store.release_body(MessageId { log: attempt.message.log, sequence: attempt.message.sequence });
+}
+
+/// `queues.softbounce`.
+fn soften(outcome: Outcome, soft_bounce: bool) -> Outcome {
+    match outcome {
+        Outcome::Permanent(reason) | Outcome::NoDomain(reason) if soft_bounce => Outcome::Temporary(reason),
+        other => other,
+    }
+}
+
+/// What the spool is told, if anything.
+fn settle(change: Change) -> Option<(ItemId, Settle)> {
+    let key = item_id(change.key());
+    let settle = match change {
+        Change::Done { .. } => Settle::Done,
+        Change::RetryAt { at_ms, attempts, reason, .. } => {
+            Settle::RetryAt { at_ms, attempts, reply: Bytes::copy_from_slice(reason.as_bytes()) }
+        }
+        Change::Hold { reason, .. } => Settle::Hold { reason: Bytes::copy_from_slice(reason.as_bytes()) },
+        Change::Unchanged { .. } => return None,
+    };
+    Some((key, settle))
+}
+
+/// The spool's name of a queued item.
+pub(super) fn item_id(key: ItemKey) -> ItemId {
+    let message = MessageId { log: key.message.log, sequence: key.message.sequence };
+    ItemId { message, recipient: key.recipient }
+}
+
+fn log_delivered(shard: &Shard, attempt: &Attempt, report: &Report, outcomes: &[Outcome], peer: &str) {
+    let Outcomes::Each(answers) = &report.outcomes else { return };
+    let id = Uuid::from_bytes(attempt.transaction);
+    let sender = String::from_utf8_lossy(&attempt.sender);
+    for ((recipient, outcome), answer) in attempt.recipients.iter().zip(outcomes).zip(answers) {
+        let (Outcome::Delivered, Cause::Reply(reply)) = (outcome, &answer.cause) else { continue };
+        let address = String::from_utf8_lossy(&recipient.address);
+        shard.log.line(
+            Priority::Info,
+            format_args!(
+                "[{id}:{}] delivered from=<{sender}> to=<{address}> transport={} peer={peer} size={} retry={} \
+                 reply=\"{reply}\"",
+                recipient.key.recipient + 1,
+                attempt.destination.transport,
+                attempt.size_bytes,
+                recipient.attempts,
+            ),
+        );
+    }
+}
+
+fn first_fault(outcomes: &[Outcome]) -> Option<Arc<str>> {
+    outcomes.iter().find_map(|outcome| match outcome {
+        Outcome::LocalFault(reason) => Some(Arc::clone(reason)),
+        _ => None,
+    })
+}
+
+/// A fault of ours stops mail without using up a retry, and changes nothing on disk: say so once per attempt.
+fn log_local_fault(shard: &Shard, attempt: &Attempt, reason: &str) {
+    let id = Uuid::from_bytes(attempt.transaction);
+    let transport = &attempt.destination.transport;
+    shard.log.line(
+        Priority::Warning,
+        format_args!("[{id}] waiting, no retry used up: transport={transport}: {reason}"),
+    );
+}
+
+fn log_change(shard: &Shard, attempt: &Attempt, change: &Change, peer: &str, now_ms: u64) {
+    let key = change.key();
+    let id = Uuid::from_bytes(attempt.transaction);
+    let address = attempt.recipients.iter().find(|recipient| recipient.key == key);
+    let address = address.map(|recipient| String::from_utf8_lossy(&recipient.address)).unwrap_or_default();
+    let queue_id = key.recipient + 1;
+    let transport = &attempt.destination.transport;
+    match change {
+        Change::Done { .. } | Change::Unchanged { .. } => {}
+        Change::RetryAt { at_ms, attempts, reason, .. } => {
+            let wait_s = at_ms.saturating_sub(now_ms) / 1000;
+            shard.log.line(
+                Priority::Info,
+                format_args!(
+                    "[{id}:{queue_id}] deferred to=<{address}> transport={transport} peer={peer} \
+                     retry={attempts} next={wait_s}s: {reason}"
+                ),
+            );
+        }
+        Change::Hold { attempts, cause, reason, .. } => {
+            let why = match cause {
+                queue::HoldCause::Permanent => "failed permanently",
+                queue::HoldCause::Expired => "expired",
+                queue::HoldCause::Operator => "held by an operator",
+            };
+            shard.log.line(
+                Priority::Warning,
+                format_args!(
+                    "[{id}:{queue_id}] hold to=<{address}> transport={transport} peer={peer} \
+                     retry={attempts}: {why}: {reason}"
+                ),
+            );
+        }
+    }
+}

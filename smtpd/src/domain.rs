@@ -1,0 +1,31 @@
+//! The domain of an address as queue and resolver want it.
+
+/// The domain of `address` in lower case without a trailing dot; an address literal keeps its brackets. `None` for
+/// an address without one (the null sender, `postmaster`) or one that is not UTF-8.
+pub fn domain_of(address: &[u8]) -> Option<String> {
+    let at = memchr::memrchr(b'@', address)?;
+    normalise(&address[at + 1..])
+}
+
+/// A domain in lower case without a trailing dot.
+pub fn normalise(domain: &[u8]) -> Option<String> {
+    let domain = domain.strip_suffix(b".").unwrap_or(domain);
+    if domain.is_empty() {
+        return None;
+    }
+    std::str::from_utf8(domain).ok().map(str::to_ascii_lowercase)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_at_sign_divides_and_case_and_dot_go() {
+        assert_eq!(domain_of(b"\"a@b\"@Example.COM.").as_deref(), Some("example.com"));
+        assert_eq!(domain_of(b"x@[127.0.0.1]").as_deref(), Some("[127.0.0.1]"));
+        assert_eq!(domain_of(b"postmaster"), None);
+        assert_eq!(domain_of(b""), None);
+        assert_eq!(domain_of(b"a@"), None);
+    }
+}

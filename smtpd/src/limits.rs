@@ -1,0 +1,42 @@
+//! Every bound of the server, in one place, with the memory it implies per shard unless said otherwise.
+
+use std::time::Duration;
+
+/// Log text a shard may hold before it drops lines; emptied every loop turn.
+pub const LOG_BUFFER_BYTES: usize = 1 << 20;
+/// Log text the control thread may hold for a slow reader before it drops lines (once per process).
+pub const LOG_QUEUE_BYTES: usize = 8 << 20;
+/// Log text given to one write.
+pub const LOG_WRITE_BYTES: usize = 64 << 10;
+/// How long one log write may take before the next is started behind it.
+pub const LOG_WRITE_DEADLINE: Duration = Duration::from_secs(60);
+/// How long a stop waits for the last log lines to be written.
+pub const LOG_DRAIN: Duration = Duration::from_secs(2);
+
+/// Size of a configuration file.
+pub const CONFIG_FILE_BYTES: usize = 64 << 20;
+
+/// Pause after an accept that failed (out of descriptors, mostly).
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How long a goodbye to a peer may take when we hang up.
+pub const FAREWELL: Duration = Duration::from_secs(2);
+
+/// How long a stop waits for transactions and attempts before it drops them. Service managers commonly kill
+/// after 90 seconds.
+pub const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(30);
+
+/// Recovered messages queued in one turn of the loop.
+pub const LOAD_CHUNK: u32 = 64;
+/// How long the load waits before it looks again whether the queue has room.
+pub const LOAD_PAUSE: Duration = Duration::from_millis(500);
+
+/// Attempts begun in one turn of the loop.
+pub const PICK_UP_BURST: u32 = 64;
+/// How often a shard whose disk takes no writes looks whether it does again.
+pub const UNHEALTHY_PAUSE: Duration = Duration::from_secs(1);
+/// Addresses tried in one attempt (reference: cli-and-operations 9.7).
+pub const HOSTS_PER_ATTEMPT: usize = 5;
+/// How long an outgoing connection waits for the next message before it says QUIT.
+pub const PARKED_MAX: Duration = Duration::from_secs(10);
+/// Message bytes gathered into one write: what a busy attempt holds in memory besides the spool's cache.
+pub const BODY_WRITE_BYTES: usize = 256 << 10;

@@ -1,0 +1,133 @@
+//! The program `smtpd`. See [`smtpd::args::USAGE`] and the operator's guide.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use config::Startup;
+use smtpd::args::{self, Command, Options};
+use smtpd::log::{Priority, Target};
+use smtpd::process;
+use smtpd::program::{self, Process, Program};
+use smtpd::snapshot::Snapshot;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match args::parse(std::env::args_os().skip(1)) {
+        Ok(Command::Run(options)) => match run(&options) {
+            Ok(status) => ExitCode::from(u8::try_from(status).unwrap_or(1)),
+            Err(()) => ExitCode::FAILURE,
+        },
+        Ok(Command::Check(options)) => check(&options),
+        Ok(Command::Version) => print(&format!("smtpd {}\n", env!("CARGO_PKG_VERSION"))),
+        Ok(Command::Help) => print(args::USAGE),
+        Err(reason) => {
+            complain(&reason);
+            ExitCode::from(2)
+        }
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "what was asked for goes to standard output")]
+fn print(text: &str) -> ExitCode {
+    print!("{text}");
+    ExitCode::SUCCESS
+}
+
+fn complain(text: &str) {
+    for line in text.lines() {
+        Target::Stderr.line(Priority::Error, format_args!("{line}"));
+    }
+}
+
+/// `-t`.
+fn check(options: &Options) -> ExitCode {
+    let checked = load_startup(options).and_then(|startup| {
+        let warn = |warning: &config::Error| complain(&format!("warning: {warning}"));
+        let files = program::load_running_files(&startup, &read, options.env_substitution, &warn)?;
+        Snapshot::build(&startup, &files, &process::hostname(), 1).map(drop)
+    });
+    match checked {
+        Ok(()) => print("configuration ok\n"),
+        Err(reason) => {
+            complain(&reason);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> Result<i32, ()> {
+    let stderr = Target::Stderr;
+    let refuse = |target: &Target, reason: &str| {
+        for line in reason.lines() {
+            let text = format_args!("Could not load configuration: {line}");
+            target.line(Priority::Error, text);
+            // Somebody who starts it by hand without -f must see it too.
+            if !options.foreground {
+                stderr.line(Priority::Error, text);
+            }
+        }
+    };
+    let early = if options.foreground { Target::Stderr } else { Target::Syslog { facility: 2, mask: 255 } };
+    let startup = load_startup(options).map_err(|reason| refuse(&early, &reason))?;
+    let environment = &startup.environment;
+    let target = match early {
+        Target::Syslog { .. } => Target::Syslog {
+            facility: environment.syslog_facility as u8,
+            mask: u32::from(environment.syslog_mask),
+        },
+        foreground => foreground,
+    };
+    let fail = |reason: String| refuse(&target, &reason);
+    engine::boot::probe().map_err(|missing| {
+        fail(format!("io_uring cannot be used here: {}; {}", missing.cause, missing.remedy))
+    })?;
+    process::raise_limits(environment.rlimit_nofile).map_err(fail)?;
+    let identity = environment.privdrop.as_ref().map(process::find_identity).transpose().map_err(fail)?;
+    let shards = match environment.shards {
+        Some(shards) => u16::try_from(shards).unwrap_or(u16::MAX),
+        None => engine::boot::default_shards(),
+    };
+    let becomes = Process { identity, umask: environment.umask };
+    let engine_options = engine::boot::Options {
+        shards,
+        // More shards than CPUs cannot have one each.
+        pin: shards <= engine::boot::default_shards(),
+        signals: vec![libc::SIGHUP, libc::SIGINT, libc::SIGTERM],
+    };
+    let program = Arc::new(Program::new(
+        startup,
+        options.env_substitution,
+        target.clone(),
+        process::hostname(),
+        shards,
+        Some(becomes),
+    ));
+    let root = Arc::clone(&program);
+    engine::boot::run(engine_options, move |id| Arc::clone(&root).run(id))
+        .map_err(|error| fail(format!("engine: {error}")))?;
+    Ok(program.exit_status())
+}
+
+fn load_startup(options: &Options) -> Result<Startup, String> {
+    let lookup = |name: &str| std::env::var(name).ok();
+    let env: Option<&dyn Fn(&str) -> Option<String>> =
+        if options.env_substitution { Some(&lookup) } else { None };
+    match config::load_startup_file(&options.config, &read, &config::Options { env }) {
+        Ok(loaded) => {
+            loaded.warnings.iter().for_each(|warning| complain(&format!("warning: {warning}")));
+            Ok(loaded.value)
+        }
+        Err(errors) => Err(program::lines(&errors)),
+    }
+}
+
+/// Reads a file before the engine runs.
+#[expect(clippy::disallowed_methods, reason = "the engine does not run yet")]
+fn read(path: &Path) -> std::io::Result<String> {
+    let bytes = std::fs::read(path)?;
+    String::from_utf8(bytes)
+        .map_err(|_| std::io::Error::new(std::io::ErrorKind::InvalidData, "not UTF-8 text"))
+}

@@ -1,0 +1,404 @@
+//! The program as a whole: its start, reload and stop, which run on the control thread.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
+use std::time::Duration;
+
+use config::{Listener, Reloadable, Startup};
+use engine::boot::ShardId;
+use engine::mesh;
+use spool::Spool;
+
+use crate::ids::UuidVersion;
+use crate::limits;
+use crate::log::{Log, Output, Priority, Target};
+use crate::process::Identity;
+use crate::shard::Shell;
+use crate::snapshot::Snapshot;
+
+/// What is the same for the whole life of the process, on all its threads.
+#[derive(Debug)]
+pub struct Program {
+    /// The startup file.
+    pub startup: Startup,
+    /// Replace `!Env` tags in the running files.
+    pub env_substitution: bool,
+    /// Where log lines go.
+    pub log_target: Target,
+    /// The system's name.
+    pub hostname: String,
+    /// Number of shards.
+    pub shards: u16,
+    /// What to become once the sockets are bound. `None` in a simulated server.
+    pub process: Option<Process>,
+    /// Open connections of each of the startup file's servers, over all shards.
+    pub connections: Vec<AtomicU32>,
+    exit_status: AtomicI32,
+}
+
+/// What the process becomes once the sockets are bound.
+#[derive(Clone, Copy, Debug)]
+pub struct Process {
+    /// User and group.
+    pub identity: Option<Identity>,
+    /// File mode creation mask.
+    pub umask: Option<u32>,
+}
+
+/// A socket to be bound on every shard: index of the server, address, backlog.
+type Socket = (usize, SocketAddr, u32);
+
+impl Program {
+    /// A program that has not started.
+    pub fn new(
+        startup: Startup,
+        env_substitution: bool,
+        log_target: Target,
+        hostname: String,
+        shards: u16,
+        process: Option<Process>,
+    ) -> Program {
+        let connections = startup.servers.iter().map(|_| AtomicU32::new(0)).collect();
+        Program {
+            startup,
+            env_substitution,
+            log_target,
+            hostname,
+            shards,
+            process,
+            connections,
+            exit_status: AtomicI32::new(0),
+        }
+    }
+
+    /// Form of transaction ids.
+    pub fn uuid_version(&self) -> UuidVersion {
+        match self.startup.environment.uuid {
+            config::UuidVersion::Time => UuidVersion::V1,
+            config::UuidVersion::Random => UuidVersion::V4,
+        }
+    }
+
+    /// Exit status, once [`Program::run`] has ended on all threads.
+    pub fn exit_status(&self) -> i32 {
+        self.exit_status.load(Ordering::Relaxed)
+    }
+
+    /// The root task of every thread of the engine.
+    pub async fn run(self: Arc<Self>, _id: ShardId) {
+        if !engine::boot::is_control() {
+            return Shell::run().await;
+        }
+        let output = Output::start(self.log_target.clone());
+        let log = Log::start(self.log_target.clone());
+        mesh::local::set(Rc::clone(&log));
+        let control = Control { program: Arc::clone(&self), log: Rc::clone(&log) };
+        if let Err(reason) = control.serve().await {
+            for line in reason.lines() {
+                log.line(Priority::Error, format_args!("Could not load configuration: {line}"));
+            }
+            self.exit_status.store(1, Ordering::Relaxed);
+        }
+        control.each_shard(|| Shell::here().end()).await;
+        log.flush();
+        output.drain(limits::LOG_DRAIN).await;
+    }
+}
+
+/// The control thread's work.
+struct Control {
+    program: Arc<Program>,
+    log: Rc<Log>,
+}
+
+impl Control {
+    /// From start to stop.
+    async fn serve(&self) -> Result<(), String> {
+        let version = env!("CARGO_PKG_VERSION");
+        self.log.line(Priority::Notice, format_args!("Starting Halon ({version})"));
+        let sockets = self.announce_sockets()?;
+        self.bind(sockets).await?;
+        self.become_user()?;
+        let files = self.read_files().await?;
+        let snapshot = Arc::new(self.build(&files)?);
+        let spool = Spool::open(self.spool_options()).await.map_err(|error| error.to_string())?;
+        self.start(spool, snapshot).await?;
+        let shards = self.program.shards;
+        self.log.line(Priority::Notice, format_args!("Started: {shards} shards"));
+        self.obey_signals().await
+    }
+
+    /// Writes the documented lines, and finds out early which address cannot be had.
+    fn announce_sockets(&self) -> Result<Vec<Socket>, String> {
+        let mut sockets = Vec::new();
+        for (index, server) in self.program.startup.servers.iter().enumerate() {
+            self.log.line(Priority::Notice, format_args!("serverid: {}", server.id));
+            for listener in &server.listeners {
+                let address = self.probe(listener)?;
+                sockets.push((index, address, listener.backlog.unwrap_or(0)));
+            }
+        }
+        Ok(sockets)
+    }
+
+    fn probe(&self, listener: &Listener) -> Result<SocketAddr, String> {
+        let everywhere = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+        let address = SocketAddr::new(listener.address.unwrap_or(everywhere), listener.port);
+        self.log.line(Priority::Notice, format_args!("- listen on {address}"));
+        match engine::net::probe_bind(address) {
+            Ok(()) => Ok(address),
+            Err(error) if listener.address.is_none() && is_no_ipv6(&error) => {
+                let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), listener.port);
+                self.log
+                    .line(Priority::Notice, format_args!("- listen on {address} (this host has no IPv6)"));
+                engine::net::probe_bind(address).map_err(|error| bind_error(&error, address))?;
+                Ok(address)
+            }
+            Err(error) => Err(bind_error(&error, address)),
+        }
+    }
+
+    async fn bind(&self, sockets: Vec<Socket>) -> Result<(), String> {
+        let sockets = Arc::new(sockets);
+        let results = self.each_shard(move || Shell::here().bind(&sockets)).await;
+        for result in results {
+            result.map_err(|(address, error)| bind_error(&error, address))?;
+        }
+        Ok(())
+    }
+
+    fn become_user(&self) -> Result<(), String> {
+        let Some(process) = &self.program.process else { return Ok(()) };
+        if let Some(identity) = &process.identity {
+            identity.assume()?;
+        }
+        if let Some(umask) = process.umask {
+            crate::process::set_umask(umask);
+        }
+        Ok(())
+    }
+
+    /// Reads running and suspend files. The error has a line for each problem.
+    async fn read_files(&self) -> Result<Reloadable, String> {
+        let environment = &self.program.startup.environment;
+        let paths = [
+            &environment.appconf,
+            &environment.suspendconf,
+            &environment.policyconf,
+            &environment.deliveryconf,
+        ];
+        let mut texts: Vec<(PathBuf, io::Result<String>)> = Vec::with_capacity(paths.len());
+        for path in paths {
+            let bytes = engine::disk::read_file(path, limits::CONFIG_FILE_BYTES).await;
+            texts.push((path.clone(), bytes.and_then(into_text)));
+        }
+        let read = |path: &Path| match texts.iter().find(|(name, _)| name == path) {
+            Some((_, Ok(text))) => Ok(text.clone()),
+            Some((_, Err(error))) => Err(io::Error::new(error.kind(), error.to_string())),
+            None => Err(io::ErrorKind::NotFound.into()),
+        };
+        load_running_files(&self.program.startup, &read, self.program.env_substitution, &|warning| {
+            self.log.line(Priority::Warning, format_args!("{warning}"));
+        })
+    }
+
+    fn build(&self, files: &Reloadable) -> Result<Snapshot, String> {
+        Snapshot::build(&self.program.startup, files, &self.program.hostname, self.program.shards)
+    }
+
+    fn spool_options(&self) -> spool::Options {
+        let settings = &self.program.startup.spool;
+        let mut options = spool::Options::new(&settings.path, self.program.shards);
+        options.fsync = settings.fsync;
+        if let Some(bytes) = settings.min_free_bytes {
+            options.min_free_bytes = bytes;
+        }
+        options.min_free_inodes = settings.min_free_inodes;
+        options.corrupt = match settings.corrupt {
+            config::Corrupt::Unlink => spool::Corrupt::Unlink,
+            config::Corrupt::Rename => spool::Corrupt::Rename,
+            config::Corrupt::Ignore => spool::Corrupt::Ignore,
+        };
+        options.log = Arc::new(|event| {
+            if let Some(log) = mesh::local::get::<Log>() {
+                log.line(event_priority(event), format_args!("{event}"));
+            }
+        });
+        options
+    }
+
+    async fn start(&self, spool: Arc<Spool>, snapshot: Arc<Snapshot>) -> Result<(), String> {
+        let mut starting = Vec::new();
+        for number in 0..self.program.shards {
+            let (program, spool, snapshot) =
+                (Arc::clone(&self.program), Arc::clone(&spool), Arc::clone(&snapshot));
+            let id = ShardId(number);
+            starting.push(engine::task::spawn(engine::task::Class::Interactive, async move {
+                mesh::call_task(id, move || Shell::here().start(program, spool, snapshot, id)).await
+            }));
+        }
+        for task in starting {
+            match task.await {
+                Some(Ok(result)) => result?,
+                Some(Err(_)) | None => return Err("a shard ended while it was starting".to_owned()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Until the end.
+    async fn obey_signals(&self) -> Result<(), String> {
+        loop {
+            match engine::signal::next().await {
+                libc::SIGHUP => self.reload().await,
+                libc::SIGTERM | libc::SIGINT => return self.stop().await,
+                _ => {}
+            }
+        }
+    }
+
+    /// All or nothing: on any error what is in force stays.
+    async fn reload(&self) {
+        let built = match self.read_files().await {
+            Ok(files) => self.build(&files),
+            Err(reason) => Err(reason),
+        };
+        match built {
+            Ok(snapshot) => {
+                let snapshot = Arc::new(snapshot);
+                self.each_shard(move || {
+                    if let Some(shard) = Shell::here().shard() {
+                        shard.reload(Arc::clone(&snapshot));
+                    }
+                })
+                .await;
+                self.log.line(Priority::Notice, format_args!("Configuration reloaded"));
+            }
+            Err(reason) => {
+                for line in reason.lines() {
+                    self.log.line(Priority::Error, format_args!("Could not reload configuration: {line}"));
+                }
+                self.log.line(Priority::Error, format_args!("The configuration in force stays"));
+            }
+        }
+    }
+
+    async fn stop(&self) -> Result<(), String> {
+        self.log
+            .line(Priority::Notice, format_args!("Stopping: waiting for transactions and attempts to end"));
+        let hurry = engine::task::spawn(engine::task::Class::Interactive, hurry(self.program.shards));
+        let mut stopping = Vec::new();
+        for number in 0..self.program.shards {
+            stopping.push(engine::task::spawn(engine::task::Class::Interactive, async move {
+                mesh::call_task(ShardId(number), move || stop_here(limits::SHUTDOWN_DEADLINE)).await
+            }));
+        }
+        for task in stopping {
+            if let Some(Ok(Err(reason))) = task.await {
+                self.log.line(Priority::Error, format_args!("Stopping: {reason}"));
+                self.program.exit_status.store(1, Ordering::Relaxed);
+            }
+        }
+        hurry.abort();
+        self.log.line(Priority::Notice, format_args!("Stopped"));
+        Ok(())
+    }
+
+    /// Runs `f` on every shard, one after the other, and gives the results of those that still run.
+    async fn each_shard<T, F>(&self, f: F) -> Vec<T>
+    where
+        F: Fn() -> T + Clone + Send + 'static,
+        T: Send + 'static,
+    {
+        let mut results = Vec::with_capacity(usize::from(self.program.shards));
+        for number in 0..self.program.shards {
+            if let Ok(result) = mesh::call(ShardId(number), f.clone()).await {
+                results.push(result);
+            }
+        }
+        results
+    }
+}
+
+/// Stops the shard that this runs on.
+async fn stop_here(deadline: Duration) -> Result<(), String> {
+    match Shell::here().shard() {
+        Some(shard) => shard.stop(deadline).await,
+        None => Ok(()),
+    }
+}
+
+/// A second signal: what is still running is dropped where it stands.
+async fn hurry(shards: u16) {
+    loop {
+        if matches!(engine::signal::next().await, libc::SIGTERM | libc::SIGINT) {
+            for number in 0..shards {
+                let _ = mesh::call(ShardId(number), || {
+                    if let Some(shard) = Shell::here().shard() {
+                        shard.sessions.abort();
+                        shard.delivery.abort();
+                    }
+                })
+                .await;
+            }
+        }
+    }
+}
+
+/// Loads and checks the files that the startup file names. The error has a line for each problem.
+///
+/// # Errors
+/// All problems of all files.
+pub fn load_running_files(
+    startup: &Startup,
+    read: &config::Read<'_>,
+    env_substitution: bool,
+    warn: &dyn Fn(&config::Error),
+) -> Result<Reloadable, String> {
+    let lookup = |name: &str| std::env::var(name).ok();
+    let options = config::Options { env: env_substitution.then_some(&lookup) };
+    match config::load_files(startup, read, &options) {
+        Ok(loaded) => {
+            loaded.warnings.iter().for_each(warn);
+            Ok(loaded.value)
+        }
+        Err(errors) => Err(lines(&errors)),
+    }
+}
+
+/// Errors, one a line.
+pub fn lines(errors: &[config::Error]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+fn into_text(bytes: Vec<u8>) -> io::Result<String> {
+    String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not UTF-8 text"))
+}
+
+fn is_no_ipv6(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL))
+}
+
+/// `bind: Cannot assign requested address (192.0.2.5:25)`.
+fn bind_error(error: &io::Error, address: SocketAddr) -> String {
+    // The words of strerror alone, as operators know them.
+    let text = error.to_string();
+    let words = text.split(" (os error").next().unwrap_or_default();
+    format!("bind: {words} ({address})")
+}
+
+fn event_priority(event: &spool::Event) -> Priority {
+    use spool::Event as E;
+    match event {
+        E::Unhealthy { .. } => Priority::Critical,
+        E::Corrupt { .. } | E::WriteFailed { .. } | E::Background { .. } => Priority::Error,
+        E::DiskFull { full: true, .. } | E::HeldAfterAborts { .. } | E::NoFsync | E::Buffered { .. } => {
+            Priority::Warning
+        }
+        _ => Priority::Notice,
+    }
+}

@@ -1,0 +1,258 @@
+//! One session: moves bytes between a connection and the machine of [`net::smtp::server`], and decides.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::buf::RecvBuf;
+use net::smtp::error::{Error, LocalLimit, LogClass};
+use net::smtp::server::{Close, Discard, Event, Hello, Session, Step};
+
+use super::transaction::Transaction;
+use super::{Peer, Place};
+use crate::log::Priority;
+use crate::patience::Clocks;
+use crate::shard::Shard;
+use crate::snapshot::Server;
+
+/// The task of a session.
+pub(super) async fn run(place: Place, server: Arc<Server>, peer: Rc<Peer>) {
+    let mut driver = Driver {
+        machine: Session::new(Arc::clone(&server.session)),
+        shard: Rc::clone(&place.shard),
+        server,
+        peer,
+        hello: None,
+        transaction: None,
+        clocks: Clocks::start(),
+    };
+    if driver.greet(place.admitted).await {
+        driver.converse().await;
+    }
+    // Replies that are still due: to QUIT, or with the reason why we close.
+    driver.flush().await;
+}
+
+struct Driver {
+    machine: Session,
+    shard: Rc<Shard>,
+    server: Arc<Server>,
+    peer: Rc<Peer>,
+    hello: Option<Hello>,
+    transaction: Option<Box<Transaction>>,
+    clocks: Clocks,
+}
+
+/// Input that has arrived: a buffer of the ring, or a copy of what was left of one when the session had to wait.
+enum Input {
+    Ring(RecvBuf, usize),
+    Copy(Vec<u8>, usize),
+}
+
+impl Input {
+    fn rest(&self) -> &[u8] {
+        match self {
+            Input::Ring(buffer, used) => &buffer[*used..],
+            Input::Copy(bytes, used) => &bytes[*used..],
+        }
+    }
+
+    fn advance(&mut self, by: usize) {
+        match self {
+            Input::Ring(_, used) | Input::Copy(_, used) => *used += by,
+        }
+    }
+
+    /// Gives the ring its buffer back, before a wait.
+    fn release(&mut self) {
+        if let Input::Ring(..) = self {
+            *self = Input::Copy(self.rest().to_vec(), 0);
+        }
+    }
+}
+
+impl Driver {
+    /// Up to the greeting. False when the session is over.
+    async fn greet(&mut self, admitted: bool) -> bool {
+        let Step::Event(Event::Connect) = self.machine.step(&mut &[][..]) else { return false };
+        if !admitted {
+            self.refuse_connection(LocalLimit::TooManyConnections);
+            return false;
+        }
+        self.machine.accept();
+        // What arrives within a loop turn was sent without waiting for the greeting.
+        match engine::time::timeout(Duration::ZERO, self.peer.conn.recv()).await {
+            Err(engine::time::Elapsed) => true,
+            Ok(Ok(early)) if !early.is_empty() => self.consume(Input::Ring(early, 0)).await,
+            Ok(_) => false,
+        }
+    }
+
+    async fn converse(&mut self) {
+        while self.flush().await {
+            if self.shard.is_stopping() && !self.machine.in_transaction() {
+                self.refuse_connection(LocalLimit::ShuttingDown);
+                return;
+            }
+            let Some(input) = self.receive().await else { return };
+            if !self.consume(input).await {
+                return;
+            }
+            // The client is read no further than the buffers allow.
+            if let Some(transaction) = &mut self.transaction
+                && let Err(error) = transaction.ready().await
+            {
+                self.refuse_message(error);
+            }
+        }
+    }
+
+    fn refuse_connection(&mut self, limit: LocalLimit) {
+        let error = Error::LocalLimit(limit);
+        self.machine.abort(error);
+        self.log_refusal(error, "connection refused");
+    }
+
+    /// Sends all replies so far. False when the peer has gone.
+    async fn flush(&mut self) -> bool {
+        let output = self.machine.take_output();
+        output.is_empty() || self.peer.conn.send(output).await.is_ok()
+    }
+
+    /// Waits for input as long as the machine's patience lasts; when that is over, the machine is told, and says
+    /// what to do at the next step. `None`: the peer has gone.
+    async fn receive(&mut self) -> Option<Input> {
+        let (wait, clock) = self.clocks.wait(self.machine.patience());
+        self.peer.idle.set(!self.machine.in_transaction());
+        let received = engine::time::timeout(wait, self.peer.conn.recv()).await;
+        self.peer.idle.set(false);
+        match received {
+            Ok(Ok(buffer)) if !buffer.is_empty() => Some(Input::Ring(buffer, 0)),
+            Ok(_) => None,
+            Err(engine::time::Elapsed) => {
+                self.machine.timed_out(clock);
+                Some(Input::Copy(Vec::new(), 0))
+            }
+        }
+    }
+
+    /// Steps through `input` to its end. False when the session is over.
+    async fn consume(&mut self, mut input: Input) -> bool {
+        loop {
+            let mut rest = input.rest();
+            let len = rest.len();
+            let step = self.machine.step(&mut rest);
+            let used = len - rest.len();
+            let event = match step {
+                Step::NeedInput => return true,
+                Step::Close(why) => {
+                    self.log_close(why);
+                    return false;
+                }
+                Step::Body(bytes) => {
+                    if let Some(transaction) = &mut self.transaction {
+                        transaction.write(bytes);
+                    }
+                    None
+                }
+                Step::Discard(why) => {
+                    self.discard(why);
+                    None
+                }
+                Step::Event(event) => Some(event),
+            };
+            input.advance(used);
+            match event {
+                None => {}
+                Some(Event::EndOfData(summary)) => {
+                    input.release();
+                    // Boxed: the wait for the disk must not make every idle session's task as large.
+                    if let Some(transaction) = self.transaction.take() {
+                        let accepted = Box::pin(transaction.commit(
+                            &self.shard,
+                            &self.server,
+                            self.hello.as_ref(),
+                            summary,
+                        ));
+                        match accepted.await {
+                            Ok(id) => self.machine.accept_message(&id),
+                            Err(error) => self.refuse_event(error),
+                        }
+                    }
+                }
+                Some(event) => self.decide(event),
+            }
+        }
+    }
+
+    /// Answers an event that needs no wait.
+    fn decide(&mut self, event: Event) {
+        let decision = match event {
+            Event::Hello(hello) => {
+                self.hello = Some(hello);
+                self.transaction = None;
+                Ok(())
+            }
+            Event::Mail(mail) => Transaction::begin(&self.shard, self.peer.conn.peer_addr(), mail)
+                .map(|transaction| self.transaction = Some(Box::new(transaction))),
+            Event::Rcpt(address) => {
+                if let Some(transaction) = &mut self.transaction {
+                    transaction.recipients.push(address);
+                }
+                Ok(())
+            }
+            Event::Data => match &mut self.transaction {
+                Some(transaction) => transaction.open_intake(&self.shard),
+                None => Ok(()),
+            },
+            // Answered elsewhere.
+            Event::Connect | Event::EndOfData(_) => Ok(()),
+        };
+        match decision {
+            Ok(()) => self.machine.accept(),
+            Err(error) => self.refuse_event(error),
+        }
+    }
+
+    fn refuse_event(&mut self, error: Error) {
+        self.machine.refuse(error);
+        self.log_refusal(error, "refused");
+    }
+
+    /// While a message comes in: it cannot be stored.
+    fn refuse_message(&mut self, error: Error) {
+        self.transaction = None;
+        self.machine.refuse_message(error);
+        self.log_refusal(error, "message refused");
+    }
+
+    fn discard(&mut self, why: Discard) {
+        if let Discard::Refused(error) = why {
+            self.log_refusal(error, "message refused");
+        }
+        self.transaction = None;
+    }
+
+    fn log_close(&self, why: Close) {
+        if let Close::Failed(error) = why {
+            self.log_refusal(error, "closed");
+        }
+    }
+
+    fn log_refusal(&self, error: Error, what: &str) {
+        let priority = match error.log_class() {
+            LogClass::Debug => return,
+            LogClass::Info => Priority::Info,
+            LogClass::Warning => Priority::Warning,
+            LogClass::Error => Priority::Error,
+        };
+        let remote = self.peer.conn.peer_addr();
+        let server = &self.server.id;
+        let id = self.transaction.as_ref().map(|transaction| transaction.id.to_string());
+        let id = id.as_deref().unwrap_or("-");
+        let code = error.code();
+        self.shard
+            .log
+            .line(priority, format_args!("[{id}] {what} server={server} remote={remote}: {code} {error}"));
+    }
+}

@@ -1,0 +1,144 @@
+//! Reception: listeners and the sessions they open.
+//!
+//! Each connection has a task that drives the machine of [`net::smtp::server`]: [`driver`]. What belongs to one
+//! message on its way in is in [`transaction`].
+
+mod driver;
+mod transaction;
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use engine::net::{Conn, Listener};
+use engine::sync::Notify;
+use engine::task::{Class, Task};
+use net::smtp::error::{Error, LocalLimit};
+use rustc_hash::FxHashMap;
+
+use crate::limits;
+use crate::log::Priority;
+use crate::shard::Shard;
+
+/// The open sessions of a shard.
+#[derive(Debug, Default)]
+pub struct Sessions {
+    open: RefCell<FxHashMap<u64, Handle>>,
+    next: Cell<u64>,
+    changed: Notify,
+}
+
+/// What the shard holds of a session.
+#[derive(Debug)]
+struct Handle {
+    task: Option<Task<()>>,
+    peer: Rc<Peer>,
+}
+
+/// The part of a session that the shard looks at when it stops.
+#[derive(Debug)]
+struct Peer {
+    conn: Conn,
+    /// Waits for a command outside a transaction: it can be told to go at once.
+    idle: Cell<bool>,
+}
+
+/// Accepts connections of one listener until it is aborted. `server` is the index of the server it belongs to.
+pub async fn accept(shard: Rc<Shard>, listener: Listener, server: usize) {
+    loop {
+        match listener.accept().await {
+            Ok(conn) => shard.sessions.open(&shard, conn, server),
+            Err(error) => {
+                let address = listener.local_addr();
+                shard.log.line(Priority::Error, format_args!("accept: {error} ({address})"));
+                engine::time::sleep(limits::ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+impl Sessions {
+    fn open(&self, shard: &Rc<Shard>, conn: Conn, server: usize) {
+        let number = self.next.get();
+        self.next.set(number + 1);
+        let peer = Rc::new(Peer { conn, idle: Cell::new(false) });
+        self.open.borrow_mut().insert(number, Handle { task: None, peer: Rc::clone(&peer) });
+        let settings = Arc::clone(&shard.snapshot().servers[server]);
+        let place = Place::take(shard, server, number);
+        let task = engine::task::spawn(Class::Interactive, driver::run(place, settings, peer));
+        if let Some(handle) = self.open.borrow_mut().get_mut(&number) {
+            handle.task = Some(task);
+        }
+    }
+
+    /// How many are open.
+    pub fn count(&self) -> usize {
+        self.open.borrow().len()
+    }
+
+    /// Tells idle clients that the service closes. The others learn it when their transaction has ended.
+    pub fn stop(&self, shard: &Rc<Shard>) {
+        let open = self.open.borrow();
+        for (&number, handle) in open.iter().filter(|(_, handle)| handle.peer.idle.get()) {
+            let (shard, peer) = (Rc::clone(shard), Rc::clone(&handle.peer));
+            engine::task::spawn(Class::Interactive, async move {
+                let line = Error::LocalLimit(LocalLimit::ShuttingDown).line();
+                let farewell = peer.conn.send(Bytes::from_static(line.as_bytes()));
+                let _ = engine::time::timeout(limits::FAREWELL, farewell).await;
+                shard.sessions.end(number);
+            });
+        }
+    }
+
+    /// Waits until none is open.
+    pub async fn ended(&self) {
+        while self.count() > 0 {
+            self.changed.notified().await;
+        }
+    }
+
+    /// Drops all sessions where they stand.
+    pub fn abort(&self) {
+        let open: Vec<u64> = self.open.borrow().keys().copied().collect();
+        for number in open {
+            self.end(number);
+        }
+    }
+
+    /// Drops a session where it stands, if it is still open.
+    fn end(&self, number: u64) {
+        if let Some(Handle { task: Some(task), .. }) = self.open.borrow().get(&number) {
+            task.abort();
+        }
+    }
+}
+
+/// A session's place among the open ones; given back on drop, however its task ends.
+#[derive(Debug)]
+struct Place {
+    shard: Rc<Shard>,
+    server: usize,
+    number: u64,
+    /// False: the server has as many connections as it may.
+    admitted: bool,
+}
+
+impl Place {
+    fn take(shard: &Rc<Shard>, server: usize, number: u64) -> Place {
+        let max = shard.snapshot().servers[server].max_connections;
+        let admitted = shard.program.connections[server].fetch_add(1, Ordering::Relaxed) < max;
+        Place { shard: Rc::clone(shard), server, number, admitted }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.shard.program.connections[self.server].fetch_sub(1, Ordering::Relaxed);
+        // The handle may hold the last reference to this very task: drop it outside the borrow.
+        let handle = self.shard.sessions.open.borrow_mut().remove(&self.number);
+        drop(handle);
+        self.shard.sessions.changed.notify_all();
+    }
+}

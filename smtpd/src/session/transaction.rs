@@ -1,0 +1,179 @@
+//! One message on its way in: from MAIL to the `250` after its final dot.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use net::smtp::address::Address;
+use net::smtp::error::{Error, LocalLimit, Storage};
+use net::smtp::received::{Received, With};
+use net::smtp::server::{BodyType, Hello, Mail, Summary, Verb};
+use queue::Entry;
+use spool::{Admission, CommitError, Envelope, Intake, Refused};
+use uuid::Uuid;
+
+use crate::domain::normalise;
+use crate::ids::transaction_id;
+use crate::log::Priority;
+use crate::shard::Shard;
+use crate::snapshot::Server;
+
+/// A message on its way in. Dropping it leaves nothing behind.
+#[derive(Debug)]
+pub(super) struct Transaction {
+    pub(super) id: Uuid,
+    pub(super) recipients: Vec<Address>,
+    peer: SocketAddr,
+    mail: Mail,
+    intake: Option<Intake>,
+}
+
+impl Transaction {
+    /// MAIL: refused early when there is no room to take anything.
+    pub(super) fn begin(shard: &Shard, peer: SocketAddr, mail: Mail) -> Result<Transaction, Error> {
+        match shard.store.admission() {
+            Admission::Open => {}
+            Admission::DiskFull => return Err(Error::Storage(Storage::Full)),
+            Admission::Unhealthy | Admission::ReadOnly => return Err(Error::Storage(Storage::Failed)),
+        }
+        if shard.queue.borrow().room() == 0 {
+            return Err(Error::Storage(Storage::Full));
+        }
+        let id = transaction_id(shard.program.uuid_version());
+        Ok(Transaction { id, recipients: Vec::new(), peer, mail, intake: None })
+    }
+
+    /// DATA: from here on bytes come in.
+    pub(super) fn open_intake(&mut self, shard: &Shard) -> Result<(), Error> {
+        self.intake = Some(shard.store.begin(self.mail.size_bytes).map_err(|refused| refusal(&refused))?);
+        Ok(())
+    }
+
+    /// Takes message bytes.
+    pub(super) fn write(&mut self, bytes: &[u8]) {
+        if let Some(intake) = &mut self.intake {
+            intake.write(bytes);
+        }
+    }
+
+    /// Waits until the buffers have room for more.
+    pub(super) async fn ready(&mut self) -> Result<(), Error> {
+        match &mut self.intake {
+            Some(intake) => intake.ready().await.map_err(|error| commit_error(&error)),
+            None => Ok(()),
+        }
+    }
+
+    /// End of data: makes the message durable and queues it. Gives the id for `queued as`.
+    pub(super) async fn commit(
+        mut self: Box<Self>,
+        shard: &Rc<Shard>,
+        server: &Server,
+        hello: Option<&Hello>,
+        summary: Summary,
+    ) -> Result<String, Error> {
+        let Some(intake) = self.intake.take() else { return Err(Error::Storage(Storage::Failed)) };
+        if shard.queue.borrow().room() < self.recipients.len() {
+            return Err(Error::Storage(Storage::Full));
+        }
+        let id = self.id.to_string();
+        let prefix = self.received(server, hello, &id);
+        let size_bytes = summary.size_bytes + prefix.len() as u64;
+        let envelope = self.envelope(server, hello, &summary);
+        match intake.commit(&envelope, prefix).await {
+            Ok(message) => {
+                self.log_accepted(shard, server, size_bytes);
+                let items = (0u32..).zip(&self.recipients).map(|(index, _)| (index, 0, Entry::Active));
+                shard.enqueue(message, &envelope, size_bytes, items);
+                shard.due.notify_one();
+                Ok(id)
+            }
+            Err(error) => {
+                shard.log.line(Priority::Error, format_args!("[{id}] not stored: {error:?}"));
+                Err(commit_error(&error))
+            }
+        }
+    }
+
+    fn sender(&self) -> &[u8] {
+        self.mail.sender.as_ref().map_or(&[], Address::as_bytes)
+    }
+
+    fn received(&self, server: &Server, hello: Option<&Hello>, id: &str) -> Bytes {
+        let mut out = Vec::with_capacity(256);
+        Received {
+            helo: hello.map(|hello| &*hello.host),
+            peer_name: None,
+            peer_ip: self.peer.ip(),
+            by: &server.hostname,
+            with: match hello.map(|hello| hello.verb) {
+                Some(Verb::Ehlo) => With::Esmtp,
+                Some(Verb::Helo) | None => With::Smtp,
+            },
+            id,
+            recipient: match self.recipients.as_slice() {
+                [only] => Some(only),
+                _ => None,
+            },
+            unix_seconds: engine::time::wall_ms() / 1000,
+        }
+        .encode(&mut out);
+        out.into()
+    }
+
+    fn envelope(&self, server: &Server, hello: Option<&Hello>, summary: &Summary) -> Envelope {
+        let recipients = self.recipients.iter().map(|address| spool::Recipient {
+            address: Bytes::copy_from_slice(address.as_bytes()),
+            transport: server.transport_bytes.clone(),
+            // `postmaster` without a domain is the one of this host.
+            domain: normalise(address.domain())
+                .or_else(|| normalise(server.hostname.as_bytes()))
+                .unwrap_or_default()
+                .into(),
+            fields: Vec::new(),
+        });
+        Envelope {
+            transaction: *self.id.as_bytes(),
+            server_id: server.id_bytes.clone(),
+            sender: Bytes::copy_from_slice(self.sender()),
+            received_ms: engine::time::wall_ms(),
+            peer: Some(self.peer),
+            helo: hello.map(|hello| Bytes::copy_from_slice(&hello.host)).unwrap_or_default(),
+            auth_user: None,
+            eight_bit: summary.eight_bit || self.mail.body == BodyType::EightBitMime,
+            smtputf8: false,
+            recipients: recipients.collect(),
+            fields: Vec::new(),
+        }
+    }
+
+    fn log_accepted(&self, shard: &Shard, server: &Server, size_bytes: u64) {
+        let sender = String::from_utf8_lossy(self.sender());
+        shard.log.line(
+            Priority::Info,
+            format_args!(
+                "[{}] accepted server={} remote={} from=<{sender}> recipients={} size={size_bytes}",
+                self.id,
+                server.id,
+                self.peer,
+                self.recipients.len()
+            ),
+        );
+    }
+}
+
+fn refusal(refused: &Refused) -> Error {
+    match refused {
+        Refused::DiskFull => Error::Storage(Storage::Full),
+        Refused::Memory | Refused::Unhealthy | Refused::ReadOnly => Error::Storage(Storage::Failed),
+        Refused::TooLarge => Error::LocalLimit(LocalLimit::MessageTooLarge),
+    }
+}
+
+fn commit_error(error: &CommitError) -> Error {
+    match error {
+        CommitError::DiskFull => Error::Storage(Storage::Full),
+        CommitError::Io(_) | CommitError::Unavailable => Error::Storage(Storage::Failed),
+        CommitError::TooLarge => Error::LocalLimit(LocalLimit::MessageTooLarge),
+    }
+}

@@ -1,0 +1,264 @@
+//! What one shard owns, and its life: bind, start, reload, stop.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::boot::ShardId;
+use engine::net::Listener;
+use engine::sync::Notify;
+use engine::task::{Class, Task};
+use queue::{Entry, Item, ItemKey, Queue};
+use spool::{Envelope, ItemState, MessageId, Spool, Store};
+
+use crate::delivery::Delivery;
+use crate::domain::domain_of;
+use crate::limits;
+use crate::log::{Log, Priority};
+use crate::program::Program;
+use crate::resolver::Resolver;
+use crate::session::{self, Sessions};
+use crate::snapshot::Snapshot;
+
+/// One shard of a running server. Shared by its tasks.
+#[derive(Debug)]
+pub struct Shard {
+    /// What does not change.
+    pub program: Arc<Program>,
+    /// Where its lines go.
+    pub log: Rc<Log>,
+    /// Its part of the spool.
+    pub store: Rc<Store>,
+    /// What is queued here.
+    pub queue: RefCell<Queue>,
+    /// Says that something may have become due.
+    pub due: Notify,
+    /// Its DNS client.
+    pub resolver: Rc<Resolver>,
+    /// Its open sessions.
+    pub sessions: Sessions,
+    /// Its attempts and outgoing connections.
+    pub delivery: Delivery,
+    snapshot: RefCell<Arc<Snapshot>>,
+    stopping: Cell<bool>,
+    accepting: RefCell<Vec<Task<()>>>,
+}
+
+/// What a shard has before it starts, and what its root task waits on. Found by calls from the control thread.
+#[derive(Debug, Default)]
+pub struct Shell {
+    listeners: RefCell<Vec<Listening>>,
+    shard: RefCell<Option<Rc<Shard>>>,
+    ended: Notify,
+}
+
+/// A bound socket, and which of the startup file's servers it belongs to.
+#[derive(Debug)]
+struct Listening {
+    listener: Listener,
+    server: usize,
+}
+
+impl Shell {
+    /// This shard's.
+    pub fn here() -> Rc<Shell> {
+        engine::mesh::local::get::<Shell>().unwrap_or_else(|| {
+            let shell = Rc::new(Shell::default());
+            engine::mesh::local::set(Rc::clone(&shell));
+            shell
+        })
+    }
+
+    /// The root task of a shard: everything happens in tasks that the control thread starts.
+    pub async fn run() {
+        Shell::here().ended.notified().await;
+    }
+
+    /// Lets the root task end.
+    pub fn end(&self) {
+        self.shard.borrow_mut().take();
+        self.ended.notify_one();
+    }
+
+    /// Binds this shard's sockets.
+    ///
+    /// # Errors
+    /// Those of `bind` and `listen`, with the address.
+    pub fn bind(&self, addresses: &[(usize, SocketAddr, u32)]) -> Result<(), (SocketAddr, io::Error)> {
+        let mut listeners = Vec::with_capacity(addresses.len());
+        for &(server, address, backlog) in addresses {
+            let listener = Listener::bind(address, backlog).map_err(|error| (address, error))?;
+            listeners.push(Listening { listener, server });
+        }
+        *self.listeners.borrow_mut() = listeners;
+        Ok(())
+    }
+
+    /// Opens the store, then takes connections and delivers while what was queued before is still loading.
+    ///
+    /// # Errors
+    /// A sentence for the log.
+    pub async fn start(
+        self: Rc<Self>,
+        program: Arc<Program>,
+        spool: Arc<Spool>,
+        snapshot: Arc<Snapshot>,
+        id: ShardId,
+    ) -> Result<(), String> {
+        let log = Log::start(program.log_target.clone());
+        engine::mesh::local::set(Rc::clone(&log));
+        let store = Store::open(&spool, id.0).await.map_err(|error| error.to_string())?;
+        let mut queue = Queue::new(snapshot.queue_options.clone());
+        queue.set_transports(&snapshot.queue_transports);
+        queue.set_suspends(Arc::clone(&snapshot.suspends));
+        let shard = Rc::new(Shard {
+            log,
+            store,
+            queue: RefCell::new(queue),
+            due: Notify::new(),
+            resolver: Resolver::start(&snapshot.resolver),
+            sessions: Sessions::default(),
+            delivery: Delivery::default(),
+            snapshot: RefCell::new(snapshot),
+            stopping: Cell::new(false),
+            accepting: RefCell::new(Vec::new()),
+            program,
+        });
+        engine::task::spawn(Class::Background, load(Rc::clone(&shard)));
+        engine::task::spawn(Class::Interactive, crate::delivery::pick_up(Rc::clone(&shard)));
+        for Listening { listener, server } in self.listeners.take() {
+            let accept = session::accept(Rc::clone(&shard), listener, server);
+            shard.accepting.borrow_mut().push(engine::task::spawn(Class::Interactive, accept));
+        }
+        *self.shard.borrow_mut() = Some(shard);
+        Ok(())
+    }
+
+    /// The running shard, once started.
+    pub fn shard(&self) -> Option<Rc<Shard>> {
+        self.shard.borrow().clone()
+    }
+}
+
+impl Shard {
+    /// The configuration in force now.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.snapshot.borrow())
+    }
+
+    /// Puts a new configuration in force.
+    pub fn reload(&self, snapshot: Arc<Snapshot>) {
+        {
+            let mut queue = self.queue.borrow_mut();
+            queue.set_options(snapshot.queue_options.clone());
+            queue.set_transports(&snapshot.queue_transports);
+            queue.set_suspends(Arc::clone(&snapshot.suspends));
+        }
+        self.resolver.reconfigure(&snapshot.resolver);
+        *self.snapshot.borrow_mut() = snapshot;
+        self.due.notify_one();
+    }
+
+    /// True when the shard is shutting down: begin nothing new.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.get()
+    }
+
+    /// Queues recipients of a message that is in the spool: index in the envelope, attempts behind it, state. One
+    /// that the queue does not take stays in the spool and is found at the next start.
+    pub fn enqueue(
+        &self,
+        message: MessageId,
+        envelope: &Envelope,
+        size_bytes: u64,
+        items: impl Iterator<Item = (u32, u32, Entry)>,
+    ) {
+        let sender: Arc<[u8]> = envelope.sender.as_ref().into();
+        let sender_domain = domain_of(&envelope.sender);
+        let now_ms = engine::time::wall_ms();
+        let mut queue = self.queue.borrow_mut();
+        for (index, attempts, entry) in items {
+            let Some(recipient) = envelope.recipients.get(index as usize) else { continue };
+            let item = Item {
+                key: ItemKey::new(message.log, message.sequence, index),
+                transaction: envelope.transaction,
+                sender: Arc::clone(&sender),
+                sender_domain: sender_domain.as_deref(),
+                recipient: &recipient.address,
+                domain: std::str::from_utf8(&recipient.domain).unwrap_or_default(),
+                transport: std::str::from_utf8(&recipient.transport).unwrap_or_default(),
+                job_id: None,
+                tenant_id: None,
+                size_bytes,
+                received_ms: envelope.received_ms,
+                attempts,
+                flags: if envelope.eight_bit { EIGHT_BIT } else { 0 },
+            };
+            if let Err(error) = queue.insert(item, entry, now_ms) {
+                let id = uuid::Uuid::from_bytes(envelope.transaction);
+                let queue_id = index + 1;
+                self.log.line(
+                    Priority::Error,
+                    format_args!("[{id}:{queue_id}] not queued until the next start: {error}"),
+                );
+            }
+        }
+    }
+
+    /// Stops: no new connections, transactions finish (idle clients get `421`), attempts finish; after `deadline`
+    /// what still runs is dropped, which loses nothing: its state on disk is unchanged. Then the store closes.
+    pub async fn stop(self: Rc<Self>, deadline: Duration) -> Result<(), String> {
+        self.stopping.set(true);
+        for task in self.accepting.take() {
+            task.abort();
+        }
+        self.due.notify_one();
+        self.sessions.stop(&self);
+        self.delivery.stop();
+        let _ = engine::time::timeout(deadline, async {
+            self.sessions.ended().await;
+            self.delivery.ended().await;
+        })
+        .await;
+        self.sessions.abort();
+        self.delivery.abort();
+        let closed = self.store.close().await;
+        self.log.flush();
+        closed.map_err(|_| "the spool could not write its last records".to_owned())
+    }
+}
+
+fn entry(state: &ItemState) -> Entry {
+    match state {
+        ItemState::Active => Entry::Active,
+        ItemState::RetryAt { at_ms, .. } => Entry::DeferUntil(*at_ms),
+        ItemState::Hold { reason } => Entry::Hold(String::from_utf8_lossy(reason).into()),
+    }
+}
+
+/// Queues what was queued before the start, beside everything else.
+async fn load(shard: Rc<Shard>) {
+    let mut recovery = shard.store.recovery();
+    let mut unannounced = 0;
+    while let Some(message) = recovery.next().await {
+        // The index is full: wait for deliveries to make room. The rest is safe on disk meanwhile.
+        while shard.queue.borrow().room() < message.items.len() && !shard.is_stopping() {
+            engine::time::sleep(limits::LOAD_PAUSE).await;
+        }
+        let items = message.items.iter().map(|item| (item.recipient, item.attempts, entry(&item.state)));
+        shard.enqueue(message.id, &message.envelope, message.size_bytes, items);
+        unannounced += 1;
+        if unannounced == limits::LOAD_CHUNK {
+            unannounced = 0;
+            shard.due.notify_one();
+            engine::task::yield_now().await;
+        }
+    }
+    shard.due.notify_one();
+}
+
+/// Queue flag: the message has bytes above 127.
+pub const EIGHT_BIT: u16 = 1;

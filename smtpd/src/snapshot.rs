@@ -1,0 +1,239 @@
+//! Everything a reload can change, compiled and ready: built aside, then swapped in by every shard.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use config::{Field, Pattern, Reloadable, Startup};
+use net::smtp::address::Hostname;
+use net::smtp::{client, server};
+use rustc_hash::FxHashMap;
+
+/// A configuration in force. Immutable; sessions and attempts keep the one they started with.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// In the order of the startup file's servers.
+    pub servers: Vec<Arc<Server>>,
+    /// Transports by id.
+    pub routes: FxHashMap<String, Arc<Route>>,
+    /// The transports as the queue wants them.
+    pub queue_transports: Vec<queue::Transport>,
+    /// Bounds of each shard's queue.
+    pub queue_options: queue::Options,
+    /// What is not picked up.
+    pub suspends: Arc<queue::Suspends>,
+    /// Every permanent failure becomes a temporary one.
+    pub soft_bounce: bool,
+    /// Idle outgoing connections each shard keeps.
+    pub pool_size: usize,
+    /// The DNS client's settings.
+    pub resolver: config::Resolver,
+}
+
+/// One server: how its sessions behave.
+#[derive(Debug)]
+pub struct Server {
+    /// Its id.
+    pub id: Arc<str>,
+    /// Its id, and the transport of its recipients, as the spool stores them.
+    pub id_bytes: Bytes,
+    /// See `id_bytes`.
+    pub transport_bytes: Bytes,
+    /// Name of this host in its Received headers.
+    pub hostname: Hostname,
+    /// Settings of its sessions.
+    pub session: Arc<server::Config>,
+    /// Most connections over all shards.
+    pub max_connections: u32,
+}
+
+/// One transport: how its mail goes out.
+#[derive(Debug)]
+pub struct Route {
+    /// Its id.
+    pub id: Arc<str>,
+    /// Where its mail goes.
+    pub next_hop: config::NextHop,
+    /// TCP port.
+    pub port: u16,
+    /// May use IPv4.
+    pub ipv4: bool,
+    /// May use IPv6.
+    pub ipv6: bool,
+    /// How long a connect may take.
+    pub connect_timeout: Duration,
+    /// Settings of its sessions.
+    pub session: Arc<client::Config>,
+}
+
+impl Snapshot {
+    /// Compiles what the files say. `hostname` is the system's, for where the files name none.
+    ///
+    /// # Errors
+    /// A sentence that names the value which cannot be used.
+    pub fn build(
+        startup: &Startup,
+        files: &Reloadable,
+        hostname: &str,
+        shards: u16,
+    ) -> Result<Snapshot, String> {
+        let running = &files.running;
+        let mut servers = Vec::with_capacity(startup.servers.len());
+        for listen in &startup.servers {
+            let server = running
+                .server(&listen.id)
+                .ok_or_else(|| format!("servers: no entry for server \"{}\"", listen.id))?;
+            servers.push(Arc::new(build_server(server, hostname)?));
+        }
+        let mut routes = FxHashMap::default();
+        for transport in &running.transports {
+            routes.insert(transport.id.clone(), Arc::new(build_route(transport, hostname)?));
+        }
+        let shards = u32::from(shards.max(1));
+        let mut queue_options = queue::Options {
+            total_concurrency: (running.queues.max_connections / shards).max(1),
+            grouping: grouping_at_pickup(&running.queues),
+            ..queue::Options::default()
+        };
+        if let Some(max) = startup.queue_max_messages {
+            let share = usize::try_from(max).unwrap_or(usize::MAX) / shards as usize;
+            queue_options.max_items = queue_options.max_items.min(share.max(1));
+        }
+        Ok(Snapshot {
+            servers,
+            routes,
+            queue_transports: running.transports.iter().map(queue_transport).collect(),
+            queue_options,
+            suspends: Arc::new(compile_suspends(&files.suspends)?),
+            soft_bounce: running.queues.soft_bounce,
+            pool_size: (running.queues.pool_size / shards) as usize,
+            resolver: running.resolver.clone(),
+        })
+    }
+}
+
+fn parse_hostname(name: &str, key: &str) -> Result<Hostname, String> {
+    Hostname::parse(name.as_bytes()).map_err(|_| format!("{key}: \"{name}\" is not a host name"))
+}
+
+fn build_server(server: &config::Server, system_hostname: &str) -> Result<Server, String> {
+    let name = server.hostname.as_deref().unwrap_or(system_hostname);
+    let hostname = parse_hostname(name, &format!("servers \"{}\": hostname", server.id))?;
+    let mut session = server::Config::new(hostname.clone());
+    session.pipelining = server.extensions.pipelining;
+    session.size = server.extensions.size;
+    session.eight_bit_mime = server.extensions.eightbitmime;
+    session.enhanced_status_codes = server.extensions.enhancedstatuscodes;
+    session.size_bytes_max = server.max_size_bytes.unwrap_or(0);
+    session.recipients_max = server.max_recipients;
+    session.messages_max = server.max_messages.unwrap_or(0);
+    session.hops_max = server.max_hops;
+    session.hello_required = server.helo_required;
+    session.bare_eol = match server.bare_eol {
+        config::BareEol::Reject => server::BareEol::Reject,
+        config::BareEol::Convert => server::BareEol::Convert,
+    };
+    session.timeouts.idle = server.idle_timeout;
+    session.timeouts.data = server.idle_timeout;
+    Ok(Server {
+        id: server.id.as_str().into(),
+        id_bytes: Bytes::copy_from_slice(server.id.as_bytes()),
+        transport_bytes: Bytes::copy_from_slice(server.transport.as_bytes()),
+        hostname,
+        session: Arc::new(session),
+        max_connections: server.max_connections,
+    })
+}
+
+fn build_route(transport: &config::Transport, system_hostname: &str) -> Result<Route, String> {
+    let name = transport.helo.as_deref().unwrap_or(system_hostname);
+    let hostname = parse_hostname(name, &format!("transport \"{}\": session.helo", transport.id))?;
+    let mut session = client::Config::new(hostname);
+    let timeouts = &transport.timeouts;
+    session.timeouts = client::Timeouts {
+        banner: timeouts.banner,
+        ehlo: timeouts.ehlo,
+        helo: timeouts.helo,
+        mail: timeouts.mail,
+        rcpt: timeouts.rcpt,
+        data: timeouts.data,
+        eod: timeouts.eod,
+        rset: timeouts.rset,
+        quit: timeouts.quit,
+        ..client::Timeouts::default()
+    };
+    Ok(Route {
+        id: transport.id.as_str().into(),
+        next_hop: transport.next_hop.clone(),
+        port: transport.port,
+        ipv4: transport.ipv4,
+        ipv6: transport.ipv6,
+        connect_timeout: timeouts.connect,
+        session: Arc::new(session),
+    })
+}
+
+fn queue_transport(transport: &config::Transport) -> queue::Transport {
+    let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let retry = &transport.retry;
+    queue::Transport {
+        name: transport.id.clone(),
+        lines: match transport.next_hop {
+            config::NextHop::Mx => queue::Lines::PerDomain,
+            config::NextHop::Host(_) | config::NextHop::Address(_) => queue::Lines::Single,
+        },
+        retry: queue::RetryPolicy {
+            count: Some(retry.count),
+            intervals_ms: retry.intervals.iter().map(|step| milliseconds(step.interval)).collect(),
+            during_ms: retry.during.map(milliseconds),
+        },
+        ..queue::Transport::default()
+    }
+}
+
+/// The group is known before DNS only when it is always the recipient domain.
+fn grouping_at_pickup(queues: &config::Queues) -> queue::GroupingAtPickup {
+    if queues.groupings.is_empty() && queues.default_group == config::DefaultGroup::RecipientDomain {
+        queue::GroupingAtPickup::RecipientDomain
+    } else {
+        queue::GroupingAtPickup::Unknown
+    }
+}
+
+fn compile_suspends(suspends: &config::Suspends) -> Result<queue::Suspends, String> {
+    let rules: Vec<queue::Rule> = suspends.suspends.iter().map(suspend_rule).collect();
+    queue::Suspends::compile(&rules, &[]).map_err(|error| {
+        format!("smtpd_suspend: suspends[{}]: \"{}\": {}", error.rule, error.value, error.problem)
+    })
+}
+
+fn suspend_rule(suspend: &config::Suspend) -> queue::Rule {
+    let fields = suspend.fields.iter().map(|(field, patterns)| {
+        (queue_field(*field), patterns.iter().map(|pattern| pattern_text(pattern)).collect())
+    });
+    queue::Rule { fields: fields.collect(), tag: suspend.tag.clone() }
+}
+
+fn queue_field(field: Field) -> queue::Field {
+    match field {
+        Field::TenantId => queue::Field::TenantId,
+        Field::JobId => queue::Field::JobId,
+        Field::TransportId => queue::Field::TransportId,
+        Field::LocalIp => queue::Field::LocalIp,
+        Field::Grouping => queue::Field::Grouping,
+        Field::RemoteIp => queue::Field::RemoteIp,
+        Field::RemoteMx => queue::Field::RemoteMx,
+        Field::RecipientDomain => queue::Field::RecipientDomain,
+    }
+}
+
+/// The pattern as it stands in a file, which is what the queue compiles.
+fn pattern_text(pattern: &Pattern) -> String {
+    match pattern {
+        Pattern::Exact(text) => text.clone(),
+        Pattern::Subdomains(suffix) => format!("*{suffix}"),
+        Pattern::Regex(regex) => format!("/{}/", regex.as_str()),
+        Pattern::Network(network) => network.to_string(),
+        Pattern::Group(id) => format!("&{id}"),
+    }
+}
