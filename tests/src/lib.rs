@@ -1,1 +1,46 @@
-//! End-to-end tests against the real programs.
+//! What end-to-end tests need: the real `smtpd` started from a directory of its own, a sink that records what it is
+//! given, and a client that speaks raw SMTP.
+//!
+//! - [`Smtpd`]: the program under test, killed when dropped.
+//! - [`Sink`]: a next hop.
+//! - [`Client`]: a peer.
+//!
+//! ```no_run
+//! use tests::{Client, Sink, Smtpd};
+//! let sink = Sink::start();
+//! let server = Smtpd::relay_to(sink.port()).start();
+//! Client::connect(server.port()).send("a@example.com", &["b@example.net"], b"Subject: x\r\n\r\nhi\r\n");
+//! sink.wait_for(1);
+//! ```
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests stand outside the engine: the real clock, disk and network"
+)]
+
+mod client;
+mod sink;
+mod smtpd;
+
+pub use client::Client;
+pub use sink::{Message, Sink, SinkReply};
+pub use smtpd::{Builder, Smtpd, program};
+
+use std::time::{Duration, Instant};
+
+/// A loopback port that was free a moment ago.
+pub fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+    listener.local_addr().expect("a bound socket has an address").port()
+}
+
+/// Waits until `done`, for at most `limit`; says whether it came to pass.
+pub fn wait_until(limit: Duration, mut done: impl FnMut() -> bool) -> bool {
+    let end = Instant::now() + limit;
+    while Instant::now() < end {
+        if done() {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    done()
+}

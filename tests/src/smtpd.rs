@@ -1,0 +1,280 @@
+//! The program under test.
+
+use std::fmt::Write as _;
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+
+use crate::{free_port, wait_until};
+
+/// Path of a program of this workspace, built beside this test.
+///
+/// # Panics
+/// When it has not been built: `cargo build --workspace --bins` does it (`make test` runs that first).
+pub fn program(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("a running test has a path");
+    let profile = test.parent().and_then(Path::parent).expect("tests lie in target/<profile>/deps");
+    let path = profile.join(name);
+    assert!(path.exists(), "{} is missing: run cargo build --workspace --bins", path.display());
+    path
+}
+
+/// A server to be started: its configuration, and where it keeps its spool.
+#[derive(Debug)]
+pub struct Builder {
+    dir: Arc<TempDir>,
+    spool: PathBuf,
+    port: u16,
+    shards: u32,
+    server: String,
+    transport: String,
+    startup: String,
+    suspends: Option<String>,
+    limit_file_bytes: Option<u64>,
+}
+
+/// A running `smtpd`. Dropping it kills it.
+#[derive(Debug)]
+pub struct Smtpd {
+    builder: Builder,
+    child: Child,
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+impl Smtpd {
+    /// A relay to the next hop on this port of loopback, with retries every second.
+    pub fn relay_to(port: u16) -> Builder {
+        let dir = Arc::new(tempfile::tempdir().expect("a temporary directory"));
+        Builder {
+            spool: dir.path().join("spool"),
+            dir,
+            port: free_port(),
+            shards: 2,
+            server: String::new(),
+            transport: format!("connection: {{server: 127.0.0.1, port: {port}}}"),
+            startup: String::new(),
+            suspends: None,
+            limit_file_bytes: None,
+        }
+    }
+
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.builder.port
+    }
+
+    /// The directory of its files.
+    pub fn dir(&self) -> &Path {
+        self.builder.dir()
+    }
+
+    /// Its spool directory.
+    pub fn spool(&self) -> &Path {
+        &self.builder.spool
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The lines it has logged.
+    pub fn log(&self) -> Vec<String> {
+        self.log.lock().expect("no test thread panics while logging").clone()
+    }
+
+    /// Waits for a log line with `text` in it.
+    ///
+    /// # Panics
+    /// When none comes in time; shows the log.
+    pub fn wait_for_log(&self, text: &str) {
+        let seen = wait_until(Duration::from_secs(20), || self.log().iter().any(|line| line.contains(text)));
+        assert!(seen, "no log line with {text:?} in:\n{}", self.log().join("\n"));
+    }
+
+    /// Ends it with SIGTERM and waits for it.
+    pub fn stop(mut self) -> (Builder, ExitStatus) {
+        self.signal(Signal::SIGTERM);
+        let status = self.wait();
+        (self.into_builder(), status)
+    }
+
+    /// Ends it with SIGKILL.
+    pub fn kill(mut self) -> Builder {
+        self.signal(Signal::SIGKILL);
+        let status = self.wait();
+        assert_eq!(
+            status.signal(),
+            Some(Signal::SIGKILL as i32),
+            "it had ended by itself:\n{}",
+            self.log().join("\n")
+        );
+        self.into_builder()
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id()).expect("process ids fit");
+        kill(Pid::from_raw(pid), signal).expect("the process is ours");
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Panics
+    /// When it does not end within a minute.
+    pub fn wait(&mut self) -> ExitStatus {
+        let mut status = None;
+        let ended = wait_until(Duration::from_secs(60), || {
+            status = self.child.try_wait().expect("our own child");
+            status.is_some()
+        });
+        assert!(ended, "it does not end:\n{}", self.log().join("\n"));
+        status.expect("it has ended")
+    }
+
+    fn into_builder(mut self) -> Builder {
+        let empty = Smtpd::relay_to(0);
+        std::mem::replace(&mut self.builder, empty)
+    }
+}
+
+impl Drop for Smtpd {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Builder {
+    /// Number of shards.
+    pub fn shards(mut self, shards: u32) -> Builder {
+        self.shards = shards;
+        self
+    }
+
+    /// More keys of the running file's server, in flow style: `phases: {data: {maxsize: 1000}}`.
+    pub fn server(mut self, keys: &str) -> Builder {
+        let _ = writeln!(self.server, "    {keys}");
+        self
+    }
+
+    /// More keys of the transport, in flow style.
+    pub fn transport(mut self, keys: &str) -> Builder {
+        self.transport = format!("{}\n        {keys}", self.transport);
+        self
+    }
+
+    /// More lines of the startup file.
+    pub fn startup(mut self, lines: &str) -> Builder {
+        let _ = writeln!(self.startup, "{lines}");
+        self
+    }
+
+    /// What is in the suspend file.
+    pub fn suspends(mut self, yaml: Option<&str>) -> Builder {
+        self.suspends = yaml.map(str::to_owned);
+        self
+    }
+
+    /// Another spool directory.
+    pub fn spool(mut self, path: &Path) -> Builder {
+        self.spool = path.to_owned();
+        self
+    }
+
+    /// A bound on the size of each file it writes.
+    pub fn limit_file_bytes(mut self, bytes: u64) -> Builder {
+        self.limit_file_bytes = Some(bytes);
+        self
+    }
+
+    /// Where it will listen.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The directory of its files.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Writes its files and gives the path of the startup file.
+    pub fn write_files(&self) -> PathBuf {
+        let dir = self.dir.path();
+        let write = |name: &str, text: &str| {
+            let path = dir.join(name);
+            std::fs::write(&path, text).expect("a temporary directory can be written");
+            path
+        };
+        let (port, shards, spool) = (self.port, self.shards, self.spool.display());
+        let startup = format!(
+            "version: \"6.10\"\n\
+             servers:\n  - id: default\n    listeners:\n      - {{address: 127.0.0.1, port: {port}}}\n\
+             spool: {{path: \"{spool}\"}}\n\
+             environment:\n  shards: {shards}\n  appconf: \"{app}\"\n  suspendconf: \"{suspend}\"\n\
+             {more}",
+            app = dir.join("smtpd-app.yaml").display(),
+            suspend = dir.join("smtpd-suspend.yaml").display(),
+            more = self.startup,
+        );
+        let running = format!(
+            "version: \"6.10\"\n\
+             servers:\n  - id: default\n    transport: out\n    hostname: mx.test.example\n{server}\
+             transportgroups:\n  - id: default\n    retry: {{count: 1000, intervals: [{{interval: 1}}]}}\n    \
+             transports:\n      - id: out\n        {transport}\n",
+            server = self.server,
+            transport = self.transport,
+        );
+        write("smtpd-app.yaml", &running);
+        match &self.suspends {
+            Some(yaml) => drop(write("smtpd-suspend.yaml", yaml)),
+            None => drop(std::fs::remove_file(dir.join("smtpd-suspend.yaml"))),
+        }
+        write("smtpd.yaml", &startup)
+    }
+
+    /// Starts it and waits until it takes connections.
+    pub fn start(self) -> Smtpd {
+        let mut server = self.launch();
+        let mut ended = None;
+        let up = wait_until(Duration::from_secs(30), || {
+            ended = server.child.try_wait().expect("our own child");
+            ended.is_some() || server.log().iter().any(|line| line.contains("Started"))
+        });
+        assert!(up && ended.is_none(), "it did not start ({ended:?}):\n{}", server.log().join("\n"));
+        server
+    }
+
+    /// Starts it and does not wait.
+    pub fn launch(self) -> Smtpd {
+        let config = self.write_files();
+        let mut command = Command::new(program("smtpd"));
+        command.arg("-f").arg("-c").arg(config).stdin(Stdio::null()).stderr(Stdio::piped());
+        if let Some(bytes) = self.limit_file_bytes {
+            let program = command.get_program().to_owned();
+            let arguments: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
+            // `ulimit -f` counts in 1024-byte blocks.
+            let script = format!("ulimit -f {}; trap '' XFSZ; exec \"$@\"", bytes / 1024);
+            command = Command::new("bash");
+            command.arg("-c").arg(script).arg("smtpd").arg(program).args(arguments);
+            command.stdin(Stdio::null()).stderr(Stdio::piped());
+        }
+        let mut child = command.spawn().expect("smtpd can be started");
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let lines = BufReader::new(child.stderr.take().expect("standard error is a pipe")).lines();
+        let writer = Arc::clone(&log);
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                writer.lock().expect("no test thread panics while logging").push(line);
+            }
+        });
+        Smtpd { builder: self, child, log }
+    }
+}

@@ -1,0 +1,9 @@
+//! The real programs over real sockets.
+#![allow(missing_docs, reason = "a test binary")]
+#![expect(clippy::disallowed_methods, reason = "tests stand outside the engine")]
+#![expect(clippy::print_stdout, reason = "figures for whoever reads the test output")]
+
+mod bad_input;
+mod crash;
+mod delivery;
+mod start;
