@@ -1,6 +1,18 @@
 //! Probe the kernel, pin, start, stop.
 
 use std::future::Future;
+use std::io;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Barrier, Mutex, PoisonError};
+
+use crate::driver::Driver;
+use crate::shard::{self, Process, Shard};
+use crate::stats;
+use crate::uring::pool::Pools;
+use crate::uring::{Uring, setup};
+
+pub(crate) mod cpus;
 
 /// A thread of the engine: a numbered shard, or the one control thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -18,7 +30,7 @@ pub struct Options {
 }
 
 /// Why the engine cannot run here: the cause and what the operator can do about it.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unsupported {
     /// What the kernel said, by name (EPERM of io_uring_setup, kernel 5.10, ...).
     pub cause: String,
@@ -26,42 +38,194 @@ pub struct Unsupported {
     pub remedy: String,
 }
 
+impl std::fmt::Display for Unsupported {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}; {}", self.cause, self.remedy)
+    }
+}
+
+impl std::error::Error for Unsupported {}
+
 /// Whether this machine can run the io_uring driver.
 pub fn probe() -> Result<(), Unsupported> {
-    todo!()
+    setup::probe()
 }
 
 /// Shards when nobody says otherwise: the affinity mask's CPUs, at most the cgroup CPU quota rounded up.
 pub fn default_shards() -> u16 {
-    todo!()
+    cpus::default_shards()
 }
 
 /// The shard (or control thread) that runs this code. Panics outside the engine.
 pub fn current() -> ShardId {
-    todo!()
+    shard::with(|shard| shard.id)
 }
 
 /// True on the control thread.
 pub fn is_control() -> bool {
-    todo!()
+    shard::try_with(|shard| shard.id.0 == shard.process.shards).unwrap_or(false)
 }
 
 /// The control thread's id, for [`crate::mesh`].
 pub fn control() -> ShardId {
-    todo!()
+    ShardId(shards())
 }
 
 /// Number of shards of this process, without the control thread.
 pub fn shards() -> u16 {
-    todo!()
+    shard::with(|shard| shard.process.shards)
 }
 
 /// Starts the shards and the control thread, runs `root(id)` on each until it ends, and returns when all have
 /// ended. A panic on any of them aborts the process.
-pub fn run<F, Fut>(options: Options, root: F) -> std::io::Result<()>
+///
+/// A thread whose root has ended drops its other tasks when all roots have ended; until then it runs them on, and
+/// answers calls of others with [`crate::mesh::MeshError::Gone`].
+pub fn run<F, Fut>(options: Options, root: F) -> io::Result<()>
 where
     F: Fn(ShardId) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = ()> + 'static,
 {
-    todo!()
+    probe().map_err(|unsupported| io::Error::new(io::ErrorKind::Unsupported, unsupported))?;
+    let process = Process::new(options.shards);
+    stats::set_latest(&process);
+    // Threads inherit the mask: no signal reaches any of them but through the control thread's descriptor.
+    let restore = setup::block_signals(&options.signals)?;
+    let start = Arc::new(Start {
+        process,
+        pools: Arc::new(Pools::new()),
+        epoch_ns: crate::uring::clock_ns(libc::CLOCK_MONOTONIC),
+        cpus: if options.pin { cpus::allowed() } else { Vec::new() },
+        signals: options.signals,
+        ready: Barrier::new(usize::from(options.shards) + 1),
+        failed: AtomicBool::new(false),
+        error: Mutex::new(None),
+    });
+    let root = Arc::new(root);
+    let mut threads = Vec::new();
+    for number in 0..options.shards {
+        let (start, root) = (start.clone(), root.clone());
+        let thread = std::thread::Builder::new().name(format!("shard-{number}"));
+        let spawned = thread.spawn(move || abort_on_panic(|| start.run(ShardId(number), &*root)));
+        // Those that wait at the barrier would wait for ever.
+        threads.push(spawned.unwrap_or_else(|error| abort(&format!("cannot start shard {number}: {error}"))));
+    }
+    // The control thread is one more, so that the caller's thread keeps its name, mask and stack.
+    let control = {
+        let start = start.clone();
+        let thread = std::thread::Builder::new().name("control".into());
+        let id = ShardId(options.shards);
+        thread.spawn(move || abort_on_panic(|| start.run(id, &*root)))
+    };
+    threads.push(control.unwrap_or_else(|error| abort(&format!("cannot start the control thread: {error}"))));
+    for thread in threads {
+        thread.join().expect("a panic aborts");
+    }
+    drop(restore);
+    let error = start.error.lock().unwrap_or_else(PoisonError::into_inner).take();
+    error.map_or(Ok(()), Err)
 }
+
+/// What all threads start with.
+struct Start {
+    process: Arc<Process>,
+    pools: Arc<Pools>,
+    epoch_ns: u64,
+    /// CPUs to pin to; empty for none.
+    cpus: Vec<usize>,
+    signals: Vec<i32>,
+    ready: Barrier,
+    failed: AtomicBool,
+    error: Mutex<Option<io::Error>>,
+}
+
+impl Start {
+    /// One thread, from start to end.
+    fn run<F, Fut>(&self, id: ShardId, root: &F)
+    where
+        F: Fn(ShardId) -> Fut,
+        Fut: Future<Output = ()> + 'static,
+    {
+        let shard = self.open(id);
+        if let Err(error) = &shard {
+            let error = io::Error::new(error.kind(), format!("thread {}: {error}", id.0));
+            self.error.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+            self.failed.store(true, Ordering::SeqCst);
+        }
+        // Rings are known to each other, or none runs.
+        self.ready.wait();
+        let Ok(shard) = shard else { return };
+        if self.failed.load(Ordering::SeqCst) {
+            return;
+        }
+        shard.counters().thread_starts();
+        shard.enter(|| {
+            shard.start(root(id));
+            self.turn_until_all_ended(&shard);
+            self.stop(shard.clone());
+        });
+        self.process.counters[usize::from(id.0)].thread_ends();
+    }
+
+    fn open(&self, id: ShardId) -> io::Result<Rc<Shard>> {
+        if id.0 < self.process.shards && !self.cpus.is_empty() {
+            cpus::pin(self.cpus[usize::from(id.0) % self.cpus.len()])?;
+        }
+        let signals = if id.0 == self.process.shards { self.signals.as_slice() } else { &[] };
+        let uring =
+            Uring::open(self.process.clone(), usize::from(id.0), self.pools.clone(), self.epoch_ns, signals)?;
+        Ok(Shard::new(self.process.clone(), id, Driver::Uring(Box::new(uring)), setup::seed()?))
+    }
+
+    fn turn_until_all_ended(&self, shard: &Shard) {
+        let Driver::Uring(uring) = &shard.driver else { unreachable!("opened with the uring driver") };
+        let running = &self.process.running;
+        let mut counted = false;
+        loop {
+            shard.begin_turn();
+            shard.poll_ready(usize::MAX);
+            if !counted && shard.root_ended() {
+                counted = true;
+                if running.fetch_sub(1, Ordering::SeqCst) == 1 {
+                    // The last one: the others may sleep.
+                    (0..self.process.threads()).for_each(|peer| self.process.mailboxes[peer].ring_bell());
+                }
+            }
+            if running.load(Ordering::SeqCst) == 0 {
+                return;
+            }
+            uring.end_turn(shard);
+        }
+    }
+
+    /// Drops the tasks, ends the operations, closes the ring.
+    fn stop(&self, shard: Rc<Shard>) {
+        shard.clear();
+        let Driver::Uring(uring) = &shard.driver else { unreachable!("opened with the uring driver") };
+        let drained = uring.drain(&shard);
+        // Nobody sends to a ring that is about to go.
+        self.process.set_ring_fd(usize::from(shard.id.0), -1);
+        if !drained {
+            // What the kernel may still write to must stay.
+            std::mem::forget(shard);
+        }
+    }
+}
+
+/// Runs `f`; a panic in it ends the process, as the state of a shard cannot be trusted after one.
+pub(crate) fn abort_on_panic<R>(f: impl FnOnce() -> R) -> R {
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)) {
+        Ok(result) => result,
+        // The panic's message was written when it happened.
+        Err(_) => std::process::abort(),
+    }
+}
+
+#[allow(clippy::print_stderr, reason = "the process is about to abort, and nobody else will say why")]
+fn abort(why: &str) -> ! {
+    eprintln!("engine: {why}");
+    std::process::abort()
+}
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use crate::op::{Descriptor, OpId};
-use crate::shard::Shard;
+use crate::shard::{Done, Shard};
 use crate::time::Instant;
 
 /// A driver carries out operations. All methods take `&self`: drivers keep their state in cells.
@@ -36,11 +36,20 @@ impl Driver {
             Driver::Sim(port) => port.resume(shard, id),
         }
     }
-    /// A [`Descriptor`] was dropped.
-    pub(crate) fn close(&self, raw: i32) {
+    /// A [`Descriptor`] was dropped. False when it is none of this driver's.
+    pub(crate) fn close(&self, raw: i32, simulated: bool) -> bool {
         match self {
-            Driver::Uring(uring) => uring.close(raw),
-            Driver::Sim(port) => port.close(raw),
+            Driver::Uring(uring) if !simulated => uring.close(raw),
+            Driver::Sim(port) if simulated => port.close(raw),
+            _ => return false,
+        }
+        true
+    }
+    /// A thread of the pool has carried out `id`.
+    pub(crate) fn done(&self, shard: &Shard, id: OpId, done: Done) {
+        match self {
+            Driver::Uring(_) => crate::uring::path::done(shard, id, done),
+            Driver::Sim(_) => unreachable!("the simulator has no pool"),
         }
     }
 

@@ -16,8 +16,12 @@ pub mod rng;
 mod shard;
 pub mod signal;
 pub mod sim;
+mod slab;
 pub mod stats;
 pub mod sync;
 pub mod task;
+#[cfg(test)]
+mod testing;
 pub mod time;
 mod uring;
+mod wheel;

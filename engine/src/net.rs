@@ -1,33 +1,78 @@
 //! Sockets: listener, connection, UDP.
 
+use std::cell::Cell;
+use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::buf::RecvBuf;
+use crate::limits;
+use crate::op::future::{Stream, once};
+use crate::op::{Accepted, ConnectOp, Descriptor, Item, Op, Reply, SendList};
+use crate::shard;
+use crate::time;
 
 /// Binds `addr` once without SO_REUSEPORT and lets it go, so that "Address already in use" still appears.
 pub fn probe_bind(addr: SocketAddr) -> io::Result<()> {
-    todo!()
+    shard::with(|shard| shard.driver.probe_bind(addr))
 }
 
 /// A listening TCP socket of this shard (SO_REUSEPORT).
-#[derive(Debug)]
-pub struct Listener;
+pub struct Listener {
+    accepting: Stream,
+    listener: Rc<Descriptor>,
+    local: SocketAddr,
+    /// Accepting failed for want of descriptors or memory, and that was reported.
+    exhausted: Cell<bool>,
+}
 
 impl Listener {
-    /// Binds and listens. `backlog` 0 means the system's maximum.
+    /// Binds and listens. `backlog` 0 means the system's maximum. An IPv6 address takes IPv6 only.
     pub fn bind(addr: SocketAddr, backlog: u32) -> io::Result<Listener> {
-        todo!()
+        let (listener, local) = shard::with(|shard| shard.driver.listen(addr, backlog))?;
+        Ok(Listener { accepting: Stream::default(), listener, local, exhausted: Cell::new(false) })
     }
-    /// The next connection. TCP_NODELAY is set.
+
+    /// The next connection. TCP_NODELAY is set. Connections are taken from the kernel from the first call on; dropping
+    /// the future loses none. Want of descriptors or memory is an error once, after which calls try again in
+    /// intervals of [`limits::ACCEPT_RETRY_MS`] until one succeeds.
     pub async fn accept(&self) -> io::Result<Conn> {
-        todo!()
+        loop {
+            if self.exhausted.get() {
+                time::sleep(Duration::from_millis(limits::ACCEPT_RETRY_MS)).await;
+            }
+            let op = || Op::Accept { listener: self.listener.clone() };
+            let next = poll_fn(|cx| shard::with(|shard| self.accepting.poll_next(shard, cx, op))).await;
+            match next {
+                Ok(Some(Item::Conn(accepted))) => {
+                    self.exhausted.set(false);
+                    // A listener on one address tells the connection's; one on a wildcard does not.
+                    let local = Some(self.local).filter(|local| !local.ip().is_unspecified());
+                    return Ok(Conn::new(accepted, local));
+                }
+                Ok(_) => {}
+                Err(_) if self.exhausted.get() => {}
+                Err(error) => {
+                    self.exhausted.set(true);
+                    return Err(error);
+                }
+            }
+        }
     }
+
     /// The bound address (with the port the system chose for port 0).
     pub fn local_addr(&self) -> SocketAddr {
-        todo!()
+        self.local
+    }
+}
+
+impl std::fmt::Debug for Listener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Listener({})", self.local)
     }
 }
 
@@ -37,64 +82,145 @@ pub struct Connect {
     /// The peer.
     pub remote: SocketAddr,
     /// Local address to bind first (IP_BIND_ADDRESS_NO_PORT), if any.
-    pub local: Option<std::net::IpAddr>,
+    pub local: Option<IpAddr>,
 }
 
 /// A TCP connection. Operations take `&self`: a receive and a send may run at once (one of each).
-/// Dropping it closes it.
-#[derive(Debug)]
-pub struct Conn;
+/// Dropping it closes it, after the end of what is under way.
+pub struct Conn {
+    receiving: Stream,
+    socket: Rc<Descriptor>,
+    peer: SocketAddr,
+    local: Cell<Option<SocketAddr>>,
+    /// The end of the stream was received.
+    ended: Cell<bool>,
+}
 
 impl Conn {
+    fn new(accepted: Accepted, local: Option<SocketAddr>) -> Conn {
+        Conn {
+            receiving: Stream::default(),
+            socket: accepted.socket,
+            peer: accepted.peer,
+            local: Cell::new(local),
+            ended: Cell::new(false),
+        }
+    }
+
     /// Connects. Wrap it in [`crate::time::timeout`] for a deadline.
     pub async fn connect(to: Connect) -> io::Result<Conn> {
-        todo!()
+        let (_, result) = once(Op::Connect(Box::new(ConnectOp { to, connecting: None }))).await;
+        match result? {
+            Reply::Conn(accepted) => Ok(Conn::new(accepted, None)),
+            reply => unreachable!("a connect gives a connection, not {reply:?}"),
+        }
     }
-    /// The next bytes; empty at the end of the stream.
+
+    /// The next bytes; empty at the end of the stream, and from then on. Dropping the future loses nothing.
     pub async fn recv(&self) -> io::Result<RecvBuf> {
-        todo!()
+        if self.ended.get() {
+            return Ok(RecvBuf::empty());
+        }
+        let op = || Op::Recv { socket: self.socket.clone() };
+        let next = poll_fn(|cx| shard::with(|shard| self.receiving.poll_next(shard, cx, op))).await;
+        match next? {
+            Some(Item::Bytes(bytes)) => Ok(bytes),
+            Some(item) => unreachable!("a receive gives bytes, not {item:?}"),
+            None => {
+                self.ended.set(true);
+                Ok(RecvBuf::empty())
+            }
+        }
     }
-    /// Sends all of `data`.
+
+    /// Sends all of `data`. When the future is dropped, any part of it may have been sent.
     pub async fn send(&self, data: Bytes) -> io::Result<()> {
-        todo!()
+        if data.is_empty() {
+            return Ok(());
+        }
+        once(Op::Send { socket: self.socket.clone(), data }).await.1.map(drop)
     }
-    /// Sends all of `list`, gathered into as few system calls as the kernel allows.
+
+    /// Sends all of `list`, gathered into as few system calls as the kernel allows. When the future is dropped, any
+    /// part of it may have been sent.
     pub async fn send_list(&self, list: Vec<Bytes>) -> io::Result<()> {
-        todo!()
+        let list = Box::new(SendList { list, gather: Default::default() });
+        once(Op::SendList { socket: self.socket.clone(), list }).await.1.map(drop)
     }
+
     /// Closes our sending side (FIN).
     pub async fn shutdown(&self) -> io::Result<()> {
-        todo!()
+        shard::with(|shard| shard.driver.shutdown(&self.socket))
     }
+
     /// The peer's address.
     pub fn peer_addr(&self) -> SocketAddr {
-        todo!()
+        self.peer
     }
-    /// Our address.
+
+    /// Our address. Unspecified when the connection is gone before anyone asked.
     pub fn local_addr(&self) -> SocketAddr {
-        todo!()
+        self.local.get().unwrap_or_else(|| {
+            let asked = shard::with(|shard| shard.driver.local_addr(&self.socket));
+            let unspecified = match self.peer {
+                SocketAddr::V4(_) => SocketAddr::from(([0; 4], 0)),
+                SocketAddr::V6(_) => SocketAddr::from(([0; 16], 0)),
+            };
+            let local = asked.unwrap_or(unspecified);
+            self.local.set(Some(local));
+            local
+        })
+    }
+}
+
+impl std::fmt::Debug for Conn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Conn({})", self.peer)
     }
 }
 
 /// A UDP socket, connected to one peer, on a random local port.
-#[derive(Debug)]
-pub struct Udp;
+pub struct Udp {
+    receiving: Stream,
+    socket: Rc<Descriptor>,
+    local: SocketAddr,
+}
 
 impl Udp {
     /// Opens and connects.
     pub async fn connect(remote: SocketAddr) -> io::Result<Udp> {
-        todo!()
+        let (socket, local) = shard::with(|shard| shard.driver.udp(remote))?;
+        Ok(Udp { receiving: Stream::default(), socket, local })
     }
+
     /// Sends one datagram.
     pub async fn send(&self, data: Bytes) -> io::Result<()> {
-        todo!()
+        once(Op::SendDatagram { socket: self.socket.clone(), data }).await.1.map(drop)
     }
-    /// Receives one datagram.
+
+    /// Receives one datagram, cut off after [`limits::RECV_BUFFER_BYTES`]. An error (the peer's port is closed) does
+    /// not end the socket.
     pub async fn recv(&self) -> io::Result<RecvBuf> {
-        todo!()
+        let op = || Op::RecvDatagram { socket: self.socket.clone() };
+        loop {
+            let next = poll_fn(|cx| shard::with(|shard| self.receiving.poll_next(shard, cx, op))).await;
+            if let Some(Item::Bytes(bytes)) = next? {
+                return Ok(bytes);
+            }
+        }
     }
+
     /// Our address.
     pub fn local_addr(&self) -> SocketAddr {
-        todo!()
+        self.local
     }
 }
+
+impl std::fmt::Debug for Udp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Udp({})", self.local)
+    }
+}
+
+#[cfg(test)]
+mod tests;

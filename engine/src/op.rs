@@ -19,6 +19,7 @@ use crate::disk::{Durability, Entry, OpenOptions, Space};
 use crate::net::Connect;
 use crate::shard;
 
+pub(crate) mod future;
 pub(crate) mod table;
 
 /// Names one operation of one shard: slot of the table, and which use of that slot.
@@ -75,7 +76,7 @@ pub(crate) enum Op {
     Signals,
     // ---- one shot: a terminal completion with a `Reply`.
     /// Gives [`Reply::Conn`].
-    Connect { to: Box<Connect> },
+    Connect(Box<ConnectOp>),
     /// Sends all of it (short sends are continued by the driver). [`Reply::Unit`].
     Send { socket: Rc<Descriptor>, data: Bytes },
     /// Sends all of the list, in order. [`Reply::Unit`].
@@ -86,8 +87,8 @@ pub(crate) enum Op {
     Read { file: Rc<Descriptor>, offset: u64, len: usize, buf: AlignedBuf },
     /// Writes all of `buf`; a short write is an error (WriteZero). [`Reply::Unit`].
     Write { file: Rc<Descriptor>, offset: u64, buf: AlignedBuf, durability: Durability },
-    /// Data and length of a file, or the entries of a directory, to stable storage. [`Reply::Unit`].
-    Sync { file: Rc<Descriptor> },
+    /// Data and length of a file, or the entries of a `directory`, to stable storage. [`Reply::Unit`].
+    Sync { file: Rc<Descriptor>, directory: bool },
     /// Everything with a path or metadata: rare, may block.
     Path(Box<PathOp>),
     /// A call for the offload pool. [`Reply::Value`].
@@ -97,11 +98,18 @@ pub(crate) enum Op {
 /// What [`Op::Offload`] runs.
 pub(crate) type OffloadCall = Box<dyn FnOnce() -> Box<dyn Any + Send> + Send>;
 
+/// Where [`Op::Connect`] goes.
+pub(crate) struct ConnectOp {
+    pub(crate) to: Connect,
+    /// The uring driver's: the socket, and the address in the kernel's form.
+    pub(crate) connecting: Option<crate::uring::Connecting>,
+}
+
 /// The list of [`Op::SendList`], with room for what the kernel wants to see of it.
 pub(crate) struct SendList {
     pub(crate) list: Vec<Bytes>,
     /// The uring driver's: where it stands, and the gather list it gave to the kernel.
-    pub(crate) cursor: crate::uring::Gather,
+    pub(crate) gather: crate::uring::Gather,
 }
 
 /// An operation on names and metadata.

@@ -1,5 +1,10 @@
 //! What a shard's loop has done, readable from any thread.
 
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use crate::shard::{self, Process};
+
 /// Counters of one shard since its start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
@@ -19,7 +24,74 @@ pub struct Stats {
     pub recv_starved: u64,
 }
 
-/// The counters of `shard`.
+/// The counters of `shard`: of this process's engine, or (outside of it) of the one started last. Zeros when there is
+/// none, or no such shard.
 pub fn of(shard: crate::boot::ShardId) -> Stats {
-    todo!()
+    let process = shard::try_with(|shard| shard.process.clone()).or_else(|| latest().upgrade());
+    let counters = process.as_ref().and_then(|process| process.counters.get(usize::from(shard.0)));
+    counters.map(Counters::read).unwrap_or_default()
+}
+
+static LATEST: Mutex<Weak<Process>> = Mutex::new(Weak::new());
+
+fn latest() -> Weak<Process> {
+    LATEST.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+/// Makes this process the one that is asked outside of the engine.
+pub(crate) fn set_latest(process: &Arc<Process>) {
+    *LATEST.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(process);
+}
+
+/// Written by the shard alone, so that an addition needs no locked instruction.
+#[derive(Default)]
+#[repr(align(128))]
+pub(crate) struct Counters {
+    pub(crate) turns: AtomicU64,
+    pub(crate) enters: AtomicU64,
+    pub(crate) ops: AtomicU64,
+    pub(crate) polls: AtomicU64,
+    pub(crate) durable_writes: AtomicU64,
+    pub(crate) recv_starved: AtomicU64,
+    /// The thread that runs the shard; 0 when there is none.
+    thread: AtomicI32,
+    /// CPU time at the end of the thread.
+    cpu_us: AtomicU64,
+}
+
+impl Counters {
+    pub(crate) fn add(counter: &AtomicU64, count: u64) {
+        counter.store(counter.load(Ordering::Relaxed) + count, Ordering::Relaxed);
+    }
+
+    /// The calling thread runs the shard from now on.
+    pub(crate) fn thread_starts(&self) {
+        // SAFETY: no arguments.
+        self.thread.store(unsafe { libc::gettid() }, Ordering::Relaxed);
+    }
+
+    /// The calling thread ends.
+    pub(crate) fn thread_ends(&self) {
+        let cpu_us = crate::uring::clock_ns(libc::CLOCK_THREAD_CPUTIME_ID) / 1000;
+        self.cpu_us.store(cpu_us, Ordering::Relaxed);
+        self.thread.store(0, Ordering::Relaxed);
+    }
+
+    fn read(&self) -> Stats {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let cpu_us = match self.thread.load(Ordering::Relaxed) {
+            0 => read(&self.cpu_us),
+            // The kernel's encoding of "CPU time of this thread" as a clock.
+            thread => crate::uring::clock_ns(!thread << 3 | 6) / 1000,
+        };
+        Stats {
+            turns: read(&self.turns),
+            enters: read(&self.enters),
+            ops: read(&self.ops),
+            polls: read(&self.polls),
+            cpu_us,
+            durable_writes: read(&self.durable_writes),
+            recv_starved: read(&self.recv_starved),
+        }
+    }
 }

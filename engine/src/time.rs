@@ -1,7 +1,16 @@
 //! Clock and timers.
 
+use std::cell::Cell;
 use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
+
+use crate::shard;
+use crate::wheel::TimerId;
+
+/// Timers fire on whole milliseconds: never early, and at most this late.
+pub(crate) const TICK_NS: u64 = 1_000_000;
 
 /// A point on the monotonic clock of the engine (nanoseconds since it started).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -23,17 +32,17 @@ impl std::ops::Sub for Instant {
 
 /// The monotonic clock, as of this loop turn.
 pub fn now() -> Instant {
-    todo!()
+    shard::with(|shard| shard.now())
 }
 
 /// The monotonic clock, read afresh: for measuring inside one turn.
 pub fn now_precise() -> Instant {
-    todo!()
+    shard::with(|shard| shard.driver.now())
 }
 
 /// Microseconds since the Unix epoch, as of this loop turn.
 pub fn wall_us() -> u64 {
-    todo!()
+    shard::with(|shard| shard.wall_us())
 }
 
 /// Milliseconds since the Unix epoch, as of this loop turn.
@@ -43,19 +52,82 @@ pub fn wall_ms() -> u64 {
 
 /// Waits for `duration`.
 pub async fn sleep(duration: Duration) {
-    todo!()
+    sleep_until(now() + duration).await;
 }
 
 /// Waits until `deadline`.
 pub async fn sleep_until(deadline: Instant) {
-    todo!()
+    let timer = Timer::new(deadline);
+    std::future::poll_fn(|cx| timer.poll(cx)).await;
 }
 
 /// The deadline passed first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Elapsed;
 
+impl std::fmt::Display for Elapsed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the deadline passed")
+    }
+}
+
+impl std::error::Error for Elapsed {}
+
 /// Runs `future`, dropping it when `duration` has passed.
 pub async fn timeout<F: Future>(duration: Duration, future: F) -> Result<F::Output, Elapsed> {
-    todo!()
+    let timer = Timer::new(now() + duration);
+    let mut future = pin!(future);
+    std::future::poll_fn(|cx| {
+        // The future goes first: when it is ready at once, as often, no timer is armed.
+        if let Poll::Ready(output) = future.as_mut().poll(cx) {
+            return Poll::Ready(Ok(output));
+        }
+        timer.poll(cx).map(|()| Err(Elapsed))
+    })
+    .await
 }
+
+/// A place in the wheel, taken at the first poll that has to wait.
+struct Timer {
+    deadline: Instant,
+    armed: Cell<Option<TimerId>>,
+}
+
+impl Timer {
+    fn new(deadline: Instant) -> Self {
+        Timer { deadline, armed: Cell::new(None) }
+    }
+
+    fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
+        shard::with(|shard| {
+            let mut wheel = shard.wheel.borrow_mut();
+            match self.armed.get() {
+                None if self.deadline <= shard.now() => return Poll::Ready(()),
+                None => {
+                    let tick = self.deadline.0.div_ceil(TICK_NS);
+                    self.armed.set(Some(wheel.arm(tick, cx.waker().clone())));
+                }
+                Some(timer) if wheel.has_fired(timer) => return Poll::Ready(()),
+                Some(timer) => {
+                    let old = wheel.set_waker(timer, cx.waker());
+                    drop(wheel);
+                    drop(old);
+                }
+            }
+            Poll::Pending
+        })
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        if let Some(timer) = self.armed.get() {
+            // Without a shard the wheel is gone, too.
+            let waker = shard::try_with(|shard| shard.wheel.borrow_mut().release(timer));
+            drop(waker);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

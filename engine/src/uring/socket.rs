@@ -1,23 +1,205 @@
 //! Socket calls that never wait.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::rc::Rc;
 
+use crate::net::Connect;
 use crate::op::Descriptor;
 
+/// The result of a system call that gives -1 and `errno`.
+pub(crate) fn check(result: libc::c_int) -> io::Result<libc::c_int> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+/// A socket address in the kernel's form.
+pub(crate) struct RawAddr {
+    storage: libc::sockaddr_storage,
+    len: libc::socklen_t,
+}
+
+impl RawAddr {
+    pub(crate) fn new(addr: SocketAddr) -> Self {
+        // SAFETY: all zeros is a valid sockaddr_storage.
+        let mut storage: libc::sockaddr_storage = unsafe { std::mem::zeroed() };
+        let len = match addr {
+            SocketAddr::V4(addr) => {
+                let raw = libc::sockaddr_in {
+                    sin_family: libc::AF_INET as libc::sa_family_t,
+                    sin_port: addr.port().to_be(),
+                    sin_addr: libc::in_addr { s_addr: u32::from_ne_bytes(addr.ip().octets()) },
+                    sin_zero: [0; 8],
+                };
+                // SAFETY: sockaddr_storage is large and aligned enough for every address family.
+                unsafe { (&raw mut storage).cast::<libc::sockaddr_in>().write(raw) };
+                size_of::<libc::sockaddr_in>()
+            }
+            SocketAddr::V6(addr) => {
+                let raw = libc::sockaddr_in6 {
+                    sin6_family: libc::AF_INET6 as libc::sa_family_t,
+                    sin6_port: addr.port().to_be(),
+                    sin6_flowinfo: addr.flowinfo(),
+                    sin6_addr: libc::in6_addr { s6_addr: addr.ip().octets() },
+                    sin6_scope_id: addr.scope_id(),
+                };
+                // SAFETY: as above.
+                unsafe { (&raw mut storage).cast::<libc::sockaddr_in6>().write(raw) };
+                size_of::<libc::sockaddr_in6>()
+            }
+        };
+        RawAddr { storage, len: len as libc::socklen_t }
+    }
+
+    pub(crate) fn as_ptr(&self) -> *const libc::sockaddr {
+        (&raw const self.storage).cast()
+    }
+
+    pub(crate) fn len(&self) -> libc::socklen_t {
+        self.len
+    }
+
+    /// Asks the kernel for an address: `getsockname` or `getpeername`.
+    fn ask(
+        fd: libc::c_int,
+        call: unsafe extern "C" fn(libc::c_int, *mut libc::sockaddr, *mut libc::socklen_t) -> libc::c_int,
+    ) -> io::Result<SocketAddr> {
+        // SAFETY: all zeros is a valid sockaddr_storage.
+        let mut storage: libc::sockaddr_storage = unsafe { std::mem::zeroed() };
+        let mut len = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+        // SAFETY: both pointers are valid for the call, and `len` is the size of the storage.
+        check(unsafe { call(fd, (&raw mut storage).cast(), &raw mut len) })?;
+        match libc::c_int::from(storage.ss_family) {
+            libc::AF_INET => {
+                // SAFETY: the family says that it is one.
+                let raw = unsafe { (&raw const storage).cast::<libc::sockaddr_in>().read() };
+                let ip = Ipv4Addr::from(raw.sin_addr.s_addr.to_ne_bytes());
+                Ok(SocketAddrV4::new(ip, u16::from_be(raw.sin_port)).into())
+            }
+            libc::AF_INET6 => {
+                // SAFETY: the family says that it is one.
+                let raw = unsafe { (&raw const storage).cast::<libc::sockaddr_in6>().read() };
+                let ip = Ipv6Addr::from(raw.sin6_addr.s6_addr);
+                let port = u16::from_be(raw.sin6_port);
+                Ok(SocketAddrV6::new(ip, port, raw.sin6_flowinfo, raw.sin6_scope_id).into())
+            }
+            family => Err(io::Error::other(format!("a socket of address family {family}"))),
+        }
+    }
+}
+
+fn set(fd: &Descriptor, level: libc::c_int, name: libc::c_int, value: libc::c_int) -> io::Result<()> {
+    let len = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: the value is a c_int, and `len` says so.
+    check(unsafe { libc::setsockopt(fd.raw(), level, name, (&raw const value).cast(), len) }).map(drop)
+}
+
+/// Blocking mode: io_uring waits itself, and gives EAGAIN for non-blocking sockets.
+fn socket(addr: SocketAddr, kind: libc::c_int) -> io::Result<Descriptor> {
+    let family = if addr.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+    // SAFETY: no pointers.
+    check(unsafe { libc::socket(family, kind | libc::SOCK_CLOEXEC, 0) }).map(Descriptor::os)
+}
+
+fn bind(fd: &Descriptor, addr: SocketAddr) -> io::Result<()> {
+    let raw = RawAddr::new(addr);
+    // SAFETY: address and length belong together.
+    check(unsafe { libc::bind(fd.raw(), raw.as_ptr(), raw.len()) }).map(drop)
+}
+
+/// A TCP socket, bound to `addr`. An IPv6 wildcard does not take IPv4: each family has listeners of its own.
+fn bound(addr: SocketAddr, reuse_port: bool) -> io::Result<Descriptor> {
+    let fd = socket(addr, libc::SOCK_STREAM)?;
+    set(&fd, libc::SOL_SOCKET, libc::SO_REUSEADDR, 1)?;
+    if reuse_port {
+        set(&fd, libc::SOL_SOCKET, libc::SO_REUSEPORT, 1)?;
+    }
+    if addr.is_ipv6() {
+        set(&fd, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 1)?;
+    }
+    bind(&fd, addr)?;
+    Ok(fd)
+}
+
 pub(crate) fn listen(addr: SocketAddr, backlog: u32) -> io::Result<(Rc<Descriptor>, SocketAddr)> {
-    todo!()
+    let fd = bound(addr, true)?;
+    // Accepted sockets inherit it.
+    set(&fd, libc::IPPROTO_TCP, libc::TCP_NODELAY, 1)?;
+    let backlog = if backlog == 0 { libc::c_int::MAX } else { i32::try_from(backlog).unwrap_or(i32::MAX) };
+    // SAFETY: no pointers.
+    check(unsafe { libc::listen(fd.raw(), backlog) })?;
+    let addr = local_addr(&fd)?;
+    Ok((Rc::new(fd), addr))
 }
+
 pub(crate) fn probe_bind(addr: SocketAddr) -> io::Result<()> {
-    todo!()
+    let fd = bound(addr, false)?;
+    // A listener elsewhere shows only when this one listens, too.
+    // SAFETY: no pointers.
+    check(unsafe { libc::listen(fd.raw(), 1) }).map(drop)
 }
+
 pub(crate) fn udp(remote: SocketAddr) -> io::Result<(Rc<Descriptor>, SocketAddr)> {
-    todo!()
+    let fd = socket(remote, libc::SOCK_DGRAM)?;
+    let raw = RawAddr::new(remote);
+    // Connecting a datagram socket sends nothing; the kernel picks a random free port.
+    // SAFETY: address and length belong together.
+    check(unsafe { libc::connect(fd.raw(), raw.as_ptr(), raw.len()) })?;
+    let addr = local_addr(&fd)?;
+    Ok((Rc::new(fd), addr))
 }
+
+/// A socket ready to connect.
+pub(crate) fn connecting(to: Connect) -> io::Result<Descriptor> {
+    let fd = socket(to.remote, libc::SOCK_STREAM)?;
+    set(&fd, libc::IPPROTO_TCP, libc::TCP_NODELAY, 1)?;
+    if let Some(local) = to.local {
+        if local.is_ipv4() != to.remote.is_ipv4() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!(
+                    "local address {local} and remote address {} are of different families",
+                    to.remote.ip()
+                ),
+            ));
+        }
+        set(&fd, libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, 1)?;
+        bind(&fd, SocketAddr::new(local, 0))?;
+    }
+    Ok(fd)
+}
+
 pub(crate) fn shutdown(socket: &Descriptor) -> io::Result<()> {
-    todo!()
+    // SAFETY: no pointers.
+    check(unsafe { libc::shutdown(socket.raw(), libc::SHUT_WR) }).map(drop)
 }
+
 pub(crate) fn local_addr(socket: &Descriptor) -> io::Result<SocketAddr> {
-    todo!()
+    RawAddr::ask(socket.raw(), libc::getsockname)
+}
+
+pub(crate) fn peer_addr(socket: &Descriptor) -> io::Result<SocketAddr> {
+    RawAddr::ask(socket.raw(), libc::getpeername)
+}
+
+/// Closes a descriptor outside of a ring.
+pub(crate) fn close(raw: libc::c_int) {
+    // SAFETY: the caller owned the descriptor, and gives it up with this.
+    unsafe { libc::close(raw) };
+}
+
+/// Makes the ring of a sleeping shard complete its read of the eventfd.
+pub(crate) fn ring_bell(bell: &OwnedFd) {
+    let one = 1u64;
+    // SAFETY: eight bytes, as an eventfd wants them. It cannot fail: the counter never comes near its end.
+    unsafe { libc::write(bell.as_raw_fd(), (&raw const one).cast(), size_of::<u64>()) };
+}
+
+/// An eventfd.
+pub(crate) fn new_bell() -> io::Result<OwnedFd> {
+    use std::os::fd::FromRawFd;
+    // SAFETY: no pointers.
+    let fd = check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) })?;
+    // SAFETY: just created, nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }

@@ -1,0 +1,55 @@
+//! Helpers of the tests that need a running engine.
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+
+use crate::boot::{self, Options, ShardId};
+
+/// Runs `f` on one unpinned shard.
+pub(crate) fn on_a_shard<F, Fut>(f: F)
+where
+    F: Fn() -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = ()> + 'static,
+{
+    on_shards(1, move |id| {
+        let run = (id.0 == 0).then(&f);
+        async {
+            if let Some(run) = run {
+                run.await;
+            }
+        }
+    });
+}
+
+/// Runs `f` on `shards` unpinned shards and the control thread.
+pub(crate) fn on_shards<F, Fut>(shards: u16, f: F)
+where
+    F: Fn(ShardId) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = ()> + 'static,
+{
+    let options = Options { shards, pin: false, signals: Vec::new() };
+    boot::run(options, f).expect("io_uring works here");
+}
+
+/// A directory that is removed in the end.
+pub(crate) struct TempDir(PathBuf);
+
+impl TempDir {
+    pub(crate) fn new() -> Self {
+        let mut name = std::env::temp_dir().join("engine-test-XXXXXX").into_os_string().into_encoded_bytes();
+        name.push(0);
+        // SAFETY: a template that ends with a NUL, which is written to.
+        assert!(!unsafe { libc::mkdtemp(name.as_mut_ptr().cast()) }.is_null());
+        name.pop();
+        TempDir(PathBuf::from(String::from_utf8(name).expect("as it was")))
+    }
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for TempDir {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
