@@ -89,7 +89,7 @@ pub(super) fn abandon(world: &mut World, thread: ThreadId, shard: &Shard, id: Op
                 world.disk(thread.process).write_abandoned(handle, *offset, buf);
             }
         }
-        Some(Op::Sync { file }) if world.random.flip() => {
+        Some(Op::Sync { file, .. }) if world.random.flip() => {
             if let Some(Target::File(handle)) = world.target(thread.process, file.raw()) {
                 // Whether it worked is nobody's business any more.
                 let _ = world.disk(thread.process).sync(handle);
@@ -139,8 +139,8 @@ impl Attempt<'_> {
             Op::Recv { socket } => self.recv(socket),
             Op::RecvDatagram { socket } => self.recv_datagram(socket),
             Op::Signals => self.signal(),
-            Op::Connect { to } => {
-                let (remote, local) = (to.remote, to.local);
+            Op::Connect(connect) => {
+                let (remote, local) = (connect.to.remote, connect.to.local);
                 self.connect(remote, local)
             }
             Op::Send { socket, data } => self.send(socket, std::slice::from_ref(data), &mut now_sent),
@@ -164,7 +164,7 @@ impl Attempt<'_> {
                     Err(error) => Err(error),
                 })
             }
-            Op::Sync { file } => {
+            Op::Sync { file, .. } => {
                 Progress::Done(self.on_file(file, |disk, handle| disk.sync(handle)).map(|()| Reply::Unit))
             }
             Op::Path(op) => Progress::Done(self.path(op)),
