@@ -79,7 +79,9 @@ pub(crate) fn default_of(key: &Key) -> Option<Tree> {
             tree.at = Position::START;
             (!report.has_errors()).then_some(tree)
         }
-        (_, Shape::Object(_)) => Some(Tree { at: Position::START, value: Checked::Map(Vec::new()) }),
+        (Default::None, Shape::Object(_)) => {
+            Some(Tree { at: Position::START, value: Checked::Map(Vec::new()) })
+        }
         _ => None,
     }
 }

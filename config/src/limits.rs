@@ -17,8 +17,8 @@ pub(crate) const MAX_REPORTED: usize = 100;
 /// Longest value of another file's author repeated in an error, in characters.
 pub(crate) const MAX_QUOTED_CHARS: usize = 80;
 
-/// Compiled size of one regular expression in bytes.
-pub(crate) const MAX_REGEX_BYTES: usize = 1 << 20;
+/// Compiled size of one regular expression in bytes; the queue, which keeps them, has the same bound.
+pub(crate) const MAX_REGEX_BYTES: usize = 256 << 10;
 
 /// Longest `tag` in characters.
 pub(crate) const MAX_TAG_CHARS: usize = 32;

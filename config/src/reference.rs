@@ -98,7 +98,7 @@ fn default(key: &Key) -> String {
         (Default::None, _) => String::new(),
         (Default::Value("\"\""), _) => "empty".to_owned(),
         (Default::Value(yaml), _) => format!("`{}`", yaml.replace('|', "\\|")),
-        (Default::Derived(from), _) => from.to_owned(),
+        (Default::Derived(from) | Default::Optional(from), _) => from.to_owned(),
     }
 }
 

@@ -47,8 +47,6 @@ pub struct Server {
     pub hostname: Option<String>,
     /// Most open connections over all shards; over it, new ones get `421`.
     pub max_connections: u32,
-    /// Most connections from one address; over it, `421`. `None`: no limit.
-    pub max_connections_per_ip: Option<u32>,
     /// Time without input before `421` and close.
     pub idle_timeout: Duration,
     /// `MAIL` needs a `HELO` or `EHLO` before it.
@@ -207,7 +205,6 @@ fn server(tree: &Tree) -> Server {
         open_relay: tree.bool("openrelay").expect("has a default"),
         hostname: tree.text("hostname").map(str::to_owned),
         max_connections: tree.count("concurrency.total").expect("has a default"),
-        max_connections_per_ip: tree.count("concurrency.remoteip").filter(|limit| *limit > 0),
         idle_timeout: tree.time("timeout.idle").expect("has a default"),
         helo_required: tree.bool("phases.helo.required").expect("has a default"),
         max_messages: tree.count("phases.mailfrom.maxmessages").filter(|limit| *limit > 0),

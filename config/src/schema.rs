@@ -5,8 +5,10 @@
 mod app;
 mod delivery;
 mod policy;
+mod server;
 mod smtpd;
 mod suspend;
+mod transports;
 
 use crate::Field;
 
@@ -43,6 +45,8 @@ pub(crate) enum Default {
     Value(&'static str),
     /// Something known only at run time.
     Derived(&'static str),
+    /// Nothing, which is not the same as an empty mapping: then this applies.
+    Optional(&'static str),
 }
 
 /// Does this version do what the key says?
@@ -188,6 +192,11 @@ impl Key {
 
     const fn derived(mut self, from: &'static str) -> Key {
         self.default = Default::Derived(from);
+        self
+    }
+
+    const fn optional(mut self, without: &'static str) -> Key {
+        self.default = Default::Optional(without);
         self
     }
 

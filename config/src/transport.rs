@@ -23,8 +23,8 @@ pub struct Transport {
     pub ipv6: bool,
     /// HELO name; `None`: the system host name.
     pub helo: Option<String>,
-    /// When to try again.
-    pub retry: Retry,
+    /// When to try again; `None`: there is no `retry` block, and the queue's own schedule applies.
+    pub retry: Option<Retry>,
     /// How long to wait for what.
     pub timeouts: DeliveryTimeouts,
 }
@@ -144,16 +144,17 @@ fn transport(tree: &Tree, group: &str) -> Transport {
     }
 }
 
-fn retry(tree: &Tree) -> Retry {
+fn retry(tree: &Tree) -> Option<Retry> {
+    let tree = tree.get("retry")?;
     let interval = |tree: &Tree| RetryInterval {
         interval: tree.time("interval").expect("required"),
         notify: tree.bool("notify").expect("has a default"),
     };
-    Retry {
-        count: tree.count("retry.count").expect("has a default"),
-        intervals: tree.items("retry.intervals").iter().map(interval).collect(),
-        during: tree.time("retry.during"),
-    }
+    Some(Retry {
+        count: tree.count("count").expect("has a default"),
+        intervals: tree.items("intervals").iter().map(interval).collect(),
+        during: tree.time("during"),
+    })
 }
 
 fn timeouts(tree: &Tree) -> DeliveryTimeouts {

@@ -175,18 +175,17 @@ fn build_route(transport: &config::Transport, system_hostname: &str) -> Result<R
 
 fn queue_transport(transport: &config::Transport) -> queue::Transport {
     let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    let retry = &transport.retry;
     queue::Transport {
         name: transport.id.clone(),
         lines: match transport.next_hop {
             config::NextHop::Mx => queue::Lines::PerDomain,
             config::NextHop::Host(_) | config::NextHop::Address(_) => queue::Lines::Single,
         },
-        retry: queue::RetryPolicy {
+        retry: transport.retry.as_ref().map_or_else(queue::RetryPolicy::default, |retry| queue::RetryPolicy {
             count: Some(retry.count),
             intervals_ms: retry.intervals.iter().map(|step| milliseconds(step.interval)).collect(),
             during_ms: retry.during.map(milliseconds),
-        },
+        }),
         ..queue::Transport::default()
     }
 }

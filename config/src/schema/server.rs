@@ -1,0 +1,141 @@
+//! `servers[]` of `smtpd-app.yaml`.
+
+use super::*;
+
+pub(super) const SERVER: &[Key] = &[
+    key("id", ID, "Pairs with the entry in the startup file").required(),
+    key("type", choice(&["smtp", "http", "https", "plugin"]), "Equal to the startup entry").default("smtp").not_yet().except(&["smtp"]),
+    key("transport", ID, "Transport given to recipients when no script chooses one").required(),
+    key("openrelay", BOOL, "Listen beyond loopback without an `rcptto` or `eod` hook: everyone who can connect can send mail to anyone (a key of this project)").default("false"),
+    key("hostname", HOST_NAME, "Name in banner, EHLO reply and Received header").derived("system host name"),
+    key(
+        "concurrency",
+        Shape::Object(&[
+            key("total", POSITIVE, "Most open connections; over it, `421`").default("10000").since("4.0"),
+            key("remoteip", COUNT, "Most connections from one address; over it, `421`; 0: no limit")
+                .default("0")
+                .no_effect("connections from one address are not counted yet")
+                .except(&["0"]),
+        ]),
+        "Limits on connections",
+    ),
+    key("timeout", Shape::Object(&[key("idle", TIME_FROM_1_S, "Idle time before `421` and close").default("600").since("5.3")]), "Timeouts"),
+    key("logging", Shape::Object(&[key("verbose", BOOL, "Protocol log").since("5.0").no_effect("there is no protocol log yet").except(&["false"])]), "Logging"),
+    key("apikeys", Shape::List(&TEXT), "For `http` and `https`: accepted `X-API-Key` values").since("5.8").not_yet(),
+    key("tls", Shape::Object(SERVER_TLS), "TLS for clients"),
+    key("xclient", Shape::List(&Shape::Any), "Who may use XCLIENT").not_yet(),
+    key("phases", Shape::Object(PHASES), "The phases of a session"),
+    key("extensions", Shape::Object(EXTENSIONS), "What `EHLO` announces"),
+];
+
+const SERVER_TLS: &[Key] = &[
+    key(
+        "certs",
+        Shape::Object(&[
+            key("cert", ID, "`pki.private` entry used without SNI; absent: STARTTLS is not offered"),
+            key(
+                "sni",
+                Shape::List(&Shape::Object(&[
+                    key("hostname", TEXT, "Name"),
+                    key("cert", ID, "`pki.private` entry"),
+                ])),
+                "Certificates by name",
+            ),
+        ]),
+        "Certificates",
+    )
+    .not_yet(),
+    key("implicit", BOOL, "All listeners start in TLS").since("5.0").not_yet().except(&["false"]),
+    key("implicit", Shape::List(&ID), "Listeners that start in TLS").since("5.0").not_yet(),
+    key("protocols", TEXT, "Protocol versions").no_effect(NO_TLS),
+    key("ciphers", TEXT, "Cipher list").no_effect(NO_TLS),
+    key("clientcert", choice(&["disabled", "optional", "require"]), "Ask for a client certificate")
+        .default("disabled")
+        .not_yet()
+        .except(&["disabled"])
+        .tolerating(&["optional"], NO_TLS),
+    key("required", BOOL, "Refuse `MAIL` before TLS").default("false").not_yet().except(&["false"]),
+];
+
+const PHASES: &[Key] = &[
+    key(
+        "connect",
+        Shape::Object(&[
+            HOOK,
+            key("remoteptr", BOOL, "Forward-confirmed reverse look-up of the peer").since("5.2").no_effect("there is no reverse look-up yet").except(&["false"]),
+        ]),
+        "Before the banner",
+    ),
+    key("proxy", Shape::Object(&[HOOK]), "Each command").since("5.1"),
+    key(
+        "helo",
+        Shape::Object(&[HOOK, key("required", BOOL, "`MAIL` needs a `HELO` or `EHLO` before it").default("false").since("4.7")]),
+        "HELO and EHLO",
+    )
+    .since("4.7"),
+    key(
+        "auth",
+        Shape::Object(&[
+            HOOK,
+            key("tls", BOOL, "Offer AUTH only under TLS").no_effect("AUTH is not offered yet"),
+            key("mechanisms", Shape::List(&TEXT), "Mechanisms").no_effect("AUTH is not offered yet"),
+        ]),
+        "AUTH",
+    ),
+    key(
+        "mailfrom",
+        Shape::Object(&[HOOK, key("maxmessages", COUNT, "Most transactions on one connection; 0: no limit").default("0").since("5.5")]),
+        "MAIL FROM",
+    ),
+    key(
+        "rcptto",
+        Shape::Object(&[
+            HOOK,
+            key(
+                "hook",
+                Shape::Object(&[
+                    key("id", ID, "Script for domains that are not in the map"),
+                    key("recipientdomains", Shape::Map(&ID), "Script per recipient domain"),
+                ]),
+                "Scripts by recipient domain",
+            )
+            .not_yet(),
+            key("maxrecipients", POSITIVE, "Most recipients in one transaction, then `452`").default("1000").since("5.5"),
+        ]),
+        "RCPT TO",
+    ),
+    key(
+        "data",
+        Shape::Object(&[
+            key("maxsize", SIZE, "Largest message, announced with SIZE and enforced with `552`; 0: no limit").default("0").since("5.4"),
+            key("maxhops", POSITIVE, "Most Received headers before a message counts as looping").default("100").since("5.4"),
+            key("multipart", BOOL, "Parse the MIME tree while receiving").no_effect("messages are not parsed yet").except(&["false"]),
+            key(
+                "bareeol",
+                choice(&["reject", "convert"]),
+                "A bare CR or LF in a message: refuse it, or make it CRLF; in both cases only CRLF.CRLF ends the message (a key of this project)",
+            )
+            .default("reject"),
+        ]),
+        "The message",
+    ),
+    key("eod", Shape::Object(&[HOOK]), "End of data; without a hook every recipient is queued").since("5.0"),
+    key("disconnect", Shape::Object(&[HOOK]), "Close").since("5.4"),
+];
+
+const HOOK: Key = key("hook", ID, "Script of this phase").not_yet();
+
+const EXTENSIONS: &[Key] = &[
+    key("pipelining", BOOL, "PIPELINING").default("true"),
+    key("size", BOOL, "SIZE").default("true"),
+    key("8bitmime", BOOL, "8BITMIME").default("true"),
+    key("enhancedstatuscodes", BOOL, "ENHANCEDSTATUSCODES").default("true"),
+    key("chunking", BOOL, "CHUNKING")
+        .since("5.4")
+        .no_effect("CHUNKING is not offered yet")
+        .except(&["false"]),
+    key("smtputf8", BOOL, "SMTPUTF8")
+        .since("4.0")
+        .no_effect("SMTPUTF8 is not offered yet")
+        .except(&["false"]),
+];

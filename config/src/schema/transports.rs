@@ -1,0 +1,190 @@
+//! `transportgroups[]` of `smtpd-app.yaml`.
+
+use super::*;
+
+pub(super) const PROXY_TO: Shape = Shape::Object(&[
+    key("server", HOST, "PROXY server").required(),
+    key("port", PORT, "Its port").required(),
+]);
+
+pub(super) const GROUP: &[Key] = &[
+    key("id", ID, "Name of the group").required(),
+    CONNECTION,
+    SESSION,
+    RETRY,
+    DSN,
+    TIMEOUT,
+    key(
+        "transports",
+        Shape::List(&Shape::Object(TRANSPORT)),
+        "The transports; each inherits the blocks of its group key by key",
+    )
+    .default("[]"),
+];
+
+const TRANSPORT: &[Key] = &[
+    key("id", ID, "Name of the transport; unique over all groups").required(),
+    CONNECTION,
+    SESSION,
+    RETRY,
+    DSN,
+    TIMEOUT,
+];
+
+const CONNECTION: Key = key(
+    "connection",
+    Shape::Object(&[
+        key("server", HOST, "Host name or address of the next hop")
+            .derived("MX look-up of the recipient domain"),
+        key("port", PORT, "TCP port, also for deliveries by MX").default("25"),
+        key(
+            "sourceip",
+            Shape::Object(&[
+                key("ipv4", BOOL, "`false`: do not use IPv4").default("true"),
+                key("ipv4", Shape::List(&ID), "Address ids to rotate over").not_yet(),
+                key("ipv6", BOOL, "`false`: do not use IPv6").default("true"),
+                key("ipv6", Shape::List(&ID), "Address ids to rotate over").not_yet(),
+                key("random", BOOL, "`false`: use addresses in the written order")
+                    .since("5.5")
+                    .no_effect("the system chooses the source address"),
+            ]),
+            "Source addresses",
+        ),
+        key("proxyprotocol", PROXY_TO, "Outgoing PROXY server").since("5.5").not_yet(),
+        key(
+            "mx",
+            Shape::Object(&[
+                key("include", Shape::List(&TEXT), "Use only MX names that match"),
+                key("exclude", Shape::List(&TEXT), "Leave out MX names that match"),
+            ]),
+            "Filter on MX names",
+        )
+        .since("5.2")
+        .not_yet(),
+    ]),
+    "Where to connect",
+);
+
+const SESSION: Key = key(
+    "session",
+    Shape::Object(&[
+        key("helo", HOST_NAME, "HELO name").derived("system host name"),
+        key("protocol", choice(&["smtp", "lmtp"]), "Protocol").default("smtp").not_yet().except(&["smtp"]),
+        key("tls", Shape::Object(CLIENT_TLS), "Outgoing TLS"),
+        key(
+            "sasl",
+            Shape::Object(&[key("username", TEXT, "User name"), key("password", TEXT, "Password")]),
+            "Log in before `MAIL`",
+        )
+        .not_yet(),
+        key("xclient", Shape::Map(&TEXT), "XCLIENT attributes to send").not_yet(),
+    ]),
+    "What to say",
+);
+
+const CLIENT_TLS: &[Key] = &[
+    key(
+        "mode",
+        choice(&[
+            "disabled",
+            "optional",
+            "optional_verify",
+            "require",
+            "require_verify",
+            "dane",
+            "dane_require",
+            "dane_fallback_require",
+            "dane_fallback_require_verify",
+        ]),
+        "Outgoing TLS policy",
+    )
+    .default("disabled")
+    .not_yet()
+    .except(&["disabled"])
+    .tolerating(&["optional"], "there is no TLS yet: deliveries are in clear text"),
+    key("implicit", BOOL, "TLS from the first byte").default("false").not_yet().except(&["false"]),
+    key("protocols", TEXT, "Protocol versions").no_effect(NO_TLS),
+    key("ciphers", TEXT, "Cipher list").no_effect(NO_TLS),
+    key("sni", BOOL, "Send the connected name").no_effect(NO_TLS).except(&["false"]),
+    key(
+        "verify",
+        Shape::Object(&[
+            key("host", BOOL, "Check the certificate name against the host"),
+            key("names", Shape::List(&TEXT), "Names to accept instead"),
+            key("defaultca", BOOL, "Trust the system's certificate authorities"),
+        ]),
+        "Checks of the certificate",
+    )
+    .no_effect(NO_TLS),
+    key("clientcert", ID, "`pki.private` entry").no_effect(NO_TLS),
+];
+
+const RETRY: Key = key(
+    "retry",
+    Shape::Object(&[
+        key("count", COUNT, "Retries after the first attempt").default("0"),
+        key(
+            "intervals",
+            Shape::List(&Shape::Object(&[
+                key("interval", TIME_FROM_1_S, "Delay before the next attempt").required(),
+                key("notify", BOOL, "Tell the sender that the message is delayed")
+                    .default("false")
+                    .no_effect(NO_DSN)
+                    .except(&["false"]),
+            ])),
+            "One delay per retry; the last repeats",
+        )
+        .default("[{interval: 3600}]"),
+        key("during", TIME_FROM_1_S, "Longest time in the queue").derived("only `count` decides"),
+    ]),
+    "When to try again",
+)
+.optional("five days on a rising curve, from 1 minute to 4 hours");
+
+const DSN: Key = key(
+    "dsn",
+    Shape::Object(&[
+        key(
+            "transport",
+            Shape::One(Type::TextOrEmpty),
+            "Transport that carries notifications; empty: none are sent",
+        ),
+        key("from", TEXT, "From address"),
+        key("fromname", TEXT, "From name"),
+        key("format", choice(&["full", "headers"]), "What of the original is sent back"),
+    ]),
+    "Delivery status notifications",
+)
+.no_effect(NO_DSN);
+
+const TIMEOUT: Key = key(
+    "timeout",
+    Shape::Object(&[
+        key("connect", TIME_FROM_1_S, "TCP connect").default("30"),
+        key("smtp", Shape::Object(STATES), "Wait for the reply, per state").since("5.2"),
+    ]),
+    "How long to wait",
+);
+
+const STATES: &[Key] = &[
+    key("BANNER", TIME_FROM_1_S, "Greeting").default("300"),
+    key("HELO", TIME_FROM_1_S, "HELO").default("300"),
+    key("EHLO", TIME_FROM_1_S, "EHLO").default("300"),
+    key("LHLO", TIME_FROM_1_S, "LHLO").no_effect("there is no LMTP yet"),
+    key("STARTTLS", TIME_FROM_1_S, "STARTTLS").no_effect(NO_TLS),
+    key("AUTH-CRAM-MD5", TIME_FROM_1_S, "AUTH").no_effect(NO_AUTH),
+    key("AUTH-PLAIN", TIME_FROM_1_S, "AUTH").no_effect(NO_AUTH),
+    key("AUTH-LOGIN", TIME_FROM_1_S, "AUTH").no_effect(NO_AUTH),
+    key("AUTH-LOGIN-USER", TIME_FROM_1_S, "AUTH").no_effect(NO_AUTH),
+    key("AUTH", TIME_FROM_1_S, "AUTH").no_effect(NO_AUTH),
+    key("XCLIENT", TIME_FROM_1_S, "XCLIENT").no_effect("there is no XCLIENT yet"),
+    key("MAIL", TIME_FROM_1_S, "MAIL FROM").default("300"),
+    key("RCPT", TIME_FROM_1_S, "RCPT TO").default("300"),
+    key("DATA", TIME_FROM_1_S, "DATA").default("120"),
+    key("EOD", TIME_FROM_1_S, "The reply after the message").default("600"),
+    key("RSET", TIME_FROM_1_S, "RSET").default("300"),
+    key("NOOP", TIME_FROM_1_S, "NOOP").no_effect("NOOP is not sent"),
+    key("QUIT", TIME_FROM_1_S, "QUIT").default("300"),
+];
+
+const NO_AUTH: &str = "there is no outgoing AUTH yet";
