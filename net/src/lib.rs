@@ -8,6 +8,7 @@
 //! - [`smtp::server`]: a [`Session`](smtp::server::Session) answers a peer that sends us mail.
 //! - [`smtp::client`]: a [`Session`](smtp::client::Session) hands mail to a peer. It mirrors the server.
 //! - [`smtp::address`], [`smtp::reply`], [`smtp::error`]: the values both speak of.
+//! - [`dns`]: a stub resolver with cache, and the search for the hosts that take a domain's mail.
 //! - [`limits`]: every bound, with the memory it implies.
 //!
 //! A server session, fed by hand:
@@ -34,5 +35,6 @@
 //! ```
 #![allow(clippy::todo, unused, dead_code)] // SKELETON: goes away with the first real bodies
 
+pub mod dns;
 pub mod limits;
 pub mod smtp;

@@ -35,7 +35,7 @@ fn bytes_per_item(domains: u64, job: Option<&str>, entry: impl Fn(u64) -> Entry)
             attempts: 0,
             flags: 0,
         };
-        queue.insert(item, entry(sequence), NOW_MS).unwrap();
+        queue.insert(item, entry(sequence), NOW_MS).expect("there is room");
     }
     let change = region.change();
     let bytes =
