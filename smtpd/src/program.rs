@@ -138,28 +138,34 @@ impl Control {
         for (index, server) in self.program.startup.servers.iter().enumerate() {
             self.log.line(Priority::Notice, format_args!("serverid: {}", server.id));
             for listener in &server.listeners {
-                let address = self.probe(listener)?;
-                sockets.push((index, address, listener.backlog.unwrap_or(0)));
+                let backlog = listener.backlog.unwrap_or(0);
+                for address in self.probe(listener)? {
+                    sockets.push((index, address, backlog));
+                }
             }
         }
         Ok(sockets)
     }
 
-    fn probe(&self, listener: &Listener) -> Result<SocketAddr, String> {
-        let everywhere = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
-        let address = SocketAddr::new(listener.address.unwrap_or(everywhere), listener.port);
-        self.log.line(Priority::Notice, format_args!("- listen on {address}"));
-        match engine::net::probe_bind(address) {
-            Ok(()) => Ok(address),
-            Err(error) if listener.address.is_none() && is_no_ipv6(&error) => {
-                let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), listener.port);
-                self.log
-                    .line(Priority::Notice, format_args!("- listen on {address} (this host has no IPv6)"));
-                engine::net::probe_bind(address).map_err(|error| bind_error(&error, address))?;
-                Ok(address)
+    /// The addresses to bind for a listener: without one of its own, all of IPv4 and, where the host has it, IPv6.
+    fn probe(&self, listener: &Listener) -> Result<Vec<SocketAddr>, String> {
+        let wanted: &[IpAddr] = match &listener.address {
+            Some(address) => std::slice::from_ref(address),
+            None => &[IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)],
+        };
+        let mut found = Vec::with_capacity(wanted.len());
+        for ip in wanted {
+            let address = SocketAddr::new(*ip, listener.port);
+            self.log.line(Priority::Notice, format_args!("- listen on {address}"));
+            match engine::net::probe_bind(address) {
+                Ok(()) => found.push(address),
+                Err(error) if ip.is_ipv6() && listener.address.is_none() && is_no_ipv6(&error) => {
+                    self.log.line(Priority::Notice, format_args!("  this host has no IPv6"));
+                }
+                Err(error) => return Err(bind_error(&error, address)),
             }
-            Err(error) => Err(bind_error(&error, address)),
         }
+        Ok(found)
     }
 
     async fn bind(&self, sockets: Vec<Socket>) -> Result<(), String> {

@@ -181,10 +181,12 @@ fn queue_transport(transport: &config::Transport) -> queue::Transport {
             config::NextHop::Mx => queue::Lines::PerDomain,
             config::NextHop::Host(_) | config::NextHop::Address(_) => queue::Lines::Single,
         },
-        retry: transport.retry.as_ref().map_or_else(queue::RetryPolicy::default, |retry| queue::RetryPolicy {
-            count: Some(retry.count),
-            intervals_ms: retry.intervals.iter().map(|step| milliseconds(step.interval)).collect(),
-            during_ms: retry.during.map(milliseconds),
+        retry: transport.retry.as_ref().map_or_else(queue::RetryPolicy::default, |retry| {
+            queue::RetryPolicy {
+                count: Some(retry.count),
+                intervals_ms: retry.intervals.iter().map(|step| milliseconds(step.interval)).collect(),
+                during_ms: retry.during.map(milliseconds),
+            }
         }),
         ..queue::Transport::default()
     }
