@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use config::NextHop;
+use net::dns::{MailHost, MailHosts};
 use queue::{Destination, Outcome};
 
 use crate::shard::Shard;
@@ -34,6 +35,21 @@ pub(super) async fn find(
             shard.resolver.mail_hosts(domain, route.ipv4, route.ipv6).await
         }
     };
-    let _ = hosts;
-    Err(Outcome::NotTried)
+    candidates(hosts)
+}
+
+/// What a look-up means for the mail: only what the domain itself says is final.
+fn candidates(hosts: MailHosts) -> Result<Vec<Candidate>, Outcome> {
+    match hosts {
+        MailHosts::Found(hosts) => Ok(hosts.into_iter().flat_map(of_host).collect()),
+        MailHosts::NullMx => Err(Outcome::Permanent("556 5.1.10 the domain takes no mail (null MX)".into())),
+        MailHosts::NoDomain(reason) => Err(Outcome::NoDomain(reason)),
+        MailHosts::NoMailHost(reason) => Err(Outcome::Temporary(reason)),
+        MailHosts::Temporary(reason) => Err(Outcome::LocalFault(reason)),
+    }
+}
+
+fn of_host(host: MailHost) -> impl Iterator<Item = Candidate> {
+    let name = host.name;
+    host.addresses.into_iter().map(move |address| Candidate { name: Arc::clone(&name), address })
 }
