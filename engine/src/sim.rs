@@ -7,7 +7,7 @@
 //! with the rules). A step is one turn of one thread with few tasks polled, one completion, or one packet; between
 //! any two steps the process may be killed or the power cut.
 //!
-//! ```no_run
+//! ```
 //! use std::time::Duration;
 //! use engine::disk::{Dir, Durability, OpenOptions};
 //! use engine::sim::{Crash, Sim};

@@ -101,8 +101,10 @@ impl Image {
         for page in pages(offset, bytes.len() as u64) {
             self.persist(page, sectors_of(page, offset, bytes.len() as u64));
         }
-        // The length must allow reading the data back.
-        self.durable_len = self.durable_len.max(offset + bytes.len() as u64);
+        // Whatever length is found after a power loss, it allows reading this back.
+        let end = offset + bytes.len() as u64;
+        self.durable_len = self.durable_len.max(end);
+        self.recent_lens.retain(|&len| len >= end);
     }
 
     /// Everything that is dirty reaches the platter. What an earlier failed sync gave up does not.
@@ -357,6 +359,19 @@ mod tests {
             let fate = SectorFate::draw(&mut random);
             image.lose_power(fate, &mut random);
             assert_eq!(image.read(0, 5000), [7; 5000], "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn a_durable_write_makes_its_length_durable() {
+        for seed in 0..100 {
+            let mut random = Random::new(seed);
+            let mut image = Image::new();
+            image.write_durable(0, &[1; 512]);
+            image.write_durable(512, &[1; 512]);
+            image.write(1024, &[1; 512], &mut random);
+            image.lose_power(SectorFate { kept: 0, torn: 0 }, &mut random);
+            assert!(image.len() >= 1024, "seed {seed}: {}", image.len());
         }
     }
 
