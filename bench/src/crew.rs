@@ -45,29 +45,66 @@ where
     F: Future<Output = R> + 'static,
 {
     boot::probe().map_err(|why| format!("{}; {}", why.cause, why.remedy))?;
-    let reports: Arc<Mutex<Vec<R>>> = Arc::default();
-    let collected = Arc::clone(&reports);
-    let work = Arc::new(work);
+    let reports = Reports::default();
     let options = boot::Options { shards: threads, pin, signals: SIGNALS.to_vec() };
-    boot::run(options, move |id| {
-        let (reports, work) = (Arc::clone(&collected), Arc::clone(&work));
-        async move {
+    boot::run(options, root(&reports, work)).map_err(|error| error.to_string())?;
+    Ok(reports.take())
+}
+
+/// What the shards have reported so far.
+#[derive(Debug)]
+pub(crate) struct Reports<R>(Arc<Mutex<Vec<R>>>);
+
+impl<R> Default for Reports<R> {
+    fn default() -> Self {
+        Reports(Arc::default())
+    }
+}
+
+impl<R> Reports<R> {
+    pub(crate) fn take(&self) -> Vec<R> {
+        std::mem::take(&mut *self.0.lock().expect("a panic aborts the process"))
+    }
+
+    fn len(&self) -> usize {
+        self.0.lock().expect("a panic aborts the process").len()
+    }
+
+    fn push(&self, report: R) {
+        self.0.lock().expect("a panic aborts the process").push(report);
+    }
+}
+
+/// The root task of every thread of the process.
+pub(crate) fn root<R, W, F>(
+    reports: &Reports<R>,
+    work: W,
+) -> impl Fn(ShardId) -> Root + Send + Sync + use<R, W, F>
+where
+    R: Send + 'static,
+    W: Fn(ShardId, Stop) -> F + Send + Sync + 'static,
+    F: Future<Output = R> + 'static,
+{
+    let collected = Reports(Arc::clone(&reports.0));
+    let work = Arc::new(work);
+    move |id| {
+        let (reports, work) = (Reports(Arc::clone(&collected.0)), Arc::clone(&work));
+        Box::pin(async move {
             let stop = Stop::default();
             mesh::local::set(Rc::new(stop.clone()));
             if boot::is_control() {
-                control(threads, &reports, &stop).await;
+                control(&reports, &stop).await;
             } else {
                 let report = work(id, stop).await;
-                reports.lock().expect("a panic aborts the process").push(report);
+                reports.push(report);
                 // Without effect when the control thread has not started yet: it then finds the report by itself.
                 call(boot::control(), |stop| stop.0.changed.notify_all());
             }
-        }
-    })
-    .map_err(|error| error.to_string())?;
-    let mut reports = reports.lock().expect("a panic aborts the process");
-    Ok(std::mem::take(&mut *reports))
+        })
+    }
 }
+
+type Root = std::pin::Pin<Box<dyn Future<Output = ()>>>;
 
 /// Ends the run on all shards.
 pub fn stop_all() {
@@ -76,14 +113,14 @@ pub fn stop_all() {
     }
 }
 
-async fn control<R>(threads: u16, reports: &Mutex<Vec<R>>, stop: &Stop) {
+async fn control<R>(reports: &Reports<R>, stop: &Stop) {
     drop(task::spawn(task::Class::Interactive, async {
         signal::next().await;
         stop_all();
         signal::next().await;
         std::process::exit(130);
     }));
-    while reports.lock().expect("a panic aborts the process").len() < usize::from(threads) {
+    while reports.len() < usize::from(boot::shards()) {
         stop.0.changed.notified().await;
     }
 }

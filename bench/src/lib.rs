@@ -39,5 +39,7 @@ pub mod message;
 pub mod mix;
 pub mod pace;
 pub mod reply;
+#[cfg(test)]
+mod simulated;
 pub mod sink;
 pub mod tally;

@@ -81,13 +81,13 @@ impl Counts {
 pub fn run(options: Options) -> Result<Counts, String> {
     engine::net::probe_bind(options.listen).map_err(|error| format!("{}: {error}", options.listen))?;
     let (threads, pin) = (options.threads, options.pin);
-    let job = Arc::new(Job {
-        frames: message::frames(options.shape, options.size_bytes, options.pipelining),
-        options,
-        listening: AtomicU64::new(0),
-    });
+    let job = Arc::new(Job::new(options));
+    sum(crew::run(threads, pin, move |id, stop| shard(Arc::clone(&job), id, stop))?)
+}
+
+pub(crate) fn sum(reports: Vec<Result<Counts, String>>) -> Result<Counts, String> {
     let mut all = Counts::default();
-    for report in crew::run(threads, pin, move |id, stop| shard(Arc::clone(&job), id, stop))? {
+    for report in reports {
         let counts = report?;
         all.messages += counts.messages;
         all.batches += counts.batches;
@@ -96,10 +96,17 @@ pub fn run(options: Options) -> Result<Counts, String> {
     Ok(all)
 }
 
-struct Job {
+pub(crate) struct Job {
     options: Options,
     frames: Vec<Frame>,
     listening: AtomicU64,
+}
+
+impl Job {
+    pub(crate) fn new(options: Options) -> Job {
+        let frames = message::frames(options.shape, options.size_bytes, options.pipelining);
+        Job { frames, options, listening: AtomicU64::new(0) }
+    }
 }
 
 struct Shard {
@@ -109,7 +116,7 @@ struct Shard {
     messages: Cell<u64>,
 }
 
-async fn shard(job: Arc<Job>, id: ShardId, stop: Stop) -> Result<Counts, String> {
+pub(crate) async fn shard(job: Arc<Job>, id: ShardId, stop: Stop) -> Result<Counts, String> {
     let started = start(&job, id).await;
     let (shard, listener) = match started {
         Ok(started) => started,

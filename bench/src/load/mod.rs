@@ -57,25 +57,13 @@ pub fn main(parser: lexopt::Parser) -> ExitCode {
 
 /// Runs the load; gives what all shards counted and the seconds from the first start to the last answer.
 pub fn run(options: Options) -> Result<(Tally, f64), String> {
-    let ledger = match &options.ledger {
-        Some(path) => {
-            Some(Arc::new(Ledger::open(path).map_err(|error| format!("{}: {error}", path.display()))?))
-        }
-        None => None,
-    };
     let (threads, pin) = (options.threads, options.pin);
-    let job = Job {
-        pace: Arc::new(Pace::new(options.messages, options.duration, options.rate_per_s)),
-        progress: Arc::new(idle::Progress {
-            wanted: options.connections,
-            settled: AtomicU32::new(0),
-            up: AtomicU32::new(0),
-        }),
-        options: Arc::new(options),
-        ledger,
-        run: ident::random_run(),
-    };
+    let job = Job::new(options)?;
     let reports = crew::run(threads, pin, move |id, stop| shard(job.clone(), id, stop))?;
+    Ok(sum(reports))
+}
+
+pub(crate) fn sum(reports: Vec<Report>) -> (Tally, f64) {
     let mut all = Tally::default();
     let (mut first, mut last) = (u64::MAX, 0);
     for report in reports {
@@ -83,12 +71,12 @@ pub fn run(options: Options) -> Result<(Tally, f64), String> {
         last = last.max(report.end.0);
         all.merge(report.tally);
     }
-    Ok((all, last.saturating_sub(first).max(1) as f64 / 1e9))
+    (all, last.saturating_sub(first).max(1) as f64 / 1e9)
 }
 
 /// What the shards share.
 #[derive(Clone)]
-struct Job {
+pub(crate) struct Job {
     options: Arc<Options>,
     pace: Arc<Pace>,
     progress: Arc<idle::Progress>,
@@ -96,13 +84,35 @@ struct Job {
     run: u32,
 }
 
-struct Report {
+impl Job {
+    pub(crate) fn new(options: Options) -> Result<Job, String> {
+        let ledger = match &options.ledger {
+            Some(path) => {
+                Some(Arc::new(Ledger::open(path).map_err(|error| format!("{}: {error}", path.display()))?))
+            }
+            None => None,
+        };
+        Ok(Job {
+            pace: Arc::new(Pace::new(options.messages, options.duration, options.rate_per_s)),
+            progress: Arc::new(idle::Progress {
+                wanted: options.connections,
+                settled: AtomicU32::new(0),
+                up: AtomicU32::new(0),
+            }),
+            options: Arc::new(options),
+            ledger,
+            run: ident::random_run(),
+        })
+    }
+}
+
+pub(crate) struct Report {
     tally: Tally,
     start: Instant,
     end: Instant,
 }
 
-async fn shard(job: Job, id: ShardId, stop: Stop) -> Report {
+pub(crate) async fn shard(job: Job, id: ShardId, stop: Stop) -> Report {
     let options = Arc::clone(&job.options);
     let shard = Rc::new(Shard {
         factory: Factory::new(options.shape, options.mix.largest_bytes()),

@@ -142,19 +142,13 @@ impl Counts {
 /// Runs a sink until it has what it expects or is told to stop.
 pub fn run(options: Options) -> Result<Counts, String> {
     engine::net::probe_bind(options.listen).map_err(|error| format!("{}: {error}", options.listen))?;
-    let ledger = match &options.ledger {
-        Some(path) => Some(Ledger::open(path).map_err(|error| format!("{}: {error}", path.display()))?),
-        None => None,
-    };
     let (threads, pin) = (options.threads, options.pin);
-    let job = Arc::new(Job {
-        options,
-        ledger,
-        seen: Mutex::default(),
-        messages: AtomicU64::new(0),
-        listening: AtomicU64::new(0),
-    });
+    let job = Arc::new(Job::new(options)?);
     let reports = crew::run(threads, pin, move |id, stop| shard(Arc::clone(&job), id, stop))?;
+    sum(reports)
+}
+
+pub(crate) fn sum(reports: Vec<Result<Counts, String>>) -> Result<Counts, String> {
     let mut all = Counts::default();
     for report in reports {
         all.merge(&report?);
@@ -163,12 +157,28 @@ pub fn run(options: Options) -> Result<Counts, String> {
 }
 
 /// What the shards share.
-struct Job {
+pub(crate) struct Job {
     options: Options,
     ledger: Option<Ledger>,
     seen: Mutex<Seen>,
     messages: AtomicU64,
     listening: AtomicU64,
+}
+
+impl Job {
+    pub(crate) fn new(options: Options) -> Result<Job, String> {
+        let ledger = match &options.ledger {
+            Some(path) => Some(Ledger::open(path).map_err(|error| format!("{}: {error}", path.display()))?),
+            None => None,
+        };
+        Ok(Job {
+            options,
+            ledger,
+            seen: Mutex::default(),
+            messages: AtomicU64::new(0),
+            listening: AtomicU64::new(0),
+        })
+    }
 }
 
 /// What the sessions of a shard share.
@@ -179,7 +189,7 @@ struct Shard {
     judged: Cell<u64>,
 }
 
-async fn shard(job: Arc<Job>, id: ShardId, stop: Stop) -> Result<Counts, String> {
+pub(crate) async fn shard(job: Arc<Job>, id: ShardId, stop: Stop) -> Result<Counts, String> {
     let listener = match Listener::bind(job.options.listen, 0) {
         Ok(listener) => listener,
         Err(error) => {
