@@ -124,7 +124,12 @@ impl Uring {
 
     /// Takes up a multishot operation that flow control has stopped.
     pub(crate) fn resume(&self, shard: &Shard, id: OpId) {
-        let stopped = shard.ops.borrow_mut().scratch(id).is_some_and(|scratch| *scratch == 0);
+        // Signals are read by the driver itself: nothing of theirs is ever armed or stopped here.
+        let stopped = shard
+            .ops
+            .borrow_mut()
+            .op_and_scratch(id)
+            .is_some_and(|(op, scratch)| *scratch == 0 && !matches!(op, Op::Signals));
         if stopped {
             self.arm(shard, id);
         }
