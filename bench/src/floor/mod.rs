@@ -8,7 +8,6 @@ use std::cell::Cell;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use engine::boot::ShardId;
@@ -17,7 +16,7 @@ use engine::net::{Conn, Listener};
 use engine::task::{self, Class};
 
 use crate::cli;
-use crate::crew::{self, Stop};
+use crate::crew::{self, Listening, Stop};
 use crate::json::Object;
 use crate::message::{self, Frame};
 use log::Log;
@@ -79,7 +78,6 @@ impl Counts {
 
 /// Runs a floor until a signal stops it.
 pub fn run(options: Options) -> Result<Counts, String> {
-    engine::net::probe_bind(options.listen).map_err(|error| format!("{}: {error}", options.listen))?;
     let (threads, pin) = (options.threads, options.pin);
     let job = Arc::new(Job::new(options));
     sum(crew::run(threads, pin, move |id, stop| shard(Arc::clone(&job), id, stop))?)
@@ -99,13 +97,13 @@ pub(crate) fn sum(reports: Vec<Result<Counts, String>>) -> Result<Counts, String
 pub(crate) struct Job {
     options: Options,
     frames: Vec<Frame>,
-    listening: AtomicU64,
+    listening: Listening,
 }
 
 impl Job {
     pub(crate) fn new(options: Options) -> Job {
         let frames = message::frames(options.shape, options.size_bytes, options.pipelining);
-        Job { frames, options, listening: AtomicU64::new(0) }
+        Job { frames, options, listening: Listening::default() }
     }
 }
 
@@ -151,11 +149,7 @@ async fn start(job: &Arc<Job>, id: ShardId) -> Result<(Rc<Shard>, Listener), Str
             crew::stop_all();
         }
     }));
-    let listener =
-        Listener::bind(options.listen, 0).map_err(|error| format!("{}: {error}", options.listen))?;
-    if job.listening.fetch_add(1, Ordering::AcqRel) + 1 == u64::from(options.threads) {
-        cli::print(&format!("LISTENING {}\n", listener.local_addr()));
-    }
+    let listener = job.listening.bind(options.listen, id).await?;
     let shard = Shard { job: Arc::clone(job), log, backlog: Rc::new(Backlog::new()), messages: Cell::new(0) };
     Ok((Rc::new(shard), listener))
 }

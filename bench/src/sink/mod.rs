@@ -20,7 +20,7 @@ use engine::task::{self, Class};
 use engine::time;
 
 use crate::cli;
-use crate::crew::{self, Stop};
+use crate::crew::{self, Listening, Stop};
 use crate::ident::Parcel;
 use crate::json::Object;
 use crate::ledger::{Comparison, Ledger};
@@ -141,7 +141,6 @@ impl Counts {
 
 /// Runs a sink until it has what it expects or is told to stop.
 pub fn run(options: Options) -> Result<Counts, String> {
-    engine::net::probe_bind(options.listen).map_err(|error| format!("{}: {error}", options.listen))?;
     let (threads, pin) = (options.threads, options.pin);
     let job = Arc::new(Job::new(options)?);
     let reports = crew::run(threads, pin, move |id, stop| shard(Arc::clone(&job), id, stop))?;
@@ -162,7 +161,7 @@ pub(crate) struct Job {
     ledger: Option<Ledger>,
     seen: Mutex<Seen>,
     messages: AtomicU64,
-    listening: AtomicU64,
+    listening: Listening,
 }
 
 impl Job {
@@ -176,7 +175,7 @@ impl Job {
             ledger,
             seen: Mutex::default(),
             messages: AtomicU64::new(0),
-            listening: AtomicU64::new(0),
+            listening: Listening::default(),
         })
     }
 }
@@ -190,16 +189,13 @@ struct Shard {
 }
 
 pub(crate) async fn shard(job: Arc<Job>, id: ShardId, stop: Stop) -> Result<Counts, String> {
-    let listener = match Listener::bind(job.options.listen, 0) {
+    let listener = match job.listening.bind(job.options.listen, id).await {
         Ok(listener) => listener,
         Err(error) => {
             crew::stop_all();
-            return Err(format!("{}: {error}", job.options.listen));
+            return Err(error);
         }
     };
-    if job.listening.fetch_add(1, Ordering::AcqRel) + 1 == u64::from(job.options.threads) {
-        cli::print(&format!("LISTENING {}\n", listener.local_addr()));
-    }
     let shard = Rc::new(Shard {
         job,
         searchers: Searchers::default(),
