@@ -146,7 +146,9 @@ mod tests {
         assert_eq!(slab.keys(), keys);
         assert!(keys.iter().enumerate().all(|(n, &key)| slab.get(key) == Some(&n)));
         keys.iter().for_each(|&key| assert!(slab.remove(key).is_some()));
-        (0..1024).for_each(|n| drop(slab.insert(n)));
+        (0..1024).for_each(|n| {
+            slab.insert(n);
+        });
         assert_eq!(slab.chunks.len(), 4);
     }
 }

@@ -249,7 +249,8 @@ impl Uring {
     /// memory must then never be freed. Inside `Shard::enter`, after `Shard::clear`.
     pub(crate) fn drain(&self, shard: &Shard) -> bool {
         let deadline = self.now() + std::time::Duration::from_millis(limits::STOP_WAIT_MS);
-        for id in shard.ops.borrow().ids() {
+        let ids = shard.ops.borrow().ids();
+        for id in ids {
             self.cancel(shard, id);
         }
         while shard.ops.borrow().len() > 0 && self.now() < deadline {
