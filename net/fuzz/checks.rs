@@ -1,9 +1,11 @@
 //! What the fuzz targets check, shared with the test that replays their corpora. Uses the public interface only.
-#![allow(dead_code)] // each target uses its own part
+#![allow(dead_code, unreachable_pub)] // a module of several programs; each uses its own part
 
 use std::sync::Arc;
 
 use net::smtp::address::{Address, Hostname};
+use net::smtp::client;
+use net::smtp::error::Network;
 use net::smtp::reply::Reply;
 use net::smtp::server::{self, Close, Discard, Event, Step};
 
@@ -48,7 +50,6 @@ impl Server {
 
     /// Feeds one piece of input and runs until more is wanted. Returns the output, which is also recorded.
     pub fn feed(&mut self, mut input: &[u8]) -> Vec<u8> {
-        let mut body_bytes_left = 2 * input.len() + 2;
         loop {
             match self.session.step(&mut input) {
                 Step::NeedInput => {
@@ -57,7 +58,6 @@ impl Server {
                 }
                 Step::Body(bytes) => {
                     assert!(!bytes.is_empty(), "an empty body slice is no progress");
-                    body_bytes_left -= bytes.len();
                     self.open.body.extend_from_slice(bytes);
                 }
                 Step::Discard(discard) => {
@@ -175,5 +175,79 @@ pub fn check_clean(body: &[u8]) {
     for (at, &byte) in body.iter().enumerate() {
         assert!(byte != b'\r' || body.get(at + 1) == Some(&b'\n'));
         assert!(byte != b'\n' || (at > 0 && body[at - 1] == b'\r'));
+    }
+}
+
+/// Client replies: whatever the peer says, every envelope is settled once, and what the client says is commands.
+pub fn client_replies(data: &[u8]) {
+    let (&piece_bytes, input) = data.split_first().unwrap_or((&1, b""));
+    for pieces in [input.chunks(usize::from(piece_bytes).max(1)), input.chunks(input.len().max(1))] {
+        let mut client = Client::default();
+        let mut session = Client::session();
+        client.run(&mut session, b"");
+        for piece in pieces {
+            client.run(&mut session, piece);
+        }
+        session.lost(Network::ConnectionLost);
+        client.run(&mut session, b"");
+        assert!(client.closed, "a lost connection is closed");
+        assert_eq!(client.settled, client.begun, "every envelope is settled once");
+        let text = std::str::from_utf8(&client.output).expect("commands are ASCII here");
+        assert!(text.is_empty() || text.ends_with("\r\n"));
+        for line in text.split_terminator("\r\n") {
+            let known = ["EHLO ", "HELO ", "MAIL FROM:<", "RCPT TO:<", "DATA", "RSET", "QUIT", "."];
+            assert!(known.iter().any(|command| line.starts_with(command)), "{line:?}");
+            assert!(!line.bytes().any(|byte| byte.is_ascii_control()), "{line:?}");
+        }
+    }
+}
+
+/// A client's driver that sends empty messages.
+#[derive(Default)]
+struct Client {
+    output: Vec<u8>,
+    begun: usize,
+    settled: usize,
+    closed: bool,
+}
+
+impl Client {
+    fn session() -> client::Session {
+        let name = Hostname::parse(b"relay.example.com").expect("valid");
+        client::Session::new(Arc::new(client::Config::new(name)))
+    }
+
+    fn run(&mut self, session: &mut client::Session, mut input: &[u8]) {
+        loop {
+            match session.step(&mut input) {
+                client::Step::NeedInput => break,
+                client::Step::Ready if self.begun < 3 => {
+                    self.begun += 1;
+                    session.begin(Client::envelope(self.begun));
+                }
+                client::Step::Ready => session.quit(),
+                client::Step::SendBody => session.body_sent(),
+                client::Step::Done(outcomes) => {
+                    self.settled += 1;
+                    assert_eq!(outcomes.len(), self.settled, "one outcome for each recipient");
+                }
+                client::Step::Closed(_) => {
+                    self.closed = true;
+                    break;
+                }
+            }
+        }
+        self.output.extend_from_slice(&session.take_output());
+    }
+
+    /// As many recipients as the envelope's number says.
+    fn envelope(number: usize) -> client::Envelope {
+        let address = |text: &[u8]| Address::parse(text).expect("valid");
+        client::Envelope {
+            sender: Some(address(b"a@b.example")),
+            recipients: vec![address(b"c@d.example"); number],
+            size_bytes: 100,
+            eight_bit: number == 2,
+        }
     }
 }

@@ -33,7 +33,6 @@
 //! assert!(matches!(session.step(&mut input), Step::NeedInput));
 //! assert_eq!(&session.take_output()[..], b"250 mx.example.com\r\n");
 //! ```
-#![allow(clippy::todo, unused, dead_code)] // SKELETON: goes away with the first real bodies
 
 pub mod dns;
 pub mod limits;

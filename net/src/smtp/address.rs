@@ -281,7 +281,8 @@ mod tests {
 
     #[test]
     fn paths_lose_their_brackets_and_source_route() {
-        let cases: &[(&[u8], Option<&[u8]>, &[u8])] = &[
+        type Case<'a> = (&'a [u8], Option<&'a [u8]>, &'a [u8]);
+        let cases: &[Case<'_>] = &[
             (b"<>", None, b""),
             (b"<a@b.example> SIZE=1", Some(b"a@b.example"), b" SIZE=1"),
             (b"<@hosta.int,@jkl.org:userc@d.bar.org>", Some(b"userc@d.bar.org"), b""),

@@ -175,7 +175,7 @@ impl Error {
 
     /// The table.
     fn row(self) -> (LogClass, &'static str) {
-        use LogClass::{Debug, Error as Severe, Info, Warning};
+        use LogClass::{Error as Severe, Info, Warning};
         match self {
             Error::Configuration(fault) => match fault {
                 Configuration::NoTransport => (Severe, "451 4.3.5 No transport for this message\r\n"),
@@ -268,5 +268,83 @@ impl From<LocalLimit> for Error {
 impl From<PeerMisbehaved> for Error {
     fn from(fault: PeerMisbehaved) -> Error {
         Error::PeerMisbehaved(fault)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all() -> Vec<Error> {
+        use PeerMisbehaved as Peer;
+        let limits = [
+            LocalLimit::HeaderTooLarge,
+            LocalLimit::MessageTooLarge,
+            LocalLimit::ShuttingDown,
+            LocalLimit::TextLineTooLong,
+            LocalLimit::TooManyConnections,
+            LocalLimit::TooManyHops,
+            LocalLimit::TooManyMessages,
+            LocalLimit::TooManyRecipients,
+        ];
+        let faults = [
+            Peer::BadParameter,
+            Peer::BadRecipient,
+            Peer::BadSender,
+            Peer::BareCarriageReturn,
+            Peer::BareLineFeed,
+            Peer::CommandTooLong,
+            Peer::CommandWithoutEnd,
+            Peer::ControlCharacter,
+            Peer::EndlessMessage,
+            Peer::NeedHello,
+            Peer::NeedMail,
+            Peer::NeedRecipient,
+            Peer::NestedMail,
+            Peer::NonAsciiAddress,
+            Peer::NotImplemented,
+            Peer::ReplyMalformed,
+            Peer::ReplyTooLong,
+            Peer::ReplyUnexpected,
+            Peer::Syntax,
+            Peer::TalkedBeforeGreeting,
+            Peer::TimedOut,
+            Peer::TooManyBadCommands,
+            Peer::UnknownCommand,
+            Peer::UnknownParameter,
+        ];
+        let others = [
+            Error::Configuration(Configuration::NoTransport),
+            Error::Configuration(Configuration::RelayDenied),
+            Error::Network(Network::ConnectionLost),
+            Error::Network(Network::TimedOut),
+            Error::PeerIncompatible(PeerIncompatible::EightBitMime),
+            Error::PeerIncompatible(PeerIncompatible::Size),
+            Error::PeerIncompatible(PeerIncompatible::SmtpUtf8),
+            Error::Storage(Storage::Failed),
+            Error::Storage(Storage::Full),
+        ];
+        limits.map(Error::from).into_iter().chain(faults.map(Error::from)).chain(others).collect()
+    }
+
+    #[test]
+    fn every_row_of_the_table_is_a_reply_whose_codes_agree() {
+        for error in all() {
+            let line = error.line();
+            assert!(line.len() <= 100 && line.ends_with("\r\n") && line.trim_end().len() + 2 == line.len());
+            assert!(line.is_ascii() && line.as_bytes()[3] == b' ', "{line:?}");
+            assert!(error.code() / 100 == 4 || error.code() / 100 == 5, "{line:?}");
+            assert_eq!(u16::from(error.enhanced().class), error.code() / 100, "{line:?}");
+            assert!(!error.to_string().starts_with(|first: char| first.is_ascii_digit()), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn our_own_faults_never_lose_mail() {
+        for error in all() {
+            let ours = matches!(error, Error::Storage(_) | Error::Network(_))
+                || error == Error::Configuration(Configuration::NoTransport);
+            assert!(!ours || error.is_transient(), "{error:?}");
+        }
     }
 }

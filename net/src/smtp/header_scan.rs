@@ -1,12 +1,15 @@
 //! Watches the header section of a message go by.
 
-use memchr::memchr;
+use memchr::{memchr, memchr2};
 
 use super::error::LocalLimit;
 use crate::limits::HEADER_SECTION_BYTES_MAX;
 
 /// Counts Received fields and measures the header section of a message that passes in slices. Costs nothing once
 /// the body has begun, and holds no bytes. Lines end with CRLF.
+///
+/// The header section ends with an empty line, or with a line that can be no part of it: one without a colon that
+/// does not continue the line before. Otherwise a long message without any header would be all header.
 #[derive(Clone, Copy, Debug)]
 pub struct HeaderScan {
     hops_max: u32,
@@ -24,13 +27,16 @@ enum Line {
     Blanks,
     /// A CR and nothing else.
     Empty,
-    /// Anything else.
+    /// Another name, or none: no colon yet.
+    Unnamed,
+    /// Part of a field: nothing more to learn from this line.
     Other,
     /// The header section is over.
     Over,
 }
 
 const NAME: &[u8] = b"received";
+const NAME_BYTES: u8 = NAME.len() as u8;
 
 impl HeaderScan {
     /// For a message that may have up to `hops_max` Received fields.
@@ -42,16 +48,15 @@ impl HeaderScan {
     /// is then not looked at.
     pub fn feed(&mut self, mut bytes: &[u8]) -> Result<(), LocalLimit> {
         while self.line != Line::Over {
-            if self.line == Line::Other {
-                // Most bytes of a header section are skipped here.
-                let lf = memchr(b'\n', bytes);
-                let skipped = lf.map_or(bytes.len(), |lf| lf + 1);
-                self.take(skipped as u64)?;
-                if lf.is_some() {
-                    self.line = Line::Name(0);
-                }
-                bytes = &bytes[skipped..];
-            }
+            // Most bytes of a header section are skipped here.
+            let special = match self.line {
+                Line::Other => memchr(b'\n', bytes),
+                Line::Unnamed => memchr2(b':', b'\n', bytes),
+                _ => Some(0),
+            };
+            let skipped = special.unwrap_or(bytes.len());
+            self.take(skipped as u64)?;
+            bytes = &bytes[skipped..];
             let Some((&byte, rest)) = bytes.split_first() else { break };
             self.take(1)?;
             self.line = self.next(byte);
@@ -68,7 +73,7 @@ impl HeaderScan {
         self.received
     }
 
-    /// Bytes of the header section so far, with the empty line behind it.
+    /// Bytes of the header section so far, with the line that ended it.
     pub fn header_bytes(&self) -> u64 {
         self.header_bytes
     }
@@ -85,19 +90,21 @@ impl HeaderScan {
 
     fn next(&mut self, byte: u8) -> Line {
         match (self.line, byte) {
-            (Line::Empty, b'\n') => Line::Over,
-            (_, b'\n') => Line::Name(0),
+            (Line::Other, b'\n') => Line::Name(0),
+            (Line::Other, _) => Line::Other,
+            (_, b'\n') => Line::Over,
             (Line::Name(0), b'\r') => Line::Empty,
-            (Line::Name(seen), _) if usize::from(seen) < NAME.len() => {
-                let matches = byte.to_ascii_lowercase() == NAME[usize::from(seen)];
-                if matches { Line::Name(seen + 1) } else { Line::Other }
+            (Line::Name(0), b' ' | b'\t') => Line::Other,
+            (Line::Name(seen), _) if NAME.get(usize::from(seen)) == Some(&byte.to_ascii_lowercase()) => {
+                Line::Name(seen + 1)
             }
-            (Line::Name(_) | Line::Blanks, b' ' | b'\t') => Line::Blanks,
-            (Line::Name(_) | Line::Blanks, b':') => {
+            (Line::Name(NAME_BYTES) | Line::Blanks, b' ' | b'\t') => Line::Blanks,
+            (Line::Name(NAME_BYTES) | Line::Blanks, b':') => {
                 self.received += 1;
                 Line::Other
             }
-            _ => Line::Other,
+            (_, b':') => Line::Other,
+            _ => Line::Unnamed,
         }
     }
 }
@@ -113,7 +120,11 @@ mod tests {
             ("\r\nReceived: x\r\n", 0, 2, true),
             ("Received: a\r\n b\r\nRECEIVED : c\r\nX: y\r\n\r\nReceived: d\r\n", 2, 39, true),
             ("Received-SPF: pass\r\nX-Received: a\r\n Received: b\r\nReceive: c\r\n\r\nx", 0, 63, true),
-            ("received:a\r\nrEcEiVeD\t: b\r\nReceived\r\nReceived", 2, 44, false),
+            ("received:a\r\nrEcEiVeD\t: b\r\nReceived", 2, 34, false),
+            ("Received: a\r\n\r\r\nReceived: b\r\n", 1, 16, true),
+            ("Received: a\r\nReceived\r\nReceived: b\r\n", 1, 23, true),
+            ("no header: or is it\r\nno header\r\nReceived: b\r\n", 0, 32, true),
+            ("Received: a\r\n \r\n\t: x\r\nReceived : b\r\n\r\n", 2, 38, true),
         ];
         for (text, received, header_bytes, over) in cases {
             for cut in 0..=text.len() {
@@ -133,6 +144,8 @@ mod tests {
         let cases = [
             ("Received: a\r\nReceived: b\r\nReceived: c\r\n".to_owned(), Err(LocalLimit::TooManyHops)),
             (long(large), Err(LocalLimit::HeaderTooLarge)),
+            ("x".repeat(large + 1), Err(LocalLimit::HeaderTooLarge)),
+            ("a line of text\r\n".repeat(large / 16 + 1), Ok(())),
             ("Received:\r\n".repeat(3) + &long(large), Err(LocalLimit::TooManyHops)),
             (long(large) + &"Received:\r\n".repeat(3), Err(LocalLimit::HeaderTooLarge)),
             ("X: y\r\n\r\n".to_owned() + &long(large) + &"Received:\r\n".repeat(3), Ok(())),

@@ -2,4 +2,8 @@
 
 #[path = "../../fuzz/checks.rs"]
 mod checks;
+mod client_transcripts;
+mod corpus;
+mod pair;
 mod server_transcripts;
+mod text;

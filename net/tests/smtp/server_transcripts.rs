@@ -15,6 +15,7 @@ use net::smtp::reply::{EnhancedCode, Reply};
 use net::smtp::server::{BareEol, Config};
 
 use crate::checks::{Served, Server, serve, server_config};
+use crate::text::{show, split_titles, unescape};
 
 struct Transcript {
     name: String,
@@ -101,43 +102,24 @@ fn check(transcript: &Transcript, served: &Served) {
     assert_eq!(served.close.map(|close| format!("{close:?}")), transcript.close, "{name}: close");
 }
 
-fn show(bytes: &[u8]) -> String {
-    bytes.escape_ascii().to_string()
-}
-
 fn transcripts() -> Vec<Transcript> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/smtp/server");
-    let mut paths: Vec<_> = std::fs::read_dir(folder)
-        .expect("the folder is there")
-        .map(|entry| entry.expect("readable").path())
-        .collect();
-    paths.sort();
-    assert!(!paths.is_empty());
-    let read = |path: &std::path::PathBuf| std::fs::read_to_string(path).expect("readable");
-    paths.iter().flat_map(|path| parse_file(&path.display().to_string(), &read(path))).collect()
+    split_titles("server").iter().map(|(at, title, lines)| parse(&format!("{at} ({title})"), lines)).collect()
 }
 
-/// A file holds one transcript, or several, each after a line `== TITLE`.
-fn parse_file(path: &str, text: &str) -> Vec<Transcript> {
-    let mut transcripts = Vec::new();
-    for (index, line) in text.lines().enumerate() {
-        let at = format!("{path}:{}", index + 1);
-        if let Some(title) = line.strip_prefix("== ") {
-            transcripts.push(Transcript {
-                name: format!("{at} ({title})"),
-                config: server_config(BareEol::Reject),
-                refusals: Vec::new(),
-                turns: Vec::new(),
-                messages: Vec::new(),
-                discards: Vec::new(),
-                close: None,
-            });
-        } else if !line.is_empty() && !line.starts_with('#') {
-            let transcript = transcripts.last_mut().unwrap_or_else(|| panic!("{at}: before the first =="));
-            parse_line(transcript, line).unwrap_or_else(|| panic!("{at}: {line}"));
-        }
+fn parse(name: &str, lines: &[&str]) -> Transcript {
+    let mut transcript = Transcript {
+        name: name.to_owned(),
+        config: server_config(BareEol::Reject),
+        refusals: Vec::new(),
+        turns: Vec::new(),
+        messages: Vec::new(),
+        discards: Vec::new(),
+        close: None,
+    };
+    for line in lines {
+        parse_line(&mut transcript, line).unwrap_or_else(|| panic!("{name}: {line}"));
     }
-    transcripts
+    transcript
 }
 
 fn parse_line(transcript: &mut Transcript, line: &str) -> Option<()> {
@@ -175,36 +157,4 @@ fn set_option(config: &mut Config, text: &str) -> Option<()> {
         _ => return None,
     }
     Some(())
-}
-
-fn unescape(text: &str, end: &[u8]) -> Option<Vec<u8>> {
-    let (text, times) = match text.rsplit_once('*') {
-        Some((text, times)) if times.parse::<usize>().is_ok() => (text, times.parse().ok()?),
-        _ => (text, 1),
-    };
-    let mut bytes = Vec::new();
-    let mut rest = text.as_bytes();
-    while let Some((&byte, tail)) = rest.split_first() {
-        rest = tail;
-        if byte != b'\\' {
-            bytes.push(byte);
-            continue;
-        }
-        let (&escape, tail) = rest.split_first()?;
-        rest = tail;
-        bytes.push(match escape {
-            b'r' => b'\r',
-            b'n' => b'\n',
-            b'0' => 0,
-            b'\\' => b'\\',
-            b'x' => {
-                let (digits, tail) = rest.split_at_checked(2)?;
-                rest = tail;
-                u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?
-            }
-            _ => return None,
-        });
-    }
-    bytes.extend_from_slice(end);
-    Some(bytes.repeat(times))
 }

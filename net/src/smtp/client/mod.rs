@@ -14,10 +14,16 @@
 //! When the connection breaks or a clock runs out: [`Session::lost`], then step as before: a transaction in
 //! flight is settled with [`Step::Done`] before [`Step::Closed`].
 
+mod capabilities;
 mod config;
 mod dot_stuff;
+mod outcome;
+mod reply_reader;
 mod session;
+mod transaction;
 
+pub use capabilities::Capabilities;
 pub use config::{Config, Timeouts};
 pub use dot_stuff::{DotStuffer, Unclean};
-pub use session::{Capabilities, Cause, Closed, Envelope, Outcome, Phase, Session, Step};
+pub use outcome::{Cause, Closed, Envelope, Outcome, Phase, Step};
+pub use session::Session;

@@ -83,7 +83,7 @@ pub enum BodyType {
 pub struct Summary {
     /// Bytes given as [`Step::Body`].
     pub size_bytes: u64,
-    /// Bytes of the header section, with the empty line behind it.
+    /// Bytes of the header section, with the line that ended it (see [`HeaderScan`](crate::smtp::HeaderScan)).
     pub header_bytes: u64,
     /// Received fields in the header section.
     pub received: u32,

@@ -1,0 +1,7 @@
+//! See `client_replies` in `../checks.rs`.
+#![no_main]
+
+#[path = "../checks.rs"]
+mod checks;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| checks::client_replies(data));

@@ -1,0 +1,7 @@
+//! See `server_bytes` in `../checks.rs`.
+#![no_main]
+
+#[path = "../checks.rs"]
+mod checks;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| checks::server_bytes(data));

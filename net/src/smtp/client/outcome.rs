@@ -1,0 +1,144 @@
+//! What a client session is given, and what it reports.
+
+use std::fmt;
+
+use crate::smtp::address::Address;
+use crate::smtp::error::Error;
+use crate::smtp::reply::Reply;
+
+/// Where [`Session::step`](super::Session::step) stopped.
+#[derive(Debug)]
+pub enum Step {
+    /// All input is consumed: send the output, then receive.
+    NeedInput,
+    /// No transaction is in flight: [`begin`](super::Session::begin) one, or [`quit`](super::Session::quit), or
+    /// keep the connection idle and step again when input arrives. Said again on every step until then.
+    Ready,
+    /// The peer waits for the message: send it with its final dot, then say
+    /// [`body_sent`](super::Session::body_sent). Said again on every step until then.
+    SendBody,
+    /// The transaction is over: one outcome for each recipient, in the order of the envelope.
+    Done(Vec<Outcome>),
+    /// The connection is of no more use: close it. Further steps say the same.
+    Closed(Closed),
+}
+
+/// A transaction to carry out.
+#[derive(Clone, Debug)]
+pub struct Envelope {
+    /// The sender; `None` for `<>`.
+    pub sender: Option<Address>,
+    /// At least one, at most [`CLIENT_RECIPIENTS_MAX`](crate::limits::CLIENT_RECIPIENTS_MAX).
+    pub recipients: Vec<Address>,
+    /// Size of the message as stored, without transparent dots.
+    pub size_bytes: u64,
+    /// Whether the message has bytes above 127.
+    pub eight_bit: bool,
+}
+
+/// What became of one recipient.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Outcome {
+    /// The phase that decided.
+    pub phase: Phase,
+    /// What decided. A positive reply (at [`Phase::Eod`]) means the peer has taken over the message.
+    pub cause: Cause,
+}
+
+/// A reply, or the lack of one.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Cause {
+    /// The peer said so.
+    Reply(Reply),
+    /// There was no reply to go by.
+    Error(Error),
+}
+
+/// How the connection ended.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Closed {
+    /// What was awaited.
+    pub phase: Phase,
+    /// Why; `None` after [`quit`](super::Session::quit).
+    pub cause: Option<Cause>,
+}
+
+/// What the client waits for. The names are those of time-outs, logs and results.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Phase {
+    /// The greeting.
+    Banner,
+    /// The reply to EHLO.
+    Ehlo,
+    /// The reply to HELO.
+    Helo,
+    /// The reply to MAIL. Also between transactions.
+    Mail,
+    /// The reply to RCPT.
+    Rcpt,
+    /// The reply to DATA.
+    Data,
+    /// The peer to take the message.
+    Body,
+    /// The reply to the final dot.
+    Eod,
+    /// The reply to RSET.
+    Rset,
+    /// The reply to QUIT.
+    Quit,
+}
+
+impl Outcome {
+    /// Whether the peer has taken over the message for this recipient.
+    pub fn is_delivered(&self) -> bool {
+        self.phase == Phase::Eod && matches!(&self.cause, Cause::Reply(reply) if reply.is_positive())
+    }
+
+    /// Whether the peer may have taken over the message without our knowing: the final dot was sent and no reply
+    /// came. Trying again may make a duplicate, not trying again may lose the message.
+    pub fn is_uncertain(&self) -> bool {
+        self.phase == Phase::Eod && matches!(self.cause, Cause::Error(_))
+    }
+
+    /// Whether trying again may help.
+    pub fn is_transient(&self) -> bool {
+        match &self.cause {
+            Cause::Reply(reply) => reply.is_transient(),
+            Cause::Error(error) => error.is_transient(),
+        }
+    }
+}
+
+impl Phase {
+    /// `BANNER`, `EHLO`, ... `EOD`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Phase::Banner => "BANNER",
+            Phase::Ehlo => "EHLO",
+            Phase::Helo => "HELO",
+            Phase::Mail => "MAIL",
+            Phase::Rcpt => "RCPT",
+            Phase::Data => "DATA",
+            Phase::Body => "BODY",
+            Phase::Eod => "EOD",
+            Phase::Rset => "RSET",
+            Phase::Quit => "QUIT",
+        }
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// One line for the log.
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Cause::Reply(reply) => reply.fmt(f),
+            Cause::Error(error) => error.fmt(f),
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! One message on its way to some recipients.
+
+use super::Capabilities;
+use super::config::Config;
+use super::outcome::{Cause, Envelope, Outcome, Phase};
+use crate::limits::CLIENT_RECIPIENTS_MAX;
+use crate::smtp::error::{Error, PeerIncompatible};
+use crate::smtp::output::Output;
+
+/// A transaction in flight: what is known of each recipient.
+#[derive(Debug)]
+pub(super) struct Transaction {
+    envelope: Envelope,
+    outcomes: Vec<Option<Outcome>>,
+    /// The recipients to give the peer, by index.
+    offered: Vec<u8>,
+    /// How many of them have been answered.
+    answered: usize,
+    /// Whether the peer accepted any of them.
+    pub(super) any_accepted: bool,
+    /// Whether the peer accepted MAIL, so that a transaction is open there.
+    pub(super) mail_accepted: bool,
+    /// Whether MAIL, RCPT and DATA leave in one write.
+    pub(super) pipelined: bool,
+}
+
+// Indices are kept as bytes.
+const _: () = assert!(CLIENT_RECIPIENTS_MAX <= 256);
+
+impl Transaction {
+    /// Decides what needs no peer to fail. `offered` is empty when that leaves nobody.
+    pub(super) fn new(envelope: Envelope, peer: Capabilities, config: &Config) -> Transaction {
+        let count = envelope.recipients.len();
+        assert!((1..=CLIENT_RECIPIENTS_MAX).contains(&count), "{count} recipients in one transaction");
+        let mut transaction = Transaction {
+            outcomes: vec![None; count],
+            offered: Vec::with_capacity(count),
+            answered: 0,
+            any_accepted: false,
+            mail_accepted: false,
+            pipelined: peer.pipelining,
+            envelope,
+        };
+        if let Some(lack) = transaction.lack(peer, config) {
+            transaction.decide_rest(Phase::Mail, &Cause::Error(Error::PeerIncompatible(lack)));
+        }
+        for index in 0..count {
+            if !peer.smtp_utf8 && !transaction.envelope.recipients[index].is_ascii() {
+                let cause = Cause::Error(Error::PeerIncompatible(PeerIncompatible::SmtpUtf8));
+                transaction.outcomes[index].get_or_insert(Outcome { phase: Phase::Rcpt, cause });
+            }
+            if transaction.outcomes[index].is_none() {
+                transaction.offered.push(index as u8);
+            }
+        }
+        transaction
+    }
+
+    /// What the peer lacks for this message, whoever it is for.
+    fn lack(&self, peer: Capabilities, config: &Config) -> Option<PeerIncompatible> {
+        let envelope = &self.envelope;
+        if peer.size_bytes_max.is_some_and(|max| max > 0 && envelope.size_bytes > max) {
+            Some(PeerIncompatible::Size)
+        } else if envelope.eight_bit && !peer.eight_bit_mime && !config.eight_bit_as_is {
+            Some(PeerIncompatible::EightBitMime)
+        } else if !peer.smtp_utf8 && envelope.sender.as_ref().is_some_and(|sender| !sender.is_ascii()) {
+            Some(PeerIncompatible::SmtpUtf8)
+        } else {
+            None
+        }
+    }
+
+    /// Whether there is anybody to give the peer.
+    pub(super) fn is_offered(&self) -> bool {
+        !self.offered.is_empty()
+    }
+
+    /// Whether every RCPT has been answered.
+    pub(super) fn all_answered(&self) -> bool {
+        self.answered == self.offered.len()
+    }
+
+    /// The answer to the next RCPT: `None` for accepted.
+    pub(super) fn answer_recipient(&mut self, refusal: Option<Cause>) {
+        let index = usize::from(self.offered[self.answered]);
+        self.answered += 1;
+        match refusal {
+            Some(cause) => {
+                self.outcomes[index].get_or_insert(Outcome { phase: Phase::Rcpt, cause });
+            }
+            None => self.any_accepted |= self.mail_accepted,
+        }
+    }
+
+    /// Gives all recipients that have none this outcome.
+    pub(super) fn decide_rest(&mut self, phase: Phase, cause: &Cause) {
+        for outcome in &mut self.outcomes {
+            outcome.get_or_insert_with(|| Outcome { phase, cause: cause.clone() });
+        }
+    }
+
+    /// The outcomes, once all are decided.
+    pub(super) fn into_outcomes(self) -> Vec<Outcome> {
+        let decided = |outcome: Option<Outcome>| outcome.expect("a transaction ends when all is decided");
+        self.outcomes.into_iter().map(decided).collect()
+    }
+
+    pub(super) fn push_mail(&self, peer: Capabilities, output: &mut Output) {
+        let Envelope { sender, recipients, size_bytes, eight_bit } = &self.envelope;
+        let buffer = output.buffer();
+        buffer.extend_from_slice(b"MAIL FROM:<");
+        buffer.extend_from_slice(sender.as_ref().map_or(b"", |sender| sender.as_bytes()));
+        buffer.push(b'>');
+        if peer.size_bytes_max.is_some() {
+            buffer.extend_from_slice(format!(" SIZE={size_bytes}").as_bytes());
+        }
+        if peer.eight_bit_mime && *eight_bit {
+            buffer.extend_from_slice(b" BODY=8BITMIME");
+        }
+        if peer.smtp_utf8 && recipients.iter().chain(sender).any(|address| !address.is_ascii()) {
+            buffer.extend_from_slice(b" SMTPUTF8");
+        }
+        buffer.extend_from_slice(b"\r\n");
+    }
+
+    /// RCPT for the recipient whose answer is awaited next.
+    pub(super) fn push_next_rcpt(&self, output: &mut Output) {
+        self.push_rcpt(self.offered[self.answered], output);
+    }
+
+    /// RCPT for all.
+    pub(super) fn push_all_rcpt(&self, output: &mut Output) {
+        for &index in &self.offered {
+            self.push_rcpt(index, output);
+        }
+    }
+
+    fn push_rcpt(&self, index: u8, output: &mut Output) {
+        let buffer = output.buffer();
+        buffer.extend_from_slice(b"RCPT TO:<");
+        buffer.extend_from_slice(self.envelope.recipients[usize::from(index)].as_bytes());
+        buffer.extend_from_slice(b">\r\n");
+    }
+}
