@@ -21,18 +21,29 @@
 //! while let Some(bytes) = body.next().await? { /* send */ }
 //! store.settle(vec![(ItemId { message: id, recipient: 0 }, Settle::Done)]);        // rides on the next batch
 //! ```
-#![allow(clippy::todo, unused)] // SKELETON: goes away with the first real bodies
+#![allow(clippy::todo, unused)] // SKELETON: goes away with the last body
 
 mod body;
+mod compact;
+pub mod content;
 mod event;
+mod extent;
+pub mod files;
+pub mod format;
 mod intake;
 pub mod limits;
+mod load;
 mod options;
 mod recovery;
+pub mod replay;
+mod seal;
+mod segments;
 mod spool;
+mod state;
 mod stats;
 mod store;
 mod types;
+mod writer;
 
 pub use body::{BodyReader, ReadError};
 pub use event::Event;

@@ -1,7 +1,10 @@
 //! What was queued before.
 
+use std::rc::Rc;
+
 use bytes::Bytes;
 
+use crate::store::Store;
 use crate::types::{Envelope, ItemState, MessageId};
 
 /// A message found at start.
@@ -33,11 +36,36 @@ pub struct RecoveredItem {
 /// The messages found at start, newest first, each once, with its final state. Dropping it discards nothing on disk,
 /// but what was not read from it is unknown to the caller until the next start.
 #[derive(Debug)]
-pub struct Recovery(());
+pub struct Recovery {
+    pub(crate) store: Rc<Store>,
+}
 
 impl Recovery {
     /// The next message; `None` when all are known.
     pub async fn next(&mut self) -> Option<Recovered> {
-        todo!()
+        loop {
+            {
+                let mut state = self.store.state.borrow_mut();
+                if let Some(recovered) = state.recovered.pop_front() {
+                    drop(state);
+                    self.store.room.notify_one();
+                    return Some(recovered);
+                }
+                if state.loaded || state.closed {
+                    return None;
+                }
+            }
+            self.store.recovered.notified().await;
+        }
+    }
+}
+
+impl Drop for Recovery {
+    fn drop(&mut self) {
+        if let Ok(mut state) = self.store.state.try_borrow_mut() {
+            state.recovery_dropped = true;
+            state.recovered.clear();
+        }
+        self.store.room.notify_one();
     }
 }

@@ -84,7 +84,7 @@ pub enum Settle {
         reason: Bytes,
     },
     /// Replaces the item's properties (metadata, changed transport...): a value only the caller understands, at
-    /// most [`crate::limits::PROPERTIES_MAX_BYTES`]. The state stays.
+    /// most [`crate::limits::PROPERTIES_MAX_BYTES`] (longer ones are not taken). The state stays.
     Properties(Bytes),
 }
 

@@ -1,0 +1,315 @@
+//! From what segments say to the messages that are queued. Pure: used at start, and by `hqfcat`.
+//!
+//! Segments are added newest first (by the stamp of their last batch). Once all segments that may say something about
+//! a segment's messages were added, it is *resolved*: each of its messages is given out once, with its final state.
+
+use bytes::Bytes;
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::format::batch::RecordAt;
+use crate::format::epoch_of;
+use crate::format::record::{Change, CommitHead, Cut, ItemImage, LiveMap};
+use crate::types::{ItemId, ItemState, MessageId};
+
+/// A segment by log and sequence number.
+pub type SegmentKey = (u32, u64);
+
+/// What one segment says.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// Which segment.
+    pub key: SegmentKey,
+    /// Stamp of its first batch.
+    pub first_stamp: u64,
+    /// Stamp of its last batch.
+    pub last_stamp: u64,
+    /// Commit records, or what its index lists.
+    pub commits: Vec<FoundCommit>,
+    /// Messages committed in it that are not in `commits`: done when its index was written.
+    pub finished: Vec<MessageId>,
+    /// Changes, in order.
+    pub settles: Vec<FoundSettle>,
+    /// Live maps, each with the number of its batch.
+    pub maps: Vec<(u32, LiveMap)>,
+    /// Cuts, each with the number of its batch.
+    pub cuts: Vec<(u32, Cut)>,
+    /// Number and stamp of the batch that says that the store was closed in order.
+    pub clean: Option<(u32, u64)>,
+}
+
+/// A commit record.
+#[derive(Clone, Debug)]
+pub struct FoundCommit {
+    /// Where.
+    pub at: RecordAt,
+    /// Number of its batch; 0 from an index.
+    pub batch: u32,
+    /// Stamp of its batch.
+    pub stamp: u64,
+    /// The states below are as of this stamp.
+    pub as_of: u64,
+    /// Its head. `items` are the live ones as of `as_of`; none: all active.
+    pub head: CommitHead,
+    /// Its envelope, encoded.
+    pub envelope: Bytes,
+    /// Its data or a part fails its checks.
+    pub damaged: bool,
+}
+
+/// A change.
+#[derive(Clone, Debug)]
+pub struct FoundSettle {
+    /// Number of its batch; 0 from an index.
+    pub batch: u32,
+    /// As of this stamp.
+    pub stamp: u64,
+    /// Of which item.
+    pub item: ItemId,
+    /// To what.
+    pub change: Change,
+}
+
+/// A message with its final state.
+#[derive(Clone, Debug)]
+pub struct Resolved {
+    /// Its record.
+    pub commit: FoundCommit,
+    /// Live items.
+    pub items: Vec<ItemImage>,
+    /// Items that were in flight at the last abort: (recipient, consecutive aborts).
+    pub in_flight: Vec<(u32, u8)>,
+}
+
+/// What resolving a segment gave.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// Its live messages, newest first.
+    pub messages: Vec<Resolved>,
+    /// Segments that say something about this one which nothing covers, with the stamp of the latest.
+    pub pinned_by: Vec<(SegmentKey, u64)>,
+    /// Messages whose home is another segment, or which are done.
+    pub dead: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Seen {
+    stamp: u64,
+    recipient: u32,
+    change: Change,
+    by: SegmentKey,
+}
+
+/// Collects what segments say.
+#[derive(Debug, Default)]
+pub struct Replay {
+    last_epoch: u32,
+    settles: FxHashMap<MessageId, Vec<Seen>>,
+    maps: FxHashMap<SegmentKey, Vec<(SegmentKey, LiveMap)>>,
+    cuts: FxHashMap<SegmentKey, (SegmentKey, u32)>,
+    moved: FxHashMap<MessageId, u64>,
+    clean: FxHashSet<(u32, u32)>,
+    waiting: Vec<Found>,
+}
+
+impl Replay {
+    /// For a spool whose last start had number `last_epoch`.
+    pub fn new(last_epoch: u32) -> Replay {
+        Replay { last_epoch, ..Replay::default() }
+    }
+
+    /// Adds a segment; its `last_stamp` must not be above that of one added before.
+    pub fn add(&mut self, mut found: Found) {
+        // What a newer segment says about failed batches counts before anything they hold is believed.
+        if let Some((_, batches)) = self.cuts.get(&found.key) {
+            let batches = *batches;
+            found.commits.retain(|commit| commit.batch < batches);
+            found.settles.retain(|settle| settle.batch < batches);
+            found.maps.retain(|(batch, _)| *batch < batches);
+            found.cuts.retain(|(batch, _)| *batch < batches);
+            found.clean = found.clean.filter(|(batch, _)| *batch < batches);
+        }
+        for (_, cut) in &found.cuts {
+            self.cuts.entry((cut.log, cut.segment)).or_insert((found.key, cut.batches));
+        }
+        if let Some((_, stamp)) = found.clean {
+            self.clean.insert((found.key.0, epoch_of(stamp)));
+        }
+        for settle in found.settles.drain(..) {
+            let FoundSettle { stamp, item, change, .. } = settle;
+            let seen = Seen { stamp, recipient: item.recipient, change, by: found.key };
+            self.settles.entry(item.message).or_default().push(seen);
+        }
+        for (_, map) in found.maps.drain(..) {
+            self.maps.entry((map.log, map.segment)).or_default().push((found.key, map));
+        }
+        for commit in found.commits.iter().filter(|commit| commit.head.items.is_some()) {
+            let stamp = self.moved.entry(commit.head.id).or_default();
+            *stamp = commit.stamp.max(*stamp);
+        }
+        self.waiting.push(found);
+    }
+
+    /// True when the last start's user of `log` closed it in order.
+    pub fn was_closed_in_order(&self, log: u32) -> bool {
+        self.clean.contains(&(log, self.last_epoch))
+    }
+
+    /// Resolves the segments of which everything is known: those whose first batch is later than `next`, the last stamp
+    /// of the next segment that will be added (none: there is no other).
+    pub fn resolve(&mut self, next: Option<u64>) -> Vec<(Found, Outcome)> {
+        let mut out = Vec::new();
+        let waiting = std::mem::take(&mut self.waiting);
+        for mut found in waiting {
+            if next.is_some_and(|next| found.first_stamp <= next) {
+                self.waiting.push(found);
+                continue;
+            }
+            let outcome = self.resolve_segment(&mut found);
+            out.push((found, outcome));
+        }
+        out
+    }
+
+    fn resolve_segment(&mut self, found: &mut Found) -> Outcome {
+        let mut outcome = Outcome::default();
+        let mut pins: FxHashMap<SegmentKey, u64> = FxHashMap::default();
+        let maps = self.maps.remove(&found.key).unwrap_or_default();
+        for (by, map) in &maps {
+            let covers = |other: &LiveMap| other.first <= map.first && map.last <= other.last;
+            if !maps.iter().any(|(_, other)| other.as_of > map.as_of && covers(other)) {
+                pin(&mut pins, found.key, *by, map.as_of);
+            }
+        }
+        if let Some((by, _)) = self.cuts.get(&found.key) {
+            pin(&mut pins, found.key, *by, u64::MAX);
+        }
+        let mut commits = std::mem::take(&mut found.commits);
+        commits.reverse();
+        for id in &found.finished {
+            self.pin_settles(*id, map_stamp(&maps, *id), found.key, &mut pins);
+        }
+        outcome.dead = found.finished.len() as u64;
+        for commit in commits {
+            let id = commit.head.id;
+            let map = maps.iter().filter(|(_, map)| map.first <= id && id <= map.last);
+            let map = map.max_by_key(|(_, map)| map.as_of);
+            let covered = map.map_or(0, |(_, map)| map.as_of).max(commit.as_of);
+            self.pin_settles(id, covered, found.key, &mut pins);
+            if self.moved.get(&id).is_some_and(|stamp| *stamp > commit.stamp) {
+                outcome.dead += 1;
+                continue;
+            }
+            match self.resolve_message(found.key, commit, map) {
+                Some(resolved) => outcome.messages.push(resolved),
+                None => outcome.dead += 1,
+            }
+        }
+        outcome.pinned_by = pins.into_iter().collect();
+        outcome.pinned_by.sort_unstable();
+        outcome
+    }
+
+    fn pin_settles(
+        &self,
+        id: MessageId,
+        covered: u64,
+        key: SegmentKey,
+        pins: &mut FxHashMap<SegmentKey, u64>,
+    ) {
+        for seen in self.settles.get(&id).into_iter().flatten().filter(|seen| seen.stamp > covered) {
+            pin(pins, key, seen.by, seen.stamp);
+        }
+    }
+
+    fn resolve_message(
+        &self,
+        key: SegmentKey,
+        commit: FoundCommit,
+        map: Option<&(SegmentKey, LiveMap)>,
+    ) -> Option<Resolved> {
+        let id = commit.head.id;
+        let mut covered = commit.as_of;
+        let mut log = key.0;
+        let mut base = commit.head.items.clone();
+        if let Some((by, map)) = map.filter(|(_, map)| map.as_of > covered) {
+            covered = map.as_of;
+            log = by.0;
+            let at = map.live.binary_search_by_key(&id, |(id, _)| *id).ok()?;
+            base = Some(map.live[at].1.clone());
+        }
+        let base = base.unwrap_or_else(|| {
+            let all = 0..commit.head.recipients;
+            all.map(|recipient| ItemImage { recipient, ..ItemImage::default() }).collect()
+        });
+        let mut items: Vec<Open> =
+            base.into_iter().map(|item| Open { recipient: item.recipient, log, item: Some(item) }).collect();
+        if let Some(seen) = self.settles.get(&id) {
+            let mut seen: Vec<&Seen> = seen.iter().filter(|seen| seen.stamp > covered).collect();
+            seen.sort_by_key(|seen| seen.stamp);
+            for seen in seen {
+                if let Ok(at) = items.binary_search_by_key(&seen.recipient, |open| open.recipient) {
+                    items[at].log = seen.by.0;
+                    apply(&mut items[at].item, &seen.change);
+                }
+            }
+        }
+        let mut in_flight = Vec::new();
+        let mut live = Vec::with_capacity(items.len());
+        for Open { log, item, .. } in items {
+            let Some(mut item) = item else { continue };
+            if let Some(mark) = item.mark.take() {
+                let clean = self.clean.contains(&(log, mark.epoch));
+                if mark.epoch == self.last_epoch && !clean {
+                    in_flight.push((item.recipient, mark.aborts.saturating_add(1)));
+                }
+            }
+            live.push(item);
+        }
+        if live.is_empty() { None } else { Some(Resolved { commit, items: live, in_flight }) }
+    }
+}
+
+/// An item while its changes are applied.
+struct Open {
+    recipient: u32,
+    /// The log that said the last thing about it.
+    log: u32,
+    /// None: done.
+    item: Option<ItemImage>,
+}
+
+fn map_stamp(maps: &[(SegmentKey, LiveMap)], id: MessageId) -> u64 {
+    let covering = maps.iter().filter(|(_, map)| map.first <= id && id <= map.last);
+    covering.map(|(_, map)| map.as_of).max().unwrap_or(0)
+}
+
+fn pin(pins: &mut FxHashMap<SegmentKey, u64>, key: SegmentKey, by: SegmentKey, stamp: u64) {
+    if by != key {
+        let latest = pins.entry(by).or_default();
+        *latest = stamp.max(*latest);
+    }
+}
+
+/// Applies one change to an item; none: it is done.
+fn apply(item: &mut Option<ItemImage>, change: &Change) {
+    let Some(live) = item else { return };
+    match change {
+        Change::Done => *item = None,
+        Change::Active => {
+            live.state = ItemState::Active;
+            live.mark = None;
+        }
+        Change::RetryAt { at_ms, attempts, reply } => {
+            live.state = ItemState::RetryAt { at_ms: *at_ms, reply: reply.clone() };
+            live.attempts = *attempts;
+            live.mark = None;
+        }
+        Change::Hold { reason } => {
+            live.state = ItemState::Hold { reason: reason.clone() };
+            live.mark = None;
+        }
+        Change::Properties(properties) => live.properties = Some(properties.clone()),
+        Change::Mark(mark) => live.mark = Some(*mark),
+        Change::Image(image) => *live = (**image).clone(),
+    }
+}

@@ -1,0 +1,266 @@
+//! Sealing writes an index behind a segment's last batch, so that a start need not read the segment.
+//!
+//! Without it (no room, a failed write) the segment is read whole at the next start: the index only saves time.
+
+use std::io;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use engine::buf::AlignedBuf;
+use engine::task;
+
+use crate::event::Event;
+use crate::files::{self, Handle};
+use crate::format::batch::{Builder, HEADER_BYTES, Place, Record, RecordAt, record_bytes};
+use crate::format::record::{Change, Kind, Live, SettleEncoder, encode_ids};
+use crate::format::segment::Trailer;
+use crate::format::{BLOCK, round_up};
+use crate::limits::{BACKGROUND_BATCH_BYTES, SETTLE_RECORD_BYTES, WINDOW_BYTES};
+use crate::state::{Phase, Uid};
+use crate::store::Store;
+use crate::types::MessageId;
+
+/// Message ids in one record.
+const IDS_PER_RECORD: usize = 4096;
+
+/// Writes the index of a segment that takes no more, and lets go of what only the index needed.
+pub(crate) async fn write_index(store: &Rc<Store>, uid: Uid) {
+    let wanted = {
+        let state = store.state.borrow();
+        state.segments.get(&uid).is_some_and(|segment| !segment.failed && segment.batches > 0)
+    };
+    if wanted {
+        if let Err(error) = Index::new(store, uid).write().await {
+            (store.options.log)(&Event::Background { what: "writing an index", error: error.to_string() });
+        }
+    }
+    let mut guard = store.state.borrow_mut();
+    let state = &mut *guard;
+    let Some(segment) = state.segments.get_mut(&uid) else { return };
+    segment.phase = Phase::Sealed;
+    segment.said = Vec::new();
+    segment.maps = Vec::new();
+    segment.cuts = Vec::new();
+    segment.ids.retain(|id| state.messages.contains_key(id));
+    segment.ids.shrink_to_fit();
+}
+
+struct Index<'s> {
+    store: &'s Rc<Store>,
+    uid: Uid,
+    file: Handle,
+    start: u64,
+    offset: u64,
+    number: u32,
+    first_number: u32,
+    limit: u64,
+    first_stamp: u64,
+    last_stamp: u64,
+    as_of: u64,
+    /// Records that wait to be written: kind and meta.
+    waiting: Vec<(Kind, Vec<u8>)>,
+    waiting_bytes: usize,
+}
+
+impl<'s> Index<'s> {
+    fn new(store: &'s Rc<Store>, uid: Uid) -> Index<'s> {
+        let mut guard = store.state.borrow_mut();
+        // States are read later: they may be newer than this, which does no harm, but never older.
+        let as_of = guard.next_stamp(store.epoch);
+        let segment = guard.segments.get(&uid).expect("sealed by the caller");
+        Index {
+            store,
+            uid,
+            file: segment.file.clone(),
+            start: segment.next_offset,
+            offset: segment.next_offset,
+            number: segment.batches,
+            first_number: segment.batches,
+            limit: segment.size - BLOCK as u64,
+            first_stamp: segment.first_stamp,
+            last_stamp: segment.last_stamp,
+            as_of,
+            waiting: Vec::new(),
+            waiting_bytes: 0,
+        }
+    }
+
+    async fn write(mut self) -> io::Result<()> {
+        let (finished, live) = self.ids();
+        let fits = self.live(live).await? && self.rest(&finished).await?;
+        if !fits || !self.flush().await? {
+            return Ok(());
+        }
+        let trailer = Trailer {
+            identity: self.file.identity,
+            index_offset: u32::try_from(self.start).expect("segments are below 4 GiB"),
+            index_bytes: u32::try_from(self.offset - self.start).expect("segments are below 4 GiB"),
+            batches: self.first_number,
+            first_stamp: self.first_stamp,
+            last_stamp: self.last_stamp,
+            as_of: self.as_of,
+        };
+        let durability = self.store.durability();
+        files::write_blocks(&self.file.file, self.limit, &trailer.encode(), durability).await
+    }
+
+    /// Messages of the segment: those that are done or elsewhere, and the records of those that live here.
+    fn ids(&self) -> (Vec<MessageId>, Vec<(MessageId, RecordAt)>) {
+        let state = self.store.state.borrow();
+        let segment = &state.segments[&self.uid];
+        let (mut finished, mut live) = (Vec::new(), Vec::new());
+        for id in &segment.ids {
+            match state.messages.get(id).filter(|message| message.home == self.uid) {
+                Some(message) => live.push((*id, message.at)),
+                None => finished.push(*id),
+            }
+        }
+        live.sort_unstable_by_key(|(_, at)| at.offset);
+        (finished, live)
+    }
+
+    async fn live(&mut self, live: Vec<(MessageId, RecordAt)>) -> io::Result<bool> {
+        let mut window = Window::default();
+        for (id, at) in live {
+            let bytes = window.get(&self.file, at).await?;
+            let Ok(record) = Record::parse(bytes, at.offset, at.seed) else {
+                return Err(io::Error::other("a record cannot be read back"));
+            };
+            let mut meta = Vec::with_capacity(record.meta.len() + 64);
+            {
+                let state = self.store.state.borrow();
+                // Done while the index is written: like one that was done before.
+                let Some(message) = state.messages.get(&id) else {
+                    drop(state);
+                    self.put(Kind::Ids, encode_ids(&[id])).await?;
+                    continue;
+                };
+                let live = Live {
+                    at,
+                    stamp: message.stamp,
+                    flags: record.flags,
+                    items: message.images(self.store.epoch),
+                    meta: Bytes::copy_from_slice(record.meta),
+                };
+                live.encode(&mut meta);
+            }
+            if !self.put(Kind::Live, meta).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Ids of finished messages, what the segment says about others, its live maps and cuts.
+    async fn rest(&mut self, finished: &[MessageId]) -> io::Result<bool> {
+        for ids in finished.chunks(IDS_PER_RECORD) {
+            if !self.put(Kind::Ids, encode_ids(ids)).await? {
+                return Ok(false);
+            }
+        }
+        let (said, maps, cuts, clean) = {
+            let mut state = self.store.state.borrow_mut();
+            let segment = state.segments.get_mut(&self.uid).expect("sealing");
+            let cuts = segment.cuts.clone();
+            (std::mem::take(&mut segment.said), std::mem::take(&mut segment.maps), cuts, segment.clean)
+        };
+        let mut encoder = SettleEncoder::default();
+        for (item, home) in said {
+            {
+                let state = self.store.state.borrow();
+                if !state.segments.contains_key(&home) {
+                    continue;
+                }
+                let image = state.messages.get(&item.message);
+                let image = image.and_then(|message| message.image(item.recipient, self.store.epoch));
+                encoder.push(item, &image.map_or(Change::Done, |image| Change::Image(Box::new(image))));
+            }
+            if encoder.len() > SETTLE_RECORD_BYTES {
+                let meta = encoder.bytes().to_vec();
+                encoder.clear();
+                if !self.put(Kind::Settle, meta).await? {
+                    return Ok(false);
+                }
+            }
+        }
+        if !encoder.is_empty() && !self.put(Kind::Settle, encoder.bytes().to_vec()).await? {
+            return Ok(false);
+        }
+        for map in maps {
+            if !self.put(Kind::LiveMap, map.to_vec()).await? {
+                return Ok(false);
+            }
+        }
+        for cut in cuts {
+            if !self.put(Kind::Cut, cut.encode()).await? {
+                return Ok(false);
+            }
+        }
+        if clean {
+            return self.put(Kind::Clean, Vec::new()).await;
+        }
+        Ok(true)
+    }
+
+    /// False: no room.
+    async fn put(&mut self, kind: Kind, meta: Vec<u8>) -> io::Result<bool> {
+        self.waiting_bytes += record_bytes(meta.len(), 0);
+        self.waiting.push((kind, meta));
+        if self.waiting_bytes >= BACKGROUND_BATCH_BYTES {
+            return self.flush().await;
+        }
+        Ok(true)
+    }
+
+    async fn flush(&mut self) -> io::Result<bool> {
+        let bytes = round_up((HEADER_BYTES + self.waiting_bytes) as u64);
+        if self.offset + bytes > self.limit {
+            return Ok(false);
+        }
+        let mut buf = AlignedBuf::with_capacity(bytes as usize);
+        let place = Place {
+            segment: self.file.identity,
+            number: self.number,
+            offset: u32::try_from(self.offset).expect("segments are below 4 GiB"),
+            stamp: self.as_of,
+        };
+        let mut builder = Builder::begin(&mut buf, place).index();
+        for (kind, meta) in self.waiting.drain(..) {
+            builder.record(kind, 0, &meta, &[]);
+        }
+        builder.finish();
+        self.waiting_bytes = 0;
+        let durability = self.store.durability();
+        let len = buf.len() as u64;
+        self.file.file.write_at(self.offset, buf, durability).await.0?;
+        self.offset += len;
+        self.number += 1;
+        task::yield_now().await;
+        Ok(true)
+    }
+}
+
+/// A stretch of a segment in memory, for reading records one after the other.
+#[derive(Debug, Default)]
+pub(crate) struct Window {
+    buf: Option<(u64, AlignedBuf)>,
+}
+
+impl Window {
+    /// Frame and meta of the record, and its data as far as it is in the window.
+    pub(crate) async fn get(&mut self, file: &Handle, at: RecordAt) -> io::Result<&[u8]> {
+        let from = u64::from(at.offset);
+        let need = at.len() - u64::from(at.data_bytes);
+        let has = self
+            .buf
+            .as_ref()
+            .is_some_and(|(start, buf)| *start <= from && from + need <= start + buf.len() as u64);
+        if !has {
+            let len = usize::try_from(need).expect("records are small").max(WINDOW_BYTES);
+            let (buf, skip) = files::read_range(&file.file, from, len).await?;
+            self.buf = Some((from - skip as u64, buf));
+        }
+        let (start, buf) = self.buf.as_ref().expect("just read");
+        Ok(&buf[(from - start) as usize..])
+    }
+}

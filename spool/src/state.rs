@@ -1,0 +1,516 @@
+//! What a store knows in memory: segments, live messages, what waits to be written. No I/O.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+
+use bytes::Bytes;
+use engine::budget::Reservation;
+use engine::sync::Sender;
+use engine::time::Instant;
+use rustc_hash::FxHashMap;
+
+use crate::files::Handle;
+use crate::format::batch::RecordAt;
+use crate::format::record::{Change, Cut, ItemImage, Mark};
+use crate::format::segment::DATA_OFFSET;
+use crate::format::{BLOCK, round_up};
+use crate::intake::CommitError;
+use crate::limits::{PROPERTIES_MAX_BYTES, REPLY_MAX_BYTES};
+use crate::recovery::Recovered;
+use crate::replay::SegmentKey;
+use crate::stats::{Admission, Stats};
+use crate::types::{ItemId, ItemState, MessageId, Settle};
+use crate::writer::Request;
+
+/// Number of a use of a segment file, in this process. Never reused.
+pub(crate) type Uid = u32;
+
+/// Where a segment is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Has a durable header and nothing else.
+    Ready,
+    /// Takes batches.
+    Active,
+    /// Takes no more; its index is being written.
+    Sealing,
+    /// Takes no more.
+    Sealed,
+    /// Its retire mark is being written.
+    Retiring,
+}
+
+/// One use of a segment file.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(crate) file: Handle,
+    pub(crate) size: u64,
+    pub(crate) zeroed: bool,
+    pub(crate) cold: bool,
+    pub(crate) phase: Phase,
+    /// Where the next batch begins.
+    pub(crate) next_offset: u64,
+    pub(crate) batches: u32,
+    pub(crate) first_stamp: u64,
+    pub(crate) last_stamp: u64,
+    /// Records of live messages in it.
+    pub(crate) live_records: u64,
+    pub(crate) live_bytes: u64,
+    /// About how large its index would be.
+    pub(crate) index_bytes: u64,
+    /// Messages with a record in it; only live ones once it is sealed.
+    pub(crate) ids: Vec<MessageId>,
+    /// Items of other segments that it says something about, and which segment; until it is sealed.
+    pub(crate) said: Vec<(ItemId, Uid)>,
+    /// Live maps and cuts in it, encoded; until it is sealed.
+    pub(crate) maps: Vec<Bytes>,
+    pub(crate) cuts: Vec<Cut>,
+    /// Says that the store was closed in order.
+    pub(crate) clean: bool,
+    /// Segments that it says something about which nothing later covers, and the stamp of the latest.
+    pub(crate) pins: FxHashMap<Uid, u64>,
+    /// A write failed: no more writes, no recycling.
+    pub(crate) failed: bool,
+    /// Its space does not come back: damage that is left in place, or a retire mark that cannot be written.
+    pub(crate) stuck: bool,
+}
+
+impl Segment {
+    pub(crate) fn new(file: Handle, size: u64, zeroed: bool, phase: Phase) -> Segment {
+        Segment {
+            file,
+            size,
+            zeroed,
+            cold: false,
+            phase,
+            next_offset: DATA_OFFSET,
+            batches: 0,
+            first_stamp: 0,
+            last_stamp: 0,
+            live_records: 0,
+            live_bytes: 0,
+            index_bytes: 0,
+            ids: Vec::new(),
+            said: Vec::new(),
+            maps: Vec::new(),
+            cuts: Vec::new(),
+            clean: false,
+            pins: FxHashMap::default(),
+            failed: false,
+            stuck: false,
+        }
+    }
+
+    pub(crate) fn key(&self) -> SegmentKey {
+        (self.file.identity.log, self.file.identity.sequence)
+    }
+
+    /// Bytes that further batches may take, leaving room for index and trailer.
+    pub(crate) fn room(&self) -> u64 {
+        let index = round_up(self.index_bytes + self.ids.len() as u64 * 4 + BLOCK as u64 / 2);
+        self.size.saturating_sub(self.next_offset + index + BLOCK as u64)
+    }
+
+    /// Takes account of a batch that is about to be written.
+    pub(crate) fn advance(&mut self, bytes: u64, stamp: u64) {
+        if self.batches == 0 {
+            self.first_stamp = stamp;
+        }
+        self.batches += 1;
+        self.last_stamp = stamp;
+        self.next_offset += bytes;
+    }
+
+    pub(crate) fn pin(&mut self, to: Uid, stamp: u64) {
+        let latest = self.pins.entry(to).or_default();
+        *latest = stamp.max(*latest);
+    }
+}
+
+/// A piece of a live message's body outside its commit record.
+#[derive(Clone, Debug)]
+pub(crate) enum PartRef {
+    Record { segment: Uid, at: RecordAt },
+    Extent { log: u32, id: u64, bytes: u64, crcs: Rc<[u32]> },
+}
+
+/// A message body that is still in memory.
+#[derive(Debug)]
+pub(crate) struct Cached {
+    pub(crate) prefix: Bytes,
+    pub(crate) body: Chunks,
+    pub(crate) _memory: Option<Reservation>,
+}
+
+/// Buffers of a body; most have one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Chunks {
+    pub(crate) first: Bytes,
+    pub(crate) rest: Vec<Bytes>,
+}
+
+impl Chunks {
+    pub(crate) fn push(&mut self, chunk: Bytes) {
+        if self.first.is_empty() && self.rest.is_empty() {
+            self.first = chunk;
+        } else {
+            self.rest.push(chunk);
+        }
+    }
+    pub(crate) fn len(&self) -> usize {
+        self.first.len() + self.rest.iter().map(Bytes::len).sum::<usize>()
+    }
+}
+
+/// A live message.
+#[derive(Debug)]
+pub(crate) struct Message {
+    pub(crate) home: Uid,
+    pub(crate) at: RecordAt,
+    /// Stamp and flags of its commit record.
+    pub(crate) stamp: u64,
+    pub(crate) flags: u8,
+    pub(crate) prefix_bytes: u32,
+    pub(crate) recipients: u32,
+    /// Items that are not done.
+    pub(crate) live: u32,
+    pub(crate) size: u64,
+    /// None: all items are active and were never attempted.
+    pub(crate) items: Option<Box<[Item]>>,
+    pub(crate) parts: Option<Box<[PartRef]>>,
+    pub(crate) cache: Option<Box<Cached>>,
+    /// Found at start after an abort: marks are written before attempts.
+    pub(crate) suspect: bool,
+    pub(crate) damaged: bool,
+}
+
+/// One recipient in memory.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Item {
+    pub(crate) done: bool,
+    pub(crate) in_flight: bool,
+    /// Consecutive aborts that it was in flight at.
+    pub(crate) aborts: u8,
+    pub(crate) attempts: u32,
+    pub(crate) extra: Option<Box<Extra>>,
+}
+
+/// What most items do not have.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Extra {
+    pub(crate) state: ItemState,
+    pub(crate) properties: Option<Bytes>,
+}
+
+impl Message {
+    fn items(&mut self) -> &mut [Item] {
+        let recipients = self.recipients as usize;
+        self.items.get_or_insert_with(|| vec![Item::default(); recipients].into_boxed_slice())
+    }
+
+    pub(crate) fn item(&mut self, recipient: u32) -> Option<&mut Item> {
+        self.items().get_mut(recipient as usize)
+    }
+
+    /// All that is known of its live items.
+    pub(crate) fn images(&self, epoch: u32) -> Vec<ItemImage> {
+        let Some(items) = &self.items else {
+            let all = 0..self.recipients;
+            return all.map(|recipient| ItemImage { recipient, ..ItemImage::default() }).collect();
+        };
+        let live = items.iter().enumerate().filter(|(_, item)| !item.done);
+        live.map(|(at, item)| item.image(at as u32, epoch)).collect()
+    }
+
+    /// The image of one item; none: done or unknown.
+    pub(crate) fn image(&self, recipient: u32, epoch: u32) -> Option<ItemImage> {
+        match &self.items {
+            None if recipient < self.recipients => Some(ItemImage { recipient, ..ItemImage::default() }),
+            None => None,
+            Some(items) => {
+                let item = items.get(recipient as usize).filter(|item| !item.done)?;
+                Some(item.image(recipient, epoch))
+            }
+        }
+    }
+}
+
+impl Item {
+    fn image(&self, recipient: u32, epoch: u32) -> ItemImage {
+        let extra = self.extra.as_deref();
+        ItemImage {
+            recipient,
+            state: extra.map(|extra| extra.state.clone()).unwrap_or_default(),
+            attempts: self.attempts,
+            properties: extra.and_then(|extra| extra.properties.clone()),
+            mark: self.in_flight.then_some(Mark { epoch, aborts: self.aborts }),
+        }
+    }
+
+    fn set_state(&mut self, state: ItemState) {
+        self.in_flight = false;
+        self.aborts = 0;
+        match (&mut self.extra, state) {
+            (None, ItemState::Active) => {}
+            (Some(extra), state) => extra.state = state,
+            (extra, state) => *extra = Some(Box::new(Extra { state, properties: None })),
+        }
+    }
+}
+
+/// A change that waits to be written.
+#[derive(Clone, Debug)]
+pub(crate) struct Pending {
+    pub(crate) item: ItemId,
+    pub(crate) change: Change,
+    /// Where the message was when it was settled.
+    pub(crate) home: Uid,
+}
+
+/// A live map that waits to be written.
+#[derive(Debug)]
+pub(crate) struct PendingMap {
+    pub(crate) target: Uid,
+    pub(crate) meta: Bytes,
+    pub(crate) as_of: u64,
+    pub(crate) done: Sender<bool>,
+}
+
+/// Everything of one store that changes.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) segments: BTreeMap<Uid, Segment>,
+    pub(crate) next_uid: Uid,
+    pub(crate) next_slot: u32,
+    pub(crate) active: Option<Uid>,
+    pub(crate) cold: Option<Uid>,
+    pub(crate) ready: VecDeque<Uid>,
+
+    pub(crate) messages: FxHashMap<MessageId, Message>,
+    pub(crate) cached: VecDeque<MessageId>,
+    pub(crate) live_bytes: u64,
+    pub(crate) extent_bytes: u64,
+    /// Extents whose message is done, with the settle that must be durable before they go.
+    pub(crate) unlink: Vec<(u64, u32, u64)>,
+
+    pub(crate) stamps: u64,
+    pub(crate) sequences: u64,
+    pub(crate) segment_sequences: u64,
+
+    pub(crate) queue: VecDeque<Request>,
+    pub(crate) settles: VecDeque<Pending>,
+    /// Settles asked for and settles durable, since the start.
+    pub(crate) settles_asked: u64,
+    pub(crate) settles_durable: u64,
+    pub(crate) settle_since: Option<Instant>,
+    pub(crate) marks: Vec<ItemId>,
+    pub(crate) mark_since: Option<Instant>,
+    pub(crate) maps: VecDeque<PendingMap>,
+    pub(crate) cuts: Vec<(Uid, Cut)>,
+    /// Commits of a failed batch: answered when the cut is durable.
+    pub(crate) refused: Vec<(Sender<Result<MessageId, CommitError>>, CommitError)>,
+    pub(crate) clean_wanted: bool,
+    pub(crate) clean_written: bool,
+    pub(crate) hurry: bool,
+
+    pub(crate) recovered: VecDeque<Recovered>,
+    pub(crate) recovery_dropped: bool,
+    pub(crate) loaded: bool,
+
+    pub(crate) free: engine::disk::Space,
+    pub(crate) admission: Admission,
+    pub(crate) no_space: bool,
+    pub(crate) failures: u32,
+    pub(crate) retry_at: Option<Instant>,
+    pub(crate) closing: bool,
+    pub(crate) closed: bool,
+    pub(crate) compacting: bool,
+    /// Indexes being written.
+    pub(crate) sealing: usize,
+    pub(crate) stats: Stats,
+}
+
+impl State {
+    /// Takes a new message into account.
+    pub(crate) fn insert(&mut self, id: MessageId, message: Message) {
+        self.add_live(message.home, id, message.at.len());
+        self.live_bytes += message.at.len();
+        if let Some(home) = self.segments.get_mut(&message.home) {
+            home.index_bytes += index_bytes(message.at);
+        }
+        for part in message.parts.iter().flatten() {
+            match part {
+                PartRef::Record { segment, at } => {
+                    self.add_live(*segment, id, at.len());
+                    self.live_bytes += at.len();
+                }
+                PartRef::Extent { bytes, .. } => self.extent_bytes += bytes,
+            }
+        }
+        if message.cache.is_some() {
+            self.cached.push_back(id);
+            self.stats.cached_messages += 1;
+        }
+        let before = self.messages.insert(id, message);
+        debug_assert!(before.is_none(), "message ids are never reused");
+    }
+
+    fn add_live(&mut self, segment: Uid, id: MessageId, bytes: u64) {
+        if let Some(segment) = self.segments.get_mut(&segment) {
+            segment.live_records += 1;
+            segment.live_bytes += bytes;
+            if segment.ids.last() != Some(&id) {
+                segment.ids.push(id);
+            }
+        }
+    }
+
+    /// Takes a record that is no longer needed out of account. True when its segment may be worth a look.
+    pub(crate) fn remove_live(&mut self, segment: Uid, bytes: u64) -> bool {
+        self.live_bytes -= bytes;
+        let Some(segment) = self.segments.get_mut(&segment) else { return false };
+        segment.live_records -= 1;
+        segment.live_bytes -= bytes;
+        segment.live_records == 0 && segment.phase == Phase::Sealed
+    }
+
+    /// Applies a change. None: nothing to write (unknown or done before). True: a segment may be worth a look.
+    pub(crate) fn apply(&mut self, item: ItemId, settle: Settle) -> Option<bool> {
+        let message = self.messages.get_mut(&item.message)?;
+        let home = message.home;
+        if item.recipient >= message.recipients {
+            return None;
+        }
+        let mut look = false;
+        let change = match settle {
+            Settle::Done => {
+                if message.live == 1 && message.image_is_live(item.recipient) {
+                    look = self.remove(item.message);
+                } else {
+                    let entry = message.item(item.recipient).filter(|item| !item.done)?;
+                    *entry = Item { done: true, ..Item::default() };
+                    message.live -= 1;
+                }
+                Change::Done
+            }
+            Settle::Properties(value) if value.len() > PROPERTIES_MAX_BYTES => {
+                debug_assert!(false, "properties of {} bytes", value.len());
+                return None;
+            }
+            other => {
+                let entry = message.item(item.recipient).filter(|item| !item.done)?;
+                entry.change(other)
+            }
+        };
+        self.settles.push_back(Pending { item, change, home });
+        self.settles_asked += 1;
+        Some(look)
+    }
+
+    /// Forgets a message that is done. True: a segment may be worth a look.
+    fn remove(&mut self, id: MessageId) -> bool {
+        let Some(message) = self.messages.remove(&id) else { return false };
+        if message.cache.is_some() {
+            self.stats.cached_messages -= 1;
+        }
+        if let Some(home) = self.segments.get_mut(&message.home) {
+            home.index_bytes = home.index_bytes.saturating_sub(index_bytes(message.at));
+        }
+        let mut look = self.remove_live(message.home, message.at.len());
+        for part in message.parts.iter().flatten() {
+            match part {
+                PartRef::Record { segment, at } => look |= self.remove_live(*segment, at.len()),
+                PartRef::Extent { log, id, bytes, .. } => {
+                    self.extent_bytes -= bytes;
+                    self.unlink.push((self.settles_asked + 1, *log, *id));
+                    look = true;
+                }
+            }
+        }
+        look
+    }
+
+    /// Gives memory of the oldest cached body back; false when there is none.
+    pub(crate) fn evict_one(&mut self) -> bool {
+        while let Some(id) = self.cached.pop_front() {
+            if self.uncache(id) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Takes a message's body out of memory.
+    pub(crate) fn uncache(&mut self, id: MessageId) -> bool {
+        let had = self.messages.get_mut(&id).is_some_and(|message| message.cache.take().is_some());
+        if had {
+            self.stats.cached_messages -= 1;
+        }
+        // Names of bodies that went before are taken out now and then: they are two words each.
+        if self.cached.len() > 64 && self.cached.len() > 4 * self.stats.cached_messages {
+            let messages = &self.messages;
+            self.cached.retain(|id| messages.get(id).is_some_and(|message| message.cache.is_some()));
+        }
+        had
+    }
+
+    /// What a later record covers need not be kept: nothing up to `stamp` that is said about `target`.
+    pub(crate) fn cover(&mut self, target: Uid, stamp: u64) {
+        for segment in self.segments.values_mut() {
+            if segment.pins.get(&target).is_some_and(|latest| *latest <= stamp) {
+                segment.pins.remove(&target);
+            }
+        }
+    }
+
+    /// Segment bytes other than free ones.
+    pub(crate) fn used_bytes(&self) -> u64 {
+        self.segments.values().filter(|s| s.phase != Phase::Ready).map(|s| s.size).sum()
+    }
+}
+
+impl Message {
+    fn image_is_live(&self, recipient: u32) -> bool {
+        match &self.items {
+            None => recipient < self.recipients,
+            Some(items) => items.get(recipient as usize).is_some_and(|item| !item.done),
+        }
+    }
+}
+
+impl Item {
+    /// Applies a change other than `Done`; returns what is to be written.
+    fn change(&mut self, settle: Settle) -> Change {
+        match settle {
+            Settle::Done => unreachable!("handled by the caller"),
+            Settle::Active => {
+                self.set_state(ItemState::Active);
+                Change::Active
+            }
+            Settle::RetryAt { at_ms, attempts, reply } => {
+                let reply = cut(reply, REPLY_MAX_BYTES);
+                self.set_state(ItemState::RetryAt { at_ms, reply: reply.clone() });
+                self.attempts = attempts;
+                Change::RetryAt { at_ms, attempts, reply }
+            }
+            Settle::Hold { reason } => {
+                let reason = cut(reason, REPLY_MAX_BYTES);
+                self.set_state(ItemState::Hold { reason: reason.clone() });
+                Change::Hold { reason }
+            }
+            Settle::Properties(properties) => {
+                self.extra.get_or_insert_default().properties = Some(properties.clone());
+                Change::Properties(properties)
+            }
+        }
+    }
+}
+
+/// About what a message takes in an index.
+pub(crate) fn index_bytes(at: RecordAt) -> u64 {
+    u64::from(at.meta_bytes) + 64
+}
+
+fn cut(bytes: Bytes, max: usize) -> Bytes {
+    if bytes.len() > max { Bytes::copy_from_slice(&bytes[..max]) } else { bytes }
+}

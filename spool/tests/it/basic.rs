@@ -1,0 +1,143 @@
+//! Accept, read, settle, start again: on the real disk and the simulated one.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use engine::boot;
+use engine::sim::Sim;
+use spool::{ItemState, Options, Settle};
+
+use crate::support::{accept, done, envelope, item, number, open, options, read, recovered, whole};
+
+type Case = fn(Options) -> Pin<Box<dyn Future<Output = ()>>>;
+
+/// Runs a case as one process after the other (each part a process).
+fn on_sim(parts: &[Case], direct: bool) {
+    let mut sim = Sim::new(1);
+    let host = sim.host("server");
+    for part in parts.iter().copied() {
+        sim.start(host, 1, move |id| async move {
+            if id != boot::control() {
+                part(Options { direct, ..options("/spool", 1) }).await;
+            }
+        });
+        let mut waited = 0;
+        while sim.is_running(host) && waited < 600 {
+            sim.run_for(Duration::from_secs(1));
+            waited += 1;
+        }
+        assert!(!sim.is_running(host), "the case does not end");
+    }
+}
+
+fn on_uring(parts: &[Case], direct: bool) {
+    let dir = temporary();
+    for part in parts.iter().copied() {
+        let path = dir.join("spool").to_string_lossy().into_owned();
+        let boot_options = boot::Options { shards: 1, pin: false, signals: Vec::new() };
+        let root = move |id| {
+            let path = path.clone();
+            async move {
+                if id != boot::control() {
+                    part(Options { direct, ..options(&path, 1) }).await;
+                }
+            }
+        };
+        boot::run(boot_options, root).expect("io_uring");
+    }
+    std::fs::remove_dir_all(dir).expect("removed");
+}
+
+fn temporary() -> std::path::PathBuf {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let name = format!("spool-test-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    let dir = std::env::temp_dir().join(name);
+    std::fs::create_dir_all(&dir).expect("created");
+    dir
+}
+
+fn everywhere(parts: &[Case]) {
+    on_sim(parts, true);
+    on_sim(parts, false);
+    on_uring(parts, true);
+    on_uring(parts, false);
+}
+
+/// Body lengths that go each way: inline, spilled, extent.
+const LENGTHS: &[usize] = &[0, 1, 100, 4096, 20_000, 40_000, 66_000, 130_000, 400_000, 3_000_000];
+
+#[test]
+fn messages_of_every_size_are_read_back_before_and_after_a_restart() {
+    fn first(options: Options) -> Pin<Box<dyn Future<Output = ()>>> {
+        Box::pin(async move {
+            let store = open(options).await;
+            assert!(recovered(&store).await.is_empty());
+            for (number, len) in LENGTHS.iter().enumerate() {
+                let id = accept(&store, number as u64, 2, *len).await;
+                assert!(read(&store, id).await.expect("readable") == whole(number as u64, *len));
+                store.release_body(id);
+                assert!(read(&store, id).await.expect("readable") == whole(number as u64, *len));
+                store.settle(vec![done(id, 1)]).await.expect("durable");
+            }
+            store.close().await.expect("closed");
+        })
+    }
+    fn second(options: Options) -> Pin<Box<dyn Future<Output = ()>>> {
+        Box::pin(async move {
+            let store = open(options).await;
+            let all = recovered(&store).await;
+            assert_eq!(all.len(), LENGTHS.len());
+            for message in all {
+                let number = number(&message.envelope);
+                let len = LENGTHS[number as usize];
+                assert_eq!(message.envelope, envelope(number, 2));
+                assert_eq!(message.items.len(), 1);
+                assert_eq!(message.items[0].recipient, 0);
+                assert_eq!(message.items[0].state, ItemState::Active);
+                assert!(read(&store, message.id).await.expect("readable") == whole(number, len), "{len}");
+                store.settle(vec![done(message.id, 0)]).await.expect("durable");
+            }
+            store.close().await.expect("closed");
+        })
+    }
+    fn third(options: Options) -> Pin<Box<dyn Future<Output = ()>>> {
+        Box::pin(async move {
+            let store = open(options).await;
+            assert!(recovered(&store).await.is_empty());
+            store.close().await.expect("closed");
+        })
+    }
+    everywhere(&[first, second, third]);
+}
+
+#[test]
+fn the_last_state_of_an_item_is_found_again_even_without_a_close() {
+    fn first(options: Options) -> Pin<Box<dyn Future<Output = ()>>> {
+        Box::pin(async move {
+            let store = open(options).await;
+            let id = accept(&store, 5, 4, 1000).await;
+            let retry = |at_ms| Settle::RetryAt { at_ms, attempts: 3, reply: "421 later".into() };
+            drop(store.settle(vec![(item(id, 0), retry(7)), (item(id, 1), retry(8)), done(id, 2)]));
+            let hold = Settle::Hold { reason: "asked for".into() };
+            let properties = Settle::Properties("blob".into());
+            store.settle(vec![(item(id, 0), hold), (item(id, 0), properties)]).await.expect("durable");
+        })
+    }
+    fn second(options: Options) -> Pin<Box<dyn Future<Output = ()>>> {
+        Box::pin(async move {
+            let store = open(options).await;
+            let all = recovered(&store).await;
+            assert_eq!(all.len(), 1);
+            let items = &all[0].items;
+            assert_eq!(items.iter().map(|item| item.recipient).collect::<Vec<_>>(), [0, 1, 3]);
+            assert_eq!(items[0].state, ItemState::Hold { reason: "asked for".into() });
+            assert_eq!(items[0].properties.as_deref(), Some(&b"blob"[..]));
+            assert_eq!(items[0].attempts, 3);
+            assert_eq!(items[1].state, ItemState::RetryAt { at_ms: 8, reply: "421 later".into() });
+            assert_eq!(items[2].state, ItemState::Active);
+        })
+    }
+    everywhere(&[first, second, second]);
+}

@@ -1,0 +1,4 @@
+//! The store on both drivers: a real disk, and a simulated one that fails in every way.
+
+mod basic;
+mod support;
