@@ -19,6 +19,9 @@ use crate::cli;
 /// SIGINT and SIGTERM; the engine takes signals by number.
 const SIGNALS: [i32; 2] = [2, 15];
 
+/// How long after the first signal another one ends the process at once.
+const AGAIN: Duration = Duration::from_secs(1);
+
 /// Tells the work of one shard that the run is to end.
 #[derive(Clone, Debug, Default)]
 pub struct Stop(Rc<State>);
@@ -157,7 +160,11 @@ async fn control<R>(reports: &Reports<R>, stop: &Stop) {
     drop(task::spawn(task::Class::Interactive, async {
         signal::next().await;
         stop_all();
-        signal::next().await;
+        let first = time::now();
+        // `timeout` and a terminal send the same signal twice; someone who is tired of waiting, later again.
+        while time::now() - first < AGAIN {
+            signal::next().await;
+        }
         std::process::exit(130);
     }));
     while reports.len() < usize::from(boot::shards()) {
