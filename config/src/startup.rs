@@ -63,8 +63,8 @@ pub struct Spool {
     pub fsync: bool,
     /// Refuse mail below this much free space; `None`: the store's own reserve.
     pub min_free_bytes: Option<u64>,
-    /// Refuse mail below this many free inodes; 0: no limit.
-    pub min_free_inodes: u64,
+    /// Refuse mail below this many free inodes; `None`: the store's own reserve.
+    pub min_free_inodes: Option<u64>,
     /// What to do with a record that fails its checks at start.
     pub corrupt: Corrupt,
 }
@@ -254,7 +254,7 @@ fn startup(tree: &Tree, version: Version) -> Startup {
             path: path(tree, "spool.path"),
             fsync: tree.bool("spool.fsync").expect("has a default"),
             min_free_bytes: tree.integer("spool.minfree.bytes"),
-            min_free_inodes: tree.integer("spool.minfree.inodes").expect("has a default"),
+            min_free_inodes: tree.integer("spool.minfree.inodes"),
             corrupt: match tree.text("spool.corrupt").expect("has a default") {
                 "unlink" => Corrupt::Unlink,
                 "ignore" => Corrupt::Ignore,

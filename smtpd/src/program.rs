@@ -223,7 +223,9 @@ impl Control {
         if let Some(bytes) = settings.min_free_bytes {
             options.min_free_bytes = bytes;
         }
-        options.min_free_inodes = settings.min_free_inodes;
+        if let Some(inodes) = settings.min_free_inodes {
+            options.min_free_inodes = inodes;
+        }
         options.corrupt = match settings.corrupt {
             config::Corrupt::Unlink => spool::Corrupt::Unlink,
             config::Corrupt::Rename => spool::Corrupt::Rename,

@@ -6,7 +6,9 @@ pub(super) const KEYS: &[Key] = &[
     VERSION,
     key("servers", Shape::List(&Shape::Object(server::SERVER)), "Behaviour of the servers").default("[]"),
     key("transportgroups", Shape::List(&Shape::Object(transports::GROUP)), "Outgoing routes").default("[]"),
-    key("addresses", Shape::List(&Shape::Object(ADDRESS)), "Named source addresses").default("[]"),
+    key("addresses", Shape::List(&Shape::Object(ADDRESS)), "Named source addresses")
+        .default("[]")
+        .no_effect("source addresses cannot be chosen yet"),
     key("queues", Shape::Object(QUEUES), "Grouping, pooling, limits"),
     key("lists", Shape::Object(LISTS), "Named match lists, used as `@name`"),
     key("resolver", Shape::Object(RESOLVER), "DNS client"),

@@ -74,7 +74,7 @@ const SPOOL: &[Key] = &[
         "minfree",
         Shape::Object(&[
             key("bytes", SIZE, "Refuse mail with `452` below this much free space").derived("a reserve of the store").since("5.4"),
-            key("inodes", COUNT, "The same for inodes").default("0").since("5.4"),
+            key("inodes", COUNT, "The same for inodes").derived("a reserve of the store").since("5.4"),
         ]),
         "Free space to keep",
     ),
