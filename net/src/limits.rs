@@ -62,3 +62,30 @@ pub const REPLY_TEXT_BYTES_MAX: usize = 480;
 /// Most recipients in one outgoing transaction. Their commands leave in one write and their replies wait in
 /// the peer's send buffer meanwhile: at 600 bytes each this stays below the smallest common socket buffer.
 pub const CLIENT_RECIPIENTS_MAX: usize = 100;
+
+/// Largest UDP answer asked for (EDNS): what passes everywhere without fragments.
+pub const DNS_UDP_BYTES_MAX: u16 = 1232;
+
+/// Largest DNS message over TCP: what two length bytes can say. Held while it arrives, for each such query.
+pub const DNS_TCP_BYTES_MAX: usize = 65_535;
+
+/// Name servers that are used; further ones are left out.
+pub const DNS_SERVERS_MAX: usize = 8;
+
+/// Aliases followed for one question (CNAME), within and across answers.
+pub const DNS_ALIASES_MAX: usize = 8;
+
+/// Records kept of one answer; further ones are left out. An MX record takes about 32 bytes and its name.
+pub const DNS_RECORDS_MAX: usize = 64;
+
+/// Questions that wait for a free query, in each shard; more of them fail at once. About 200 bytes each.
+pub const DNS_WAITING_MAX: usize = 10_000;
+
+/// MX hosts of a domain that are looked at, in the order of preference.
+pub const MX_HOSTS_MAX: usize = 20;
+
+/// Addresses in a search result, beyond which no further hosts are looked up. An attempt tries fewer.
+pub const MAIL_ADDRESSES_ENOUGH: usize = 8;
+
+/// Addresses of one host that are kept.
+pub const HOST_ADDRESSES_MAX: usize = 16;

@@ -1,7 +1,15 @@
 //! The hosts that take a domain's mail (RFC 5321 section 5, RFC 7505).
 
-use std::net::IpAddr;
+use std::collections::VecDeque;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
+
+use crate::dns::answer::{Answer, Kind, Mx, Question};
+use crate::dns::name::DomainName;
+use crate::limits;
+
+/// Hosts whose addresses are asked for at once.
+const WAVE: usize = 4;
 
 /// Which addresses are of use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,4 +44,299 @@ pub enum MailHosts {
     NoMailHost(Arc<str>),
     /// Not known now: SERVFAIL, timeout, too many questions. Our side or the name servers' side: never a bounce.
     Temporary(Arc<str>),
+}
+
+/// A search for hosts: asks questions until it knows.
+///
+/// Order: by preference. Hosts of equal preference are shuffled by the seed, so that the same seed and the same
+/// DNS give the same order, and the next seed another one (RFC 5321 5.1 asks for a random choice). The addresses of
+/// a host are shuffled within each family and then taken from the families in turn, IPv4 first.
+#[derive(Debug)]
+pub struct HostSearch {
+    families: Families,
+    seed: u64,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// The MX records are asked for.
+    Exchangers(DomainName),
+    Addresses(Addresses),
+    Done(MailHosts),
+}
+
+/// The addresses of hosts are asked for, some hosts at a time.
+#[derive(Debug)]
+struct Addresses {
+    /// The domain, for texts; and it is itself the host.
+    domain: DomainName,
+    implicit: bool,
+    /// Hosts not yet asked for.
+    left: VecDeque<(u16, DomainName)>,
+    wave: Vec<Asked>,
+    found: Vec<MailHost>,
+    failure: Option<Arc<str>>,
+    /// Every answer so far was that the name does not exist.
+    none_exist: bool,
+}
+
+#[derive(Debug)]
+struct Asked {
+    preference: u16,
+    name: DomainName,
+    /// By family; `None` when not asked for or not yet answered.
+    ipv4: Option<Answer>,
+    ipv6: Option<Answer>,
+}
+
+/// What a search needs next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Answers to these questions, all of them.
+    Ask(Vec<Question>),
+    /// Nothing.
+    Done(MailHosts),
+}
+
+impl HostSearch {
+    /// The hosts for mail to `domain` (A-labels, any case), or for an address literal in brackets.
+    pub fn mail(domain: &str, families: Families, seed: u64) -> HostSearch {
+        let state = match (literal(domain), DomainName::parse(domain)) {
+            (Some(literal), _) => State::Done(one_address(literal, families)),
+            (None, Ok(name)) => match localhost(&name, families) {
+                Some(hosts) => State::Done(hosts),
+                None => State::Exchangers(name),
+            },
+            (None, Err(_)) => State::Done(not_a_name(domain)),
+        };
+        HostSearch { families, seed, state }
+    }
+
+    /// The addresses of a fixed next hop: a host name, an address (bare or in brackets), or `localhost`.
+    pub fn host(name: &str, families: Families, seed: u64) -> HostSearch {
+        let state = match (name.parse().ok().or_else(|| literal(name)), DomainName::parse(name)) {
+            (Some(address), _) => State::Done(one_address(address, families)),
+            (None, Ok(name)) => match localhost(&name, families) {
+                Some(hosts) => State::Done(hosts),
+                None => State::Addresses(Addresses::implicit(name)),
+            },
+            (None, Err(_)) => State::Done(not_a_name(name)),
+        };
+        HostSearch { families, seed, state }
+    }
+
+    /// What is needed now. After [`Step::Ask`], give all the answers with [`HostSearch::answer`] and ask again.
+    pub fn step(&mut self) -> Step {
+        match &mut self.state {
+            State::Done(hosts) => Step::Done(hosts.clone()),
+            State::Exchangers(domain) => Step::Ask(vec![Question { name: domain.clone(), kind: Kind::Mx }]),
+            State::Addresses(addresses) => {
+                addresses.close_wave(self.families, self.seed);
+                if addresses.open_wave() {
+                    return Step::Ask(addresses.questions(self.families));
+                }
+                let hosts = addresses.result();
+                self.state = State::Done(hosts.clone());
+                Step::Done(hosts)
+            }
+        }
+    }
+
+    /// Takes an answer.
+    pub fn answer(&mut self, question: &Question, answer: Answer) {
+        match &mut self.state {
+            State::Exchangers(domain) if question.kind == Kind::Mx => {
+                let domain = domain.clone();
+                self.state = after_exchangers(domain, answer, self.seed);
+            }
+            State::Addresses(addresses) => addresses.take(question, answer),
+            _ => {}
+        }
+    }
+}
+
+/// RFC 5321 5.1: MX records decide; without any the domain is its own host; anything but a clear answer is no
+/// reason to go on to its addresses.
+fn after_exchangers(domain: DomainName, answer: Answer, seed: u64) -> State {
+    match answer {
+        Answer::Mx(exchangers) if exchangers.iter().any(|mx| mx.host.is_some()) => {
+            let left = in_order(&exchangers, seed);
+            State::Addresses(Addresses { implicit: false, left, ..Addresses::implicit(domain) })
+        }
+        Answer::Mx(exchangers) if exchangers.is_empty() => {
+            State::Done(MailHosts::NoMailHost(format!("{domain}: no MX record names a host").into()))
+        }
+        Answer::Mx(_) => State::Done(MailHosts::NullMx),
+        Answer::NoDomain => State::Done(no_domain(&domain)),
+        Answer::NoData | Answer::Addresses(_) => State::Addresses(Addresses::implicit(domain)),
+        Answer::Failed(failure) => {
+            State::Done(MailHosts::Temporary(format!("{domain} MX: {failure}").into()))
+        }
+    }
+}
+
+/// Hosts by preference, shuffled where equal; each name once, at its best preference.
+fn in_order(exchangers: &[Mx], seed: u64) -> VecDeque<(u16, DomainName)> {
+    let mut hosts: Vec<(u16, DomainName)> =
+        exchangers.iter().filter_map(|mx| Some((mx.preference, mx.host.clone()?))).collect();
+    // Sorted by name too, so that the order depends on the seed and not on the rotation of a name server.
+    hosts.sort();
+    for group in hosts.chunk_by_mut(|a, b| a.0 == b.0) {
+        shuffle(group, seed);
+    }
+    let mut kept: VecDeque<(u16, DomainName)> = VecDeque::new();
+    for host in hosts {
+        if kept.len() < limits::MX_HOSTS_MAX && kept.iter().all(|(_, name)| *name != host.1) {
+            kept.push_back(host);
+        }
+    }
+    kept
+}
+
+impl Addresses {
+    fn implicit(domain: DomainName) -> Addresses {
+        Addresses {
+            left: VecDeque::from([(0, domain.clone())]),
+            implicit: true,
+            domain,
+            wave: Vec::new(),
+            found: Vec::new(),
+            failure: None,
+            none_exist: true,
+        }
+    }
+
+    /// Begins to ask for the next hosts, if more are wanted.
+    fn open_wave(&mut self) -> bool {
+        let addresses: usize = self.found.iter().map(|host| host.addresses.len()).sum();
+        if addresses < limits::MAIL_ADDRESSES_ENOUGH {
+            let count = WAVE.min(self.left.len());
+            let asked = |(preference, name)| Asked { preference, name, ipv4: None, ipv6: None };
+            self.wave = self.left.drain(..count).map(asked).collect();
+        }
+        !self.wave.is_empty()
+    }
+
+    fn questions(&self, families: Families) -> Vec<Question> {
+        let kinds = [(families.ipv4, Kind::A), (families.ipv6, Kind::Aaaa)];
+        let kinds = || kinds.into_iter().filter(|(wanted, _)| *wanted).map(|(_, kind)| kind);
+        let hosts = self.wave.iter();
+        hosts.flat_map(|host| kinds().map(|kind| Question { name: host.name.clone(), kind })).collect()
+    }
+
+    fn take(&mut self, question: &Question, answer: Answer) {
+        self.none_exist &= answer == Answer::NoDomain;
+        if let Answer::Failed(failure) = &answer {
+            self.failure.get_or_insert_with(|| format!("{}: {failure}", question.name).into());
+        }
+        if let Some(host) = self.wave.iter_mut().find(|host| host.name == question.name) {
+            match question.kind {
+                Kind::A => host.ipv4 = Some(answer),
+                Kind::Aaaa => host.ipv6 = Some(answer),
+                Kind::Mx => {}
+            }
+        }
+    }
+
+    /// Keeps the hosts of the wave that have addresses.
+    fn close_wave(&mut self, families: Families, seed: u64) {
+        for host in std::mem::take(&mut self.wave) {
+            let of = |answer: Option<Answer>, wanted: bool| match answer {
+                Some(Answer::Addresses(addresses)) if wanted => addresses.to_vec(),
+                _ => Vec::new(),
+            };
+            let ipv4 = of(host.ipv4, families.ipv4);
+            let ipv6 = of(host.ipv6, families.ipv6);
+            let addresses = in_turn(ipv4, ipv6, seed);
+            if !addresses.is_empty() {
+                let name = host.name.to_shared();
+                self.found.push(MailHost { name, addresses, preference: host.preference });
+            }
+        }
+    }
+
+    fn result(&mut self) -> MailHosts {
+        if !self.found.is_empty() {
+            return MailHosts::Found(std::mem::take(&mut self.found));
+        }
+        match self.failure.take() {
+            Some(failure) => MailHosts::Temporary(failure),
+            None if self.implicit && self.none_exist => no_domain(&self.domain),
+            None if self.implicit => {
+                MailHosts::NoMailHost(format!("{}: no MX record and no usable address", self.domain).into())
+            }
+            None => MailHosts::NoMailHost(format!("{}: no MX host has a usable address", self.domain).into()),
+        }
+    }
+}
+
+fn in_turn(mut ipv4: Vec<IpAddr>, mut ipv6: Vec<IpAddr>, seed: u64) -> Vec<IpAddr> {
+    for family in [&mut ipv4, &mut ipv6] {
+        family.sort_unstable();
+        shuffle(family, seed);
+    }
+    let longest = ipv4.len().max(ipv6.len());
+    let pairs = (0..longest).flat_map(|number| [ipv4.get(number), ipv6.get(number)]);
+    pairs.flatten().copied().take(limits::HOST_ADDRESSES_MAX).collect()
+}
+
+fn no_domain(domain: &DomainName) -> MailHosts {
+    MailHosts::NoDomain(format!("{domain}: no such domain").into())
+}
+
+fn not_a_name(text: &str) -> MailHosts {
+    MailHosts::NoMailHost(format!("{text}: not a domain name").into())
+}
+
+/// An address literal of RFC 5321 4.1.3.
+fn literal(text: &str) -> Option<IpAddr> {
+    let inner = text.strip_prefix('[')?.strip_suffix(']')?;
+    match inner.split_at_checked("IPv6:".len()) {
+        Some((tag, address)) if tag.eq_ignore_ascii_case("IPv6:") => {
+            address.parse::<Ipv6Addr>().ok().map(IpAddr::V6)
+        }
+        _ => inner.parse::<Ipv4Addr>().ok().map(IpAddr::V4),
+    }
+}
+
+fn one_address(address: IpAddr, families: Families) -> MailHosts {
+    let usable = if address.is_ipv4() { families.ipv4 } else { families.ipv6 };
+    if !usable {
+        return MailHosts::NoMailHost(format!("[{address}]: its address family is switched off").into());
+    }
+    MailHosts::Found(vec![MailHost {
+        name: format!("[{address}]").into(),
+        addresses: vec![address],
+        preference: 0,
+    }])
+}
+
+/// RFC 6761 6.3: localhost is never asked for.
+fn localhost(name: &DomainName, families: Families) -> Option<MailHosts> {
+    if name.as_str() != "localhost" && !name.as_str().ends_with(".localhost") {
+        return None;
+    }
+    let addresses = [
+        families.ipv4.then_some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        families.ipv6.then_some(IpAddr::V6(Ipv6Addr::LOCALHOST)),
+    ];
+    let addresses: Vec<_> = addresses.into_iter().flatten().collect();
+    if addresses.is_empty() {
+        return Some(MailHosts::NoMailHost(format!("{name}: no address family is in use").into()));
+    }
+    Some(MailHosts::Found(vec![MailHost { name: name.to_shared(), addresses, preference: 0 }]))
+}
+
+/// Fisher-Yates with splitmix64.
+fn shuffle<T>(list: &mut [T], seed: u64) {
+    let mut state = seed;
+    for last in (1..list.len()).rev() {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = state;
+        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^= mixed >> 31;
+        list.swap(last, (mixed % (last as u64 + 1)) as usize);
+    }
 }

@@ -1,15 +1,43 @@
 //! DNS without sockets: a stub resolver with cache, and the search for the hosts that take a domain's mail.
 //!
-//! * [`Stub`]: questions go in with [`Stub::lookup`], datagrams to send come out of [`Stub::poll_transmit`],
-//!   what was received goes into [`Stub::handle_response`], and answers come out of [`Stub::poll_answer`].
+//! * [`Stub`]: questions go in with [`Stub::lookup`], what to send comes out of [`Stub::poll_transmit`], what was
+//!   received goes into [`Stub::handle_response`], and answers come out of [`Stub::poll_answer`].
 //! * [`HostSearch`]: which questions lead to the [`MailHosts`] of a domain.
 //! * [`Question`], [`Answer`], [`DomainName`]: the values they speak of.
 //! * [`resolv_conf`]: the system's resolver file.
 //!
 //! Times are milliseconds of any clock that does not go back; randomness comes from the caller.
+//!
+//! ```
+//! use net::dns::{DomainName, Kind, Lookup, Question, Settings, Stub};
+//!
+//! let settings = Settings { servers: vec!["192.0.2.53:53".parse()?], ..Settings::default() };
+//! let mut stub = Stub::new(settings, 7);
+//! let question = Question { name: DomainName::parse("example.com")?, kind: Kind::Mx };
+//! let Lookup::Wait(query) = stub.lookup(&question, 0) else { panic!("not in the cache") };
+//!
+//! // A real caller fills in bytes that nobody can guess, and sends the payload.
+//! let transmit = stub.poll_transmit(0, &mut |bytes| bytes.fill(0)).expect("one query to send");
+//! assert_eq!(transmit.server, "192.0.2.53:53".parse()?);
+//! // stub.handle_response(transmit.id, &datagram, now_ms); or, when no answer comes:
+//! assert_eq!(stub.poll_timeout(), Some(transmit.deadline_ms));
+//! stub.handle_timeout(transmit.deadline_ms);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
+mod answer;
+mod cache;
 mod hosts;
+mod message;
 mod name;
+pub mod resolv_conf;
+mod servers;
+mod stub;
+#[cfg(test)]
+mod tests;
 
-pub use hosts::{Families, MailHost, MailHosts};
+pub use answer::{Answer, Failure, Kind, Mx, Question};
+pub use hosts::{Families, HostSearch, MailHost, MailHosts, Step};
+pub use message::first_tcp_message;
 pub use name::{DomainName, NameError};
+pub use stub::{Handled, Lookup, QueryId, Settings, Stub, Transmit, TransmitId};

@@ -51,3 +51,10 @@ impl fmt::Display for DomainName {
         f.write_str(&self.0)
     }
 }
+
+impl std::str::FromStr for DomainName {
+    type Err = NameError;
+    fn from_str(text: &str) -> Result<DomainName, NameError> {
+        DomainName::parse(text)
+    }
+}

@@ -1,0 +1,88 @@
+//! Questions and what is known about them.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::dns::DomainName;
+
+/// What can be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// IPv4 addresses.
+    A,
+    /// IPv6 addresses.
+    Aaaa,
+    /// Mail exchangers.
+    Mx,
+}
+
+/// One question.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Question {
+    /// Of which name.
+    pub name: DomainName,
+    /// What.
+    pub kind: Kind,
+}
+
+/// A mail exchanger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mx {
+    /// Lower is tried first.
+    pub preference: u16,
+    /// Its host; `None` for `.`: no mail (RFC 7505).
+    pub host: Option<DomainName>,
+}
+
+/// What came of a question. Cheap to clone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Addresses, at least one, without duplicates.
+    Addresses(Arc<[IpAddr]>),
+    /// Mail exchangers. Empty when there are some and none has a name that can be looked up.
+    Mx(Arc<[Mx]>),
+    /// The name exists and has nothing of this kind.
+    NoData,
+    /// The name does not exist.
+    NoDomain,
+    /// Not known now.
+    Failed(Failure),
+}
+
+/// Why a question has no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// No name server answered in time.
+    Timeout,
+    /// No name server could be reached.
+    Unreachable,
+    /// The name servers answered with this response code (2: SERVFAIL, 5: REFUSED).
+    ServerFailure(u16),
+    /// The name servers gave answers that make no sense.
+    Malformed,
+    /// The aliases (CNAME) of the name go in a circle or too far.
+    AliasLoop,
+    /// Too many questions wait on our side.
+    Overloaded,
+    /// There are no name servers to ask.
+    NoServers,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Timeout => f.write_str("no name server answered in time"),
+            Failure::Unreachable => f.write_str("no name server could be reached"),
+            Failure::ServerFailure(2) => f.write_str("the name server answered SERVFAIL"),
+            Failure::ServerFailure(5) => f.write_str("the name server answered REFUSED"),
+            Failure::ServerFailure(code) => write!(f, "the name server answered with code {code}"),
+            Failure::Malformed => f.write_str("the name server's answer is malformed"),
+            Failure::AliasLoop => f.write_str("aliases (CNAME) without end"),
+            Failure::Overloaded => f.write_str("too many DNS questions are waiting"),
+            Failure::NoServers => f.write_str("no name servers are configured"),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}

@@ -1,0 +1,255 @@
+//! Queries to bytes, and bytes to what they say about a query.
+//!
+//! An answer is believed when it carries the random id and the question with the random case of its letters
+//! (draft-vixie-dnsext-dns0x20); that it came from the server that was asked is up to the connected socket.
+
+use std::net::IpAddr;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hickory_proto::op::{Edns, Header, Message, MessageType, OpCode, Query, ResponseCode};
+use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
+use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
+
+use crate::dns::answer::{Answer, Kind, Mx, Question};
+use crate::dns::name::DomainName;
+use crate::limits;
+
+/// Random bytes that [`encode`] takes: the id, and a bit for each letter.
+pub(crate) const RANDOM_BYTES: usize = 2 + 32;
+
+/// How a query was asked; what an answer to it must repeat.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    id: u16,
+    name: Name,
+    kind: RecordType,
+}
+
+/// What an answer says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Response {
+    /// An answer, good for this many seconds; `None`: not to be kept.
+    Answer(Answer, Option<u32>),
+    /// The name is an alias of this one, about which nothing is said; good for this many seconds.
+    Alias(DomainName, u32),
+    /// Cut short: ask by TCP.
+    Truncated,
+    /// It repeats the question in another case: from a server that changes case, or from a forger.
+    CaseChanged,
+    /// FORMERR or NOTIMP: perhaps the server does not know EDNS.
+    NotUnderstood,
+    /// Any other response code.
+    ServerFailure(u16),
+    /// An answer to this query that makes no sense.
+    Malformed,
+    /// Aliases in a circle, or too many.
+    AliasLoop,
+}
+
+/// The bytes do not belong to the query: keep waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NotOurs;
+
+/// A query for UDP, and what its answer must repeat.
+pub(crate) fn encode(question: &Question, edns: bool, random: &[u8; RANDOM_BYTES]) -> (Bytes, Asked) {
+    let id = u16::from_be_bytes([random[0], random[1]]);
+    let name = random_case(&question.name, &random[2..]);
+    let kind = record_type(question.kind);
+    let mut message = Message::new(id, MessageType::Query, OpCode::Query);
+    message.metadata.recursion_desired = true;
+    message.add_query(Query::query(name.clone(), kind));
+    if edns {
+        let mut edns = Edns::new();
+        edns.set_max_payload(limits::DNS_UDP_BYTES_MAX);
+        message.set_edns(edns);
+    }
+    let bytes = message.to_vec().expect("one question fits in a message");
+    (bytes.into(), Asked { id, name, kind })
+}
+
+/// The same with the two length bytes of TCP in front.
+pub(crate) fn for_tcp(message: &[u8]) -> Bytes {
+    let length = u16::try_from(message.len()).expect("a query is short");
+    [&length.to_be_bytes()[..], message].concat().into()
+}
+
+/// The first message of a TCP stream, when all of it is there.
+pub fn first_tcp_message(stream: &[u8]) -> Option<&[u8]> {
+    let (length, rest) = stream.split_first_chunk::<2>()?;
+    rest.get(..usize::from(u16::from_be_bytes(*length)))
+}
+
+/// What `bytes` say about the query. `exact_case` for UDP; over TCP nobody can forge.
+pub(crate) fn decode(bytes: &[u8], asked: &Asked, exact_case: bool) -> Result<Response, NotOurs> {
+    let mut decoder = BinDecoder::new(bytes);
+    let header = Header::read(&mut decoder).map_err(|_| NotOurs)?;
+    let metadata = &header.metadata;
+    if metadata.id != asked.id
+        || metadata.message_type != MessageType::Response
+        || metadata.op_code != OpCode::Query
+    {
+        return Err(NotOurs);
+    }
+    if header.counts.queries == 0 && metadata.response_code != ResponseCode::NoError {
+        // Some servers do not repeat a question they do not understand. A forger would have to guess the id only,
+        // so it is worth no more than another try.
+        return Ok(failure(metadata.response_code));
+    }
+    if header.counts.queries != 1 {
+        return Err(NotOurs);
+    }
+    let queries = Message::read_queries(&mut decoder, 1).map_err(|_| NotOurs)?;
+    let query = queries.first().ok_or(NotOurs)?;
+    if query.query_type != asked.kind || query.query_class != DNSClass::IN || query.name != asked.name {
+        return Err(NotOurs);
+    }
+    if exact_case && !query.name.eq_case(&asked.name) {
+        return Ok(Response::CaseChanged);
+    }
+    if metadata.truncation {
+        return Ok(Response::Truncated);
+    }
+    match metadata.response_code {
+        ResponseCode::NoError | ResponseCode::NXDomain => {}
+        code => return Ok(failure(code)),
+    }
+    let mut section = |count: u16| {
+        Message::read_records(&mut decoder, usize::from(count), false, OpCode::Query)
+            .map(|(records, ..)| records)
+    };
+    // What may follow in the additional section is of no use here, so nothing in it can spoil the answer.
+    let (Ok(answers), Ok(authorities)) = (section(header.counts.answers), section(header.counts.authorities))
+    else {
+        return Ok(Response::Malformed);
+    };
+    Ok(interpret(asked, metadata.response_code, &answers, &authorities))
+}
+
+fn failure(code: ResponseCode) -> Response {
+    match code {
+        ResponseCode::FormErr | ResponseCode::NotImp => Response::NotUnderstood,
+        code => Response::ServerFailure(u16::from(code)),
+    }
+}
+
+fn interpret(asked: &Asked, code: ResponseCode, answers: &[Record], authorities: &[Record]) -> Response {
+    let Some((name, alias_ttl_s)) = follow_aliases(&asked.name, answers) else { return Response::AliasLoop };
+    let records = answers.iter().filter(|record| {
+        record.name == *name && record.dns_class == DNSClass::IN && record.record_type() == asked.kind
+    });
+    let (mut ttl_s, mut found) = (alias_ttl_s, Vec::new());
+    for record in records.take(limits::DNS_RECORDS_MAX) {
+        ttl_s = ttl_s.min(lifetime_s(record));
+        found.push(&record.data);
+    }
+    if !found.is_empty() {
+        return Response::Answer(collect(asked.kind, &found), Some(ttl_s));
+    }
+    let negative_s = negative_lifetime_s(authorities).map(|negative_s| negative_s.min(alias_ttl_s));
+    if code == ResponseCode::NXDomain {
+        return Response::Answer(Answer::NoDomain, negative_s);
+    }
+    if negative_s.is_some() {
+        return Response::Answer(Answer::NoData, negative_s);
+    }
+    if *name != asked.name {
+        return match to_domain_name(name) {
+            Some(name) => Response::Alias(name, alias_ttl_s),
+            None => Response::Answer(Answer::NoData, Some(alias_ttl_s)),
+        };
+    }
+    // RFC 2308 2.2: with NS records and no SOA it is a referral, from a server that does not resolve for us.
+    if authorities.iter().any(|record| record.record_type() == RecordType::NS) {
+        return Response::ServerFailure(u16::from(ResponseCode::Refused));
+    }
+    Response::Answer(Answer::NoData, None)
+}
+
+/// Where the aliases of `name` lead, with the shortest lifetime on the way. `None`: too far.
+fn follow_aliases<'a>(name: &'a Name, answers: &'a [Record]) -> Option<(&'a Name, u32)> {
+    let (mut name, mut ttl_s) = (name, u32::MAX);
+    for _ in 0..=limits::DNS_ALIASES_MAX {
+        let alias = answers.iter().find_map(|record| match &record.data {
+            RData::CNAME(target) if record.name == *name => Some((&target.0, lifetime_s(record))),
+            _ => None,
+        });
+        match alias {
+            Some((target, alias_ttl_s)) => (name, ttl_s) = (target, ttl_s.min(alias_ttl_s)),
+            None => return Some((name, ttl_s)),
+        }
+    }
+    None
+}
+
+fn collect(kind: RecordType, records: &[&RData]) -> Answer {
+    if kind == RecordType::MX {
+        let exchangers = records.iter().filter_map(|data| match data {
+            RData::MX(mx) if mx.exchange.is_root() => Some(Mx { preference: mx.preference, host: None }),
+            RData::MX(mx) => {
+                Some(Mx { preference: mx.preference, host: Some(to_domain_name(&mx.exchange)?) })
+            }
+            _ => None,
+        });
+        return Answer::Mx(exchangers.collect());
+    }
+    let mut addresses: Vec<IpAddr> = Vec::new();
+    for data in records {
+        let address = match data {
+            RData::A(a) => IpAddr::V4(a.0),
+            RData::AAAA(aaaa) => IpAddr::V6(aaaa.0),
+            _ => continue,
+        };
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    if addresses.is_empty() { Answer::NoData } else { Answer::Addresses(Arc::from(addresses)) }
+}
+
+/// RFC 2181 section 8: a TTL with the highest bit set is zero.
+fn lifetime_s(record: &Record) -> u32 {
+    if record.ttl > i32::MAX as u32 { 0 } else { record.ttl }
+}
+
+/// RFC 2308 section 5: the smaller of the SOA record's TTL and its minimum field.
+fn negative_lifetime_s(authorities: &[Record]) -> Option<u32> {
+    authorities.iter().find_map(|record| match &record.data {
+        RData::SOA(soa) => Some(lifetime_s(record).min(soa.minimum)),
+        _ => None,
+    })
+}
+
+fn record_type(kind: Kind) -> RecordType {
+    match kind {
+        Kind::A => RecordType::A,
+        Kind::Aaaa => RecordType::AAAA,
+        Kind::Mx => RecordType::MX,
+    }
+}
+
+/// The name with letters in the case that the bits say.
+fn random_case(name: &DomainName, bits: &[u8]) -> Name {
+    let bit = |number: usize| bits[number / 8 % bits.len()] >> (number % 8) & 1 == 1;
+    let flip = |(number, byte): (usize, char)| if bit(number) { byte.to_ascii_uppercase() } else { byte };
+    let mut text: String = name.as_str().chars().enumerate().map(flip).collect();
+    text.push('.');
+    Name::from_ascii(text).expect("a domain name is one for the codec too")
+}
+
+/// `None` for names that are no host names: they cannot be connected to.
+fn to_domain_name(name: &Name) -> Option<DomainName> {
+    let mut text = String::with_capacity(name.len());
+    for label in name.iter() {
+        if !text.is_empty() {
+            text.push('.');
+        }
+        // A dot within a label would come out as another name.
+        if label.contains(&b'.') {
+            return None;
+        }
+        text.push_str(std::str::from_utf8(label).ok()?);
+    }
+    DomainName::from_str(&text).ok()
+}
