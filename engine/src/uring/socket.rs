@@ -136,7 +136,13 @@ pub(crate) fn probe_bind(addr: SocketAddr) -> io::Result<()> {
     let fd = bound(addr, false)?;
     // A listener elsewhere shows only when this one listens, too.
     // SAFETY: no pointers.
-    check(unsafe { libc::listen(fd.raw(), 1) }).map(drop)
+    let listening = check(unsafe { libc::listen(fd.raw(), 1) }).map(drop);
+    // Closed at once, not at the end of the turn as descriptors are: the listeners that follow want the address.
+    let raw = fd.raw();
+    std::mem::forget(fd);
+    // SAFETY: the descriptor was ours alone, and its owner is forgotten.
+    unsafe { libc::close(raw) };
+    listening
 }
 
 pub(crate) fn udp(remote: SocketAddr) -> io::Result<(Rc<Descriptor>, SocketAddr)> {

@@ -202,6 +202,11 @@ async fn lane(place: Lane, first: Attempt) {
 /// One attempt, from next hop to report.
 async fn carry_out(shard: &Rc<Shard>, attempt: Attempt, connection: &mut Option<Connection>) {
     let snapshot = shard.snapshot();
+    let items: Vec<_> = attempt.recipients.iter().map(|recipient| report::item_id(recipient.key)).collect();
+    // After an abort, a message that may have caused it leaves a mark before it is tried again.
+    if let Some(marked) = shard.store.attempt(&items) {
+        let _ = marked.await;
+    }
     let outcome = match snapshot.routes.get(&*attempt.destination.transport) {
         Some(route) => attempt::run(shard, &attempt, route, connection).await,
         None => {
