@@ -146,28 +146,32 @@ impl Decoder {
     fn clean_blocks(&mut self, bytes: &[u8]) -> usize {
         let mut before = if self.position == Position::LineStart { b'\n' } else { 0 };
         let mut at = 0;
+        // Start of the last block with an LF in it: where exactly is only looked up in the end.
+        let mut lf_block = None;
         while let Some(block) = bytes[at..].first_chunk::<BLOCK_BYTES>() {
             let seen = Block::look(before, block);
-            if seen.bare_eol || seen.dot || self.line_bytes + BLOCK_BYTES as u64 > TEXT_LINE_BYTES_MAX {
+            let line_bytes_at_most =
+                lf_block.map_or(self.line_bytes + at as u64, |start| (at - start) as u64);
+            let too_long = line_bytes_at_most + BLOCK_BYTES as u64 > TEXT_LINE_BYTES_MAX;
+            if seen.bare_eol || seen.dot || too_long {
                 break;
             }
             self.eight_bit |= seen.eight_bit;
-            match memrchr(b'\n', block) {
-                Some(lf) if seen.lf => self.line_bytes = (BLOCK_BYTES - 1 - lf) as u64,
-                _ => self.line_bytes += BLOCK_BYTES as u64,
+            if seen.lf {
+                lf_block = Some(at);
             }
             before = block[BLOCK_BYTES - 1];
             at += BLOCK_BYTES;
         }
-        if at == 0 {
-            return 0;
-        }
         if before == b'\r' {
             at -= 1;
-            self.line_bytes -= 1;
             before = bytes[at - 1];
         }
-        self.position = if before == b'\n' { Position::LineStart } else { Position::Middle };
+        if at > 0 {
+            let lf = lf_block.and_then(|start| memrchr(b'\n', &bytes[start..at]).map(|lf| start + lf));
+            self.line_bytes = lf.map_or(self.line_bytes + at as u64, |lf| (at - lf - 1) as u64);
+            self.position = if before == b'\n' { Position::LineStart } else { Position::Middle };
+        }
         at
     }
 
