@@ -11,10 +11,11 @@
 //! ```ignore
 //! let mut sim = Sim::new(seed);
 //! let (client, server, sink) = (sim.host("client"), sim.host("server"), sim.host("sink"));
-//! let deliveries = sink::start(&mut sim, sink, sink::Mood::default());
-//! let ledger = client::start(&mut sim, client, client::Load { server: addr, messages: 100, sessions: 5 });
+//! sink::start(&mut sim, sink, sink::Mood::default(), &deliveries);
+//! client::start(&mut sim, client, load, &ledger);
 //! // start the server, crash it, start it again ...
-//! verdict::check(seed, &ledger.borrow(), &deliveries.borrow(), &crashes);
+//! let found = verdict::breaches(&ledger.borrow(), &deliveries.borrow(), &crashes, SETTLE_WINDOW, |_| false);
+//! assert!(found.is_empty(), "seed {seed}: {found:?}");
 //! ```
 
 pub mod client;

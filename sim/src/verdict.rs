@@ -8,7 +8,7 @@ use crate::client::{Answer, Ledger};
 use crate::mail::Number;
 use crate::sink::{Deliveries, Delivery};
 
-/// A message is settled durably within this time after the next hop's answer, stalls of the disk included.
+/// On a disk that works, a message is settled durably within this time after the next hop's answer, stalls included.
 /// A crash in that window may duplicate it.
 pub const SETTLE_WINDOW: Duration = Duration::from_millis(500);
 
@@ -25,12 +25,14 @@ pub enum Breach {
     Invented(Number),
 }
 
-/// All breaches. `crashes` are the times at which the server ended, in order; `queued` says whether a message is still
+/// All breaches. `crashes` are the times at which the server ended; one within `window` after a delivery may have
+/// lost its settle ([`SETTLE_WINDOW`] on a disk that works); `queued` says whether a message is still
 /// in the server's queue (on hold, say), which is as good as delivered.
 pub fn breaches(
     ledger: &Ledger,
     deliveries: &Deliveries,
     crashes: &[Instant],
+    window: Duration,
     queued: impl Fn(Number) -> bool,
 ) -> Vec<Breach> {
     let damaged = deliveries.damaged.iter().map(|message| {
@@ -52,17 +54,17 @@ pub fn breaches(
     let duplicates = deliveries
         .taken
         .iter()
-        .filter(|(_, taken)| !is_explained(taken, crashes))
+        .filter(|(_, taken)| !is_explained(taken, crashes, window))
         .map(|(&number, taken)| Breach::Duplicate(number, taken.clone()));
     damaged.chain(lost).chain(invented).chain(duplicates).collect()
 }
 
 /// Each delivery but the last must have been followed, soon, by a crash: or was never answered.
-fn is_explained(taken: &[Delivery], crashes: &[Instant]) -> bool {
+fn is_explained(taken: &[Delivery], crashes: &[Instant], window: Duration) -> bool {
     let (_, repeated) = taken.split_last().expect("an entry has a delivery");
     repeated.iter().all(|delivery| {
         !delivery.answered
-            || crashes.iter().any(|&crash| crash >= delivery.at && crash <= delivery.at + SETTLE_WINDOW)
+            || crashes.iter().any(|&crash| crash >= delivery.at && crash <= delivery.at + window)
     })
 }
 
@@ -86,7 +88,7 @@ mod tests {
         deliveries.taken.insert(2, vec![delivery(5), delivery(9)]);
         deliveries.taken.insert(7, vec![delivery(2)]);
         deliveries.damaged.push(b"x".to_vec());
-        let found = breaches(&ledger, &deliveries, &[second(5)], |number| number == 5);
+        let found = breaches(&ledger, &deliveries, &[second(5)], SETTLE_WINDOW, |number| number == 5);
         let expected = [
             Breach::Damaged("x".to_owned()),
             Breach::Lost(3),

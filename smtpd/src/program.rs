@@ -37,6 +37,8 @@ pub struct Program {
     pub process: Option<Process>,
     /// Open connections of each of the startup file's servers, over all shards.
     pub connections: Vec<AtomicU32>,
+    /// Last word on how the spool is opened; the simulator asks for small segments.
+    pub tune_spool: Option<fn(&mut spool::Options)>,
     exit_status: AtomicI32,
 }
 
@@ -71,6 +73,7 @@ impl Program {
             shards,
             process,
             connections,
+            tune_spool: None,
             exit_status: AtomicI32::new(0),
         }
     }
@@ -236,6 +239,9 @@ impl Control {
                 log.line(event_priority(event), format_args!("{event}"));
             }
         });
+        if let Some(tune) = self.program.tune_spool {
+            tune(&mut options);
+        }
         options
     }
 

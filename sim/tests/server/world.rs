@@ -1,0 +1,205 @@
+//! Three hosts: client, server, sink.
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use engine::sim::{Crash, HostId, Sim};
+use engine::time::Instant;
+use sim::client::{self, Answer, Ledger, Load};
+use sim::mail::Number;
+use sim::sink::{self, Deliveries, Mood};
+use sim::verdict::{self, Breach};
+use smtpd::log::Target;
+use smtpd::program::Program;
+
+use crate::leftover;
+
+/// Segments small enough that a few hundred messages fill, seal and recycle some.
+pub(crate) const SEGMENT_BYTES: u64 = 256 << 10;
+const SPOOL: &str = "/spool";
+
+/// One simulated deployment and what is known of it.
+pub(crate) struct World {
+    pub(crate) sim: Sim,
+    pub(crate) client: HostId,
+    pub(crate) server: HostId,
+    pub(crate) sink: HostId,
+    pub(crate) ledger: Rc<RefCell<Ledger>>,
+    pub(crate) deliveries: Rc<RefCell<Deliveries>>,
+    pub(crate) ends: Vec<Instant>,
+    /// See [`verdict::SETTLE_WINDOW`].
+    pub(crate) window: Duration,
+    log: Arc<Mutex<Vec<String>>>,
+    next: Number,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64) -> World {
+        let mut sim = Sim::new(seed);
+        let (client, server, sink) = (sim.host("client"), sim.host("server"), sim.host("sink"));
+        let (server_addr, sink_addr) = (sim.addr(server), sim.addr(sink));
+        let running = format!(
+            "version: \"6.10\"\n\
+             servers:\n  - id: default\n    transport: out\n    hostname: mx.test\n\
+             transportgroups:\n  - id: default\n    retry: {{count: 100000, intervals: [{{interval: 1}}]}}\n    \
+             transports:\n      - id: out\n        connection: {{server: {sink_addr}, port: {port}}}\n",
+            port = sink::PORT,
+        );
+        let startup = format!(
+            "version: \"6.10\"\n\
+             servers:\n  - id: default\n    listeners:\n      - {{address: {server_addr}, port: 25}}\n\
+             spool: {{path: \"{SPOOL}\", minfree: {{bytes: 0, inodes: 0}}}}\n\
+             environment: {{appconf: /etc/app.yaml, suspendconf: /etc/suspend.yaml}}\n",
+        );
+        sim.write_file(server, "/etc/smtpd.yaml", startup.as_bytes());
+        sim.write_file(server, "/etc/app.yaml", running.as_bytes());
+        World {
+            sim,
+            client,
+            server,
+            sink,
+            ledger: Rc::default(),
+            deliveries: Rc::default(),
+            ends: Vec::new(),
+            window: verdict::SETTLE_WINDOW,
+            log: Arc::default(),
+            next: 0,
+        }
+    }
+
+    pub(crate) fn start_sink(&mut self, mood: Mood) {
+        sink::start(&mut self.sim, self.sink, mood, &self.deliveries);
+    }
+
+    pub(crate) fn start_server(&mut self, shards: u16) {
+        let read = |path: &Path| {
+            let bytes = self.sim.read_file(self.server, &path.to_string_lossy()).expect("planted above");
+            Ok(String::from_utf8(bytes).expect("our own text"))
+        };
+        let options = config::Options::default();
+        let startup = config::load_startup_file("/etc/smtpd.yaml".as_ref(), &read, &options);
+        let startup = startup.expect("our own configuration").value;
+        let target = Target::Memory(self.log.clone());
+        let mut program = Program::new(startup, false, target, "mx.test".to_owned(), shards, None);
+        program.tune_spool = Some(|options| options.segment_bytes = SEGMENT_BYTES);
+        let program = Arc::new(program);
+        self.sim.start(self.server, shards, move |id| Arc::clone(&program).run(id));
+    }
+
+    /// Ends the server where it stands.
+    pub(crate) fn crash_server(&mut self, crash: Crash) {
+        self.sim.crash(self.server, crash);
+        self.ends.push(self.sim.now());
+    }
+
+    pub(crate) fn crash_server_somehow(&mut self) {
+        let crash = if self.sim.below(2) == 0 { Crash::Process } else { Crash::Power };
+        self.crash_server(crash);
+    }
+
+    /// Starts a client that sends `messages` more.
+    pub(crate) fn send(&mut self, messages: u64, sessions: u64) {
+        let server = SocketAddr::new(self.sim.addr(self.server), 25);
+        let load = Load { server, first: self.next, messages, sessions, per_session: 8 };
+        self.next += messages;
+        client::start(&mut self.sim, self.client, load, &self.ledger);
+    }
+
+    /// Runs until the client has tried all; panics when that takes an hour.
+    pub(crate) fn finish_client(&mut self) {
+        for _ in 0..3600 {
+            if !self.sim.is_running(self.client) {
+                return;
+            }
+            self.sim.run_for(Duration::from_secs(1));
+        }
+        self.fail("the client never ended");
+    }
+
+    /// Numbers answered 250.
+    pub(crate) fn accepted(&self) -> Vec<Number> {
+        let accepted = |answer: &Answer| matches!(answer, Answer::Accepted(_));
+        self.ledger
+            .borrow()
+            .iter()
+            .filter(|(_, answer)| accepted(answer))
+            .map(|(&number, _)| number)
+            .collect()
+    }
+
+    /// How many were refused with this code.
+    pub(crate) fn refused(&self, code: u16) -> usize {
+        self.ledger.borrow().values().filter(|&&answer| answer == Answer::Refused(code)).count()
+    }
+
+    pub(crate) fn delivered(&self) -> usize {
+        self.deliveries.borrow().taken.len()
+    }
+
+    /// Runs until all that was accepted is delivered, at most so long.
+    pub(crate) fn run_until_delivered(&mut self, limit: Duration) -> bool {
+        let accepted = self.accepted();
+        let deliveries = self.deliveries.clone();
+        let mut missing = accepted.len();
+        self.sim.run_until(limit, || {
+            while missing > 0 && deliveries.borrow().taken.contains_key(&accepted[missing - 1]) {
+                missing -= 1;
+            }
+            missing == 0
+        })
+    }
+
+    /// Stops the server as an operator does; panics when it does not end.
+    pub(crate) fn stop_server(&mut self) {
+        self.sim.signal(self.server, libc::SIGTERM);
+        for _ in 0..600 {
+            if !self.sim.is_running(self.server) {
+                self.ends.push(self.sim.now());
+                return;
+            }
+            self.sim.run_for(Duration::from_secs(1));
+        }
+        self.fail("the server does not stop");
+    }
+
+    /// Lets everything be delivered, stops the server, and holds what was promised against what happened and what
+    /// is still in the spool.
+    pub(crate) fn finish(mut self) {
+        self.finish_client();
+        // On hold is as good as delivered, but never comes: do not wait for long.
+        self.run_until_delivered(Duration::from_secs(120));
+        self.stop_server();
+        let found = self.breaches();
+        if !found.is_empty() {
+            self.fail(&format!("{found:#?}"));
+        }
+    }
+
+    /// What is wrong now; the server must not run.
+    pub(crate) fn breaches(&mut self) -> Vec<Breach> {
+        let left = leftover::read(&mut self.sim, self.server, SPOOL);
+        assert_eq!(left.damaged, 0, "unreadable in the spool (seed {})", self.sim.seed());
+        verdict::breaches(
+            &self.ledger.borrow(),
+            &self.deliveries.borrow(),
+            &self.ends,
+            self.window,
+            |number| left.numbers.contains(&number),
+        )
+    }
+
+    pub(crate) fn log_contains(&self, text: &str) -> bool {
+        self.log.lock().expect("one thread").iter().any(|line| line.contains(text))
+    }
+
+    /// Panics with what helps.
+    pub(crate) fn fail(&self, what: &str) -> ! {
+        let log = self.log.lock().expect("one thread");
+        let tail = log[log.len().saturating_sub(80)..].join("\n");
+        panic!("seed {}: {what}\n--- the server's last words:\n{tail}", self.sim.seed());
+    }
+}
