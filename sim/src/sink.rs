@@ -76,34 +76,66 @@ fn happens(of_a_thousand: u64) -> bool {
 
 async fn session(conn: &Conn, mood: Mood, deliveries: &Rc<RefCell<Deliveries>>) -> io::Result<()> {
     let mut lines = Lines::new(conn);
+    let mut recipients = 0;
     say(conn, "220 sink.test ESMTP\r\n").await?;
     while let Some(line) = lines.next().await? {
         let verb = line.split(|&byte| byte == b' ').next().unwrap_or_default().to_ascii_uppercase();
         match &verb[..] {
             b"EHLO" => say(conn, "250-sink.test\r\n250-PIPELINING\r\n250 8BITMIME\r\n").await?,
+            b"MAIL" | b"RSET" => {
+                recipients = 0;
+                say(conn, "250 ok\r\n").await?;
+            }
             b"RCPT" if happens(mood.refuses_recipient) => say(conn, "450 4.2.1 not now\r\n").await?,
+            b"RCPT" => {
+                recipients += 1;
+                say(conn, "250 ok\r\n").await?;
+            }
+            b"DATA" if recipients == 0 => refuse_data(conn, &mut lines).await?,
             b"DATA" => {
-                say(conn, "354 go on\r\n").await?;
-                if happens(mood.hangs_up) {
+                if !data(conn, &mut lines, mood, deliveries).await? {
                     return Ok(());
                 }
-                let Some(message) = read_message(&mut lines).await? else { return Ok(()) };
-                if happens(mood.refuses_message) {
-                    say(conn, "451 4.3.0 not now\r\n").await?;
-                    continue;
-                }
-                let answered = !happens(mood.takes_and_hangs_up);
-                take(message, answered, &mut deliveries.borrow_mut());
-                if !answered {
-                    return Ok(());
-                }
-                say(conn, "250 2.0.0 taken\r\n").await?;
             }
             b"QUIT" => return say(conn, "221 bye\r\n").await,
-            _ => say(conn, "250 ok\r\n").await?,
+            _ => say(conn, "502 what?\r\n").await?,
         }
     }
     Ok(())
+}
+
+/// DATA that was pipelined behind refused recipients may be answered either way (RFC 2920 section 3.1).
+async fn refuse_data(conn: &Conn, lines: &mut Lines<'_>) -> io::Result<()> {
+    if rng::below(2) == 0 {
+        say(conn, "354 go on\r\n").await?;
+        let message = read_message(lines).await?;
+        assert!(message.is_none_or(|message| message.is_empty()), "a message for nobody");
+    }
+    say(conn, "554 5.5.1 no valid recipients\r\n").await
+}
+
+/// False when the connection is to end.
+async fn data(
+    conn: &Conn,
+    lines: &mut Lines<'_>,
+    mood: Mood,
+    deliveries: &Rc<RefCell<Deliveries>>,
+) -> io::Result<bool> {
+    say(conn, "354 go on\r\n").await?;
+    if happens(mood.hangs_up) {
+        return Ok(false);
+    }
+    let Some(message) = read_message(lines).await? else { return Ok(false) };
+    if happens(mood.refuses_message) {
+        say(conn, "451 4.3.0 not now\r\n").await?;
+        return Ok(true);
+    }
+    let answered = !happens(mood.takes_and_hangs_up);
+    take(message, answered, &mut deliveries.borrow_mut());
+    if answered {
+        say(conn, "250 2.0.0 taken\r\n").await?;
+    }
+    Ok(answered)
 }
 
 async fn read_message(lines: &mut Lines<'_>) -> io::Result<Option<Vec<u8>>> {
