@@ -12,6 +12,9 @@ use crate::sink::{Deliveries, Delivery};
 /// A crash in that window may duplicate it.
 pub const SETTLE_WINDOW: Duration = Duration::from_millis(500);
 
+/// A message may be on its way to the next hop, whole, when its sender dies; it arrives within this time.
+pub const TRANSIT: Duration = Duration::from_millis(300);
+
 /// What broke the promise.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Breach {
@@ -59,12 +62,12 @@ pub fn breaches(
     damaged.chain(lost).chain(invented).chain(duplicates).collect()
 }
 
-/// Each delivery but the last must have been followed, soon, by a crash: or was never answered.
+/// Each delivery but the last must have been followed, soon, by a crash, or was never answered.
 fn is_explained(taken: &[Delivery], crashes: &[Instant], window: Duration) -> bool {
     let (_, repeated) = taken.split_last().expect("an entry has a delivery");
     repeated.iter().all(|delivery| {
         !delivery.answered
-            || crashes.iter().any(|&crash| crash >= delivery.at && crash <= delivery.at + window)
+            || crashes.iter().any(|&crash| crash + TRANSIT >= delivery.at && crash <= delivery.at + window)
     })
 }
 

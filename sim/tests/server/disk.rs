@@ -69,7 +69,7 @@ fn a_full_disk_accepts_nothing_and_still_delivers_drains_and_restarts() {
     for seed in seeds(10) {
         let mut world = World::new(seed);
         let server = world.server;
-        world.sim.disk_faults(server, DiskFaults { capacity_bytes: 12 << 20, ..DiskFaults::default() });
+        world.sim.disk_faults(server, DiskFaults { capacity_bytes: 4 << 20, ..DiskFaults::default() });
         world.start_server(1);
         // Nobody takes the mail: it fills the disk.
         for _ in 0..200 {
