@@ -1,1 +1,523 @@
+//! The stub against servers made of values, on a clock that is a number; the search for hosts as a table.
 
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+
+use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
+use hickory_proto::rr::rdata::{A, AAAA, CNAME, MX, SOA};
+use hickory_proto::rr::{Name, RData, Record};
+
+use super::*;
+use crate::limits;
+
+const FIRST: &str = "192.0.2.1:53";
+const SECOND: &str = "192.0.2.2:53";
+
+fn settings(servers: &[&str]) -> Settings {
+    let servers = servers.iter().map(|server| server.parse().unwrap()).collect();
+    Settings { servers, ..Settings::default() }
+}
+
+fn question(name: &str, kind: Kind) -> Question {
+    Question { name: DomainName::parse(name).unwrap(), kind }
+}
+
+/// Random numbers that are not zero.
+fn random() -> impl FnMut(&mut [u8]) {
+    let mut state = 1_u64;
+    move |bytes: &mut [u8]| {
+        for byte in bytes {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            *byte = (state >> 56) as u8;
+        }
+    }
+}
+
+fn wait(stub: &mut Stub, question: &Question, now_ms: u64) -> QueryId {
+    match stub.lookup(question, now_ms) {
+        Lookup::Wait(query) => query,
+        Lookup::Known(answer) => panic!("known: {answer:?}"),
+    }
+}
+
+fn record(owner: &Name, ttl_s: u32, data: RData) -> Record {
+    Record::from_rdata(owner.clone(), ttl_s, data)
+}
+
+fn name(text: &str) -> Name {
+    Name::from_ascii(format!("{text}.")).unwrap()
+}
+
+/// An answer to the query in `transmit`.
+fn answer_to(transmit: &Transmit, build: impl FnOnce(&mut Message, &Query)) -> Vec<u8> {
+    let payload =
+        if transmit.tcp { first_tcp_message(&transmit.payload).unwrap() } else { &transmit.payload };
+    let asked = Message::from_vec(payload).unwrap();
+    let mut message = Message::new(asked.metadata.id, MessageType::Response, OpCode::Query);
+    let query = asked.queries[0].clone();
+    message.add_query(query.clone());
+    build(&mut message, &query);
+    message.to_vec().unwrap()
+}
+
+fn address(transmit: &Transmit, last: u8) -> Vec<u8> {
+    answer_to(transmit, |message, query| {
+        message.add_answer(record(&query.name, 300, RData::A(A::new(192, 0, 2, last))));
+    })
+}
+
+fn code(transmit: &Transmit, code: ResponseCode) -> Vec<u8> {
+    answer_to(transmit, |message, _| message.metadata.response_code = code)
+}
+
+fn found(addresses: &[&str]) -> Answer {
+    Answer::Addresses(addresses.iter().map(|address| address.parse::<IpAddr>().unwrap()).collect())
+}
+
+#[test]
+fn a_question_goes_out_with_random_id_and_case_and_its_answer_is_kept_for_its_lifetime() {
+    let mut stub = Stub::new(settings(&[FIRST]), 1);
+    let asked = question("a-rather-long-name.example.com", Kind::A);
+    let query = wait(&mut stub, &asked, 0);
+    let transmit = stub.poll_transmit(0, &mut random()).unwrap();
+    let message = Message::from_vec(&transmit.payload).unwrap();
+    assert!(message.metadata.recursion_desired);
+    assert_ne!(message.metadata.id, 0);
+    assert_eq!(message.edns.as_ref().unwrap().max_payload(), limits::DNS_UDP_BYTES_MAX);
+    let text = message.queries[0].name.to_ascii();
+    assert!(text.bytes().any(|byte| byte.is_ascii_uppercase()), "{text}");
+    assert!(text.bytes().any(|byte| byte.is_ascii_lowercase()), "{text}");
+
+    assert_eq!(stub.handle_response(transmit.id, &address(&transmit, 7), 1_000), Handled::Closed);
+    assert_eq!(stub.poll_answer(), Some((query, found(&["192.0.2.7"]))));
+    assert_eq!(stub.poll_timeout(), None);
+    assert_eq!(stub.lookup(&asked, 300_999), Lookup::Known(found(&["192.0.2.7"])));
+    wait(&mut stub, &asked, 301_000);
+}
+
+#[test]
+fn the_same_question_is_in_flight_once() {
+    let mut stub = Stub::new(settings(&[FIRST]), 1);
+    let first = wait(&mut stub, &question("a.test", Kind::A), 0);
+    assert_eq!(wait(&mut stub, &question("A.TEST.", Kind::A), 0), first);
+    assert_ne!(wait(&mut stub, &question("a.test", Kind::Mx), 0), first);
+    let sent = std::iter::from_fn(|| stub.poll_transmit(0, &mut random())).count();
+    assert_eq!(sent, 2);
+}
+
+#[test]
+fn silence_goes_on_to_the_next_server_and_ends_after_the_rounds() {
+    let mut stub = Stub::new(settings(&[FIRST, SECOND]), 1);
+    let query = wait(&mut stub, &question("a.test", Kind::A), 0);
+    let (mut asked, mut now_ms) = (Vec::new(), 0);
+    while let Some(transmit) = stub.poll_transmit(now_ms, &mut random()) {
+        asked.push(transmit.server.to_string());
+        assert_eq!(stub.poll_timeout(), Some(now_ms + 5_000));
+        stub.handle_timeout(now_ms + 4_999);
+        assert!(stub.is_open(transmit.id));
+        now_ms += 5_000;
+        stub.handle_timeout(now_ms);
+        assert!(!stub.is_open(transmit.id));
+        // Too late, from a socket that should be closed.
+        assert_eq!(stub.handle_response(transmit.id, &address(&transmit, 7), now_ms), Handled::Closed);
+    }
+    assert_eq!(asked, [FIRST, SECOND, FIRST, SECOND]);
+    assert_eq!(stub.poll_answer(), Some((query, Answer::Failed(Failure::Timeout))));
+    // RFC 9520: a failure is kept too, for a short time.
+    assert!(matches!(stub.lookup(&question("a.test", Kind::A), now_ms + 4_999), Lookup::Known(_)));
+    wait(&mut stub, &question("a.test", Kind::A), now_ms + 5_000);
+}
+
+#[test]
+fn a_dead_server_is_not_asked_first_again_until_it_has_had_its_pause() {
+    let mut stub = Stub::new(settings(&[FIRST, SECOND]), 1);
+    let mut first_asked = |number: u32, now_ms: u64| {
+        wait(&mut stub, &question(&format!("n{number}.test"), Kind::A), now_ms);
+        let mut asked = Vec::new();
+        while let Some(transmit) = stub.poll_transmit(now_ms, &mut random()) {
+            asked.push(transmit.server);
+            if transmit.server == SECOND.parse::<SocketAddr>().unwrap() {
+                stub.handle_response(transmit.id, &address(&transmit, 7), now_ms);
+            } else {
+                stub.handle_failure(transmit.id, now_ms);
+            }
+        }
+        assert!(stub.poll_answer().is_some());
+        asked[0].to_string()
+    };
+    assert_eq!(first_asked(1, 0), FIRST);
+    assert_eq!(first_asked(2, 0), FIRST);
+    assert_eq!(first_asked(3, 0), SECOND);
+    assert_eq!(first_asked(4, 29_999), SECOND);
+    assert_eq!(first_asked(5, 30_000), FIRST);
+}
+
+#[test]
+fn servfail_asks_each_server_once() {
+    let mut stub = Stub::new(settings(&[FIRST, SECOND]), 1);
+    let query = wait(&mut stub, &question("a.test", Kind::A), 0);
+    for server in [FIRST, SECOND] {
+        let transmit = stub.poll_transmit(0, &mut random()).unwrap();
+        assert_eq!(transmit.server.to_string(), server);
+        stub.handle_response(transmit.id, &code(&transmit, ResponseCode::ServFail), 0);
+    }
+    assert_eq!(stub.poll_answer(), Some((query, Answer::Failed(Failure::ServerFailure(2)))));
+}
+
+#[test]
+fn a_truncated_answer_is_asked_again_by_tcp_from_the_same_server() {
+    let mut stub = Stub::new(settings(&[FIRST, SECOND]), 1);
+    let query = wait(&mut stub, &question("a.test", Kind::A), 0);
+    let transmit = stub.poll_transmit(0, &mut random()).unwrap();
+    stub.handle_response(
+        transmit.id,
+        &answer_to(&transmit, |message, _| message.metadata.truncation = true),
+        0,
+    );
+    let transmit = stub.poll_transmit(0, &mut random()).unwrap();
+    assert_eq!((transmit.tcp, transmit.server.to_string().as_str()), (true, FIRST));
+    stub.handle_response(transmit.id, &address(&transmit, 7), 0);
+    assert_eq!(stub.poll_answer(), Some((query, found(&["192.0.2.7"]))));
+}
+
+/// A server that writes the question in small letters was taken for a forger, and its mail never left.
+#[test]
+fn a_server_that_changes_the_case_is_asked_by_tcp_and_believed_there() {
+    let mut stub = Stub::new(settings(&[FIRST]), 1);
+    wait(&mut stub, &question("a-long-name.test", Kind::A), 0);
+    let lower = |message: &mut Message, query: &Query| {
+        message.queries[0].name = query.name.to_lowercase();
+        message.add_answer(record(&query.name, 300, RData::A(A::new(192, 0, 2, 7))));
+    };
+    let transmit = stub.poll_transmit(0, &mut random()).unwrap();
+    stub.handle_response(transmit.id, &answer_to(&transmit, lower), 0);
+    assert_eq!(stub.poll_answer(), None);
+    let transmit = stub.poll_transmit(0, &mut random()).unwrap();
+    assert!(transmit.tcp);
+    stub.handle_response(transmit.id, &answer_to(&transmit, lower), 0);
+    assert!(matches!(stub.poll_answer(), Some((_, Answer::Addresses(_)))));
+}
+
+#[test]
+fn a_server_without_edns_is_asked_without_it() {
+    let mut stub = Stub::new(settings(&[FIRST]), 1);
+    wait(&mut stub, &question("a.test", Kind::A), 0);
+    let transmit = stub.poll_transmit(0, &mut random()).unwrap();
+    stub.handle_response(transmit.id, &code(&transmit, ResponseCode::FormErr), 0);
+    let transmit = stub.poll_transmit(0, &mut random()).unwrap();
+    assert_eq!(Message::from_vec(&transmit.payload).unwrap().edns, None);
+    stub.handle_response(transmit.id, &code(&transmit, ResponseCode::FormErr), 0);
+    assert!(matches!(stub.poll_answer(), Some((_, Answer::Failed(Failure::ServerFailure(1))))));
+}
+
+#[test]
+fn aliases_are_followed_across_answers_for_the_shortest_lifetime_and_not_for_ever() {
+    let mut stub = Stub::new(settings(&[FIRST]), 1);
+    let asked = question("n0.test", Kind::A);
+    wait(&mut stub, &asked, 0);
+    let alias = |target: String| {
+        move |message: &mut Message, query: &Query| {
+            message.add_answer(record(&query.name, 60, RData::CNAME(CNAME(name(&target)))));
+        }
+    };
+    for hop in 1..=3 {
+        let transmit = stub.poll_transmit(0, &mut random()).unwrap();
+        let expected = format!("n{}.test.", hop - 1);
+        let payload = Message::from_vec(&transmit.payload).unwrap();
+        assert_eq!(payload.queries[0].name.to_lowercase().to_ascii(), expected);
+        stub.handle_response(transmit.id, &answer_to(&transmit, alias(format!("n{hop}.test"))), 0);
+    }
+    let transmit = stub.poll_transmit(0, &mut random()).unwrap();
+    stub.handle_response(transmit.id, &address(&transmit, 7), 0);
+    assert!(matches!(stub.poll_answer(), Some((_, Answer::Addresses(_)))));
+    assert!(matches!(stub.lookup(&asked, 59_999), Lookup::Known(_)));
+    wait(&mut stub, &asked, 60_000);
+
+    let mut hops = 0;
+    while let Some(transmit) = stub.poll_transmit(60_000, &mut random()) {
+        hops += 1;
+        stub.handle_response(transmit.id, &answer_to(&transmit, alias(format!("m{hops}.test"))), 60_000);
+    }
+    assert!(matches!(stub.poll_answer(), Some((_, Answer::Failed(Failure::AliasLoop)))));
+    assert_eq!(hops, limits::DNS_ALIASES_MAX + 1);
+}
+
+#[test]
+fn no_more_queries_run_than_permitted_and_the_others_follow() {
+    let mut stub = Stub::new(Settings { max_queries: 2, ..settings(&[FIRST]) }, 1);
+    for number in 0..5 {
+        wait(&mut stub, &question(&format!("n{number}.test"), Kind::A), 0);
+    }
+    let mut answered = 0;
+    loop {
+        let sent: Vec<_> = std::iter::from_fn(|| stub.poll_transmit(0, &mut random())).collect();
+        assert!(sent.len() <= 2);
+        if sent.is_empty() {
+            break;
+        }
+        for transmit in sent {
+            stub.handle_response(transmit.id, &address(&transmit, 7), 0);
+            answered += 1;
+        }
+    }
+    assert_eq!((answered, std::iter::from_fn(|| stub.poll_answer()).count()), (5, 5));
+}
+
+#[test]
+fn too_many_waiting_questions_and_no_servers_fail_at_once() {
+    let mut stub = Stub::new(Settings { max_queries: 1, ..settings(&[FIRST]) }, 1);
+    for number in 0..=limits::DNS_WAITING_MAX {
+        wait(&mut stub, &question(&format!("n{number}.test"), Kind::A), 0);
+    }
+    let refused = stub.lookup(&question("x.test", Kind::A), 0);
+    assert_eq!(refused, Lookup::Known(Answer::Failed(Failure::Overloaded)));
+    let mut stub = Stub::new(settings(&[]), 1);
+    let refused = stub.lookup(&question("x.test", Kind::A), 0);
+    assert_eq!(refused, Lookup::Known(Answer::Failed(Failure::NoServers)));
+}
+
+#[test]
+fn the_configured_lifetimes_bound_those_of_answers() {
+    let settings = Settings { ttl_min_s: 10, ttl_max_s: 20, ..settings(&[FIRST]) };
+    let mut stub = Stub::new(settings, 1);
+    for (ttl_s, kept_s) in [(0, 10), (15, 15), (300, 20)] {
+        let asked = question(&format!("t{ttl_s}.test"), Kind::Aaaa);
+        wait(&mut stub, &asked, 0);
+        let transmit = stub.poll_transmit(0, &mut random()).unwrap();
+        let answer = answer_to(&transmit, |message, query| {
+            let address = AAAA::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
+            message.add_answer(record(&query.name, ttl_s, RData::AAAA(address)));
+        });
+        stub.handle_response(transmit.id, &answer, 0);
+        assert!(matches!(stub.lookup(&asked, kept_s * 1_000 - 1), Lookup::Known(_)), "{ttl_s}");
+        wait(&mut stub, &asked, kept_s * 1_000);
+        stub.poll_transmit(0, &mut random());
+    }
+}
+
+/// A zone for the search: what each question is answered with. Anything else does not exist.
+#[derive(Clone, Default)]
+struct Zone(BTreeMap<Question, Answer>);
+
+impl Zone {
+    fn mx(mut self, domain: &str, exchangers: &[(u16, &str)]) -> Zone {
+        let exchanger = |(preference, host): &(u16, &str)| Mx {
+            preference: *preference,
+            host: (*host != ".").then(|| DomainName::parse(host).unwrap()),
+        };
+        let answer = Answer::Mx(exchangers.iter().map(exchanger).collect());
+        self.0.insert(question(domain, Kind::Mx), answer);
+        self
+    }
+
+    fn host(mut self, name: &str, addresses: &[&str]) -> Zone {
+        let of = |ipv4: bool| -> Vec<&str> {
+            let family = |text: &&&str| text.parse::<IpAddr>().unwrap().is_ipv4() == ipv4;
+            addresses.iter().filter(family).copied().collect()
+        };
+        for (kind, addresses) in [(Kind::A, of(true)), (Kind::Aaaa, of(false))] {
+            let answer = if addresses.is_empty() { Answer::NoData } else { found(&addresses) };
+            self.0.insert(question(name, kind), answer);
+        }
+        self.0.entry(question(name, Kind::Mx)).or_insert(Answer::NoData);
+        self
+    }
+
+    fn fails(mut self, name: &str, kind: Kind) -> Zone {
+        self.0.insert(question(name, kind), Answer::Failed(Failure::ServerFailure(2)));
+        self
+    }
+
+    /// The result in words, and the questions that were asked.
+    fn search(&self, mut search: HostSearch) -> (String, usize) {
+        let mut asked = 0;
+        loop {
+            match search.step() {
+                Step::Done(MailHosts::Found(hosts)) => {
+                    let host = |host: &MailHost| {
+                        let addresses: Vec<_> = host.addresses.iter().map(|ip| ip.to_string()).collect();
+                        format!("{} {} {}", host.preference, host.name, addresses.join(" "))
+                    };
+                    return (hosts.iter().map(host).collect::<Vec<_>>().join("; "), asked);
+                }
+                Step::Done(MailHosts::NullMx) => return ("null mx".into(), asked),
+                Step::Done(MailHosts::NoDomain(text)) => return (format!("no domain: {text}"), asked),
+                Step::Done(MailHosts::NoMailHost(text)) => return (format!("no host: {text}"), asked),
+                Step::Done(MailHosts::Temporary(text)) => return (format!("later: {text}"), asked),
+                Step::Ask(questions) => {
+                    assert!(!questions.is_empty() && asked < 1_000);
+                    asked += questions.len();
+                    for question in questions {
+                        let answer = self.0.get(&question).cloned().unwrap_or(Answer::NoDomain);
+                        search.answer(&question, answer);
+                    }
+                }
+            }
+        }
+    }
+}
+
+const BOTH: Families = Families { ipv4: true, ipv6: true };
+const IPV4: Families = Families { ipv4: true, ipv6: false };
+const IPV6: Families = Families { ipv4: false, ipv6: true };
+
+#[test]
+fn domains_lead_to_the_hosts_of_rfc_5321_section_5() {
+    let zone = Zone::default()
+        .mx("two.test", &[(20, "b.test"), (10, "a.test")])
+        .host("a.test", &["192.0.2.1"])
+        .host("b.test", &["2001:db8::2", "192.0.2.2"])
+        .host("bare.test", &["192.0.2.3"])
+        .host("empty.test", &[])
+        .mx("null.test", &[(0, ".")])
+        .mx("null-and-one.test", &[(0, "."), (10, "a.test")])
+        .mx("unusable.test", &[])
+        .mx("dangling.test", &[(10, "gone.test"), (20, "empty.test")])
+        .mx("half.test", &[(10, "gone.test"), (20, "a.test")])
+        .mx("sick.test", &[(10, "sick-host.test"), (20, "gone.test")])
+        .mx("half-sick.test", &[(10, "sick-host.test"), (20, "a.test")])
+        .mx("twice.test", &[(20, "a.test"), (10, "a.test")])
+        .host("sick-host.test", &[])
+        .fails("sick-host.test", Kind::A)
+        .fails("servfail.test", Kind::Mx);
+    let cases = [
+        ("two.test", BOTH, "10 a.test 192.0.2.1; 20 b.test 192.0.2.2 2001:db8::2"),
+        ("TWO.test", IPV4, "10 a.test 192.0.2.1; 20 b.test 192.0.2.2"),
+        ("two.test", IPV6, "20 b.test 2001:db8::2"),
+        ("bare.test", BOTH, "0 bare.test 192.0.2.3"),
+        ("bare.test", IPV6, "no host: bare.test: no MX record and no usable address"),
+        ("empty.test", BOTH, "no host: empty.test: no MX record and no usable address"),
+        ("gone.test", BOTH, "no domain: gone.test: no such domain"),
+        ("null.test", BOTH, "null mx"),
+        ("null-and-one.test", BOTH, "10 a.test 192.0.2.1"),
+        ("unusable.test", BOTH, "no host: unusable.test: no MX record names a host"),
+        ("dangling.test", BOTH, "no host: dangling.test: no MX host has a usable address"),
+        ("half.test", BOTH, "20 a.test 192.0.2.1"),
+        ("sick.test", BOTH, "later: sick-host.test: the name server answered SERVFAIL"),
+        ("half-sick.test", BOTH, "20 a.test 192.0.2.1"),
+        ("twice.test", BOTH, "10 a.test 192.0.2.1"),
+        ("servfail.test", BOTH, "later: servfail.test MX: the name server answered SERVFAIL"),
+        ("[192.0.2.9]", BOTH, "0 [192.0.2.9] 192.0.2.9"),
+        ("[IPv6:2001:db8::9]", BOTH, "0 [2001:db8::9] 2001:db8::9"),
+        ("[192.0.2.9]", IPV6, "no host: [192.0.2.9]: its address family is switched off"),
+        ("[192.0.2.999]", BOTH, "no host: [192.0.2.999]: not a domain name"),
+        ("localhost", BOTH, "0 localhost 127.0.0.1 ::1"),
+        ("a b.test", BOTH, "no host: a b.test: not a domain name"),
+        ("", BOTH, "no host: : not a domain name"),
+    ];
+    for (domain, families, expected) in cases {
+        assert_eq!(zone.search(HostSearch::mail(domain, families, 1)).0, expected, "{domain} {families:?}");
+    }
+}
+
+#[test]
+fn a_fixed_next_hop_is_a_name_or_an_address_and_has_no_mx() {
+    let zone = Zone::default()
+        .mx("relay.test", &[(10, "other.test")])
+        .host("relay.test", &["192.0.2.1"])
+        .host("empty.test", &[])
+        .fails("sick.test", Kind::A)
+        .fails("sick.test", Kind::Aaaa);
+    let cases = [
+        ("relay.test", BOTH, "0 relay.test 192.0.2.1"),
+        ("192.0.2.5", BOTH, "0 [192.0.2.5] 192.0.2.5"),
+        ("2001:db8::5", BOTH, "0 [2001:db8::5] 2001:db8::5"),
+        ("[192.0.2.5]", BOTH, "0 [192.0.2.5] 192.0.2.5"),
+        ("localhost", IPV6, "0 localhost ::1"),
+        ("gone.test", BOTH, "no domain: gone.test: no such domain"),
+        ("empty.test", BOTH, "no host: empty.test: no MX record and no usable address"),
+        ("sick.test", BOTH, "later: sick.test: the name server answered SERVFAIL"),
+    ];
+    for (name, families, expected) in cases {
+        assert_eq!(zone.search(HostSearch::host(name, families, 1)).0, expected, "{name} {families:?}");
+    }
+}
+
+#[test]
+fn equal_preference_is_shuffled_by_the_seed_and_by_nothing_else() {
+    let hosts = ["a.test", "b.test", "c.test"];
+    let forward: Vec<_> = hosts.iter().map(|host| (10, *host)).collect();
+    let backward: Vec<_> = hosts.iter().rev().map(|host| (10, *host)).collect();
+    let mut zone = Zone::default().mx("forward.test", &forward).mx("backward.test", &backward);
+    for (number, host) in hosts.iter().enumerate() {
+        zone = zone.host(host, &[&format!("192.0.2.{number}")]);
+    }
+    let mut orders = BTreeMap::<String, u32>::new();
+    for seed in 0..600 {
+        let (order, _) = zone.search(HostSearch::mail("forward.test", BOTH, seed));
+        assert_eq!(zone.search(HostSearch::mail("backward.test", BOTH, seed)).0, order);
+        *orders.entry(order).or_default() += 1;
+    }
+    assert_eq!(orders.len(), 6, "every order comes up");
+    assert!(orders.values().all(|count| (60..140).contains(count)), "{orders:?}");
+}
+
+#[test]
+fn hosts_are_asked_for_only_while_addresses_are_wanted() {
+    let mut zone = Zone::default();
+    let names: Vec<_> = (0..40).map(|number| format!("h{number}.test")).collect();
+    let exchangers: Vec<_> =
+        names.iter().enumerate().map(|(number, name)| (number as u16, name.as_str())).collect();
+    zone = zone.mx("many.test", &exchangers);
+    let (_, asked) = zone.clone().search(HostSearch::mail("many.test", BOTH, 1));
+    assert_eq!(asked, 1 + 2 * limits::MX_HOSTS_MAX, "none has an address");
+    for name in &names {
+        zone = zone.host(name, &["192.0.2.1", "192.0.2.2"]);
+    }
+    let (hosts, asked) = zone.search(HostSearch::mail("many.test", BOTH, 1));
+    assert_eq!((asked, hosts.split("; ").count()), (1 + 2 * 4, 4));
+}
+
+#[test]
+fn domain_names_are_read_in_any_case_and_bad_ones_are_refused() {
+    let long_label = "a".repeat(64);
+    let long_name = ["a".repeat(63).as_str(); 4].join(".");
+    let cases = [
+        ("Example.COM", Some("example.com")),
+        ("example.com.", Some("example.com")),
+        ("_dmarc.x-y.test", Some("_dmarc.x-y.test")),
+        ("test", Some("test")),
+        ("", None),
+        (".", None),
+        ("a..b", None),
+        (".a", None),
+        ("a b", None),
+        ("bücher.test", None),
+        (long_label.as_str(), None),
+        (long_name.as_str(), None),
+    ];
+    for (text, expected) in cases {
+        let parsed = DomainName::parse(text).ok();
+        assert_eq!(parsed.as_ref().map(DomainName::as_str), expected, "{text}");
+    }
+}
+
+#[test]
+fn a_tcp_message_is_complete_when_its_length_is_there() {
+    let cases: [(&[u8], Option<&[u8]>); 6] = [
+        (b"", None),
+        (b"\0", None),
+        (b"\0\0", Some(b"")),
+        (b"\0\x03ab", None),
+        (b"\0\x03abc", Some(b"abc")),
+        (b"\0\x03abcd", Some(b"abc")),
+    ];
+    for (stream, expected) in cases {
+        assert_eq!(first_tcp_message(stream), expected);
+    }
+}
+
+#[test]
+fn an_answer_with_mx_and_soa_records_from_a_message_builder_is_understood() {
+    let mut stub = Stub::new(settings(&[FIRST]), 1);
+    wait(&mut stub, &question("a.test", Kind::Mx), 0);
+    let transmit = stub.poll_transmit(0, &mut random()).unwrap();
+    let answer = answer_to(&transmit, |message, query| {
+        message.add_answer(record(&query.name, 300, RData::MX(MX::new(10, name("MX.a.test")))));
+        let soa = SOA::new(name("ns.test"), name("root.test"), 1, 2, 3, 4, 5);
+        message.add_authority(record(&query.name, 300, RData::SOA(soa)));
+    });
+    stub.handle_response(transmit.id, &answer, 0);
+    let expected = Mx { preference: 10, host: Some(DomainName::parse("mx.a.test").unwrap()) };
+    assert_eq!(stub.poll_answer().unwrap().1, Answer::Mx([expected].into()));
+}
