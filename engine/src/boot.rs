@@ -25,7 +25,8 @@ pub struct Options {
     pub shards: u16,
     /// Pin each shard to a CPU of the affinity mask.
     pub pin: bool,
-    /// Signals (libc numbers) that are blocked in all threads and read with [`crate::signal`].
+    /// Signals (libc numbers) that are blocked in all threads and read with [`crate::signal`]: in the thread that calls
+    /// [`run`] and those of the engine. Threads that were started before do not block them.
     pub signals: Vec<i32>,
 }
 

@@ -24,7 +24,7 @@ pub const RECV_BUFFERS_LOW: usize = 128;
 /// Received bytes on the heap per shard; beyond it, receives wait for ring buffers to come back.
 pub const RECV_HEAP_BYTES: usize = 16 << 20;
 /// Received bytes of one connection that nobody took: above it, the connection's receive is stopped.
-/// (What is under way still arrives: up to 32 ring buffers.)
+/// (What comes within the turn in which it is passed still arrives; the ring and the kernel's socket buffer bound it.)
 pub const RECV_WINDOW_BYTES: usize = 64 * 1024;
 /// The same in pieces, against a peer that sends one byte at a time.
 pub const RECV_WINDOW_ITEMS: usize = 16;

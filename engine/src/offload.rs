@@ -42,3 +42,6 @@ where
         Err(_) => Err(OffloadError::Full),
     }
 }
+
+#[cfg(test)]
+mod tests;

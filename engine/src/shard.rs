@@ -49,6 +49,8 @@ pub(crate) struct Shard {
     root: RefCell<Option<Task<()>>>,
     now: Cell<Instant>,
     wall_us: Cell<Option<u64>>,
+    /// Those to wake at the start of the next turn.
+    next_turn: RefCell<Vec<Waker>>,
     /// Scratch of `begin_turn`.
     fired: RefCell<Vec<Waker>>,
     /// Last, so that it outlives what may hold descriptors.
@@ -73,6 +75,7 @@ impl Shard {
             root: RefCell::default(),
             now: Cell::new(now),
             wall_us: Cell::new(None),
+            next_turn: RefCell::default(),
             fired: RefCell::default(),
             process,
             driver,
@@ -115,6 +118,7 @@ impl Shard {
         self.mesh.drain(self);
         let mut fired = self.fired.take();
         self.wheel.borrow_mut().advance(self.now.get().0 / TICK_NS, &mut fired);
+        fired.append(&mut self.next_turn.borrow_mut());
         fired.drain(..).for_each(Waker::wake);
         *self.fired.borrow_mut() = fired;
         Counters::add(&self.counters().turns, 1);
@@ -130,15 +134,20 @@ impl Shard {
 
     /// True when a task is ready, or a call or letter has arrived: do not sleep.
     pub(crate) fn has_work(&self) -> bool {
-        self.executor.has_ready() || self.mailbox().has_mail()
+        self.has_ready() || self.mailbox().has_mail()
     }
 
     /// Says that this shard goes to sleep (its peers then wake it), and gives false when work came in meanwhile.
     pub(crate) fn try_sleep(&self) -> bool {
-        if self.executor.has_ready() {
-            return false;
-        }
-        self.mailbox().try_sleep()
+        !self.has_ready() && self.mailbox().try_sleep()
+    }
+
+    fn has_ready(&self) -> bool {
+        self.executor.has_ready() || !self.next_turn.borrow().is_empty()
+    }
+
+    pub(crate) fn wake_next_turn(&self, waker: Waker) {
+        self.next_turn.borrow_mut().push(waker);
     }
 
     /// The opposite of [`Shard::try_sleep`].

@@ -13,7 +13,8 @@ pub(crate) mod waker;
 
 use executor::TaskId;
 
-/// Which tasks go first when several are ready; each class has a poll budget per loop turn.
+/// Which tasks go first when several are ready; each class has a poll budget per loop turn. A turn polls each class
+/// once, in this order: a commit task that sessions wake runs at the start of the next turn, for all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
     /// What others' `250` waits for: spool commit.
@@ -130,7 +131,7 @@ where
     Task { id, join }
 }
 
-/// Lets other tasks run.
+/// Lets other tasks run, and what has completed or is due be seen: goes on in the next loop turn.
 pub async fn yield_now() {
     let mut yielded = false;
     std::future::poll_fn(|cx| {
@@ -138,7 +139,7 @@ pub async fn yield_now() {
             return Poll::Ready(());
         }
         yielded = true;
-        cx.waker().wake_by_ref();
+        shard::with(|shard| shard.wake_next_turn(cx.waker().clone()));
         Poll::Pending
     })
     .await;

@@ -53,3 +53,17 @@ impl Drop for TempDir {
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
+
+/// Runs `f`, a test of this name, in a process of its own: for what is about the whole process.
+pub(crate) fn alone(test: &str, f: impl FnOnce()) {
+    const MARK: &str = "ENGINE_TEST_ALONE";
+    if std::env::var_os(MARK).is_some() {
+        return f();
+    }
+    let program = std::env::current_exe().expect("known");
+    let mut command = std::process::Command::new(program);
+    let output = command.args(["--exact", test, "--nocapture"]).env(MARK, "1").output().expect("starts");
+    let text =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+}

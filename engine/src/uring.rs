@@ -284,6 +284,11 @@ pub(crate) fn clock_ns(clock: libc::clockid_t) -> u64 {
 }
 
 impl Uring {
+    #[cfg(test)]
+    pub(crate) fn buffers(&self) -> Rc<BufRing> {
+        self.buffers.clone()
+    }
+
     fn ring_fd(&self) -> RawFd {
         self.ring.borrow().as_raw_fd()
     }

@@ -178,3 +178,6 @@ impl Wheel {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
