@@ -1,6 +1,5 @@
 //! The shard-per-core engine: one pinned thread per CPU, each with its own io_uring, executor, timer wheel,
 //! buffers and mailbox. Knows nothing of mail. The only crate of the workspace that may use `unsafe`.
-#![allow(clippy::todo, unused_variables, dead_code)] // SKELETON: goes away with the first real bodies
 
 pub mod boot;
 pub mod budget;
