@@ -1,8 +1,10 @@
 //! One session: moves bytes between a connection and the machine of [`net::smtp::server`], and decides.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::task::Poll;
 
 use engine::buf::RecvBuf;
 use net::smtp::error::{Error, LocalLimit, LogClass};
@@ -80,12 +82,27 @@ impl Driver {
             return false;
         }
         self.machine.accept();
-        // What arrives within a loop turn was sent without waiting for the greeting.
-        match engine::time::timeout(Duration::ZERO, self.peer.conn.recv()).await {
-            Err(engine::time::Elapsed) => true,
-            Ok(Ok(early)) if !early.is_empty() => self.consume(Input::Ring(early, 0)).await,
-            Ok(_) => false,
+        match self.early_input().await {
+            None => true,
+            Some(Ok(early)) if !early.is_empty() => self.consume(Input::Ring(early, 0)).await,
+            Some(_) => false,
         }
+    }
+
+    /// What has arrived before the greeting leaves: sent by a peer that did not wait for it. Costs one loop turn, in
+    /// which the kernel hands over what it already has.
+    async fn early_input(&self) -> Option<std::io::Result<RecvBuf>> {
+        let mut recv = pin!(self.peer.conn.recv());
+        for turn in 0..2 {
+            if turn > 0 {
+                engine::task::yield_now().await;
+            }
+            let polled = poll_fn(|cx| Poll::Ready(recv.as_mut().poll(cx))).await;
+            if let Poll::Ready(received) = polled {
+                return Some(received);
+            }
+        }
+        None
     }
 
     async fn converse(&mut self) {
