@@ -66,9 +66,9 @@ impl Content {
                     }
                 }
                 Err(bad) => {
-                    let rest = records.rest();
+                    let rest = records.bad();
                     let base = u64::from(batch.place.offset);
-                    (bad, base + rest.start as u64..base + u64::from(batch.padded_bytes()), None)
+                    (bad, base + rest.start as u64..base + rest.end as u64, None)
                 }
             };
             self.damage.push(Damage { range, batch: Some(batch.place.number), message, bad });
@@ -96,6 +96,7 @@ impl Content {
                     batch: number,
                     stamp,
                     as_of: stamp,
+                    flags: record.flags,
                     head,
                     envelope,
                     damaged,
@@ -134,6 +135,7 @@ impl Content {
                         batch: 0,
                         stamp: live.stamp,
                         as_of,
+                        flags: live.flags,
                         head,
                         envelope: live.meta.slice(envelope..),
                         damaged: false,

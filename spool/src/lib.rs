@@ -36,6 +36,7 @@ mod load;
 mod options;
 mod recovery;
 pub mod replay;
+mod scrub;
 mod seal;
 mod segments;
 mod spool;

@@ -62,7 +62,7 @@ pub(crate) async fn list(store: &Store, logs: &[u32]) -> Result<Listing, OpenErr
                         let handle = SegmentFile { file, name, identity: header.identity };
                         let size = header.size_bytes.min(len - len % BLOCK as u64);
                         let segment = Segment::new(Rc::new(handle), size, header.zeroed, Phase::Sealed);
-                        listing.used.push(Segment { cold: header.cold, ..segment });
+                        listing.used.push(segment);
                     }
                     Use::Free { zeroed } => {
                         let freed = Freed { file, name, size: len, zeroed };
@@ -105,7 +105,7 @@ async fn use_of_file(file: &engine::disk::File, log: u32, len: u64) -> io::Resul
         sequence: u64::from_le_bytes(batch[24..32].try_into().expect("8 bytes")),
     };
     Ok(match Batch::parse(&identity, 0, DATA_OFFSET as u32, batch) {
-        Ok(_) => Use::Used(Header { identity, spool: [0; 16], size_bytes: len, cold: false, zeroed: false }),
+        Ok(_) => Use::Used(Header { identity, spool: [0; 16], size_bytes: len, zeroed: false }),
         Err(_) => Use::Free { zeroed: false },
     })
 }
@@ -251,7 +251,7 @@ impl Load {
         loop {
             match scan.step(window_at, &window) {
                 Step::Read { offset, bytes } => {
-                    let len = (bytes.max(WINDOW_BYTES) as u64).min(size - offset).max(bytes as u64) as usize;
+                    let len = (bytes.max(WINDOW_BYTES) as u64).min(size - offset) as usize;
                     window_at = offset;
                     window = self.read_or_keep(uid, file, offset, len).await;
                     task::yield_now().await;
@@ -367,7 +367,7 @@ impl Load {
             home: uid,
             at: commit.at,
             stamp: commit.stamp,
-            flags: 0,
+            flags: commit.flags,
             prefix_bytes: commit.head.prefix_bytes,
             recipients: commit.head.recipients,
             live: items.len() as u32,

@@ -48,6 +48,8 @@ pub struct FoundCommit {
     pub stamp: u64,
     /// The states below are as of this stamp.
     pub as_of: u64,
+    /// Its record's flags.
+    pub flags: u8,
     /// Its head. `items` are the live ones as of `as_of`; none: all active.
     pub head: CommitHead,
     /// Its envelope, encoded.
@@ -106,7 +108,8 @@ pub struct Replay {
     settles: FxHashMap<MessageId, Vec<Seen>>,
     maps: FxHashMap<SegmentKey, Vec<(SegmentKey, LiveMap)>>,
     cuts: FxHashMap<SegmentKey, (SegmentKey, u32)>,
-    moved: FxHashMap<MessageId, u64>,
+    /// The latest copy that compaction made of a message.
+    moved: FxHashMap<MessageId, (u64, SegmentKey)>,
     clean: FxHashSet<(u32, u32)>,
     waiting: Vec<Found>,
 }
@@ -143,8 +146,8 @@ impl Replay {
             self.maps.entry((map.log, map.segment)).or_default().push((found.key, map));
         }
         for commit in found.commits.iter().filter(|commit| commit.head.items.is_some()) {
-            let stamp = self.moved.entry(commit.head.id).or_default();
-            *stamp = commit.stamp.max(*stamp);
+            let latest = self.moved.entry(commit.head.id).or_default();
+            *latest = (commit.stamp, found.key).max(*latest);
         }
         self.waiting.push(found);
     }
@@ -195,7 +198,11 @@ impl Replay {
             let map = map.max_by_key(|(_, map)| map.as_of);
             let covered = map.map_or(0, |(_, map)| map.as_of).max(commit.as_of);
             self.pin_settles(id, covered, found.key, &mut pins);
-            if self.moved.get(&id).is_some_and(|stamp| *stamp > commit.stamp) {
+            if let Some((stamp, by)) = self.moved.get(&id).filter(|(stamp, _)| *stamp > commit.stamp) {
+                // Without the later copy this one would count again.
+                if *stamp > covered {
+                    pin(&mut pins, found.key, *by, *stamp);
+                }
                 outcome.dead += 1;
                 continue;
             }

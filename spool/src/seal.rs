@@ -11,7 +11,7 @@ use engine::task;
 
 use crate::event::Event;
 use crate::files::{self, Handle};
-use crate::format::batch::{Builder, HEADER_BYTES, Place, Record, RecordAt, record_bytes};
+use crate::format::batch::{Builder, OVERHEAD_BYTES, Place, Record, RecordAt, record_bytes};
 use crate::format::record::{Change, Kind, Live, SettleEncoder, encode_ids};
 use crate::format::segment::Trailer;
 use crate::format::{BLOCK, round_up};
@@ -213,7 +213,7 @@ impl<'s> Index<'s> {
     }
 
     async fn flush(&mut self) -> io::Result<bool> {
-        let bytes = round_up((HEADER_BYTES + self.waiting_bytes) as u64);
+        let bytes = round_up((OVERHEAD_BYTES + self.waiting_bytes) as u64);
         if self.offset + bytes > self.limit {
             return Ok(false);
         }

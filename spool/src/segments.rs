@@ -68,11 +68,10 @@ impl Store {
     }
 
     /// A ready segment takes batches from now on.
-    pub(crate) fn activate(&self, uid: Uid, cold: bool) {
+    pub(crate) fn activate(&self, uid: Uid) {
         let mut state = self.state.borrow_mut();
         let segment = state.segments.get_mut(&uid).expect("just taken");
         segment.phase = Phase::Active;
-        segment.cold = cold;
     }
 
     /// Makes a segment file with a durable header. Not zeroed: right at once, but its first writes are slower.
@@ -118,8 +117,7 @@ impl Store {
 
     /// From here on the file is used anew; what it held before means nothing.
     async fn write_header(&self, segment: &SegmentFile, size_bytes: u64, zeroed: bool) -> io::Result<()> {
-        let header =
-            Header { identity: segment.identity, spool: self.spool.uuid(), size_bytes, cold: false, zeroed };
+        let header = Header { identity: segment.identity, spool: self.spool.uuid(), size_bytes, zeroed };
         let durability = self.durability();
         files::write_blocks(&segment.file, 0, &header.encode(), durability).await
     }

@@ -46,7 +46,6 @@ pub(crate) struct Segment {
     pub(crate) file: Handle,
     pub(crate) size: u64,
     pub(crate) zeroed: bool,
-    pub(crate) cold: bool,
     pub(crate) phase: Phase,
     /// Where the next batch begins.
     pub(crate) next_offset: u64,
@@ -73,6 +72,8 @@ pub(crate) struct Segment {
     pub(crate) failed: bool,
     /// Its space does not come back: damage that is left in place, or a retire mark that cannot be written.
     pub(crate) stuck: bool,
+    /// A message in it cannot be moved.
+    pub(crate) keep: bool,
 }
 
 impl Segment {
@@ -81,7 +82,6 @@ impl Segment {
             file,
             size,
             zeroed,
-            cold: false,
             phase,
             next_offset: DATA_OFFSET,
             batches: 0,
@@ -98,6 +98,7 @@ impl Segment {
             pins: FxHashMap::default(),
             failed: false,
             stuck: false,
+            keep: false,
         }
     }
 
@@ -325,6 +326,8 @@ pub(crate) struct State {
     pub(crate) closing: bool,
     pub(crate) closed: bool,
     pub(crate) compacting: bool,
+    /// Messages that are being copied to another segment.
+    pub(crate) moving: FxHashMap<MessageId, Uid>,
     /// Indexes being written.
     pub(crate) sealing: usize,
     pub(crate) stats: Stats,
@@ -334,7 +337,6 @@ impl State {
     /// Takes a new message into account.
     pub(crate) fn insert(&mut self, id: MessageId, message: Message) {
         self.add_live(message.home, id, message.at.len());
-        self.live_bytes += message.at.len();
         if let Some(home) = self.segments.get_mut(&message.home) {
             home.index_bytes += index_bytes(message.at);
         }
@@ -342,7 +344,6 @@ impl State {
             match part {
                 PartRef::Record { segment, at } => {
                     self.add_live(*segment, id, at.len());
-                    self.live_bytes += at.len();
                 }
                 PartRef::Extent { bytes, .. } => self.extent_bytes += bytes,
             }
@@ -355,7 +356,9 @@ impl State {
         debug_assert!(before.is_none(), "message ids are never reused");
     }
 
-    fn add_live(&mut self, segment: Uid, id: MessageId, bytes: u64) {
+    /// Takes a record that is needed into account.
+    pub(crate) fn add_live(&mut self, segment: Uid, id: MessageId, bytes: u64) {
+        self.live_bytes += bytes;
         if let Some(segment) = self.segments.get_mut(&segment) {
             segment.live_records += 1;
             segment.live_bytes += bytes;
@@ -461,11 +464,6 @@ impl State {
                 segment.pins.remove(&target);
             }
         }
-    }
-
-    /// Segment bytes other than free ones.
-    pub(crate) fn used_bytes(&self) -> u64 {
-        self.segments.values().filter(|s| s.phase != Phase::Ready).map(|s| s.size).sum()
     }
 }
 

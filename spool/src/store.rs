@@ -139,6 +139,7 @@ impl Store {
             return Ok(store);
         }
         store.look_at_space().await;
+        drop(task::spawn(Class::Background, crate::scrub::run(store.clone())));
         drop(task::spawn(Class::Commit, writer::run(store.clone())));
         drop(task::spawn(Class::Background, segments::keep(store.clone(), listing.freed)));
         Ok(store)
@@ -375,6 +376,7 @@ fn new_state() -> State {
         closing: false,
         closed: false,
         compacting: false,
+        moving: FxHashMap::default(),
         sealing: 0,
         stats: Stats::default(),
     }

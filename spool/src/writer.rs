@@ -11,7 +11,9 @@ use engine::time::{self, Instant};
 
 use crate::event::Event;
 use crate::files::Handle;
-use crate::format::batch::{Builder, FRAME_BYTES, HEADER_BYTES, Place, RecordAt, record_bytes};
+use crate::format::batch::{
+    Builder, FRAME_BYTES, HEADER_BYTES, OVERHEAD_BYTES, Place, RecordAt, record_bytes,
+};
 use crate::format::record::{Change, CommitHead, Cut, Kind, Mark, SettleEncoder};
 use crate::format::{BLOCK, round_up, stamp};
 use crate::intake::CommitError;
@@ -212,14 +214,14 @@ impl Store {
             if let Some(uid) = active {
                 let state = self.state.borrow();
                 let room = state.segments.get(&uid).map_or(0, |segment| segment.room());
-                if room >= round_up((need + HEADER_BYTES) as u64) + meta as u64 {
+                if room >= round_up((need + OVERHEAD_BYTES) as u64) + meta as u64 {
                     return Some(uid);
                 }
             }
             match self.take_segment(purpose).await {
                 Ok(Some(next)) => {
                     let before = self.state.borrow_mut().active.replace(next);
-                    self.activate(next, false);
+                    self.activate(next);
                     if let Some(before) = before {
                         self.seal(before);
                     }
@@ -273,7 +275,7 @@ impl Store {
         let first = state.queue.front().map_or(0, Request::bytes);
         let first = first.max(state.maps.front().map_or(0, |map| map.meta.len() + 64));
         let room = target.room();
-        let want = scratch.batch_bytes.max(first + HEADER_BYTES).next_multiple_of(BLOCK);
+        let want = scratch.batch_bytes.max(first + OVERHEAD_BYTES).next_multiple_of(BLOCK);
         let mut buf = scratch.buffer(want);
         let place = Place {
             segment: target.file.identity,
@@ -294,7 +296,7 @@ impl Store {
             cuts: Vec::new(),
             clean: false,
         };
-        let mut limit = (buf.capacity() as u64).min(room) as usize;
+        let mut limit = (buf.capacity() as u64).min(room) as usize - HEADER_BYTES;
         let mut builder = Builder::begin(&mut buf, place);
         put_cuts(state, &mut flight, &mut builder, limit);
         put_settles(state, &mut flight, &mut builder, limit, &mut scratch.encoder);
@@ -579,13 +581,21 @@ fn put_marks(
 
 /// The segment of this batch says something about an item at `home`.
 fn say(state: &mut State, flight: &Flight, item: ItemId, home: Uid) {
-    if home == flight.segment || !state.segments.contains_key(&home) {
-        return;
+    // A copy that is being written may be older than this; and where the message was may be gone, but not its copy.
+    let copy = if state.segments.contains_key(&home) {
+        if state.moving.is_empty() { None } else { state.moving.get(&item.message).copied() }
+    } else {
+        state.messages.get(&item.message).map(|message| message.home).or(state.cold)
+    };
+    for about in [Some(home), copy].into_iter().flatten() {
+        if about == flight.segment || !state.segments.contains_key(&about) {
+            continue;
+        }
+        let target = state.segments.get_mut(&flight.segment).expect("the active segment exists");
+        target.pin(about, flight.stamp);
+        target.said.push((item, about));
+        target.index_bytes += 24;
     }
-    let target = state.segments.get_mut(&flight.segment).expect("the active segment exists");
-    target.pin(home, flight.stamp);
-    target.said.push((item, home));
-    target.index_bytes += 24;
 }
 
 fn put_maps(state: &mut State, flight: &mut Flight, builder: &mut Building<'_>, limit: usize) {
@@ -598,7 +608,8 @@ fn put_maps(state: &mut State, flight: &mut Flight, builder: &mut Building<'_>, 
         let target = state.segments.get_mut(&flight.segment).expect("the active segment exists");
         target.maps.push(map.meta.clone());
         target.index_bytes += map.meta.len() as u64 + 16;
-        target.pin(map.target, map.as_of);
+        // Later than what it covers, or it would cover itself.
+        target.pin(map.target, flight.stamp);
         flight.maps.push(map);
     }
 }

@@ -1,4 +1,5 @@
-//! A batch: what one write appends to a segment. A header of 64 bytes, then records, then zeros to the next block.
+//! A batch: what one write appends to a segment. A header of 64 bytes, then records, zeros, and at the end of its last
+//! block the header once more, so that damage of the first does not cost the records.
 //!
 //! A record is a frame of 16 bytes, a part called *meta* (small, covered by the frame's checksum) and *data* (body
 //! bytes, one checksum per 64 KiB at the beginning of meta). Every checksum is seeded from the segment's use, the
@@ -14,6 +15,10 @@ use super::{BLOCK, BODY_BLOCK};
 const MAGIC: u32 = u32::from_le_bytes(*b"HQB1");
 /// Bytes of a batch's header.
 pub const HEADER_BYTES: usize = 64;
+/// Bytes of a batch beside its records and padding: the header, twice.
+pub const OVERHEAD_BYTES: usize = 2 * HEADER_BYTES;
+/// Bytes that looking for the next good record may checksum, per batch.
+const RESYNC_BYTES: usize = 64 << 20;
 /// Bytes of a record's frame.
 pub const FRAME_BYTES: usize = 16;
 /// Flag: the batch belongs to the index that sealing writes.
@@ -90,16 +95,16 @@ pub fn record_bytes(meta_bytes: usize, data_bytes: usize) -> usize {
 pub trait Sink: DerefMut<Target = [u8]> {
     /// Appends.
     fn append(&mut self, bytes: &[u8]);
-    /// Appends zeros up to a length that is a multiple of `alignment`.
-    fn pad(&mut self, alignment: usize);
+    /// Appends zeros up to this length.
+    fn grow(&mut self, len: usize);
 }
 
 impl Sink for Vec<u8> {
     fn append(&mut self, bytes: &[u8]) {
         self.extend_from_slice(bytes);
     }
-    fn pad(&mut self, alignment: usize) {
-        self.resize(self.len().next_multiple_of(alignment), 0);
+    fn grow(&mut self, len: usize) {
+        self.resize(len, 0);
     }
 }
 
@@ -107,8 +112,8 @@ impl Sink for engine::buf::AlignedBuf {
     fn append(&mut self, bytes: &[u8]) {
         self.extend_from_slice(bytes);
     }
-    fn pad(&mut self, alignment: usize) {
-        self.pad_to(alignment);
+    fn grow(&mut self, len: usize) {
+        self.resize(len);
     }
 }
 
@@ -187,7 +192,7 @@ impl<'a, S: Sink> Builder<'a, S> {
         at
     }
 
-    /// Completes the header and pads to whole blocks.
+    /// Completes the header, and pads to whole blocks that end with it too.
     pub fn finish(self) {
         let mut header = [0u8; HEADER_BYTES];
         let len = u32::try_from(self.out.len()).expect("a batch is small");
@@ -203,7 +208,8 @@ impl<'a, S: Sink> Builder<'a, S> {
         let crc = crc32c::crc32c_append(self.seed, &header[8..]);
         header[4..8].copy_from_slice(&crc.to_le_bytes());
         self.out[..HEADER_BYTES].copy_from_slice(&header);
-        self.out.pad(BLOCK);
+        self.out.grow((len as usize + HEADER_BYTES).next_multiple_of(BLOCK) - HEADER_BYTES);
+        self.out.append(&header);
     }
 }
 
@@ -223,6 +229,12 @@ pub struct Batch {
 impl Batch {
     /// Reads a header of `segment` at `offset`; its number must be at least `number_min`.
     pub fn parse(segment: &Identity, number_min: u32, offset: u32, bytes: &[u8]) -> Result<Batch, Bad> {
+        let batch = Batch::parse_anywhere(segment, number_min, bytes)?;
+        if batch.place.offset == offset { Ok(batch) } else { Err(Bad::Foreign) }
+    }
+
+    /// Reads a header of `segment`, also the one at a batch's end.
+    pub fn parse_anywhere(segment: &Identity, number_min: u32, bytes: &[u8]) -> Result<Batch, Bad> {
         let header = bytes.get(..HEADER_BYTES).ok_or(Bad::Short)?;
         let mut get = Get::new(header);
         if get.u32()? != MAGIC {
@@ -234,13 +246,13 @@ impl Batch {
         }
         let place = Place { segment: *segment, number: get.u32()?, offset: get.u32()?, stamp: get.u64()? };
         let (len, records, flags) = (get.u32()?, get.u32()?, get.u32()?);
-        if place.offset != offset || place.number < number_min {
+        if place.number < number_min {
             return Err(Bad::Foreign);
         }
         if crc32c::crc32c_append(place.seed(), &header[8..]) != crc {
             return Err(Bad::Checksum);
         }
-        if (len as usize) < HEADER_BYTES || u64::from(offset) + u64::from(len) > u64::from(u32::MAX) {
+        if (len as usize) < HEADER_BYTES || u64::from(place.offset) + u64::from(len) > u64::from(u32::MAX) {
             return Err(Bad::Value("batch length"));
         }
         Ok(Batch { place, bytes: len, records, index: flags & FLAG_INDEX != 0 })
@@ -248,11 +260,11 @@ impl Batch {
 
     /// Bytes on disk, padding included.
     pub fn padded_bytes(&self) -> u32 {
-        self.bytes.next_multiple_of(BLOCK as u32)
+        (self.bytes + HEADER_BYTES as u32).next_multiple_of(BLOCK as u32)
     }
 
-    /// The records, in order, each checked (data too); `bytes` begins with the header. Ends after the first whose
-    /// frame or meta is bad: lengths cannot be trusted beyond it.
+    /// The records, in order, each checked (data too); `bytes` begins with the header. Where a frame or meta is bad,
+    /// lengths cannot be trusted: it goes on with the next place that is a good record.
     pub fn records<'b>(&self, bytes: &'b [u8]) -> Records<'b> {
         Records {
             bytes: &bytes[..bytes.len().min(self.bytes as usize)],
@@ -260,6 +272,8 @@ impl Batch {
             left: self.records,
             base: self.place.offset,
             seed: self.place.seed(),
+            bad: 0..0,
+            resync: RESYNC_BYTES,
         }
     }
 }
@@ -330,12 +344,48 @@ pub struct Records<'b> {
     left: u32,
     base: u32,
     seed: u32,
+    bad: Range<usize>,
+    resync: usize,
 }
 
 impl Records<'_> {
-    /// The part of the segment that was not given out, relative to the batch.
-    pub fn rest(&self) -> Range<usize> {
-        self.at..self.bytes.len()
+    /// The bytes that the last error was about, relative to the batch.
+    pub fn bad(&self) -> Range<usize> {
+        self.bad.clone()
+    }
+
+    /// Goes to the next place that holds a good record, or to the end.
+    fn skip_bad(&mut self) {
+        let from = self.at;
+        let mut at = from + 1;
+        while at + FRAME_BYTES <= self.bytes.len() && self.resync > 0 {
+            if self.may_begin_at(at)
+                && Record::parse(&self.bytes[at..], self.base + at as u32, self.seed).is_ok()
+            {
+                self.bad = from..at;
+                self.at = at;
+                return;
+            }
+            at += 1;
+        }
+        self.bad = from..self.bytes.len();
+        self.at = self.bytes.len();
+        self.left = 0;
+    }
+
+    /// Cheap checks before a checksum is worth its time.
+    fn may_begin_at(&mut self, at: usize) -> bool {
+        let frame = &self.bytes[at..at + FRAME_BYTES];
+        let word =
+            |from: usize| u32::from_le_bytes(frame[from..from + 4].try_into().expect("4 bytes")) as usize;
+        let (meta, data) = (word(4), word(8));
+        let plausible = Kind::from_byte(frame[0]).is_some()
+            && frame[2..4] == [0, 0]
+            && meta.saturating_add(data) <= self.bytes.len() - at - FRAME_BYTES;
+        if plausible {
+            self.resync = self.resync.saturating_sub(meta + FRAME_BYTES);
+        }
+        plausible
     }
 }
 
@@ -356,7 +406,7 @@ impl<'b> Iterator for Records<'b> {
                 Some(Ok((record, checked)))
             }
             Err(bad) => {
-                self.left = 0;
+                self.skip_bad();
                 Some(Err(bad))
             }
         }

@@ -117,6 +117,15 @@ const ATTEMPTS: u8 = 8;
 const MARK: u8 = 16;
 
 impl ItemImage {
+    /// Bytes that it takes at most.
+    pub fn bytes_max(&self) -> usize {
+        let text = match &self.state {
+            ItemState::Active => 0,
+            ItemState::RetryAt { reply: text, .. } | ItemState::Hold { reason: text } => text.len(),
+        };
+        48 + text + self.properties.as_ref().map_or(0, Bytes::len)
+    }
+
     fn encode(&self, out: &mut Vec<u8>) {
         let state = match self.state {
             ItemState::Active => 0,

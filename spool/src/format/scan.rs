@@ -15,6 +15,8 @@ pub struct Scan {
     bad_from: Option<u64>,
     /// That stretch begins with a header of this use.
     bad_is_ours: bool,
+    /// A batch in that stretch, known by the copy of its header.
+    by_copy: Option<Batch>,
 }
 
 /// What the scan says next.
@@ -49,7 +51,15 @@ pub enum Step {
 impl Scan {
     /// Of a segment of `size` bytes.
     pub fn new(segment: Identity, size: u64) -> Scan {
-        Scan { segment, size, offset: DATA_OFFSET, number: 0, bad_from: None, bad_is_ours: false }
+        Scan {
+            segment,
+            size,
+            offset: DATA_OFFSET,
+            number: 0,
+            bad_from: None,
+            bad_is_ours: false,
+            by_copy: None,
+        }
     }
 
     /// Number that the next batch should have.
@@ -61,38 +71,60 @@ impl Scan {
     /// for; what cannot be read is given as zeros.
     pub fn step(&mut self, at: u64, window: &[u8]) -> Step {
         loop {
-            if self.offset + HEADER_BYTES as u64 > self.size {
+            if let Some(batch) = self.by_copy {
+                return self.batch(batch, at, window);
+            }
+            if self.offset + BLOCK as u64 > self.size {
                 return self.end();
             }
-            let Some(header) = slice(at, window, self.offset, HEADER_BYTES) else {
-                return self.read(HEADER_BYTES);
+            let Some(block) = slice(at, window, self.offset, BLOCK) else {
+                return self.read(self.offset, BLOCK);
             };
             let offset = u32::try_from(self.offset).expect("segments are below 4 GiB");
+            let (header, copy) = (&block[..HEADER_BYTES], &block[BLOCK - HEADER_BYTES..]);
             match Batch::parse(&self.segment, self.number, offset, header) {
-                Ok(batch) if self.offset + u64::from(batch.bytes) <= self.size => {
-                    let Some(_) = slice(at, window, self.offset, batch.bytes as usize) else {
-                        return self.read(batch.bytes as usize);
-                    };
-                    let window_at = (self.offset - at) as usize;
-                    let damaged = self.bad_from.take().map(|from| from..self.offset);
-                    self.offset += u64::from(batch.padded_bytes());
-                    self.number = batch.place.number + 1;
-                    return Step::Batch { batch, window_at, damaged };
-                }
+                Ok(batch) if self.fits(&batch) => return self.batch(batch, at, window),
                 _ => {
                     if self.bad_from.is_none() {
                         self.bad_from = Some(self.offset);
                         self.bad_is_ours = header[8..24] == self.segment.id;
                     }
-                    self.offset += BLOCK as u64;
+                    self.by_copy = self.batch_that_ends_here(copy);
+                    if self.by_copy.is_none() {
+                        self.offset += BLOCK as u64;
+                    }
                 }
             }
         }
     }
 
-    fn read(&self, bytes: usize) -> Step {
-        let bytes = (round_up(bytes as u64)).min(self.size - self.offset) as usize;
-        Step::Read { offset: self.offset, bytes }
+    fn fits(&self, batch: &Batch) -> bool {
+        u64::from(batch.place.offset) + u64::from(batch.padded_bytes()) <= self.size
+    }
+
+    /// The batch whose header is damaged, but not the copy at the end of this block.
+    fn batch_that_ends_here(&self, copy: &[u8]) -> Option<Batch> {
+        let batch = Batch::parse_anywhere(&self.segment, self.number, copy).ok()?;
+        let from = u64::from(batch.place.offset);
+        let ends_here = from + u64::from(batch.padded_bytes()) == self.offset + BLOCK as u64;
+        (ends_here && self.bad_from.is_some_and(|bad| bad <= from)).then_some(batch)
+    }
+
+    fn batch(&mut self, batch: Batch, at: u64, window: &[u8]) -> Step {
+        let from = u64::from(batch.place.offset);
+        if slice(at, window, from, batch.bytes as usize).is_none() {
+            return self.read(from, batch.bytes as usize);
+        }
+        self.by_copy = None;
+        let damaged = self.bad_from.take().map(|bad| bad..from).filter(|range| !range.is_empty());
+        self.offset = from + u64::from(batch.padded_bytes());
+        self.number = batch.place.number + 1;
+        Step::Batch { batch, window_at: (from - at) as usize, damaged }
+    }
+
+    fn read(&self, offset: u64, bytes: usize) -> Step {
+        let bytes = (round_up(bytes as u64)).min(self.size - offset) as usize;
+        Step::Read { offset, bytes }
     }
 
     fn end(&self) -> Step {

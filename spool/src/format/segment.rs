@@ -38,8 +38,6 @@ pub struct Header {
     pub spool: [u8; 16],
     /// Size of the file.
     pub size_bytes: u64,
-    /// Holds compacted messages.
-    pub cold: bool,
     /// All blocks were written before first use: recycling need not zero it.
     pub zeroed: bool,
 }
@@ -55,7 +53,7 @@ impl Header {
         out.put_u64(self.identity.sequence);
         out.put_u64(self.size_bytes);
         out.extend_from_slice(&self.spool);
-        out.put_u32(u32::from(self.cold) | u32::from(self.zeroed) << 1);
+        out.put_u32(u32::from(self.zeroed));
         finish(out, 0)
     }
 
@@ -79,7 +77,7 @@ impl Header {
             return Err(Bad::Value("size"));
         }
         let identity = Identity { id, log, sequence };
-        Ok(Header { identity, spool, size_bytes, cold: flags & 1 != 0, zeroed: flags & 2 != 0 })
+        Ok(Header { identity, spool, size_bytes, zeroed: flags & 1 != 0 })
     }
 }
 

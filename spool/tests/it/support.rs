@@ -119,3 +119,64 @@ pub(crate) fn done(message: MessageId, recipient: u32) -> (ItemId, Settle) {
 pub(crate) fn number(envelope: &Envelope) -> u64 {
     u64::from_le_bytes(envelope.transaction[..8].try_into().expect("8 bytes"))
 }
+
+/// Prints what all segments say, for looking into a failure.
+pub(crate) fn dump(sim: &engine::sim::Sim, host: engine::sim::HostId) {
+    use spool::content::Content;
+    use spool::format::scan::{Scan, Step};
+    use spool::format::segment::{Trailer, Use, use_of};
+    println!("==== dump");
+    for path in sim.files(host).into_iter().filter(|path| path.ends_with(".seg")) {
+        let bytes = sim.read_file(host, &path).expect("listed");
+        let found = use_of(&bytes);
+        println!("== {path} {found:?}");
+        let Use::Used(header) = found else { continue };
+        let trailer =
+            bytes.get(bytes.len().saturating_sub(4096)..).map(|b| Trailer::decode(b, &header.identity));
+        println!("   {trailer:?}");
+        let mut scan = Scan::new(header.identity, bytes.len() as u64);
+        let mut content = Content::new((header.identity.log, header.identity.sequence));
+        loop {
+            match scan.step(0, &bytes) {
+                Step::Batch { batch, window_at, damaged } => {
+                    println!(
+                        "   batch {} at {} stamp {:x} index {} {damaged:?}",
+                        batch.place.number, batch.place.offset, batch.place.stamp, batch.index
+                    );
+                    content.batch(&batch, &bytes[window_at..]);
+                    for commit in content.found.commits.drain(..) {
+                        println!(
+                            "      commit {} at {} items {:?}",
+                            commit.head.id, commit.at.offset, commit.head.items
+                        );
+                    }
+                    for settle in content.found.settles.drain(..) {
+                        println!(
+                            "      settle {}/{} {:?}",
+                            settle.item.message, settle.item.recipient, settle.change
+                        );
+                    }
+                    for map in content.found.maps.drain(..) {
+                        println!("      map {map:?}");
+                    }
+                    for cut in content.found.cuts.drain(..) {
+                        println!("      cut {cut:?}");
+                    }
+                    for damage in content.damage.drain(..) {
+                        println!("      damage {damage:?}");
+                    }
+                    if batch.index {
+                        let mut index = Content::new((0, 0));
+                        let result = index.index_batch(&batch, &bytes[window_at..], 0);
+                        println!("      index {result:?} {:?}", index.found);
+                    }
+                }
+                Step::End { tail, torn } => {
+                    println!("   end {tail} torn {torn}");
+                    break;
+                }
+                Step::Read { .. } => break,
+            }
+        }
+    }
+}
