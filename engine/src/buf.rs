@@ -154,6 +154,7 @@ impl Pool {
     }
 
     /// Bytes kept for reuse.
+    #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.get()
     }

@@ -31,20 +31,12 @@ pub(crate) struct Wheel {
     heads: [u32; LEVELS * SLOTS],
     occupied: [u64; LEVELS],
     now: u64,
-    armed: usize,
 }
 
 impl Wheel {
     /// A wheel that stands at tick `now`.
     pub(crate) fn new(now: u64) -> Self {
-        Wheel {
-            nodes: Vec::new(),
-            free: NIL,
-            heads: [NIL; LEVELS * SLOTS],
-            occupied: [0; LEVELS],
-            now,
-            armed: 0,
-        }
+        Wheel { nodes: Vec::new(), free: NIL, heads: [NIL; LEVELS * SLOTS], occupied: [0; LEVELS], now }
     }
 
     /// Arms a timer for tick `at` (the next one, when that is past). The caller releases it in the end.
@@ -59,7 +51,6 @@ impl Wheel {
             self.nodes[index as usize] = node;
             index
         };
-        self.armed += 1;
         self.link(index);
         TimerId(index)
     }
@@ -81,17 +72,17 @@ impl Wheel {
     pub(crate) fn release(&mut self, id: TimerId) -> Option<Waker> {
         if !self.has_fired(id) {
             self.unlink(id.0);
-            self.armed -= 1;
         }
         let node = &mut self.nodes[id.0 as usize];
-        node.next = self.free;
+        (node.next, node.slot) = (self.free, UNLINKED);
         self.free = id.0;
         node.waker.take()
     }
 
     /// Timers that have neither fired nor been released.
+    #[cfg(test)]
     pub(crate) fn armed(&self) -> usize {
-        self.armed
+        self.nodes.iter().filter(|node| node.slot != UNLINKED).count()
     }
 
     /// The next tick at which [`Wheel::advance`] has something to do: not later than the next timer.
@@ -139,7 +130,6 @@ impl Wheel {
             let next = node.next;
             if node.at <= self.now {
                 node.slot = UNLINKED;
-                self.armed -= 1;
                 fired.extend(node.waker.take());
             } else {
                 self.link(index);

@@ -27,6 +27,7 @@ struct Slot {
 enum Output {
     Nothing,
     Item(Item),
+    #[allow(clippy::box_collection, reason = "a slot is kept small")]
     Items(Box<VecDeque<Item>>),
     /// The terminal completion.
     Result(io::Result<Reply>),

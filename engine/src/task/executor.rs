@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::Context;
 
 use super::Class;
 use super::waker::{self, ExecutorId};
@@ -79,11 +79,6 @@ impl Executor {
         self.state.borrow().ready.iter().any(|queue| !queue.is_empty())
     }
 
-    /// Tasks that have not ended.
-    pub(crate) fn len(&self) -> usize {
-        self.state.borrow().tasks.len()
-    }
-
     /// Polls ready tasks within each class's budget, at most `limit` in all. Gives the number of polls.
     pub(crate) fn poll_ready(&self, limit: usize) -> usize {
         let mut polls = 0;
@@ -107,7 +102,7 @@ impl Executor {
         };
         if !aborted {
             let waker = waker::new(self.id, id);
-            if let Poll::Pending = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            if future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending() {
                 let mut state = self.state.borrow_mut();
                 if let Some(slot) = state.tasks.get_mut(id) {
                     slot.future = Some(future);
