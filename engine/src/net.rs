@@ -16,9 +16,11 @@ use crate::op::{Accepted, ConnectOp, Descriptor, Item, Op, Reply, SendList};
 use crate::shard;
 use crate::time;
 
-/// Binds `addr` once without SO_REUSEPORT and lets it go, so that "Address already in use" still appears.
+/// Binds `addr` once without SO_REUSEPORT and lets it go, so that "Address already in use" still appears. May be called
+/// outside of the engine, before it starts.
 pub fn probe_bind(addr: SocketAddr) -> io::Result<()> {
-    shard::with(|shard| shard.driver.probe_bind(addr))
+    let probed = shard::try_with(|shard| shard.driver.probe_bind(addr));
+    probed.unwrap_or_else(|| crate::uring::socket::probe_bind(addr))
 }
 
 /// A listening TCP socket of this shard (SO_REUSEPORT).
