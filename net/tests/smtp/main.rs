@@ -5,5 +5,6 @@ mod checks;
 mod client_transcripts;
 mod corpus;
 mod pair;
+mod random;
 mod server_transcripts;
 mod text;

@@ -1,0 +1,77 @@
+//! Random conversations made of the words that matter, through the checks of the fuzz targets.
+
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use crate::checks;
+
+/// What a server reads: commands, good and bad, and the pieces of messages.
+const CLIENT_WORDS: &[&[u8]] = &[
+    b"EHLO x\r\n",
+    b"MAIL FROM:<a@b.example>\r\n",
+    b"MAIL FROM:<> SIZE=401\r\n",
+    b"RCPT TO:<c@d.example>\r\n",
+    b"RCPT TO:<\"x\\\"y>\"@d.example>\r\n",
+    b"DATA\r\n",
+    b"MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\n",
+    b"RSET\r\n",
+    b"NOOP\r\n",
+    b"\r\n.\r\n",
+    b".",
+    b"\r",
+    b"\n",
+    b"\r\n",
+    b"\0",
+    b"\xe9",
+    b"Received: x\r\n",
+    b"text",
+    b"a longer line of text, so that a few of them fill a block, with a dot. And another .....\r\n",
+];
+
+/// What a client reads.
+const SERVER_WORDS: &[&[u8]] = &[
+    b"220 x\r\n",
+    b"250 2.0.0 Ok\r\n",
+    b"250-x\r\n250-PIPELINING\r\n250 SIZE 1000\r\n",
+    b"250 8BITMIME\r\n",
+    b"250-",
+    b"354 go\r\n",
+    b"450 4.2.1 later\r\n",
+    b"550-5.1.1 no\r\n550 5.1.1 user\r\n",
+    b"503 no\r\n",
+    b"421 4.3.2 bye\r\n",
+    b"\n",
+    b"\r",
+];
+
+fn conversation(words: &'static [&'static [u8]]) -> impl Strategy<Value = Vec<u8>> {
+    (any::<u8>(), prop::collection::vec(select(words), 0..40))
+        .prop_map(|(first, words)| [&[first][..], &words.concat()].concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    #[test]
+    fn a_server_does_the_same_however_its_input_is_cut(data in conversation(CLIENT_WORDS)) {
+        checks::server_bytes(&data);
+    }
+
+    #[test]
+    fn a_client_settles_every_envelope_whatever_it_hears(data in conversation(SERVER_WORDS)) {
+        checks::client_replies(&data);
+    }
+
+    #[test]
+    fn a_client_settles_every_envelope_of_a_peer_that_begins_well(data in conversation(SERVER_WORDS)) {
+        let (first, rest) = data.split_at(1);
+        checks::client_replies(&[first, b"220 x\r\n250-x\r\n250 PIPELINING\r\n", rest].concat());
+    }
+
+    #[test]
+    fn what_parses_as_a_path_is_safe(
+        text in prop::collection::vec(select(b"<>@.,:\\\"[]ab1 \r\n\0\xe9-".to_vec()), 0..20),
+    ) {
+        checks::path(&text);
+    }
+}
