@@ -44,6 +44,7 @@ main() {
     echo "Send more:     swaks --server 127.0.0.1:$PORT --to jo@example.com"
     echo "Reload:        kill -HUP $smtpd   (after editing examples/minimal/smtpd-app.yaml)"
     echo "Read on:       docs/operators-guide.md"
+    trap 'exit 0' INT # now it is the expected end
     wait "$smtpd"
 }
 
