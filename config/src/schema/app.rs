@@ -72,7 +72,8 @@ const QUEUES: &[Key] = &[
         ]),
         "Groups of destinations",
     )
-    .since("5.12"),
+    .since("5.12")
+    .no_effect("nothing goes by group yet"),
 ];
 
 const GROUPING: &[Key] = &[

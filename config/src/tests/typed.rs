@@ -109,14 +109,12 @@ fn suspends_resolve_lists_of_their_own_field() {
 lists:
   recipientdomain:
     slow: [slow.example, '*.slow.example']
-queues: {grouping: {groupings: [{id: big, remotemx: '*.big.example'}]}}
 ",
     );
     let loaded = suspends(
         "version: \"6.10\"
 suspends:
   - recipientdomain: ['@slow', other.example]
-    grouping: '&big'
     tag: maintenance
     properties: {ticket: 4711, open: true, by: ops}
   - {}
@@ -131,9 +129,6 @@ suspends:
         Pattern::Exact("other.example".to_owned()),
     ];
     assert_eq!(domains[..], expected);
-    assert!(
-        rule.fields.iter().any(|(_, patterns)| matches!(&patterns[..], [Pattern::Group(id)] if id == "big"))
-    );
     assert_eq!(rule.properties["ticket"], Property::Number(4711.0));
     assert_eq!(rule.properties["open"], Property::Bool(true));
     assert_eq!(rule.properties["by"], Property::Text("ops".to_owned()));
