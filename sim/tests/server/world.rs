@@ -39,13 +39,18 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(seed: u64) -> World {
+        World::with_retry(seed, 1)
+    }
+
+    /// Deferred messages are tried again after this many seconds.
+    pub(crate) fn with_retry(seed: u64, retry_s: u32) -> World {
         let mut sim = Sim::new(seed);
         let (client, server, sink) = (sim.host("client"), sim.host("server"), sim.host("sink"));
         let (server_addr, sink_addr) = (sim.addr(server), sim.addr(sink));
         let running = format!(
             "version: \"6.10\"\n\
              servers:\n  - id: default\n    transport: out\n    hostname: mx.test\n\
-             transportgroups:\n  - id: default\n    retry: {{count: 100000, intervals: [{{interval: 1}}]}}\n    \
+             transportgroups:\n  - id: default\n    retry: {{count: 100000, intervals: [{{interval: {retry_s}}}]}}\n    \
              transports:\n      - id: out\n        connection: {{server: {sink_addr}, port: {port}}}\n",
             port = sink::PORT,
         );
@@ -199,6 +204,13 @@ impl World {
     pub(crate) fn fail(&self, what: &str) -> ! {
         let log = self.log.lock().expect("one thread");
         let tail = log[log.len().saturating_sub(80)..].join("\n");
-        panic!("seed {}: {what}\n--- the server's last words:\n{tail}", self.sim.seed());
+        let len = |path: &String| self.sim.read_file(self.server, path).map_or(0, |bytes| bytes.len());
+        let files: Vec<String> =
+            self.sim.files(self.server).iter().map(|path| format!("{path} {}", len(path))).collect();
+        panic!(
+            "seed {}: {what}\n--- the server's files:\n{}\n--- its last words:\n{tail}",
+            self.sim.seed(),
+            files.join("\n"),
+        );
     }
 }

@@ -143,6 +143,10 @@ impl Driver {
         self.peer.idle.set(!self.machine.in_transaction());
         let received = engine::time::timeout(wait, self.peer.conn.recv()).await;
         self.peer.idle.set(false);
+        if self.peer.dismissed.get() {
+            // An answer would run into the farewell that is being sent.
+            return None;
+        }
         match received {
             Ok(Ok(buffer)) if !buffer.is_empty() => Some(Input::Ring(buffer, 0)),
             Ok(_) => None,

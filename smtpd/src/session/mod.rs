@@ -43,6 +43,8 @@ struct Peer {
     conn: Conn,
     /// Waits for a command outside a transaction: it can be told to go at once.
     idle: Cell<bool>,
+    /// Was told that the service closes: nothing else is sent.
+    dismissed: Cell<bool>,
 }
 
 /// Accepts connections of one listener until it is aborted. `server` is the index of the server it belongs to.
@@ -63,7 +65,7 @@ impl Sessions {
     fn open(&self, shard: &Rc<Shard>, conn: Conn, server: usize) {
         let number = self.next.get();
         self.next.set(number + 1);
-        let peer = Rc::new(Peer { conn, idle: Cell::new(false) });
+        let peer = Rc::new(Peer { conn, idle: Cell::new(false), dismissed: Cell::new(false) });
         self.open.borrow_mut().insert(number, Handle { task: None, peer: Rc::clone(&peer) });
         let settings = Arc::clone(&shard.snapshot().servers[server]);
         let place = Place::take(shard, server, number);
@@ -83,6 +85,7 @@ impl Sessions {
         let open = self.open.borrow();
         for (&number, handle) in open.iter().filter(|(_, handle)| handle.peer.idle.get()) {
             let (shard, peer) = (Rc::clone(shard), Rc::clone(&handle.peer));
+            peer.dismissed.set(true);
             engine::task::spawn(Class::Interactive, async move {
                 let line = Error::LocalLimit(LocalLimit::ShuttingDown).line();
                 let farewell = peer.conn.send(Bytes::from_static(line.as_bytes()));
