@@ -156,16 +156,23 @@ fn every_default_of_the_tables_passes_its_own_check() {
 }
 
 #[test]
-fn no_prefix_or_damage_of_a_file_makes_the_loader_panic() {
-    let good = include_str!("valid.txt");
-    for end in 0..good.len() {
-        if let Some(text) = good.get(..end).and_then(|text| text.get(end.saturating_sub(900)..)) {
-            let _ = load_startup(&Source { name: "smtpd", text }, &Options::default());
-            let _ = load_running(
-                &Source { name: "smtpd_app", text },
-                &startup("version: \"6.10\"\n"),
-                &Options::default(),
-            );
+fn no_damage_to_a_file_makes_the_loader_panic() {
+    let bare = startup("version: \"6.10\"\n");
+    let load = |text: &str| {
+        let _ = load_startup(&Source { name: "smtpd", text }, &Options::default());
+        let _ = load_running(&Source { name: "smtpd_app", text }, &bare, &Options::default());
+    };
+    let rich = include_str!("rich.txt");
+    for (part, text) in rich.split("--- ").enumerate().filter(|(_, text)| text.starts_with("smtpd")) {
+        let good = text.split_once('\n').expect("a file").1;
+        for end in (0..good.len()).step_by(5).filter(|end| good.is_char_boundary(*end)) {
+            load(&good[..end]);
+        }
+        for (place, with) in (part..good.len()).step_by(7).zip(":{}[]-\t!&*'\"\u{0}9~#|>,\n ".chars().cycle())
+        {
+            if good.is_char_boundary(place) && good.is_char_boundary(place + 1) {
+                load(&format!("{}{with}{}", &good[..place], &good[place + 1..]));
+            }
         }
     }
 }
