@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-/// Log text a shard may hold before it drops lines; emptied every loop turn.
+/// How long a log line may wait for others to be written with. What a `kill -9` can cost of the log.
+pub const LOG_DELAY: Duration = Duration::from_millis(20);
+/// Log text a shard may hold before it drops lines; emptied after [`LOG_DELAY`], or when [`LOG_WRITE_BYTES`] are there.
 pub const LOG_BUFFER_BYTES: usize = 1 << 20;
 /// Log text the control thread may hold for a slow reader before it drops lines (once per process).
 pub const LOG_QUEUE_BYTES: usize = 8 << 20;

@@ -1,7 +1,7 @@
 //! Log lines: formatted on the shard, written by the control thread, never waited for.
 //!
-//! A shard appends lines to a buffer; a task of the shard sends the buffer to the control thread once per loop
-//! turn; there a writer hands it to the offload pool. A reader that is too slow costs lines, which are counted and
+//! A shard appends lines to a buffer; a task of the shard sends the buffer to the control thread, some milliseconds
+//! after its first line or when it has grown; there a writer hands it to the offload pool. A reader that is too slow costs lines, which are counted and
 //! reported, never mail.
 
 use std::cell::{Cell, RefCell};
@@ -127,7 +127,10 @@ fn hide_control_characters(out: &mut String, start: usize) {
 pub struct Log {
     target: Target,
     buffer: RefCell<String>,
+    /// The first line is in the buffer.
     filled: Notify,
+    /// The buffer is worth sending at once.
+    grown: Notify,
     dropped: Cell<u64>,
 }
 
@@ -144,6 +147,7 @@ impl Log {
             target,
             buffer: RefCell::new(String::new()),
             filled: Notify::new(),
+            grown: Notify::new(),
             dropped: Cell::new(0),
         });
         engine::task::spawn(Class::Interactive, Rc::clone(&log).forward());
@@ -160,16 +164,22 @@ impl Log {
             self.dropped.set(self.dropped.get() + 1);
             return;
         }
-        if buffer.is_empty() {
+        let before = buffer.len();
+        self.target.format(&mut buffer, priority, text);
+        if before == 0 {
             self.filled.notify_one();
         }
-        self.target.format(&mut buffer, priority, text);
+        if before < limits::LOG_WRITE_BYTES && buffer.len() >= limits::LOG_WRITE_BYTES {
+            self.grown.notify_one();
+        }
     }
 
-    /// Sends what is buffered to the control thread, whenever something is.
+    /// Sends what is buffered to the control thread. Not each line by itself: waking two threads for it costs more
+    /// than the line.
     async fn forward(self: Rc<Self>) {
         loop {
             self.filled.notified().await;
+            let _ = engine::time::timeout(limits::LOG_DELAY, self.grown.notified()).await;
             self.flush();
         }
     }
