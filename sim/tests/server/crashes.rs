@@ -125,3 +125,44 @@ fn a_graceful_stop_under_load_loses_and_doubles_nothing() {
         }
     }
 }
+
+#[test]
+fn segments_that_are_recycled_between_crashes_bring_nothing_back() {
+    for seed in seeds(8) {
+        let mut world = World::new(seed);
+        world.start_sink(Mood { refuses_recipient: 30, ..Mood::default() });
+        let shards = 1 + world.sim.below(2) as u16;
+        world.start_server(shards);
+        for _ in 0..3 {
+            world.send(150, 4);
+            world.finish_client();
+            let pause = world.sim.below(3000);
+            world.sim.run_for(Duration::from_millis(pause));
+            world.crash_server_somehow();
+            world.start_server(shards);
+        }
+        world.finish();
+    }
+}
+
+#[test]
+fn a_message_in_flight_at_two_aborts_starts_on_hold() {
+    for seed in seeds(5) {
+        let mut world = World::new(seed);
+        world.start_silent_sink();
+        world.start_server(1);
+        world.send(1, 1);
+        for _ in 0..2 {
+            world.sim.run_for(Duration::from_secs(5));
+            world.crash_server_somehow();
+            world.start_server(1);
+        }
+        let sink = world.sink;
+        world.sim.crash(sink, Crash::Process);
+        world.start_sink(Mood::default());
+        world.sim.run_for(Duration::from_secs(60));
+        assert_eq!((world.accepted().len(), world.delivered()), (1, 0), "seed {seed}: it must be on hold");
+        // And it is still there.
+        world.finish();
+    }
+}

@@ -80,6 +80,18 @@ impl World {
         sink::start(&mut self.sim, self.sink, mood, &self.deliveries);
     }
 
+    /// A next hop that takes connections and never says a word.
+    pub(crate) fn start_silent_sink(&mut self) {
+        let addr = SocketAddr::new(self.sim.addr(self.sink), sink::PORT);
+        self.sim.start(self.sink, 0, move |_| async move {
+            let listener = engine::net::Listener::bind(addr, 0).expect("the port is free");
+            let mut taken = Vec::new();
+            loop {
+                taken.push(listener.accept().await);
+            }
+        });
+    }
+
     pub(crate) fn start_server(&mut self, shards: u16) {
         let read = |path: &Path| {
             let bytes = self.sim.read_file(self.server, &path.to_string_lossy()).expect("planted above");
