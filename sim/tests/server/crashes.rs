@@ -166,3 +166,21 @@ fn a_message_in_flight_at_two_aborts_starts_on_hold() {
         world.finish();
     }
 }
+
+#[test]
+fn mail_that_goes_by_mx_survives_crashes_and_lost_queries() {
+    for seed in seeds(10) {
+        let mut world = World::with_mx(seed);
+        world.start_sink(Mood { refuses_recipient: 50, ..Mood::default() });
+        world.start_server(2);
+        world.send(30, 4);
+        somewhere(&mut world);
+        world.crash_server_somehow();
+        world.start_server(2);
+        world.finish_client();
+        if !world.run_until_delivered(Duration::from_secs(600)) {
+            world.fail("not all were delivered");
+        }
+        world.finish();
+    }
+}

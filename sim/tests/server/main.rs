@@ -5,5 +5,6 @@
 mod crashes;
 mod disk;
 mod leftover;
+mod nameserver;
 mod plain;
 mod world;

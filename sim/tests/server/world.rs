@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use engine::sim::{Crash, HostId, Sim};
+use engine::sim::{Crash, HostId, NetworkFaults, Sim};
 use engine::time::Instant;
 use sim::client::{self, Answer, Ledger, Load};
 use sim::mail::Number;
@@ -16,7 +16,7 @@ use sim::verdict::{self, Breach};
 use smtpd::log::Target;
 use smtpd::program::Program;
 
-use crate::leftover;
+use crate::{leftover, nameserver};
 
 /// Segments small enough that a few hundred messages fill, seal and recycle some.
 pub(crate) const SEGMENT_BYTES: u64 = 256 << 10;
@@ -44,24 +44,29 @@ impl World {
 
     /// Deferred messages are tried again after this many seconds.
     pub(crate) fn with_retry(seed: u64, retry_s: u32) -> World {
+        let mut world = World::empty(seed);
+        let sink = world.sim.addr(world.sink);
+        world.configure(retry_s, &format!("server: {sink}, port: {}", sink::PORT), "");
+        world
+    }
+
+    /// The next hop is found by MX: a name server that loses queries gives first a host where nobody listens, then
+    /// the sink.
+    pub(crate) fn with_mx(seed: u64) -> World {
+        let mut world = World::empty(seed);
+        let (client, sink) = (world.sim.addr(world.client), world.sim.addr(world.sink));
+        let host = world.sim.host("nameserver");
+        let address = SocketAddr::new(world.sim.addr(host), 53);
+        world.sim.datagram_service(address, nameserver::service(client, sink));
+        world.sim.network_faults(NetworkFaults { datagram_loss: 0.2, datagram_duplicate: 0.1 });
+        let resolver = format!("resolver: {{servers: [\"{address}\"]}}\n");
+        world.configure(1, &format!("port: {}", sink::PORT), &resolver);
+        world
+    }
+
+    fn empty(seed: u64) -> World {
         let mut sim = Sim::new(seed);
         let (client, server, sink) = (sim.host("client"), sim.host("server"), sim.host("sink"));
-        let (server_addr, sink_addr) = (sim.addr(server), sim.addr(sink));
-        let running = format!(
-            "version: \"6.10\"\n\
-             servers:\n  - id: default\n    transport: out\n    hostname: mx.test\n\
-             transportgroups:\n  - id: default\n    retry: {{count: 100000, intervals: [{{interval: {retry_s}}}]}}\n    \
-             transports:\n      - id: out\n        connection: {{server: {sink_addr}, port: {port}}}\n",
-            port = sink::PORT,
-        );
-        let startup = format!(
-            "version: \"6.10\"\n\
-             servers:\n  - id: default\n    listeners:\n      - {{address: {server_addr}, port: 25}}\n\
-             spool: {{path: \"{SPOOL}\", minfree: {{bytes: 0, inodes: 0}}}}\n\
-             environment: {{appconf: /etc/app.yaml, suspendconf: /etc/suspend.yaml}}\n",
-        );
-        sim.write_file(server, "/etc/smtpd.yaml", startup.as_bytes());
-        sim.write_file(server, "/etc/app.yaml", running.as_bytes());
         World {
             sim,
             client,
@@ -74,6 +79,25 @@ impl World {
             log: Arc::default(),
             next: 0,
         }
+    }
+
+    fn configure(&mut self, retry_s: u32, connection: &str, more: &str) {
+        let running = format!(
+            "version: \"6.10\"\n\
+             servers:\n  - id: default\n    transport: out\n    hostname: mx.test\n\
+             transportgroups:\n  - id: default\n    \
+             retry: {{count: 100000, intervals: [{{interval: {retry_s}}}]}}\n    \
+             transports:\n      - id: out\n        connection: {{{connection}}}\n{more}",
+        );
+        let startup = format!(
+            "version: \"6.10\"\n\
+             servers:\n  - id: default\n    listeners:\n      - {{address: {address}, port: 25}}\n\
+             spool: {{path: \"{SPOOL}\", minfree: {{bytes: 0, inodes: 0}}}}\n\
+             environment: {{appconf: /etc/app.yaml, suspendconf: /etc/suspend.yaml}}\n",
+            address = self.sim.addr(self.server),
+        );
+        self.sim.write_file(self.server, "/etc/smtpd.yaml", startup.as_bytes());
+        self.sim.write_file(self.server, "/etc/app.yaml", running.as_bytes());
     }
 
     pub(crate) fn start_sink(&mut self, mood: Mood) {
@@ -92,6 +116,7 @@ impl World {
         });
     }
 
+    /// Starts the server as its program does, on what is configured now.
     pub(crate) fn start_server(&mut self, shards: u16) {
         let read = |path: &Path| {
             let bytes = self.sim.read_file(self.server, &path.to_string_lossy()).expect("planted above");
