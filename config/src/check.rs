@@ -178,7 +178,7 @@ impl Checker<'_> {
             (Shape::Object(keys), Value::Map(_)) => Some(self.object(node, keys, path)),
             (Shape::Map(value), Value::Map(entries)) => Some(self.map(node, entries, *value, path)),
             (Shape::List(item), Value::List(items)) => Some(self.list(node, items, *item, path)),
-            (Shape::OneOrMany(ty), Value::List(items)) => Some(self.scalars(node, items, ty, path)),
+            (Shape::OneOrMany(ty), Value::List(items)) => Some(self.list(node, items, Shape::One(ty), path)),
             (Shape::One(ty) | Shape::OneOrMany(ty), Value::Scalar(scalar)) => match scalar::check(scalar, ty)
             {
                 Ok(value) => Some(Tree { at: node.at, value }),
@@ -208,10 +208,6 @@ impl Checker<'_> {
         }
         self.unique_ids(&checked, path);
         Tree { at: node.at, value: Checked::List(checked) }
-    }
-
-    fn scalars(&mut self, node: &Node, items: &[Node], ty: crate::schema::Type, path: &mut Path) -> Tree {
-        self.list(node, items, Shape::One(ty), path)
     }
 
     /// In one list, an `id` may appear once.
