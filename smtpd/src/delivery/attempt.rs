@@ -269,7 +269,7 @@ fn envelope(attempt: &Attempt) -> Result<Envelope, Outcome> {
 
 /// The connection ended before the peer said anything about the transaction.
 fn unheard(outcome: &client::Outcome) -> bool {
-    outcome.phase == client::Phase::Mail
+    matches!(outcome.phase, client::Phase::Rset | client::Phase::Mail)
         && outcome.cause == Cause::Error(Error::Network(Network::ConnectionLost))
 }
 

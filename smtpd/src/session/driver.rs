@@ -8,7 +8,7 @@ use std::task::Poll;
 
 use engine::buf::RecvBuf;
 use net::smtp::error::{Error, LocalLimit, LogClass};
-use net::smtp::server::{Close, Discard, Event, Hello, Session, Step};
+use net::smtp::server::{Close, Discard, Event, Hello, Session, Step, Summary};
 
 use super::transaction::Transaction;
 use super::{Peer, Place};
@@ -28,12 +28,16 @@ pub(super) async fn run(place: Place, server: Arc<Server>, peer: Rc<Peer>) {
         transaction: None,
         clocks: Clocks::start(),
     };
-    if driver.greet(place.admitted).await {
-        driver.converse().await;
+    let greeted = Box::pin(driver.greet(place.admitted)).await;
+    if let Ok(early) = greeted {
+        driver.converse(early).await;
     }
     // Replies that are still due: to QUIT, or with the reason why we close.
     driver.flush().await;
 }
+
+/// The session is over.
+struct Over;
 
 struct Driver {
     machine: Session,
@@ -74,18 +78,18 @@ impl Input {
 }
 
 impl Driver {
-    /// Up to the greeting. False when the session is over.
-    async fn greet(&mut self, admitted: bool) -> bool {
-        let Step::Event(Event::Connect) = self.machine.step(&mut &[][..]) else { return false };
+    /// Up to the greeting. The error means that the session is over.
+    async fn greet(&mut self, admitted: bool) -> Result<Option<Input>, Over> {
+        let Step::Event(Event::Connect) = self.machine.step(&mut &[][..]) else { return Err(Over) };
         if !admitted {
             self.refuse_connection(LocalLimit::TooManyConnections);
-            return false;
+            return Err(Over);
         }
         self.machine.accept();
         match self.early_input().await {
-            None => true,
-            Some(Ok(early)) if !early.is_empty() => self.consume(Input::Ring(early, 0)).await,
-            Some(_) => false,
+            None => Ok(None),
+            Some(Ok(early)) if !early.is_empty() => Ok(Some(Input::Ring(early, 0))),
+            Some(_) => Err(Over),
         }
     }
 
@@ -105,22 +109,54 @@ impl Driver {
         None
     }
 
-    async fn converse(&mut self) {
-        while self.flush().await {
+    /// Until the session is over. What may wait long or holds much is boxed: it must not make the task of every
+    /// idle session as large.
+    async fn converse(&mut self, mut arrived: Option<Input>) {
+        loop {
+            if let Some(mut input) = arrived.take() {
+                loop {
+                    match self.consume(&mut input) {
+                        Ok(None) => break,
+                        Ok(Some(summary)) => {
+                            input.release();
+                            Box::pin(self.commit(summary)).await;
+                        }
+                        Err(Over) => return,
+                    }
+                }
+            }
+            if self.machine.in_data() {
+                Box::pin(self.await_room()).await;
+            }
+            if !self.flush().await {
+                return;
+            }
             if self.shard.is_stopping() && !self.machine.in_transaction() {
                 self.refuse_connection(LocalLimit::ShuttingDown);
                 return;
             }
-            let Some(input) = self.receive().await else { return };
-            if !self.consume(input).await {
+            arrived = self.receive().await;
+            if arrived.is_none() {
                 return;
             }
-            // The client is read no further than the buffers allow.
-            if let Some(transaction) = &mut self.transaction
-                && let Err(error) = transaction.ready().await
-            {
-                self.refuse_message(error);
-            }
+        }
+    }
+
+    /// The client is read no further than the buffers allow.
+    async fn await_room(&mut self) {
+        if let Some(transaction) = &mut self.transaction
+            && let Err(error) = transaction.ready().await
+        {
+            self.refuse_message(error);
+        }
+    }
+
+    /// Answers the end of data.
+    async fn commit(&mut self, summary: Summary) {
+        let Some(transaction) = self.transaction.take() else { return };
+        match transaction.commit(&self.shard, &self.server, self.hello.as_ref(), summary).await {
+            Ok(id) => self.machine.accept_message(&id),
+            Err(error) => self.refuse_event(error),
         }
     }
 
@@ -157,51 +193,36 @@ impl Driver {
         }
     }
 
-    /// Steps through `input` to its end. False when the session is over.
-    async fn consume(&mut self, mut input: Input) -> bool {
+    /// Steps through `input` to its end, or to an end of data, which is still to be answered.
+    fn consume(&mut self, input: &mut Input) -> Result<Option<Summary>, Over> {
         loop {
             let mut rest = input.rest();
             let len = rest.len();
             let step = self.machine.step(&mut rest);
             let used = len - rest.len();
-            let event = match step {
-                Step::NeedInput => return true,
+            match step {
+                Step::NeedInput => return Ok(None),
                 Step::Close(why) => {
                     self.log_close(why);
-                    return false;
+                    return Err(Over);
                 }
                 Step::Body(bytes) => {
                     if let Some(transaction) = &mut self.transaction {
                         transaction.write(bytes);
                     }
-                    None
+                    input.advance(used);
                 }
                 Step::Discard(why) => {
+                    input.advance(used);
                     self.discard(why);
-                    None
                 }
-                Step::Event(event) => Some(event),
-            };
-            input.advance(used);
-            match event {
-                None => {}
-                Some(Event::EndOfData(summary)) => {
-                    input.release();
-                    // Boxed: the wait for the disk must not make every idle session's task as large.
-                    if let Some(transaction) = self.transaction.take() {
-                        let accepted = Box::pin(transaction.commit(
-                            &self.shard,
-                            &self.server,
-                            self.hello.as_ref(),
-                            summary,
-                        ));
-                        match accepted.await {
-                            Ok(id) => self.machine.accept_message(&id),
-                            Err(error) => self.refuse_event(error),
-                        }
+                Step::Event(event) => {
+                    input.advance(used);
+                    match event {
+                        Event::EndOfData(summary) => return Ok(Some(summary)),
+                        event => self.decide(event),
                     }
                 }
-                Some(event) => self.decide(event),
             }
         }
     }
