@@ -27,10 +27,10 @@ pub(super) async fn run(place: Place, server: Arc<Server>, peer: Rc<Peer>) {
         hello: None,
         transaction: None,
         clocks: Clocks::start(),
+        input: None,
     };
-    let greeted = Box::pin(driver.greet(place.admitted)).await;
-    if let Ok(early) = greeted {
-        driver.converse(early).await;
+    if Box::pin(driver.greet(place.admitted)).await.is_ok() {
+        driver.converse().await;
     }
     // Replies that are still due: to QUIT, or with the reason why we close.
     driver.flush().await;
@@ -47,6 +47,8 @@ struct Driver {
     hello: Option<Hello>,
     transaction: Option<Box<Transaction>>,
     clocks: Clocks,
+    /// What has arrived and was not stepped through.
+    input: Option<Input>,
 }
 
 /// Input that has arrived: a buffer of the ring, or a copy of what was left of one when the session had to wait.
@@ -79,7 +81,7 @@ impl Input {
 
 impl Driver {
     /// Up to the greeting. The error means that the session is over.
-    async fn greet(&mut self, admitted: bool) -> Result<Option<Input>, Over> {
+    async fn greet(&mut self, admitted: bool) -> Result<(), Over> {
         let Step::Event(Event::Connect) = self.machine.step(&mut &[][..]) else { return Err(Over) };
         if !admitted {
             self.refuse_connection(LocalLimit::TooManyConnections);
@@ -87,10 +89,11 @@ impl Driver {
         }
         self.machine.accept();
         match self.early_input().await {
-            None => Ok(None),
-            Some(Ok(early)) if !early.is_empty() => Ok(Some(Input::Ring(early, 0))),
-            Some(_) => Err(Over),
+            None => {}
+            Some(Ok(early)) if !early.is_empty() => self.input = Some(Input::Ring(early, 0)),
+            Some(_) => return Err(Over),
         }
+        Ok(())
     }
 
     /// What has arrived before the greeting leaves: sent by a peer that did not wait for it. Costs one loop turn, in
@@ -111,18 +114,13 @@ impl Driver {
 
     /// Until the session is over. What may wait long or holds much is boxed: it must not make the task of every
     /// idle session as large.
-    async fn converse(&mut self, mut arrived: Option<Input>) {
+    async fn converse(&mut self) {
         loop {
-            if let Some(mut input) = arrived.take() {
-                loop {
-                    match self.consume(&mut input) {
-                        Ok(None) => break,
-                        Ok(Some(summary)) => {
-                            input.release();
-                            Box::pin(self.commit(summary)).await;
-                        }
-                        Err(Over) => return,
-                    }
+            loop {
+                match self.consume() {
+                    Ok(None) => break,
+                    Ok(Some(summary)) => Box::pin(self.commit(summary)).await,
+                    Err(Over) => return,
                 }
             }
             if self.machine.in_data() {
@@ -135,8 +133,7 @@ impl Driver {
                 self.refuse_connection(LocalLimit::ShuttingDown);
                 return;
             }
-            arrived = self.receive().await;
-            if arrived.is_none() {
+            if self.receive().await.is_err() {
                 return;
             }
         }
@@ -173,28 +170,27 @@ impl Driver {
     }
 
     /// Waits for input as long as the machine's patience lasts; when that is over, the machine is told, and says
-    /// what to do at the next step. `None`: the peer has gone.
-    async fn receive(&mut self) -> Option<Input> {
+    /// what to do at the next step. The error means that the peer has gone.
+    async fn receive(&mut self) -> Result<(), Over> {
         let (wait, clock) = self.clocks.wait(self.machine.patience());
         self.peer.idle.set(!self.machine.in_transaction());
         let received = engine::time::timeout(wait, self.peer.conn.recv()).await;
         self.peer.idle.set(false);
         if self.peer.dismissed.get() {
             // An answer would run into the farewell that is being sent.
-            return None;
+            return Err(Over);
         }
         match received {
-            Ok(Ok(buffer)) if !buffer.is_empty() => Some(Input::Ring(buffer, 0)),
-            Ok(_) => None,
-            Err(engine::time::Elapsed) => {
-                self.machine.timed_out(clock);
-                Some(Input::Copy(Vec::new(), 0))
-            }
+            Ok(Ok(buffer)) if !buffer.is_empty() => self.input = Some(Input::Ring(buffer, 0)),
+            Ok(_) => return Err(Over),
+            Err(engine::time::Elapsed) => self.machine.timed_out(clock),
         }
+        Ok(())
     }
 
-    /// Steps through `input` to its end, or to an end of data, which is still to be answered.
-    fn consume(&mut self, input: &mut Input) -> Result<Option<Summary>, Over> {
+    /// Steps through what has arrived to its end, or to an end of data, which is still to be answered.
+    fn consume(&mut self) -> Result<Option<Summary>, Over> {
+        let mut input = self.input.take().unwrap_or(Input::Copy(Vec::new(), 0));
         loop {
             let mut rest = input.rest();
             let len = rest.len();
@@ -216,12 +212,15 @@ impl Driver {
                     input.advance(used);
                     self.discard(why);
                 }
+                Step::Event(Event::EndOfData(summary)) => {
+                    input.advance(used);
+                    input.release();
+                    self.input = Some(input);
+                    return Ok(Some(summary));
+                }
                 Step::Event(event) => {
                     input.advance(used);
-                    match event {
-                        Event::EndOfData(summary) => return Ok(Some(summary)),
-                        event => self.decide(event),
-                    }
+                    self.decide(event);
                 }
             }
         }
