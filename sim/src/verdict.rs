@@ -26,6 +26,8 @@ pub enum Breach {
     Damaged(String),
     /// Delivered though the client never sent it.
     Invented(Number),
+    /// Delivered though the client was refused, and will send it again.
+    Refused(Number),
 }
 
 /// All breaches. `crashes` are the times at which the server ended; one within `window` after a delivery may have
@@ -54,12 +56,17 @@ pub fn breaches(
         .keys()
         .filter(|number| !ledger.contains_key(number))
         .map(|&number| Breach::Invented(number));
+    let refused = deliveries
+        .taken
+        .keys()
+        .filter(|number| matches!(ledger.get(number), Some(Answer::Refused(_))))
+        .map(|&number| Breach::Refused(number));
     let duplicates = deliveries
         .taken
         .iter()
         .filter(|(_, taken)| !is_explained(taken, crashes, window))
         .map(|(&number, taken)| Breach::Duplicate(number, taken.clone()));
-    damaged.chain(lost).chain(invented).chain(duplicates).collect()
+    damaged.chain(lost).chain(invented).chain(refused).chain(duplicates).collect()
 }
 
 /// Each delivery but the last must have been followed, soon, by a crash, or was never answered.
@@ -85,10 +92,12 @@ mod tests {
             (3, Answer::Accepted(second(1))),
             (4, Answer::Unknown),
             (5, Answer::Accepted(second(1))),
+            (6, Answer::Refused(451)),
         ]);
         let mut deliveries = Deliveries::default();
         deliveries.taken.insert(1, vec![delivery(2), delivery(9)]);
         deliveries.taken.insert(2, vec![delivery(5), delivery(9)]);
+        deliveries.taken.insert(6, vec![delivery(2)]);
         deliveries.taken.insert(7, vec![delivery(2)]);
         deliveries.damaged.push(b"x".to_vec());
         let found = breaches(&ledger, &deliveries, &[second(5)], SETTLE_WINDOW, |number| number == 5);
@@ -96,6 +105,7 @@ mod tests {
             Breach::Damaged("x".to_owned()),
             Breach::Lost(3),
             Breach::Invented(7),
+            Breach::Refused(6),
             Breach::Duplicate(1, vec![delivery(2), delivery(9)]),
         ];
         assert_eq!(found, expected);

@@ -160,7 +160,10 @@ impl Image {
         self.visible.resize(self.visible.len().max(self.durable.len()), None);
         self.durable.resize(self.visible.len(), None);
         for &page in unsynced.keys() {
-            self.visible[page as usize] = self.durable[page as usize].clone();
+            // Pages that were cut off, and never durable, are on neither side.
+            if let Some(slot) = self.visible.get_mut(page as usize) {
+                *slot = self.durable[page as usize].clone();
+            }
         }
         self.cut_visible(self.len);
         self.cut_durable();
@@ -440,6 +443,16 @@ mod tests {
             lens.insert(image.len());
         }
         assert_eq!(lens.into_iter().collect::<Vec<_>>(), [0, 1000, 2000]);
+    }
+
+    #[test]
+    fn what_was_cut_off_before_it_was_durable_is_gone_after_a_power_loss() {
+        let mut random = Random::new(1);
+        let mut image = Image::new();
+        image.write(0, &[1; PAGE_BYTES], &mut random);
+        image.set_len(0, &mut random);
+        image.lose_power(SectorFate { kept: 0, torn: 0 }, &mut random);
+        assert!(image.read(0, PAGE_BYTES).iter().all(|&byte| byte == 0));
     }
 
     #[test]

@@ -22,6 +22,7 @@ fn start_until_up(world: &mut World, shards: u16) {
 
 #[test]
 fn writes_that_fail_are_answered_451_and_lose_nothing() {
+    let mut refused = 0;
     for seed in seeds(30) {
         let mut world = World::new(seed);
         // A settle that cannot be written is written again for as long as it takes.
@@ -40,9 +41,11 @@ fn writes_that_fail_are_answered_451_and_lose_nothing() {
             start_until_up(&mut world, 2);
             world.finish_client();
         }
+        refused += world.refused(451);
         world.sim.disk_faults(server, DiskFaults::default());
         world.finish();
     }
+    assert!(refused > 0, "no write failed under a message");
 }
 
 #[test]
