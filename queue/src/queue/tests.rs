@@ -429,3 +429,56 @@ fn an_attempt_can_be_sent_to_another_shard() {
     is_send::<Attempt>();
     is_send::<Vec<Change>>();
 }
+
+/// Lines that the walk had passed before the limits changed again were forgotten.
+#[test]
+fn limits_changed_during_the_walk_over_all_lines_reach_every_line() {
+    let mut queue = queue();
+    queue.next_budget = 6;
+    queue.set_transports(&[transport("mx", Lines::PerDomain, 0)]);
+    for sequence in 0..10 {
+        add(&mut queue, sequence, &format!("d{sequence}.test"));
+    }
+    queue.set_transports(&[transport("mx", Lines::PerDomain, 0)]);
+    assert_eq!(queue.next(NOW_MS), None);
+    queue.set_transports(&[transport("mx", Lines::PerDomain, 1)]);
+    let mut started = 0;
+    for _ in 0..100 {
+        started += u32::from(queue.next(NOW_MS).is_some());
+    }
+    assert_eq!((started, queue.next_wakeup()), (10, None));
+}
+
+/// A line that was in the ring and among those to be looked at again was left out of both.
+#[test]
+fn a_line_stopped_before_its_parked_items_are_back_comes_back_later() {
+    let mut queue = Queue::new(Options { total_concurrency: 1, ..Options::default() });
+    queue.next_budget = 6;
+    queue.set_suspends(rules(&[(Field::JobId, "bulk")]));
+    let bulk = |sequence, domain| Item { job_id: Some("bulk"), ..item(sequence, 0, domain) };
+    for sequence in 0..20 {
+        queue.insert(bulk(sequence, "a.test"), Entry::Active, NOW_MS).unwrap();
+    }
+    queue.insert(bulk(20, "b.test"), Entry::Active, NOW_MS).unwrap();
+    add(&mut queue, 21, "b.test");
+    add(&mut queue, 22, "b.test");
+    let attempt = std::iter::from_fn(|| Some(queue.next(NOW_MS))).take(50).flatten().next().unwrap();
+    queue.report(attempt.id, vec![Outcome::Delivered], NOW_MS);
+    queue.set_suspends(rules(&[(Field::RecipientDomain, "b.test"), (Field::TransportId, "mx")]));
+    let mut left = 20;
+    for _ in 0..200 {
+        if let Some(attempt) = queue.next(NOW_MS) {
+            assert_eq!(attempt.destination.domain.as_deref(), Some("a.test"));
+            queue.report(attempt.id, vec![Outcome::Delivered], NOW_MS);
+            left -= 1;
+        }
+    }
+    assert_eq!((left, queue.next_wakeup()), (0, None));
+    queue.set_suspends(Arc::default());
+    for _ in 0..200 {
+        if let Some(attempt) = queue.next(NOW_MS) {
+            queue.report(attempt.id, vec![Outcome::Delivered], NOW_MS);
+        }
+    }
+    assert_eq!(queue.counts().total(), 0);
+}
