@@ -470,7 +470,7 @@ fn pick(running: &[Attempt], which: usize) -> Option<&Attempt> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 800, ..ProptestConfig::default() })]
 
     #[test]
     fn random_histories_agree_with_the_model(ops in prop::collection::vec(op(), 0..150)) {
