@@ -4,6 +4,7 @@
 //! - [`Smtpd`]: the program under test, killed when dropped.
 //! - [`Sink`]: a next hop.
 //! - [`Client`]: a peer.
+//! - [`NameServer`]: DNS with the records of the test.
 //!
 //! ```no_run
 //! use tests::{Client, Sink, Smtpd};
@@ -18,10 +19,12 @@
 )]
 
 mod client;
+mod name_server;
 mod sink;
 mod smtpd;
 
 pub use client::Client;
+pub use name_server::{NameServer, Record};
 pub use sink::{Message, Sink, SinkReply};
 pub use smtpd::{Builder, Smtpd, program};
 

@@ -36,6 +36,8 @@ pub struct Builder {
     server: String,
     transport: String,
     startup: String,
+    running: String,
+    spool_lines: Option<String>,
     suspends: Option<String>,
     limit_file_bytes: Option<u64>,
 }
@@ -60,9 +62,20 @@ impl Smtpd {
             server: String::new(),
             transport: format!("connection: {{server: 127.0.0.1, port: {port}}}"),
             startup: String::new(),
+            running: String::new(),
+            spool_lines: None,
             suspends: None,
             limit_file_bytes: None,
         }
+    }
+
+    /// A relay that finds its next hops in DNS: asks the name server on this port of loopback, and connects to
+    /// `port` of the hosts it is told.
+    pub fn by_mx(port: u16, name_server: u16) -> Builder {
+        let mut builder = Smtpd::relay_to(port);
+        builder.transport = format!("connection: {{port: {port}}}");
+        builder.running = format!("resolver: {{servers: [\"127.0.0.1:{name_server}\"]}}\n");
+        builder
     }
 
     /// Where it listens.
@@ -177,6 +190,12 @@ impl Builder {
         self
     }
 
+    /// Another `spool` block of the startup file.
+    pub fn replace_spool(mut self, block: &str) -> Builder {
+        self.spool_lines = Some(block.to_owned());
+        self
+    }
+
     /// What is in the suspend file.
     pub fn suspends(mut self, yaml: Option<&str>) -> Builder {
         self.suspends = yaml.map(str::to_owned);
@@ -213,11 +232,13 @@ impl Builder {
             std::fs::write(&path, text).expect("a temporary directory can be written");
             path
         };
-        let (port, shards, spool) = (self.port, self.shards, self.spool.display());
+        let (port, shards) = (self.port, self.shards);
+        let spool = format!("spool: {{path: \"{}\"}}", self.spool.display());
+        let spool = self.spool_lines.as_ref().unwrap_or(&spool);
         let startup = format!(
             "version: \"6.10\"\n\
              servers:\n  - id: default\n    listeners:\n      - {{address: 127.0.0.1, port: {port}}}\n\
-             spool: {{path: \"{spool}\"}}\n\
+             {spool}\n\
              environment:\n  shards: {shards}\n  appconf: \"{app}\"\n  suspendconf: \"{suspend}\"\n\
              {more}",
             app = dir.join("smtpd-app.yaml").display(),
@@ -228,7 +249,8 @@ impl Builder {
             "version: \"6.10\"\n\
              servers:\n  - id: default\n    transport: out\n    hostname: mx.test.example\n{server}\
              transportgroups:\n  - id: default\n    retry: {{count: 1000, intervals: [{{interval: 1}}]}}\n    \
-             transports:\n      - id: out\n        {transport}\n",
+             transports:\n      - id: out\n        {transport}\n{running}",
+            running = self.running,
             server = self.server,
             transport = self.transport,
         );

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tests::{Client, Sink, SinkReply, Smtpd, wait_until};
+use tests::{Client, NameServer, Record, Sink, SinkReply, Smtpd, wait_until};
 
 /// Messages of awkward shapes. Each must arrive byte for byte behind the server's Received field.
 fn awkward_messages() -> Vec<(&'static str, Vec<u8>)> {
@@ -223,4 +223,60 @@ fn a_dead_next_hop_defers_and_later_delivers() {
     server.wait_for_log("deferred");
     let sink = Sink::start_on(port);
     assert!(wait_until(Duration::from_secs(20), || sink.messages().len() == 1));
+}
+
+#[test]
+fn with_too_little_free_space_nothing_is_accepted_but_everything_is_delivered() {
+    let port = tests::free_port();
+    let server = Smtpd::relay_to(port).start();
+    let mut client = Client::connect(server.port());
+    for _ in 0..10 {
+        client.send("a@a.example", &["b@b.example"], b"Subject: x\r\n\r\nx\r\n");
+    }
+    let (builder, _) = server.stop();
+    // No disk has this much: as good as a full one.
+    let spool = builder.dir().join("spool");
+    let more = format!("spool: {{path: \"{}\", minfree: {{bytes: 1000TiB}}}}", spool.display());
+    let server = builder.replace_spool(&more).start();
+    let mut client = Client::connect(server.port());
+    let refused = client.command("MAIL FROM:<a@a.example>\r\n", "452");
+    assert!(refused.starts_with("452 4.3.1"), "{refused}");
+    let sink = Sink::start_on(port);
+    sink.wait_for(10);
+    let (builder, status) = server.stop();
+    assert!(status.success());
+    // It starts again, still full, with nothing left to do.
+    let server = builder.start();
+    Client::connect(server.port()).command("MAIL FROM:<a@a.example>\r\n", "452");
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(sink.messages().len(), 10);
+}
+
+#[test]
+fn mail_goes_to_the_hosts_that_dns_names_in_order_of_preference() {
+    let sink = Sink::start();
+    let dead = "127.0.0.9";
+    let dns = NameServer::start(&[
+        ("b.example", Record::Mx(10, "first.b.example")),
+        ("b.example", Record::Mx(20, "second.b.example")),
+        ("first.b.example", Record::A(dead)),
+        ("second.b.example", Record::A("127.0.0.1")),
+        ("implicit.example", Record::A("127.0.0.1")),
+        ("null.example", Record::Mx(0, ".")),
+    ]);
+    let server = Smtpd::by_mx(sink.port(), dns.port()).start();
+    let mut client = Client::connect(server.port());
+    for domain in ["b.example", "implicit.example", "[127.0.0.1]", "null.example", "missing.example"] {
+        client.send("a@a.example", &[&format!("x@{domain}")], b"Subject: x\r\n\r\nx\r\n");
+    }
+    let arrived = sink.wait_for(3);
+    let mut to: Vec<&str> = arrived.iter().map(|message| message.to[0].as_str()).collect();
+    to.sort_unstable();
+    assert_eq!(to, ["x@[127.0.0.1]", "x@b.example", "x@implicit.example"]);
+    server.wait_for_log(
+        "delivered from=<a@a.example> to=<x@b.example> transport=out peer=second.b.example[127.0.0.1]",
+    );
+    server.wait_for_log("hold to=<x@null.example>");
+    // A first NXDOMAIN may be a mistake of somebody's zone file: it defers.
+    server.wait_for_log("deferred to=<x@missing.example>");
 }
