@@ -139,6 +139,9 @@ fn flipped_bits_are_set_aside_and_never_sent() {
         assert_eq!(damaged, 0, "seed {seed}: damaged mail was sent");
         // A batch is what three sessions had under way.
         let missing = world.accepted().len() - taken;
+        if missing > 0 && !world.log_contains("damaged at") {
+            world.fail("what is set aside must be in the log");
+        }
         assert!(missing as u64 <= 4 * flips, "seed {seed}: {flips} flipped bits cost {missing} messages");
     }
 }
