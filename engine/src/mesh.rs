@@ -103,8 +103,8 @@ impl MeshPort {
     /// Takes what the other threads have put into their rings to this one, as far as it was there at the start.
     pub(crate) fn drain(&self, shard: &Shard) {
         let me = usize::from(shard.id.0);
-        for word in 0..shard.mailbox().dirty_words() {
-            let mut dirty = shard.mailbox().take_dirty(word);
+        for word in 0..shard.mailbox().attention.dirty_words() {
+            let mut dirty = shard.mailbox().attention.take_dirty(word);
             while dirty != 0 {
                 let from = word * 64 + dirty.trailing_zeros() as usize;
                 dirty &= dirty - 1;
@@ -158,7 +158,7 @@ fn push_call(shard: &Shard, to: usize, call: Call) {
 }
 
 fn mark(shard: &Shard, to: usize) {
-    if shard.process.mailboxes[to].mark(usize::from(shard.id.0)) {
+    if shard.process.mailboxes[to].attention.mark_ring(usize::from(shard.id.0)) {
         shard.driver.wake(to);
     }
 }

@@ -10,7 +10,6 @@ use std::future::Future;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::Waker;
 
 use crate::boot::ShardId;
@@ -26,6 +25,7 @@ use crate::task::{Class, Task, spawn, waker};
 use crate::time::{Instant, TICK_NS};
 use crate::wheel::Wheel;
 
+pub(crate) mod attention;
 pub(crate) mod process;
 pub(crate) use process::{Done, Letter, Mailbox, Process};
 
@@ -134,12 +134,12 @@ impl Shard {
 
     /// True when a task is ready, or a call or letter has arrived: do not sleep.
     pub(crate) fn has_work(&self) -> bool {
-        self.has_ready() || self.mailbox().has_mail()
+        self.has_ready() || self.mailbox().attention.is_marked()
     }
 
     /// Says that this shard goes to sleep (its peers then wake it), and gives false when work came in meanwhile.
     pub(crate) fn try_sleep(&self) -> bool {
-        !self.has_ready() && self.mailbox().try_sleep()
+        !self.has_ready() && self.mailbox().attention.try_sleep()
     }
 
     fn has_ready(&self) -> bool {
@@ -152,7 +152,7 @@ impl Shard {
 
     /// The opposite of [`Shard::try_sleep`].
     pub(crate) fn awake(&self) {
-        self.mailbox().sleeping.store(false, Ordering::Relaxed);
+        self.mailbox().attention.awake();
     }
 
     /// When the wheel next has something to do.

@@ -2,9 +2,10 @@
 
 use std::any::Any;
 use std::os::fd::{OwnedFd, RawFd};
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU16, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use super::attention::Attention;
 use crate::mesh::Grid;
 use crate::op::OpId;
 use crate::stats::Counters;
@@ -51,14 +52,10 @@ impl Process {
     }
 }
 
-/// How others reach a shard: which of its incoming rings have something, letters from threads that are no shard,
-/// and whether it sleeps.
+/// How others reach a shard: marks on its attention, and letters from threads that have no ring to it.
 pub(crate) struct Mailbox {
+    pub(crate) attention: Attention,
     letters: Mutex<Vec<Letter>>,
-    has_letters: AtomicBool,
-    /// One bit per thread whose ring to this one was written to.
-    dirty: Box<[AtomicU64]>,
-    pub(crate) sleeping: AtomicBool,
     /// An eventfd that the shard's ring reads, where there is a kernel under it.
     pub(crate) bell: OnceLock<OwnedFd>,
 }
@@ -77,20 +74,13 @@ pub(crate) enum Done {
 
 impl Mailbox {
     fn new(threads: usize) -> Self {
-        Mailbox {
-            letters: Mutex::default(),
-            has_letters: AtomicBool::new(false),
-            dirty: (0..threads.div_ceil(64)).map(|_| AtomicU64::new(0)).collect(),
-            sleeping: AtomicBool::new(false),
-            bell: OnceLock::new(),
-        }
+        Mailbox { attention: Attention::new(threads), letters: Mutex::default(), bell: OnceLock::new() }
     }
 
     /// Leaves a letter, from any thread, and wakes the shard if it sleeps.
     pub(crate) fn post(&self, letter: Letter) {
         self.letters.lock().unwrap_or_else(PoisonError::into_inner).push(letter);
-        self.has_letters.store(true, Ordering::SeqCst);
-        if self.take_sleeping() {
+        if self.attention.mark_letters() {
             self.ring_bell();
         }
     }
@@ -103,46 +93,9 @@ impl Mailbox {
     }
 
     pub(crate) fn take_letters(&self) -> Vec<Letter> {
-        if !self.has_letters.swap(false, Ordering::SeqCst) {
+        if !self.attention.take_letters() {
             return Vec::new();
         }
         std::mem::take(&mut self.letters.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Says that thread `from` has written to its ring to this shard. True when the shard slept: the caller wakes it.
-    pub(crate) fn mark(&self, from: usize) -> bool {
-        self.dirty[from / 64].fetch_or(1 << (from % 64), Ordering::SeqCst);
-        self.take_sleeping()
-    }
-
-    /// Threads whose rings have something, 64 at a time: the bits of word `word`, which are cleared.
-    pub(crate) fn take_dirty(&self, word: usize) -> u64 {
-        let word = &self.dirty[word];
-        if word.load(Ordering::SeqCst) == 0 { 0 } else { word.swap(0, Ordering::SeqCst) }
-    }
-
-    pub(crate) fn dirty_words(&self) -> usize {
-        self.dirty.len()
-    }
-
-    pub(crate) fn has_mail(&self) -> bool {
-        self.has_letters.load(Ordering::SeqCst)
-            || self.dirty.iter().any(|word| word.load(Ordering::SeqCst) != 0)
-    }
-
-    /// The flag is up before the last look, and who writes looks at the flag after writing: with all of these
-    /// sequentially consistent, one of the two sees the other.
-    pub(crate) fn try_sleep(&self) -> bool {
-        self.sleeping.store(true, Ordering::SeqCst);
-        if self.has_mail() {
-            self.sleeping.store(false, Ordering::SeqCst);
-            return false;
-        }
-        true
-    }
-
-    /// True for one of those that find the shard asleep.
-    fn take_sleeping(&self) -> bool {
-        self.sleeping.load(Ordering::SeqCst) && self.sleeping.swap(false, Ordering::SeqCst)
     }
 }
