@@ -94,6 +94,11 @@ pub(crate) async fn list(store: &Store, logs: &[u32]) -> Result<Listing, OpenErr
 async fn use_of_file(file: &engine::disk::File, log: u32, len: u64) -> io::Result<Use> {
     let (blocks, _) = files::read_range(file, 0, 3 * BLOCK).await?;
     let found = use_of(&blocks);
+    if matches!(found, Use::Free { .. }) {
+        // A retire mark whose write was reported as failed, or never ended, may be in a cache only. What is done from now
+        // on relies on it.
+        file.sync().await?;
+    }
     let Use::Damaged(bad) = found else { return Ok(found) };
     if bad == Bad::TooNew {
         return Ok(found);

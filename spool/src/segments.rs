@@ -11,7 +11,7 @@ use engine::time;
 
 use crate::event::Event;
 use crate::files::{self, Name, SegmentFile};
-use crate::format::segment::{Header, Identity, Retire};
+use crate::format::segment::{DATA_OFFSET, Header, Identity, Retire};
 use crate::format::{BLOCK, stamp};
 use crate::limits::{SPACE_POLL_MS, SPARE_SEGMENTS, ZERO_BYTES};
 use crate::state::{Phase, Segment, State, Uid};
@@ -88,7 +88,7 @@ impl Store {
             let file = files::open(&self.dir, &text, true, self.options.direct).await?;
             file.set_len(size).await?;
             if zero {
-                zero_file(&file, size).await?;
+                zero_file(&file, 0, size).await?;
             }
             let segment = SegmentFile { file, name, identity: self.new_identity() };
             self.write_header(&segment, size, zero).await?;
@@ -142,7 +142,8 @@ impl Store {
             }
         }
         if !zeroed {
-            zero_file(&file, size).await?;
+            // Header and retire mark stay: without them, what is left of the old use might count.
+            zero_file(&file, DATA_OFFSET, size).await?;
         }
         let segment = SegmentFile { file, name, identity: self.new_identity() };
         self.write_header(&segment, size, true).await?;
@@ -237,8 +238,8 @@ pub(crate) struct Freed {
     pub(crate) zeroed: bool,
 }
 
-async fn zero_file(file: &engine::disk::File, size: u64) -> io::Result<()> {
-    let mut at = 0;
+async fn zero_file(file: &engine::disk::File, from: u64, size: u64) -> io::Result<()> {
+    let mut at = from;
     let mut zeros = AlignedBuf::with_capacity(ZERO_BYTES);
     while at < size {
         zeros.clear();

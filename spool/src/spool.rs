@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use engine::buf::AlignedBuf;
-use engine::disk::{Dir, Durability, Lock, LockError, OpenOptions};
+use engine::disk::{Dir, Durability, File, Lock, LockError, OpenOptions};
 
 use crate::event::Event;
 use crate::files::Name;
 use crate::format::codec::Bad;
-use crate::format::meta::{Log, Meta};
+use crate::format::meta::{FILE_BYTES, LOGS_MAX, Log, Meta, SLOT_BYTES};
 use crate::limits::{SEGMENT_MAX_BYTES, SEGMENT_MIN_BYTES};
 use crate::options::Options;
 
@@ -123,9 +123,13 @@ impl Spool {
         }
         let read_only = meta.unknown_optional() != 0;
         let shards = assign(&mut meta, &names, options.shards);
+        if meta.logs.len() > LOGS_MAX {
+            return Err(OpenError::Options(format!("{} logs, at most {LOGS_MAX}", meta.logs.len())));
+        }
         if !read_only {
             meta.epoch += 1;
-            write_meta(&dir, &meta).await.map_err(|error| io(META, error))?;
+            let written = if known { update_meta(&dir, &meta).await } else { create_meta(&dir, &meta).await };
+            written.map_err(|error| io(META, error))?;
         }
         if !options.fsync {
             (options.log)(&Event::NoFsync);
@@ -176,27 +180,36 @@ async fn read_meta(dir: &Dir, options: &Options) -> Result<Meta, OpenError> {
     let path = options.path.join(META);
     let read = async {
         let file = dir.open_file(META, OpenOptions::default()).await?;
-        let len = usize::try_from(file.len().await?.min(1 << 20)).expect("at most a mebibyte");
-        file.read_at(0, len).await
+        file.read_at(0, FILE_BYTES).await
     };
     let bytes = read.await.map_err(|error| OpenError::Io { file: path.clone(), error })?;
-    Meta::decode(&bytes).map_err(|bad| match bad {
+    Meta::read(&bytes).map_err(|bad| match bad {
         Bad::TooNew => OpenError::TooNew { what: "format of spool.meta".to_owned() },
         bad => OpenError::Damaged { file: path, what: bad.to_string() },
     })
 }
 
-async fn write_meta(dir: &Dir, meta: &Meta) -> io::Result<()> {
-    let bytes = meta.encode();
+/// Writes the slot that does not hold the present state: needs no space, and a torn write costs nothing.
+async fn update_meta(dir: &Dir, meta: &Meta) -> io::Result<()> {
+    let file = dir.open_file(META, OpenOptions { write: true, ..OpenOptions::default() }).await?;
+    write_slot(&file, meta, meta.slot()).await
+}
+
+async fn create_meta(dir: &Dir, meta: &Meta) -> io::Result<()> {
     let options = OpenOptions { write: true, create: true, exclusive: false, direct: false, mode: 0 };
     let file = dir.open_file(META_NEW, options).await?;
-    file.set_len(0).await?;
-    let mut buf = AlignedBuf::with_capacity(bytes.len());
-    buf.extend_from_slice(&bytes);
-    file.write_at(0, buf, Durability::Durable).await.0?;
+    write_slot(&file, meta, 0).await?;
+    write_slot(&file, meta, 1).await?;
     file.sync().await?;
     dir.rename(META_NEW, META).await?;
     dir.sync().await
+}
+
+async fn write_slot(file: &File, meta: &Meta, slot: usize) -> io::Result<()> {
+    let bytes = meta.encode();
+    let mut buf = AlignedBuf::with_capacity(bytes.len());
+    buf.extend_from_slice(&bytes);
+    file.write_at((slot * SLOT_BYTES) as u64, buf, Durability::Durable).await.0
 }
 
 /// Gives whole groups of logs to shards, the largest first to the least loaded; shards without one get a new log. Logs

@@ -1,4 +1,7 @@
 //! The file `spool.meta`: identity of the spool, and its logs.
+//!
+//! Two slots of fixed size: each start writes the one that the last start did not, in place, so that a start needs no
+//! space. The valid slot with the highest number of the start counts.
 
 use super::FORMAT;
 use super::codec::{Bad, Get, Put};
@@ -8,6 +11,13 @@ const MAGIC: &[u8; 8] = b"HQSPOOL\n";
 const KNOWN_REQUIRED: u64 = 0;
 /// Optional feature bits that this release knows.
 const KNOWN_OPTIONAL: u64 = 0;
+
+/// Bytes of a slot.
+pub const SLOT_BYTES: usize = 16 << 10;
+/// Bytes of the file.
+pub const FILE_BYTES: usize = 2 * SLOT_BYTES;
+/// Most logs that a slot holds.
+pub const LOGS_MAX: usize = (SLOT_BYTES - 64) / 8;
 
 /// One log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +51,25 @@ impl Meta {
         Meta { required: 0, optional: 0, uuid, epoch: 0, next_log: 0, logs: Vec::new() }
     }
 
-    /// The file's content.
+    /// The slot that this state is written to.
+    pub fn slot(&self) -> usize {
+        self.epoch as usize % 2
+    }
+
+    /// Reads the file.
+    pub fn read(file: &[u8]) -> Result<Meta, Bad> {
+        let slots = [file.get(..SLOT_BYTES).unwrap_or(file), file.get(SLOT_BYTES..).unwrap_or_default()];
+        let [first, second] = slots.map(Meta::decode);
+        match (first, second) {
+            (Ok(first), Ok(second)) => Ok(if first.epoch > second.epoch { first } else { second }),
+            // A slot of a later release may be the later state.
+            (Err(Bad::TooNew), _) | (_, Err(Bad::TooNew)) => Err(Bad::TooNew),
+            (Ok(meta), Err(_)) | (Err(_), Ok(meta)) => Ok(meta),
+            (Err(bad), Err(_)) => Err(bad),
+        }
+    }
+
+    /// A slot's content.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(64 + self.logs.len() * 8);
         out.extend_from_slice(MAGIC);
@@ -58,10 +86,12 @@ impl Meta {
         }
         let crc = crc32c::crc32c(&out);
         out.put_u32(crc);
+        assert!(out.len() <= SLOT_BYTES, "more logs than a slot holds");
+        out.resize(SLOT_BYTES, 0);
         out
     }
 
-    /// Reads the file's content; bytes after the checksum are padding.
+    /// Reads a slot; bytes after the checksum are padding.
     pub fn decode(bytes: &[u8]) -> Result<Meta, Bad> {
         let mut get = Get::new(bytes);
         if get.take(8)? != MAGIC {

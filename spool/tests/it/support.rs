@@ -14,6 +14,11 @@ pub(crate) fn options(path: &str, shards: u16) -> Options {
         min_free_bytes: 0,
         min_free_inodes: 0,
         memory_budget_bytes: 4 << 20,
+        log: Arc::new(|event| {
+            if std::env::var("SPOOL_LOG").is_ok() {
+                println!("{event}");
+            }
+        }),
         ..Options::new(path, shards)
     }
 }
