@@ -40,7 +40,7 @@ pub(crate) fn start_if_needed(store: &Rc<Store>) {
         if state.compacting || state.closing || !state.loaded || state.admission == Admission::Unhealthy {
             return;
         }
-        let short = state.ready.len() < store.options.reserve_segments;
+        let short = state.tight || state.ready.len() < store.options.reserve_segments;
         let Some(work) = choose(&state, store.options.segment_bytes, short) else { return };
         state.compacting = true;
         work
@@ -125,7 +125,7 @@ async fn map(store: &Rc<Store>, target: Uid) -> io::Result<()> {
         let mut waiters = Vec::with_capacity(maps.len());
         for meta in maps {
             let (done, waiter) = oneshot();
-            state.maps.push_back(PendingMap { target, meta, as_of, done });
+            state.maps.push_back(PendingMap { target, meta, done });
             waiters.push(waiter);
         }
         (as_of, waiters)
@@ -381,10 +381,10 @@ impl<'s> Move<'s> {
 
     async fn cold_segment(&self, bytes: u64) -> io::Result<Uid> {
         let current = self.store.state.borrow().cold;
-        if let Some(uid) = current {
-            if self.store.state.borrow().segments[&uid].room() >= bytes {
-                return Ok(uid);
-            }
+        if let Some(uid) = current
+            && self.store.state.borrow().segments[&uid].room() >= bytes
+        {
+            return Ok(uid);
         }
         let next = self.store.take_segment(Purpose::Settle).await?;
         let next = next.ok_or_else(|| io::Error::from(io::ErrorKind::StorageFull))?;

@@ -315,7 +315,7 @@ impl Intake {
             prefix,
             body,
             parts: if whole { None } else { Some(parts.into_boxed_slice()) },
-            holds: std::mem::take(&mut self.holds),
+            _holds: std::mem::take(&mut self.holds),
             recipients: envelope.recipients.len() as u32,
             size,
             memory,
@@ -327,12 +327,12 @@ impl Intake {
 impl Drop for Intake {
     fn drop(&mut self) {
         // The keeper removes the file: it needs no settle to be durable before.
-        if let Some(extent) = &self.extent {
-            if let Ok(mut state) = self.store.state.try_borrow_mut() {
-                state.unlink.push((0, self.store.log, extent.id));
-                drop(state);
-                self.store.wake_keeper.notify_one();
-            }
+        if let Some(extent) = &self.extent
+            && let Ok(mut state) = self.store.state.try_borrow_mut()
+        {
+            state.unlink.push((0, self.store.log, extent.id));
+            drop(state);
+            self.store.wake_keeper.notify_one();
         }
     }
 }

@@ -21,9 +21,9 @@
 //! while let Some(bytes) = body.next().await? { /* send */ }
 //! store.settle(vec![(ItemId { message: id, recipient: 0 }, Settle::Done)]);        // rides on the next batch
 //! ```
-#![allow(clippy::todo, unused)] // SKELETON: goes away with the last body
 
 mod body;
+pub mod check;
 mod compact;
 pub mod content;
 mod event;

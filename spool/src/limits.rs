@@ -31,6 +31,8 @@ pub const PROPERTIES_MAX_BYTES: usize = 16 << 10;
 pub const SETTLE_RECORD_BYTES: usize = 32 << 10;
 /// Settles that have nothing to ride on are written after this long.
 pub const SETTLE_DELAY_MS: u64 = 20;
+/// The same when only the reserve is left: a block then carries many.
+pub const TIGHT_SETTLE_DELAY_MS: u64 = 1000;
 /// Marks of running attempts that have nothing to ride on are written after this long.
 pub const MARK_DELAY_MS: u64 = 1000;
 /// Time between attempts to write when the disk does not take writes.

@@ -220,6 +220,10 @@ impl Load {
 
     /// Reads the index; none when it cannot be trusted.
     async fn index(&self, file: &Handle, trailer: &Trailer) -> Option<Content> {
+        // As with a mark: written by the last start, it may be in a cache only.
+        if epoch_of(trailer.as_of) >= self.store.spool.last_epoch() {
+            file.file.sync().await.ok()?;
+        }
         let mut content = Content::new((file.identity.log, file.identity.sequence));
         let end = u64::from(trailer.index_offset) + u64::from(trailer.index_bytes);
         let (mut at, mut number) = (u64::from(trailer.index_offset), trailer.batches);
@@ -511,10 +515,10 @@ impl Store {
         };
         let mut state = self.state.borrow_mut();
         state.stats.corruptions += 1;
-        if self.options.corrupt == Corrupt::Ignore {
-            if let Some(segment) = state.segments.get_mut(&uid) {
-                segment.stuck = true;
-            }
+        if self.options.corrupt == Corrupt::Ignore
+            && let Some(segment) = state.segments.get_mut(&uid)
+        {
+            segment.stuck = true;
         }
         drop(state);
         (self.options.log)(&Event::Corrupt {

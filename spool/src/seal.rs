@@ -29,10 +29,8 @@ pub(crate) async fn write_index(store: &Rc<Store>, uid: Uid) {
         let state = store.state.borrow();
         state.segments.get(&uid).is_some_and(|segment| !segment.failed && segment.batches > 0)
     };
-    if wanted {
-        if let Err(error) = Index::new(store, uid).write().await {
-            (store.options.log)(&Event::Background { what: "writing an index", error: error.to_string() });
-        }
+    if wanted && let Err(error) = Index::new(store, uid).write().await {
+        (store.options.log)(&Event::Background { what: "writing an index", error: error.to_string() });
     }
     let mut guard = store.state.borrow_mut();
     let state = &mut *guard;
@@ -126,24 +124,25 @@ impl<'s> Index<'s> {
             let Ok(record) = Record::parse(bytes, at.offset, at.seed) else {
                 return Err(io::Error::other("a record cannot be read back"));
             };
-            let mut meta = Vec::with_capacity(record.meta.len() + 64);
-            {
+            let entry = {
                 let state = self.store.state.borrow();
-                // Done while the index is written: like one that was done before.
-                let Some(message) = state.messages.get(&id) else {
-                    drop(state);
-                    self.put(Kind::Ids, encode_ids(&[id])).await?;
-                    continue;
-                };
-                let live = Live {
+                state.messages.get(&id).map(|message| Live {
                     at,
                     stamp: message.stamp,
                     flags: record.flags,
                     items: message.images(self.store.epoch),
                     meta: Bytes::copy_from_slice(record.meta),
-                };
-                live.encode(&mut meta);
-            }
+                })
+            };
+            // Done while the index is written: like one that was done before.
+            let Some(entry) = entry else {
+                if !self.put(Kind::Ids, encode_ids(&[id])).await? {
+                    return Ok(false);
+                }
+                continue;
+            };
+            let mut meta = Vec::with_capacity(entry.meta.len() + 64);
+            entry.encode(&mut meta);
             if !self.put(Kind::Live, meta).await? {
                 return Ok(false);
             }

@@ -31,7 +31,31 @@ impl State {
     /// True when a new file of `bytes` may be made.
     fn may_grow(&self, purpose: Purpose, bytes: u64, min_free: u64) -> bool {
         let keep = if purpose == Purpose::Commit { min_free } else { 0 };
-        self.free.free_bytes >= bytes.saturating_add(keep) && self.free.free_inodes > 0
+        self.free_bytes() >= bytes.saturating_add(keep) && self.free.free_inodes > 0
+    }
+
+    /// Free bytes of the file system, without what segments that were not zeroed are going to take.
+    fn free_bytes(&self) -> u64 {
+        let growing = self.active.iter().chain(&self.cold).chain(&self.ready);
+        let growing = growing.filter_map(|uid| self.segments.get(uid)).filter(|segment| !segment.zeroed);
+        let taken: u64 = growing.map(|segment| segment.size - segment.next_offset).sum();
+        self.free.free_bytes.saturating_sub(taken)
+    }
+
+    /// The use could not be ended.
+    fn keep_stuck(&mut self, uid: Uid) {
+        let segment = self.segments.get_mut(&uid).expect("retiring");
+        segment.phase = Phase::Sealed;
+        segment.stuck = true;
+    }
+
+    /// The use has ended, durably: what others say about it is not needed.
+    fn remove_segment(&mut self, uid: Uid) -> Segment {
+        self.stats.retired += 1;
+        for other in self.segments.values_mut() {
+            other.pins.remove(&uid);
+        }
+        self.segments.remove(&uid).expect("retiring")
     }
 
     fn add_segment(&mut self, segment: Segment) -> Uid {
@@ -47,12 +71,12 @@ impl Store {
     pub(crate) async fn take_segment(self: &Rc<Self>, purpose: Purpose) -> io::Result<Option<Uid>> {
         {
             let mut state = self.state.borrow_mut();
-            if purpose == Purpose::Settle || state.ready.len() > self.options.reserve_segments {
-                if let Some(uid) = state.ready.pop_front() {
-                    drop(state);
-                    self.wake_keeper.notify_one();
-                    return Ok(Some(uid));
-                }
+            if (purpose == Purpose::Settle || state.ready.len() > self.options.reserve_segments)
+                && let Some(uid) = state.ready.pop_front()
+            {
+                drop(state);
+                self.wake_keeper.notify_one();
+                return Ok(Some(uid));
             }
         }
         self.look_at_space().await;
@@ -204,12 +228,27 @@ impl Store {
         let spare = state.ready.len().saturating_sub(self.options.reserve_segments) as u64 * size;
         let room = state.active.and_then(|uid| state.segments.get(&uid)).map_or(0, Segment::room);
         let own = spare + if state.segments_allocated(state.active) { room } else { 0 };
+        let room = if state.segments_allocated(state.active) { 0 } else { room };
         let available = own.saturating_add(state.free.free_bytes);
-        let growth = state.free.free_bytes.saturating_sub(self.options.min_free_bytes);
-        let writable = own + if growth >= size { growth } else { 0 };
+        let growth = state.free_bytes().saturating_sub(self.options.min_free_bytes);
+        // A segment that was not zeroed takes its space from the file system as it fills.
+        let sparse = if state.free.free_bytes >= room { room } else { 0 };
+        let writable = own + sparse + if growth >= size { growth } else { 0 };
         available < self.options.min_free_bytes.saturating_add(more)
             || writable < more.max(BLOCK as u64)
             || state.free.free_inodes < self.options.min_free_inodes
+    }
+
+    /// Whether only the reserve is left.
+    fn update_tight(&self) {
+        let mut state = self.state.borrow_mut();
+        let growth = state.may_grow(Purpose::Settle, self.options.segment_bytes, 0);
+        state.tight = state.ready.len() <= self.options.reserve_segments && !growth;
+        let tight = state.tight;
+        drop(state);
+        if tight {
+            self.settled.wake();
+        }
     }
 
     /// A segment may have become free, or the reserve is short.
@@ -265,6 +304,7 @@ pub(crate) async fn keep(store: Rc<Store>, mut found: Vec<Freed>) {
         store.refill(&mut freed).await;
         store.unlink_extents().await;
         store.update_admission();
+        store.update_tight();
         crate::compact::start_if_needed(&store);
         let _ = time::timeout(Duration::from_millis(SPACE_POLL_MS), store.wake_keeper.notified()).await;
     }
@@ -304,22 +344,13 @@ impl Store {
         let durability = self.durability();
         let result = files::write_blocks(&handle.file, BLOCK as u64, &mark, durability).await;
         drop(handle);
-        let mut state = self.state.borrow_mut();
         if let Err(error) = result {
-            let segment = state.segments.get_mut(&uid).expect("retiring");
-            segment.phase = Phase::Sealed;
             // Not tried again: a later start sees no live message in it and tries then.
-            segment.stuck = true;
-            drop(state);
+            self.state.borrow_mut().keep_stuck(uid);
             (self.options.log)(&Event::Background { what: "retiring a segment", error: error.to_string() });
             return None;
         }
-        let segment = state.segments.remove(&uid).expect("retiring");
-        state.stats.retired += 1;
-        for other in state.segments.values_mut() {
-            other.pins.remove(&uid);
-        }
-        drop(state);
+        let segment = self.state.borrow_mut().remove_segment(uid);
         let Segment { file, size, zeroed, failed, .. } = segment;
         // A reader may have come while the mark was written: the file goes when the reader does.
         let name = file.name;
@@ -349,17 +380,9 @@ impl Store {
             self.remove(&name).await;
         }
         loop {
-            let state = self.state.borrow();
-            let ready = state.ready.len();
-            let purpose =
-                if ready < self.options.reserve_segments { Purpose::Settle } else { Purpose::Commit };
-            // One more than the reserve, so that the next segment for mail need not be made while mail waits.
-            let enough = ready > self.options.reserve_segments;
-            let may = state.may_grow(purpose, size, self.options.min_free_bytes);
-            if enough || !may || state.closing || state.admission == Admission::Unhealthy {
+            if !self.wants_segment() {
                 return;
             }
-            drop(state);
             match self.create_segment(true).await {
                 Ok(uid) => self.state.borrow_mut().ready.push_back(uid),
                 Err(error) => {
@@ -373,6 +396,18 @@ impl Store {
             }
             self.look_at_space().await;
         }
+    }
+
+    /// True when there should be one more ready segment, and there is space for it.
+    fn wants_segment(&self) -> bool {
+        let state = self.state.borrow();
+        let ready = state.ready.len();
+        let purpose = if ready < self.options.reserve_segments { Purpose::Settle } else { Purpose::Commit };
+        // One more than the reserve, so that the next segment for mail need not be made while mail waits.
+        ready <= self.options.reserve_segments
+            && state.may_grow(purpose, self.options.segment_bytes, self.options.min_free_bytes)
+            && !state.closing
+            && state.admission != Admission::Unhealthy
     }
 
     /// Removes extents whose message is done, durably.

@@ -167,7 +167,7 @@ impl Spool {
 
 fn check(options: &Options) -> Result<(), OpenError> {
     let size = options.segment_bytes;
-    if !(SEGMENT_MIN_BYTES..=SEGMENT_MAX_BYTES).contains(&size) || size % (64 << 10) != 0 {
+    if !(SEGMENT_MIN_BYTES..=SEGMENT_MAX_BYTES).contains(&size) || !size.is_multiple_of(64 << 10) {
         return Err(OpenError::Options(format!("segments of {size} bytes")));
     }
     if options.shards == 0 {

@@ -273,7 +273,6 @@ pub(crate) struct Pending {
 pub(crate) struct PendingMap {
     pub(crate) target: Uid,
     pub(crate) meta: Bytes,
-    pub(crate) as_of: u64,
     pub(crate) done: Sender<bool>,
 }
 
@@ -320,7 +319,8 @@ pub(crate) struct State {
 
     pub(crate) free: engine::disk::Space,
     pub(crate) admission: Admission,
-    pub(crate) no_space: bool,
+    /// Only the reserve is left, or less: what can wait for company does, and what is only advice is not written.
+    pub(crate) tight: bool,
     pub(crate) failures: u32,
     pub(crate) retry_at: Option<Instant>,
     pub(crate) closing: bool,

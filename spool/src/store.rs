@@ -64,13 +64,15 @@ pub struct Lost;
 pub struct Durable {
     store: Rc<Store>,
     ticket: u64,
+    /// Not worth waiting for when space is short.
+    advice: bool,
 }
 
 impl Future for Durable {
     type Output = Result<(), Lost>;
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let state = self.store.state.borrow();
-        if state.settles_durable >= self.ticket {
+        if state.settles_durable >= self.ticket || (self.advice && state.tight) {
             return Poll::Ready(Ok(()));
         }
         if state.closed || self.store.spool.is_read_only() {
@@ -203,7 +205,7 @@ impl Store {
         if look {
             self.wake_keeper.notify_one();
         }
-        Durable { store: self.clone(), ticket }
+        Durable { store: self.clone(), ticket, advice: false }
     }
 
     /// Says that an attempt for these items starts, so that a message which was in flight at two consecutive aborts
@@ -212,6 +214,9 @@ impl Store {
     pub fn attempt(self: &Rc<Self>, items: &[ItemId]) -> Option<Durable> {
         let mut guard = self.state.borrow_mut();
         let state = &mut *guard;
+        if state.tight {
+            return None;
+        }
         let mut suspect = false;
         for item in items {
             let Some(message) = state.messages.get_mut(&item.message) else { continue };
@@ -238,7 +243,7 @@ impl Store {
         let ticket = state.settles_asked;
         drop(guard);
         self.wake_writer.notify_one();
-        suspect.then(|| Durable { store: self.clone(), ticket })
+        suspect.then(|| Durable { store: self.clone(), ticket, advice: true })
     }
 
     /// Reads a message.
@@ -370,7 +375,7 @@ fn new_state() -> State {
         loaded: false,
         free: Space { free_bytes: 0, free_inodes: 0 },
         admission: Admission::Open,
-        no_space: false,
+        tight: false,
         failures: 0,
         retry_at: None,
         closing: false,

@@ -17,7 +17,9 @@ use crate::format::batch::{
 use crate::format::record::{Change, CommitHead, Cut, Kind, Mark, SettleEncoder};
 use crate::format::{BLOCK, round_up, stamp};
 use crate::intake::CommitError;
-use crate::limits::{MARK_DELAY_MS, SETTLE_DELAY_MS, SETTLE_RECORD_BYTES, UNHEALTHY_RETRY_MS};
+use crate::limits::{
+    MARK_DELAY_MS, SETTLE_DELAY_MS, SETTLE_RECORD_BYTES, TIGHT_SETTLE_DELAY_MS, UNHEALTHY_RETRY_MS,
+};
 use crate::segments::Purpose;
 use crate::state::{Cached, Chunks, Message, PartRef, Pending, PendingMap, Phase, State, Uid};
 use crate::stats::Admission;
@@ -39,7 +41,7 @@ pub(crate) struct Commit {
     pub(crate) body: Chunks,
     pub(crate) parts: Option<Box<[PartRef]>>,
     /// Keeps the segments of the parts until the message does.
-    pub(crate) holds: Vec<Handle>,
+    pub(crate) _holds: Vec<Handle>,
     pub(crate) recipients: u32,
     pub(crate) size: u64,
     /// All of the body is in `prefix` and `body`: keep it for the first attempt.
@@ -157,7 +159,8 @@ impl State {
         if urgent || (self.clean_wanted && self.queue.is_empty()) {
             return Due::Now;
         }
-        let settle = self.settle_since.map(|since| since + Duration::from_millis(SETTLE_DELAY_MS));
+        let delay = if self.tight { TIGHT_SETTLE_DELAY_MS } else { SETTLE_DELAY_MS };
+        let settle = self.settle_since.map(|since| since + Duration::from_millis(delay));
         let mark = self.mark_since.map(|since| since + Duration::from_millis(MARK_DELAY_MS));
         match [settle, mark].into_iter().flatten().min() {
             Some(at) if at <= now || self.hurry => Due::Now,
@@ -232,10 +235,11 @@ impl Store {
                 }
                 Ok(None) => {
                     let mut state = self.state.borrow_mut();
-                    state.no_space = true;
+                    state.tight = true;
                     state.retry_at = Some(time::now() + Duration::from_millis(UNHEALTHY_RETRY_MS / 5));
                     drop(state);
                     self.refuse_queue(&CommitError::DiskFull);
+                    self.settled.wake();
                     self.wake_keeper.notify_one();
                     return None;
                 }
@@ -312,8 +316,9 @@ impl Store {
             state.clean_wanted = false;
         }
         if builder.is_empty() {
-            drop(builder);
             scratch.buf = Some(buf);
+            // Marks that are not worth a block.
+            state.settles_durable += flight.settles.len() as u64;
             state.forget_timers();
             return None;
         }
@@ -335,7 +340,6 @@ impl Store {
         let state = &mut *guard;
         state.failures = 0;
         state.retry_at = None;
-        state.no_space = false;
         state.settles_durable += flight.settles.len() as u64;
         if flight.clean {
             state.clean_written = true;
@@ -543,8 +547,10 @@ fn put_settles(
             continue;
         }
         let pending = state.settles.pop_front().expect("looked at");
-        encoder.push(pending.item, &pending.change);
-        say(state, flight, pending.item, pending.home);
+        if !(state.tight && matches!(pending.change, Change::Mark(_))) {
+            encoder.push(pending.item, &pending.change);
+            say(state, flight, pending.item, pending.home);
+        }
         flight.settles.push(pending);
     }
     if !encoder.is_empty() {
@@ -562,6 +568,9 @@ fn put_marks(
     encoder: &mut SettleEncoder,
     epoch: u32,
 ) {
+    if state.tight {
+        state.marks.clear();
+    }
     while let Some(item) = state.marks.pop() {
         if builder.len() + record_bytes(encoder.len() + 64, 0) > limit {
             state.marks.push(item);

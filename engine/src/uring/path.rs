@@ -208,8 +208,10 @@ fn lock(dir: RawFd, name: &str) -> io::Result<PathReply> {
         Err(error) => return Err(error),
     }
     let file = fs::File::from(file);
-    file.set_len(0)?;
-    io::Write::write_all(&mut &file, format!("{}\n", std::process::id()).as_bytes())?;
+    // The lock is ours also when a full disk does not take the number, which is for others' messages only.
+    if file.set_len(0).is_ok() {
+        let _ = io::Write::write_all(&mut &file, format!("{}\n", std::process::id()).as_bytes());
+    }
     Ok(PathReply::File { file: file.into(), direct: false, alignment: 1 })
 }
 

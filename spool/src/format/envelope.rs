@@ -19,14 +19,16 @@ const DOMAIN_OF_ADDRESS: u64 = 0;
 
 /// Appends `envelope`, of a message of `size_bytes` (prefix and body).
 pub fn encode(out: &mut Vec<u8>, envelope: &Envelope, size_bytes: u64) {
-    let flags = u8::from(envelope.eight_bit) * EIGHT_BIT
-        | u8::from(envelope.smtputf8) * SMTPUTF8
-        | match envelope.peer {
-            None => 0,
-            Some(SocketAddr::V4(_)) => PEER_V4,
-            Some(SocketAddr::V6(_)) => PEER_V6,
-        }
-        | u8::from(envelope.auth_user.is_some()) * AUTH;
+    let peer = match envelope.peer {
+        None => 0,
+        Some(SocketAddr::V4(_)) => PEER_V4,
+        Some(SocketAddr::V6(_)) => PEER_V6,
+    };
+    let flag = |set, bit: u8| if set { bit } else { 0 };
+    let flags = flag(envelope.eight_bit, EIGHT_BIT)
+        | flag(envelope.smtputf8, SMTPUTF8)
+        | flag(envelope.auth_user.is_some(), AUTH)
+        | peer;
     out.put_u8(flags);
     out.extend_from_slice(&envelope.transaction);
     out.put_varint(envelope.received_ms);

@@ -132,10 +132,11 @@ impl ItemImage {
             ItemState::RetryAt { .. } => 1,
             ItemState::Hold { .. } => 2,
         };
+        let flag = |set, bit: u8| if set { bit } else { 0 };
         let flags = state
-            | u8::from(self.properties.is_some()) * PROPERTIES
-            | u8::from(self.attempts > 0) * ATTEMPTS
-            | u8::from(self.mark.is_some()) * MARK;
+            | flag(self.properties.is_some(), PROPERTIES)
+            | flag(self.attempts > 0, ATTEMPTS)
+            | flag(self.mark.is_some(), MARK);
         out.put_varint(u64::from(self.recipient));
         out.put_u8(flags);
         match &self.state {

@@ -164,7 +164,7 @@ impl Trailer {
             return Err(Bad::Foreign);
         }
         check(bytes, &mut get, identity.seed())?;
-        if index_offset as usize % BLOCK != 0 || index_bytes as usize % BLOCK != 0 {
+        if !(index_offset as usize).is_multiple_of(BLOCK) || !(index_bytes as usize).is_multiple_of(BLOCK) {
             return Err(Bad::Value("index"));
         }
         Ok(Trailer { identity: found, index_offset, index_bytes, batches, first_stamp, last_stamp, as_of })
