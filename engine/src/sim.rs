@@ -351,10 +351,12 @@ impl Sim {
 impl Drop for Sim {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let world = self.world.try_borrow().map(|world| (world.seed, world.now_ns));
             #[expect(clippy::print_stderr, reason = "the seed is what makes a failure repeatable")]
-            if let Ok((seed, now_ns)) = world {
-                eprintln!("simulated world: seed {seed}, step {}, {} us in", self.steps, now_ns / 1000);
+            if let Ok(world) = self.world.try_borrow() {
+                let (seed, steps, now_us) = (world.seed, self.steps, world.now_ns / 1000);
+                let hosts: Vec<String> =
+                    world.hosts.iter().map(|host| format!("{} is {}", host.addr, host.name)).collect();
+                eprintln!("simulated world: seed {seed}, step {steps}, {now_us} us in; {}", hosts.join(", "));
             }
             // Dropping tasks in the middle of a panic may panic again, and hide the first.
             std::mem::take(&mut self.processes).into_values().for_each(std::mem::forget);

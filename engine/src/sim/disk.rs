@@ -132,12 +132,6 @@ impl Disk {
         self.open_file_in(process, dir, name, options)
     }
 
-    /// Opens a file by its path.
-    pub(super) fn open_path(&mut self, process: u64, path: &str, options: Open) -> io::Result<Handle> {
-        let (dir, name) = self.parent_of(path)?;
-        self.open_file_in(process, dir, &name, options)
-    }
-
     fn open_file_in(&mut self, process: u64, dir: Ino, name: &str, options: Open) -> io::Result<Handle> {
         let ino = match self.lookup(dir, name) {
             Ok(_) if options.create && options.exclusive => return Err(errno(libc::EEXIST)),
