@@ -111,7 +111,8 @@ impl Shell {
         let log = Log::start(program.log_target.clone());
         engine::mesh::local::set(Rc::clone(&log));
         let store = Store::open(&spool, id.0).await.map_err(|error| error.to_string())?;
-        let mut queue = Queue::new(snapshot.queue_options.clone());
+        let mut queue =
+            Queue::new(queue::Options { hash_seed: engine::rng::u64(), ..snapshot.queue_options.clone() });
         queue.set_transports(&snapshot.queue_transports);
         queue.set_suspends(Arc::clone(&snapshot.suspends));
         let shard = Rc::new(Shard {
