@@ -7,19 +7,19 @@ use net::smtp::{Clock, Patience};
 
 /// When the machine's mark last changed.
 #[derive(Clone, Copy, Debug)]
-pub struct Clocks {
+pub(crate) struct Clocks {
     mark: u32,
     marked: Instant,
 }
 
 impl Clocks {
     /// Starts now.
-    pub fn start() -> Clocks {
+    pub(crate) fn start() -> Clocks {
         Clocks { mark: 0, marked: engine::time::now() }
     }
 
     /// How long to wait for input now, and which clock it is that runs out then.
-    pub fn wait(&mut self, patience: Patience) -> (Duration, Clock) {
+    pub(crate) fn wait(&mut self, patience: Patience) -> (Duration, Clock) {
         let now = engine::time::now();
         if patience.mark != self.mark {
             *self = Clocks { mark: patience.mark, marked: now };

@@ -209,9 +209,10 @@ fn compile_suspends(suspends: &config::Suspends) -> Result<queue::Suspends, Stri
 }
 
 fn suspend_rule(suspend: &config::Suspend) -> queue::Rule {
-    let fields = suspend.fields.iter().map(|(field, patterns)| {
-        (queue_field(*field), patterns.iter().map(|pattern| pattern_text(pattern)).collect())
-    });
+    let fields = suspend
+        .fields
+        .iter()
+        .map(|(field, patterns)| (queue_field(*field), patterns.iter().map(pattern_text).collect()));
     queue::Rule { fields: fields.collect(), tag: suspend.tag.clone() }
 }
 
