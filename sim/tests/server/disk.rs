@@ -68,7 +68,6 @@ fn reads_that_fail_only_delay() {
 }
 
 #[test]
-#[ignore = "the spool writes retries and marks into its reserve until that is full"]
 fn a_full_disk_accepts_nothing_and_still_delivers_drains_and_restarts() {
     for seed in seeds(5) {
         fill_and_drain(World::with_retry(seed, 3600));
@@ -77,7 +76,6 @@ fn a_full_disk_accepts_nothing_and_still_delivers_drains_and_restarts() {
 
 /// The records of attempts that failed must not use up what is kept for those that succeed.
 #[test]
-#[ignore = "the spool writes retries into its reserve until that is full"]
 fn a_full_disk_and_a_dead_next_hop_still_drain_in_the_end() {
     for seed in seeds(5) {
         fill_and_drain(World::with_retry(seed, 1));

@@ -6,4 +6,5 @@ mod basic;
 mod crash;
 mod fixture;
 mod space;
+mod speed;
 mod support;
