@@ -113,9 +113,11 @@ fn run(options: &Options) -> Result<i32, ()> {
 
 fn load_startup(options: &Options) -> Result<Startup, String> {
     let lookup = |name: &str| std::env::var(name).ok();
-    let env: Option<&dyn Fn(&str) -> Option<String>> =
-        if options.env_substitution { Some(&lookup) } else { None };
-    match config::load_startup_file(&options.config, &read, &config::Options { env }) {
+    let mut settings = config::Options::default();
+    if options.env_substitution {
+        settings.env = Some(&lookup);
+    }
+    match config::load_startup_file(&options.config, &read, &settings) {
         Ok(loaded) => {
             loaded.warnings.iter().for_each(|warning| complain(&format!("warning: {warning}")));
             Ok(loaded.value)
