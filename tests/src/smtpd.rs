@@ -35,11 +35,10 @@ pub struct Builder {
     shards: u32,
     server: String,
     transport: String,
-    startup: String,
     running: String,
     spool_lines: Option<String>,
+    environment: String,
     suspends: Option<String>,
-    limit_file_bytes: Option<u64>,
 }
 
 /// A running `smtpd`. Dropping it kills it.
@@ -61,11 +60,10 @@ impl Smtpd {
             shards: 2,
             server: String::new(),
             transport: format!("connection: {{server: 127.0.0.1, port: {port}}}"),
-            startup: String::new(),
             running: String::new(),
             spool_lines: None,
+            environment: String::new(),
             suspends: None,
-            limit_file_bytes: None,
         }
     }
 
@@ -184,15 +182,15 @@ impl Builder {
         self
     }
 
-    /// More lines of the startup file.
-    pub fn startup(mut self, lines: &str) -> Builder {
-        let _ = writeln!(self.startup, "{lines}");
-        self
-    }
-
     /// Another `spool` block of the startup file.
     pub fn replace_spool(mut self, block: &str) -> Builder {
         self.spool_lines = Some(block.to_owned());
+        self
+    }
+
+    /// More keys of the startup file's environment, in flow style.
+    pub fn environment(mut self, keys: &str) -> Builder {
+        let _ = writeln!(self.environment, "  {keys}");
         self
     }
 
@@ -205,12 +203,6 @@ impl Builder {
     /// Another spool directory.
     pub fn spool(mut self, path: &Path) -> Builder {
         self.spool = path.to_owned();
-        self
-    }
-
-    /// A bound on the size of each file it writes.
-    pub fn limit_file_bytes(mut self, bytes: u64) -> Builder {
-        self.limit_file_bytes = Some(bytes);
         self
     }
 
@@ -243,7 +235,7 @@ impl Builder {
              {more}",
             app = dir.join("smtpd-app.yaml").display(),
             suspend = dir.join("smtpd-suspend.yaml").display(),
-            more = self.startup,
+            more = self.environment,
         );
         let running = format!(
             "version: \"6.10\"\n\
@@ -279,15 +271,6 @@ impl Builder {
         let config = self.write_files();
         let mut command = Command::new(program("smtpd"));
         command.arg("-f").arg("-c").arg(config).stdin(Stdio::null()).stderr(Stdio::piped());
-        if let Some(bytes) = self.limit_file_bytes {
-            let program = command.get_program().to_owned();
-            let arguments: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
-            // `ulimit -f` counts in 1024-byte blocks.
-            let script = format!("ulimit -f {}; trap '' XFSZ; exec \"$@\"", bytes / 1024);
-            command = Command::new("bash");
-            command.arg("-c").arg(script).arg("smtpd").arg(program).args(arguments);
-            command.stdin(Stdio::null()).stderr(Stdio::piped());
-        }
         let mut child = command.spawn().expect("smtpd can be started");
         let log = Arc::new(Mutex::new(Vec::new()));
         let lines = BufReader::new(child.stderr.take().expect("standard error is a pipe")).lines();

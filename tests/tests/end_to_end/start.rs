@@ -1,9 +1,10 @@
 //! How the program starts, and how it refuses to.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::process::Command;
 use std::time::Duration;
 
-use tests::{Sink, Smtpd, program, wait_until};
+use tests::{Client, Sink, Smtpd, program, wait_until};
 
 /// OPS01 of the reference.
 #[test]
@@ -100,7 +101,7 @@ fn an_error_in_a_file_is_shown_with_its_place() {
 fn a_clean_stop_and_start_keeps_what_is_queued() {
     let port = tests::free_port();
     let server = Smtpd::relay_to(port).start();
-    let mut client = tests::Client::connect(server.port());
+    let mut client = Client::connect(server.port());
     for n in 0..25 {
         client.send(&format!("{n}@a.example"), &["b@b.example"], b"Subject: x\r\n\r\nx\r\n");
     }
@@ -111,4 +112,29 @@ fn a_clean_stop_and_start_keeps_what_is_queued() {
     sink.wait_for(25);
     std::thread::sleep(Duration::from_millis(300));
     assert!(wait_until(Duration::ZERO, || sink.messages().len() == 25), "delivered more than once");
+}
+
+/// Needs root, as CI has it; elsewhere there is nothing to drop.
+#[test]
+fn privileges_are_dropped_before_the_spool_is_opened() {
+    if !nix::unistd::Uid::effective().is_root() {
+        return;
+    }
+    let nobody =
+        nix::unistd::User::from_name("nobody").expect("the user list can be read").expect("it exists");
+    let sink = Sink::start();
+    let builder = Smtpd::relay_to(sink.port());
+    nix::unistd::chown(builder.dir(), Some(nobody.uid), Some(nobody.gid)).expect("root can");
+    let keys = "privdrop: {user: nobody, group: nogroup}";
+    let server = builder.environment(keys).environment("umask: \"0027\"").start();
+    Client::connect(server.port()).send("a@a.example", &["b@b.example"], b"Subject: x\r\n\r\nx\r\n");
+    sink.wait_for(1);
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).expect("it lives");
+    let id = |what: &str| status.lines().find(|line| line.starts_with(what)).expect("it has one").to_owned();
+    assert_eq!(id("Uid:").split_whitespace().nth(2), Some(nobody.uid.to_string().as_str()));
+    assert_eq!(id("Groups:").split_whitespace().skip(1).collect::<Vec<_>>(), [nobody.gid.to_string()]);
+    for entry in std::fs::read_dir(server.spool()).expect("the spool exists") {
+        let metadata = entry.and_then(|entry| entry.metadata()).expect("a file of the spool");
+        assert_eq!((metadata.uid(), metadata.mode() & 0o027), (nobody.uid.as_raw(), 0));
+    }
 }
