@@ -22,9 +22,7 @@ struct NameServer {
 
 impl NameServer {
     fn start() -> NameServer {
-        let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-        let address = udp.local_addr().expect("bound");
-        let tcp = TcpListener::bind(address).expect("the same port");
+        let (udp, tcp, address) = bind_both();
         let server = NameServer { address, asked: Arc::default(), stop: Arc::default() };
         udp.set_read_timeout(Some(Duration::from_millis(50))).expect("a timeout");
         tcp.set_nonblocking(true).expect("a listener");
@@ -65,6 +63,17 @@ impl NameServer {
 impl Drop for NameServer {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+/// One port that is free for UDP and for TCP: a port that is free for one may be another test's for the other.
+fn bind_both() -> (UdpSocket, TcpListener, SocketAddr) {
+    loop {
+        let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let address = udp.local_addr().expect("bound");
+        if let Ok(tcp) = TcpListener::bind(address) {
+            return (udp, tcp, address);
+        }
     }
 }
 
