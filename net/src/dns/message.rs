@@ -233,9 +233,12 @@ fn record_type(kind: Kind) -> RecordType {
 fn random_case(name: &DomainName, bits: &[u8]) -> Name {
     let bit = |number: usize| bits[number / 8 % bits.len()] >> (number % 8) & 1 == 1;
     let flip = |(number, byte): (usize, char)| if bit(number) { byte.to_ascii_uppercase() } else { byte };
-    let mut text: String = name.as_str().chars().enumerate().map(flip).collect();
-    text.push('.');
-    Name::from_ascii(text).expect("a domain name is one for the codec too")
+    let text: String = name.as_str().chars().enumerate().map(flip).collect();
+    // From labels, not from text: a name that begins with a hyphen is none in text, but the wire carries it, and a
+    // recipient or somebody's MX record may well name it.
+    let mut cased = Name::from_labels(text.split('.').map(str::as_bytes)).expect("labels have 1 to 63 bytes");
+    cased.set_fqdn(true);
+    cased
 }
 
 /// `None` for names that are no host names: they cannot be connected to.
