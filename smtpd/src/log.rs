@@ -141,7 +141,7 @@ impl std::fmt::Debug for Log {
 }
 
 impl Log {
-    /// Starts the shard's log and the task that empties it. `output` runs on the control thread.
+    /// Starts the shard's log and the task that empties it.
     pub fn start(target: Target) -> Rc<Log> {
         let log = Rc::new(Log {
             target,
@@ -154,7 +154,7 @@ impl Log {
         log
     }
 
-    /// Adds a line; never waits. `info!`-style macros are not needed: pass `format_args!`.
+    /// Adds a line; never waits. Takes `format_args!`, so that a line which does not pass costs nothing.
     pub fn line(&self, priority: Priority, text: std::fmt::Arguments<'_>) {
         if !self.target.passes(priority) {
             return;

@@ -129,7 +129,5 @@ fn load_startup(options: &Options) -> Result<Startup, String> {
 /// Reads a file before the engine runs.
 #[expect(clippy::disallowed_methods, reason = "the engine does not run yet")]
 fn read(path: &Path) -> std::io::Result<String> {
-    let bytes = std::fs::read(path)?;
-    String::from_utf8(bytes)
-        .map_err(|_| std::io::Error::new(std::io::ErrorKind::InvalidData, "not UTF-8 text"))
+    program::into_text(std::fs::read(path)?)
 }

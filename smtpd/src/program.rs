@@ -389,7 +389,11 @@ pub fn lines(errors: &[config::Error]) -> String {
     errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
-fn into_text(bytes: Vec<u8>) -> io::Result<String> {
+/// The text of a configuration file.
+///
+/// # Errors
+/// `InvalidData` when it is not UTF-8.
+pub fn into_text(bytes: Vec<u8>) -> io::Result<String> {
     String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not UTF-8 text"))
 }
 

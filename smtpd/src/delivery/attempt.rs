@@ -12,10 +12,10 @@ use net::smtp::address::Address;
 use net::smtp::client::{self, Cause, Closed, DotStuffer, Envelope, Session, Step};
 use net::smtp::error::{Error, Network};
 use queue::{Attempt, Outcome};
-use spool::{MessageId, ReadError};
+use spool::ReadError;
 
 use super::next_hop::{self, Candidate};
-use super::report::{Report, outcome_of};
+use super::report::{Report, message_id, outcome_of};
 use crate::limits;
 use crate::patience::Clocks;
 use crate::shard::{EIGHT_BIT, Shard};
@@ -203,8 +203,7 @@ impl Connection {
 
     /// Sends the message with its final dot, in one write when it is small.
     async fn send_message(&mut self, shard: &Rc<Shard>, attempt: &Attempt) -> Result<(), Broken> {
-        let id = MessageId { log: attempt.message.log, sequence: attempt.message.sequence };
-        let mut body = shard.store.body(id);
+        let mut body = shard.store.body(message_id(attempt.message));
         let mut stuffer = DotStuffer::new();
         let mut list = Vec::with_capacity(8);
         let output = self.session.take_output();

@@ -153,11 +153,6 @@ impl Delivery {
             task.abort();
         }
     }
-
-    /// Lanes, busy and parked.
-    pub fn lanes(&self) -> usize {
-        self.lanes.borrow().len()
-    }
 }
 
 /// A lane's place in the shard's list; given back on drop, however its task ends.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use net::smtp::client::{self, Cause, Phase};
 use net::smtp::error::Error;
-use queue::{Attempt, Change, ItemKey, Outcome};
+use queue::{Attempt, Change, ItemKey, MessageKey, Outcome};
 use spool::{ItemId, MessageId, Settle};
 use uuid::Uuid;
 
@@ -94,7 +94,7 @@ pub(super) fn report(shard: &Rc<Shard>, snapshot: &Snapshot, attempt: &Attempt, 
     if !settled.is_empty() {
         drop(shard.store.settle(settled));
     }
-    shard.store.release_body(MessageId { log: attempt.message.log, sequence: attempt.message.sequence });
+    shard.store.release_body(message_id(attempt.message));
 }
 
 /// `queues.softbounce`.
@@ -121,8 +121,12 @@ fn settle(change: Change) -> Option<(ItemId, Settle)> {
 
 /// The spool's name of a queued item.
 pub(super) fn item_id(key: ItemKey) -> ItemId {
-    let message = MessageId { log: key.message.log, sequence: key.message.sequence };
-    ItemId { message, recipient: key.recipient }
+    ItemId { message: message_id(key.message), recipient: key.recipient }
+}
+
+/// The spool's name of a queued message.
+pub(super) fn message_id(key: MessageKey) -> MessageId {
+    MessageId { log: key.log, sequence: key.sequence }
 }
 
 fn log_delivered(shard: &Shard, attempt: &Attempt, report: &Report, outcomes: &[Outcome], peer: &str) {
