@@ -1,0 +1,1 @@
+//! HSL, the script language.
