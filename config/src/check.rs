@@ -9,7 +9,7 @@ use crate::schema::{Default, File, Key, Shape, Status};
 use crate::tree::{Checked, Tree};
 use crate::version;
 use crate::yaml::{self, Node, Position, Scalar, Style, Value};
-use crate::{Options, Source, Version};
+use crate::{Options, Scope, Source, Version};
 
 /// Parses and checks one file. What is wrong is in the report; the tree has what is right, without defaults.
 /// `None`: not even the root is there.
@@ -30,16 +30,30 @@ pub(crate) fn read(
             return None;
         }
     };
+    let keys = file.keys(options.scope);
+    forget_what_does_not_count(&mut root, file, keys);
     prepare(&mut root, &mut Path::default(), options, report);
     if !matches!(root.value, Value::Map(_)) {
         report.error(root.at, "", Problem::new("expected a mapping at the top level"));
         return None;
     }
-    let version = version::of_file(&root, report);
-    let mut checker = Checker { file, report, quiet: false };
-    let tree = checker.object(&root, file.keys(), &mut Path::default());
+    let version = version::of_file(&root, options.scope, report);
+    let mut checker = Checker { file, report, quiet: options.scope == Scope::Scripts };
+    let tree = checker.object(&root, keys, &mut Path::default());
     // A file of an unknown version is checked like the newest: its other errors are worth knowing too.
     Some((tree, version.unwrap_or(Version::NEWEST)))
+}
+
+/// Drops the keys of the root that the file knows and that are not among `keys`.
+fn forget_what_does_not_count(root: &mut Node, file: File, keys: &'static [Key]) {
+    let named = |keys: &'static [Key], name: &str| keys.iter().any(|key| key.name == name);
+    if let Value::Map(entries) = &mut root.value {
+        let all = file.keys(Scope::Server);
+        entries.retain(|(name, _)| {
+            let name = key_text(name);
+            named(keys, name) || !named(all, name)
+        });
+    }
 }
 
 /// Puts the default of every absent key of `keys` into `tree`, and into what is below it.
@@ -293,7 +307,7 @@ fn elsewhere(file: File, path: &str) -> Option<File> {
         File::Running => File::Startup,
         _ => return None,
     };
-    let mut keys = other.keys();
+    let mut keys = other.keys(Scope::Server);
     let mut last = None;
     for part in path.split('.') {
         let name = part.split('[').next().unwrap_or(part);

@@ -22,11 +22,25 @@ pub struct Options<'a> {
     /// Looks up environment variables for `!Env` tags. `None`: the program was started without
     /// `--config-env-substitution`, and a tag is an error that says so.
     pub env: Option<&'a Env<'a>>,
+    /// For what the files are read.
+    pub scope: Scope,
+}
+
+/// For what the files are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scope {
+    /// To run the server: every key counts.
+    #[default]
+    Server,
+    /// To run scripts without a server: only `scripting`, `pki`, `resolver` and `environment` count, and of the others
+    /// only their names are looked at. `version` may be missing, nothing is said about what the server does not do
+    /// yet, and the running file may have the private key `__entrypoint`.
+    Scripts,
 }
 
 impl fmt::Debug for Options<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options").field("env", &self.env.is_some()).finish()
+        f.debug_struct("Options").field("env", &self.env.is_some()).field("scope", &self.scope).finish()
     }
 }
 

@@ -34,12 +34,14 @@ mod error;
 mod files;
 mod limits;
 mod pattern;
+mod pki;
 mod prepare;
 mod reference;
 mod report;
 mod running;
 mod scalar;
 mod schema;
+mod scripting;
 mod startup;
 mod suspends;
 mod transport;
@@ -47,13 +49,15 @@ mod tree;
 mod version;
 mod yaml;
 
-pub use error::{Env, Error, Loaded, Options, Source};
+pub use error::{Env, Error, Loaded, Options, Scope, Source};
 pub use files::{Read, Reloadable, load_files, load_startup_file};
 pub use pattern::{Field, Lists, Pattern};
+pub use pki::{Pem, Pki, PkiEntry};
 pub use reference::reference;
 pub use running::{
     Address, BareEol, DefaultGroup, Extensions, Grouping, Queues, Resolver, Running, Server, load_running,
 };
+pub use scripting::{FileContent, HookScript, PHASES, ScriptSettings, Scripting, VirtualFile};
 pub use startup::{
     Corrupt, Environment, Facility, ListenServer, Listener, PrivDrop, ServerKind, Spool, Startup,
     UuidVersion, load_startup,

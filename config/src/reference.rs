@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::Scope;
 use crate::schema::{Default, File, Key, Shape, Status, Type};
 
 /// The text of `docs/reference/configuration.md`.
@@ -13,7 +14,7 @@ pub fn reference() -> String {
             "\n## {}\n\n| Key | Type | Default | Since | Meaning | Status |\n|---|---|---|---|---|---|\n",
             file.file_name()
         );
-        rows(&mut text, file.keys(), "", "");
+        rows(&mut text, file.keys(Scope::Server), "", "");
     }
     text
 }

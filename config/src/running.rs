@@ -9,8 +9,8 @@ use crate::report::Report;
 use crate::schema::File;
 use crate::tree::{Checked, Match, Tree};
 use crate::{
-    Error, Field, Lists, Loaded, Options, Pattern, ServerKind, Source, Startup, Transport, Version, check,
-    cross_check, transport,
+    Error, Field, Lists, Loaded, Options, Pattern, Pki, Scope, Scripting, ServerKind, Source, Startup,
+    Transport, Version, check, cross_check, pki, scripting, transport,
 };
 
 /// The running file.
@@ -30,6 +30,10 @@ pub struct Running {
     pub lists: Lists,
     /// The DNS client.
     pub resolver: Resolver,
+    /// Scripts and their files.
+    pub scripting: Scripting,
+    /// Keys and certificates; to be [joined](Pki::joined) with those of the startup file.
+    pub pki: Pki,
 }
 
 /// `servers[]`: how one server behaves.
@@ -178,7 +182,9 @@ pub fn load_running(
         cross_check::running(&tree, startup, &mut report);
         transport::inherit(&mut tree);
         transport::cross_check(&tree, &mut report);
-        check::fill(&mut tree, File::Running.keys());
+        scripting::cross_check(&tree, &mut report);
+        pki::cross_check(&tree, &mut report);
+        check::fill(&mut tree, File::Running.keys(Scope::Server));
         (!report.has_errors()).then(|| running(&tree, version))
     });
     report.loaded(value)
@@ -194,6 +200,8 @@ fn running(tree: &Tree, version: Version) -> Running {
         queues: queues(tree.get("queues").expect("has a default")),
         lists: lists(tree.get("lists").expect("has a default")),
         resolver: resolver(tree.get("resolver").expect("has a default")),
+        scripting: scripting::scripting(tree),
+        pki: pki::pki(tree),
     }
 }
 

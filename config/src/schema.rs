@@ -10,7 +10,7 @@ mod smtpd;
 mod suspend;
 mod transports;
 
-use crate::Field;
+use crate::{Field, Scope};
 
 /// A file that `smtpd` reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,14 +128,16 @@ impl File {
     pub(crate) const ALL: [File; 5] =
         [File::Startup, File::Running, File::Suspend, File::Policy, File::Delivery];
 
-    /// The keys of its root.
-    pub(crate) fn keys(self) -> &'static [Key] {
-        match self {
-            File::Startup => smtpd::KEYS,
-            File::Running => app::KEYS,
-            File::Policy => policy::KEYS,
-            File::Suspend => suspend::KEYS,
-            File::Delivery => delivery::KEYS,
+    /// The keys of its root that count.
+    pub(crate) fn keys(self, scope: Scope) -> &'static [Key] {
+        match (self, scope) {
+            (File::Startup, Scope::Server) => smtpd::KEYS,
+            (File::Startup, Scope::Scripts) => smtpd::SCRIPT_KEYS,
+            (File::Running, Scope::Server) => app::KEYS,
+            (File::Running, Scope::Scripts) => app::SCRIPT_KEYS,
+            (File::Policy, _) => policy::KEYS,
+            (File::Suspend, _) => suspend::KEYS,
+            (File::Delivery, _) => delivery::KEYS,
         }
     }
 
@@ -271,4 +273,7 @@ const THREADS: &str = "one shard per CPU serves everything; see environment.shar
 const NO_TLS: &str = "there is no TLS yet";
 const NO_DSN: &str = "there are no delivery status notifications yet: what fails for good is held";
 const NO_MONITOR: &str = "there is no monitor yet";
-const NO_SCRIPTS: &str = "there are no scripts yet";
+const NO_HOOKS: &str = "the server runs no scripts yet";
+const NO_SCRIPTS: &str = "the server runs no scripts yet; hsh does";
+const NO_TLS_NOR_SCRIPTS: &str =
+    "the server has no TLS and runs no scripts yet; the scripts that hsh runs use it";

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::report::{Problem, Report};
 use crate::schema::File;
 use crate::tree::{Checked, Tree};
-use crate::{Error, Loaded, Options, Source, Version, check};
+use crate::{Error, Loaded, Options, Pki, Scope, ScriptSettings, Source, Version, check, pki, scripting};
 
 /// The startup file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,10 @@ pub struct Startup {
     pub spool: Spool,
     /// Most recipients kept in the queue; `None`: the queue's own bound.
     pub queue_max_messages: Option<u64>,
+    /// What scripts may reach.
+    pub scripting: ScriptSettings,
+    /// Keys and certificates, read with start privileges; the running file can add to them.
+    pub pki: Pki,
     /// Paths, privileges, limits.
     pub environment: Environment,
 }
@@ -105,6 +109,8 @@ pub struct Environment {
     pub syslog_facility: Facility,
     /// Number of shards; `None`: what affinity and cgroup quota allow.
     pub shards: Option<u32>,
+    /// Public suffix list of the host; `None`: the one built into the program.
+    pub publicsuffix: Option<PathBuf>,
 }
 
 /// `environment.privdrop`.
@@ -150,8 +156,11 @@ pub fn load_startup(source: &Source<'_>, options: &Options<'_>) -> Result<Loaded
     let mut report = Report::new(source.name);
     let read = check::read(File::Startup, source, options, &mut report);
     let value = read.and_then(|(mut tree, version)| {
-        cross_check(&tree, &mut report);
-        check::fill(&mut tree, File::Startup.keys());
+        if options.scope == Scope::Server {
+            cross_check(&tree, &mut report);
+        }
+        pki::cross_check(&tree, &mut report);
+        check::fill(&mut tree, File::Startup.keys(Scope::Server));
         (!report.has_errors()).then(|| startup(&tree, version))
     });
     report.loaded(value)
@@ -262,6 +271,8 @@ fn startup(tree: &Tree, version: Version) -> Startup {
             },
         },
         queue_max_messages: tree.integer("queues.maxmessages"),
+        scripting: scripting::settings(tree),
+        pki: pki::pki(tree),
         environment: environment(tree.get("environment").expect("has a default")),
     }
 }
@@ -302,6 +313,7 @@ fn environment(tree: &Tree) -> Environment {
             .expect("bounded by the schema"),
         syslog_facility: facility(tree.text("syslog.facility").expect("has a default")),
         shards: tree.count("shards"),
+        publicsuffix: tree.text("publicsuffix").map(PathBuf::from),
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::report::Report;
 use crate::schema::File;
-use crate::{Error, Loaded, Options, Reloadable, Source, check, load_files, load_startup_file};
+use crate::{Error, Loaded, Options, Reloadable, Scope, Source, check, load_files, load_startup_file};
 
 mod reference;
 mod typed;
@@ -62,7 +62,8 @@ impl Case<'_> {
             .map(|text| text.lines().filter_map(|line| line.split_once('=')).collect())
             .unwrap_or_default();
         let env = |name: &str| variables.get(name).map(|value| (*value).to_owned());
-        let options = Options { env: self.sections.contains_key("env").then_some(&env) };
+        let options =
+            Options { env: self.sections.contains_key("env").then_some(&env), scope: Scope::Server };
         let read = |path: &Path| self.read(path);
         let startup = load_startup_file(Path::new("smtpd.yaml"), &read, &options)?;
         let mut files = load_files(&startup.value, &read, &options)?;
@@ -107,7 +108,7 @@ fn each_valid_configuration_gives_its_warnings_and_no_error() {
 #[test]
 fn every_key_of_the_rich_example_is_known() {
     let case = &cases(include_str!("tests/rich.txt"))[0];
-    let options = Options { env: Some(&|_| Some("secret".to_owned())) };
+    let options = Options { env: Some(&|_| Some("secret".to_owned())), ..Options::default() };
     let mut refused = 0;
     for file in File::ALL {
         let text = &case.sections[file.file_name().trim_end_matches(".yaml")];

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::Scope;
 use crate::prepare::key_text;
 use crate::report::{Problem, Report};
 use crate::scalar::not_a_string;
@@ -44,10 +45,12 @@ impl fmt::Display for Version {
 
 /// The version that the file with this root declares, if it is one that is understood. The words are those of the
 /// documented tools.
-pub(crate) fn of_file(root: &Node, report: &mut Report) -> Option<Version> {
+pub(crate) fn of_file(root: &Node, scope: Scope, report: &mut Report) -> Option<Version> {
     let Value::Map(entries) = &root.value else { return None };
     let Some((_, value)) = entries.iter().find(|(key, _)| key_text(key) == "version") else {
-        report.error(Position::START, "", Problem::new("\"Missing version\""));
+        if scope == Scope::Server {
+            report.error(Position::START, "", Problem::new("\"Missing version\""));
+        }
         return None;
     };
     let scalar = match &value.value {

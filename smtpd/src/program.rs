@@ -374,7 +374,7 @@ pub fn load_running_files(
     warn: &dyn Fn(&config::Error),
 ) -> Result<Reloadable, String> {
     let lookup = |name: &str| std::env::var(name).ok();
-    let options = config::Options { env: env_substitution.then_some(&lookup) };
+    let options = config::Options { env: env_substitution.then_some(&lookup), ..config::Options::default() };
     match config::load_files(startup, read, &options) {
         Ok(loaded) => {
             loaded.warnings.iter().for_each(warn);

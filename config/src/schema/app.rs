@@ -11,9 +11,9 @@ pub(super) const KEYS: &[Key] = &[
         .no_effect("source addresses cannot be chosen yet"),
     key("queues", Shape::Object(QUEUES), "Grouping, pooling, limits"),
     key("lists", Shape::Object(LISTS), "Named match lists, used as `@name`"),
-    key("resolver", Shape::Object(RESOLVER), "DNS client"),
-    key("scripting", Shape::Object(SCRIPTING), "Packed scripts and files"),
-    key("pki", Shape::Object(PKI), "Certificates, trust").no_effect(NO_TLS),
+    RESOLVER_KEY,
+    SCRIPTING_KEY,
+    PKI_KEY,
     key(
         "plugins",
         Shape::List(&Shape::Object(&[
@@ -25,6 +25,20 @@ pub(super) const KEYS: &[Key] = &[
     .not_yet(),
     key("monitor", Shape::Object(MONITOR), "Security and limits of the monitor").no_effect(NO_MONITOR),
 ];
+
+/// What counts where scripts run without a server.
+pub(super) const SCRIPT_KEYS: &[Key] = &[
+    VERSION,
+    RESOLVER_KEY,
+    SCRIPTING_KEY,
+    PKI_KEY,
+    // Between programs, not for operators: the reference does not list it.
+    key("__entrypoint", Shape::One(Type::TextOrEmpty), "Script to run when none is named"),
+];
+
+const RESOLVER_KEY: Key = key("resolver", Shape::Object(RESOLVER), "DNS client");
+const SCRIPTING_KEY: Key = key("scripting", Shape::Object(SCRIPTING), "Packed scripts and files");
+const PKI_KEY: Key = key("pki", Shape::Object(PKI), "Certificates, trust").no_effect(NO_TLS_NOR_SCRIPTS);
 
 const ADDRESS: &[Key] = &[
     key("id", ID, "Name used in `sourceip` and in scripts").required(),
@@ -163,11 +177,12 @@ const SCRIPTING: &[Key] = &[
         Shape::List(&Shape::Object(&[
             key("id", TEXT, "Path relative to `src/files`").required(),
             key("data", Shape::One(Type::TextOrEmpty), "Text, or base64 when `binary`"),
-            key("binary", BOOL, "`data` is base64"),
+            key("binary", BOOL, "`data` is base64").default("false"),
             key("path", PATH, "Read from disk at load and reload"),
         ])),
-        "Virtual files for imports and data",
+        "Virtual files for imports and data; each has `data` or `path`",
     )
+    .default("[]")
     .no_effect(NO_SCRIPTS),
 ];
 
@@ -178,14 +193,14 @@ const SCRIPTS: Shape = Shape::List(&Shape::Object(&[
 
 const HOOKS: &[Key] = &[
     // A hook that no server uses does nothing; using one is refused where it is used.
-    key("connect", SCRIPTS, "Connect hooks").no_effect(NO_SCRIPTS),
-    key("proxy", SCRIPTS, "Proxy hooks").no_effect(NO_SCRIPTS),
-    key("helo", SCRIPTS, "HELO hooks").no_effect(NO_SCRIPTS),
-    key("auth", SCRIPTS, "AUTH hooks").no_effect(NO_SCRIPTS),
-    key("mailfrom", SCRIPTS, "MAIL FROM hooks").no_effect(NO_SCRIPTS),
-    key("rcptto", SCRIPTS, "RCPT TO hooks").no_effect(NO_SCRIPTS),
-    key("eod", SCRIPTS, "End-of-data hooks").no_effect(NO_SCRIPTS),
-    key("disconnect", SCRIPTS, "Disconnect hooks").no_effect(NO_SCRIPTS),
+    key("connect", SCRIPTS, "Connect hooks").no_effect(NO_HOOKS),
+    key("proxy", SCRIPTS, "Proxy hooks").no_effect(NO_HOOKS),
+    key("helo", SCRIPTS, "HELO hooks").no_effect(NO_HOOKS),
+    key("auth", SCRIPTS, "AUTH hooks").no_effect(NO_HOOKS),
+    key("mailfrom", SCRIPTS, "MAIL FROM hooks").no_effect(NO_HOOKS),
+    key("rcptto", SCRIPTS, "RCPT TO hooks").no_effect(NO_HOOKS),
+    key("eod", SCRIPTS, "End-of-data hooks").no_effect(NO_HOOKS),
+    key("disconnect", SCRIPTS, "Disconnect hooks").no_effect(NO_HOOKS),
     key("predelivery", Shape::One(Type::TextOrEmpty), "Script before each attempt").not_yet().except(&[""]),
     key("postdelivery", Shape::One(Type::TextOrEmpty), "Script after each attempt").not_yet().except(&[""]),
 ];

@@ -7,14 +7,24 @@ pub(super) const KEYS: &[Key] = &[
     key("servers", Shape::List(&Shape::Object(SERVER)), "Listen side of the servers").default("[]"),
     key("queues", Shape::Object(QUEUES), "Queue threads and memory limits"),
     key("spool", Shape::Object(SPOOL), "Message store").since("5.4"),
-    key("scripting", Shape::Object(SCRIPTING), "Script settings that need a restart").no_effect(NO_SCRIPTS),
+    SCRIPTING_KEY,
     key("plugins", Shape::List(&Shape::Object(PLUGIN)), "Plugins to load").since("5.6").not_yet(),
-    key("pki", Shape::Object(PKI), "Private keys and certificates").no_effect(NO_TLS),
+    PKI_KEY,
     key("cluster", Shape::Object(CLUSTER), "Link to the cluster coordinator")
         .no_effect("there are no policies yet whose counters could be shared"),
     key("monitor", Shape::Object(MONITOR), "Health and metrics listener").no_effect(NO_MONITOR),
-    key("environment", Shape::Object(ENVIRONMENT), "Paths, privileges, sockets, limits"),
+    ENVIRONMENT_KEY,
 ];
+
+/// What counts where scripts run without a server.
+pub(super) const SCRIPT_KEYS: &[Key] = &[VERSION, SCRIPTING_KEY, PKI_KEY, ENVIRONMENT_KEY];
+
+const SCRIPTING_KEY: Key =
+    key("scripting", Shape::Object(SCRIPTING), "Script settings that need a restart").no_effect(NO_SCRIPTS);
+const PKI_KEY: Key =
+    key("pki", Shape::Object(PKI), "Private keys and certificates").no_effect(NO_TLS_NOR_SCRIPTS);
+const ENVIRONMENT_KEY: Key =
+    key("environment", Shape::Object(ENVIRONMENT), "Paths, privileges, sockets, limits");
 
 const SERVER: &[Key] = &[
     key("id", ID, "Same id and same type as the entry in the running file").required(),
@@ -90,8 +100,9 @@ const SPOOL: &[Key] = &[
 ];
 
 const SCRIPTING: &[Key] = &[
-    key("rootpath", PATH, "Directory of `file://` imports"),
-    key("ffi", BOOL, "Allow native library calls from scripts"),
+    key("rootpath", PATH, "Directory of `file://` imports and files; absent: there are none"),
+    key("ffi", BOOL, "Allow native library calls from scripts; there are none in this program")
+        .default("false"),
 ];
 
 const PLUGIN: &[Key] = &[

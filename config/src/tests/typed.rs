@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::schema::{Default, File, Key};
 use crate::{
-    Corrupt, DefaultGroup, Facility, Field, Loaded, NextHop, Options, Pattern, Property, Running, Source,
-    Startup, Suspends, Version, check, load_running, load_startup, load_suspends,
+    Corrupt, DefaultGroup, Facility, Field, FileContent, Loaded, NextHop, Options, Pattern, Pem, Property,
+    Running, Scope, Source, Startup, Suspends, Version, check, load_running, load_startup, load_suspends,
 };
 
 fn startup(text: &str) -> Startup {
@@ -102,6 +102,68 @@ transportgroups:
     assert_eq!(own.group, "g");
 }
 
+const PACKED: &str = "version: \"6.10\"
+servers: [{id: in, transport: mx, phases: {eod: {hook: scan}}}]
+plugins: [{id: rate}]
+__entrypoint: include \"main\";
+scripting:
+  hooks: {eod: [{id: scan, data: 'Accept();'}], predelivery: 'Try();'}
+  files:
+    - {id: main, data: \"echo 1;\\n\"}
+    - {id: blob, data: \"AAH/\\nAA==\", binary: true}
+    - {id: disk, path: /srv/list.txt}
+pki:
+  private: [{id: k, certificate: {data: new}}, {id: other, privatekey: {path: /o}}]
+";
+
+#[test]
+fn a_program_that_only_runs_scripts_reads_past_what_the_server_does_not_do_yet() {
+    let options = Options { scope: Scope::Scripts, ..Options::default() };
+    let startup = load_startup(
+        &Source {
+            name: "smtpd",
+            text: "plugins: [{id: rate}]\nscripting: {rootpath: /srv}\nenvironment: {publicsuffix: /p}\n\
+                   pki: {private: [{id: k, privatekey: {path: /k}, certificate: {data: old}}]}\n",
+        },
+        &options,
+    )
+    .expect("a good file");
+    assert!(startup.warnings.is_empty(), "{:?}", startup.warnings);
+    let startup = startup.value;
+    assert_eq!(startup.scripting.rootpath, Some("/srv".into()));
+    assert_eq!(startup.environment.publicsuffix, Some("/p".into()));
+    let loaded = load_running(&Source { name: "smtpd_app", text: PACKED }, &startup, &options);
+    let loaded = loaded.expect("a good file");
+    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+    let scripting = loaded.value.scripting;
+    assert_eq!(scripting.entrypoint.as_deref(), Some("include \"main\";"));
+    assert_eq!((scripting.hooks[0].phase, &*scripting.hooks[0].id), ("eod", "scan"));
+    assert_eq!(scripting.predelivery.as_deref(), Some("Try();"));
+    let content: Vec<FileContent> = scripting.files.into_iter().map(|file| file.content).collect();
+    let expected = [
+        FileContent::Data(b"echo 1;\n".to_vec()),
+        FileContent::Data(vec![0, 1, 255, 0]),
+        FileContent::Path("/srv/list.txt".into()),
+    ];
+    assert_eq!(content[..], expected);
+    let pki = startup.pki.joined(&loaded.value.pki);
+    let texts: Vec<_> =
+        pki.private.iter().map(|entry| (&*entry.id, &entry.key, &entry.certificate)).collect();
+    let path = |text: &str| Some(Pem::Path(text.into()));
+    assert_eq!(
+        texts,
+        [("k", &path("/k"), &Some(Pem::Data("new".to_owned()))), ("other", &path("/o"), &None)]
+    );
+}
+
+#[test]
+fn for_scripts_a_typing_error_at_the_root_is_still_found() {
+    let options = Options { scope: Scope::Scripts, ..Options::default() };
+    let errors =
+        load_startup(&Source { name: "smtpd", text: "scriptin: {}\n" }, &options).expect_err("refused");
+    assert_eq!(errors[0].hint.as_deref(), Some("did you mean \"scripting\"?"));
+}
+
 #[test]
 fn suspends_resolve_lists_of_their_own_field() {
     let running = running(
@@ -150,7 +212,7 @@ fn every_default_of_the_tables_passes_its_own_check() {
     }
     let mut checked = 0;
     for file in File::ALL {
-        walk(file.keys(), file.file_name(), &mut checked);
+        walk(file.keys(Scope::Server), file.file_name(), &mut checked);
     }
     assert!(checked > 40, "{checked}");
 }
