@@ -1,1 +1,6 @@
 //! HSL, the script language.
+
+pub mod diagnostic;
+pub mod limits;
+pub mod source;
+pub mod syntax;

@@ -1,0 +1,3 @@
+//! From source text to syntax tree.
+
+pub mod ast;
