@@ -2,8 +2,10 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::rc::Rc;
 
+use crate::net::Bind;
 use crate::op::{Descriptor, OpId};
 use crate::shard::{Done, Shard};
 use crate::time::Instant;
@@ -70,10 +72,21 @@ impl Driver {
         }
     }
     /// A UDP socket connected to `remote`, and its local address.
-    pub(crate) fn udp(&self, remote: SocketAddr) -> io::Result<(Rc<Descriptor>, SocketAddr)> {
+    pub(crate) fn udp(
+        &self,
+        remote: SocketAddr,
+        from: Option<Bind>,
+    ) -> io::Result<(Rc<Descriptor>, SocketAddr)> {
         match self {
-            Driver::Uring(_) => crate::uring::socket::udp(remote),
-            Driver::Sim(port) => port.udp(remote),
+            Driver::Uring(_) => crate::uring::socket::udp(remote, from),
+            Driver::Sim(port) => port.udp(remote, from),
+        }
+    }
+    /// A datagram socket connected to the one at `path`.
+    pub(crate) fn unix_datagram(&self, path: &Path) -> io::Result<Rc<Descriptor>> {
+        match self {
+            Driver::Uring(_) => crate::uring::socket::unix_datagram(path),
+            Driver::Sim(port) => port.unix_datagram(path),
         }
     }
     /// Sends FIN.

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use bytes::Bytes;
 use crate::buf::RecvBuf;
 use crate::limits;
 use crate::op::future::{Stream, once};
-use crate::op::{Accepted, ConnectOp, Descriptor, Item, Op, Reply, SendList};
+use crate::op::{Accepted, ConnectOp, Descriptor, Item, Op, Reply, SendList, Target};
 use crate::shard;
 use crate::time;
 
@@ -87,7 +88,16 @@ pub struct Connect {
     pub local: Option<IpAddr>,
 }
 
-/// A TCP connection. Operations take `&self`: a receive and a send may run at once (one of each).
+/// A local address to connect from.
+#[derive(Clone, Copy, Debug)]
+pub struct Bind {
+    /// The address; with port 0 the kernel chooses one.
+    pub addr: SocketAddr,
+    /// The address need not be one of this machine's (IP_TRANSPARENT, which takes CAP_NET_ADMIN).
+    pub nonlocal: bool,
+}
+
+/// A TCP connection, or one to a stream socket in the file system. Operations take `&self`: a receive and a send may run at once (one of each).
 /// Dropping it closes it, after the end of what is under way.
 pub struct Conn {
     receiving: Stream,
@@ -111,6 +121,21 @@ impl Conn {
 
     /// Connects. Wrap it in [`crate::time::timeout`] for a deadline.
     pub async fn connect(to: Connect) -> io::Result<Conn> {
+        let from = to.local.map(|local| Bind { addr: SocketAddr::new(local, 0), nonlocal: false });
+        Conn::connect_to(Target::Tcp { remote: to.remote, from }).await
+    }
+
+    /// Connects from a given address and port.
+    pub async fn connect_from(remote: SocketAddr, from: Bind) -> io::Result<Conn> {
+        Conn::connect_to(Target::Tcp { remote, from: Some(from) }).await
+    }
+
+    /// Connects to a stream socket in the file system. Its addresses are unspecified.
+    pub async fn connect_unix(path: &Path) -> io::Result<Conn> {
+        Conn::connect_to(Target::Unix(path.to_owned())).await
+    }
+
+    async fn connect_to(to: Target) -> io::Result<Conn> {
         let (_, result) = once(Op::Connect(Box::new(ConnectOp { to, connecting: None }))).await;
         match result? {
             Reply::Conn(accepted) => Ok(Conn::new(accepted, None)),
@@ -181,7 +206,7 @@ impl std::fmt::Debug for Conn {
     }
 }
 
-/// A UDP socket, connected to one peer, on a random local port.
+/// A UDP socket, connected to one peer, on a random local port unless bound; or a datagram socket of the file system.
 pub struct Udp {
     receiving: Stream,
     socket: Rc<Descriptor>,
@@ -191,7 +216,23 @@ pub struct Udp {
 impl Udp {
     /// Opens and connects.
     pub async fn connect(remote: SocketAddr) -> io::Result<Udp> {
-        let (socket, local) = shard::with(|shard| shard.driver.udp(remote))?;
+        Udp::open(remote, None)
+    }
+
+    /// Opens, binds and connects.
+    pub async fn connect_from(remote: SocketAddr, from: Bind) -> io::Result<Udp> {
+        Udp::open(remote, Some(from))
+    }
+
+    /// Opens a datagram socket in the file system and connects to the one at `path`, which cannot answer as this one
+    /// has no path.
+    pub async fn connect_unix(path: &Path) -> io::Result<Udp> {
+        let socket = shard::with(|shard| shard.driver.unix_datagram(path))?;
+        Ok(Udp { receiving: Stream::default(), socket, local: SocketAddr::from(([0; 4], 0)) })
+    }
+
+    fn open(remote: SocketAddr, from: Option<Bind>) -> io::Result<Udp> {
+        let (socket, local) = shard::with(|shard| shard.driver.udp(remote, from))?;
         Ok(Udp { receiving: Stream::default(), socket, local })
     }
 

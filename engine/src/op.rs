@@ -16,7 +16,7 @@ use bytes::Bytes;
 
 use crate::buf::{AlignedBuf, RecvBuf};
 use crate::disk::{Durability, Entry, OpenOptions, Space};
-use crate::net::Connect;
+use crate::net::Bind;
 use crate::shard;
 
 pub(crate) mod future;
@@ -100,9 +100,30 @@ pub(crate) type OffloadCall = Box<dyn FnOnce() -> Box<dyn Any + Send> + Send>;
 
 /// Where [`Op::Connect`] goes.
 pub(crate) struct ConnectOp {
-    pub(crate) to: Connect,
+    pub(crate) to: Target,
     /// The uring driver's: the socket, and the address in the kernel's form.
     pub(crate) connecting: Option<crate::uring::Connecting>,
+}
+
+/// The other end of an [`Op::Connect`].
+#[derive(Clone, Debug)]
+pub(crate) enum Target {
+    Tcp {
+        remote: SocketAddr,
+        from: Option<Bind>,
+    },
+    /// A stream socket in the file system.
+    Unix(PathBuf),
+}
+
+impl Target {
+    /// What a connection says about its peer: a path is no address, so it is unspecified there.
+    pub(crate) fn peer(&self) -> SocketAddr {
+        match self {
+            Target::Tcp { remote, .. } => *remote,
+            Target::Unix(_) => SocketAddr::from(([0; 4], 0)),
+        }
+    }
 }
 
 /// The list of [`Op::SendList`], with room for what the kernel wants to see of it.
@@ -123,6 +144,9 @@ pub(crate) enum PathOp {
     List { dir: Rc<Descriptor> },
     /// [`Reply::File`].
     Open { dir: Rc<Descriptor>, name: String, options: OpenOptions },
+    /// A regular file at or below `dir`, for reading; neither `..` nor a symbolic link leads out of it.
+    /// [`Reply::File`].
+    OpenBeneath { dir: Rc<Descriptor>, path: PathBuf },
     /// [`Reply::Unit`].
     Remove { dir: Rc<Descriptor>, name: String },
     /// [`Reply::Unit`].

@@ -8,6 +8,7 @@ use crate::testing::{alone, on_a_shard};
 use crate::time::{sleep, timeout};
 
 mod drops;
+mod local;
 
 fn loopback() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 0))

@@ -11,7 +11,7 @@ use super::network::Socket;
 use super::world::{Target, ThreadId, World};
 use crate::buf::RecvBuf;
 use crate::disk::{Durability, Entry, Space};
-use crate::op::{Accepted, Descriptor, Item, Op, OpId, PathOp, Reply};
+use crate::op::{Accepted, Descriptor, Item, Op, OpId, PathOp, Reply, Target as Peer};
 use crate::shard::Shard;
 
 /// Bytes and connections that one multishot operation may have delivered ahead of its taker.
@@ -140,8 +140,12 @@ impl Attempt<'_> {
             Op::RecvDatagram { socket } => self.recv_datagram(socket),
             Op::Signals => self.signal(),
             Op::Connect(connect) => {
-                let (remote, local) = (connect.to.remote, connect.to.local);
-                self.connect(remote, local)
+                match &connect.to {
+                    // Ports are the world's choice: nothing of ours needs a certain one.
+                    Peer::Tcp { remote, from } => self.connect(*remote, from.map(|from| from.addr.ip())),
+                    // Nobody listens in the file system of a simulated world.
+                    Peer::Unix(_) => Progress::Done(Err(errno(libc::ENOENT))),
+                }
             }
             Op::Send { socket, data } => self.send(socket, std::slice::from_ref(data), &mut now_sent),
             Op::SendList { socket, list } => self.send(socket, &list.list, &mut now_sent),
@@ -331,6 +335,7 @@ impl Attempt<'_> {
                 };
                 self.open_file(dir, name, options)
             }
+            PathOp::OpenBeneath { dir, path } => self.open_beneath(dir, path),
             PathOp::Remove { dir, name } => self.on_file(dir, |disk, dir| disk.remove(dir, name)).map(unit),
             PathOp::Rename { dir, from, to } => {
                 self.on_file(dir, |disk, dir| disk.rename(dir, from, to)).map(unit)
@@ -385,6 +390,31 @@ impl Attempt<'_> {
         })?;
         let alignment = if options.direct { PAGE_BYTES as u32 } else { 1 };
         Ok(Reply::File { file: self.open_handle(file), direct: options.direct, alignment })
+    }
+
+    /// There are no symbolic links here: a path without `..` stays below.
+    fn open_beneath(&mut self, dir: &Descriptor, path: &Path) -> io::Result<Reply> {
+        let process = self.thread.process;
+        let path = text(path)?;
+        if path.starts_with('/') || path.split('/').any(|part| part == "..") {
+            return Err(errno(libc::EXDEV));
+        }
+        let (above, name) = path.rsplit_once('/').unwrap_or((".", path));
+        let above = match above {
+            "." => None,
+            above => Some(self.on_file(dir, |disk, dir| disk.open_dir_in(process, dir, above))?),
+        };
+        let options = Open { write: false, create: false, exclusive: false, direct: false };
+        let file = match above {
+            Some(above) => {
+                let disk = self.world.disk(process);
+                let file = disk.open_file(process, above, name, options);
+                disk.close(above);
+                file?
+            }
+            None => self.on_file(dir, |disk, dir| disk.open_file(process, dir, name, options))?,
+        };
+        Ok(Reply::File { file: self.open_handle(file), direct: false, alignment: 1 })
     }
 
     /// Takes the lock and writes the process's number into the file, if there is room; or reads the holder's.

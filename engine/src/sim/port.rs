@@ -3,11 +3,13 @@
 use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::rc::Rc;
 
 use super::network::Socket;
 use super::world::{Event, MICROSECOND_NS, Target, ThreadId, World};
 use crate::disk::Durability;
+use crate::net::Bind;
 use crate::op::{Descriptor, Op, OpId};
 use crate::shard::Shard;
 use crate::time::Instant;
@@ -64,12 +66,24 @@ impl Port {
         world.network.probe_bind(world.host_addr(self.thread.process), addr)
     }
 
-    pub(crate) fn udp(&self, remote: SocketAddr) -> io::Result<(Rc<Descriptor>, SocketAddr)> {
+    pub(crate) fn udp(
+        &self,
+        remote: SocketAddr,
+        from: Option<Bind>,
+    ) -> io::Result<(Rc<Descriptor>, SocketAddr)> {
         let mut world = self.live()?;
         let host = world.host_addr(self.thread.process);
+        if let Some(from) = from {
+            world.network.check_local(host, from.addr.ip())?;
+        }
         let socket = world.network.datagrams(self.thread.process, host, remote)?;
         let local = world.network.local_addr(socket)?;
         Ok((self.descriptor(&mut world, socket), local))
+    }
+
+    /// Nobody listens in the file system of a simulated world.
+    pub(crate) fn unix_datagram(&self, _path: &Path) -> io::Result<Rc<Descriptor>> {
+        Err(io::Error::from_raw_os_error(libc::ENOENT))
     }
 
     pub(crate) fn shutdown(&self, socket: &Descriptor) -> io::Result<()> {

@@ -459,3 +459,24 @@ fn faults_come_as_errors_of_the_operation() {
     assert!(failures[&std::io::ErrorKind::WriteZero] > 10, "{failures:?}");
     assert_eq!(failures.len(), 2, "{failures:?}");
 }
+
+#[test]
+fn paths_stay_beneath_their_directory_and_no_socket_is_in_the_file_system() {
+    run_one(9, || async {
+        let root = Dir::create("/d/sub".as_ref()).await.expect("a perfect disk");
+        let options = OpenOptions { write: true, create: true, ..OpenOptions::default() };
+        root.open_file("f", options).await.expect("created");
+        let dir = Dir::open("/d".as_ref()).await.expect("opened");
+        assert!(dir.open_beneath("sub/f").await.is_ok());
+        for path in ["sub/../../d/sub/f", "/d/sub/f", "sub/g", "none/f"] {
+            assert!(dir.open_beneath(path).await.is_err(), "{path}");
+        }
+        let unix = Conn::connect_unix("/run/x".as_ref()).await;
+        assert_eq!(unix.unwrap_err().kind(), std::io::ErrorKind::NotFound);
+        assert!(Udp::connect_unix("/run/x".as_ref()).await.is_err());
+        let elsewhere = crate::net::Bind { addr: "192.0.2.200:0".parse().unwrap(), nonlocal: false };
+        let remote = "192.0.2.1:53".parse().unwrap();
+        assert!(Udp::connect_from(remote, elsewhere).await.is_err());
+        assert!(Conn::connect_from(remote, elsewhere).await.is_err());
+    });
+}

@@ -184,7 +184,7 @@ fn complete_once(op: &mut Op, scratch: &mut u32, result: i32) -> Next {
         (_, Err(error)) => Err(error),
         (Op::Connect(connect), Ok(_)) => {
             let connecting = connect.connecting.take().expect("filled in at submission");
-            Ok(Reply::Conn(Accepted { socket: connecting.socket, peer: connect.to.remote }))
+            Ok(Reply::Conn(Accepted { socket: connecting.socket, peer: connect.to.peer() }))
         }
         (Op::Send { socket, data }, Ok(sent)) => {
             *scratch += sent as u32;

@@ -3,10 +3,12 @@
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::rc::Rc;
 
-use crate::net::Connect;
-use crate::op::Descriptor;
+use crate::net::Bind;
+use crate::op::{Descriptor, Target};
 
 /// The result of a system call that gives -1 and `errno`.
 pub(crate) fn check(result: libc::c_int) -> io::Result<libc::c_int> {
@@ -49,6 +51,36 @@ impl RawAddr {
             }
         };
         RawAddr { storage, len: len as libc::socklen_t }
+    }
+
+    /// The address of a socket in the file system.
+    pub(crate) fn unix(path: &Path) -> io::Result<Self> {
+        // SAFETY: all zeros is a valid sockaddr_un.
+        let mut raw: libc::sockaddr_un = unsafe { std::mem::zeroed() };
+        let path = path.as_os_str().as_bytes();
+        // One byte is for the NUL at the end.
+        if path.is_empty() || path.len() >= raw.sun_path.len() || path.contains(&0) {
+            let message =
+                format!("the path of a socket has 1 to {} bytes and no NUL", raw.sun_path.len() - 1);
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
+        raw.sun_family = libc::AF_UNIX as libc::sa_family_t;
+        for (to, from) in raw.sun_path.iter_mut().zip(path) {
+            *to = *from as libc::c_char;
+        }
+        // SAFETY: all zeros is a valid sockaddr_storage.
+        let mut storage: libc::sockaddr_storage = unsafe { std::mem::zeroed() };
+        // SAFETY: sockaddr_storage is large and aligned enough for every address family.
+        unsafe { (&raw mut storage).cast::<libc::sockaddr_un>().write(raw) };
+        Ok(RawAddr { storage, len: size_of::<libc::sockaddr_un>() as libc::socklen_t })
+    }
+
+    /// That of a target.
+    pub(crate) fn of(target: &Target) -> io::Result<Self> {
+        match target {
+            Target::Tcp { remote, .. } => Ok(RawAddr::new(*remote)),
+            Target::Unix(path) => RawAddr::unix(path),
+        }
     }
 
     pub(crate) fn as_ptr(&self) -> *const libc::sockaddr {
@@ -101,6 +133,11 @@ fn socket(addr: SocketAddr, kind: libc::c_int) -> io::Result<Descriptor> {
     check(unsafe { libc::socket(family, kind | libc::SOCK_CLOEXEC, 0) }).map(Descriptor::os)
 }
 
+fn unix_socket(kind: libc::c_int) -> io::Result<Descriptor> {
+    // SAFETY: no pointers.
+    check(unsafe { libc::socket(libc::AF_UNIX, kind | libc::SOCK_CLOEXEC, 0) }).map(Descriptor::os)
+}
+
 fn bind(fd: &Descriptor, addr: SocketAddr) -> io::Result<()> {
     let raw = RawAddr::new(addr);
     // SAFETY: address and length belong together.
@@ -145,34 +182,56 @@ pub(crate) fn probe_bind(addr: SocketAddr) -> io::Result<()> {
     listening
 }
 
-pub(crate) fn udp(remote: SocketAddr) -> io::Result<(Rc<Descriptor>, SocketAddr)> {
+pub(crate) fn udp(remote: SocketAddr, from: Option<Bind>) -> io::Result<(Rc<Descriptor>, SocketAddr)> {
     let fd = socket(remote, libc::SOCK_DGRAM)?;
-    let raw = RawAddr::new(remote);
-    // Connecting a datagram socket sends nothing; the kernel picks a random free port.
-    // SAFETY: address and length belong together.
-    check(unsafe { libc::connect(fd.raw(), raw.as_ptr(), raw.len()) })?;
+    if let Some(from) = from {
+        bind_from(&fd, remote, from)?;
+    }
+    connect_datagrams(&fd, &RawAddr::new(remote))?;
     let addr = local_addr(&fd)?;
     Ok((Rc::new(fd), addr))
 }
 
+pub(crate) fn unix_datagram(path: &Path) -> io::Result<Rc<Descriptor>> {
+    let fd = unix_socket(libc::SOCK_DGRAM)?;
+    connect_datagrams(&fd, &RawAddr::unix(path)?)?;
+    Ok(Rc::new(fd))
+}
+
+/// Connecting a datagram socket sends nothing; the kernel picks a random free port for one that is not bound.
+fn connect_datagrams(fd: &Descriptor, raw: &RawAddr) -> io::Result<()> {
+    // SAFETY: address and length belong together.
+    check(unsafe { libc::connect(fd.raw(), raw.as_ptr(), raw.len()) }).map(drop)
+}
+
 /// A socket ready to connect.
-pub(crate) fn connecting(to: Connect) -> io::Result<Descriptor> {
-    let fd = socket(to.remote, libc::SOCK_STREAM)?;
+pub(crate) fn connecting(to: &Target) -> io::Result<Descriptor> {
+    let Target::Tcp { remote, from } = to else { return unix_socket(libc::SOCK_STREAM) };
+    let fd = socket(*remote, libc::SOCK_STREAM)?;
     set(&fd, libc::IPPROTO_TCP, libc::TCP_NODELAY, 1)?;
-    if let Some(local) = to.local {
-        if local.is_ipv4() != to.remote.is_ipv4() {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                format!(
-                    "local address {local} and remote address {} are of different families",
-                    to.remote.ip()
-                ),
-            ));
-        }
-        set(&fd, libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, 1)?;
-        bind(&fd, SocketAddr::new(local, 0))?;
+    if let Some(from) = from {
+        bind_from(&fd, *remote, *from)?;
     }
     Ok(fd)
+}
+
+/// Binds to the address that a connection to `remote` shall come from.
+fn bind_from(fd: &Descriptor, remote: SocketAddr, from: Bind) -> io::Result<()> {
+    let (local, remote) = (from.addr.ip(), remote.ip());
+    if local.is_ipv4() != remote.is_ipv4() {
+        let message = format!("local address {local} and remote address {remote} are of different families");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+    }
+    if from.nonlocal {
+        match local.is_ipv4() {
+            true => set(fd, libc::IPPROTO_IP, libc::IP_TRANSPARENT, 1)?,
+            false => set(fd, libc::IPPROTO_IPV6, libc::IPV6_TRANSPARENT, 1)?,
+        }
+    }
+    if from.addr.port() == 0 {
+        set(fd, libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, 1)?;
+    }
+    bind(fd, from.addr)
 }
 
 pub(crate) fn shutdown(socket: &Descriptor) -> io::Result<()> {

@@ -209,8 +209,8 @@ fn multishot_entry(op: &Op) -> squeue::Entry {
 }
 
 fn connect_entry(connect: &mut ConnectOp) -> io::Result<squeue::Entry> {
-    let socket = Rc::new(socket::connecting(connect.to)?);
-    let addr = socket::RawAddr::new(connect.to.remote);
+    let socket = Rc::new(socket::connecting(&connect.to)?);
+    let addr = socket::RawAddr::of(&connect.to)?;
     // The address must not move from here on: it lies in the operation's box.
     let Connecting { socket, addr } = connect.connecting.insert(Connecting { socket, addr });
     Ok(opcode::Connect::new(types::Fd(socket.raw()), addr.as_ptr(), addr.len()).build())

@@ -1,0 +1,70 @@
+//! Where a connection comes from, and sockets in the file system.
+
+use std::os::unix::net::{UnixDatagram, UnixListener};
+
+use super::*;
+use crate::testing::TempDir;
+
+#[test]
+fn a_connection_comes_from_the_address_and_port_it_was_bound_to() {
+    on_a_shard(|| async {
+        let listener = Listener::bind(loopback(), 0).expect("binds");
+        // A port that was free a moment ago.
+        let free = std::net::TcpListener::bind("127.0.0.6:0").unwrap().local_addr().unwrap();
+        let from = Bind { addr: free, nonlocal: false };
+        let near = Conn::connect_from(listener.local_addr(), from);
+        let near = spawn(Class::Interactive, near);
+        let far = listener.accept().await.expect("accepts");
+        let near = near.await.expect("runs").expect("connects");
+        assert_eq!((far.peer_addr(), near.local_addr()), (free, free));
+
+        let other_family = Bind { addr: "[::1]:0".parse().unwrap(), nonlocal: false };
+        assert!(Conn::connect_from(listener.local_addr(), other_family).await.is_err());
+        assert!(Udp::connect_from(listener.local_addr(), other_family).await.is_err());
+    });
+}
+
+#[test]
+fn datagrams_come_from_the_address_they_were_bound_to() {
+    on_a_shard(|| async {
+        let far = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let from = Bind { addr: "127.0.0.7:0".parse().unwrap(), nonlocal: false };
+        let near = Udp::connect_from(far.local_addr().unwrap(), from).await.expect("opens");
+        near.send(Bytes::from_static(b"x")).await.expect("sends");
+        let mut buf = [0; 8];
+        let (len, peer) = far.recv_from(&mut buf).unwrap();
+        assert_eq!((len, peer), (1, near.local_addr()));
+        assert_eq!(peer.ip(), from.addr.ip());
+    });
+}
+
+#[test]
+fn sockets_of_the_file_system_carry_streams_and_datagrams() {
+    on_a_shard(|| async {
+        let temp = TempDir::new();
+        let stream = temp.path().join("stream");
+        let listener = UnixListener::bind(&stream).unwrap();
+        let near = Conn::connect_unix(&stream).await.expect("connects");
+        let (mut far, _) = listener.accept().unwrap();
+        near.send(Bytes::from_static(b"PING")).await.expect("sends");
+        let mut got = [0; 4];
+        std::io::Read::read_exact(&mut far, &mut got).unwrap();
+        std::io::Write::write_all(&mut far, b"PONG").unwrap();
+        drop(far);
+        assert_eq!((&got, &recv_all(&near).await[..]), (b"PING", &b"PONG"[..]));
+        assert!(near.local_addr().ip().is_unspecified() && near.peer_addr().ip().is_unspecified());
+
+        let datagrams = temp.path().join("datagrams");
+        let far = UnixDatagram::bind(&datagrams).unwrap();
+        let near = Udp::connect_unix(&datagrams).await.expect("connects");
+        near.send(Bytes::from_static(b"<22>hello")).await.expect("sends");
+        let mut got = [0; 16];
+        assert_eq!(far.recv(&mut got).unwrap(), 9);
+
+        let missing = temp.path().join("missing");
+        assert_eq!(Conn::connect_unix(&missing).await.unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(Udp::connect_unix(&missing).await.unwrap_err().kind(), io::ErrorKind::NotFound);
+        let long = temp.path().join("x".repeat(200));
+        assert_eq!(Conn::connect_unix(&long).await.unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    });
+}
