@@ -1,4 +1,4 @@
-//! What crosses the wire: SMTP and DNS as sans-I/O state machines.
+//! What crosses the wire: SMTP, DNS and HTTP as sans-I/O state machines.
 //!
 //! This crate opens no socket, reads no clock and draws no random number. Bytes that came in go into a machine,
 //! what it wants to say comes out as bytes, and what it learnt comes out as values; the caller owns the
@@ -9,6 +9,7 @@
 //! - [`smtp::client`]: a [`Session`](smtp::client::Session) hands mail to a peer. It mirrors the server.
 //! - [`smtp::address`], [`smtp::reply`], [`smtp::error`]: the values both speak of.
 //! - [`dns`]: a stub resolver with cache, and the search for the hosts that take a domain's mail.
+//! - [`http`]: an HTTP/1.1 client's side of one exchange.
 //! - [`limits`]: every bound, with the memory it implies.
 //!
 //! A server session, fed by hand:
@@ -35,5 +36,6 @@
 //! ```
 
 pub mod dns;
+pub mod http;
 pub mod limits;
 pub mod smtp;

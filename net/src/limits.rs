@@ -89,3 +89,18 @@ pub const MAIL_ADDRESSES_ENOUGH: usize = 8;
 
 /// Addresses of one host that are kept.
 pub const HOST_ADDRESSES_MAX: usize = 16;
+
+/// Longest URL that is parsed.
+pub const URL_BYTES_MAX: usize = 64 * 1024;
+
+/// Status line and header fields of an HTTP response. Held until the response is complete.
+pub const HTTP_HEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// Header fields of an HTTP response.
+pub const HTTP_HEADERS_MAX: usize = 128;
+
+/// Interim responses (1xx) before the final one.
+pub const HTTP_INTERIM_MAX: u32 = 16;
+
+/// Longest line between the chunks of a body: the size, its extensions, a trailer field.
+pub const HTTP_CHUNK_LINE_BYTES_MAX: usize = 8 * 1024;
