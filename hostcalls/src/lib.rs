@@ -1,1 +1,3 @@
 //! The rest of the HSL standard library.
+
+pub mod source;
