@@ -1,6 +1,14 @@
 //! HSL, the script language.
 
 pub mod diagnostic;
+pub mod fault;
+pub mod host;
 pub mod limits;
+pub mod native;
 pub mod source;
+pub mod std;
 pub mod syntax;
+pub mod value;
+
+pub use fault::{Fault, FaultKind};
+pub use value::Value;

@@ -7,3 +7,12 @@ pub const MAX_SOURCE_BYTES: usize = 16 << 20;
 pub const MAX_NESTING: u32 = 100;
 /// Errors that one source text reports; the rest is not looked for.
 pub const MAX_SYNTAX_ERRORS: usize = 20;
+/// Arrays may be nested this deep where they are frozen (shared memory, cache, data imports); deeper is a catchable error.
+pub const MAX_FROZEN_DEPTH: u32 = 500;
+/// Values visited while comparing, freezing or hashing one value. Arrays that share parts are small in memory and
+/// exponentially large when walked.
+pub const MAX_WALK: usize = 10_000_000;
+/// Bytes of the text form of one value, and of any string that an operator or a native builds (64 MiB).
+pub const MAX_STRING_BYTES: usize = 64 << 20;
+/// Items of an array that an operator or a native builds at once: 16 bytes each, 64 MiB.
+pub const MAX_ARRAY_ITEMS: usize = 4 << 20;

@@ -1,0 +1,98 @@
+//! Natives on another thread: frozen arguments in, a frozen result out.
+
+use std::any::Any;
+
+use super::{Call, Native, NativeRun};
+use crate::fault::{Fault, FaultKind};
+use crate::host::Host;
+use crate::value::{Frozen, Object, Value};
+
+/// What an offloaded native may know of its surroundings: taken when the call was made.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// Wall clock, seconds since 1970.
+    pub now: f64,
+    /// Seed of the random bytes that it may ask for.
+    pub seed: [u8; 32],
+}
+
+/// Runs a native that was too large for its shard. A thrown value comes back as an error with its text.
+pub fn run_offloaded(
+    native: &'static Native,
+    this: Option<Frozen>,
+    args: Vec<Frozen>,
+    surroundings: Surroundings,
+) -> Result<Frozen, OffloadError> {
+    let NativeRun::Sized { run, .. } = native.run else {
+        return Err(OffloadError(format!("{}() cannot run on another thread", native.name)));
+    };
+    let mut args: Vec<Value> = args.iter().map(Value::from_frozen).collect();
+    let this = this.as_ref().map(Value::from_frozen);
+    let this: Option<&Object> = this.as_ref().and_then(Value::as_object);
+    let mut host = Bare { surroundings, drawn: 0, timezone: jiff::tz::TimeZone::UTC };
+    let mut call = Call::new(native, this, &mut args, &mut host);
+    run(&mut call).and_then(|value| value.freeze()).map_err(OffloadError::from)
+}
+
+/// Why an offloaded native failed; faults themselves cannot cross threads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OffloadError(pub String);
+
+impl From<Fault> for OffloadError {
+    fn from(fault: Fault) -> OffloadError {
+        match fault.into_parts().0 {
+            FaultKind::Error(message) => OffloadError(message),
+            other => OffloadError(Fault::new(other).to_string()),
+        }
+    }
+}
+
+impl From<OffloadError> for Fault {
+    fn from(error: OffloadError) -> Fault {
+        Fault::error(error.0)
+    }
+}
+
+struct Bare {
+    surroundings: Surroundings,
+    drawn: u64,
+    timezone: jiff::tz::TimeZone,
+}
+
+impl Host for Bare {
+    fn now(&self) -> f64 {
+        self.surroundings.now
+    }
+    fn monotonic(&self) -> f64 {
+        0.0
+    }
+    fn uptime(&self) -> f64 {
+        0.0
+    }
+    fn execution_time(&self) -> f64 {
+        0.0
+    }
+    /// Hashes a counter under the seed.
+    fn random(&mut self, out: &mut [u8]) {
+        use sha2::Digest;
+        for chunk in out.chunks_mut(32) {
+            let block = sha2::Sha256::new()
+                .chain_update(self.surroundings.seed)
+                .chain_update(self.drawn.to_le_bytes())
+                .finalize();
+            self.drawn += 1;
+            chunk.copy_from_slice(&block[..chunk.len()]);
+        }
+    }
+    fn echo(&mut self, _text: &[u8]) {}
+    fn syslog(&mut self, _priority: u32, _text: &[u8]) {}
+    fn hostname(&self) -> String {
+        String::new()
+    }
+    fn timezone(&self) -> &jiff::tz::TimeZone {
+        &self.timezone
+    }
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+}

@@ -1,0 +1,517 @@
+//! Arrays: a dense list, or a map that keeps the order of insertion.
+
+use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::frozen::Items;
+use super::hash::hash_bytes;
+use super::key::parse_integer;
+use super::{FrozenArray, FrozenKey, Key, MapKey, OrderedMap, Str, Value};
+
+/// An array. Copies share the items; a change to one that nobody shares works in place.
+#[derive(Clone)]
+pub struct Array(Rc<ArrayBuf>);
+
+enum ArrayBuf {
+    /// Keys 0 to n-1 in order.
+    List(Vec<Value>),
+    Map(Entries),
+    Frozen(Arc<FrozenArray>),
+}
+
+#[derive(Clone, Default)]
+struct Entries {
+    map: OrderedMap<Key, Value>,
+    /// The key of the next item without one, if known.
+    next: Option<i64>,
+}
+
+impl Array {
+    /// An empty array.
+    pub fn new() -> Array {
+        Array::from_list(Vec::new())
+    }
+
+    /// A list.
+    #[inline]
+    pub fn from_list(items: Vec<Value>) -> Array {
+        Array(Rc::new(ArrayBuf::List(items)))
+    }
+
+    /// An array around items that other threads may hold, without copying them.
+    #[inline]
+    pub fn from_frozen(array: Arc<FrozenArray>) -> Array {
+        Array(Rc::new(ArrayBuf::Frozen(array)))
+    }
+
+    /// The number of items.
+    #[inline]
+    pub fn len(&self) -> usize {
+        match &*self.0 {
+            ArrayBuf::List(list) => list.len(),
+            ArrayBuf::Map(entries) => entries.map.len(),
+            ArrayBuf::Frozen(array) => array.len(),
+        }
+    }
+
+    /// Whether it has none.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether its keys are 0 to n-1 in order; the empty array is a list.
+    pub fn is_list(&self) -> bool {
+        match &*self.0 {
+            ArrayBuf::List(_) => true,
+            ArrayBuf::Map(entries) => is_list(entries.map.iter().map(|(key, _)| match key {
+                Key::Int(integer) => Some(*integer),
+                _ => None,
+            })),
+            ArrayBuf::Frozen(array) => match array.items() {
+                Items::List(_) => true,
+                Items::Map(map) => is_list(map.iter().map(|(key, _)| match key {
+                    FrozenKey::Int(integer) => Some(*integer),
+                    _ => None,
+                })),
+            },
+        }
+    }
+
+    /// The items, if the array is stored as a local list.
+    #[inline]
+    pub fn as_list(&self) -> Option<&[Value]> {
+        match &*self.0 {
+            ArrayBuf::List(list) => Some(list),
+            _ => None,
+        }
+    }
+
+    /// The items, to change in place, if the array is stored as a local list that nobody shares.
+    #[inline]
+    pub fn as_list_mut(&mut self) -> Option<&mut Vec<Value>> {
+        match Rc::get_mut(&mut self.0) {
+            Some(ArrayBuf::List(list)) => Some(list),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn as_frozen(&self) -> Option<&Arc<FrozenArray>> {
+        match &*self.0 {
+            ArrayBuf::Frozen(array) => Some(array),
+            _ => None,
+        }
+    }
+
+    /// The item of a key.
+    #[inline]
+    pub fn get(&self, key: &Key) -> Option<Value> {
+        match (&*self.0, key) {
+            (ArrayBuf::List(list), Key::Int(at)) => list.get(usize::try_from(*at).ok()?).cloned(),
+            (ArrayBuf::List(_), _) => None,
+            (ArrayBuf::Map(entries), key) => entries.map.get(key).cloned(),
+            (ArrayBuf::Frozen(array), key) => array.get(key),
+        }
+    }
+
+    /// The item of a key that is a text.
+    pub fn get_str(&self, key: &str) -> Option<Value> {
+        if let Some(integer) = parse_integer(key.as_bytes()) {
+            return self.get(&Key::Int(integer));
+        }
+        let text = key.as_bytes();
+        match &*self.0 {
+            ArrayBuf::List(_) => None,
+            ArrayBuf::Map(entries) => entries
+                .map
+                .get_with(hash_bytes(text), |key| matches!(key, Key::Str(other) if other.as_bytes() == text))
+                .cloned(),
+            ArrayBuf::Frozen(array) => array.get_bytes(hash_bytes(text), text),
+        }
+    }
+
+    /// The item of an integer key.
+    #[inline]
+    pub fn get_index(&self, key: i64) -> Option<Value> {
+        self.get(&Key::Int(key))
+    }
+
+    /// Whether there is an item with this key.
+    pub fn contains(&self, key: &Key) -> bool {
+        self.get(key).is_some()
+    }
+
+    /// Sets the item of a key; a new key goes to the end.
+    #[inline]
+    pub fn set(&mut self, key: Key, value: Value) {
+        if let (Some(list), Key::Int(at)) = (self.as_list_mut(), &key)
+            && let Some(item) = usize::try_from(*at).ok().and_then(|at| list.get_mut(at))
+        {
+            *item = value;
+            return;
+        }
+        self.set_slow(key, value);
+    }
+
+    #[inline(never)]
+    fn set_slow(&mut self, key: Key, value: Value) {
+        match self.own() {
+            ArrayBuf::List(list) => match key {
+                Key::Int(at) if usize::try_from(at).is_ok_and(|at| at < list.len()) => {
+                    list[at as usize] = value
+                }
+                Key::Int(at) if at == list.len() as i64 => list.push(value),
+                key => {
+                    self.entries().insert(key, value);
+                }
+            },
+            _ => {
+                self.entries().insert(key, value);
+            }
+        }
+    }
+
+    /// Sets the item of a key that is a text.
+    pub fn set_str(&mut self, key: &str, value: impl Into<Value>) {
+        self.set(Key::from_bytes(key.as_bytes()), value.into());
+    }
+
+    /// Appends an item under the highest integer key plus one.
+    #[inline]
+    pub fn push(&mut self, value: Value) {
+        if let Some(list) = self.as_list_mut() {
+            return list.push(value);
+        }
+        match self.own() {
+            ArrayBuf::List(list) => list.push(value),
+            _ => self.entries().push(value),
+        }
+    }
+
+    /// The item of a key, to change in place; [`Value::None`] is put there if there was none.
+    pub fn slot(&mut self, key: Key) -> &mut Value {
+        let in_list = match (self.own(), &key) {
+            (ArrayBuf::List(list), Key::Int(at)) => {
+                let at = usize::try_from(*at).ok().filter(|at| *at <= list.len());
+                if at == Some(list.len()) {
+                    list.push(Value::None);
+                }
+                at
+            }
+            _ => None,
+        };
+        match in_list {
+            Some(at) => match self.own() {
+                ArrayBuf::List(list) => &mut list[at],
+                _ => unreachable!("it was a list a moment ago"),
+            },
+            None => self.entries().slot(key),
+        }
+    }
+
+    /// The item of a key, to change in place, if there is one.
+    pub fn get_mut(&mut self, key: &Key) -> Option<&mut Value> {
+        match self.own() {
+            ArrayBuf::List(list) => match key {
+                Key::Int(at) => list.get_mut(usize::try_from(*at).ok()?),
+                _ => None,
+            },
+            ArrayBuf::Map(entries) => entries.map.get_mut(key),
+            ArrayBuf::Frozen(_) => None,
+        }
+    }
+
+    /// Removes an item; the other keys stay.
+    pub fn remove(&mut self, key: &Key) -> Option<Value> {
+        if !self.contains(key) {
+            return None;
+        }
+        if let (ArrayBuf::List(list), Key::Int(at)) = (self.own(), key)
+            && *at == list.len() as i64 - 1
+        {
+            return list.pop();
+        }
+        self.entries().remove(key)
+    }
+
+    /// The item at a position in the order.
+    pub fn at(&self, position: usize) -> Option<(Key, Value)> {
+        match &*self.0 {
+            ArrayBuf::List(list) => {
+                list.get(position).map(|value| (Key::Int(position as i64), value.clone()))
+            }
+            ArrayBuf::Map(entries) => {
+                entries.map.at(position).map(|(key, value)| (key.clone(), value.clone()))
+            }
+            ArrayBuf::Frozen(array) => array.at(position),
+        }
+    }
+
+    /// The first item at or after a cursor, and the cursor from which to go on: start with 0 and use what the last call
+    /// returned. A cursor is not a position, and no longer means anything once the array has changed.
+    #[inline]
+    pub fn next_from(&self, cursor: usize) -> Option<(Key, Value, usize)> {
+        match &*self.0 {
+            ArrayBuf::List(list) => {
+                list.get(cursor).map(|value| (Key::Int(cursor as i64), value.clone(), cursor + 1))
+            }
+            ArrayBuf::Map(entries) => {
+                entries.map.next_from(cursor).map(|(key, value, next)| (key.clone(), value.clone(), next))
+            }
+            ArrayBuf::Frozen(array) => array.next_from(cursor),
+        }
+    }
+
+    /// The items in order.
+    pub fn iter(&self) -> impl Iterator<Item = (Key, Value)> + '_ {
+        let mut cursor = 0;
+        std::iter::from_fn(move || {
+            let (key, value, next) = self.next_from(cursor)?;
+            cursor = next;
+            Some((key, value))
+        })
+    }
+
+    /// The items in order, without their keys.
+    pub fn values(&self) -> impl Iterator<Item = Value> + '_ {
+        self.iter().map(|(_, value)| value)
+    }
+
+    /// Whether both share their items, which is quick to know and implies equality.
+    pub fn same(&self, other: &Array) -> bool {
+        match (&*self.0, &*other.0) {
+            (ArrayBuf::Frozen(a), ArrayBuf::Frozen(b)) => Arc::ptr_eq(a, b),
+            _ => Rc::ptr_eq(&self.0, &other.0),
+        }
+    }
+
+    /// Bytes of memory that the array holds alone, without its items' own.
+    pub fn size_bytes(&self) -> usize {
+        let heap = match &*self.0 {
+            ArrayBuf::List(list) => list.capacity() * size_of::<Value>(),
+            ArrayBuf::Map(entries) => entries.map.size_bytes(),
+            ArrayBuf::Frozen(_) => 0,
+        };
+        size_of::<ArrayBuf>() + 16 + heap
+    }
+
+    /// An address that identifies the items while they live.
+    pub fn address(&self) -> usize {
+        Rc::as_ptr(&self.0).addr()
+    }
+
+    /// Calls `visit` with each key and item that is stored in this thread.
+    pub fn for_each_value(&self, visit: &mut dyn FnMut(&Value)) {
+        match &*self.0 {
+            ArrayBuf::List(list) => list.iter().for_each(visit),
+            ArrayBuf::Map(entries) => entries.map.iter().for_each(|(key, value)| {
+                match key {
+                    Key::Int(_) => {}
+                    Key::Str(text) => visit(&Value::Str(text.clone())),
+                    Key::Other(other) => visit(other),
+                }
+                visit(value);
+            }),
+            ArrayBuf::Frozen(_) => {}
+        }
+    }
+
+    /// Moves what only this array holds into `out`.
+    pub(super) fn take_values(&mut self, out: &mut Vec<Value>) {
+        if let Some(buf) = Rc::get_mut(&mut self.0) {
+            buf.take_values(out);
+        }
+    }
+
+    /// The storage, local and unshared.
+    fn own(&mut self) -> &mut ArrayBuf {
+        let buf = Rc::make_mut(&mut self.0);
+        if let ArrayBuf::Frozen(array) = buf {
+            *buf = thaw(array);
+        }
+        buf
+    }
+
+    /// The storage as a map, local and unshared.
+    fn entries(&mut self) -> &mut Entries {
+        let buf = self.own();
+        if let ArrayBuf::List(list) = buf {
+            *buf = ArrayBuf::Map(Entries::from_list(std::mem::take(list)));
+        }
+        match buf {
+            ArrayBuf::Map(entries) => entries,
+            _ => unreachable!("lists and frozen arrays were converted"),
+        }
+    }
+}
+
+fn is_list(keys: impl Iterator<Item = Option<i64>>) -> bool {
+    (0..).zip(keys).all(|(position, key)| key == Some(position))
+}
+
+/// A local copy of one level.
+fn thaw(array: &FrozenArray) -> ArrayBuf {
+    match array.items() {
+        Items::List(list) => ArrayBuf::List(list.iter().map(Value::from_frozen).collect()),
+        Items::Map(frozen) => {
+            let mut map = OrderedMap::with_capacity(frozen.len() + 1);
+            for (hash, key, value) in frozen.iter_hashed() {
+                let key = match key {
+                    FrozenKey::Str(text) => Key::Str(Str::from_frozen_hashed(text.clone(), hash)),
+                    key => key.thaw(),
+                };
+                map.append(hash, key, Value::from_frozen(value));
+            }
+            ArrayBuf::Map(Entries { map, next: None })
+        }
+    }
+}
+
+impl Entries {
+    fn from_list(list: Vec<Value>) -> Entries {
+        let mut map = OrderedMap::with_capacity(list.len() + 1);
+        let next = Some(list.len() as i64);
+        for (at, value) in list.into_iter().enumerate() {
+            let key = Key::Int(at as i64);
+            map.append(key.hash(), key, value);
+        }
+        Entries { map, next }
+    }
+
+    fn insert(&mut self, key: Key, value: Value) {
+        self.note(&key);
+        self.map.insert(key, value);
+    }
+
+    fn slot(&mut self, key: Key) -> &mut Value {
+        self.note(&key);
+        self.map.get_or_insert_with(key, || Value::None)
+    }
+
+    fn push(&mut self, value: Value) {
+        let key = Key::Int(self.next_key());
+        self.note(&key);
+        self.map.append(key.hash(), key, value);
+    }
+
+    fn note(&mut self, key: &Key) {
+        let (Key::Int(integer), Some(next)) = (key, self.next) else { return };
+        if *integer >= next {
+            self.next = Some(integer + 1);
+        } else if *integer < 0 && next <= 0 {
+            // "No integer key" and "-1 is the highest" both say 0.
+            self.next = None;
+        }
+    }
+
+    fn next_key(&mut self) -> i64 {
+        if let Some(next) = self.next {
+            return next;
+        }
+        let highest = self.map.iter().filter_map(|(key, _)| match key {
+            Key::Int(integer) => Some(*integer),
+            _ => None,
+        });
+        let next = highest.max().map_or(0, |highest| highest + 1);
+        self.next = Some(next);
+        next
+    }
+
+    fn remove(&mut self, key: &Key) -> Option<Value> {
+        let value = self.map.remove(key)?;
+        if let Key::Int(integer) = key
+            && self.next == Some(integer + 1)
+        {
+            // Removing from the end is common: the key below is then the highest.
+            let below = Key::Int(integer - 1);
+            self.next = self.map.get(&below).map(|_| *integer);
+        }
+        Some(value)
+    }
+}
+
+impl ArrayBuf {
+    fn take_values(&mut self, out: &mut Vec<Value>) {
+        match self {
+            ArrayBuf::List(list) => out.append(list),
+            ArrayBuf::Map(entries) => {
+                for (key, value) in std::mem::take(&mut entries.map).into_entries() {
+                    out.push(value);
+                    if let Key::Other(key) = key {
+                        out.push(key);
+                    }
+                }
+            }
+            ArrayBuf::Frozen(_) => {}
+        }
+    }
+
+    fn holds_values(&self) -> bool {
+        use super::drop::holds_values;
+        match self {
+            ArrayBuf::List(list) => list.iter().any(holds_values),
+            ArrayBuf::Map(entries) => entries.map.iter().any(|(key, value)| {
+                holds_values(value) || matches!(key, Key::Other(key) if holds_values(key))
+            }),
+            ArrayBuf::Frozen(_) => false,
+        }
+    }
+}
+
+impl Clone for ArrayBuf {
+    fn clone(&self) -> Self {
+        match self {
+            // Room for one more: a copy is mostly made because something is appended.
+            ArrayBuf::List(list) => {
+                let mut copy = Vec::with_capacity(list.len() + 1);
+                copy.extend_from_slice(list);
+                ArrayBuf::List(copy)
+            }
+            ArrayBuf::Map(entries) => ArrayBuf::Map(entries.clone()),
+            ArrayBuf::Frozen(array) => ArrayBuf::Frozen(array.clone()),
+        }
+    }
+}
+
+impl Drop for ArrayBuf {
+    fn drop(&mut self) {
+        if self.holds_values() {
+            let mut pending = Vec::new();
+            self.take_values(&mut pending);
+            super::drop::release_all(&mut pending);
+        }
+    }
+}
+
+impl Default for Array {
+    fn default() -> Self {
+        Array::new()
+    }
+}
+
+impl FromIterator<(Key, Value)> for Array {
+    fn from_iter<I: IntoIterator<Item = (Key, Value)>>(entries: I) -> Array {
+        let mut array = Array::new();
+        for (key, value) in entries {
+            array.set(key, value);
+        }
+        array
+    }
+}
+
+impl FromIterator<Value> for Array {
+    fn from_iter<I: IntoIterator<Item = Value>>(items: I) -> Array {
+        Array::from_list(items.into_iter().collect())
+    }
+}
+
+impl fmt::Debug for Array {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = Vec::new();
+        match Value::Array(self.clone()).write_text(&mut out) {
+            Ok(()) => f.write_str(&String::from_utf8_lossy(&out)),
+            Err(_) => f.write_str("[…]"),
+        }
+    }
+}

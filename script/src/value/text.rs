@@ -1,0 +1,151 @@
+//! The text form of values: hsl-language 3.5 and 3.8.
+
+use super::key::MAX_EXACT;
+use super::{Array, Key, Str, Value};
+use crate::fault::Fault;
+use crate::limits::MAX_STRING_BYTES;
+
+impl Value {
+    /// The text form, as `string(x)`, `.` and `echo` make it. Fails when it exceeds [`MAX_STRING_BYTES`].
+    #[inline]
+    pub fn to_text(&self) -> Result<Str, Fault> {
+        if let Value::Str(text) = self {
+            return Ok(text.clone());
+        }
+        let mut out = Vec::new();
+        self.write_text(&mut out)?;
+        Ok(Str::from_vec(out))
+    }
+
+    /// Appends the text form.
+    pub fn write_text(&self, out: &mut Vec<u8>) -> Result<(), Fault> {
+        match self {
+            Value::Str(text) => out.extend_from_slice(text),
+            Value::None | Value::Undefined => {}
+            Value::Array(array) => write_array(array, out)?,
+            other => write_flat(other, out),
+        }
+        Ok(())
+    }
+
+    /// The literal form: as inside an array, with strings in quotes.
+    pub fn write_literal(&self, out: &mut Vec<u8>) -> Result<(), Fault> {
+        match self {
+            Value::Array(array) => write_array(array, out),
+            other => {
+                write_flat(other, out);
+                Ok(())
+            }
+        }
+    }
+
+    /// The text of an error that a script threw and did not catch, where there is one.
+    pub(crate) fn describe(&self) -> Option<String> {
+        match self {
+            Value::Str(text) => Some(text.to_string_lossy().into_owned()),
+            Value::Object(object) => object.as_host().and_then(|object| object.describe()),
+            Value::Number(_) | Value::Bool(_) | Value::Array(_) => {
+                self.to_text().ok().map(|text| text.to_string_lossy().into_owned())
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Everything but arrays, as inside an array.
+fn write_flat(value: &Value, out: &mut Vec<u8>) {
+    match value {
+        Value::None => out.extend_from_slice(b"none"),
+        Value::Bool(flag) => out.extend_from_slice(if *flag { b"true" } else { b"false" }),
+        Value::Number(number) => write_number(*number, out),
+        Value::Str(text) => write_quoted(text, out),
+        other => out.extend_from_slice(other.type_name().as_bytes()),
+    }
+}
+
+fn write_array(array: &Array, out: &mut Vec<u8>) -> Result<(), Fault> {
+    let mut open: Vec<(Array, usize)> = vec![(array.clone(), 0)];
+    out.push(b'[');
+    while let Some((array, at)) = open.last_mut() {
+        if out.len() > MAX_STRING_BYTES {
+            return Err(Fault::error(format!("the text of an array exceeds {MAX_STRING_BYTES} bytes")));
+        }
+        let Some((key, value, next)) = array.next_from(*at) else {
+            out.push(b']');
+            open.pop();
+            continue;
+        };
+        if *at != 0 {
+            out.push(b',');
+        }
+        *at = next;
+        match key {
+            Key::Int(integer) => write_number(integer as f64, out),
+            Key::Str(text) => write_quoted(&text, out),
+            Key::Other(Value::Array(_)) => out.extend_from_slice(b"array"),
+            Key::Other(other) => write_flat(&other, out),
+        }
+        out.extend_from_slice(b"=>");
+        match value {
+            Value::Array(inner) => {
+                out.push(b'[');
+                open.push((inner, 0));
+            }
+            other => write_flat(&other, out),
+        }
+    }
+    Ok(())
+}
+
+/// Quotes and backslashes are escaped, so that the text can be read back.
+fn write_quoted(text: &[u8], out: &mut Vec<u8>) {
+    out.push(b'"');
+    for byte in text {
+        if matches!(byte, b'"' | b'\\') {
+            out.push(b'\\');
+        }
+        out.push(*byte);
+    }
+    out.push(b'"');
+}
+
+/// The shortest digits that read back as the same number. Integers up to 2^53 have no exponent; beyond 1e21, and below
+/// 1e-6, the form is `1.5e+21`. Zero has no sign; the others are `nan`, `inf` and `-inf`.
+pub fn write_number(number: f64, out: &mut Vec<u8>) {
+    use std::io::Write;
+    let magnitude = number.abs();
+    let written = if number.trunc() == number && magnitude <= MAX_EXACT {
+        return write_integer(number as i64, out);
+    } else if number.is_nan() {
+        write!(out, "nan")
+    } else if number.is_infinite() {
+        write!(out, "{}", if number > 0.0 { "inf" } else { "-inf" })
+    } else if magnitude >= 1e21 {
+        let text = format!("{number:e}");
+        write!(out, "{}", text.replace('e', "e+"))
+    } else if magnitude < 1e-6 {
+        write!(out, "{number:e}")
+    } else {
+        write!(out, "{number}")
+    };
+    written.expect("writing to a vector cannot fail");
+}
+
+fn write_integer(integer: i64, out: &mut Vec<u8>) {
+    let mut digits = [0u8; 20];
+    let mut at = digits.len();
+    let mut rest = integer.unsigned_abs();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    if integer < 0 {
+        at -= 1;
+        digits[at] = b'-';
+    }
+    out.extend_from_slice(&digits[at..]);
+}
