@@ -1,3 +1,4 @@
 //! The rest of the HSL standard library.
 
+pub mod hooks;
 pub mod source;
