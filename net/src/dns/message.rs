@@ -16,15 +16,15 @@ use crate::dns::answer::{Answer, Kind, Mx, Question};
 use crate::dns::name::DomainName;
 use crate::limits;
 
-/// Random bytes that [`encode`] takes: the id, and a bit for each letter.
-pub(crate) const RANDOM_BYTES: usize = 2 + 32;
+/// Random bytes that a query takes: the id, and a bit for each letter.
+pub const RANDOM_BYTES: usize = 2 + 32;
 
 /// How a query was asked; what an answer to it must repeat.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
-    id: u16,
-    name: Name,
-    kind: RecordType,
+    pub(super) id: u16,
+    pub(super) name: Name,
+    pub(super) kind: RecordType,
 }
 
 /// What an answer says.
@@ -54,11 +54,22 @@ pub(crate) struct NotOurs;
 
 /// A query for UDP, and what its answer must repeat.
 pub(crate) fn encode(question: &Question, edns: bool, random: &[u8; RANDOM_BYTES]) -> (Bytes, Asked) {
+    let name = random_case(question.name.as_str().split('.').map(str::as_bytes), &random[2..]);
+    encode_query(name, record_type(question.kind), edns, false, random)
+}
+
+/// The same for any name and type; `ask_authentic` asks whether the server vouches for the answer (RFC 6840 5.7).
+pub(super) fn encode_query(
+    name: Name,
+    kind: RecordType,
+    edns: bool,
+    ask_authentic: bool,
+    random: &[u8; RANDOM_BYTES],
+) -> (Bytes, Asked) {
     let id = u16::from_be_bytes([random[0], random[1]]);
-    let name = random_case(&question.name, &random[2..]);
-    let kind = record_type(question.kind);
     let mut message = Message::new(id, MessageType::Query, OpCode::Query);
     message.metadata.recursion_desired = true;
+    message.metadata.authentic_data = ask_authentic;
     message.add_query(Query::query(name.clone(), kind));
     if edns {
         let mut edns = Edns::new();
@@ -83,6 +94,31 @@ pub fn first_tcp_message(stream: &[u8]) -> Option<&[u8]> {
 
 /// What `bytes` say about the query. `exact_case` for UDP; over TCP nobody can forge.
 pub(crate) fn decode(bytes: &[u8], asked: &Asked, exact_case: bool) -> Result<Response, NotOurs> {
+    Ok(match open(bytes, asked, exact_case)? {
+        Opened::Response(response) => response,
+        Opened::Sections(it) => interpret(asked, it.code, &it.answers, &it.authorities),
+    })
+}
+
+/// A message that belongs to the query.
+pub(super) enum Opened {
+    /// It has no answer, but says this.
+    Response(Response),
+    /// It has an answer, or says that there is none.
+    Sections(Sections),
+}
+
+/// The parts of an answer.
+pub(super) struct Sections {
+    /// NOERROR or NXDOMAIN.
+    pub(super) code: ResponseCode,
+    /// The server vouches for it (AD).
+    pub(super) authentic: bool,
+    pub(super) answers: Vec<Record>,
+    pub(super) authorities: Vec<Record>,
+}
+
+pub(super) fn open(bytes: &[u8], asked: &Asked, exact_case: bool) -> Result<Opened, NotOurs> {
     let mut decoder = BinDecoder::new(bytes);
     let header = Header::read(&mut decoder).map_err(|_| NotOurs)?;
     let metadata = &header.metadata;
@@ -95,7 +131,7 @@ pub(crate) fn decode(bytes: &[u8], asked: &Asked, exact_case: bool) -> Result<Re
     if header.counts.queries == 0 && metadata.response_code != ResponseCode::NoError {
         // Some servers do not repeat a question they do not understand. A forger would have to guess the id only,
         // so it is worth no more than another try.
-        return Ok(failure(metadata.response_code));
+        return Ok(Opened::Response(failure(metadata.response_code)));
     }
     if header.counts.queries != 1 {
         return Err(NotOurs);
@@ -106,14 +142,14 @@ pub(crate) fn decode(bytes: &[u8], asked: &Asked, exact_case: bool) -> Result<Re
         return Err(NotOurs);
     }
     if exact_case && !query.name.eq_case(&asked.name) {
-        return Ok(Response::CaseChanged);
+        return Ok(Opened::Response(Response::CaseChanged));
     }
     if metadata.truncation {
-        return Ok(Response::Truncated);
+        return Ok(Opened::Response(Response::Truncated));
     }
     match metadata.response_code {
         ResponseCode::NoError | ResponseCode::NXDomain => {}
-        code => return Ok(failure(code)),
+        code => return Ok(Opened::Response(failure(code))),
     }
     let mut section = |count: u16| {
         Message::read_records(&mut decoder, usize::from(count), false, OpCode::Query)
@@ -122,9 +158,10 @@ pub(crate) fn decode(bytes: &[u8], asked: &Asked, exact_case: bool) -> Result<Re
     // What may follow in the additional section is of no use here, so nothing in it can spoil the answer.
     let (Ok(answers), Ok(authorities)) = (section(header.counts.answers), section(header.counts.authorities))
     else {
-        return Ok(Response::Malformed);
+        return Ok(Opened::Response(Response::Malformed));
     };
-    Ok(interpret(asked, metadata.response_code, &answers, &authorities))
+    let (code, authentic) = (metadata.response_code, metadata.authentic_data);
+    Ok(Opened::Sections(Sections { code, authentic, answers, authorities }))
 }
 
 fn failure(code: ResponseCode) -> Response {
@@ -168,7 +205,7 @@ fn interpret(asked: &Asked, code: ResponseCode, answers: &[Record], authorities:
 }
 
 /// Where the aliases of `name` lead, with the shortest lifetime on the way. `None`: too far.
-fn follow_aliases<'a>(name: &'a Name, answers: &'a [Record]) -> Option<(&'a Name, u32)> {
+pub(super) fn follow_aliases<'a>(name: &'a Name, answers: &'a [Record]) -> Option<(&'a Name, u32)> {
     let (mut name, mut ttl_s) = (name, u32::MAX);
     for _ in 0..=limits::DNS_ALIASES_MAX {
         let alias = answers.iter().find_map(|record| match &record.data {
@@ -209,7 +246,7 @@ fn collect(kind: RecordType, records: &[&RData]) -> Answer {
 }
 
 /// RFC 2181 section 8: a TTL with the highest bit set is zero.
-fn lifetime_s(record: &Record) -> u32 {
+pub(super) fn lifetime_s(record: &Record) -> u32 {
     if record.ttl > i32::MAX as u32 { 0 } else { record.ttl }
 }
 
@@ -229,16 +266,20 @@ fn record_type(kind: Kind) -> RecordType {
     }
 }
 
-/// The name with letters in the case that the bits say.
-fn random_case(name: &DomainName, bits: &[u8]) -> Name {
-    let bit = |number: usize| bits[number / 8 % bits.len()] >> (number % 8) & 1 == 1;
-    let flip = |(number, byte): (usize, char)| if bit(number) { byte.to_ascii_uppercase() } else { byte };
-    let text: String = name.as_str().chars().enumerate().map(flip).collect();
+/// The name of these labels, of 1 to 63 bytes each, with letters in the case that the bits say.
+pub(super) fn random_case<'a>(labels: impl Iterator<Item = &'a [u8]>, bits: &[u8]) -> Name {
+    let mut place = 0;
+    let mut cased = |byte: &u8| {
+        let bit = bits[place / 8 % bits.len()] >> (place % 8) & 1 == 1;
+        place += 1;
+        if bit { byte.to_ascii_uppercase() } else { byte.to_ascii_lowercase() }
+    };
     // From labels, not from text: a name that begins with a hyphen is none in text, but the wire carries it, and a
     // recipient or somebody's MX record may well name it.
-    let mut cased = Name::from_labels(text.split('.').map(str::as_bytes)).expect("labels have 1 to 63 bytes");
-    cased.set_fqdn(true);
-    cased
+    let labels: Vec<Vec<u8>> = labels.map(|label| label.iter().map(&mut cased).collect()).collect();
+    let mut name = Name::from_labels(labels.iter().map(Vec::as_slice)).expect("labels have 1 to 63 bytes");
+    name.set_fqdn(true);
+    name
 }
 
 /// `None` for names that are no host names: they cannot be connected to.

@@ -2,6 +2,7 @@
 //!
 //! * [`Stub`]: questions go in with [`Stub::lookup`], what to send comes out of [`Stub::poll_transmit`], what was
 //!   received goes into [`Stub::handle_response`], and answers come out of [`Stub::poll_answer`].
+//! * [`RecordQuery`]: one question for records of any type, for those who have sockets and patience of their own.
 //! * [`HostSearch`]: which questions lead to the [`MailHosts`] of a domain.
 //! * [`Question`], [`Answer`], [`DomainName`]: the values they speak of.
 //! * [`resolv_conf`]: the system's resolver file.
@@ -30,6 +31,7 @@ mod cache;
 mod hosts;
 mod message;
 mod name;
+mod records;
 pub mod resolv_conf;
 mod servers;
 mod stub;
@@ -38,6 +40,7 @@ mod tests;
 
 pub use answer::{Answer, Failure, Kind, Mx, Question};
 pub use hosts::{Families, HostSearch, MailHost, MailHosts, Step};
-pub use message::first_tcp_message;
+pub use message::{RANDOM_BYTES, first_tcp_message};
 pub use name::{DomainName, NameError};
+pub use records::{Record, RecordData, RecordKind, RecordQuery, Records};
 pub use stub::{Handled, Lookup, QueryId, Settings, Stub, Transmit, TransmitId};

@@ -127,7 +127,8 @@ fn read(stream: &[u8], no_body: bool, most: u64, piece: usize) -> Result<Respons
 
 #[test]
 fn responses_are_framed_as_rfc_9112_6_3_says() {
-    let cases: [(String, Result<(u16, &str), Error>); 18] = [
+    type Expected = Result<(u16, &'static str), Error>;
+    let cases: [(String, Expected); 18] = [
         ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello, more".into(), Ok((200, "hello"))),
         ("HTTP/1.0 200\r\n\r\nto the end".into(), Ok((200, "to the end"))),
         ("HTTP/1.1 204 No\r\nContent-Length: 5\r\n\r\nhello".into(), Ok((204, ""))),
