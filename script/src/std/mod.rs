@@ -1,7 +1,5 @@
 //! The pure part of the standard library: one file per family.
 
-pub mod regex;
-
 use crate::native::Library;
 
 /// Adds everything to a library.

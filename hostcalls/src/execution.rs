@@ -1,0 +1,122 @@
+//! One script while it runs.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use engine::time::Instant;
+use script::host::Host;
+
+use crate::Environment;
+use crate::store::{Caches, Held};
+
+/// Tells executions of the process apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ExecutionId {
+    /// The shard it runs on.
+    pub shard: u16,
+    /// Counts the executions of that shard.
+    pub number: u64,
+}
+
+/// What belongs to one execution: its clock, and what it holds in the store. When it is dropped, however the script
+/// ended, all that is released.
+pub struct Execution {
+    pub(crate) id: ExecutionId,
+    pub(crate) environment: Rc<Environment>,
+    pub(crate) started: Instant,
+    pub(crate) held: RefCell<Held>,
+    /// What `cache` keeps with `per_message`: as long as the execution, which is all the message there is.
+    pub(crate) message_caches: RefCell<Caches>,
+}
+
+impl Execution {
+    /// Begins one.
+    pub fn begin(environment: &Rc<Environment>) -> Rc<Execution> {
+        Rc::new(Execution {
+            id: ExecutionId {
+                shard: engine::boot::current().0,
+                number: crate::store::Store::here().next_execution(),
+            },
+            environment: environment.clone(),
+            started: engine::time::now(),
+            held: RefCell::default(),
+            message_caches: RefCell::default(),
+        })
+    }
+
+    /// Its number.
+    pub fn id(&self) -> ExecutionId {
+        self.id
+    }
+
+    /// What it shares with the others of its shard.
+    pub fn environment(&self) -> &Rc<Environment> {
+        &self.environment
+    }
+
+    /// What a machine that runs the script asks.
+    pub fn host(self: &Rc<Self>) -> ScriptHost {
+        ScriptHost { execution: self.clone() }
+    }
+}
+
+impl Drop for Execution {
+    fn drop(&mut self) {
+        crate::store::release_all(self.id, self.held.get_mut());
+    }
+}
+
+/// The services of the shard, for one execution.
+pub struct ScriptHost {
+    pub(crate) execution: Rc<Execution>,
+}
+
+impl ScriptHost {
+    /// The host that a native of this crate was called with.
+    pub(crate) fn of(host: &mut dyn Host) -> Option<&ScriptHost> {
+        host.as_any().downcast_ref()
+    }
+}
+
+impl Host for ScriptHost {
+    fn now(&self) -> f64 {
+        engine::time::wall_us() as f64 / 1e6
+    }
+
+    fn monotonic(&self) -> f64 {
+        engine::time::now_precise().0 as f64 / 1e9
+    }
+
+    fn uptime(&self) -> f64 {
+        self.execution.environment.booted_s + self.monotonic()
+    }
+
+    fn execution_time(&self) -> f64 {
+        (engine::time::now_precise() - self.execution.started).as_secs_f64()
+    }
+
+    fn random(&mut self, out: &mut [u8]) {
+        engine::rng::fill(out);
+    }
+
+    fn echo(&mut self, text: &[u8]) {
+        self.execution.environment.log.echo(text);
+    }
+
+    fn syslog(&mut self, priority: u32, text: &[u8]) {
+        self.execution.environment.log.syslog(priority, text);
+    }
+
+    fn hostname(&self) -> String {
+        self.execution.environment.hostname.clone()
+    }
+
+    fn timezone(&self) -> &jiff::tz::TimeZone {
+        &self.execution.environment.timezone
+    }
+
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+}

@@ -1,0 +1,139 @@
+//! The families of functions, put together: the library for the compiler, and the table for the runner.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::{Arc, OnceLock};
+
+use script::fault::Fault;
+use script::host::HostCall;
+use script::native::{DataLoader, Library, Native, NativeClass};
+use script::value::Value;
+
+use crate::Execution;
+
+/// Functions and classes that belong together. A module of this crate has one, and it is named in `FAMILIES`.
+pub struct Family {
+    /// Functions.
+    pub natives: &'static [Native],
+    /// Classes.
+    pub classes: &'static [&'static NativeClass],
+    /// Names that do not exist here, each with the reason.
+    pub absent: &'static [(&'static str, &'static str)],
+    /// Loaders of data imports, by extension.
+    pub loaders: &'static [(&'static str, DataLoader)],
+    /// Built-in modules: path and source.
+    pub modules: &'static [(&'static str, &'static str)],
+    /// What the numbers of this family's `NativeRun::Host` run.
+    pub host: &'static [HostFunction],
+}
+
+/// One entry of the table of functions that wait.
+pub struct HostFunction {
+    /// The number of `NativeRun::Host`: one of the family's range in [`crate::numbers`].
+    pub number: u16,
+    /// What it runs.
+    pub run: HostRun,
+}
+
+/// Starts a host function.
+pub type HostRun = fn(Rc<Execution>, HostCall) -> HostFuture;
+
+/// A host function under way. Dropping it ends the call.
+pub type HostFuture = Pin<Box<dyn Future<Output = Result<Value, Fault>>>>;
+
+impl Family {
+    /// Nothing; to be filled in with `..Family::EMPTY`.
+    pub const EMPTY: Family =
+        Family { natives: &[], classes: &[], absent: &[], loaders: &[], modules: &[], host: &[] };
+}
+
+/// All families of this crate. A later one replaces names of an earlier one.
+static FAMILIES: &[&Family] =
+    &[&crate::time::FAMILY, &crate::dns::FAMILY, &crate::url::FAMILY, &crate::store::FAMILY, &DAEMON];
+
+/// What only the daemon can do.
+static DAEMON: Family = Family {
+    absent: &[
+        ("queue_suspend", "queue control works only inside the mail server"),
+        ("queue_policy", "queue control works only inside the mail server"),
+        ("queue_policy_delete", "queue control works only inside the mail server"),
+        ("queue_quota", "queue control works only inside the mail server"),
+        ("smtp_lookup_rcpt", "SMTP lookups are not available yet"),
+        ("smtp_lookup_auth", "SMTP lookups are not available yet"),
+        ("server_concurrency", "it works only inside the mail server"),
+        ("metrics_increment", "custom metrics work only inside the mail server"),
+        ("metrics_decrement", "custom metrics work only inside the mail server"),
+        ("metrics_set", "custom metrics work only inside the mail server"),
+        ("metrics_get", "custom metrics work only inside the mail server"),
+    ],
+    ..Family::EMPTY
+};
+
+/// The whole standard library. Built once; the same for every program.
+pub fn library() -> Arc<Library> {
+    static LIBRARY: OnceLock<Arc<Library>> = OnceLock::new();
+    LIBRARY.get_or_init(|| Arc::new(build())).clone()
+}
+
+fn build() -> Library {
+    let mut library = Library::standard();
+    for family in FAMILIES {
+        library.add(family.natives);
+        for class in family.classes {
+            library.add_class(class);
+        }
+        for (extension, load) in family.loaders {
+            library.data_loader(extension, *load);
+        }
+        for (path, source) in family.modules {
+            library.module(path, source);
+        }
+        library.absent(family.absent);
+    }
+    library
+}
+
+/// Starts the function that a script waits for.
+pub fn call(execution: &Rc<Execution>, call: HostCall) -> HostFuture {
+    static TABLE: OnceLock<HashMap<u16, HostRun>> = OnceLock::new();
+    let table = TABLE.get_or_init(|| {
+        let all = FAMILIES.iter().flat_map(|family| family.host);
+        all.map(|function| (function.number, function.run)).collect()
+    });
+    match table.get(&call.function) {
+        Some(run) => run(execution.clone(), call),
+        None => {
+            let message = format!("{}() is not available in this program", call.name);
+            Box::pin(std::future::ready(Err(Fault::error(message))))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use script::native::NativeRun;
+
+    use super::*;
+
+    #[test]
+    fn every_number_is_used_once_and_has_a_function() {
+        let mut numbers: Vec<u16> =
+            FAMILIES.iter().flat_map(|family| family.host).map(|function| function.number).collect();
+        let total = numbers.len();
+        numbers.sort_unstable();
+        numbers.dedup();
+        assert_eq!(numbers.len(), total, "a number is used twice");
+        let library = library();
+        let classes = library.classes();
+        let members = classes
+            .iter()
+            .flat_map(|class| class.methods.iter().chain(class.statics).chain(class.constructor.as_ref()));
+        for native in library.functions().into_iter().chain(members) {
+            if let NativeRun::Host(number) = native.run {
+                assert!(numbers.contains(&number), "{} has no entry for {number:#x}", native.name);
+            }
+        }
+    }
+}

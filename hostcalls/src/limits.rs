@@ -1,0 +1,58 @@
+//! Every bound of this crate, with the memory it implies. Bounds of one process are divided by the number of shards
+//! where each shard keeps its part.
+
+use std::time::Duration;
+
+/// How long a script may take, waiting included, unless the program that runs it says otherwise.
+pub const WALL_CLOCK: Duration = Duration::from_secs(600);
+
+/// Instructions that a script runs before other tasks of its shard get their turn: some 100 µs.
+pub const SLICE_INSTRUCTIONS: u32 = 50_000;
+
+/// How long an offloaded call may take, its wait for a thread included.
+pub const OFFLOAD: Duration = Duration::from_secs(60);
+
+/// Longest `sleep` at once: a day.
+pub const SLEEP: Duration = Duration::from_secs(86_400);
+
+/// How long a script waits for a barrier, or for a key of shared memory that another one has locked.
+pub const LOCK_WAIT: Duration = Duration::from_secs(60);
+
+/// Scripts that wait for one lock. About 100 bytes each.
+pub const LOCK_WAITERS_MAX: usize = 10_000;
+
+/// Locks that one script may hold. About 200 bytes each.
+pub const LOCKS_HELD_MAX: usize = 100;
+
+/// Steps from lock to holder to lock that the search for a deadlock follows.
+pub const DEADLOCK_STEPS_MAX: usize = 64;
+
+/// Longest name of a key, a barrier or a bucket.
+pub const STORE_KEY_BYTES_MAX: usize = 4096;
+
+/// Bytes of shared memory in the process, keys included.
+pub const MEMORY_BYTES_MAX: usize = 256 << 20;
+
+/// Longest key of a cache entry: its arguments, in bytes.
+pub const CACHE_KEY_BYTES_MAX: usize = 64 * 1024;
+
+/// Bytes of all caches in the process, keys included.
+pub const CACHE_BYTES_MAX: usize = 256 << 20;
+
+/// Buckets of caches in the process. About 300 bytes each.
+pub const CACHE_BUCKETS_MAX: usize = 10_000;
+
+/// Most entries in one bucket, whatever `size` says. About 200 bytes each, besides key and value.
+pub const CACHE_SIZE_MAX: usize = 1_000_000;
+
+/// Entries in a bucket unless `size` says otherwise.
+pub const CACHE_SIZE: usize = 32;
+
+/// Seconds that an entry lives unless `ttl` says otherwise.
+pub const CACHE_TTL_S: f64 = 60.0;
+
+/// How long a DNS question may take unless its options say otherwise.
+pub const DNS_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Most that they can say.
+pub const DNS_TIMEOUT_MAX: Duration = Duration::from_secs(300);
