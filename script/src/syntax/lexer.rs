@@ -247,7 +247,7 @@ impl Lexer<'_> {
         let start = self.at;
         let rest = &self.source[start..];
         let Some(character) = first_character(rest) else {
-            self.at += 1;
+            self.at += rest.iter().take_while(|byte| !byte.is_ascii()).count();
             let message = format!("the byte 0x{:02x} outside of a string", rest[0]);
             self.error(start, message, "only strings and comments hold anything but ASCII");
             return;
@@ -257,8 +257,16 @@ impl Lexer<'_> {
             self.quoted_like(start, character, close);
             return;
         }
-        let (message, help) = describe_strange(character);
+        if character.is_alphabetic() {
+            // A name in letters that names do not have.
+            let rest = &self.source[self.at..];
+            self.at += rest.iter().take_while(|&&byte| is_name_byte(byte) || !byte.is_ascii()).count();
+        }
+        let (message, help, stands_for) = describe_strange(character);
         self.error(start, message, help);
+        if let Some(kind) = stands_for {
+            self.push(kind, start);
+        }
     }
 
     /// A string in quotes that are none here; to its end, so that what it says is not read as code.
@@ -325,28 +333,30 @@ fn closing_quote(open: char) -> Option<&'static [char]> {
     }
 }
 
-fn describe_strange(character: char) -> (String, &'static str) {
+/// What is wrong with a character, what to do about it, and what the parser is to see in its place.
+fn describe_strange(character: char) -> (String, &'static str, Option<Kind>) {
     let code = character as u32;
     match character {
-        '\u{a0}' | '\u{202f}' | '\u{2007}' => (
-            format!("a non-breaking space (U+{code:04X}) outside of a string"),
-            "replace it by a plain space",
-        ),
+        '\u{a0}' | '\u{202f}' | '\u{2007}' => {
+            let message = format!("a non-breaking space (U+{code:04X}) outside of a string");
+            (message, "replace it by a plain space", None)
+        }
         '\u{feff}' | '\u{200b}'..='\u{200f}' | '\u{2060}' => {
-            (format!("an invisible character (U+{code:04X}) outside of a string"), "delete it")
+            (format!("an invisible character (U+{code:04X}) outside of a string"), "delete it", None)
         }
         '\u{2010}'..='\u{2015}' | '\u{2212}' => {
-            (format!("the dash {character} (U+{code:04X}) is no operator"), "minus is written `-`")
+            let message = format!("the dash {character} (U+{code:04X}) is no operator");
+            (message, "minus is written `-`", Some(Kind::Punct(Punct::Minus)))
         }
-        '\\' => ("`\\` outside of a string".to_owned(), ""),
-        '@' => ("`@` outside of a string".to_owned(), "errors are handled with try and catch"),
-        _ if character.is_whitespace() || character.is_control() => (
-            format!("the character U+{code:04X} outside of a string"),
-            "tokens are separated by spaces, tabs and line ends",
-        ),
-        _ => (
-            format!("the character {character} (U+{code:04X}) outside of a string"),
-            "only strings and comments hold anything but ASCII",
-        ),
+        '@' => ("`@` outside of a string".to_owned(), "errors are handled with try and catch", None),
+        '\\' => ("`\\` outside of a string".to_owned(), "", Some(Kind::Invalid)),
+        _ if character.is_whitespace() || character.is_control() => {
+            let message = format!("the character U+{code:04X} outside of a string");
+            (message, "tokens are separated by spaces, tabs and line ends", None)
+        }
+        _ => {
+            let message = format!("the character {character} (U+{code:04X}) outside of a string");
+            (message, "only strings and comments hold anything but ASCII", Some(Kind::Invalid))
+        }
     }
 }

@@ -27,9 +27,9 @@ pub(crate) fn number(text: &[u8], span: Span) -> (f64, Option<Diagnostic>) {
 
 fn parse_number(text: &str) -> Result<f64, String> {
     let radix = match text.get(..2) {
-        Some("0x") => Some((16, "hexadecimal")),
-        Some("0o") => Some((8, "octal")),
-        Some("0b") => Some((2, "binary")),
+        Some("0x") => Some((16, "a hexadecimal")),
+        Some("0o") => Some((8, "an octal")),
+        Some("0b") => Some((2, "a binary")),
         _ => None,
     };
     if let Some((radix, name)) = radix {
@@ -41,7 +41,7 @@ fn parse_number(text: &str) -> Result<f64, String> {
         return Err("a number with two decimal points (an address is written as a string)".to_owned());
     }
     for digits in [Some(whole), fraction].into_iter().flatten() {
-        check_digits(digits, 10, "decimal")?;
+        check_digits(digits, 10, "a decimal")?;
     }
     let plain: String = text.chars().filter(|&c| c != '_').collect();
     plain.parse().map_err(|_| "not a number".to_owned())
@@ -49,7 +49,7 @@ fn parse_number(text: &str) -> Result<f64, String> {
 
 fn parse_radix(digits: &str, radix: u32, name: &str) -> Result<f64, String> {
     if digits.is_empty() {
-        return Err(format!("a {name} number without digits"));
+        return Err(format!("{name} number without digits"));
     }
     check_digits(digits, radix, name)?;
     let digits = digits.chars().filter_map(|c| c.to_digit(radix));
@@ -62,8 +62,8 @@ fn check_digits(digits: &str, radix: u32, name: &str) -> Result<(), String> {
             'e' | 'E' if radix == 10 => {
                 "numbers have no exponent; write the digits, or multiply by a power: 5 * 10 ** 3".to_owned()
             }
-            '.' => format!("a {name} number has no decimal point"),
-            _ => format!("`{wrong}` in a {name} number"),
+            '.' => format!("{name} number has no decimal point"),
+            _ => format!("`{wrong}` in {name} number"),
         });
     }
     if digits.starts_with('_') || digits.ends_with('_') || digits.contains("__") {
@@ -135,8 +135,11 @@ impl StringReader<'_> {
                 length = 1 + other.map_or(0, |byte| utf8_length(byte).min(self.text.len() - self.at - 1));
                 let kept = &self.text[self.at..self.at + length];
                 self.literal.extend_from_slice(kept);
-                let shown = kept.escape_ascii().to_string().replace("\\\\", "\\");
-                let warning = Diagnostic::warning(self.span(length), format!("unknown escape `{shown}`"));
+                let shown = match str::from_utf8(&kept[1..]) {
+                    Ok(text) if !text.contains(char::is_control) => text.to_owned(),
+                    _ => kept[1..].escape_ascii().to_string(),
+                };
+                let warning = Diagnostic::warning(self.span(length), format!("unknown escape `\\{shown}`"));
                 notes.push(warning.with_help("it is kept as it is; write \\\\ for a backslash"));
             }
         }

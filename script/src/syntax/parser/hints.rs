@@ -10,22 +10,22 @@ const FOREIGN_WORDS: &[(&str, &str)] = &[
     ("abstract", "classes have no inheritance; delete `abstract`"),
     ("async", "functions that wait suspend the script by themselves; delete `async`"),
     ("await", "functions that wait suspend the script by themselves; delete `await`"),
-    ("const", "there are no constants; assign to a variable, or to a static variable of a class"),
+    ("const", "assign to a variable, or to a static variable of a class"),
     ("def", "functions are declared with `function`"),
-    ("do", "there is no do-while; write forever { ... if (!$condition) break; }"),
+    ("do", "write forever { ... if (!$condition) break; }"),
     ("elif", "write `else if`"),
     ("elseif", "write `else if`"),
     ("elsif", "write `else if`"),
     ("export", "everything in a file can be imported; delete `export`"),
     ("extends", "classes have no inheritance; keep an object of the other class in a variable"),
     ("final", "classes have no inheritance; delete `final`"),
-    ("finally", "there is no `finally`; repeat the statements after the block and in `catch`"),
+    ("finally", "repeat the statements after the block and in `catch`"),
     ("fn", "an anonymous function is: function ($x) { return $x; }"),
     ("fun", "functions are declared with `function`"),
     ("func", "functions are declared with `function`"),
-    ("goto", "there is no `goto`"),
+    ("goto", "leave loops with `break`, functions with `return`"),
     ("implements", "there are no interfaces; delete `implements`"),
-    ("interface", "there are no interfaces"),
+    ("interface", "objects need no declared interface; call their functions"),
     ("let", "variables are not declared; assign to them: $x = 1"),
     ("loop", "an endless loop is `forever { ... }`"),
     ("namespace", "a file is a module of its own; there are no namespaces"),
@@ -36,7 +36,7 @@ const FOREIGN_WORDS: &[(&str, &str)] = &[
     ("require", "write `include`, or `import`"),
     ("require_once", "write `include_once`"),
     ("sub", "functions are declared with `function`"),
-    ("trait", "there are no traits"),
+    ("trait", "share functions by importing them"),
     ("unless", "write if (!...)"),
     ("until", "write while (!...)"),
     (
@@ -145,9 +145,49 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// Advice about the token at hand, which cannot stand where it does.
-    pub(super) fn hint(&self) -> Option<&'static str> {
-        self.hint_from_punctuation().or_else(|| self.hint_from_words())
+    /// Advice about the token at hand, which stands where something else was expected.
+    pub(super) fn hint(&self, expected: &str) -> Option<&'static str> {
+        self.hint_from_context(expected)
+            .or_else(|| self.hint_from_punctuation())
+            .or_else(|| self.hint_from_words())
+    }
+
+    fn hint_from_context(&self, expected: &str) -> Option<&'static str> {
+        let Kind::Punct(here) = self.kind() else {
+            return match self.kind() {
+                Kind::Ident | Kind::Keyword(_)
+                    if self.kind_after(1) == Kind::Variable && expected.starts_with("a variable") =>
+                {
+                    Some("types are not declared; write the variable alone")
+                }
+                Kind::Ident if self.word() == "in" && expected.starts_with("`as`") => {
+                    Some("write foreach ($array as $item)")
+                }
+                _ => None,
+            };
+        };
+        Some(match here {
+            Punct::OpenBrace if expected == "an expression" => "an array is written [\"key\" => value]",
+            Punct::OpenBrace if expected == "`;`" && self.kind_before(1) == Kind::Variable => {
+                "an element is written $array[0]"
+            }
+            Punct::OpenBracket if expected == "a variable after `as`" => {
+                "take the item apart in the loop: [$a, $b] = $item;"
+            }
+            Punct::Dot if expected == "an expression" && self.kind_after(1) == Kind::Number => {
+                "a number begins with a digit: 0.5"
+            }
+            Punct::Colon if expected.ends_with("the body of the function") => "types are not declared",
+            Punct::Colon if expected.starts_with("`,`") => "a key and its value are joined by `=>`",
+            Punct::Colon if self.kind_before(1) == Kind::Punct(Punct::CloseParen) => "blocks stand in braces",
+            Punct::Comma if expected == "`;`" => "only one expression stands here; text is joined with `.`",
+            Punct::Comma if expected.ends_with("of `for`") => "each part of `for` is one expression",
+            Punct::Comma if expected.ends_with("`isset` is about") => {
+                "ask one by one: isset($a) and isset($b)"
+            }
+            Punct::Comma if expected.ends_with("`unset` is about") => "remove one by one",
+            _ => return None,
+        })
     }
 
     fn kind_before(&self, count: usize) -> Kind {
@@ -198,13 +238,6 @@ impl Parser<'_> {
             (_, Punct::Ampersand) => "there are no references; a function returns what it changes",
             (_, Punct::DoubleArrow) => self.hint_for_double_arrow(),
             (_, Punct::OpenBrace) if before == Some(Punct::Arrow) => "write $object[$name]",
-            (_, Punct::OpenBrace) if before != Some(Punct::CloseParen) => {
-                "an array is written [\"key\" => value]"
-            }
-            (_, Punct::Colon) => {
-                "blocks stand in braces; a key and its value are joined by `=>`; types are not declared"
-            }
-            (_, Punct::Comma) => "commas stand only between arguments and elements; join text with `.`",
             (Some(Punct::Star | Punct::Slash), Punct::Star | Punct::Slash) => {
                 "a comment is `// to the end of the line` or `/* ... */`"
             }
@@ -233,11 +266,6 @@ impl Parser<'_> {
         }
         Some(match (self.kind_before(1), here) {
             (Kind::Punct(Punct::Arrow), Kind::Variable) => "write $object[$name]",
-            (Kind::Punct(Punct::OpenParen | Punct::Comma), Kind::Ident | Kind::Keyword(_))
-                if self.kind_after(1) == Kind::Variable =>
-            {
-                "parameters and caught exceptions have no types; write the variable alone"
-            }
             (Kind::Punct(Punct::CloseParen), Kind::Variable | Kind::String | Kind::Number) => {
                 "there are no casts; call number(), string() or boolean()"
             }
@@ -249,7 +277,14 @@ impl Parser<'_> {
             (Kind::Keyword(Keyword::Break | Keyword::Continue), Kind::Number) => {
                 "it takes no number; leave several loops with a function and `return`"
             }
-            (_, Kind::Keyword(Keyword::Throw | Keyword::Yield | Keyword::Return | Keyword::Echo)) => {
+            (
+                Kind::Punct(punct),
+                Kind::Keyword(Keyword::Throw | Keyword::Yield | Keyword::Return | Keyword::Echo),
+            ) if !matches!(
+                punct,
+                Punct::Semicolon | Punct::OpenBrace | Punct::CloseBrace | Punct::CloseParen
+            ) =>
+            {
                 "this is a statement; it cannot be a part of an expression"
             }
             (

@@ -97,6 +97,7 @@ struct Parser<'a> {
 impl<'a> Parser<'a> {
     fn new(source: &'a [u8], file: FileId, names: &'a mut Names) -> Self {
         let lexed = lex(source, file);
+        let end = lexed.tokens.len().checked_sub(1);
         Self {
             source,
             file,
@@ -109,7 +110,8 @@ impl<'a> Parser<'a> {
             yields: false,
             errors: lexed.diagnostics.len(),
             diagnostics: lexed.diagnostics,
-            last_error: None,
+            // That the text ends too early has been said where it went wrong.
+            last_error: if lexed.unterminated { end } else { None },
         }
     }
 
@@ -269,7 +271,7 @@ impl<'a> Parser<'a> {
         let found = self.kind();
         let mut error =
             Diagnostic::error(self.span(), format!("expected {expected}, found {}", self.describe_token()));
-        if let Some(help) = self.hint() {
+        if let Some(help) = self.hint(expected) {
             error = error.with_help(help);
         }
         if found == Kind::End

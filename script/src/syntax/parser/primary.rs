@@ -131,6 +131,8 @@ impl Parser<'_> {
             Kind::Ident => return self.identifier(),
             Kind::Invalid => {
                 self.advance();
+                // What follows fits hardly: enough has been said.
+                self.last_error = Some(self.at);
                 ExprKind::Error
             }
             Kind::Keyword(keyword) => return self.keyword_expression(keyword),

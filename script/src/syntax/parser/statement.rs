@@ -136,9 +136,8 @@ impl Parser<'_> {
         if self.take(Punct::Semicolon) {
             return Ok(());
         }
-        let ends =
-            self.begins_line(self.at) || matches!(self.kind(), Kind::End | Kind::Punct(Punct::CloseBrace));
-        if ends && self.hint().is_none() {
+        let next_line = self.begins_line(self.at) && !matches!(self.kind(), Kind::Punct(_));
+        if next_line || matches!(self.kind(), Kind::End | Kind::Punct(Punct::CloseBrace)) {
             let error = Diagnostic::error(
                 self.previous_span().after(),
                 "a `;` is missing at the end of the statement",
