@@ -16,3 +16,20 @@ pub const MAX_WALK: usize = 10_000_000;
 pub const MAX_STRING_BYTES: usize = 64 << 20;
 /// Items of an array that an operator or a native builds at once: 16 bytes each, 64 MiB.
 pub const MAX_ARRAY_ITEMS: usize = 4 << 20;
+/// Nesting of a JSON text that is read or written: what a frozen value may have, since long texts are read on
+/// another thread.
+pub const MAX_JSON_DEPTH: usize = MAX_FROZEN_DEPTH as usize;
+/// Nesting of a YAML text.
+pub const MAX_YAML_DEPTH: usize = 400;
+/// Scalars and collections of a YAML document, where each alias counts as a copy of its anchor: 16 bytes each and more.
+pub const MAX_YAML_NODES: usize = 1_000_000;
+/// The result of `strftime`, as documented.
+pub const MAX_STRFTIME_BYTES: usize = 100;
+/// The result of `random_bytes`, as documented.
+pub const MAX_RANDOM_BYTES: usize = 1 << 20;
+/// Rounds that a salt of `crypt` may ask for: about a second with SHA-512.
+pub const MAX_CRYPT_ROUNDS: u64 = 1_000_000;
+/// Cost that a bcrypt salt may ask for: about a second.
+pub const MAX_BCRYPT_COST: u64 = 14;
+/// Password that `crypt` hashes, as in libxcrypt: every round goes through all of it.
+pub const MAX_CRYPT_KEY_BYTES: usize = 512;

@@ -179,6 +179,25 @@ impl Native {
         Native { name, params, doc, min_args: args.0, max_args: args.1, run: NativeRun::Inline(run) }
     }
 
+    /// A native that goes to another thread when its arguments have more than `above_bytes` bytes.
+    pub const fn sized(
+        name: &'static str,
+        params: &'static str,
+        args: (u8, Option<u8>),
+        doc: &'static str,
+        above_bytes: usize,
+        run: fn(&mut Call<'_>) -> Result<Value, Fault>,
+    ) -> Native {
+        Native {
+            name,
+            params,
+            doc,
+            min_args: args.0,
+            max_args: args.1,
+            run: NativeRun::Sized { above_bytes, run },
+        }
+    }
+
     /// A native that calls back.
     pub const fn frame(
         name: &'static str,
