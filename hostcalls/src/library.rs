@@ -77,7 +77,8 @@ pub fn library() -> Arc<Library> {
     LIBRARY.get_or_init(|| Arc::new(build())).clone()
 }
 
-fn build() -> Library {
+/// The same to add to.
+pub(crate) fn build() -> Library {
     let mut library = Library::standard();
     for family in FAMILIES {
         library.add(family.natives);

@@ -105,6 +105,12 @@ impl Sources {
         Ok(self)
     }
 
+    /// With `scripting.rootpath`, unless it cannot be opened.
+    pub fn with_root_if_there(mut self, path: &Path) -> Sources {
+        self.root = Root::open(path).ok();
+        self
+    }
+
     /// With the modules installed in this directory; one that does not exist has none.
     pub fn with_extras(mut self, path: &Path) -> Sources {
         self.extras = Root::open(path).ok();
