@@ -54,9 +54,9 @@ where
     W: Fn(ShardId, Stop) -> F + Send + Sync + 'static,
     F: Future<Output = R> + 'static,
 {
-    boot::probe().map_err(|why| format!("{}; {}", why.cause, why.remedy))?;
     let reports = Reports::default();
-    let options = boot::Options { shards: threads, pin, signals: SIGNALS.to_vec() };
+    let options =
+        boot::Options { shards: threads, pin, driver: boot::DriverChoice::Auto, signals: SIGNALS.to_vec() };
     boot::run(options, root(&reports, work)).map_err(|error| error.to_string())?;
     Ok(reports.take())
 }

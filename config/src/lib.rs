@@ -59,7 +59,7 @@ pub use running::{
 };
 pub use scripting::{FileContent, HookScript, PHASES, ScriptSettings, Scripting, VirtualFile};
 pub use startup::{
-    Corrupt, Environment, Facility, ListenServer, Listener, PrivDrop, ServerKind, Spool, Startup,
+    Corrupt, Driver, Environment, Facility, ListenServer, Listener, PrivDrop, ServerKind, Spool, Startup,
     UuidVersion, load_startup,
 };
 pub use suspends::{Property, Suspend, Suspends, load_suspends};

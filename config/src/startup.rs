@@ -109,8 +109,21 @@ pub struct Environment {
     pub syslog_facility: Facility,
     /// Number of shards; `None`: what affinity and cgroup quota allow.
     pub shards: Option<u32>,
+    /// What sockets and files are driven by.
+    pub driver: Driver,
     /// Public suffix list of the host; `None`: the one built into the program.
     pub publicsuffix: Option<PathBuf>,
+}
+
+/// `environment.driver`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Driver {
+    /// io_uring where the kernel has and allows it, else epoll.
+    Auto,
+    /// io_uring, or the server does not start.
+    Uring,
+    /// epoll.
+    Epoll,
 }
 
 /// `environment.privdrop`.
@@ -313,6 +326,11 @@ fn environment(tree: &Tree) -> Environment {
             .expect("bounded by the schema"),
         syslog_facility: facility(tree.text("syslog.facility").expect("has a default")),
         shards: tree.count("shards"),
+        driver: match tree.text("driver").expect("has a default") {
+            "uring" => Driver::Uring,
+            "epoll" => Driver::Epoll,
+            _ => Driver::Auto,
+        },
         publicsuffix: tree.text("publicsuffix").map(PathBuf::from),
     }
 }

@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use engine::boot::{self, Options, ShardId};
+use engine::boot::{self, DriverChoice, Options, ShardId};
 use engine::net::{Conn, Connect, Listener};
 use engine::task::{Class, spawn};
 use engine::{signal, stats, time};
@@ -23,7 +23,8 @@ const SIGTERM: i32 = 15;
 fn main() -> std::io::Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let addr = |text: &str| text.parse::<SocketAddr>().expect("an address");
-    let options = Options { shards: 1, pin: false, signals: vec![SIGINT, SIGTERM] };
+    let options =
+        Options { shards: 1, pin: false, driver: DriverChoice::Auto, signals: vec![SIGINT, SIGTERM] };
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["serve", at] => {
             let at = addr(at);

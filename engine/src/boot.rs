@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier, Mutex, PoisonError};
 
 use crate::driver::Driver;
+use crate::epoll::Epoll;
+use crate::os::pool::Pools;
 use crate::shard::{self, Process, Shard};
 use crate::stats;
-use crate::uring::pool::Pools;
 use crate::uring::{Uring, setup};
 
 pub(crate) mod cpus;
@@ -25,12 +26,26 @@ pub struct Options {
     pub shards: u16,
     /// Pin each shard to a CPU of the affinity mask.
     pub pin: bool,
+    /// What the shards stand on.
+    pub driver: DriverChoice,
     /// Signals (libc numbers) that are blocked in all threads and read with [`crate::signal`]: in the thread that calls
     /// [`run`] and those of the engine. Threads that were started before do not block them.
     pub signals: Vec<i32>,
 }
 
-/// Why the engine cannot run here: the cause and what the operator can do about it.
+/// Which driver to take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DriverChoice {
+    /// io_uring where [`probe`] says that it will do, else epoll.
+    #[default]
+    Auto,
+    /// io_uring, or an error.
+    Uring,
+    /// epoll: works everywhere, with more system calls and copies.
+    Epoll,
+}
+
+/// Why io_uring cannot run here: the cause and what the operator can do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unsupported {
     /// What the kernel said, by name (EPERM of io_uring_setup, kernel 5.10, ...).
@@ -72,6 +87,11 @@ pub fn control() -> ShardId {
     ShardId(shards())
 }
 
+/// What the shards of this process stand on: `io_uring`, `epoll` or `simulated`.
+pub fn driver() -> &'static str {
+    shard::with(|shard| shard.driver.name())
+}
+
 /// Number of shards of this process, without the control thread.
 pub fn shards() -> u16 {
     shard::with(|shard| shard.process.shards)
@@ -87,16 +107,24 @@ where
     F: Fn(ShardId) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = ()> + 'static,
 {
-    probe().map_err(|unsupported| io::Error::new(io::ErrorKind::Unsupported, unsupported))?;
+    let uring = match options.driver {
+        DriverChoice::Auto => probe().is_ok(),
+        DriverChoice::Uring => {
+            probe().map_err(|unsupported| io::Error::new(io::ErrorKind::Unsupported, unsupported))?;
+            true
+        }
+        DriverChoice::Epoll => false,
+    };
     let process = Process::new(options.shards);
     stats::set_latest(&process);
     // Threads inherit the mask: no signal reaches any of them but through the control thread's descriptor.
-    let restore = setup::block_signals(&options.signals)?;
+    let restore = crate::os::signal::block_signals(&options.signals)?;
     let start = Arc::new(Start {
         process,
         pools: Arc::new(Pools::new()),
-        epoch_ns: crate::uring::clock_ns(libc::CLOCK_MONOTONIC),
+        epoch_ns: crate::os::clock_ns(libc::CLOCK_MONOTONIC),
         cpus: if options.pin { cpus::allowed() } else { Vec::new() },
+        uring,
         signals: options.signals,
         ready: Barrier::new(usize::from(options.shards) + 1),
         failed: AtomicBool::new(false),
@@ -134,6 +162,8 @@ struct Start {
     epoch_ns: u64,
     /// CPUs to pin to; empty for none.
     cpus: Vec<usize>,
+    /// io_uring, or epoll.
+    uring: bool,
     signals: Vec<i32>,
     ready: Barrier,
     failed: AtomicBool,
@@ -173,13 +203,16 @@ impl Start {
             cpus::pin(self.cpus[usize::from(id.0) % self.cpus.len()])?;
         }
         let signals = if id.0 == self.process.shards { self.signals.as_slice() } else { &[] };
-        let uring =
-            Uring::open(self.process.clone(), usize::from(id.0), self.pools.clone(), self.epoch_ns, signals)?;
-        Ok(Shard::new(self.process.clone(), id, Driver::Uring(Box::new(uring)), setup::seed()?))
+        let (process, pools, me) = (self.process.clone(), self.pools.clone(), usize::from(id.0));
+        let driver = if self.uring {
+            Driver::Uring(Box::new(Uring::open(process, me, pools, self.epoch_ns, signals)?))
+        } else {
+            Driver::Epoll(Box::new(Epoll::open(process, me, pools, self.epoch_ns, signals)?))
+        };
+        Ok(Shard::new(self.process.clone(), id, driver, crate::os::seed()?))
     }
 
     fn turn_until_all_ended(&self, shard: &Shard) {
-        let Driver::Uring(uring) = &shard.driver else { unreachable!("opened with the uring driver") };
         let running = &self.process.running;
         let mut counted = false;
         loop {
@@ -195,15 +228,14 @@ impl Start {
             if running.load(Ordering::SeqCst) == 0 {
                 return;
             }
-            uring.end_turn(shard);
+            shard.driver.end_turn(shard);
         }
     }
 
     /// Drops the tasks, ends the operations, closes the ring.
     fn stop(&self, shard: Rc<Shard>) {
         shard.clear();
-        let Driver::Uring(uring) = &shard.driver else { unreachable!("opened with the uring driver") };
-        let drained = uring.drain(&shard);
+        let drained = shard.driver.drain(&shard);
         // Nobody sends to a ring that is about to go.
         self.process.set_ring_fd(usize::from(shard.id.0), -1);
         if !drained {

@@ -7,8 +7,8 @@ use std::ptr::NonNull;
 use std::rc::Rc;
 
 use crate::limits;
+use crate::os::bufring::BufRing;
 use crate::shard;
-use crate::uring::bufring::BufRing;
 
 /// Size and alignment unit of [`AlignedBuf`].
 pub const PAGE: usize = 4096;

@@ -13,14 +13,23 @@ use crate::time::Instant;
 /// A driver carries out operations. All methods take `&self`: drivers keep their state in cells.
 pub(crate) enum Driver {
     Uring(Box<crate::uring::Uring>),
+    Epoll(Box<crate::epoll::Epoll>),
     Sim(crate::sim::Port),
 }
 
 impl Driver {
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Driver::Uring(_) => "io_uring",
+            Driver::Epoll(_) => "epoll",
+            Driver::Sim(_) => "simulated",
+        }
+    }
     /// Starts the operation that was just stored in the shard's table as `id`. Never completes it inside the call.
     pub(crate) fn submit(&self, shard: &Shard, id: OpId) {
         match self {
             Driver::Uring(uring) => uring.submit(shard, id),
+            Driver::Epoll(epoll) => epoll.submit(shard, id),
             Driver::Sim(port) => port.submit(shard, id),
         }
     }
@@ -28,6 +37,7 @@ impl Driver {
     pub(crate) fn cancel(&self, shard: &Shard, id: OpId) {
         match self {
             Driver::Uring(uring) => uring.cancel(shard, id),
+            Driver::Epoll(epoll) => epoll.cancel(shard, id),
             Driver::Sim(port) => port.cancel(shard, id),
         }
     }
@@ -35,6 +45,7 @@ impl Driver {
     pub(crate) fn resume(&self, shard: &Shard, id: OpId) {
         match self {
             Driver::Uring(uring) => uring.resume(shard, id),
+            Driver::Epoll(epoll) => epoll.resume(shard, id),
             Driver::Sim(port) => port.resume(shard, id),
         }
     }
@@ -42,6 +53,7 @@ impl Driver {
     pub(crate) fn close(&self, raw: i32, simulated: bool) -> bool {
         match self {
             Driver::Uring(uring) if !simulated => uring.close(raw),
+            Driver::Epoll(epoll) if !simulated => epoll.close(raw),
             Driver::Sim(port) if simulated => port.close(raw),
             _ => return false,
         }
@@ -50,7 +62,7 @@ impl Driver {
     /// A thread of the pool has carried out `id`.
     pub(crate) fn done(&self, shard: &Shard, id: OpId, done: Done) {
         match self {
-            Driver::Uring(_) => crate::uring::path::done(shard, id, done),
+            Driver::Uring(_) | Driver::Epoll(_) => crate::os::path::done(shard, id, done),
             Driver::Sim(_) => unreachable!("the simulator has no pool"),
         }
     }
@@ -60,14 +72,15 @@ impl Driver {
     /// A bound and listening socket, and its address.
     pub(crate) fn listen(&self, addr: SocketAddr, backlog: u32) -> io::Result<(Rc<Descriptor>, SocketAddr)> {
         match self {
-            Driver::Uring(_) => crate::uring::socket::listen(addr, backlog),
+            Driver::Uring(_) => crate::os::socket::listen(addr, backlog),
+            Driver::Epoll(_) => nonblocking(crate::os::socket::listen(addr, backlog)?),
             Driver::Sim(port) => port.listen(addr, backlog),
         }
     }
     /// Whether `addr` can be bound without SO_REUSEPORT.
     pub(crate) fn probe_bind(&self, addr: SocketAddr) -> io::Result<()> {
         match self {
-            Driver::Uring(_) => crate::uring::socket::probe_bind(addr),
+            Driver::Uring(_) | Driver::Epoll(_) => crate::os::socket::probe_bind(addr),
             Driver::Sim(port) => port.probe_bind(addr),
         }
     }
@@ -78,28 +91,34 @@ impl Driver {
         from: Option<Bind>,
     ) -> io::Result<(Rc<Descriptor>, SocketAddr)> {
         match self {
-            Driver::Uring(_) => crate::uring::socket::udp(remote, from),
+            Driver::Uring(_) => crate::os::socket::udp(remote, from),
+            Driver::Epoll(_) => nonblocking(crate::os::socket::udp(remote, from)?),
             Driver::Sim(port) => port.udp(remote, from),
         }
     }
     /// A datagram socket connected to the one at `path`.
     pub(crate) fn unix_datagram(&self, path: &Path) -> io::Result<Rc<Descriptor>> {
         match self {
-            Driver::Uring(_) => crate::uring::socket::unix_datagram(path),
+            Driver::Uring(_) => crate::os::socket::unix_datagram(path),
+            Driver::Epoll(_) => {
+                let socket = crate::os::socket::unix_datagram(path)?;
+                crate::os::socket::set_nonblocking(socket.raw())?;
+                Ok(socket)
+            }
             Driver::Sim(port) => port.unix_datagram(path),
         }
     }
     /// Sends FIN.
     pub(crate) fn shutdown(&self, socket: &Descriptor) -> io::Result<()> {
         match self {
-            Driver::Uring(_) => crate::uring::socket::shutdown(socket),
+            Driver::Uring(_) | Driver::Epoll(_) => crate::os::socket::shutdown(socket),
             Driver::Sim(port) => port.shutdown(socket),
         }
     }
     /// The local address of a connection.
     pub(crate) fn local_addr(&self, socket: &Descriptor) -> io::Result<SocketAddr> {
         match self {
-            Driver::Uring(_) => crate::uring::socket::local_addr(socket),
+            Driver::Uring(_) | Driver::Epoll(_) => crate::os::socket::local_addr(socket),
             Driver::Sim(port) => port.local_addr(socket),
         }
     }
@@ -110,6 +129,7 @@ impl Driver {
     pub(crate) fn now(&self) -> Instant {
         match self {
             Driver::Uring(uring) => uring.now(),
+            Driver::Epoll(epoll) => epoll.now(),
             Driver::Sim(port) => port.now(),
         }
     }
@@ -117,14 +137,50 @@ impl Driver {
     pub(crate) fn wall_us(&self) -> u64 {
         match self {
             Driver::Uring(uring) => uring.wall_us(),
+            Driver::Epoll(epoll) => epoll.wall_us(),
             Driver::Sim(port) => port.wall_us(),
+        }
+    }
+    /// Ends a loop turn on the kernel's drivers; the simulator turns its shards itself.
+    pub(crate) fn end_turn(&self, shard: &Shard) {
+        match self {
+            Driver::Uring(uring) => uring.end_turn(shard),
+            Driver::Epoll(epoll) => epoll.end_turn(shard),
+            Driver::Sim(_) => unreachable!("the simulator turns its shards itself"),
+        }
+    }
+    /// Ends all operations of a shard that stops. False when some did not end in time.
+    pub(crate) fn drain(&self, shard: &Shard) -> bool {
+        match self {
+            Driver::Uring(uring) => uring.drain(shard),
+            Driver::Epoll(epoll) => epoll.drain(shard),
+            Driver::Sim(_) => unreachable!("the simulator stops its shards itself"),
         }
     }
     /// Wakes thread `peer` of the same process, which said that it sleeps. At most once per peer and loop turn.
     pub(crate) fn wake(&self, peer: usize) {
         match self {
             Driver::Uring(uring) => uring.wake(peer),
+            Driver::Epoll(epoll) => epoll.wake(peer),
             Driver::Sim(port) => port.wake(peer),
+        }
+    }
+}
+
+/// io_uring waits itself and wants blocking sockets; epoll wants the others.
+fn nonblocking(opened: (Rc<Descriptor>, SocketAddr)) -> io::Result<(Rc<Descriptor>, SocketAddr)> {
+    crate::os::socket::set_nonblocking(opened.0.raw())?;
+    Ok(opened)
+}
+
+#[cfg(test)]
+impl Driver {
+    /// The buffers of a real shard.
+    pub(crate) fn buffers(&self) -> Rc<crate::os::bufring::BufRing> {
+        match self {
+            Driver::Uring(uring) => uring.buffers(),
+            Driver::Epoll(epoll) => epoll.buffers(),
+            Driver::Sim(_) => unreachable!("a real shard"),
         }
     }
 }

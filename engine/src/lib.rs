@@ -14,11 +14,11 @@
 //!
 //! ```no_run
 //! use bytes::Bytes;
-//! use engine::boot::{self, Options};
+//! use engine::boot::{self, DriverChoice, Options};
 //! use engine::net::Listener;
 //! use engine::task::{Class, spawn};
 //!
-//! let options = Options { shards: boot::default_shards(), pin: true, signals: vec![15] };
+//! let options = Options { shards: boot::default_shards(), pin: true, driver: DriverChoice::Auto, signals: vec![15] };
 //! boot::run(options, |_| async {
 //!     if boot::is_control() {
 //!         engine::signal::next().await;
@@ -43,11 +43,13 @@ pub mod budget;
 pub mod buf;
 pub mod disk;
 mod driver;
+mod epoll;
 pub mod limits;
 pub mod mesh;
 pub mod net;
 pub mod offload;
 mod op;
+mod os;
 pub mod rng;
 mod shard;
 pub mod signal;

@@ -15,6 +15,9 @@ pub const SUBMISSION_ENTRIES: u32 = 1024;
 /// Entries of the completion queue (16 B each: 128 KiB).
 pub const COMPLETION_ENTRIES: u32 = 8192;
 
+/// Events that the epoll driver takes from the kernel at once.
+pub const POLL_EVENTS: usize = 256;
+
 /// Buffers of a shard's receive ring; a power of two.
 pub const RECV_BUFFERS: u16 = 512;
 /// Bytes of each: 4 MiB of ring per shard.
@@ -50,6 +53,8 @@ pub const OFFLOAD_THREADS: usize = 4;
 pub const OFFLOAD_QUEUE: usize = 1024;
 /// Threads for operations on paths, which callers bound themselves.
 pub const PATH_THREADS: usize = 2;
+/// Threads for reads and writes of files, where there is no ring for them; callers bound those themselves.
+pub const FILE_THREADS: usize = 8;
 
 /// Wait for operations to end when a shard stops; what has not ended then keeps its memory for ever.
 pub const STOP_WAIT_MS: u64 = 5_000;

@@ -21,7 +21,7 @@ use crate::time;
 /// outside of the engine, before it starts.
 pub fn probe_bind(addr: SocketAddr) -> io::Result<()> {
     let probed = shard::try_with(|shard| shard.driver.probe_bind(addr));
-    probed.unwrap_or_else(|| crate::uring::socket::probe_bind(addr))
+    probed.unwrap_or_else(|| crate::os::socket::probe_bind(addr))
 }
 
 /// A listening TCP socket of this shard (SO_REUSEPORT).

@@ -101,8 +101,8 @@ pub(crate) type OffloadCall = Box<dyn FnOnce() -> Box<dyn Any + Send> + Send>;
 /// Where [`Op::Connect`] goes.
 pub(crate) struct ConnectOp {
     pub(crate) to: Target,
-    /// The uring driver's: the socket, and the address in the kernel's form.
-    pub(crate) connecting: Option<crate::uring::Connecting>,
+    /// The kernel drivers': the socket, and the address in the kernel's form.
+    pub(crate) connecting: Option<crate::os::socket::Connecting>,
 }
 
 /// The other end of an [`Op::Connect`].
@@ -129,8 +129,8 @@ impl Target {
 /// The list of [`Op::SendList`], with room for what the kernel wants to see of it.
 pub(crate) struct SendList {
     pub(crate) list: Vec<Bytes>,
-    /// The uring driver's: where it stands, and the gather list it gave to the kernel.
-    pub(crate) gather: crate::uring::Gather,
+    /// The kernel drivers': where it stands, and the gather list it gave to the kernel.
+    pub(crate) gather: crate::os::gather::Gather,
 }
 
 /// An operation on names and metadata.

@@ -254,6 +254,6 @@ pub(crate) fn try_with<R>(f: impl FnOnce(&Shard) -> R) -> Option<R> {
 pub(crate) fn close(raw: i32, simulated: bool) {
     let closed = try_with(|shard| shard.driver.close(raw, simulated));
     if closed != Some(true) && !simulated {
-        crate::uring::socket::close(raw);
+        crate::os::socket::close(raw);
     }
 }

@@ -72,7 +72,7 @@ impl Counters {
 
     /// The calling thread ends.
     pub(crate) fn thread_ends(&self) {
-        let cpu_us = crate::uring::clock_ns(libc::CLOCK_THREAD_CPUTIME_ID) / 1000;
+        let cpu_us = crate::os::clock_ns(libc::CLOCK_THREAD_CPUTIME_ID) / 1000;
         self.cpu_us.store(cpu_us, Ordering::Relaxed);
         self.thread.store(0, Ordering::Relaxed);
     }
@@ -82,7 +82,7 @@ impl Counters {
         let cpu_us = match self.thread.load(Ordering::Relaxed) {
             0 => read(&self.cpu_us),
             // The kernel's encoding of "CPU time of this thread" as a clock.
-            thread => crate::uring::clock_ns(!thread << 3 | 6) / 1000,
+            thread => crate::os::clock_ns(!thread << 3 | 6) / 1000,
         };
         Stats {
             turns: read(&self.turns),

@@ -2,8 +2,9 @@
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use crate::boot::{self, Options, ShardId};
+use crate::boot::{self, DriverChoice, Options, ShardId};
 
 /// Runs `f` on one unpinned shard.
 pub(crate) fn on_a_shard<F, Fut>(f: F)
@@ -21,14 +22,19 @@ where
     });
 }
 
-/// Runs `f` on `shards` unpinned shards and the control thread.
+/// Runs `f` on `shards` unpinned shards and the control thread: on io_uring, then again on epoll, so that every test
+/// holds for both.
 pub(crate) fn on_shards<F, Fut>(shards: u16, f: F)
 where
     F: Fn(ShardId) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = ()> + 'static,
 {
-    let options = Options { shards, pin: false, signals: Vec::new() };
-    boot::run(options, f).expect("io_uring works here");
+    let f = Arc::new(f);
+    for driver in [DriverChoice::Uring, DriverChoice::Epoll] {
+        let f = f.clone();
+        let options = Options { shards, pin: false, driver, signals: Vec::new() };
+        boot::run(options, move |id| f(id)).expect("both drivers work here");
+    }
 }
 
 /// A directory that is removed in the end.

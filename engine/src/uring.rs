@@ -1,7 +1,7 @@
 //! The io_uring driver.
 //!
-//! `submit.rs` turns operations into kernel requests, `complete.rs` turns what the kernel says into completions,
-//! `path.rs` and `pool.rs` carry out what io_uring would itself punt to a thread.
+//! `submit.rs` turns operations into kernel requests, `complete.rs` turns what the kernel says into completions. What
+//! io_uring would itself punt to a thread goes to the pools of [`crate::os`].
 
 use std::cell::{Cell, RefCell, UnsafeCell};
 use std::collections::VecDeque;
@@ -15,22 +15,16 @@ use io_uring::{EnterFlags, IoUring, opcode, squeue, types};
 
 use crate::limits;
 use crate::op::{OpId, Reply};
+use crate::os::bufring::BufRing;
+use crate::os::pool::Pools;
+use crate::os::{clock_ns, socket};
 use crate::shard::{Process, Shard};
 use crate::stats::Counters;
 use crate::time::Instant;
 
-pub(crate) mod bufring;
 mod complete;
-pub(crate) mod path;
-pub(crate) mod pool;
 pub(crate) mod setup;
-pub(crate) mod socket;
 mod submit;
-
-pub(crate) use submit::{Connecting, Gather};
-
-use bufring::BufRing;
-use pool::Pools;
 
 /// Our only group of provided buffers.
 const BUFFER_GROUP: u16 = 0;
@@ -273,14 +267,6 @@ impl Drop for Uring {
     fn drop(&mut self) {
         self.closing.take().into_iter().for_each(socket::close);
     }
-}
-
-/// Reads a clock of the kernel.
-pub(crate) fn clock_ns(clock: libc::clockid_t) -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` is valid for writing. It cannot fail for a clock that exists; if it does, time stands still.
-    unsafe { libc::clock_gettime(clock, &raw mut time) };
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
 impl Uring {

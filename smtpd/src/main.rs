@@ -4,7 +4,8 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use config::Startup;
+use config::{Driver, Startup};
+use engine::boot::DriverChoice;
 use smtpd::args::{self, Command, Options};
 use smtpd::log::{Priority, Target};
 use smtpd::process;
@@ -81,9 +82,6 @@ fn run(options: &Options) -> Result<i32, ()> {
         foreground => foreground,
     };
     let fail = |reason: String| refuse(&target, &reason);
-    engine::boot::probe().map_err(|missing| {
-        fail(format!("io_uring cannot be used here: {}; {}", missing.cause, missing.remedy))
-    })?;
     process::raise_limits(environment.rlimit_nofile).map_err(fail)?;
     let identity = environment.privdrop.as_ref().map(process::find_identity).transpose().map_err(fail)?;
     let shards = match environment.shards {
@@ -95,6 +93,11 @@ fn run(options: &Options) -> Result<i32, ()> {
         shards,
         // More shards than CPUs cannot have one each.
         pin: shards <= engine::boot::default_shards(),
+        driver: match environment.driver {
+            Driver::Auto => DriverChoice::Auto,
+            Driver::Uring => DriverChoice::Uring,
+            Driver::Epoll => DriverChoice::Epoll,
+        },
         signals: vec![libc::SIGHUP, libc::SIGINT, libc::SIGTERM],
     };
     let program = Arc::new(Program::new(

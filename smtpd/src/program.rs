@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use std::time::Duration;
 
 use config::{Listener, Reloadable, Startup};
-use engine::boot::ShardId;
+use engine::boot::{ShardId, Unsupported};
 use engine::mesh;
 use spool::Spool;
 
@@ -123,6 +123,7 @@ impl Control {
     async fn serve(&self) -> Result<(), String> {
         let version = env!("CARGO_PKG_VERSION");
         self.log.line(Priority::Notice, format_args!("Starting Halon ({version})"));
+        self.announce_driver();
         let sockets = self.announce_sockets()?;
         self.bind(sockets).await?;
         self.become_user()?;
@@ -133,6 +134,22 @@ impl Control {
         let shards = self.program.shards;
         self.log.line(Priority::Notice, format_args!("Started: {shards} shards"));
         self.obey_signals().await
+    }
+
+    /// Says so when the slower driver was taken, and why.
+    fn announce_driver(&self) {
+        if engine::boot::driver() != "epoll" {
+            return;
+        }
+        match engine::boot::probe() {
+            Err(Unsupported { cause, remedy }) => self.log.line(
+                Priority::Warning,
+                format_args!("io_uring cannot be used here, epoll serves instead: {cause}; {remedy}"),
+            ),
+            Ok(()) => {
+                self.log.line(Priority::Notice, format_args!("epoll serves, as environment.driver says"))
+            }
+        }
     }
 
     /// Writes the documented lines, and finds out early which address cannot be had.

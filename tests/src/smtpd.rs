@@ -37,6 +37,8 @@ pub struct Builder {
     transport: String,
     running: String,
     spool_lines: Option<String>,
+    /// `environment.driver`.
+    driver: &'static str,
     environment: String,
     suspends: Option<String>,
 }
@@ -58,6 +60,7 @@ impl Smtpd {
             dir,
             port: free_port(),
             shards: 2,
+            driver: "auto",
             server: String::new(),
             transport: format!("connection: {{server: 127.0.0.1, port: {port}}}"),
             running: String::new(),
@@ -188,6 +191,12 @@ impl Builder {
         self
     }
 
+    /// What its sockets and files are driven by: `auto`, `uring` or `epoll`.
+    pub fn driver(mut self, driver: &'static str) -> Builder {
+        self.driver = driver;
+        self
+    }
+
     /// More keys of the startup file's environment, in flow style.
     pub fn environment(mut self, keys: &str) -> Builder {
         let _ = writeln!(self.environment, "  {keys}");
@@ -231,10 +240,11 @@ impl Builder {
             "version: \"6.10\"\n\
              servers:\n  - id: default\n    listeners:\n      - {{address: 127.0.0.1, port: {port}}}\n\
              {spool}\n\
-             environment:\n  shards: {shards}\n  appconf: \"{app}\"\n  suspendconf: \"{suspend}\"\n\
+             environment:\n  shards: {shards}\n  driver: {driver}\n  appconf: \"{app}\"\n  suspendconf: \"{suspend}\"\n\
              {more}",
             app = dir.join("smtpd-app.yaml").display(),
             suspend = dir.join("smtpd-suspend.yaml").display(),
+            driver = self.driver,
             more = self.environment,
         );
         let running = format!(

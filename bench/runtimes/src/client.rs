@@ -103,7 +103,7 @@ fn histogram() -> Histogram<u64> {
 
 /// Runs `work` on the one shard and ends the process with it.
 fn on_engine<F: Future<Output = ()> + 'static>(work: impl Fn() -> F + Send + Sync + 'static) {
-    let options = engine::boot::Options { shards: 1, pin: false, signals: Vec::new() };
+    let options = engine::boot::Options { shards: 1, pin: false, driver: engine::boot::DriverChoice::Uring, signals: Vec::new() };
     let root = move |_| {
         let mine = (!engine::boot::is_control()).then(&work);
         async move {

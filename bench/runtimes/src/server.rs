@@ -16,7 +16,7 @@ pub fn engine(port: u16) {
     use bytes::Bytes;
     use engine::task::{Class, spawn};
 
-    let options = engine::boot::Options { shards: 1, pin: false, signals: Vec::new() };
+    let options = engine::boot::Options { shards: 1, pin: false, driver: engine::boot::DriverChoice::Uring, signals: Vec::new() };
     let root = move |_| async move {
         if engine::boot::is_control() {
             return std::future::pending().await;

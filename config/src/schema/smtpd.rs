@@ -193,6 +193,12 @@ const ENVIRONMENT: &[Key] = &[
     ),
     key("shards", Shape::One(Type::Integer { min: 1, max: 1024 }), "Number of shards")
         .derived("CPUs of the affinity mask, at most the cgroup quota"),
+    key(
+        "driver",
+        choice(&["auto", "uring", "epoll"]),
+        "What sockets and files are driven by (ours); `auto`: io_uring where the kernel has and allows it, else epoll",
+    )
+    .default("auto"),
     key("licensekey", TEXT, "Licence file").no_effect("no licence is needed").except(&[]),
     key("tmpdir", PATH, "Scratch directory")
         .default("/var/spool/halon/tmp")

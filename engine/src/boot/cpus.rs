@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 
-use crate::uring::socket::check;
+use crate::os::socket::check;
 
 /// CPUs of the affinity mask.
 pub(crate) fn allowed() -> Vec<usize> {

@@ -23,13 +23,14 @@ fn every_thread_knows_who_it_is_and_runs_its_root_once() {
             count.fetch_add(1 << (8 * id.0), Ordering::SeqCst);
         }
     });
-    assert_eq!(ran.load(Ordering::SeqCst), 0x0101_0101);
+    assert_eq!(ran.load(Ordering::SeqCst), 2 * 0x0101_0101, "once on each driver");
     assert!(!is_control(), "outside of the engine");
 }
 
 #[test]
 fn shards_are_pinned_when_asked() {
-    let options = Options { shards: default_shards(), pin: true, signals: Vec::new() };
+    let options =
+        Options { shards: default_shards(), pin: true, driver: DriverChoice::Auto, signals: Vec::new() };
     run(options, |id| async move {
         let cpus = cpus::allowed();
         if id != control() {
@@ -71,7 +72,7 @@ fn the_other_tasks_of_a_thread_run_on_until_all_roots_have_ended() {
             }
         }
     });
-    assert_eq!(done.load(Ordering::SeqCst), 1);
+    assert_eq!(done.load(Ordering::SeqCst), 2, "once on each driver");
 }
 
 #[test]
@@ -84,25 +85,28 @@ fn it_starts_again_after_it_has_ended() {
 #[test]
 fn signals_arrive_on_the_control_thread() {
     alone("boot::tests::signals_arrive_on_the_control_thread", || {
-        let options = Options { shards: 1, pin: false, signals: vec![libc::SIGTERM, libc::SIGHUP] };
-        run(options, |id| async move {
-            if id == control() {
-                // To this thread: others of the test program do not block it. The first comes before anyone waits.
-                // SAFETY: no pointers.
-                unsafe { libc::raise(libc::SIGHUP) };
-                sleep(Duration::from_millis(10)).await;
-                assert_eq!(signal::next().await, libc::SIGHUP);
-                assert!(time::timeout(Duration::from_millis(20), signal::next()).await.is_err());
-                let sender = task::spawn(task::Class::Interactive, async {
-                    sleep(Duration::from_millis(10)).await;
+        for driver in [DriverChoice::Uring, DriverChoice::Epoll] {
+            let signals = vec![libc::SIGTERM, libc::SIGHUP];
+            let options = Options { shards: 1, pin: false, driver, signals };
+            run(options, |id| async move {
+                if id == control() {
+                    // To this thread: others of the test program do not block it. The first comes before anyone waits.
                     // SAFETY: no pointers.
-                    unsafe { libc::raise(libc::SIGTERM) };
-                });
-                assert_eq!(signal::next().await, libc::SIGTERM);
-                sender.await;
-            }
-        })
-        .expect("runs");
+                    unsafe { libc::raise(libc::SIGHUP) };
+                    sleep(Duration::from_millis(10)).await;
+                    assert_eq!(signal::next().await, libc::SIGHUP);
+                    assert!(time::timeout(Duration::from_millis(20), signal::next()).await.is_err());
+                    let sender = task::spawn(task::Class::Interactive, async {
+                        sleep(Duration::from_millis(10)).await;
+                        // SAFETY: no pointers.
+                        unsafe { libc::raise(libc::SIGTERM) };
+                    });
+                    assert_eq!(signal::next().await, libc::SIGTERM);
+                    sender.await;
+                }
+            })
+            .expect("runs");
+        }
     });
 }
 
@@ -135,5 +139,5 @@ fn randomness_differs_between_shards_and_starts() {
     let mut seen = std::mem::take(&mut *seen.lock().expect("no panic"));
     seen.sort_unstable();
     seen.dedup();
-    assert_eq!(seen.len(), 6);
+    assert_eq!(seen.len(), 12, "two starts on two drivers");
 }

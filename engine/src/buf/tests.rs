@@ -1,6 +1,6 @@
 use super::*;
+use crate::os::bufring::Sizes;
 use crate::testing::on_a_shard;
-use crate::uring::bufring::Sizes;
 
 #[test]
 fn an_aligned_buffer_is_aligned_and_holds_what_was_put_in() {

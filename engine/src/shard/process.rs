@@ -69,7 +69,9 @@ pub(crate) enum Letter {
 /// What the pool has done for an operation.
 pub(crate) enum Done {
     Value(Box<dyn Any + Send>),
-    Path(std::io::Result<crate::uring::path::PathReply>),
+    /// Bytes read or written.
+    Count(std::io::Result<usize>),
+    Path(std::io::Result<crate::os::path::PathReply>),
 }
 
 impl Mailbox {
@@ -88,7 +90,7 @@ impl Mailbox {
     /// Wakes the shard through its eventfd.
     pub(crate) fn ring_bell(&self) {
         if let Some(bell) = self.bell.get() {
-            crate::uring::socket::ring_bell(bell);
+            crate::os::socket::ring_bell(bell);
         }
     }
 

@@ -6,15 +6,17 @@ use std::rc::Rc;
 
 use io_uring::cqueue;
 
-use super::submit::{multishot, send_entry};
-use super::{Completion, Origin, Uring, socket};
+use super::submit::{multishot, send_entry, send_list_entry};
+use super::{Completion, Origin, Uring};
 use crate::buf::RecvBuf;
 use crate::limits;
 use crate::op::{Accepted, Descriptor, Item, Op, OpId, Reply};
+use crate::os::finish::{Finish, cancelled, finish, is_passing};
+use crate::os::socket;
 use crate::shard::Shard;
 use crate::stats::Counters;
 
-/// What a completion of a one-shot request means.
+/// What follows a completion of a one-shot request.
 enum Next {
     Done(io::Result<Reply>),
     /// Something is left to send.
@@ -53,15 +55,26 @@ impl Uring {
                 drop(ops);
                 return self.complete_recv(shard, id, completion.result, more, buffer, false);
             }
-            op => complete_once(op, scratch, completion.result),
+            op => {
+                let count = usize::try_from(completion.result)
+                    .map_err(|_| io::Error::from_raw_os_error(-completion.result));
+                match (finish(op, scratch, count), op) {
+                    (Finish::Done(result), _) => Next::Done(result),
+                    (Finish::Unsent, Op::SendList { socket, list }) => {
+                        send_list_entry(socket, list).map_or(Next::Done(Ok(Reply::Unit)), Next::Again)
+                    }
+                    (Finish::Unsent, Op::Send { socket, data }) => {
+                        Next::Again(send_entry(socket, data, *scratch as usize))
+                    }
+                    (Finish::Unsent, _) => unreachable!("only sends are continued"),
+                }
+            }
         };
         drop(ops);
         match next {
             Next::Done(result) => shard.complete(id, result),
             // Unless the future is gone: then what is left stays unsent.
-            Next::Again(_) if shard.ops.borrow().is_orphaned(id) => {
-                shard.complete(id, Err(io::Error::from_raw_os_error(libc::ECANCELED)));
-            }
+            Next::Again(_) if shard.ops.borrow().is_orphaned(id) => shard.complete(id, Err(cancelled())),
             Next::Again(entry) => self.push(entry.user_data(Origin::Op(id).encode())),
         }
     }
@@ -108,7 +121,7 @@ impl Uring {
             (error, _) if error == -libc::ENOBUFS => {
                 Counters::add(&shard.counters().recv_starved, 1);
                 if shard.ops.borrow().is_orphaned(id) {
-                    return shard.complete(id, Err(io::Error::from_raw_os_error(libc::ECANCELED)));
+                    return shard.complete(id, Err(cancelled()));
                 }
                 if let Some(scratch) = shard.ops.borrow_mut().scratch(id) {
                     *scratch = multishot::STARVED;
@@ -135,7 +148,7 @@ impl Uring {
     fn carry_on(&self, shard: &Shard, id: OpId, more: bool, full: bool) {
         let orphaned = shard.ops.borrow().is_orphaned(id);
         match (more, full) {
-            (false, _) if orphaned => shard.complete(id, Err(io::Error::from_raw_os_error(libc::ECANCELED))),
+            (false, _) if orphaned => shard.complete(id, Err(cancelled())),
             // `resume` arms it.
             (false, true) => {}
             (false, false) => self.arm(shard, id),
@@ -158,62 +171,4 @@ impl Uring {
             self.arm_signals();
         }
     }
-}
-
-/// Errors of accept that are about the connection that was to be accepted, or a cancel: the next may succeed at
-/// once. All others (no descriptors, no memory) are for the caller, who waits before trying again.
-fn is_passing(errno: i32) -> bool {
-    matches!(
-        errno,
-        libc::ECANCELED
-            | libc::ECONNABORTED
-            | libc::ECONNRESET
-            | libc::EINTR
-            | libc::EAGAIN
-            | libc::EPROTO
-            | libc::ENETDOWN
-            | libc::ENETUNREACH
-            | libc::EHOSTDOWN
-            | libc::EHOSTUNREACH
-    )
-}
-
-fn complete_once(op: &mut Op, scratch: &mut u32, result: i32) -> Next {
-    let count = if result < 0 { Err(io::Error::from_raw_os_error(-result)) } else { Ok(result as usize) };
-    let done = match (op, count) {
-        (_, Err(error)) => Err(error),
-        (Op::Connect(connect), Ok(_)) => {
-            let connecting = connect.connecting.take().expect("filled in at submission");
-            Ok(Reply::Conn(Accepted { socket: connecting.socket, peer: connect.to.peer() }))
-        }
-        (Op::Send { socket, data }, Ok(sent)) => {
-            *scratch += sent as u32;
-            let sent_all = *scratch as usize;
-            if sent_all < data.len() {
-                return Next::Again(send_entry(socket, data, sent_all));
-            }
-            Ok(Reply::Unit)
-        }
-        (Op::SendList { socket, list }, Ok(sent)) => {
-            list.advance(sent);
-            match list.next_entry(socket) {
-                Some(entry) => return Next::Again(entry),
-                None => Ok(Reply::Unit),
-            }
-        }
-        (Op::Read { len, buf, .. }, Ok(count)) => {
-            assert!(
-                count <= *len && count <= buf.capacity(),
-                "the kernel reads no more than it was asked to"
-            );
-            // SAFETY: the kernel has written `count` bytes, within the capacity.
-            unsafe { buf.set_len(count) };
-            Ok(Reply::Unit)
-        }
-        (Op::Write { buf, .. }, Ok(count)) if count < buf.len() => {
-            Err(io::Error::new(io::ErrorKind::WriteZero, format!("wrote {count} of {} bytes", buf.len())))
-        }
-        (_, Ok(_)) => Ok(Reply::Unit),
-    };
-    Next::Done(done)
 }

@@ -3,18 +3,18 @@
 use std::cell::{Cell, RefCell, UnsafeCell};
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{FromRawFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use io_uring::{IoUring, Probe, opcode};
 
-use super::bufring::{BufRing, Sizes};
-use super::pool::Pools;
-use super::socket::{check, new_bell};
 use super::{BUFFER_GROUP, Small, Uring};
 use crate::boot::Unsupported;
 use crate::limits;
+use crate::os::bufring::BufRing;
+use crate::os::pool::Pools;
+use crate::os::signal::signal_fd;
+use crate::os::socket::new_bell;
 use crate::shard::Process;
 
 /// The first kernel with all that the driver needs: deferred task work, multishot receive, provided buffer rings.
@@ -61,7 +61,8 @@ pub(crate) fn probe() -> Result<(), Unsupported> {
     if let Some((_, name)) = features.iter().find(|(present, _)| !present) {
         return Err(too_old(&release, &format!("it has no {name}")));
     }
-    let buffers = BufRing::new(Sizes { count: 8, buffer_bytes: 4096, low: 0, heap_limit: 0 });
+    let buffers =
+        BufRing::new(crate::os::bufring::Sizes { count: 8, buffer_bytes: 4096, low: 0, heap_limit: 0 });
     let registered = register(&ring, &buffers);
     drop(ring);
     drop(buffers);
@@ -172,12 +173,7 @@ impl Uring {
         signals: &[i32],
     ) -> io::Result<Uring> {
         let ring = build(limits::SUBMISSION_ENTRIES, limits::COMPLETION_ENTRIES)?;
-        let buffers = Rc::new(BufRing::new(Sizes {
-            count: limits::RECV_BUFFERS,
-            buffer_bytes: limits::RECV_BUFFER_BYTES,
-            low: limits::RECV_BUFFERS_LOW,
-            heap_limit: limits::RECV_HEAP_BYTES,
-        }));
+        let buffers = Rc::new(BufRing::for_a_shard());
         register(&ring, &buffers)?;
         let bell = new_bell()?;
         assert!(process.mailboxes[me].bell.set(bell).is_ok(), "one ring per thread");
@@ -205,55 +201,6 @@ impl Uring {
         uring.arm_bell();
         Ok(uring)
     }
-}
-
-fn set_of(signals: &[i32]) -> io::Result<libc::sigset_t> {
-    // SAFETY: all zeros is a valid sigset_t, which sigemptyset then initialises.
-    let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
-    // SAFETY: `set` is valid for writing.
-    check(unsafe { libc::sigemptyset(&raw mut set) })?;
-    for &signal in signals {
-        // SAFETY: `set` is valid for writing; a signal that does not exist is an error.
-        check(unsafe { libc::sigaddset(&raw mut set, signal) })?;
-    }
-    Ok(set)
-}
-
-fn signal_fd(signals: &[i32]) -> io::Result<OwnedFd> {
-    let set = set_of(signals)?;
-    // SAFETY: `set` is valid for reading.
-    let fd = check(unsafe { libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC) })?;
-    // SAFETY: just created, nobody else has it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
-}
-
-/// Restores the calling thread's signal mask when dropped.
-pub(crate) struct SignalMask(libc::sigset_t);
-
-/// Blocks signals in the calling thread and those that it starts.
-pub(crate) fn block_signals(signals: &[i32]) -> io::Result<SignalMask> {
-    let set = set_of(signals)?;
-    let mut old = set;
-    // SAFETY: both sets are valid.
-    match unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, &raw mut old) } {
-        0 => Ok(SignalMask(old)),
-        error => Err(io::Error::from_raw_os_error(error)),
-    }
-}
-
-impl Drop for SignalMask {
-    fn drop(&mut self) {
-        // SAFETY: the set is valid.
-        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.0, std::ptr::null_mut()) };
-    }
-}
-
-/// Randomness from the kernel.
-pub(crate) fn seed() -> io::Result<[u8; 32]> {
-    let mut seed = [0; 32];
-    // SAFETY: `seed` is valid for writing its length. So few bytes come whole.
-    let got = unsafe { libc::getrandom(seed.as_mut_ptr().cast(), seed.len(), 0) };
-    if got == seed.len() as isize { Ok(seed) } else { Err(io::Error::last_os_error()) }
 }
 
 #[cfg(test)]

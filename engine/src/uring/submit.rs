@@ -1,15 +1,16 @@
 //! Operations to kernel requests.
 
 use std::io;
-use std::rc::Rc;
 
 use bytes::Bytes;
 use io_uring::{opcode, squeue, types};
 
-use super::{BUFFER_GROUP, Origin, Uring, socket};
+use super::{BUFFER_GROUP, Origin, Uring};
 use crate::disk::Durability;
-use crate::limits;
 use crate::op::{ConnectOp, Descriptor, Op, OpId, SendList};
+use crate::os::file::REQUEST_BYTES;
+use crate::os::finish::cancelled;
+use crate::os::socket::Connecting;
 use crate::shard::Shard;
 use crate::stats::Counters;
 
@@ -23,26 +24,7 @@ pub(super) mod multishot {
     pub(crate) const STARVED: u32 = 4;
 }
 
-/// Most bytes of one send or write request.
-const REQUEST_BYTES: usize = 1 << 30;
-
 const SEND_FLAGS: i32 = libc::MSG_NOSIGNAL | libc::MSG_WAITALL;
-
-/// A connect under way.
-pub(crate) struct Connecting {
-    pub(super) socket: Rc<Descriptor>,
-    addr: socket::RawAddr,
-}
-
-/// Where a list send stands, and the gather list that the kernel reads.
-#[derive(Default)]
-pub(crate) struct Gather {
-    /// The first buffer that was not sent to its end, and how much of it was.
-    index: usize,
-    offset: usize,
-    vectors: Vec<libc::iovec>,
-    header: Option<libc::msghdr>,
-}
 
 impl Uring {
     pub(crate) fn submit(&self, shard: &Shard, id: OpId) {
@@ -62,7 +44,7 @@ impl Uring {
                 Err(error) => return self.ready.borrow_mut().push((id, Err(error))),
             },
             Op::Send { socket, data } | Op::SendDatagram { socket, data } => send_entry(socket, data, 0),
-            Op::SendList { socket, list } => match list.next_entry(socket) {
+            Op::SendList { socket, list } => match send_list_entry(socket, list) {
                 Some(entry) => entry,
                 None => return self.ready.borrow_mut().push((id, Ok(crate::op::Reply::Unit))),
             },
@@ -118,7 +100,7 @@ impl Uring {
         if kernel_has_it {
             self.push_cancel(id);
         } else {
-            self.ready.borrow_mut().push((id, Err(io::Error::from_raw_os_error(libc::ECANCELED))));
+            self.ready.borrow_mut().push((id, Err(cancelled())));
         }
     }
 
@@ -209,10 +191,8 @@ fn multishot_entry(op: &Op) -> squeue::Entry {
 }
 
 fn connect_entry(connect: &mut ConnectOp) -> io::Result<squeue::Entry> {
-    let socket = Rc::new(socket::connecting(&connect.to)?);
-    let addr = socket::RawAddr::of(&connect.to)?;
     // The address must not move from here on: it lies in the operation's box.
-    let Connecting { socket, addr } = connect.connecting.insert(Connecting { socket, addr });
+    let Connecting { socket, addr } = connect.connecting.insert(Connecting::new(&connect.to)?);
     Ok(opcode::Connect::new(types::Fd(socket.raw()), addr.as_ptr(), addr.len()).build())
 }
 
@@ -223,47 +203,9 @@ pub(super) fn send_entry(socket: &Descriptor, data: &Bytes, sent: usize) -> sque
     opcode::Send::new(types::Fd(socket.raw()), rest.as_ptr(), len).flags(SEND_FLAGS).build()
 }
 
-impl SendList {
-    /// The request for what is left of the list; none when nothing is.
-    pub(super) fn next_entry(&mut self, socket: &Descriptor) -> Option<squeue::Entry> {
-        let gather = &mut self.gather;
-        gather.vectors.clear();
-        let mut skip = gather.offset;
-        for data in self.list[gather.index..].iter() {
-            if gather.vectors.len() == limits::GATHER_BUFFERS {
-                break;
-            }
-            if data.len() > skip {
-                let rest = &data[skip..];
-                let base = rest.as_ptr().cast_mut().cast();
-                gather.vectors.push(libc::iovec { iov_base: base, iov_len: rest.len() });
-            }
-            skip = 0;
-        }
-        if gather.vectors.is_empty() {
-            return None;
-        }
-        // SAFETY: all zeros is a valid msghdr.
-        let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
-        header.msg_iov = gather.vectors.as_mut_ptr();
-        header.msg_iovlen = gather.vectors.len() as _;
-        // The header must not move from here on: it lies in the operation's box.
-        let header = gather.header.insert(header);
-        Some(opcode::SendMsg::new(types::Fd(socket.raw()), header).flags(SEND_FLAGS as u32).build())
-    }
-
-    /// `sent` bytes have gone.
-    pub(super) fn advance(&mut self, mut sent: usize) {
-        let gather = &mut self.gather;
-        while let Some(data) = self.list.get(gather.index) {
-            let left = data.len() - gather.offset;
-            if sent < left {
-                gather.offset += sent;
-                return;
-            }
-            sent -= left;
-            gather.index += 1;
-            gather.offset = 0;
-        }
-    }
+/// The request for what is left of the list; none when nothing is.
+pub(super) fn send_list_entry(socket: &Descriptor, list: &mut SendList) -> Option<squeue::Entry> {
+    // The message must not move from here on: it lies in the operation's box.
+    let message = list.next_message()?;
+    Some(opcode::SendMsg::new(types::Fd(socket.raw()), message).flags(SEND_FLAGS as u32).build())
 }

@@ -145,7 +145,8 @@ where
     let result = Arc::new(Mutex::new(None));
     let place = Arc::clone(&result);
     let test = Arc::new(test);
-    let options = engine::boot::Options { shards: 1, pin: false, signals: Vec::new() };
+    let options =
+        engine::boot::Options { shards: 1, pin: false, driver: Default::default(), signals: Vec::new() };
     let root = move |_| {
         let (place, test) = (Arc::clone(&place), Arc::clone(&test));
         async move {

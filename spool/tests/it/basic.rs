@@ -35,7 +35,8 @@ fn on_uring(parts: &[Case], direct: bool) {
     let dir = temporary();
     for part in parts.iter().copied() {
         let path = dir.join("spool").to_string_lossy().into_owned();
-        let boot_options = boot::Options { shards: 1, pin: false, signals: Vec::new() };
+        let boot_options =
+            boot::Options { shards: 1, pin: false, driver: boot::DriverChoice::Auto, signals: Vec::new() };
         let root = move |id| {
             let path = path.clone();
             async move {

@@ -22,7 +22,8 @@ where
     F: Fn() -> Fut + Send + Sync + 'static,
     Fut: Future<Output = ()> + 'static,
 {
-    let boot_options = boot::Options { shards: 1, pin: false, signals: Vec::new() };
+    let boot_options =
+        boot::Options { shards: 1, pin: false, driver: boot::DriverChoice::Auto, signals: Vec::new() };
     let root = move |id| {
         let part = (id != boot::control()).then(&part);
         async move {

@@ -29,7 +29,8 @@ async fn client(store: Rc<Store>, client: u64) {
 fn the_cost_of_a_message_of_2_kib() {
     let dir = std::env::temp_dir().join(format!("spool-speed-{}", std::process::id()));
     let path = dir.to_string_lossy().into_owned();
-    let boot_options = boot::Options { shards: 1, pin: false, signals: Vec::new() };
+    let boot_options =
+        boot::Options { shards: 1, pin: false, driver: boot::DriverChoice::Auto, signals: Vec::new() };
     let root = move |id| {
         let path = path.clone();
         async move {

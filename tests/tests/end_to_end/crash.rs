@@ -94,9 +94,10 @@ fn nothing_acknowledged_is_lost_by_kill_9_under_load() {
     let sink = Sink::start();
     let senders = Arc::new(Senders::default());
     let mut builder = Smtpd::relay_to(sink.port());
-    // Each start has another number of shards.
-    for shards in [2, 1, 8, 2, 3, 1, 2, 8, 2, 3, 2, 1] {
-        let server = builder.shards(shards).start();
+    // Each start has another number of shards and the other driver.
+    for (start, shards) in [2, 1, 8, 2, 3, 1, 2, 8, 2, 3, 2, 1].into_iter().enumerate() {
+        let driver = ["uring", "epoll"][start % 2];
+        let server = builder.shards(shards).driver(driver).start();
         let threads = senders.run(server.port(), 6);
         std::thread::sleep(Duration::from_millis(400));
         builder = server.kill();

@@ -26,8 +26,15 @@ fn awkward_messages() -> Vec<(&'static str, Vec<u8>)> {
 
 #[test]
 fn messages_of_every_awkward_shape_arrive_byte_for_byte() {
+    DRIVERS.into_iter().for_each(awkward_messages_arrive);
+}
+
+/// What sockets and files may be driven by.
+const DRIVERS: [&str; 2] = ["uring", "epoll"];
+
+fn awkward_messages_arrive(driver: &'static str) {
     let sink = Sink::start();
-    let server = Smtpd::relay_to(sink.port()).start();
+    let server = Smtpd::relay_to(sink.port()).driver(driver).start();
     let mut client = Client::connect(server.port());
     for (index, (_, body)) in awkward_messages().iter().enumerate() {
         client.send(&format!("{index}@a.example"), &["b@b.example"], body);
@@ -36,7 +43,7 @@ fn messages_of_every_awkward_shape_arrive_byte_for_byte() {
     for (index, (what, body)) in awkward_messages().iter().enumerate() {
         let from = format!("{index}@a.example");
         let message = arrived.iter().find(|message| message.from == from).expect(what);
-        assert!(message.original() == body, "{what}: changed on the way");
+        assert!(message.original() == body, "{what}: changed on the way, with {driver}");
     }
 }
 
@@ -51,8 +58,6 @@ fn a_message_without_a_final_newline_gets_one() {
 
 #[test]
 fn fifty_megabytes_arrive_byte_for_byte() {
-    let sink = Sink::start();
-    let server = Smtpd::relay_to(sink.port()).start();
     let mut body = b"Subject: large\r\n\r\n".to_vec();
     let mut number = 0u64;
     while body.len() < 50 << 20 {
@@ -61,8 +66,12 @@ fn fifty_megabytes_arrive_byte_for_byte() {
             format!("{}{number:064x}\r\n", if number.is_multiple_of(7) { "." } else { "" }).as_bytes(),
         );
     }
-    Client::connect(server.port()).send("a@a.example", &["b@b.example"], &body);
-    assert!(sink.wait_for(1)[0].original() == body, "changed on the way");
+    for driver in DRIVERS {
+        let sink = Sink::start();
+        let server = Smtpd::relay_to(sink.port()).driver(driver).start();
+        Client::connect(server.port()).send("a@a.example", &["b@b.example"], &body);
+        assert!(sink.wait_for(1)[0].original() == body, "changed on the way, with {driver}");
+    }
 }
 
 #[test]

@@ -219,10 +219,7 @@ fn a_connection_closed_under_fire_gives_its_buffers_back() {
         }
         settle().await;
         assert_eq!(in_flight(), 0);
-        let free = shard::with(|shard| match &shard.driver {
-            crate::driver::Driver::Uring(uring) => uring.buffers().free(),
-            crate::driver::Driver::Sim(_) => unreachable!("a real shard"),
-        });
+        let free = shard::with(|shard| shard.driver.buffers().free());
         assert_eq!(free, usize::from(limits::RECV_BUFFERS));
     });
 }

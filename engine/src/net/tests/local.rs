@@ -48,8 +48,8 @@ fn sockets_of_the_file_system_carry_streams_and_datagrams() {
         let (mut far, _) = listener.accept().unwrap();
         near.send(Bytes::from_static(b"PING")).await.expect("sends");
         let mut got = [0; 4];
-        std::io::Read::read_exact(&mut far, &mut got).unwrap();
-        std::io::Write::write_all(&mut far, b"PONG").unwrap();
+        io::Read::read_exact(&mut far, &mut got).unwrap();
+        io::Write::write_all(&mut far, b"PONG").unwrap();
         drop(far);
         assert_eq!((&got, &recv_all(&near).await[..]), (b"PING", &b"PONG"[..]));
         assert!(near.local_addr().ip().is_unspecified() && near.peer_addr().ip().is_unspecified());

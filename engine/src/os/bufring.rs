@@ -2,12 +2,14 @@
 
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::cell::Cell;
+use std::io;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use io_uring::types::BufRingEntry;
 
 use crate::buf::PAGE;
+use crate::limits;
 
 /// Buffers, and the ring of entries in which they are offered to the kernel. It must outlive the io_uring it is
 /// registered with: the driver closes that first, and each received buffer holds a count of this.
@@ -19,6 +21,8 @@ pub(crate) struct BufRing {
     /// Our tail of the ring: entries before it are filled in. The kernel sees it at `publish`.
     tail: Cell<u16>,
     published: Cell<u16>,
+    /// The next entry that `fill` takes, where no kernel takes them.
+    head: Cell<u16>,
     /// Buffers that the kernel may take, as far as we know: it has those of completions we did not see yet.
     free: Cell<usize>,
     low: usize,
@@ -39,6 +43,16 @@ pub(crate) struct Sizes {
 }
 
 impl BufRing {
+    /// The buffers of a shard.
+    pub(crate) fn for_a_shard() -> Self {
+        BufRing::new(Sizes {
+            count: limits::RECV_BUFFERS,
+            buffer_bytes: limits::RECV_BUFFER_BYTES,
+            low: limits::RECV_BUFFERS_LOW,
+            heap_limit: limits::RECV_HEAP_BYTES,
+        })
+    }
+
     pub(crate) fn new(sizes: Sizes) -> Self {
         assert!(sizes.count.is_power_of_two() && sizes.buffer_bytes > 0);
         let entries = allocate(Self::entries_layout(sizes.count)).cast();
@@ -50,6 +64,7 @@ impl BufRing {
             buffer_bytes: sizes.buffer_bytes,
             tail: Cell::new(0),
             published: Cell::new(0),
+            head: Cell::new(0),
             free: Cell::new(0),
             low: sizes.low,
             heap_bytes: Cell::new(0),
@@ -103,6 +118,34 @@ impl BufRing {
         shared.store(tail, Ordering::Release);
         self.published.set(tail);
         true
+    }
+
+    /// For a ring that no io_uring knows: lets `read` fill the next free buffer, and takes that when it gives bytes:
+    /// its number and how many. None when no buffer is free.
+    pub(crate) fn fill(
+        &self,
+        read: impl FnOnce(&mut [u8]) -> io::Result<usize>,
+    ) -> Option<io::Result<(u16, usize)>> {
+        if self.free.get() == 0 {
+            return None;
+        }
+        let head = self.head.get();
+        // SAFETY: an entry below our tail, which is filled in; nobody else reads or writes entries here.
+        let number = unsafe { (*self.entries.as_ptr().add(usize::from(head & (self.count - 1)))).bid() };
+        // SAFETY: within the memory, which was zeroed at first, so initialised; a free buffer is nobody's.
+        let memory = unsafe {
+            let start = self.memory.as_ptr().add(usize::from(number) * self.buffer_bytes);
+            std::slice::from_raw_parts_mut(start, self.buffer_bytes)
+        };
+        let result = read(memory);
+        if matches!(result, Ok(1..)) {
+            self.head.set(head.wrapping_add(1));
+        }
+        Some(result.map(|len| (number, len)))
+    }
+
+    pub(crate) fn buffer_bytes(&self) -> usize {
+        self.buffer_bytes
     }
 
     /// A completion says that the kernel has taken a buffer.

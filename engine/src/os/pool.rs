@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::path;
+use super::{file, path};
 use crate::limits;
-use crate::op::{OffloadCall, OpId, PathOp};
+use crate::op::{OffloadCall, Op, OpId, PathOp};
 use crate::shard::{Done, Letter, Mailbox};
 
 type Job = Box<dyn FnOnce() + Send>;
@@ -13,6 +13,7 @@ type Job = Box<dyn FnOnce() + Send>;
 /// The pools of one process: operations on paths do not queue behind what users offload.
 pub(crate) struct Pools {
     paths: Pool,
+    files: Pool,
     offload: Pool,
 }
 
@@ -20,18 +21,25 @@ impl Pools {
     pub(crate) fn new() -> Self {
         Pools {
             paths: Pool::new("engine-path", limits::PATH_THREADS, usize::MAX),
+            files: Pool::new("engine-file", limits::FILE_THREADS, usize::MAX),
             offload: Pool::new("engine-offload", limits::OFFLOAD_THREADS, limits::OFFLOAD_QUEUE),
         }
     }
 
     /// Runs an operation on paths, whose descriptors stay open until it is done: the table owns it.
-    pub(super) fn path(&self, mailbox: Arc<Mailbox>, id: OpId, op: &PathOp) {
+    pub(crate) fn path(&self, mailbox: Arc<Mailbox>, id: OpId, op: &PathOp) {
         let job = path::job(op);
         self.paths.run(Box::new(move || mailbox.post(Letter::Done(id, Done::Path(job())))));
     }
 
+    /// Runs an operation on a file, whose descriptor and buffer stay: the table owns it.
+    pub(crate) fn file(&self, mailbox: Arc<Mailbox>, id: OpId, op: &mut Op) {
+        let job = file::job(op);
+        self.files.run(Box::new(move || mailbox.post(Letter::Done(id, Done::Count(job())))));
+    }
+
     /// Runs a call; false when the queue is full.
-    pub(super) fn offload(&self, mailbox: Arc<Mailbox>, id: OpId, call: OffloadCall) -> bool {
+    pub(crate) fn offload(&self, mailbox: Arc<Mailbox>, id: OpId, call: OffloadCall) -> bool {
         self.offload.run(Box::new(move || mailbox.post(Letter::Done(id, Done::Value(call())))))
     }
 }

@@ -204,8 +204,20 @@ fn connect_datagrams(fd: &Descriptor, raw: &RawAddr) -> io::Result<()> {
     check(unsafe { libc::connect(fd.raw(), raw.as_ptr(), raw.len()) }).map(drop)
 }
 
-/// A socket ready to connect.
-pub(crate) fn connecting(to: &Target) -> io::Result<Descriptor> {
+/// A connect under way.
+pub(crate) struct Connecting {
+    pub(crate) socket: Rc<Descriptor>,
+    pub(crate) addr: RawAddr,
+}
+
+impl Connecting {
+    /// A socket ready to connect.
+    pub(crate) fn new(to: &Target) -> io::Result<Self> {
+        Ok(Connecting { socket: Rc::new(connecting(to)?), addr: RawAddr::of(to)? })
+    }
+}
+
+fn connecting(to: &Target) -> io::Result<Descriptor> {
     let Target::Tcp { remote, from } = to else { return unix_socket(libc::SOCK_STREAM) };
     let fd = socket(*remote, libc::SOCK_STREAM)?;
     set(&fd, libc::IPPROTO_TCP, libc::TCP_NODELAY, 1)?;
@@ -247,13 +259,73 @@ pub(crate) fn peer_addr(socket: &Descriptor) -> io::Result<SocketAddr> {
     RawAddr::ask(socket.raw(), libc::getpeername)
 }
 
+// ---- what the epoll driver calls; none of these waits
+
+/// Calls on this descriptor give EAGAIN instead of waiting.
+pub(crate) fn set_nonblocking(raw: libc::c_int) -> io::Result<()> {
+    let mut on: libc::c_int = 1;
+    // SAFETY: the argument is a c_int, as FIONBIO wants it.
+    check(unsafe { libc::ioctl(raw, libc::FIONBIO, &raw mut on) }).map(drop)
+}
+
+pub(crate) fn connect(socket: &Descriptor, addr: &RawAddr) -> io::Result<()> {
+    // SAFETY: address and length belong together.
+    check(unsafe { libc::connect(socket.raw(), addr.as_ptr(), addr.len()) }).map(drop)
+}
+
+/// How a connect that was under way has ended.
+pub(crate) fn take_error(socket: &Descriptor) -> io::Result<()> {
+    let mut error: libc::c_int = 0;
+    let mut len = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: room for a c_int, and `len` says so.
+    check(unsafe {
+        libc::getsockopt(
+            socket.raw(),
+            libc::SOL_SOCKET,
+            libc::SO_ERROR,
+            (&raw mut error).cast(),
+            &raw mut len,
+        )
+    })?;
+    if error == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(error)) }
+}
+
+/// The descriptor of the next connection, non-blocking.
+pub(crate) fn accept(listener: libc::c_int) -> io::Result<libc::c_int> {
+    let flags = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+    // SAFETY: no address is asked for.
+    check(unsafe { libc::accept4(listener, std::ptr::null_mut(), std::ptr::null_mut(), flags) })
+}
+
+pub(crate) fn receive(raw: libc::c_int, memory: &mut [u8]) -> io::Result<usize> {
+    // SAFETY: room for as many bytes.
+    count(unsafe { libc::recv(raw, memory.as_mut_ptr().cast(), memory.len(), libc::MSG_DONTWAIT) })
+}
+
+pub(crate) fn send(socket: &Descriptor, data: &[u8]) -> io::Result<usize> {
+    let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
+    // SAFETY: `data` is valid for reading.
+    count(unsafe { libc::send(socket.raw(), data.as_ptr().cast(), data.len(), flags) })
+}
+
+pub(crate) fn send_message(socket: &Descriptor, message: &libc::msghdr) -> io::Result<usize> {
+    let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
+    // SAFETY: the message points to a valid list of valid buffers.
+    count(unsafe { libc::sendmsg(socket.raw(), message, flags) })
+}
+
+/// The result of a system call that gives a count, or -1 and `errno`.
+fn count(result: isize) -> io::Result<usize> {
+    usize::try_from(result).map_err(|_| io::Error::last_os_error())
+}
+
 /// Closes a descriptor outside of a ring.
 pub(crate) fn close(raw: libc::c_int) {
     // SAFETY: the caller owned the descriptor, and gives it up with this.
     unsafe { libc::close(raw) };
 }
 
-/// Makes the ring of a sleeping shard complete its read of the eventfd.
+/// Wakes a sleeping shard, whose driver watches the eventfd.
 pub(crate) fn ring_bell(bell: &OwnedFd) {
     let one = 1u64;
     // SAFETY: eight bytes, as an eventfd wants them. It cannot fail: the counter never comes near its end.

@@ -9,6 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
+use super::finish::{Finish, finish};
 use super::socket::check;
 use crate::buf::PAGE;
 use crate::disk::{Entry, OpenOptions, Space};
@@ -33,6 +34,7 @@ pub(crate) fn done(shard: &Shard, id: OpId, done: Done) {
     let own = |fd: OwnedFd| Descriptor::os(fd.into_raw_fd());
     let result = match done {
         Done::Value(value) => Ok(Reply::Value(value)),
+        Done::Count(count) => return finish_file(shard, id, count),
         Done::Path(result) => result.map(|reply| match reply {
             PathReply::Unit => Reply::Unit,
             PathReply::Dir(fd) => Reply::Dir(own(fd)),
@@ -43,6 +45,15 @@ pub(crate) fn done(shard: &Shard, id: OpId, done: Done) {
             PathReply::Len(len) => Reply::Len(len),
         }),
     };
+    shard.complete(id, result);
+}
+
+/// Delivers what a pool's thread has read, written or synced.
+fn finish_file(shard: &Shard, id: OpId, count: io::Result<usize>) {
+    let mut ops = shard.ops.borrow_mut();
+    let Some((op, scratch)) = ops.op_and_scratch(id) else { return };
+    let Finish::Done(result) = finish(op, scratch, count) else { unreachable!("files are not sent") };
+    drop(ops);
     shard.complete(id, result);
 }
 

@@ -1,0 +1,28 @@
+//! What both drivers of the kernel stand on: plain calls, pools of threads for what may block, buffers for what arrives.
+
+use std::io;
+
+pub(crate) mod bufring;
+pub(crate) mod file;
+pub(crate) mod finish;
+pub(crate) mod gather;
+pub(crate) mod path;
+pub(crate) mod pool;
+pub(crate) mod signal;
+pub(crate) mod socket;
+
+/// Reads a clock of the kernel.
+pub(crate) fn clock_ns(clock: libc::clockid_t) -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is valid for writing. It cannot fail for a clock that exists; if it does, time stands still.
+    unsafe { libc::clock_gettime(clock, &raw mut time) };
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+/// Randomness from the kernel.
+pub(crate) fn seed() -> io::Result<[u8; 32]> {
+    let mut seed = [0; 32];
+    // SAFETY: `seed` is valid for writing its length. So few bytes come whole.
+    let got = unsafe { libc::getrandom(seed.as_mut_ptr().cast(), seed.len(), 0) };
+    if got == seed.len() as isize { Ok(seed) } else { Err(io::Error::last_os_error()) }
+}
