@@ -24,6 +24,7 @@ pub mod arguments;
 pub mod dns;
 mod environment;
 mod execution;
+pub mod hooks;
 mod library;
 pub mod limits;
 pub mod numbers;

@@ -1,4 +1,55 @@
-//! Every bound of this crate, with the memory that it implies.
+//! Every bound of this crate, with the memory it implies.
+//!
+//! A parsed [`Message`](crate::message::Message) holds its bytes once, [`FIELDS_MAX`] fields of 12 bytes (600 KiB)
+//! and [`PARTS_MAX`] parts of about 100 bytes (1 MiB) at most, whatever a sender invents.
+
+/// Largest message: offsets are 32 bits wide.
+pub const MESSAGE_BYTES_MAX: usize = u32::MAX as usize;
+
+/// Header fields of all parts together that are indexed. Later ones stay in the bytes, unseen by the getters.
+pub const FIELDS_MAX: usize = 50_000;
+
+/// Parts of one message, the root included. What comes after stays in the body of the last one.
+pub const PARTS_MAX: usize = 10_000;
+
+/// Multiparts within one another. A deeper one is a part without children.
+pub const DEPTH_MAX: usize = 64;
+
+/// Longest boundary that is recognised (RFC 2046 5.1.1 allows 70).
+pub const BOUNDARY_BYTES_MAX: usize = 256;
+
+/// Parameters of one Content-Type or Content-Disposition, and sections of one RFC 2231 parameter.
+pub const PARAMETERS_MAX: usize = 128;
+
+/// Longest charset name within an encoded word.
+pub const CHARSET_BYTES_MAX: usize = 64;
+
+/// Bytes that the charset detector looks at.
+pub const DETECT_BYTES_MAX: usize = 4096;
+
+/// Changes recorded on one message.
+pub const EDITS_MAX: usize = 10_000;
+
+/// Comments within one another in an address list; deeper ones are a syntax error.
+pub const COMMENT_DEPTH_MAX: usize = 64;
+
+/// Addresses of one list.
+pub const ADDRESSES_MAX: usize = 50_000;
+
+/// Replacements of one serialised [`Delta`](crate::delta::Delta).
+pub const SPLICES_MAX: usize = 200_000;
+
+/// Line length at which added header fields are folded (RFC 5322 2.1.1 asks for 78).
+pub const FOLD_COLUMNS: usize = 76;
+
+/// Longest encoded word (RFC 2047 2).
+pub const ENCODED_WORD_BYTES_MAX: usize = 75;
+
+/// Longest line of a body that is left as 7bit (RFC 5322 2.1.1).
+pub const BODY_LINE_BYTES_MAX: usize = 998;
+
+/// Children within one another in the builder.
+pub const BUILD_DEPTH_MAX: usize = 64;
 
 /// Bytes of a key in DER; an RSA key of 8192 bits has about 4,700.
 pub const MAX_KEY_BYTES: usize = 16 * 1024;

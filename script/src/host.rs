@@ -3,6 +3,7 @@
 use std::any::Any;
 
 use crate::native::Native;
+use crate::std::regex::PatternCache;
 use crate::value::{Frozen, Object, Value};
 
 /// Services that answer at once. What takes time is a [`HostCall`].
@@ -25,6 +26,8 @@ pub trait Host {
     fn hostname(&self) -> String;
     /// The local time zone.
     fn timezone(&self) -> &jiff::tz::TimeZone;
+    /// Compiled regular expressions of this shard.
+    fn patterns(&mut self) -> &mut PatternCache;
     /// For natives of the embedder, which know its type.
     fn as_any(&mut self) -> &mut dyn Any;
 }

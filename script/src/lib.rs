@@ -1,10 +1,12 @@
 //! HSL, the script language.
 
+pub mod compat;
 pub mod diagnostic;
 pub mod fault;
 pub mod host;
 pub mod limits;
 pub mod native;
+pub mod ops;
 pub mod source;
 pub mod std;
 pub mod syntax;

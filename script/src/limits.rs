@@ -11,7 +11,7 @@ pub const MAX_SYNTAX_ERRORS: usize = 20;
 pub const MAX_FROZEN_DEPTH: u32 = 500;
 /// Values visited while comparing, freezing or hashing one value. Arrays that share parts are small in memory and
 /// exponentially large when walked.
-pub const MAX_WALK: usize = 10_000_000;
+pub const MAX_WALK: usize = 4 << 20;
 /// Bytes of the text form of one value, and of any string that an operator or a native builds (64 MiB).
 pub const MAX_STRING_BYTES: usize = 64 << 20;
 /// Items of an array that an operator or a native builds at once: 16 bytes each, 64 MiB.
@@ -33,3 +33,13 @@ pub const MAX_CRYPT_ROUNDS: u64 = 1_000_000;
 pub const MAX_BCRYPT_COST: u64 = 14;
 /// Password that `crypt` hashes, as in libxcrypt: every round goes through all of it.
 pub const MAX_CRYPT_KEY_BYTES: usize = 512;
+/// Bytes of one regular expression; its compiled form is limited by PCRE2 to 64 KiB of code, about ten times that with JIT.
+pub const MAX_PATTERN_BYTES: usize = 16 << 10;
+/// Compiled patterns that a shard keeps for texts that are not constants: some 8 MiB at worst.
+pub const MAX_CACHED_PATTERNS: usize = 128;
+/// Backtracking steps of one match before it fails with an error; some milliseconds.
+pub const MAX_MATCH_STEPS: u32 = 200_000;
+/// Heap of one match, in KiB, where a pattern cannot be compiled to machine code.
+pub const MAX_MATCH_HEAP_KIB: u32 = 4096;
+/// Stack of one match of a pattern in machine code, in bytes; reserved when the pattern first matches.
+pub const MAX_MATCH_STACK_BYTES: usize = 256 << 10;

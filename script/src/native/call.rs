@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::{HostObject, Native};
 use crate::fault::{Fault, Limit};
 use crate::host::Host;
+use crate::std::regex::Pattern;
 use crate::value::{Array, Object, Str, Value};
 
 /// One call of a native. Arguments count from 0. The functions named `opt_` give `None` for a missing argument and for
@@ -179,6 +180,15 @@ impl<'a> Call<'a> {
     /// A function that may be missing.
     pub fn opt_function(&self, index: usize) -> Result<Option<Value>, Fault> {
         if self.given(index) { self.function(index).map(Some) } else { Ok(None) }
+    }
+
+    /// A pattern: a `Regex`, or a string to compile.
+    pub fn pattern(&mut self, index: usize) -> Result<Pattern, Fault> {
+        let value = self.args.get(index).unwrap_or(&Value::None);
+        match self.host.patterns().of_value(value)? {
+            Some(pattern) => Ok(pattern),
+            None => Err(self.wrong(index, "a Regex or a string")),
+        }
     }
 
     /// An array of options that may be missing.

@@ -5,6 +5,7 @@ use std::any::Any;
 use super::{Call, Native, NativeRun};
 use crate::fault::{Fault, FaultKind};
 use crate::host::Host;
+use crate::std::regex::PatternCache;
 use crate::value::{Frozen, Object, Value};
 
 /// What an offloaded native may know of its surroundings: taken when the call was made.
@@ -29,7 +30,8 @@ pub fn run_offloaded(
     let mut args: Vec<Value> = args.iter().map(Value::from_frozen).collect();
     let this = this.as_ref().map(Value::from_frozen);
     let this: Option<&Object> = this.as_ref().and_then(Value::as_object);
-    let mut host = Bare { surroundings, drawn: 0, timezone: jiff::tz::TimeZone::UTC };
+    let mut host =
+        Bare { surroundings, drawn: 0, timezone: jiff::tz::TimeZone::UTC, patterns: PatternCache::default() };
     let mut call = Call::new(native, this, &mut args, &mut host);
     run(&mut call).and_then(|value| value.freeze()).map_err(OffloadError::from)
 }
@@ -57,6 +59,7 @@ struct Bare {
     surroundings: Surroundings,
     drawn: u64,
     timezone: jiff::tz::TimeZone,
+    patterns: PatternCache,
 }
 
 impl Host for Bare {
@@ -91,6 +94,9 @@ impl Host for Bare {
     }
     fn timezone(&self) -> &jiff::tz::TimeZone {
         &self.timezone
+    }
+    fn patterns(&mut self) -> &mut PatternCache {
+        &mut self.patterns
     }
     fn as_any(&mut self) -> &mut dyn Any {
         self

@@ -12,6 +12,7 @@ pub mod json;
 pub mod loaders;
 pub mod pack;
 pub mod random;
+pub mod regex;
 pub mod system;
 pub mod time;
 pub mod url;

@@ -189,6 +189,15 @@ impl Array {
         }
     }
 
+    /// The key that the next item without one gets.
+    pub(crate) fn next_key(&mut self) -> i64 {
+        match self.own() {
+            ArrayBuf::List(list) => list.len() as i64,
+            ArrayBuf::Map(entries) => entries.next_key(),
+            ArrayBuf::Frozen(_) => unreachable!("frozen arrays were converted"),
+        }
+    }
+
     /// The item of a key, to change in place; [`Value::None`] is put there if there was none.
     pub fn slot(&mut self, key: Key) -> &mut Value {
         let in_list = match (self.own(), &key) {

@@ -1,7 +1,8 @@
 //! Keys of arrays and their normalisation: hsl-language 3.5.
 
-use super::hash::{hash_bytes, hash_integer};
+use super::hash::hash_integer;
 use super::ordered_map::MapKey;
+use super::strict_key::{hash_array, hash_flat};
 use super::{Str, Value};
 
 /// A normalised key.
@@ -86,7 +87,8 @@ impl MapKey for Key {
         match self {
             Key::Int(integer) => hash_integer(*integer),
             Key::Str(text) => text.hash_value(),
-            Key::Other(value) => hash_other(value),
+            Key::Other(Value::Array(array)) => hash_array(array),
+            Key::Other(value) => hash_flat(value),
         }
     }
 
@@ -98,15 +100,5 @@ impl MapKey for Key {
             (Key::Other(a), Key::Other(b)) => a.strict_eq(b).unwrap_or(false),
             _ => false,
         }
-    }
-}
-
-/// Arrays hash by their length only: as keys they are rare.
-fn hash_other(value: &Value) -> u64 {
-    match value {
-        Value::Array(array) => hash_integer(array.len() as i64) ^ 1,
-        Value::Object(object) => hash_integer(object.address() as i64),
-        Value::Number(number) => hash_bytes(&number.to_bits().to_le_bytes()),
-        other => hash_bytes(other.type_name().as_bytes()),
     }
 }

@@ -13,6 +13,7 @@ mod object;
 mod ordered_map;
 mod resource;
 mod str;
+mod strict_key;
 mod text;
 
 pub use array::Array;
@@ -25,6 +26,7 @@ pub use object::{Instance, Object, ObjectBuf, WeakObject};
 pub use ordered_map::{MapKey, OrderedMap};
 pub use resource::Resource;
 pub use str::Str;
+pub(crate) use strict_key::StrictKey;
 pub use text::write_number;
 
 /// A value.

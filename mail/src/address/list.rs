@@ -1,0 +1,306 @@
+//! Reads address lists, without recursion and in linear time.
+
+use crate::header::{decode_words, to_utf8};
+use crate::limits::{ADDRESSES_MAX, COMMENT_DEPTH_MAX};
+
+/// One address of a list.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Mailbox {
+    /// The display name, decoded; empty when there is none.
+    pub name: String,
+    /// `local@domain` without white space and comments, the local part quoted where it was.
+    pub address: String,
+}
+
+/// The addresses of From, To and the like, in order; those of groups too. Commas and semicolons separate. `None` when
+/// the text is no address list: a quote, comment or angle bracket is not closed, or an entry is no address.
+pub fn parse_list(text: &[u8]) -> Option<Vec<Mailbox>> {
+    let mut parser = Parser { rest: text, entry: Entry::default(), in_group: false, found: Vec::new() };
+    while let Some(token) = parser.token()? {
+        parser.take(token)?;
+        if parser.found.len() > ADDRESSES_MAX {
+            return None;
+        }
+    }
+    parser.end_entry()?;
+    Some(parser.found)
+}
+
+/// A lexical piece of an address list; white space is between tokens.
+enum Token<'a> {
+    Atom(&'a [u8]),
+    /// Without quotes, and with escapes undone.
+    Quoted(Vec<u8>),
+    Comment(Vec<u8>),
+    /// `[...]` with its brackets.
+    Literal(&'a [u8]),
+    Special(u8),
+}
+
+/// What has come since the last separator.
+#[derive(Default)]
+struct Entry {
+    /// Words outside of angle brackets: the display name, or the address itself.
+    words: Vec<Word>,
+    /// The text between angle brackets.
+    angle: Option<String>,
+    in_angle: bool,
+    /// A name given as comment, as in `a@example.com (Name)`.
+    comment: Option<Vec<u8>>,
+    /// White space has come since the last word.
+    spaced: bool,
+}
+
+struct Word {
+    text: Vec<u8>,
+    kind: Kind,
+    /// White space stood before it.
+    spaced: bool,
+}
+
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Kind {
+    Atom,
+    Quoted,
+    /// `.`, `@`, a domain literal: only in addresses.
+    Mark,
+}
+
+struct Parser<'a> {
+    rest: &'a [u8],
+    entry: Entry,
+    in_group: bool,
+    found: Vec<Mailbox>,
+}
+
+impl<'a> Parser<'a> {
+    /// The next token. The outer `None` is a syntax error, the inner one the end.
+    fn token(&mut self) -> Option<Option<Token<'a>>> {
+        let Some(&byte) = self.rest.first() else { return Some(None) };
+        let token = match byte {
+            b' ' | b'\t' | b'\r' | b'\n' => Token::Special(b' '),
+            b'"' => return Some(Some(Token::Quoted(self.quoted()?))),
+            b'(' => return Some(Some(Token::Comment(self.comment()?))),
+            b'[' => return Some(Some(Token::Literal(self.literal()?))),
+            _ if is_special(byte) => Token::Special(byte),
+            _ => {
+                let end = self.rest.iter().position(|byte| is_special(*byte) || byte.is_ascii_whitespace());
+                let (atom, rest) = self.rest.split_at(end.unwrap_or(self.rest.len()));
+                self.rest = rest;
+                return Some(Some(Token::Atom(atom)));
+            }
+        };
+        self.rest = &self.rest[1..];
+        Some(Some(token))
+    }
+
+    fn quoted(&mut self) -> Option<Vec<u8>> {
+        let mut text = Vec::new();
+        let mut position = 1;
+        loop {
+            match *self.rest.get(position)? {
+                b'"' => break,
+                b'\\' => {
+                    position += 1;
+                    text.push(*self.rest.get(position)?);
+                }
+                // Line breaks of folding are no part of it.
+                b'\r' | b'\n' => {}
+                byte => text.push(byte),
+            }
+            position += 1;
+        }
+        self.rest = &self.rest[position + 1..];
+        Some(text)
+    }
+
+    fn comment(&mut self) -> Option<Vec<u8>> {
+        let mut text = Vec::new();
+        let mut depth = 1;
+        let mut position = 1;
+        loop {
+            let byte = *self.rest.get(position)?;
+            position += 1;
+            match byte {
+                b'(' => depth += 1,
+                b')' => depth -= 1,
+                b'\\' => {
+                    text.push(*self.rest.get(position)?);
+                    position += 1;
+                    continue;
+                }
+                _ => {}
+            }
+            if depth == 0 {
+                break;
+            }
+            if depth > COMMENT_DEPTH_MAX {
+                return None;
+            }
+            text.push(byte);
+        }
+        self.rest = &self.rest[position..];
+        Some(text)
+    }
+
+    fn literal(&mut self) -> Option<&'a [u8]> {
+        let end = self.rest.iter().position(|byte| matches!(byte, b']' | b'\r' | b'\n'))?;
+        let (literal, rest) = self.rest.split_at(end + 1);
+        self.rest = rest;
+        literal.ends_with(b"]").then_some(literal)
+    }
+
+    fn take(&mut self, token: Token<'_>) -> Option<()> {
+        if self.entry.in_angle {
+            return self.entry.take_in_angle(token);
+        }
+        match token {
+            Token::Special(b',') => self.end_entry()?,
+            Token::Special(b';') => {
+                self.end_entry()?;
+                self.in_group = false;
+            }
+            Token::Special(b':') => {
+                // The words before it name a group. An address cannot stand there, nor a group within a group.
+                if self.in_group || self.entry.angle.is_some() || self.entry.has_at() {
+                    return None;
+                }
+                self.entry = Entry::default();
+                self.in_group = true;
+            }
+            Token::Special(b'<') if self.entry.angle.is_none() => {
+                self.entry.in_angle = true;
+                self.entry.angle = Some(String::new());
+            }
+            token => self.entry.take(token)?,
+        }
+        Some(())
+    }
+
+    fn end_entry(&mut self) -> Option<()> {
+        let entry = std::mem::take(&mut self.entry);
+        if let Some(mailbox) = entry.mailbox()? {
+            self.found.push(mailbox);
+        }
+        Some(())
+    }
+}
+
+/// RFC 5322 3.2.3 `specials`, without `.` within atoms.
+fn is_special(byte: u8) -> bool {
+    b"()<>[]:;@\\,\"".contains(&byte)
+}
+
+impl Entry {
+    fn take(&mut self, token: Token<'_>) -> Option<()> {
+        let (text, kind) = match token {
+            Token::Special(b' ') => {
+                self.spaced = true;
+                return Some(());
+            }
+            Token::Comment(text) => {
+                self.spaced = true;
+                self.comment.get_or_insert(text);
+                return Some(());
+            }
+            // Nothing else may follow the closing bracket.
+            _ if self.angle.is_some() => return None,
+            Token::Atom(text) => (text.to_vec(), Kind::Atom),
+            Token::Quoted(text) => (text, Kind::Quoted),
+            Token::Literal(text) => (text.to_vec(), Kind::Mark),
+            Token::Special(b'@') => (b"@".to_vec(), Kind::Mark),
+            Token::Special(_) => return None,
+        };
+        let spaced = std::mem::take(&mut self.spaced);
+        self.words.push(Word { text, kind, spaced });
+        Some(())
+    }
+
+    fn take_in_angle(&mut self, token: Token<'_>) -> Option<()> {
+        let angle = self.angle.as_mut()?;
+        match token {
+            Token::Special(b'>') => self.in_angle = false,
+            // Source routes (obs-route) end with a colon and are dropped.
+            Token::Special(b':') if angle.starts_with('@') => angle.clear(),
+            Token::Special(b',') if angle.starts_with('@') => {}
+            Token::Special(b' ') | Token::Comment(_) => {}
+            Token::Special(b'@') => angle.push('@'),
+            Token::Atom(text) => angle.push_str(&to_utf8(text, None)),
+            Token::Literal(text) => angle.push_str(&to_utf8(text, None)),
+            Token::Quoted(text) => push_quoted(angle, &text),
+            Token::Special(_) => return None,
+        }
+        Some(())
+    }
+
+    fn has_at(&self) -> bool {
+        self.words.iter().any(|word| word.kind == Kind::Mark && word.text == b"@")
+    }
+
+    /// The address that the entry is; the inner `None` when it is empty.
+    fn mailbox(self) -> Option<Option<Mailbox>> {
+        if self.in_angle {
+            return None;
+        }
+        if let Some(address) = &self.angle {
+            // `<>` is a null address: parsable, and no address.
+            if address.is_empty() {
+                return Some(None);
+            }
+            let name = self.name();
+            return Some(Some(Mailbox { name, address: checked(address.clone())? }));
+        }
+        if self.words.is_empty() {
+            return Some(None);
+        }
+        let mut address = String::new();
+        for word in &self.words {
+            match word.kind {
+                Kind::Quoted => push_quoted(&mut address, &word.text),
+                _ => address.push_str(&to_utf8(&word.text, None)),
+            }
+        }
+        if !self.is_one_address() {
+            return None;
+        }
+        let name = self.comment.as_deref().map(|comment| decode_words(comment, None)).unwrap_or_default();
+        Some(Some(Mailbox { name, address: checked(address)? }))
+    }
+
+    /// Whether white space stands only beside dots and `@` (obs-local-part, obs-domain).
+    fn is_one_address(&self) -> bool {
+        let joins = |word: &Word, edge: Option<&u8>| {
+            word.text == b"@" || (word.kind == Kind::Atom && edge == Some(&b'.'))
+        };
+        self.words.windows(2).all(|pair| {
+            let (left, right) = (&pair[0], &pair[1]);
+            !right.spaced || joins(left, left.text.last()) || joins(right, right.text.first())
+        })
+    }
+
+    /// The display name: words with single spaces between them, encoded words decoded.
+    fn name(&self) -> String {
+        let mut name = Vec::new();
+        for word in &self.words {
+            if word.spaced && !name.is_empty() {
+                name.push(b' ');
+            }
+            name.extend_from_slice(&word.text);
+        }
+        if name.is_empty() {
+            name = self.comment.clone().unwrap_or_default();
+        }
+        decode_words(name.trim_ascii(), None)
+    }
+}
+
+/// `local@domain` with something on both sides.
+fn checked(address: String) -> Option<String> {
+    let at = address.rfind('@')?;
+    (at > 0 && at + 1 < address.len()).then_some(address)
+}
+
+/// A quoted string as part of an address: without quotes where it does not need them.
+fn push_quoted(address: &mut String, text: &[u8]) {
+    address.push_str(&to_utf8(&super::escape_local_part(text), None));
+}

@@ -1,0 +1,30 @@
+//! Choices where the public documentation is silent, one constant each, so that they can be flipped. The numbers
+//! are sections of the standard library reference.
+
+/// 14.2: the id of the root part.
+pub const ROOT_PART_ID: &str = "0";
+
+/// 14.2: the number of a part's first child in its dotted id (`0.0` is the root's first child).
+pub const FIRST_CHILD_NUMBER: usize = 0;
+
+/// 14.2: whether a message/rfc822 part is taken apart. It is not: its body is the attached message.
+pub const DESCEND_INTO_MESSAGES: bool = false;
+
+/// 14.2: the multipart type that `appendPart` and `prependPart` wrap a single part in.
+pub const WRAP_TYPE: &str = "multipart/mixed";
+
+/// 13: the type of a built part that names none.
+pub const BUILD_TYPE: &str = "text/plain";
+
+/// 13: the charset that is added to text types of built parts.
+pub const BUILD_CHARSET: &str = "utf-8";
+
+/// 13: the disposition of a built part that has a file name only.
+pub const BUILD_DISPOSITION: &str = "attachment";
+
+/// 12: whether quoted local parts are unquoted by `envelope_address_parse`.
+pub const UNQUOTE_LOCAL_PART: bool = true;
+
+/// 8.1: encoded words are written in UTF-8 with Q encoding, unless B is shorter by this many bytes at least.
+/// Header writing uses it; `mimeword_encode` always writes Q.
+pub const PREFER_B_WHEN_SHORTER_BY: usize = 1;

@@ -1,0 +1,347 @@
+//! A message that is never edited: changes are recorded beside the original bytes.
+//!
+//! Getters ([`PartView`]) keep telling what came in; changes show when the message is written
+//! ([`Message::to_bytes`]) or when its [`Delta`] is taken. [`Message::snapshot`] and [`Message::restore`] go back to
+//! an earlier list of changes, which is how one message is queued differently for each recipient.
+
+mod compose;
+mod edit;
+mod state;
+
+mod view;
+mod write_part;
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use crate::delta::{Delta, Now};
+use crate::header::{self, NameError};
+use crate::limits::EDITS_MAX;
+use crate::mime::transfer::Encoding;
+use crate::mime::{PartId, Structure, TooLarge};
+use edit::Edit;
+use state::State;
+
+pub use view::PartView;
+
+/// Why a change was not recorded.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum EditError {
+    /// The name cannot be that of a header field.
+    Name(NameError),
+    /// There are too many changes on this message already.
+    TooMany,
+    /// The range does not lie in the message.
+    Range,
+    /// A message cannot be removed from itself.
+    RemoveRoot,
+    /// There is no such part.
+    NoPart,
+    /// The type that a part is to be wrapped in is no multipart type on one line of ASCII.
+    Type,
+}
+
+impl fmt::Display for EditError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            EditError::Name(error) => error.fmt(f),
+            EditError::TooMany => write!(f, "a message takes at most {EDITS_MAX} changes"),
+            EditError::Range => f.write_str("the range is not within the message"),
+            EditError::RemoveRoot => f.write_str("the root part cannot be removed"),
+            EditError::NoPart => f.write_str("the message has no such part"),
+            EditError::Type => f.write_str("the type is not a multipart type"),
+        }
+    }
+}
+
+impl std::error::Error for EditError {}
+
+impl From<NameError> for EditError {
+    fn from(error: NameError) -> EditError {
+        EditError::Name(error)
+    }
+}
+
+/// Where among its siblings a new part goes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Place {
+    /// Before the parts that are there.
+    First,
+    /// Behind them.
+    Last,
+}
+
+/// How a header value is written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ValueForm {
+    /// Encoded words where needed, folded.
+    Encode,
+    /// As it is; the caller has folded it.
+    Verbatim,
+}
+
+/// Original bytes, their structure, and the changes so far.
+#[derive(Clone, Debug)]
+pub struct Message {
+    original: Bytes,
+    structure: Structure,
+    edits: Vec<Edit>,
+    /// What the edits amount to; made anew when some are dropped.
+    state: State,
+    /// Id and length of `edits`, ascending in both.
+    snapshots: Vec<(u32, usize)>,
+    next_snapshot: u32,
+}
+
+impl Message {
+    /// Parses a message. Only its size can be wrong: everything else is read as well as it can be.
+    pub fn parse(original: impl Into<Bytes>) -> Result<Message, TooLarge> {
+        let original = original.into();
+        let structure = Structure::parse(&original)?;
+        Ok(Message {
+            original,
+            structure,
+            edits: Vec::new(),
+            state: State::default(),
+            snapshots: Vec::new(),
+            next_snapshot: 1,
+        })
+    }
+
+    /// The bytes as they came.
+    pub fn original(&self) -> &Bytes {
+        &self.original
+    }
+
+    /// Parts and fields of the original.
+    pub fn structure(&self) -> &Structure {
+        &self.structure
+    }
+
+    /// The root part.
+    pub fn root(&self) -> PartView<'_> {
+        PartView::new(self, PartId::ROOT)
+    }
+
+    /// The part with this id.
+    pub fn part(&self, id: PartId) -> Option<PartView<'_>> {
+        self.structure.part(id).map(|_| PartView::new(self, id))
+    }
+
+    /// The changes as replacements in the original: what is stored per recipient.
+    pub fn delta(&self) -> Delta {
+        compose::compose(&self.original, &self.structure, &self.state)
+    }
+
+    /// The message with its changes.
+    pub fn to_bytes(&self, now: Now) -> Bytes {
+        let delta = self.delta();
+        if delta.is_empty() { self.original.clone() } else { delta.apply(&self.original, now).into() }
+    }
+
+    /// One part, header and body, with the changes in it: what becomes of it when it is put into another message.
+    pub fn part_to_bytes(&self, part: PartId, now: Now) -> Result<Bytes, EditError> {
+        let data = self.structure.part(part).ok_or(EditError::NoPart)?;
+        if part == PartId::ROOT {
+            return Ok(self.to_bytes(now));
+        }
+        let delta = compose::compose_part(&self.original, &self.structure, &self.state, part);
+        Ok(delta.apply_within(&self.original, data.start, data.body.end, now).into())
+    }
+
+    /// How many changes are recorded.
+    pub fn edit_count(&self) -> usize {
+        self.edits.len()
+    }
+
+    /// Bytes that the changes hold.
+    pub fn edit_bytes(&self) -> usize {
+        self.edits.iter().map(Edit::size_bytes).sum()
+    }
+
+    /// Drops all changes and tells how many there were.
+    pub fn reset(&mut self) -> usize {
+        let dropped = self.edits.len();
+        self.truncate(0);
+        dropped
+    }
+
+    /// A name for the present list of changes. The same list has the same name.
+    pub fn snapshot(&mut self) -> u32 {
+        if let Some((id, _)) = self.snapshots.last().filter(|(_, length)| *length == self.edits.len()) {
+            return *id;
+        }
+        let id = self.next_snapshot;
+        self.next_snapshot = self.next_snapshot.wrapping_add(1);
+        self.snapshots.push((id, self.edits.len()));
+        id
+    }
+
+    /// Drops the changes made since the snapshot. False when there is none with this name, or when its changes were
+    /// dropped meanwhile.
+    pub fn restore(&mut self, id: u32) -> bool {
+        let Some((_, length)) = self.snapshots.iter().find(|(known, _)| *known == id) else { return false };
+        self.truncate(*length);
+        true
+    }
+
+    fn truncate(&mut self, length: usize) {
+        self.snapshots.retain(|(_, known)| *known <= length);
+        if length == self.edits.len() {
+            return;
+        }
+        self.edits.truncate(length);
+        self.state = State::default();
+        for (sequence, edit) in self.edits.iter().enumerate() {
+            self.state.apply(&self.original, &self.structure, edit, sequence as u32);
+        }
+    }
+
+    /// Puts a field on top of the part's header.
+    pub fn add_header(
+        &mut self,
+        part: PartId,
+        name: &[u8],
+        value: &[u8],
+        form: ValueForm,
+    ) -> Result<(), EditError> {
+        let (name, raw) = field(name, value, form)?;
+        self.record(part, Edit::AddHeader { part, name, raw })?;
+        Ok(())
+    }
+
+    /// Overwrites all fields of this name, or the one at `index`, and makes one when there is none. Returns how many
+    /// were written.
+    pub fn set_header(
+        &mut self,
+        part: PartId,
+        name: &[u8],
+        value: &[u8],
+        index: Option<usize>,
+        form: ValueForm,
+    ) -> Result<usize, EditError> {
+        let (name, raw) = field(name, value, form)?;
+        self.record(part, Edit::SetHeader { part, name, raw, index })
+    }
+
+    /// Drops all fields of this name, or the one at `index`. Returns how many there were.
+    pub fn del_header(
+        &mut self,
+        part: PartId,
+        name: &[u8],
+        index: Option<usize>,
+    ) -> Result<usize, EditError> {
+        self.record(part, Edit::DelHeader { part, name: Bytes::copy_from_slice(name), index })
+    }
+
+    /// Gives all fields of this name another one and leaves their values as they are. Returns how many there were.
+    pub fn rename_header(&mut self, part: PartId, name: &[u8], new_name: &[u8]) -> Result<usize, EditError> {
+        header::check_name(new_name)?;
+        let (name, new_name) = (Bytes::copy_from_slice(name), Bytes::copy_from_slice(new_name));
+        self.record(part, Edit::RenameHeader { part, name, new_name })
+    }
+
+    /// Has the Date of the message written when it goes out.
+    pub fn set_date_later(&mut self, part: PartId) -> Result<usize, EditError> {
+        self.record(part, Edit::DateLater { part })
+    }
+
+    /// Replaces the part's body by `body`, in the most readable transfer encoding that carries it. A body of a
+    /// multipart goes with all its parts.
+    pub fn set_body(&mut self, part: PartId, body: &[u8]) -> Result<(), EditError> {
+        let encoding = Encoding::best_for(body);
+        let (body, encoding) = (encoding.encode(body).into(), Bytes::from_static(encoding.name().as_bytes()));
+        self.record(part, Edit::SetBody { part, body, encoding })?;
+        Ok(())
+    }
+
+    /// Replaces the part's body by bytes that are in the transfer encoding `encoding` already.
+    pub fn set_encoded_body(&mut self, part: PartId, body: Bytes, encoding: &str) -> Result<(), EditError> {
+        let encoding: String = encoding.chars().filter(|character| character.is_ascii_graphic()).collect();
+        self.record(part, Edit::SetBody { part, body, encoding: encoding.into() })?;
+        Ok(())
+    }
+
+    /// Replaces what stands before the first part. False when the part is no multipart.
+    pub fn set_preamble(&mut self, part: PartId, text: Bytes) -> Result<bool, EditError> {
+        Ok(self.record(part, Edit::SetPreamble { part, text })? > 0)
+    }
+
+    /// Replaces what stands behind the last part. False when the part is no multipart.
+    pub fn set_epilogue(&mut self, part: PartId, text: Bytes) -> Result<bool, EditError> {
+        Ok(self.record(part, Edit::SetEpilogue { part, text })? > 0)
+    }
+
+    /// Puts a part, given with its header, into `part`. What is no multipart becomes the first part of a new one of
+    /// type `wrap_type`, to which its content fields move; `boundary` must not occur in either, so it is random.
+    pub fn insert_part(
+        &mut self,
+        part: PartId,
+        place: Place,
+        content: Bytes,
+        wrap_type: &str,
+        boundary: &str,
+    ) -> Result<(), EditError> {
+        let kind = header::Parameterised::parse(wrap_type.as_bytes()).value;
+        let writable = wrap_type.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+        if !kind.starts_with("multipart/") || !writable {
+            return Err(EditError::Type);
+        }
+        let (wrap_type, boundary) =
+            (Bytes::copy_from_slice(wrap_type.as_bytes()), boundary.to_owned().into());
+        self.record(part, Edit::InsertPart { part, place, content, wrap_type, boundary })?;
+        Ok(())
+    }
+
+    /// Puts `content`, header and body, in place of the part. Of the root only the content fields and the body go.
+    pub fn replace_part(&mut self, part: PartId, content: Bytes) -> Result<(), EditError> {
+        self.record(part, Edit::ReplacePart { part, content })?;
+        Ok(())
+    }
+
+    /// Drops a part from its multipart.
+    pub fn remove_part(&mut self, part: PartId) -> Result<(), EditError> {
+        if part == PartId::ROOT {
+            return Err(EditError::RemoveRoot);
+        }
+        self.record(part, Edit::RemovePart { part })?;
+        Ok(())
+    }
+
+    /// Replaces `count` bytes of the original from `start`. Where it overlaps with another change the later one wins.
+    pub fn modify_content(&mut self, start: u64, count: u64, data: Bytes) -> Result<(), EditError> {
+        let end = start.checked_add(count).filter(|end| *end <= self.original.len() as u64);
+        if end.is_none() {
+            return Err(EditError::Range);
+        }
+        // Both fit: the end is within a message whose size was checked.
+        let (start, count) = (start as u32, count as u32);
+        self.record(PartId::ROOT, Edit::Raw { start, count, data })?;
+        Ok(())
+    }
+
+    /// Applies the edit and keeps it if it did something.
+    fn record(&mut self, part: PartId, edit: Edit) -> Result<usize, EditError> {
+        self.structure.part(part).ok_or(EditError::NoPart)?;
+        if self.edits.len() >= EDITS_MAX {
+            return Err(EditError::TooMany);
+        }
+        let sequence = self.edits.len() as u32;
+        let changed = self.state.apply(&self.original, &self.structure, &edit, sequence);
+        if changed > 0 {
+            self.edits.push(edit);
+        }
+        Ok(changed)
+    }
+}
+
+/// The name and the whole field, with its line end.
+fn field(name: &[u8], value: &[u8], form: ValueForm) -> Result<(Bytes, Bytes), NameError> {
+    header::check_name(name)?;
+    let raw = match form {
+        ValueForm::Encode => header::encode_field(name, value),
+        ValueForm::Verbatim => header::fold_verbatim(name, value),
+    };
+    Ok((Bytes::copy_from_slice(name), raw.into()))
+}

@@ -1,0 +1,205 @@
+//! Writes the changed header of one part, and the lines around new parts.
+
+use bytes::Bytes;
+
+use super::state::{Added, PartState, Wrap, renamed_field};
+use crate::delta::{Data, Splice};
+use crate::header::{self, Field};
+use crate::mime::{Part, PartId, Structure};
+
+/// What happens to a header section.
+#[derive(Default)]
+pub(super) struct Written {
+    /// New fields at its start.
+    pub(super) top: Vec<u8>,
+    /// A Date field at its start too.
+    pub(super) date_on_top: Option<u32>,
+    /// Replaced and removed fields.
+    pub(super) fields: Vec<(Splice, u32)>,
+    /// New fields at its end.
+    pub(super) bottom: Vec<u8>,
+    /// The newest change in `top` and `bottom`.
+    pub(super) sequence: u32,
+}
+
+/// Collects the changes of one header section.
+pub(super) struct HeaderWriter<'a> {
+    original: &'a [u8],
+    structure: &'a Structure,
+    part: PartId,
+    state: &'a PartState,
+    /// The content fields go elsewhere: these stand for them.
+    instead_of_content: Option<Vec<u8>>,
+}
+
+fn is_content(name: &[u8]) -> bool {
+    name.get(..8).is_some_and(|start| start.eq_ignore_ascii_case(b"content-"))
+}
+
+impl<'a> HeaderWriter<'a> {
+    pub(super) fn new(
+        original: &'a [u8],
+        structure: &'a Structure,
+        part: PartId,
+        state: &'a PartState,
+    ) -> HeaderWriter<'a> {
+        HeaderWriter { original, structure, part, state, instead_of_content: None }
+    }
+
+    /// The content fields go into the multipart that the content is wrapped in.
+    pub(super) fn wrap(&mut self, wrap: &Wrap) {
+        let mut fields = Vec::new();
+        if self.part == PartId::ROOT && !self.has_field(b"mime-version") {
+            fields.extend_from_slice(b"MIME-Version: 1.0\r\n");
+        }
+        let boundary = String::from_utf8_lossy(&wrap.boundary);
+        let boundary = header::format_parameter("boundary", &boundary);
+        let value = [&wrap.kind[..], boundary.as_bytes()].concat();
+        fields.extend(header::encode_field(b"Content-Type", &value));
+        self.instead_of_content = Some(fields);
+    }
+
+    /// The content fields give way to those of another part.
+    pub(super) fn replace_content(&mut self, fields: Vec<(Bytes, Bytes)>) {
+        let has_version = self.has_field(b"mime-version");
+        let fields = fields
+            .into_iter()
+            .filter(|(name, _)| !(has_version && name.eq_ignore_ascii_case(b"mime-version")));
+        self.instead_of_content = Some(fields.flat_map(|(_, raw)| raw).collect());
+    }
+
+    fn has_field(&self, name: &[u8]) -> bool {
+        let fields = self.structure.fields(self.part);
+        fields.iter().any(|field| field.is(self.original, name))
+            || self.state.added.iter().any(|added| added.name.eq_ignore_ascii_case(name))
+    }
+
+    /// A field of the original as it is to be written; `None` when it is removed.
+    fn current(&self, index: u32, field: &Field) -> Option<Bytes> {
+        let raw = || Bytes::copy_from_slice(field.raw(self.original));
+        let Some(state) = self.state.fields.get(&index) else { return Some(raw()) };
+        if state.removed {
+            return None;
+        }
+        let raw = state.raw.clone().unwrap_or_else(raw);
+        Some(state.renamed.as_ref().map_or(raw.clone(), |name| renamed_field(&raw, name)))
+    }
+
+    /// The content fields as they are now, each with its line end.
+    pub(super) fn content_fields(&self) -> Vec<u8> {
+        let mut content = Vec::new();
+        let fields = self.structure.fields(self.part).iter().enumerate();
+        for (index, field) in fields.filter(|(_, field)| is_content(field.name(self.original))) {
+            if let Some(raw) = self.current(index as u32, field) {
+                content.extend_from_slice(header::trim_line_end(&raw));
+                content.extend_from_slice(b"\r\n");
+            }
+        }
+        for added in self.state.added.iter().filter(|added| is_content(&added.name)) {
+            content.extend_from_slice(&added.raw);
+        }
+        content
+    }
+
+    pub(super) fn finish(self) -> Written {
+        let mut written = Written::default();
+        let date_replaced = self.fields(&mut written);
+        let later = self.state.date_later;
+        let dropped = |added: &Added| {
+            (later.is_some() && added.name.eq_ignore_ascii_case(b"date"))
+                || (self.instead_of_content.is_some() && is_content(&added.name))
+        };
+        // Each new field goes to the top; content fields stay with their kind at the end.
+        for added in self.state.added.iter().rev().filter(|added| !dropped(added) && !is_content(&added.name))
+        {
+            written.top.extend_from_slice(&added.raw);
+            written.sequence = written.sequence.max(added.sequence);
+        }
+        for added in self.state.added.iter().filter(|added| !dropped(added) && is_content(&added.name)) {
+            written.bottom.extend_from_slice(&added.raw);
+            written.sequence = written.sequence.max(added.sequence);
+        }
+        if !date_replaced {
+            written.date_on_top = later;
+        }
+        if let Some(fields) = &self.instead_of_content {
+            written.bottom.extend_from_slice(fields);
+            written.sequence = written.sequence.max(self.state.inserted);
+        }
+        if !written.bottom.is_empty() {
+            let part = self.structure.get(self.part);
+            let gap =
+                if self.last_field_is_rewritten() { b"" } else { line_break_after(self.original, part) };
+            written.bottom.splice(0..0, gap.iter().copied());
+        }
+        written
+    }
+
+    /// Collects what happens to the fields of the original. True when one of them becomes the later Date.
+    fn fields(&self, written: &mut Written) -> bool {
+        let mut date_replaced = false;
+        for (index, field) in self.structure.fields(self.part).iter().enumerate() {
+            let index = index as u32;
+            let changed = self.state.fields.get(&index);
+            let sequence = changed.map_or(self.state.inserted, |state| state.sequence);
+            let mut replace = |data: Data, sequence: u32| {
+                let splice = Splice { start: field.start, count: field.end - field.start, data };
+                written.fields.push((splice, sequence));
+            };
+            let name = field.name(self.original);
+            let current = || self.current(index, field).unwrap_or_default();
+            match self.state.date_later.filter(|_| name.eq_ignore_ascii_case(b"date")) {
+                Some(sequence) if date_replaced => replace(Data::Bytes(Bytes::new()), sequence),
+                Some(sequence) => {
+                    date_replaced = true;
+                    replace(Data::DateField, sequence);
+                }
+                None if self.instead_of_content.is_some() && is_content(name) => {
+                    replace(Data::Bytes(Bytes::new()), sequence);
+                }
+                None if changed.is_some() => replace(Data::Bytes(current()), sequence),
+                None => {}
+            }
+        }
+        date_replaced
+    }
+
+    fn last_field_is_rewritten(&self) -> bool {
+        let Some(last) = self.structure.fields(self.part).len().checked_sub(1) else { return false };
+        let field = &self.structure.fields(self.part)[last];
+        let name = field.name(self.original);
+        let rewritten =
+            self.state.fields.get(&(last as u32)).is_some_and(|state| state.removed || state.raw.is_some());
+        let moved = self.instead_of_content.is_some() && is_content(name);
+        field.end == self.structure.get(self.part).fields_end
+            && (rewritten || moved || (self.state.date_later.is_some() && name.eq_ignore_ascii_case(b"date")))
+    }
+}
+
+/// The line end that a header section lacks when the message ends within its last line.
+pub(super) fn line_break_after(original: &[u8], part: &Part) -> &'static [u8] {
+    let header = &original[part.start as usize..part.fields_end as usize];
+    if header.is_empty() || header.ends_with(b"\n") { b"" } else { b"\r\n" }
+}
+
+/// A boundary line, a part, and the line end that belongs to the next boundary.
+pub(super) fn part_line(output: &mut Vec<u8>, boundary: &[u8], content: &[u8]) {
+    for piece in [b"--", boundary, b"\r\n", content, b"\r\n"] {
+        output.extend_from_slice(piece);
+    }
+}
+
+/// Content fields and MIME-Version of a part given with its header, and its body.
+pub(super) fn replacement_fields(content: &Bytes) -> (Vec<(Bytes, Bytes)>, &[u8]) {
+    let mut fields = Vec::new();
+    let section = header::scan(content, 0, &mut fields, crate::limits::FIELDS_MAX, |_| false);
+    let kept = fields.iter().filter(|field| {
+        let name = field.name(content);
+        is_content(name) || name.eq_ignore_ascii_case(b"mime-version")
+    });
+    let owned = |field: &Field| {
+        let line = [header::trim_line_end(field.raw(content)), b"\r\n"].concat();
+        (Bytes::copy_from_slice(field.name(content)), line.into())
+    };
+    (kept.map(owned).collect(), &content[section.body_start as usize..])
+}

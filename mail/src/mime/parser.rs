@@ -1,0 +1,207 @@
+//! One pass over the message, boundary line by boundary line.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use memchr::{memchr, memmem};
+
+use super::{Multipart, Part, PartId, Structure, parameterised};
+use crate::compat::DESCEND_INTO_MESSAGES;
+use crate::header::{self, Field, trim_line_end};
+use crate::limits::{BOUNDARY_BYTES_MAX, DEPTH_MAX, FIELDS_MAX, PARTS_MAX};
+
+/// Nothing in this file looks into attached messages; flipping the choice needs code, not only the constant.
+const _: () = assert!(!DESCEND_INTO_MESSAGES);
+
+pub(super) fn parse(message: &[u8]) -> Structure {
+    let mut parser = Parser {
+        message,
+        parts: Vec::new(),
+        fields: Vec::new(),
+        unfinished: Vec::new(),
+        open: Boundaries::default(),
+        examined: 0,
+    };
+    parser.run();
+    Structure { parts: parser.parts, fields: parser.fields, examined: parser.examined }
+}
+
+struct Parser<'a> {
+    message: &'a [u8],
+    parts: Vec<Part>,
+    fields: Vec<Field>,
+    /// The parts whose end is not known yet, outermost first; the last one is being read.
+    unfinished: Vec<PartId>,
+    open: Boundaries,
+    examined: u64,
+}
+
+/// The multiparts whose closing boundary has not come, outermost first.
+#[derive(Default)]
+struct Boundaries {
+    open: Vec<Open>,
+    /// Depths in `open` by boundary, so that a line is compared with few of them. The innermost is last.
+    by_text: BTreeMap<Box<[u8]>, Vec<usize>>,
+}
+
+struct Open {
+    part: PartId,
+    boundary: Box<[u8]>,
+    /// Index of the part in `unfinished`.
+    level: usize,
+}
+
+/// What a boundary line means: which open multipart, and whether it closes it.
+struct Match {
+    depth: usize,
+    closes: bool,
+}
+
+impl Boundaries {
+    fn push(&mut self, open: Open) {
+        self.by_text.entry(open.boundary.clone()).or_default().push(self.open.len());
+        self.open.push(open);
+    }
+
+    fn truncate(&mut self, depth: usize) {
+        for open in self.open.drain(depth..) {
+            if let Some(depths) = self.by_text.get_mut(&open.boundary) {
+                depths.pop();
+                if depths.is_empty() {
+                    self.by_text.remove(&open.boundary);
+                }
+            }
+        }
+    }
+
+    /// `line` begins with `--`. Only the whole line counts, so that one boundary may begin like another.
+    fn find(&self, line: &[u8]) -> Option<Match> {
+        let text = &trim_line_end(line)[2..];
+        let end = text.iter().rposition(|byte| !header::is_blank(*byte)).map_or(0, |last| last + 1);
+        let text = &text[..end];
+        if text.len() > BOUNDARY_BYTES_MAX + 2 {
+            return None;
+        }
+        if let Some(depth) = self.innermost(text) {
+            return Some(Match { depth, closes: false });
+        }
+        let depth = self.innermost(text.strip_suffix(b"--")?)?;
+        Some(Match { depth, closes: true })
+    }
+
+    fn innermost(&self, boundary: &[u8]) -> Option<usize> {
+        self.by_text.get(boundary)?.last().copied()
+    }
+}
+
+impl Parser<'_> {
+    fn run(&mut self) {
+        let mut position = self.begin_part(None, 0);
+        while let Some((line, found)) = self.next_boundary_line(position) {
+            let open = &self.open.open[found.depth];
+            let (owner, level) = (open.part, open.level);
+            if !found.closes && self.parts.len() >= PARTS_MAX {
+                self.parts[owner.index()].limited = true;
+                break;
+            }
+            self.finish_parts(level + 1, line.start);
+            let next_part = self.parts.len() as u32;
+            let multipart = self.parts[owner.index()].multipart.as_mut().expect("only multiparts are open");
+            multipart.first.get_or_insert(line.start as u32);
+            if found.closes {
+                multipart.close = Some(line.start as u32..line.end as u32);
+                self.open.truncate(found.depth);
+                position = line.end;
+            } else {
+                multipart.children.push(PartId(next_part));
+                self.open.truncate(found.depth + 1);
+                position = self.begin_part(Some((owner, line.start)), line.end);
+            }
+        }
+        // The end of the message is no boundary line: nothing before it belongs to one.
+        let end = self.message.len() as u32;
+        for id in std::mem::take(&mut self.unfinished) {
+            self.parts[id.index()].body.end = end;
+        }
+    }
+
+    /// Reads the header section at `start` and returns where to go on.
+    fn begin_part(&mut self, parent: Option<(PartId, usize)>, start: usize) -> usize {
+        let first_field = self.fields.len();
+        let open = &self.open;
+        let is_boundary = |line: &[u8]| open.find(line).is_some();
+        let section = header::scan(self.message, start, &mut self.fields, FIELDS_MAX, is_boundary);
+        self.examined += u64::from(section.body_start) - start as u64;
+        let id = PartId(self.parts.len() as u32);
+        let level = self.unfinished.len();
+        self.unfinished.push(id);
+        self.parts.push(Part {
+            parent: parent.map(|(parent, _)| parent),
+            start: start as u32,
+            delimiter: parent.map(|(_, line_start)| line_start as u32),
+            fields: first_field as u32..self.fields.len() as u32,
+            fields_end: section.fields_end,
+            body: section.body_start..section.body_start,
+            tight: false,
+            multipart: None,
+            bad_header: section.bad_header,
+            limited: section.too_many,
+        });
+        self.open_multipart(id, first_field, level);
+        section.body_start as usize
+    }
+
+    fn open_multipart(&mut self, id: PartId, first_field: usize, level: usize) {
+        let content_type = parameterised(self.message, &self.fields[first_field..], b"content-type");
+        let Some(content_type) = content_type.filter(|kind| kind.value.starts_with("multipart/")) else {
+            return;
+        };
+        let part = &mut self.parts[id.index()];
+        let boundary = content_type.plain("boundary").map(<[u8]>::trim_ascii_end).unwrap_or_default();
+        if boundary.is_empty() || boundary.len() > BOUNDARY_BYTES_MAX {
+            part.bad_header = true;
+        } else if self.open.open.len() >= DEPTH_MAX {
+            part.limited = true;
+        } else {
+            let boundary: Box<[u8]> = boundary.into();
+            self.open.push(Open { part: id, boundary: boundary.clone(), level });
+            part.multipart =
+                Some(Box::new(Multipart { boundary, first: None, close: None, children: Vec::new() }));
+        }
+    }
+
+    /// Ends the parts from `level` on before the boundary line at `line_start`, whose line end before it belongs to
+    /// the boundary (RFC 2046 5.1.1).
+    fn finish_parts(&mut self, level: usize, line_start: usize) {
+        let before = &self.message[..line_start];
+        let end = trim_line_end(before).len() as u32;
+        for id in self.unfinished.drain(level..) {
+            let part = &mut self.parts[id.index()];
+            part.tight = end < part.body.start;
+            part.body.end = end.max(part.body.start);
+        }
+    }
+
+    /// The next line from `position`, the start of a line, that is a boundary of an open multipart.
+    fn next_boundary_line(&mut self, position: usize) -> Option<(Range<usize>, Match)> {
+        if self.open.open.is_empty() {
+            return None;
+        }
+        let mut start = position;
+        loop {
+            let rest = &self.message[start..];
+            if !rest.starts_with(b"--") {
+                let found = memmem::find(rest, b"\n--");
+                self.examined += found.unwrap_or(rest.len()) as u64;
+                start += found? + 1;
+            }
+            let rest = &self.message[start..];
+            let length = memchr(b'\n', rest).map_or(rest.len(), |newline| newline + 1);
+            self.examined += length as u64;
+            if let Some(found) = self.open.find(&rest[..length]) {
+                return Some((start..start + length, found));
+            }
+            start += length;
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! Compiled patterns, and a cache of those that are not constants.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use pcre2::bytes::{CaptureLocations, Regex, RegexBuilder};
+
+use crate::fault::Fault;
+use crate::limits::{
+    MAX_CACHED_PATTERNS, MAX_MATCH_HEAP_KIB, MAX_MATCH_STACK_BYTES, MAX_MATCH_STEPS, MAX_PATTERN_BYTES,
+};
+use crate::native::{HostObject, NativeClass};
+use crate::value::{Frozen, FrozenObject, Object, OrderedMap, Str, Value};
+
+/// A compiled regular expression; copies share it.
+#[derive(Clone, Debug)]
+pub struct Pattern(Arc<Compiled>);
+
+#[derive(Debug)]
+struct Compiled {
+    regex: Regex,
+    utf: bool,
+    source_bytes: usize,
+}
+
+impl Pattern {
+    /// Compiles a pattern string: bare, or `/body/flags`.
+    pub fn parse(text: &[u8]) -> Result<Pattern, Fault> {
+        match split_delimited(text) {
+            Some((body, flags)) => Pattern::compile(body, flags),
+            None => Pattern::compile(text, b""),
+        }
+    }
+
+    /// Compiles a body with flags out of `imusxUX`.
+    pub fn compile(body: &[u8], flags: &[u8]) -> Result<Pattern, Fault> {
+        if body.len() > MAX_PATTERN_BYTES {
+            return Err(Fault::error(format!("a regular expression exceeds {MAX_PATTERN_BYTES} bytes")));
+        }
+        let has = |flag| flags.contains(&flag);
+        if let Some(unknown) = flags.iter().find(|flag| !b"imusxUX".contains(flag)) {
+            return Err(Fault::error(format!(
+                "\"{}\" is not a flag of regular expressions",
+                char::from(*unknown)
+            )));
+        }
+        let utf = has(b'u');
+        // PCRE2 always refuses unknown escapes, which is what X asked for.
+        let ungreedy = if has(b'U') { "(?U)" } else { "" };
+        let source = format!(
+            "(*LIMIT_MATCH={MAX_MATCH_STEPS})(*LIMIT_HEAP={MAX_MATCH_HEAP_KIB}){}",
+            place_after_verbs(&pattern_text(body, utf)?, ungreedy)
+        );
+        let regex = RegexBuilder::new()
+            .caseless(has(b'i'))
+            .multi_line(has(b'm'))
+            .dotall(has(b's'))
+            .extended(has(b'x'))
+            .utf(utf)
+            .jit_if_available(true)
+            .max_jit_stack_size(Some(MAX_MATCH_STACK_BYTES))
+            .build(&source)
+            .map_err(|error| bad_pattern(body, &error))?;
+        Ok(Pattern(Arc::new(Compiled { regex, utf, source_bytes: source.len() })))
+    }
+
+    /// Whether the pattern matches anywhere.
+    #[inline]
+    pub fn is_match(&self, subject: &[u8]) -> Result<bool, Fault> {
+        self.0.regex.is_match(subject).map_err(|error| failed_match(&error))
+    }
+
+    /// Whether the pattern matches at or after `start`; `groups` then says where. `start` is at most the length.
+    pub fn captures_at(&self, groups: &mut Groups, subject: &[u8], start: usize) -> Result<bool, Fault> {
+        let found = self.0.regex.captures_read_at(&mut groups.0, subject, start);
+        found.map(|found| found.is_some()).map_err(|error| failed_match(&error))
+    }
+
+    /// Room for the positions of groups.
+    pub fn groups(&self) -> Groups {
+        Groups(self.0.regex.capture_locations())
+    }
+
+    /// The names of the groups, by number; group 0 is the whole match.
+    pub fn names(&self) -> &[Option<String>] {
+        self.0.regex.capture_names()
+    }
+
+    /// Where to look for the next match after an empty one at `at`.
+    pub fn step_over(&self, subject: &[u8], at: usize) -> usize {
+        let rest = subject.get(at + 1..).unwrap_or_default();
+        let inside =
+            if self.0.utf { rest.iter().take_while(|byte| **byte & 0xc0 == 0x80).count() } else { 0 };
+        at + 1 + inside
+    }
+
+    /// The constant that a program holds.
+    pub fn freeze(&self) -> Frozen {
+        Frozen::Object(self.0.clone())
+    }
+
+    /// The value of `#/.../` and `pcre_compile()`.
+    pub fn into_value(self) -> Value {
+        Value::Object(Object::host(RegexObject(self)))
+    }
+
+    /// The pattern of a `Regex` value.
+    #[inline]
+    pub fn of(value: &Value) -> Option<&Pattern> {
+        value.as_object().and_then(Object::downcast::<RegexObject>).map(|object| &object.0)
+    }
+}
+
+/// Where the groups of a match are.
+#[derive(Debug)]
+pub struct Groups(CaptureLocations);
+
+impl Groups {
+    /// Start and end of a group, if it took part.
+    pub fn get(&self, group: usize) -> Option<(usize, usize)> {
+        self.0.get(group)
+    }
+
+    /// The number of groups, with group 0.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl FrozenObject for Compiled {
+    fn thaw(self: Arc<Self>) -> Object {
+        Object::host(RegexObject(Pattern(self)))
+    }
+
+    fn size_bytes(&self) -> usize {
+        compiled_bytes(self.source_bytes)
+    }
+}
+
+/// A guess: the library does not say how much memory a compiled pattern takes.
+fn compiled_bytes(source_bytes: usize) -> usize {
+    512 + source_bytes * 16
+}
+
+/// The object behind a `Regex` value.
+struct RegexObject(Pattern);
+
+static CLASS: NativeClass = NativeClass {
+    name: "Regex",
+    doc: "A compiled regular expression: `#/body/flags` or `pcre_compile()`. It can be used wherever a pattern can.",
+    extends: None,
+    constructor: None,
+    methods: &[],
+    statics: &[],
+};
+
+impl HostObject for RegexObject {
+    fn class(&self) -> &'static NativeClass {
+        &CLASS
+    }
+
+    fn freeze(&self) -> Option<Frozen> {
+        Some(self.0.freeze())
+    }
+
+    fn size_bytes(&self) -> usize {
+        compiled_bytes(self.0.0.source_bytes)
+    }
+}
+
+/// Body and flags of `/body/flags`.
+fn split_delimited(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let inner = text.strip_prefix(b"/")?;
+    let end = inner.iter().rposition(|byte| *byte == b'/')?;
+    let (body, flags) = (&inner[..end], &inner[end + 1..]);
+    flags.iter().all(|flag| b"imusxUX".contains(flag)).then_some((body, flags))
+}
+
+/// The body as the text that PCRE2's wrapper wants: bytes that are not UTF-8 become escapes.
+fn pattern_text(body: &[u8], utf: bool) -> Result<String, Fault> {
+    match std::str::from_utf8(body) {
+        Ok(text) => return Ok(text.to_owned()),
+        Err(_) if utf => return Err(Fault::error("a regular expression with the flag u is not UTF-8")),
+        Err(_) => {}
+    }
+    let mut text = String::with_capacity(body.len() + 16);
+    for chunk in body.utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            let backslashes = text.bytes().rev().take_while(|byte| *byte == b'\\').count();
+            if backslashes % 2 == 1 {
+                text.pop();
+            }
+            text.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    Ok(text)
+}
+
+/// Puts `insert` behind verbs such as `(*ANYCRLF)`, which must come first.
+fn place_after_verbs(text: &str, insert: &str) -> String {
+    let mut at = 0;
+    while text[at..].starts_with("(*")
+        && text[at + 2..].starts_with(|first: char| first.is_ascii_uppercase())
+        && let Some(end) = text[at..].find(')')
+        && is_start_verb(&text[at + 2..at + end])
+    {
+        at += end + 1;
+    }
+    format!("{}{insert}{}", &text[..at], &text[at..])
+}
+
+fn is_start_verb(verb: &str) -> bool {
+    let name = verb.split('=').next().unwrap_or_default();
+    let known = ["UTF", "UCP", "NOTEMPTY", "NOTEMPTY_ATSTART", "CR", "LF", "CRLF", "ANYCRLF", "ANY", "NUL"];
+    known.contains(&name) || ["NO_", "LIMIT_", "BSR_"].iter().any(|prefix| name.starts_with(prefix))
+}
+
+#[cold]
+fn bad_pattern(body: &[u8], error: &pcre2::Error) -> Fault {
+    let shown: String = String::from_utf8_lossy(body).chars().take(60).collect();
+    Fault::error(format!("bad regular expression \"{shown}\": {}", plain(error)))
+}
+
+#[cold]
+fn failed_match(error: &pcre2::Error) -> Fault {
+    Fault::error(format!("a regular expression gave up: {}", plain(error)))
+}
+
+/// The library's message without its own prefix and offset, which counts our limits.
+fn plain(error: &pcre2::Error) -> String {
+    let text = error.to_string();
+    text.split_once(": ").map_or(text.clone(), |(_, rest)| {
+        rest.strip_prefix("error compiling pattern at offset ")
+            .and_then(|rest| rest.split_once(": "))
+            .map_or(rest.to_owned(), |(_, rest)| rest.to_owned())
+    })
+}
+
+/// Compiled patterns of a shard, by their text.
+#[derive(Default)]
+pub struct PatternCache {
+    patterns: OrderedMap<Str, Pattern>,
+}
+
+impl PatternCache {
+    /// The compiled form of a pattern string. When the cache is full, the older half goes.
+    #[inline]
+    pub fn get(&mut self, text: &Str) -> Result<Pattern, Fault> {
+        match self.patterns.get(text) {
+            Some(pattern) => Ok(pattern.clone()),
+            None => self.compile(text),
+        }
+    }
+
+    #[cold]
+    fn compile(&mut self, text: &Str) -> Result<Pattern, Fault> {
+        let pattern = Pattern::parse(text)?;
+        if self.patterns.len() >= MAX_CACHED_PATTERNS {
+            let entries = std::mem::take(&mut self.patterns).into_entries();
+            for (text, pattern) in entries.skip(MAX_CACHED_PATTERNS / 2) {
+                self.patterns.insert(text, pattern);
+            }
+        }
+        self.patterns.insert(text.clone(), pattern.clone());
+        Ok(pattern)
+    }
+
+    /// The compiled form of a `Regex` or a pattern string.
+    #[inline]
+    pub fn of_value(&mut self, value: &Value) -> Result<Option<Pattern>, Fault> {
+        match value {
+            Value::Str(text) => self.get(text).map(Some),
+            other => Ok(Pattern::of(other).cloned()),
+        }
+    }
+}
+
+impl std::fmt::Debug for PatternCache {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "PatternCache({})", self.patterns.len())
+    }
+}
+
+// Programs and their constants cross threads.
+const _: fn() = || {
+    fn shared<T: Any + Send + Sync>() {}
+    shared::<Pattern>();
+};

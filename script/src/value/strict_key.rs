@@ -1,0 +1,46 @@
+//! Values as members of a set under `===`.
+
+use super::hash::{hash_bytes, hash_integer};
+use super::ordered_map::MapKey;
+use super::{Array, Value};
+
+/// A value that equals another when `===` says so; for sets of values.
+#[derive(Clone, Debug)]
+pub(crate) struct StrictKey(pub(crate) Value);
+
+/// Items of an array that take part in its hash.
+const HASHED_ITEMS: usize = 64;
+
+impl MapKey for StrictKey {
+    fn hash(&self) -> u64 {
+        match &self.0 {
+            Value::Array(array) => hash_array(array),
+            other => hash_flat(other),
+        }
+    }
+
+    fn same(&self, other: &Self) -> bool {
+        self.0.strict_eq(&other.0).unwrap_or(false)
+    }
+}
+
+pub(super) fn hash_flat(value: &Value) -> u64 {
+    match value {
+        Value::Str(text) => text.hash_value(),
+        // Both zeros are equal.
+        Value::Number(number) => hash_integer((number + 0.0).to_bits() as i64),
+        Value::Bool(flag) => hash_integer(i64::from(*flag)) ^ 1,
+        Value::Object(object) => hash_integer(object.address() as i64),
+        Value::Array(array) => hash_integer(array.len() as i64) ^ 2,
+        other => hash_bytes(other.type_name().as_bytes()),
+    }
+}
+
+/// Keys and flat items near the top.
+pub(super) fn hash_array(array: &Array) -> u64 {
+    array.iter().take(HASHED_ITEMS).fold(hash_integer(array.len() as i64), |hash, (key, value)| {
+        hash.rotate_left(5).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            ^ key.hash().rotate_left(1)
+            ^ hash_flat(&value)
+    })
+}
