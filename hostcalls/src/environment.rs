@@ -1,5 +1,6 @@
 //! What all scripts of one shard share.
 
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::rc::Rc;
@@ -7,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
+use script::std::regex::PatternCache;
 
 use crate::limits;
 use crate::source::Sources;
@@ -61,6 +63,8 @@ pub struct Environment {
     /// Seconds that the system had been up when the engine's clock was 0.
     pub(crate) booted_s: f64,
     pub(crate) resolver: crate::dns::Resolver,
+    /// Compiled patterns of all scripts; none while a script has them.
+    pub(crate) patterns: Cell<Option<PatternCache>>,
 }
 
 impl Environment {
@@ -74,7 +78,15 @@ impl Environment {
         let uptime_s = first_word("/proc/uptime").await.and_then(|word| word.parse().ok()).unwrap_or(now_s);
         let timezone = settings.timezone.clone().unwrap_or_else(TimeZone::system);
         let resolver = crate::dns::Resolver::new(settings.resolvers.clone());
-        Rc::new(Environment { settings, log, hostname, timezone, booted_s: uptime_s - now_s, resolver })
+        Rc::new(Environment {
+            settings,
+            log,
+            hostname,
+            timezone,
+            booted_s: uptime_s - now_s,
+            resolver,
+            patterns: Cell::default(),
+        })
     }
 
     /// Asks name servers.

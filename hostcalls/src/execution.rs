@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use engine::time::Instant;
 use script::host::Host;
+use script::std::regex::PatternCache;
 
 use crate::Environment;
 use crate::store::{Caches, Held};
@@ -57,7 +58,8 @@ impl Execution {
 
     /// What a machine that runs the script asks.
     pub fn host(self: &Rc<Self>) -> ScriptHost {
-        ScriptHost { execution: self.clone() }
+        let patterns = self.environment.patterns.take().unwrap_or_default();
+        ScriptHost { execution: self.clone(), patterns }
     }
 }
 
@@ -70,6 +72,14 @@ impl Drop for Execution {
 /// The services of the shard, for one execution.
 pub struct ScriptHost {
     pub(crate) execution: Rc<Execution>,
+    /// The shard's compiled patterns, on loan.
+    patterns: PatternCache,
+}
+
+impl Drop for ScriptHost {
+    fn drop(&mut self) {
+        self.execution.environment.patterns.set(Some(std::mem::take(&mut self.patterns)));
+    }
 }
 
 impl ScriptHost {
@@ -114,6 +124,10 @@ impl Host for ScriptHost {
 
     fn timezone(&self) -> &jiff::tz::TimeZone {
         &self.execution.environment.timezone
+    }
+
+    fn patterns(&mut self) -> &mut PatternCache {
+        &mut self.patterns
     }
 
     fn as_any(&mut self) -> &mut dyn Any {
