@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use crate::fault::Fault;
 use crate::host::Host;
 use crate::native::{Call, Library, NativeRun};
+use crate::std::regex::PatternCache;
 use crate::value::Value;
 
 /// A host whose clock stands still and whose randomness counts.
@@ -14,11 +15,18 @@ pub(crate) struct StillHost {
     pub(crate) zone: jiff::tz::TimeZone,
     pub(crate) logged: Vec<(u32, Vec<u8>)>,
     pub(crate) drawn: u8,
+    pub(crate) patterns: PatternCache,
 }
 
 impl Default for StillHost {
     fn default() -> Self {
-        StillHost { now: 1_700_000_000.25, zone: jiff::tz::TimeZone::UTC, logged: Vec::new(), drawn: 0 }
+        StillHost {
+            now: 1_700_000_000.25,
+            zone: jiff::tz::TimeZone::UTC,
+            logged: Vec::new(),
+            drawn: 0,
+            patterns: PatternCache::default(),
+        }
     }
 }
 
@@ -50,6 +58,9 @@ impl Host for StillHost {
     }
     fn timezone(&self) -> &jiff::tz::TimeZone {
         &self.zone
+    }
+    fn patterns(&mut self) -> &mut PatternCache {
+        &mut self.patterns
     }
     fn as_any(&mut self) -> &mut dyn Any {
         self
