@@ -24,14 +24,15 @@ pub mod arguments;
 pub mod dns;
 mod environment;
 mod execution;
+pub mod file;
 pub mod hooks;
 mod library;
 pub mod limits;
 pub mod numbers;
+mod offload;
 pub mod source;
 pub mod store;
 mod time;
-mod url;
 
 pub use environment::{Environment, Log, Settings};
 pub use execution::{Execution, ExecutionId, ScriptHost};

@@ -51,7 +51,7 @@ impl Family {
 
 /// All families of this crate. A later one replaces names of an earlier one.
 static FAMILIES: &[&Family] =
-    &[&crate::time::FAMILY, &crate::dns::FAMILY, &crate::url::FAMILY, &crate::store::FAMILY, &DAEMON];
+    &[&crate::time::FAMILY, &crate::dns::FAMILY, &crate::file::FAMILY, &crate::store::FAMILY, &DAEMON];
 
 /// What only the daemon can do.
 static DAEMON: Family = Family {

@@ -56,3 +56,9 @@ pub const DNS_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Most that they can say.
 pub const DNS_TIMEOUT_MAX: Duration = Duration::from_secs(300);
+
+/// Bytes of one read of a file on disk.
+pub const FILE_READ_BYTES: usize = 64 * 1024;
+
+/// Most bytes of a file that one call gives: a string's bound.
+pub const FILE_BYTES_MAX: usize = script::limits::MAX_STRING_BYTES;
