@@ -128,8 +128,8 @@ impl RsaPrivateKey {
             .expect("the constructor has read the same bytes")
     }
 
-    /// Signs the hash of `message`. Roughly a millisecond for 2048 bits (0.6 ms on the build machine, release),
-    /// several for keys and hashes that aws-lc refuses: callers on a shard offload it.
+    /// Signs the hash of `message`. One to two milliseconds for 2048 bits, ten and more for keys and hashes that
+    /// aws-lc refuses: callers on a shard offload it.
     pub fn sign(&self, hash: Hash, message: &[u8]) -> Result<Vec<u8>, KeyError> {
         let encoding: &'static dyn signature::RsaEncoding = match hash {
             Hash::Sha256 => &signature::RSA_PKCS1_SHA256,
