@@ -10,6 +10,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use script::std::regex::PatternCache;
 
+use crate::crypto::Pki;
 use crate::limits;
 use crate::source::Sources;
 
@@ -20,6 +21,8 @@ pub struct Settings {
     pub resolvers: Vec<SocketAddr>,
     /// The files that scripts may open.
     pub sources: Arc<Sources>,
+    /// The keys and certificates that scripts name by id.
+    pub pki: Arc<Pki>,
     /// How long a script may take, waiting included.
     pub wall_clock: Duration,
     /// The proxy for `http` when a call names none.
@@ -37,6 +40,7 @@ impl Default for Settings {
         Settings {
             resolvers: Vec::new(),
             sources: Arc::default(),
+            pki: Arc::default(),
             wall_clock: limits::WALL_CLOCK,
             http_proxy: None,
             extra_roots: Vec::new(),

@@ -21,6 +21,7 @@
 //! ```
 
 pub mod arguments;
+pub mod crypto;
 pub mod dns;
 mod environment;
 mod execution;
@@ -32,6 +33,8 @@ pub mod numbers;
 mod offload;
 pub mod source;
 pub mod store;
+#[cfg(test)]
+pub(crate) mod testing;
 mod time;
 
 pub use environment::{Environment, Log, Settings};

@@ -50,8 +50,14 @@ impl Family {
 }
 
 /// All families of this crate. A later one replaces names of an earlier one.
-static FAMILIES: &[&Family] =
-    &[&crate::time::FAMILY, &crate::dns::FAMILY, &crate::file::FAMILY, &crate::store::FAMILY, &DAEMON];
+static FAMILIES: &[&Family] = &[
+    &crate::time::FAMILY,
+    &crate::dns::FAMILY,
+    &crate::file::FAMILY,
+    &crate::store::FAMILY,
+    &crate::crypto::FAMILY,
+    &DAEMON,
+];
 
 /// What only the daemon can do.
 static DAEMON: Family = Family {

@@ -62,3 +62,12 @@ pub const FILE_READ_BYTES: usize = 64 * 1024;
 
 /// Most bytes of a file that one call gives: a string's bound.
 pub const FILE_BYTES_MAX: usize = script::limits::MAX_STRING_BYTES;
+
+/// Bytes of one certificate in DER; those with a logotype inside have some 20 KiB.
+pub const MAX_CERTIFICATE_BYTES: usize = 64 * 1024;
+
+/// Certificates read from one text, or given to one verification.
+pub const MAX_CERTIFICATES: usize = 1024;
+
+/// Bytes of a list of revoked certificates.
+pub const MAX_CRL_BYTES: usize = 16 * 1024 * 1024;
