@@ -24,7 +24,3 @@ pub const BUILD_DISPOSITION: &str = "attachment";
 
 /// 12: whether quoted local parts are unquoted by `envelope_address_parse`.
 pub const UNQUOTE_LOCAL_PART: bool = true;
-
-/// 8.1: encoded words are written in UTF-8 with Q encoding, unless B is shorter by this many bytes at least.
-/// Header writing uses it; `mimeword_encode` always writes Q.
-pub const PREFER_B_WHEN_SHORTER_BY: usize = 1;

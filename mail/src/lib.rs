@@ -38,3 +38,5 @@ pub mod limits;
 pub mod message;
 pub mod mime;
 pub mod taglist;
+#[cfg(test)]
+mod testing;

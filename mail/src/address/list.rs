@@ -84,7 +84,7 @@ impl<'a> Parser<'a> {
             b'[' => return Some(Some(Token::Literal(self.literal()?))),
             _ if is_special(byte) => Token::Special(byte),
             _ => {
-                let end = self.rest.iter().position(|byte| is_special(*byte) || byte.is_ascii_whitespace());
+                let end = self.rest.iter().position(|byte| is_special(*byte) || b" \t\r\n".contains(byte));
                 let (atom, rest) = self.rest.split_at(end.unwrap_or(self.rest.len()));
                 self.rest = rest;
                 return Some(Some(Token::Atom(atom)));

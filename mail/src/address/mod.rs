@@ -2,6 +2,8 @@
 
 mod envelope;
 mod list;
+#[cfg(test)]
+mod tests;
 
 pub use envelope::{EnvelopeAddress, escape_local_part, parse_envelope};
 pub use list::{Mailbox, parse_list};

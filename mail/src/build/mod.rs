@@ -3,6 +3,9 @@
 //! A [`Builder`] collects fields, a body and children, and writes them with [`Builder::to_bytes`]. Children are taken as
 //! they are at the time: later changes to them do not show. Randomness comes in as the default boundary.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 
 use bytes::Bytes;

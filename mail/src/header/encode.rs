@@ -6,7 +6,6 @@ use super::charset::to_utf8;
 use super::parameter::Parameterised;
 use super::{is_blank, trim_blanks, trim_line_end};
 use crate::address;
-use crate::compat::PREFER_B_WHEN_SHORTER_BY;
 use crate::limits::{ENCODED_WORD_BYTES_MAX, FOLD_COLUMNS};
 use crate::mime::transfer;
 
@@ -50,7 +49,7 @@ pub fn fold_verbatim(name: &[u8], value: &[u8]) -> Vec<u8> {
     field
 }
 
-/// Printable ASCII that no reader takes for encoded.
+/// Printable ASCII, which may be encoded already.
 fn is_plain(value: &[u8]) -> bool {
     value.iter().all(|byte| *byte == b'\t' || (b' '..=b'~').contains(byte))
 }
@@ -101,7 +100,8 @@ fn encode_structured(name: &[u8], text: &str) -> Option<String> {
     is_one_of(&PARAMETERS).then(|| Parameterised::parse(text.as_bytes()).format())
 }
 
-/// Replaces the words that are not printable ASCII by encoded words; `column` is where the text starts in its line.
+/// Replaces the words that are not printable ASCII by encoded words; those that are encoded already stay as they are.
+/// `column` is where the text starts in its line.
 /// Neighbours are encoded together with the white space between them, which readers would drop otherwise.
 pub fn encode_words(text: &str, column: usize) -> String {
     let mut output = String::with_capacity(text.len() * 2);
@@ -112,7 +112,7 @@ pub fn encode_words(text: &str, column: usize) -> String {
         let (run, tail) = tail.split_at(encoded_prefix(tail));
         if !run.is_empty() {
             let in_line = column + output.len();
-            write_run(&mut output, run, in_line, false);
+            write_run(&mut output, run, in_line);
         }
         rest = tail;
     }
@@ -122,12 +122,12 @@ pub fn encode_words(text: &str, column: usize) -> String {
 /// The whole of `text` as encoded words in UTF-8 with Q encoding, separated by spaces.
 pub fn encode_all(text: &str, column: usize) -> String {
     let mut output = String::new();
-    write_run(&mut output, text, column, true);
+    write_run(&mut output, text, column);
     output
 }
 
 fn needs_encoding(word: &str) -> bool {
-    !is_plain(word.as_bytes()) || word.contains("=?")
+    !is_plain(word.as_bytes())
 }
 
 /// Length of the words at the start that stand as they are, with the white space behind them.
@@ -158,59 +158,44 @@ fn encoded_prefix(text: &str) -> usize {
     end
 }
 
-const WORD_START: &str = "=?UTF-8?";
-/// `=?UTF-8?Q?` and `?=`.
-const WORD_OVERHEAD: usize = WORD_START.len() + 4;
+const WORD_START: &str = "=?UTF-8?Q?";
+const WORD_OVERHEAD: usize = WORD_START.len() + "?=".len();
 
 /// Writes `text` as one or more encoded words of whole characters.
-fn write_run(output: &mut String, text: &str, column: usize, only_q: bool) {
-    let q_len: usize = text.bytes().map(q_width).sum();
-    let b_len = text.len().div_ceil(3) * 4;
-    let use_b = !only_q && b_len + PREFER_B_WHEN_SHORTER_BY <= q_len;
+fn write_run(output: &mut String, text: &str, column: usize) {
     // The first word may share its line with the name; a very long name gets a line of its own anyway.
     let first = FOLD_COLUMNS.saturating_sub(column).clamp(WORD_OVERHEAD + 16, ENCODED_WORD_BYTES_MAX);
     let mut room = first - WORD_OVERHEAD;
     let mut start = 0;
     let mut used = 0;
     for (at, character) in text.char_indices() {
-        let bytes = &text.as_bytes()[at..at + character.len_utf8()];
-        let next = match use_b {
-            true => (at + bytes.len() - start).div_ceil(3) * 4,
-            false => used + bytes.iter().map(|byte| q_width(*byte)).sum::<usize>(),
-        };
-        if next > room && at > start {
-            write_word(output, &text[start..at], use_b);
+        let width = character.encode_utf8(&mut [0; 4]).bytes().map(q_width).sum::<usize>();
+        if used + width > room && at > start {
+            write_word(output, &text[start..at]);
             output.push(' ');
             room = ENCODED_WORD_BYTES_MAX - WORD_OVERHEAD;
             start = at;
-            used = bytes.iter().map(|byte| q_width(*byte)).sum();
-        } else {
-            used = next;
+            used = 0;
         }
+        used += width;
     }
-    write_word(output, &text[start..], use_b);
+    write_word(output, &text[start..]);
 }
 
-fn write_word(output: &mut String, text: &str, use_b: bool) {
-    output.push_str(WORD_START);
-    if use_b {
-        output.push_str("B?");
-        data_encoding::BASE64.encode_append(text.as_bytes(), output);
-    } else {
-        output.push_str("Q?");
-        let mut encoded = Vec::with_capacity(text.len() * 3);
-        for byte in text.bytes() {
-            match q_width(byte) {
-                1 if byte == b' ' => encoded.push(b'_'),
-                1 => encoded.push(byte),
-                _ => {
-                    encoded.push(b'=');
-                    transfer::push_hex(&mut encoded, byte);
-                }
+fn write_word(output: &mut String, text: &str) {
+    let mut encoded = Vec::with_capacity(text.len() * 3);
+    for byte in text.bytes() {
+        match q_width(byte) {
+            1 if byte == b' ' => encoded.push(b'_'),
+            1 => encoded.push(byte),
+            _ => {
+                encoded.push(b'=');
+                transfer::push_hex(&mut encoded, byte);
             }
         }
-        output.extend(encoded.into_iter().map(char::from));
     }
+    output.push_str(WORD_START);
+    output.extend(encoded.into_iter().map(char::from));
     output.push_str("?=");
 }
 

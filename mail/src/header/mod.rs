@@ -7,6 +7,8 @@ mod charset;
 mod encode;
 mod parameter;
 mod scan;
+#[cfg(test)]
+mod tests;
 
 mod word;
 

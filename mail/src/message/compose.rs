@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::state::{Fate, PartState, State};
-use super::write_part::{HeaderWriter, line_break_after, part_line, replacement_fields};
+use super::write_part::{HeaderWriter, leading_folds, line_break_after, part_line, replacement_fields};
 use crate::delta::{Data, Delta, Splice};
 use crate::mime::{Part, PartId, Structure};
 
@@ -50,7 +50,7 @@ impl<'a> Composer<'a> {
         for id in ids {
             let part = self.structure.get(id);
             let state = &self.state.parts[&id];
-            if part.start < covered_to {
+            if part.delimiter.is_some_and(|at| at < covered_to) {
                 continue;
             }
             match &state.fate {
@@ -117,11 +117,12 @@ impl<'a> Composer<'a> {
 
     fn write_header(&mut self, writer: HeaderWriter<'_>, part: &Part) {
         let written = writer.finish();
+        let top = part.start + leading_folds(self.original, part);
         if !written.top.is_empty() {
-            self.push(part.start, 0, written.top, written.sequence);
+            self.push(top, 0, written.top, written.sequence);
         }
         if let Some(sequence) = written.date_on_top {
-            self.splices.push((Splice { start: part.start, count: 0, data: Data::DateField }, sequence));
+            self.splices.push((Splice { start: top, count: 0, data: Data::DateField }, sequence));
         }
         self.splices.extend(written.fields);
         if !written.bottom.is_empty() {

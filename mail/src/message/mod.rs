@@ -7,11 +7,14 @@
 mod compose;
 mod edit;
 mod state;
+#[cfg(test)]
+mod tests;
 
 mod view;
 mod write_part;
 
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -81,11 +84,11 @@ pub enum ValueForm {
     Verbatim,
 }
 
-/// Original bytes, their structure, and the changes so far.
+/// Original bytes, their structure, and the changes so far. Copies share bytes and structure, and are changed apart.
 #[derive(Clone, Debug)]
 pub struct Message {
     original: Bytes,
-    structure: Structure,
+    structure: Arc<Structure>,
     edits: Vec<Edit>,
     /// What the edits amount to; made anew when some are dropped.
     state: State,
@@ -98,7 +101,7 @@ impl Message {
     /// Parses a message. Only its size can be wrong: everything else is read as well as it can be.
     pub fn parse(original: impl Into<Bytes>) -> Result<Message, TooLarge> {
         let original = original.into();
-        let structure = Structure::parse(&original)?;
+        let structure = Arc::new(Structure::parse(&original)?);
         Ok(Message {
             original,
             structure,
@@ -153,6 +156,11 @@ impl Message {
     /// How many changes are recorded.
     pub fn edit_count(&self) -> usize {
         self.edits.len()
+    }
+
+    /// Memory of the message: its bytes, its structure, its changes.
+    pub fn size_bytes(&self) -> usize {
+        size_of::<Message>() + self.original.len() + self.structure.size_bytes() + self.edit_bytes()
     }
 
     /// Bytes that the changes hold.

@@ -176,6 +176,16 @@ impl<'a> HeaderWriter<'a> {
     }
 }
 
+/// Length of the lines at the start of a header that begin with white space: they would continue what is put before.
+pub(super) fn leading_folds(original: &[u8], part: &Part) -> u32 {
+    let header = &original[part.start as usize..part.fields_end as usize];
+    let lines = header.split_inclusive(|byte| *byte == b'\n');
+    lines
+        .take_while(|line| header::is_blank(line[0]) && line.ends_with(b"\n"))
+        .map(|line| line.len() as u32)
+        .sum()
+}
+
 /// The line end that a header section lacks when the message ends within its last line.
 pub(super) fn line_break_after(original: &[u8], part: &Part) -> &'static [u8] {
     let header = &original[part.start as usize..part.fields_end as usize];

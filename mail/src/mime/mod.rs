@@ -4,6 +4,8 @@
 //! anything but boundaries. What a sender made wrong is marked on the part, never refused.
 
 mod parser;
+#[cfg(test)]
+pub(crate) mod tests;
 
 pub mod transfer;
 
@@ -138,6 +140,11 @@ impl Structure {
     /// How many parts there are, the root included.
     pub fn part_count(&self) -> usize {
         self.parts.len()
+    }
+
+    /// Memory, without the message.
+    pub fn size_bytes(&self) -> usize {
+        size_of::<Structure>() + self.parts.len() * size_of::<Part>() + self.fields.len() * size_of::<Field>()
     }
 
     pub(crate) fn get(&self, id: PartId) -> &Part {

@@ -170,15 +170,20 @@ impl Parser<'_> {
         }
     }
 
-    /// Ends the parts from `level` on before the boundary line at `line_start`, whose line end before it belongs to
-    /// the boundary (RFC 2046 5.1.1).
+    /// Ends the parts from `level` on before the boundary line at `line_start`. The line end before it belongs to the
+    /// boundary (RFC 2046 5.1.1), also where it was taken for the end of an empty header; but a header line keeps its own.
     fn finish_parts(&mut self, level: usize, line_start: usize) {
-        let before = &self.message[..line_start];
-        let end = trim_line_end(before).len() as u32;
-        for id in self.unfinished.drain(level..) {
+        let mut end = trim_line_end(&self.message[..line_start]).len() as u32;
+        let mut tight = false;
+        // Innermost first: what it keeps, those around it have too.
+        for id in self.unfinished.drain(level..).rev() {
             let part = &mut self.parts[id.index()];
-            part.tight = end < part.body.start;
-            part.body.end = end.max(part.body.start);
+            if end < part.fields_end {
+                end = line_start as u32;
+                tight = true;
+            }
+            part.tight = tight;
+            part.body = part.body.start.min(end)..end;
         }
     }
 

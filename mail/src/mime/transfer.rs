@@ -213,7 +213,7 @@ fn needs_escape(byte: u8) -> bool {
 
 /// ASCII without NUL, every CR and LF part of a CRLF, no line over the limit.
 fn is_seven_bit(body: &[u8]) -> bool {
-    let short = |line: &[u8]| line.len() <= BODY_LINE_BYTES_MAX + 1;
+    let short = |line: &[u8]| line.strip_suffix(b"\r").unwrap_or(line).len() <= BODY_LINE_BYTES_MAX;
     body.is_ascii()
         && !body.contains(&0)
         && bare_line_ends(body) == 0

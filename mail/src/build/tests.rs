@@ -1,0 +1,113 @@
+use super::*;
+use crate::message::Message;
+
+fn text(builder: &Builder) -> String {
+    String::from_utf8(builder.to_bytes()).expect("ASCII")
+}
+
+#[test]
+fn a_text_message_has_its_fields_in_order() {
+    let mut builder = Builder::new("r");
+    builder.add_header(b"From", b"a@example.com", ValueForm::Encode).expect("a good name");
+    builder.add_header(b"Subject", "hé".as_bytes(), ValueForm::Encode).expect("a good name");
+    builder.set_date(0, 60).expect("room");
+    builder.set_body(Bytes::from_static("smörgås\r\nand much more that is plain text".as_bytes()));
+    assert_eq!(
+        text(&builder),
+        "From: a@example.com\r\nSubject: =?UTF-8?Q?h=C3=A9?=\r\nDate: Thu, 01 Jan 1970 01:00:00 +0100\r\n\
+         MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: \
+         quoted-printable\r\n\r\nsm=C3=B6rg=C3=A5s\r\nand much more that is plain text"
+    );
+    builder.set_date(1, 0).expect("room");
+    assert_eq!(text(&builder).matches("Date: ").count(), 1);
+}
+
+#[test]
+fn a_built_message_is_read_back() {
+    let mut attachment = Builder::new("r1");
+    attachment.set_type(b"application/octet-stream");
+    attachment.set_file_name("räksmörgås.bin");
+    attachment.set_body(Bytes::from_static(b"\0\x01\xff"));
+    let mut part = Builder::new("r2");
+    part.set_type(b"text/html");
+    part.set_disposition(b"inline");
+    part.set_body(Bytes::from_static(b"<p>\n"));
+    let mut builder = Builder::new("r3");
+    builder.set_type(b"multipart/mixed");
+    builder.set_body(Bytes::from_static(b"preamble"));
+    builder.append(&part).expect("room");
+    builder.append(&attachment).expect("room");
+    builder.append_raw(Bytes::from_static(b"X: 1\r\n\r\nraw")).expect("room");
+    let message = Message::parse(builder.to_bytes()).expect("small");
+    let root = message.root();
+    assert_eq!(root.defects().count(), 0);
+    assert_eq!(root.preamble(), Some(&b"preamble"[..]));
+    let parts: Vec<_> = root.children().collect();
+    assert_eq!(parts[0].type_parameter("charset").as_deref(), Some("utf-8"));
+    assert_eq!(parts[0].body().as_ref(), b"<p>\n");
+    assert_eq!(parts[1].file_name().as_deref(), Some("räksmörgås.bin"));
+    assert_eq!(parts[1].body().as_ref(), b"\0\x01\xff");
+    assert_eq!(parts[1].fields_named(b"mime-version").count(), 0, "only messages have it");
+    assert_eq!(parts[2].body().as_ref(), b"raw");
+}
+
+#[test]
+fn added_content_fields_come_before_those_that_are_set() {
+    let mut builder = Builder::new("r");
+    builder.set_type(b"text/html");
+    builder.add_header(b"Content-Type", b"text/x; charset=koi8-r", ValueForm::Encode).expect("a good name");
+    builder.add_header(b"content-transfer-encoding", b"base64", ValueForm::Encode).expect("a good name");
+    builder.set_body(Bytes::from_static(b"YWJj"));
+    let message = Message::parse(builder.to_bytes()).expect("small");
+    assert_eq!(message.root().media_type().as_deref(), Some("text/x"));
+    assert_eq!(message.root().fields_named(b"Content-Type").count(), 1);
+    assert_eq!(message.root().body().as_ref(), b"abc", "the body was encoded already");
+}
+
+#[test]
+fn the_boundary_is_the_one_that_the_type_names() {
+    for kind in ["multipart/mixed", "multipart/mixed; boundary=mine"] {
+        let mut builder = Builder::new("random");
+        builder.set_type(kind.as_bytes());
+        builder.append_raw(Bytes::from_static(b"\r\none")).expect("room");
+        assert_eq!(Message::parse(builder.to_bytes()).expect("small").root().children().count(), 1, "{kind}");
+        let mut builder = Builder::new("random");
+        builder.add_header(b"Content-Type", kind.as_bytes(), ValueForm::Encode).expect("a good name");
+        builder.set_boundary(b"mine").expect("a boundary");
+        builder.append_raw(Bytes::from_static(b"\r\none")).expect("room");
+        let expected = usize::from(kind.contains("boundary"));
+        assert_eq!(
+            Message::parse(builder.to_bytes()).expect("small").root().children().count(),
+            expected,
+            "{kind}"
+        );
+    }
+    let mut builder = Builder::new("random");
+    for boundary in ["", "a\r\nb", "ends ", "\"", &"x".repeat(71)] {
+        assert_eq!(builder.set_boundary(boundary.as_bytes()), Err(BuildError::Boundary));
+    }
+}
+
+#[test]
+fn parts_within_parts_are_bounded() {
+    let mut builder = Builder::new("r");
+    for _ in 0..BUILD_DEPTH_MAX {
+        let mut outer = Builder::new("r");
+        outer.append(&builder).expect("below the limit");
+        builder = outer;
+    }
+    assert_eq!(Builder::new("r").append(&builder), Err(BuildError::TooMany));
+}
+
+#[test]
+fn types_bring_no_fields_of_their_own() {
+    let mut builder = Builder::new("r");
+    builder.set_type(b"text/plain\r\nX-Type: 1");
+    builder.set_disposition(b"inline\r\nX-Disposition: 1");
+    builder.set_file_name("a\r\nX-Name: 1");
+    let message = Message::parse(builder.to_bytes()).expect("small");
+    let names: Vec<_> = message.root().header_names().collect();
+    let expected =
+        [&b"mime-version"[..], b"content-type", b"content-disposition", b"content-transfer-encoding"];
+    assert_eq!(names, expected);
+}
