@@ -3,8 +3,10 @@
 //! A function that decides ends the script with [`Fault::finished`], whose value is an array of the function's name and
 //! its arguments: `["Reject", ["no such user"]]`. What that means is up to the program that runs the hook.
 
+use std::sync::Arc;
+
 use script::fault::Fault;
-use script::native::{Call, Native};
+use script::native::{Call, Library, Native};
 use script::value::{Array, Value};
 
 /// One kind of hook.
@@ -34,6 +36,25 @@ pub struct Variable {
 /// The hook of this name.
 pub fn hook(name: &str) -> Option<&'static Hook> {
     HOOKS.iter().find(|hook| hook.name == name)
+}
+
+impl Hook {
+    /// The standard library and what this hook adds to it.
+    pub fn library(&self) -> Arc<Library> {
+        let mut library = crate::library::build();
+        library.add(self.decisions).add(self.functions);
+        for native in self.decisions {
+            library.terminating(&[native.name]);
+        }
+        library.build()
+    }
+}
+
+/// The standard library and [`ANY_HOOK`].
+pub fn any_library() -> Arc<Library> {
+    let mut library = crate::library::build();
+    library.add(ANY_HOOK);
+    library.build()
 }
 
 /// All hooks: those of a session in the order in which they come, then those of the queue.
@@ -183,6 +204,14 @@ mod tests {
             let any = ANY_HOOK.iter().find(|any| any.name == native.name).expect("listed");
             assert!(any.max_args >= native.max_args && any.min_args <= native.min_args, "{}", native.name);
         }
+    }
+
+    #[test]
+    fn the_library_of_a_hook_has_its_decisions_and_no_others() {
+        let library = hook("connect").expect("a hook").library();
+        assert!(library.is_terminating("Accept") && library.function("Accept").is_some());
+        assert!(library.function("Try").is_none());
+        assert!(any_library().function("Try").is_some());
     }
 
     #[test]
