@@ -1,6 +1,6 @@
 //! What all scripts of one shard share.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::rc::Rc;
@@ -67,6 +67,8 @@ pub struct Environment {
     /// Seconds that the system had been up when the engine's clock was 0.
     pub(crate) booted_s: f64,
     pub(crate) resolver: crate::dns::Resolver,
+    /// Certificates to trust, once somebody has asked.
+    pub(crate) roots: OnceCell<crate::tls::Roots>,
     /// Compiled patterns of all scripts; none while a script has them.
     pub(crate) patterns: Cell<Option<PatternCache>>,
 }
@@ -89,6 +91,7 @@ impl Environment {
             timezone,
             booted_s: uptime_s - now_s,
             resolver,
+            roots: OnceCell::new(),
             patterns: Cell::default(),
         })
     }

@@ -1,7 +1,7 @@
 //! One script while it runs.
 
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use engine::time::Instant;
@@ -27,6 +27,8 @@ pub struct Execution {
     pub(crate) environment: Rc<Environment>,
     pub(crate) started: Instant,
     pub(crate) held: RefCell<Held>,
+    /// Sockets it has open.
+    pub(crate) sockets: Rc<Cell<usize>>,
     /// What `cache` keeps with `per_message`: as long as the execution, which is all the message there is.
     pub(crate) message_caches: RefCell<Caches>,
 }
@@ -42,6 +44,7 @@ impl Execution {
             environment: environment.clone(),
             started: engine::time::now(),
             held: RefCell::default(),
+            sockets: Rc::default(),
             message_caches: RefCell::default(),
         })
     }

@@ -27,15 +27,18 @@ mod environment;
 mod execution;
 pub mod file;
 pub mod hooks;
+mod http;
 mod library;
 pub mod limits;
 pub mod numbers;
 mod offload;
+mod socket;
 pub mod source;
 pub mod store;
 #[cfg(test)]
 pub(crate) mod testing;
 mod time;
+mod tls;
 
 pub use environment::{Environment, Log, Settings};
 pub use execution::{Execution, ExecutionId, ScriptHost};

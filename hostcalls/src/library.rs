@@ -54,6 +54,8 @@ static FAMILIES: &[&Family] = &[
     &crate::time::FAMILY,
     &crate::dns::FAMILY,
     &crate::file::FAMILY,
+    &crate::http::FAMILY,
+    &crate::socket::FAMILY,
     &crate::store::FAMILY,
     &crate::crypto::FAMILY,
     &DAEMON,

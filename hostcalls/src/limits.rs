@@ -71,3 +71,31 @@ pub const MAX_CERTIFICATES: usize = 1024;
 
 /// Bytes of a list of revoked certificates.
 pub const MAX_CRL_BYTES: usize = 16 * 1024 * 1024;
+
+/// How long connecting for `http` may take unless its options say otherwise, the look-up of the name and the agreement
+/// on TLS included.
+pub const HTTP_CONNECT: Duration = Duration::from_secs(10);
+
+/// Most bytes of a response's body unless `max_file_size` says less: a string's bound.
+pub const HTTP_BODY_BYTES_MAX: usize = script::limits::MAX_STRING_BYTES;
+
+/// Most bytes that a function may give as the body of a request, and how many it is asked for at once.
+pub const HTTP_POST_BYTES_MAX: usize = script::limits::MAX_STRING_BYTES;
+
+/// Bytes that such a function is asked for at once.
+pub const HTTP_POST_PIECE_BYTES: usize = 64 * 1024;
+
+/// Redirects that `http` follows when it is told to follow all.
+pub const HTTP_REDIRECTS_MAX: u32 = 50;
+
+/// Addresses of one host that are tried.
+pub const CONNECT_ADDRESSES_MAX: usize = 8;
+
+/// Sockets that one script may have open.
+pub const SOCKETS_MAX: usize = 100;
+
+/// Most bytes that one `recv` of a socket gives.
+pub const SOCKET_RECV_BYTES_MAX: usize = 16 << 20;
+
+/// How long `MSG_DONTWAIT` waits for what the kernel has already.
+pub const SOCKET_DONT_WAIT: Duration = Duration::from_millis(2);

@@ -1,0 +1,216 @@
+//! From a URL to a connection: addresses, proxies, TLS.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use engine::net::{Conn, Connect};
+use engine::time::timeout;
+use net::dns::{RecordData, RecordKind};
+use net::http::{Progress, Reader, Request, Url};
+use rustls::pki_types::ServerName;
+
+use super::exchange::Failed;
+use super::options::HttpOptions;
+use crate::dns::DnsQuestion;
+use crate::tls::{TlsOptions, TlsStream, Verify, client_config, parse_identity, roots};
+use crate::{Environment, Execution, limits};
+
+/// Most bytes of the body of a proxy's refusal that are read.
+const REFUSAL_BYTES_MAX: u64 = 64 * 1024;
+
+/// A connection that requests go over.
+pub(super) enum Transport {
+    Plain(Rc<Conn>),
+    Tls(Box<TlsStream>),
+}
+
+impl Transport {
+    pub(super) async fn send(&self, data: Bytes) -> Result<(), Failed> {
+        match self {
+            Transport::Plain(conn) => conn.send(data).await.map_err(|_| Failed::Connection),
+            Transport::Tls(stream) => stream.send(&data).await.map_err(|_| Failed::Connection),
+        }
+    }
+
+    /// Empty at the end.
+    pub(super) async fn recv(&self) -> Result<Bytes, Failed> {
+        match self {
+            Transport::Plain(conn) => {
+                let bytes = conn.recv().await.map_err(|_| Failed::Connection)?;
+                Ok(Bytes::copy_from_slice(&bytes))
+            }
+            Transport::Tls(stream) => stream.recv().await.map_err(|_| Failed::Connection),
+        }
+    }
+}
+
+/// The proxy for a request, if there is one.
+pub(super) fn proxy(environment: &Environment, options: &HttpOptions) -> Result<Option<Url>, Failed> {
+    let text = match (&options.unix_socket_path, &options.proxy, &environment.settings.http_proxy) {
+        (Some(_), ..) => return Ok(None),
+        (_, Some(named), _) => named.as_bytes(),
+        (_, None, Some(configured)) => configured.as_bytes(),
+        (_, None, None) => return Ok(None),
+    };
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let text =
+        if text.windows(3).any(|part| part == b"://") { text.to_vec() } else { [b"http://", text].concat() };
+    let url = Url::parse(&text).map_err(|_| Failed::Request)?;
+    match url.scheme.as_deref() == Some(b"http") && url.host.as_deref().is_some_and(|host| !host.is_empty()) {
+        true => Ok(Some(url)),
+        false => Err(Failed::Request),
+    }
+}
+
+/// Connects for a request to `url`, within the time that the options give.
+pub(super) async fn connect(
+    execution: &Rc<Execution>,
+    url: &Url,
+    proxy: Option<&Url>,
+    options: &HttpOptions,
+) -> Result<Transport, Failed> {
+    let connecting = async {
+        let conn = match &options.unix_socket_path {
+            Some(path) => {
+                let path = path.to_string_lossy();
+                Conn::connect_unix(Path::new(&*path)).await.map_err(|_| Failed::Connection)?
+            }
+            None => connect_to_host(execution, proxy.unwrap_or(url), options).await?,
+        };
+        let conn = Rc::new(conn);
+        if !url.is_https() {
+            return Ok(Transport::Plain(conn));
+        }
+        if let Some(proxy) = proxy {
+            open_tunnel(&conn, url, proxy).await?;
+        }
+        start_tls(execution, conn, url, options).await.map(|stream| Transport::Tls(Box::new(stream)))
+    };
+    timeout(options.connect_timeout, connecting).await.unwrap_or(Err(Failed::Connection))
+}
+
+async fn connect_to_host(
+    execution: &Rc<Execution>,
+    url: &Url,
+    options: &HttpOptions,
+) -> Result<Conn, Failed> {
+    let host = url.host.as_deref().unwrap_or_default();
+    let addresses = addresses(&execution.environment, host, options.source).await;
+    // Each address gets its share of the time, so that a dead one leaves some for the next.
+    let patience = options.connect_timeout / addresses.len().clamp(1, 3) as u32;
+    for address in addresses {
+        let remote = SocketAddr::new(address, url.port_or_default());
+        let local = options.source.filter(|source| source.is_ipv4() == address.is_ipv4());
+        if let Ok(Ok(conn)) = timeout(patience, Conn::connect(Connect { remote, local })).await {
+            return Ok(conn);
+        }
+    }
+    Err(Failed::Connection)
+}
+
+/// The addresses of a host: itself, or those of the hosts file, or of the DNS.
+async fn addresses(environment: &Environment, host: &[u8], source: Option<IpAddr>) -> Vec<IpAddr> {
+    if let Some(address) = std::str::from_utf8(host).ok().and_then(|host| host.parse().ok()) {
+        return vec![address];
+    }
+    let wanted = |address: &IpAddr| source.is_none_or(|source: IpAddr| source.is_ipv4() == address.is_ipv4());
+    let mut addresses = hosts_file(host).await;
+    for kind in [RecordKind::A, RecordKind::Aaaa] {
+        if !addresses.is_empty() {
+            break;
+        }
+        let reply = environment.resolver.ask(&DnsQuestion::new(host, kind)).await;
+        addresses.extend(reply.records.unwrap_or_default().into_iter().filter_map(
+            |record| match record.data {
+                RecordData::Address(address) => Some(address),
+                _ => None,
+            },
+        ));
+        addresses.retain(wanted);
+    }
+    addresses.retain(wanted);
+    addresses.truncate(limits::CONNECT_ADDRESSES_MAX);
+    addresses
+}
+
+/// What the system's hosts file says of a name. `localhost` is this machine whatever it says (RFC 6761 6.3).
+async fn hosts_file(host: &[u8]) -> Vec<IpAddr> {
+    if host.eq_ignore_ascii_case(b"localhost") {
+        return vec![IpAddr::from([127, 0, 0, 1]), IpAddr::from(std::net::Ipv6Addr::LOCALHOST)];
+    }
+    let text = engine::disk::read_file(Path::new("/etc/hosts"), 1 << 20).await.unwrap_or_default();
+    let mut addresses = Vec::new();
+    for line in String::from_utf8_lossy(&text).lines() {
+        let line = line.split('#').next().unwrap_or_default();
+        let mut words = line.split_whitespace();
+        let Some(address) = words.next().and_then(|word| word.parse().ok()) else { continue };
+        if words.any(|word| word.as_bytes().eq_ignore_ascii_case(host)) {
+            addresses.push(address);
+        }
+    }
+    addresses
+}
+
+/// Asks a proxy for a tunnel.
+async fn open_tunnel(conn: &Rc<Conn>, url: &Url, proxy: &Url) -> Result<(), Failed> {
+    let host = url.host.as_deref().unwrap_or_default();
+    let headers: Vec<_> =
+        credentials(proxy).map(|value| (b"Proxy-Authorization".to_vec(), value)).into_iter().collect();
+    let head = Request::encode_connect(host, url.port_or_default(), &headers).map_err(|_| Failed::Request)?;
+    conn.send(head.into()).await.map_err(|_| Failed::Connection)?;
+    let mut reader = Reader::new(true, REFUSAL_BYTES_MAX);
+    loop {
+        let bytes = conn.recv().await.map_err(|_| Failed::Connection)?;
+        if bytes.is_empty() {
+            return Err(Failed::Connection);
+        }
+        if reader.receive(&bytes).map_err(|_| Failed::Response)? == Progress::Done {
+            break;
+        }
+    }
+    match reader.into_response() {
+        Some(response) if (200..300).contains(&response.status) => Ok(()),
+        _ => Err(Failed::Connection),
+    }
+}
+
+/// User name and password of a URL as a header's value (RFC 7617).
+pub(super) fn credentials(url: &Url) -> Option<Vec<u8>> {
+    let username = script::std::url::percent_decode(url.username.as_deref()?);
+    let password = script::std::url::percent_decode(url.password.as_deref().unwrap_or_default());
+    let both = [&username[..], b":", &password].concat();
+    Some(format!("Basic {}", data_encoding::BASE64.encode(&both)).into_bytes())
+}
+
+async fn start_tls(
+    execution: &Rc<Execution>,
+    conn: Rc<Conn>,
+    url: &Url,
+    options: &HttpOptions,
+) -> Result<TlsStream, Failed> {
+    let host = String::from_utf8_lossy(url.host.as_deref().unwrap_or_default()).into_owned();
+    let identity = match &options.client_cert {
+        Some(pem) => Some(parse_identity(pem).map_err(|_| Failed::Request)?),
+        None => None,
+    };
+    let verify =
+        Verify { issuer: options.verify_peer, names: options.verify_host.then(|| vec![host.clone()]) };
+    let roots = if verify.issuer { Some(roots(&execution.environment).await) } else { None };
+    let tls = TlsOptions { verify, send_name: true, protocols: None, identity };
+    let config = Arc::new(client_config(tls, roots).map_err(|_| Failed::Request)?);
+    let name = ServerName::try_from(host).map_err(|_| Failed::Request)?;
+    let stream = TlsStream::new(conn, config, name).map_err(|_| Failed::Request)?;
+    stream.handshake().await.map_err(|_| Failed::Connection)?;
+    Ok(stream)
+}
+
+/// No time at all would mean for ever elsewhere.
+pub(super) fn or_for_ever(timeout: Option<Duration>) -> Duration {
+    timeout.unwrap_or(Duration::from_secs(86_400))
+}

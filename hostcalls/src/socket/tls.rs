@@ -1,0 +1,230 @@
+//! `TLSSocket`.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use rustls::pki_types::ServerName;
+use script::fault::Fault;
+use script::host::HostCall;
+use script::native::{Call, HostObject, Native, NativeClass, NativeRun, Options};
+use script::value::{Array, Object, Value};
+
+use super::Inbox;
+use super::plain::{Socket, length_of};
+use crate::arguments::Arguments;
+use crate::crypto::x509::Certificate;
+use crate::library::{HostFunction, HostFuture};
+use crate::tls::{TlsOptions, TlsStream, Verify, client_config, parse_identity, roots};
+use crate::{Execution, numbers};
+
+const HANDSHAKE: u16 = numbers::SOCKET + 4;
+const SEND: u16 = numbers::SOCKET + 5;
+const RECV: u16 = numbers::SOCKET + 6;
+const SHUTDOWN: u16 = numbers::SOCKET + 7;
+
+/// What `errno` says of any error of TLS: rustls has no numbers.
+const SSL_ERROR_SSL: i32 = 1;
+
+pub(super) const HOST: [HostFunction; 4] = [
+    HostFunction { number: HANDSHAKE, run: handshake },
+    HostFunction { number: SEND, run: send },
+    HostFunction { number: RECV, run: recv },
+    HostFunction { number: SHUTDOWN, run: shutdown },
+];
+
+const fn host(name: &'static str, params: &'static str, args: u8, doc: &'static str, number: u16) -> Native {
+    Native { name, params, doc, min_args: args, max_args: Some(args), run: NativeRun::Host(number) }
+}
+
+pub(super) static CLASS: NativeClass = NativeClass {
+    name: "TLSSocket",
+    doc: "TLS on a connected Socket. Nothing is verified unless the options say so.",
+    extends: None,
+    constructor: Some(Native::inline(
+        "TLSSocket",
+        "Socket socket [, array options]",
+        (1, Some(2)),
+        "Options: tls_protocols, tls_verify_name, tls_verify_ca, tls_default_ca, tls_sni, tls_client_cert (PEM text \
+         with certificate and key). tls_ciphers is ignored.",
+        construct,
+    )),
+    methods: &[
+        host("handshake", "", 0, "Agrees on TLS. None on errors, also of verification.", HANDSHAKE),
+        host("send", "string data", 1, "Sends all of it. Its length, or none on errors.", SEND),
+        host("recv", "number length", 1, "Up to length bytes; empty at the end, none on errors.", RECV),
+        host("shutdown", "", 0, "Says that all is said. 1, or none on errors.", SHUTDOWN),
+        Native::inline("errno", "", (0, Some(0)), "0, or 1 after an error of TLS.", last_errno),
+        Native::inline("getpeerx509", "", (0, Some(0)), "The peer's certificate, an X509.", peer_certificate),
+        Native::inline("toSocket", "", (0, Some(0)), "The socket below.", to_socket),
+    ],
+    statics: &[],
+};
+
+/// An object of the class.
+struct TlsSocket {
+    /// A [`Socket`].
+    socket: Object,
+    options: Array,
+    stream: RefCell<Option<Rc<TlsStream>>>,
+    inbox: Inbox,
+    errno: Cell<i32>,
+}
+
+impl HostObject for TlsSocket {
+    fn class(&self) -> &'static NativeClass {
+        &CLASS
+    }
+
+    /// A session has buffers of its own.
+    fn size_bytes(&self) -> usize {
+        let session = if self.stream.borrow().is_some() { 32 * 1024 } else { 0 };
+        size_of::<TlsSocket>() + session + self.inbox.len()
+    }
+
+    fn for_each_value(&self, visit: &mut dyn FnMut(&Value)) {
+        visit(&Value::Object(self.socket.clone()));
+        visit(&Value::Array(self.options.clone()));
+    }
+}
+
+/// The operation came to nothing, and `errno` says so.
+struct Refused;
+
+impl TlsSocket {
+    fn below(&self) -> Result<&Socket, Refused> {
+        self.socket.downcast::<Socket>().ok_or(Refused)
+    }
+
+    /// The session, begun if it was not yet.
+    async fn session(&self, execution: &Rc<Execution>) -> Result<Rc<TlsStream>, Fault> {
+        if let Some(stream) = &*self.stream.borrow() {
+            return Ok(stream.clone());
+        }
+        let options = Options::new("TLSSocket", Some(self.options.clone()));
+        let conn = self.below().ok().and_then(Socket::stream);
+        let conn = conn.ok_or_else(|| Fault::error("TLSSocket(): the socket is not connected"))?;
+        let sni = options.str("tls_sni")?.map(|name| name.to_string_lossy().into_owned());
+        let names = match options.array("tls_verify_name")? {
+            Some(names) => {
+                let texts: Result<Vec<_>, _> = names.values().map(|name| name.to_text()).collect();
+                Some(texts?.iter().map(|name| name.to_string_lossy().into_owned()).collect())
+            }
+            None => None,
+        };
+        let issuer = options.boolean("tls_verify_ca", false)? || options.boolean("tls_default_ca", false)?;
+        let identity = match options.str("tls_client_cert")? {
+            Some(pem) => {
+                let identity = parse_identity(&pem);
+                Some(identity.map_err(|why| Fault::error(format!("TLSSocket(): {why}")))?)
+            }
+            None => None,
+        };
+        let protocols = options.str("tls_protocols")?.map(|list| list.to_string_lossy().into_owned());
+        let roots = if issuer { Some(roots(execution.environment()).await) } else { None };
+        // Where no name is to be sent, the session has one that stands for none.
+        let (send_name, name) = match sni {
+            Some(name) => (true, name),
+            None => (false, "name.invalid".into()),
+        };
+        let name = ServerName::try_from(name)
+            .map_err(|_| Fault::error("TLSSocket(): tls_sni must be a host name"))?;
+        let tls = TlsOptions { verify: Verify { issuer, names }, send_name, protocols, identity };
+        let config = client_config(tls, roots).map_err(|why| Fault::error(format!("TLSSocket(): {why}")))?;
+        let stream = TlsStream::new(conn, Arc::new(config), name)
+            .map_err(|error| Fault::error(format!("TLSSocket(): {error}")))?;
+        let stream = Rc::new(stream);
+        self.stream.replace(Some(stream.clone()));
+        Ok(stream)
+    }
+
+    /// Runs an operation within the time of the socket below.
+    async fn run<T, E>(&self, operation: impl Future<Output = Result<T, E>>) -> Result<T, Refused> {
+        let timeout = self.below()?.timeout.get();
+        let result = match timeout {
+            None => operation.await.map_err(|_| Refused),
+            Some(timeout) => match engine::time::timeout(timeout, operation).await {
+                Ok(result) => result.map_err(|_| Refused),
+                Err(_) => Err(Refused),
+            },
+        };
+        if result.is_err() {
+            self.errno.set(SSL_ERROR_SSL);
+        }
+        result
+    }
+}
+
+fn construct(call: &mut Call<'_>) -> Result<Value, Fault> {
+    call.object::<Socket>(0, "Socket")?;
+    let options = call.opt_array(1)?.cloned().unwrap_or_default();
+    let Value::Object(socket) = call.arg(0).clone() else { return Err(call.wrong(0, "a Socket")) };
+    Ok(Object::host(TlsSocket {
+        socket,
+        options,
+        stream: RefCell::new(None),
+        inbox: Inbox::default(),
+        errno: Cell::new(0),
+    })
+    .into())
+}
+
+fn last_errno(call: &mut Call<'_>) -> Result<Value, Fault> {
+    Ok(call.this::<TlsSocket>()?.errno.get().into())
+}
+
+fn peer_certificate(call: &mut Call<'_>) -> Result<Value, Fault> {
+    let stream = call.this::<TlsSocket>()?.stream.borrow().clone();
+    let certificates = stream.map(|stream| stream.peer_certificates()).unwrap_or_default();
+    let certificate = certificates.first().and_then(|der| Certificate::from_der(der));
+    Ok(certificate.map(|certificate| certificate.object()).into())
+}
+
+fn to_socket(call: &mut Call<'_>) -> Result<Value, Fault> {
+    Ok(call.this::<TlsSocket>()?.socket.clone().into())
+}
+
+// ---- the host functions
+
+fn handshake(execution: Rc<Execution>, call: HostCall) -> HostFuture {
+    Box::pin(async move {
+        let socket = call.this::<TlsSocket>()?;
+        let stream = socket.session(&execution).await?;
+        let agreed = socket.run(stream.handshake()).await;
+        Ok(if agreed.is_ok() { call.this_object()?.clone().into() } else { Value::None })
+    })
+}
+
+fn send(execution: Rc<Execution>, call: HostCall) -> HostFuture {
+    Box::pin(async move {
+        let socket = call.this::<TlsSocket>()?;
+        let data = call.str(0)?;
+        let stream = socket.session(&execution).await?;
+        let sent = socket.run(stream.send(&data)).await;
+        Ok(if sent.is_ok() { data.len().into() } else { Value::None })
+    })
+}
+
+fn recv(execution: Rc<Execution>, call: HostCall) -> HostFuture {
+    Box::pin(async move {
+        let socket = call.this::<TlsSocket>()?;
+        let length = length_of(&call)?;
+        let stream = socket.session(&execution).await?;
+        if socket.inbox.is_empty() && length > 0 {
+            match socket.run(stream.recv()).await {
+                Ok(bytes) => socket.inbox.push(&bytes),
+                Err(Refused) => return Ok(Value::None),
+            }
+        }
+        Ok(socket.inbox.take(length, false)[..].into())
+    })
+}
+
+fn shutdown(execution: Rc<Execution>, call: HostCall) -> HostFuture {
+    Box::pin(async move {
+        let socket = call.this::<TlsSocket>()?;
+        let stream = socket.session(&execution).await?;
+        let closed = socket.run(stream.close()).await;
+        Ok(if closed.is_ok() { 1.into() } else { Value::None })
+    })
+}
