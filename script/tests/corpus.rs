@@ -1,6 +1,8 @@
 //! Replays the corpora of the fuzz targets: every input in the tree must pass what its target checks.
 #![allow(clippy::disallowed_methods)] // a test reads its files without an engine
 
+#[path = "../fuzz/codecs_checks.rs"]
+mod codecs_checks;
 #[path = "../fuzz/syntax_checks.rs"]
 mod syntax_checks;
 
@@ -19,4 +21,9 @@ fn replay(target: &str, check: fn(&[u8])) {
 #[test]
 fn the_corpus_of_the_parser_passes() {
     replay("syntax", syntax_checks::parse);
+}
+
+#[test]
+fn the_corpus_of_the_decoders_passes() {
+    replay("codecs", codecs_checks::decode);
 }
