@@ -1,10 +1,12 @@
 //! HSL, the script language.
 
 pub mod compat;
+pub mod compile;
 pub mod diagnostic;
 pub mod fault;
 pub mod host;
 pub mod limits;
+pub mod machine;
 pub mod native;
 pub mod ops;
 pub mod source;

@@ -43,3 +43,11 @@ pub const MAX_MATCH_STEPS: u32 = 200_000;
 pub const MAX_MATCH_HEAP_KIB: u32 = 4096;
 /// Stack of one match of a pattern in machine code, in bytes; reserved when the pattern first matches.
 pub const MAX_MATCH_STACK_BYTES: usize = 256 << 10;
+/// Findings that one program reports; the rest is not shown.
+pub const MAX_DIAGNOSTICS: usize = 100;
+/// Rounds of loops and calls of one execution, where the embedder says nothing else.
+pub const DEFAULT_STEPS: u64 = 1_000_000_000;
+/// Bytes that one execution holds, where the embedder says nothing else: 256 MiB.
+pub const DEFAULT_MEMORY_BYTES: usize = 256 << 20;
+/// Calls within each other: each takes 64 bytes and its registers.
+pub const DEFAULT_DEPTH: u32 = 1000;

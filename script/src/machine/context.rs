@@ -1,0 +1,357 @@
+//! One execution of a program.
+
+use std::fmt;
+use std::rc::Rc;
+
+use crate::compile::op::Reg;
+use crate::compile::program::Input;
+use crate::fault::{Fault, Limit};
+use crate::host::{Host, PendingCall};
+use crate::value::{CellRef, Object, Value, WeakCell, WeakObject};
+
+use super::error::{Place, ScriptError, StackEntry};
+use super::fast::{self, Exit, Numbers};
+use super::frame::{Entry, Mode};
+use super::heap::Heap;
+use super::loaded::{Loaded, Stacks};
+use super::operate::Surroundings;
+
+/// What an execution may use.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Rounds of loops and calls.
+    pub steps: u64,
+    /// Bytes that values, registers and calls take together.
+    pub memory_bytes: usize,
+    /// Calls within each other.
+    pub depth: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            steps: crate::limits::DEFAULT_STEPS,
+            memory_bytes: crate::limits::DEFAULT_MEMORY_BYTES,
+            depth: crate::limits::DEFAULT_DEPTH,
+        }
+    }
+}
+
+/// Where an execution stands.
+#[derive(Debug)]
+pub enum Run {
+    /// It has come to its end, with the value of a top-level `return` or none.
+    Done(Value),
+    /// The budget is used up: others may run now, then call [`Context::run`] again.
+    OutOfBudget,
+    /// It waits for the embedder: [`Context::resume`] with the result, then [`Context::run`] again.
+    Pending(PendingCall),
+    /// A function of the host has ended it with this decision.
+    Finished(Value),
+    /// An error that nobody caught has ended it.
+    Failed(Box<ScriptError>),
+}
+
+/// What [`Context::run`] does first.
+pub(super) enum Next {
+    Start,
+    Run,
+    Deliver(Value),
+    Raise(Fault),
+    Waiting,
+    Ended,
+}
+
+/// One execution of a program.
+pub struct Context {
+    pub(super) loaded: Rc<Loaded>,
+    pub(super) stacks: Stacks,
+    pub(super) entries: Vec<Entry>,
+    pub(super) globals: Vec<Option<CellRef>>,
+    modules_run: Vec<bool>,
+    pub(super) next: Next,
+    pub(super) limits: Limits,
+    steps: u64,
+    pub(super) heap: Heap,
+    inputs: Vec<(Input, Value)>,
+    stopped: Option<Fault>,
+    /// The calls at the time of the fault that is on its way out.
+    pub(super) trace: Vec<StackEntry>,
+    /// What may be part of a cycle: cleared at the end.
+    objects: Vec<WeakObject>,
+    cells: Vec<WeakCell>,
+    live_bytes: usize,
+}
+
+/// What a call came to.
+pub(super) enum Outcome {
+    Value(Value),
+    /// Its function is on the call stack.
+    Entered,
+    Pending(PendingCall),
+    /// [`Context::next`] says what comes next.
+    Redirected,
+}
+
+impl Context {
+    /// A new execution, before its first instruction.
+    pub fn new(loaded: &Rc<Loaded>, limits: Limits) -> Context {
+        Context {
+            loaded: loaded.clone(),
+            stacks: loaded.take_stacks(),
+            entries: Vec::new(),
+            globals: Vec::new(),
+            modules_run: Vec::new(),
+            next: Next::Start,
+            limits,
+            steps: 0,
+            heap: Heap::new(limits.memory_bytes),
+            inputs: Vec::new(),
+            stopped: None,
+            trace: Vec::new(),
+            objects: Vec::new(),
+            cells: Vec::new(),
+            live_bytes: 0,
+        }
+    }
+
+    /// Sets a variable of the host, before the first [`run`](Self::run). One that the script does not mention is ignored.
+    pub fn set(&mut self, name: &str, value: Value) {
+        if let Some(input) = self.loaded.program.inputs.get(name) {
+            self.inputs.push((*input, value));
+        }
+    }
+
+    /// Runs at most `budget` rounds of loops and calls.
+    pub fn run(&mut self, host: &mut dyn Host, budget: u32) -> Run {
+        let allowed = u64::from(budget).min(self.limits.steps.saturating_sub(self.steps)) as u32;
+        let mut left = allowed;
+        let run = self.run_within(host, &mut left);
+        self.steps += u64::from(allowed - left);
+        match run {
+            Run::OutOfBudget if self.steps >= self.limits.steps && budget > 0 => {
+                self.next = Next::Raise(Fault::limit(Limit::Steps));
+                self.run_within(host, &mut 0)
+            }
+            run => run,
+        }
+    }
+
+    fn run_within(&mut self, host: &mut dyn Host, budget: &mut u32) -> Run {
+        if let Some(fault) = self.stopped.take() {
+            self.next = Next::Raise(fault);
+        }
+        loop {
+            if self.heap.is_over() && !matches!(self.next, Next::Raise(_) | Next::Ended) && !self.measure() {
+                self.next = Next::Raise(Fault::limit(Limit::Memory));
+            }
+            let result = match std::mem::replace(&mut self.next, Next::Ended) {
+                Next::Start => self.start(),
+                Next::Run => self.execute(host, budget),
+                Next::Deliver(value) => self.deliver(value, host, budget),
+                Next::Raise(fault) => self.unwind(fault, host),
+                Next::Waiting => Err(Fault::error("the script waits for a result that nobody has given it")),
+                Next::Ended => return Run::Done(Value::None),
+            };
+            match result {
+                Ok(None) => {}
+                Ok(Some(run)) => {
+                    if let Run::Done(_) | Run::Finished(_) | Run::Failed(_) = run {
+                        self.end();
+                    }
+                    return run;
+                }
+                Err(fault) => self.next = Next::Raise(fault),
+            }
+        }
+    }
+
+    /// Gives a waiting script its result: call [`run`](Self::run) next.
+    pub fn resume(&mut self, result: Result<Value, Fault>) {
+        if let Next::Waiting = self.next {
+            self.next = match result {
+                Ok(value) => Next::Deliver(value),
+                Err(fault) => Next::Raise(fault),
+            };
+        }
+    }
+
+    /// The next [`run`](Self::run) ends with this fault, such as an exceeded time limit, wherever the script is.
+    pub fn stop(&mut self, fault: Fault) {
+        self.stopped = Some(fault);
+    }
+
+    /// Rounds of loops and calls so far.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// Bytes at the last count. A script that has taken little is never counted.
+    pub fn memory_bytes(&self) -> usize {
+        self.live_bytes
+    }
+
+    /// Where the script is, for reports about scripts that take long.
+    pub fn position(&self) -> Option<Place> {
+        self.entries.iter().rev().find_map(|entry| self.place_of(entry)).map(|entry| entry.place)
+    }
+
+    fn start(&mut self) -> Result<Option<Run>, Fault> {
+        let loaded = self.loaded.clone();
+        let program = &loaded.program;
+        self.globals.resize(program.globals.len(), None);
+        self.modules_run.resize(program.modules.len(), false);
+        self.enter(&loaded, program.main, 0, 0, Mode::Plain)?;
+        for (input, value) in std::mem::take(&mut self.inputs) {
+            match input {
+                Input::Register(reg) => self.stacks.values[usize::from(reg)] = value,
+                Input::Global(index) => self.global(index).set(value),
+            }
+        }
+        self.next = Next::Run;
+        Ok(None)
+    }
+
+    /// The cell of a shared variable of the program.
+    pub(super) fn global(&mut self, index: u32) -> CellRef {
+        let loaded = &self.loaded;
+        let cells = &mut self.cells;
+        let cell = self.globals[index as usize].get_or_insert_with(|| {
+            let initial = &loaded.program.globals[index as usize].initial;
+            let cell = CellRef::new(initial.as_ref().map_or(Value::Undefined, Value::from_frozen));
+            cells.push(cell.downgrade());
+            cell
+        });
+        cell.clone()
+    }
+
+    /// Whether the module has to be run; it counts as run from now on.
+    pub(super) fn claim_module(&mut self, module: u16) -> bool {
+        self.modules_run.get_mut(usize::from(module)).is_some_and(|run| !std::mem::replace(run, true))
+    }
+
+    /// Runs the function at the top of the call stack, and those that it calls.
+    fn execute(&mut self, host: &mut dyn Host, budget: &mut u32) -> Result<Option<Run>, Fault> {
+        let loaded = self.loaded.clone();
+        loop {
+            let Some(Entry::Script(frame)) = self.entries.last_mut() else {
+                return Err(Fault::error("there is no function to run"));
+            };
+            let function = &loaded.protos[frame.proto as usize];
+            let proto = &*function.proto;
+            let (base, nums_base) = (frame.base as usize, frame.nums as usize);
+            let regs = &mut self.stacks.values[base..base + usize::from(proto.registers)];
+            let nums: &mut Numbers = (&mut self.stacks.numbers[nums_base..nums_base + 256])
+                .try_into()
+                .expect("a window of 256 numbers was reserved when the function was entered");
+            let mut surroundings = Surroundings {
+                code: &proto.code,
+                constants: &function.constants,
+                proto,
+                loaded: &loaded,
+                locals: proto.locals,
+                heap: &mut self.heap,
+                host: &mut *host,
+            };
+            let (pc, exit) = fast::run(&mut surroundings, frame.pc as usize, regs, nums, budget);
+            frame.pc = pc as u32;
+            match exit {
+                Exit::Budget => {
+                    self.next = Next::Run;
+                    return Ok(Some(Run::OutOfBudget));
+                }
+                Exit::Fault(fault) => return Err(fault),
+                Exit::Op(op) => {
+                    if let Some(run) = self.outer(&loaded, op, base, host)? {
+                        return Ok(run);
+                    }
+                }
+            }
+            if self.heap.is_over() {
+                self.next = Next::Run;
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Notes where a result of the function at the top goes.
+    pub(super) fn expect(&mut self, to: Reg) {
+        if let Some(Entry::Script(frame)) = self.entries.last_mut() {
+            frame.to = to;
+        }
+    }
+
+    /// The first registers that nobody uses.
+    pub(super) fn top(&self) -> (usize, usize) {
+        match self.entries.last() {
+            None => (0, 0),
+            Some(Entry::Script(frame)) => {
+                let proto = &self.loaded.protos[frame.proto as usize].proto;
+                (
+                    frame.base as usize + usize::from(proto.registers),
+                    frame.nums as usize + usize::from(proto.number_registers),
+                )
+            }
+            Some(Entry::Native(waiting)) => (waiting.top as usize, waiting.nums_top as usize),
+        }
+    }
+
+    /// An object that may become part of a cycle.
+    pub(super) fn note_object(&mut self, object: &Object) {
+        if self.objects.len() == self.objects.capacity() && self.objects.len() >= 256 {
+            self.objects.retain(|object| object.upgrade().is_some());
+            self.objects.reserve(self.objects.len());
+        }
+        self.objects.push(object.downgrade());
+    }
+
+    /// A variable that may become part of a cycle.
+    pub(super) fn note_cell(&mut self, cell: &CellRef) {
+        if self.cells.len() == self.cells.capacity() && self.cells.len() >= 256 {
+            self.cells.retain(|cell| cell.upgrade().is_some());
+            self.cells.reserve(self.cells.len());
+        }
+        self.cells.push(cell.downgrade());
+    }
+
+    /// Counts live bytes; false if they exceed the limit.
+    fn measure(&mut self) -> bool {
+        self.live_bytes = super::memory::live_bytes(self);
+        self.heap.counted(self.live_bytes)
+    }
+
+    /// Frees everything that the execution held.
+    fn end(&mut self) {
+        self.next = Next::Ended;
+        self.entries.clear();
+        self.globals.clear();
+        self.inputs.clear();
+        let mut stacks = std::mem::take(&mut self.stacks);
+        // Registers of functions that did not return are still set.
+        stacks.values.iter_mut().for_each(|value| *value = Value::Undefined);
+        self.loaded.give_stacks(stacks);
+        // What is alive now is held from outside, or by a cycle.
+        for cell in std::mem::take(&mut self.cells) {
+            if let Some(cell) = cell.upgrade() {
+                cell.set(Value::None);
+            }
+        }
+        for object in std::mem::take(&mut self.objects) {
+            if let Some(object) = object.upgrade() {
+                super::memory::clear(&object);
+            }
+        }
+    }
+}
+
+impl Drop for Context {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("depth", &self.entries.len()).field("steps", &self.steps).finish()
+    }
+}

@@ -1,0 +1,442 @@
+//! The loop that runs instructions, as long as they concern one function only.
+//!
+//! What is common is done here; what is rare is a call of a function that is not inlined, so that this one stays small
+//! enough for the compiler to keep its state in machine registers. Calls and whatever else concerns other functions goes
+//! back to the caller.
+
+use crate::compile::op::{Op, Operator, Reg, Relation};
+use crate::fault::Fault;
+use crate::value::{Array, Value};
+
+use super::operate::{self, Surroundings};
+
+/// A window of number registers.
+pub(super) type Numbers = [f64; 256];
+
+/// Why the loop ended.
+pub(super) enum Exit {
+    /// The budget is used up; the instruction at the program counter has not run.
+    Budget,
+    Fault(Fault),
+    /// An instruction for the caller; the program counter is after it.
+    Op(Op),
+}
+
+/// Runs until something is to be done elsewhere. Returns where it stopped.
+pub(super) fn run(
+    surroundings: &mut Surroundings<'_>,
+    mut pc: usize,
+    regs: &mut [Value],
+    nums: &mut Numbers,
+    budget: &mut u32,
+) -> (usize, Exit) {
+    let code = surroundings.code;
+    let mut left = *budget;
+    macro_rules! stop {
+        ($exit:expr) => {{
+            *budget = left;
+            return (pc, $exit);
+        }};
+    }
+    // Does what is not common: an error ends the loop.
+    macro_rules! attempt {
+        ($result:expr) => {
+            if let Err(fault) = $result {
+                stop!(Exit::Fault(fault));
+            }
+        };
+    }
+    macro_rules! spend {
+        () => {
+            if left == 0 {
+                pc -= 1;
+                stop!(Exit::Budget);
+            }
+            left -= 1;
+        };
+    }
+    macro_rules! r {
+        ($reg:expr) => {
+            regs[$reg as usize]
+        };
+    }
+    macro_rules! n {
+        ($num:expr) => {
+            nums[$num as usize]
+        };
+    }
+    loop {
+        let op = code[pc];
+        pc += 1;
+        match op {
+            Op::NumAdd { to, a, b } => n!(to) = n!(a) + n!(b),
+            Op::NumSubtract { to, a, b } => n!(to) = n!(a) - n!(b),
+            Op::NumMultiply { to, a, b } => n!(to) = n!(a) * n!(b),
+            Op::NumDivide { to, a, b } => {
+                if n!(b) == 0.0 {
+                    attempt!(operate::number_operation(Operator::Divide, nums, to, a, b));
+                } else {
+                    n!(to) = n!(a) / n!(b);
+                }
+            }
+            Op::NumModulo { to, a, b } => match small_remainder(n!(a), n!(b)) {
+                Some(result) => n!(to) = result,
+                None => attempt!(operate::number_operation(Operator::Modulo, nums, to, a, b)),
+            },
+            Op::NumPower { to, a, b } => attempt!(operate::number_operation(Operator::Power, nums, to, a, b)),
+            Op::NumNegate { to, from } => n!(to) = -n!(from),
+            Op::NumMove { to, from } => n!(to) = n!(from),
+            Op::NumConst { to, constant } => n!(to) = surroundings.proto.more_numbers[constant as usize],
+            Op::NumBits { to, a, b, operator } => n!(to) = bits(operator, n!(a), n!(b)),
+            Op::NumBitNot { to, from } => n!(to) = f64::from(!int32(n!(from))),
+            Op::NumJump { relation, a, b, to } => {
+                if holds(relation, n!(a), n!(b)) {
+                    pc = to as usize;
+                }
+            }
+            Op::NumLoop { relation, a, b, to } => {
+                spend!();
+                if holds(relation, n!(a), n!(b)) {
+                    pc = to as usize;
+                }
+            }
+            Op::NumForLess { a, step, limit, to } => {
+                spend!();
+                let next = n!(a) + n!(step);
+                n!(a) = next;
+                if next < n!(limit) {
+                    pc = to as usize;
+                }
+            }
+            Op::NumForLessEqual { a, step, limit, to } => {
+                spend!();
+                let next = n!(a) + n!(step);
+                n!(a) = next;
+                if next <= n!(limit) {
+                    pc = to as usize;
+                }
+            }
+            Op::NumCompare { to, a, b, relation } => {
+                let result = holds(relation, n!(a), n!(b));
+                set(regs, to, Value::Bool(result));
+            }
+            Op::Box { to, from } => set_number(regs, to, n!(from)),
+            Op::Unbox { to, operator, from, left } => match &r!(from) {
+                Value::Number(number) => n!(to) = *number,
+                _ => attempt!(operate::unbox(surroundings, regs, nums, (to, operator, from, left))),
+            },
+
+            Op::Jump { to } => pc = to as usize,
+            Op::Loop { to } => {
+                spend!();
+                pc = to as usize;
+            }
+            Op::JumpIf { when, from, to } => {
+                let truth = match &r!(from) {
+                    Value::Bool(flag) => *flag,
+                    Value::Undefined => stop!(Exit::Fault(surroundings.undefined(from))),
+                    other => other.truthy(),
+                };
+                if truth == when {
+                    pc = to as usize;
+                }
+            }
+            Op::JumpSet { from, to } => {
+                if !matches!(r!(from), Value::None | Value::Undefined) {
+                    pc = to as usize;
+                }
+            }
+            Op::JumpDefined { from, to } => {
+                if !matches!(r!(from), Value::Undefined) {
+                    pc = to as usize;
+                }
+            }
+            Op::LessJump { when, a, b, by } => {
+                let truth = match (&r!(a), &r!(b)) {
+                    (Value::Number(a), Value::Number(b)) => a < b,
+                    _ => match operate::less(surroundings, regs, a, b) {
+                        Ok(truth) => truth,
+                        Err(fault) => stop!(Exit::Fault(fault)),
+                    },
+                };
+                if truth == when {
+                    pc = pc.wrapping_add_signed(isize::from(by));
+                }
+            }
+            Op::LessEqualJump { when, a, b, by } => {
+                let truth = match (&r!(a), &r!(b)) {
+                    (Value::Number(a), Value::Number(b)) => a <= b,
+                    _ => match operate::less_equal(surroundings, regs, a, b) {
+                        Ok(truth) => truth,
+                        Err(fault) => stop!(Exit::Fault(fault)),
+                    },
+                };
+                if truth == when {
+                    pc = pc.wrapping_add_signed(isize::from(by));
+                }
+            }
+            Op::EqualConstJump { when, a, constant, by } => {
+                let truth = match (&r!(a), &surroundings.constants[constant as usize]) {
+                    (Value::Number(a), Value::Number(b)) => a == b,
+                    (Value::Str(a), Value::Str(b)) => a == b,
+                    (Value::Undefined, _) => stop!(Exit::Fault(surroundings.undefined(a))),
+                    (left, right) => match left.loose_eq(right) {
+                        Ok(truth) => truth,
+                        Err(fault) => stop!(Exit::Fault(fault)),
+                    },
+                };
+                if truth == when {
+                    pc = pc.wrapping_add_signed(isize::from(by));
+                }
+            }
+            Op::EqualJump { when, a, b, by } => {
+                let truth = match (&r!(a), &r!(b)) {
+                    (Value::Number(a), Value::Number(b)) => a == b,
+                    (Value::Str(a), Value::Str(b)) => a == b,
+                    _ => match operate::equal(surroundings, regs, a, b) {
+                        Ok(truth) => truth,
+                        Err(fault) => stop!(Exit::Fault(fault)),
+                    },
+                };
+                if truth == when {
+                    pc = pc.wrapping_add_signed(isize::from(by));
+                }
+            }
+            Op::IdenticalJump { when, a, b, by } => match operate::identical(surroundings, regs, a, b) {
+                Ok(truth) => {
+                    if truth == when {
+                        pc = pc.wrapping_add_signed(isize::from(by));
+                    }
+                }
+                Err(fault) => stop!(Exit::Fault(fault)),
+            },
+            Op::IdenticalConstJump { when, a, constant, by } => {
+                let truth = match (&r!(a), &surroundings.constants[constant as usize]) {
+                    (Value::None, right) => right.is_none(),
+                    (Value::Undefined, _) => stop!(Exit::Fault(surroundings.undefined(a))),
+                    (left, right) => match left.strict_eq(right) {
+                        Ok(truth) => truth,
+                        Err(fault) => stop!(Exit::Fault(fault)),
+                    },
+                };
+                if truth == when {
+                    pc = pc.wrapping_add_signed(isize::from(by));
+                }
+            }
+
+            Op::Const { to, constant } => set(regs, to, surroundings.constants[constant as usize].clone()),
+            Op::Move { to, from } => {
+                if let Value::Number(number) = r!(from) {
+                    set_number(regs, to, number);
+                } else {
+                    let value = if from >= surroundings.locals {
+                        std::mem::replace(&mut r!(from), Value::Undefined)
+                    } else {
+                        r!(from).clone()
+                    };
+                    if matches!(value, Value::Undefined) {
+                        stop!(Exit::Fault(surroundings.undefined(from)));
+                    }
+                    set(regs, to, value);
+                }
+            }
+            Op::Clear { reg } => set(regs, reg, Value::Undefined),
+            Op::Add { to, a, b } => match (&r!(a), &r!(b)) {
+                (Value::Number(x), Value::Number(y)) => {
+                    let result = x + y;
+                    set_number(regs, to, result);
+                }
+                _ => attempt!(operate::binary(surroundings, regs, Operator::Add, (to, a, b))),
+            },
+            Op::Subtract { to, a, b } => match (&r!(a), &r!(b)) {
+                (Value::Number(x), Value::Number(y)) => {
+                    let result = x - y;
+                    set_number(regs, to, result);
+                }
+                _ => attempt!(operate::binary(surroundings, regs, Operator::Subtract, (to, a, b))),
+            },
+            Op::Multiply { to, a, b } => match (&r!(a), &r!(b)) {
+                (Value::Number(x), Value::Number(y)) => {
+                    let result = x * y;
+                    set_number(regs, to, result);
+                }
+                _ => attempt!(operate::binary(surroundings, regs, Operator::Multiply, (to, a, b))),
+            },
+            Op::AddConst { to, a, constant } => match (&r!(a), &surroundings.constants[constant as usize]) {
+                (Value::Number(x), Value::Number(y)) => {
+                    let result = x + y;
+                    set_number(regs, to, result);
+                }
+                _ => attempt!(operate::binary_const(surroundings, regs, Operator::Add, (to, a, constant))),
+            },
+            Op::SubtractConst { to, a, constant } => {
+                match (&r!(a), &surroundings.constants[constant as usize]) {
+                    (Value::Number(x), Value::Number(y)) => {
+                        let result = x - y;
+                        set_number(regs, to, result);
+                    }
+                    _ => attempt!(operate::binary_const(
+                        surroundings,
+                        regs,
+                        Operator::Subtract,
+                        (to, a, constant)
+                    )),
+                }
+            }
+            Op::Increment { place, by } => match &mut r!(place) {
+                Value::Number(number) => *number += f64::from(by),
+                _ => attempt!(operate::increment(surroundings, regs, place, by)),
+            },
+            Op::Less { to, a, b } => match operate::less(surroundings, regs, a, b) {
+                Ok(truth) => set(regs, to, Value::Bool(truth)),
+                Err(fault) => stop!(Exit::Fault(fault)),
+            },
+            Op::IndexNum { to, base, key } => match item(&r!(base), n!(key)) {
+                Some(value) => set(regs, to, value),
+                None => attempt!(operate::index_number(surroundings, regs, (to, base, n!(key)))),
+            },
+            Op::IndexSetNum { key, base, from } => {
+                let value = match &r!(from) {
+                    Value::Number(number) => Some(Value::Number(*number)),
+                    _ if from >= surroundings.locals => {
+                        Some(std::mem::replace(&mut r!(from), Value::Undefined))
+                    }
+                    Value::Undefined => None,
+                    other => Some(other.clone()),
+                };
+                let Some(value) = value else { stop!(Exit::Fault(surroundings.undefined(from))) };
+                match slot(&mut r!(base), n!(key)) {
+                    Some(slot) => *slot = value,
+                    None => attempt!(operate::set_index_number(surroundings, regs, base, n!(key), value)),
+                }
+            }
+            Op::Length { to, from } => match &r!(from) {
+                Value::Str(text) => {
+                    let length = text.len() as f64;
+                    set_number(regs, to, length);
+                }
+                Value::Array(array) => {
+                    let length = array.len() as f64;
+                    set_number(regs, to, length);
+                }
+                Value::Undefined => stop!(Exit::Fault(surroundings.undefined(from))),
+                _ => set(regs, to, Value::None),
+            },
+            Op::CallNative { count, to, start, native } => {
+                spend!();
+                match operate::call_native(surroundings, regs, (count, to, start, native)) {
+                    Ok(true) => {}
+                    Ok(false) => stop!(Exit::Op(op)),
+                    Err(fault) => stop!(Exit::Fault(fault)),
+                }
+            }
+            Op::CallProto { .. }
+            | Op::CallClass { .. }
+            | Op::CallValue { .. }
+            | Op::CallMethod { .. }
+            | Op::CallSpread { .. }
+            | Op::CallMethodSpread { .. }
+            | Op::RunModule { .. } => {
+                spend!();
+                stop!(Exit::Op(op));
+            }
+            Op::Return { .. }
+            | Op::ReturnNone
+            | Op::Throw { .. }
+            | Op::Rethrow { .. }
+            | Op::NoMatch { .. }
+            | Op::Yield { .. }
+            | Op::Closure { .. }
+            | Op::BindGlobal { .. } => stop!(Exit::Op(op)),
+            Op::ForeachNext { iterator, value, key } => {
+                match operate::foreach_next(surroundings, regs, (iterator, value, key)) {
+                    Ok(Some(true)) => {}
+                    Ok(Some(false)) => pc += 1,
+                    Ok(None) => stop!(Exit::Op(op)),
+                    Err(fault) => stop!(Exit::Fault(fault)),
+                }
+            }
+            _ => {
+                attempt!(operate::other(surroundings, regs, op));
+                if surroundings.heap.is_over() {
+                    stop!(Exit::Op(Op::Jump { to: pc as u32 }));
+                }
+            }
+        }
+    }
+}
+
+/// Sets a register; the old value is freed.
+#[inline(always)]
+fn set(regs: &mut [Value], to: Reg, value: Value) {
+    regs[to as usize] = value;
+}
+
+/// The same for a number, which mostly replaces a number.
+#[inline(always)]
+fn set_number(regs: &mut [Value], to: Reg, number: f64) {
+    match &mut regs[to as usize] {
+        Value::Number(old) => *old = number,
+        other => *other = Value::Number(number),
+    }
+}
+
+#[inline(always)]
+fn holds(relation: Relation, a: f64, b: f64) -> bool {
+    match relation {
+        Relation::Less => a < b,
+        Relation::LessEqual => a <= b,
+        Relation::Equal => a == b,
+        #[expect(
+            clippy::neg_cmp_op_on_partial_ord,
+            reason = "NaN is neither less nor not less by any other operator"
+        )]
+        Relation::NotLess => !(a < b),
+        #[expect(clippy::neg_cmp_op_on_partial_ord, reason = "as above")]
+        Relation::NotLessEqual => !(a <= b),
+        Relation::NotEqual => a != b,
+    }
+}
+
+/// The remainder of integers that fit into 32 bits, without the slow general one. A result of -0 is left to that.
+#[inline(always)]
+fn small_remainder(a: f64, b: f64) -> Option<f64> {
+    let (x, y) = (a as i32, b as i32);
+    (x >= 0 && y > 0 && f64::from(x) == a && f64::from(y) == b).then(|| f64::from((x as u32) % (y as u32)))
+}
+
+/// The integer part modulo 2^32.
+#[inline(always)]
+fn int32(number: f64) -> i32 {
+    let integer = number as i64;
+    if integer.unsigned_abs() < 1 << 53 { integer as i32 } else { crate::ops::to_int32(number) }
+}
+
+#[inline(always)]
+fn bits(operator: Operator, a: f64, b: f64) -> f64 {
+    let (a, b) = (int32(a), int32(b));
+    match operator {
+        Operator::BitAnd => f64::from(a & b),
+        Operator::BitOr => f64::from(a | b),
+        Operator::BitXor => f64::from(a ^ b),
+        Operator::ShiftLeft => f64::from(a.wrapping_shl(b as u32)),
+        Operator::ShiftRight => f64::from(a.wrapping_shr(b as u32)),
+        _ => f64::from((a as u32).wrapping_shr(b as u32)),
+    }
+}
+
+/// The item of a list.
+#[inline(always)]
+fn item(base: &Value, key: f64) -> Option<Value> {
+    let Value::Array(array) = base else { return None };
+    let at = usize::try_from(key as i64).ok()?;
+    array.as_list()?.get(at).cloned()
+}
+
+/// The item of a list that nobody shares, to be replaced.
+#[inline(always)]
+fn slot(base: &mut Value, key: f64) -> Option<&mut Value> {
+    let Value::Array(array) = base else { return None };
+    let at = usize::try_from(key as i64).ok()?;
+    Array::as_list_mut(array)?.get_mut(at)
+}

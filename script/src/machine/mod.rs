@@ -1,0 +1,23 @@
+//! The machine: runs a [`Program`](crate::compile::Program) with all its state in a [`Context`], so that it can stop at
+//! any instruction and go on later.
+
+mod call;
+mod context;
+mod error;
+mod fast;
+mod frame;
+mod generator;
+mod heap;
+mod iterate;
+mod loaded;
+mod memory;
+mod object;
+mod operate;
+mod path;
+#[cfg(test)]
+mod tests;
+mod unwind;
+
+pub use context::{Context, Limits, Run};
+pub use error::{Place, ScriptError, StackEntry};
+pub use loaded::Loaded;

@@ -1,0 +1,593 @@
+//! What instructions do where the common case does not apply.
+
+use crate::compile::op::{NO_REG, Num, Op, Operator, Reg};
+use crate::compile::program::Proto;
+use crate::fault::Fault;
+use crate::host::Host;
+use crate::native::{Call, NativeRun};
+use crate::ops;
+use crate::value::{Array, Key, Value};
+
+use super::fast::Numbers;
+use super::heap::Heap;
+use super::iterate;
+use super::loaded::Loaded;
+use super::object;
+use super::path;
+
+/// What an instruction may need beside registers.
+pub(super) struct Surroundings<'s> {
+    pub(super) code: &'s [Op],
+    pub(super) constants: &'s [Value],
+    pub(super) proto: &'s Proto,
+    pub(super) loaded: &'s Loaded,
+    /// Registers from here are temporaries.
+    pub(super) locals: Reg,
+    pub(super) heap: &'s mut Heap,
+    pub(super) host: &'s mut dyn Host,
+}
+
+impl Surroundings<'_> {
+    /// The error of reading an undefined variable.
+    #[cold]
+    pub(super) fn undefined(&self, reg: Reg) -> Fault {
+        match self.proto.names.get(usize::from(reg)) {
+            Some(name) => Fault::error(format!("undefined variable ${name}")),
+            None => Fault::error("undefined variable"),
+        }
+    }
+
+    /// An operand; an undefined variable is an error.
+    #[inline]
+    pub(super) fn read<'r>(&self, regs: &'r [Value], reg: Reg) -> Result<&'r Value, Fault> {
+        match &regs[usize::from(reg)] {
+            Value::Undefined => Err(self.undefined(reg)),
+            value => Ok(value),
+        }
+    }
+
+    /// The same by value: that of a temporary is taken.
+    #[inline]
+    pub(super) fn take(&self, regs: &mut [Value], reg: Reg) -> Result<Value, Fault> {
+        let slot = &mut regs[usize::from(reg)];
+        let value = if reg >= self.locals { std::mem::replace(slot, Value::Undefined) } else { slot.clone() };
+        if matches!(value, Value::Undefined) { Err(self.undefined(reg)) } else { Ok(value) }
+    }
+
+    pub(super) fn constant(&self, index: u16) -> &Value {
+        &self.constants[usize::from(index)]
+    }
+}
+
+fn put(regs: &mut [Value], to: Reg, value: Value) {
+    regs[usize::from(to)] = value;
+}
+
+/// The bytes that a new value may have taken.
+#[inline]
+pub(super) fn weight(value: &Value) -> usize {
+    match value {
+        Value::Str(text) => text.len() + 64,
+        Value::Array(array) => array.len() * 16 + 64,
+        Value::Object(_) | Value::Function(_) => 128,
+        _ => 0,
+    }
+}
+
+#[inline(never)]
+pub(super) fn less(env: &Surroundings<'_>, regs: &[Value], a: Reg, b: Reg) -> Result<bool, Fault> {
+    ops::less(env.read(regs, a)?, env.read(regs, b)?)
+}
+
+#[inline(never)]
+pub(super) fn less_equal(env: &Surroundings<'_>, regs: &[Value], a: Reg, b: Reg) -> Result<bool, Fault> {
+    ops::less_equal(env.read(regs, a)?, env.read(regs, b)?)
+}
+
+#[inline(never)]
+pub(super) fn equal(env: &Surroundings<'_>, regs: &[Value], a: Reg, b: Reg) -> Result<bool, Fault> {
+    env.read(regs, a)?.loose_eq(env.read(regs, b)?)
+}
+
+#[inline(never)]
+pub(super) fn identical(env: &Surroundings<'_>, regs: &[Value], a: Reg, b: Reg) -> Result<bool, Fault> {
+    env.read(regs, a)?.strict_eq(env.read(regs, b)?)
+}
+
+/// An operator on two registers.
+#[inline(never)]
+pub(super) fn binary(
+    env: &mut Surroundings<'_>,
+    regs: &mut [Value],
+    operator: Operator,
+    (to, a, b): (Reg, Reg, Reg),
+) -> Result<(), Fault> {
+    env.read(regs, a)?;
+    let right = env.take(regs, b)?;
+    let left = env.take(regs, a)?;
+    let value = operate(env, operator, left, right)?;
+    env.heap.charge(weight(&value));
+    put(regs, to, value);
+    Ok(())
+}
+
+#[inline(never)]
+pub(super) fn binary_const(
+    env: &mut Surroundings<'_>,
+    regs: &mut [Value],
+    operator: Operator,
+    (to, a, constant): (Reg, Reg, u16),
+) -> Result<(), Fault> {
+    let left = env.take(regs, a)?;
+    let right = env.constant(constant).clone();
+    let value = operate(env, operator, left, right)?;
+    env.heap.charge(weight(&value));
+    put(regs, to, value);
+    Ok(())
+}
+
+/// Any operator.
+pub(super) fn operate(
+    env: &mut Surroundings<'_>,
+    operator: Operator,
+    left: Value,
+    right: Value,
+) -> Result<Value, Fault> {
+    match operator {
+        Operator::Add => ops::add(left, right),
+        Operator::Subtract => ops::sub(left, &right),
+        Operator::Multiply => ops::mul(&left, &right),
+        Operator::Divide => ops::div(&left, &right),
+        Operator::Modulo => ops::rem(&left, &right),
+        Operator::Power => ops::pow(&left, &right),
+        Operator::Concat => ops::concat(left, &right),
+        Operator::ShiftLeft => ops::shift_left(&left, &right),
+        Operator::ShiftRight => ops::shift_right(&left, &right),
+        Operator::ShiftRightZero => ops::shift_right_zero(&left, &right),
+        Operator::BitAnd => ops::bit_and(&left, &right),
+        Operator::BitOr => ops::bit_or(&left, &right),
+        Operator::BitXor => ops::bit_xor(&left, &right),
+        Operator::Less => ops::less(&left, &right).map(Value::Bool),
+        Operator::LessEqual => ops::less_equal(&left, &right).map(Value::Bool),
+        Operator::Equal => left.loose_eq(&right).map(Value::Bool),
+        Operator::Identical => left.strict_eq(&right).map(Value::Bool),
+        Operator::Matches => ops::matches(&left, &right, env.host.patterns()).map(Value::Bool),
+        Operator::Step => match right {
+            Value::Number(by) if by < 0.0 => ops::decrement(&left),
+            _ => ops::increment(&left),
+        },
+    }
+}
+
+/// An operator on numbers that is not common, or fails.
+#[inline(never)]
+pub(super) fn number_operation(
+    operator: Operator,
+    nums: &mut Numbers,
+    to: Num,
+    a: Num,
+    b: Num,
+) -> Result<(), Fault> {
+    let (left, right) = (Value::Number(nums[usize::from(a)]), Value::Number(nums[usize::from(b)]));
+    let result = match operator {
+        Operator::Divide => ops::div(&left, &right)?,
+        Operator::Modulo => ops::rem(&left, &right)?,
+        _ => ops::pow(&left, &right)?,
+    };
+    nums[usize::from(to)] = result.as_number().unwrap_or(f64::NAN);
+    Ok(())
+}
+
+/// A value that is not a number where one is needed.
+#[inline(never)]
+pub(super) fn unbox(
+    env: &mut Surroundings<'_>,
+    regs: &mut [Value],
+    nums: &mut Numbers,
+    (to, operator, from, left): (Num, Operator, Reg, bool),
+) -> Result<(), Fault> {
+    let value = env.read(regs, from)?.clone();
+    if let (Value::Bool(flag), false) = (&value, matches!(operator, Operator::Less | Operator::LessEqual)) {
+        nums[usize::from(to)] = f64::from(u8::from(*flag));
+        return Ok(());
+    }
+    // The operator knows what is wrong.
+    let number = Value::Number(1.0);
+    let result =
+        if left { operate(env, operator, number, value) } else { operate(env, operator, value, number) };
+    match result {
+        Err(fault) => Err(fault),
+        Ok(_) => Err(Fault::error("a number is needed here")),
+    }
+}
+
+#[inline(never)]
+pub(super) fn increment(
+    env: &mut Surroundings<'_>,
+    regs: &mut [Value],
+    place: Reg,
+    by: i16,
+) -> Result<(), Fault> {
+    path::update(env, regs, place, |value| {
+        let next = if by < 0 { ops::decrement(value) } else { ops::increment(value) };
+        next.map(|next| *value = next)
+    })
+}
+
+#[inline(never)]
+pub(super) fn index_number(
+    env: &mut Surroundings<'_>,
+    regs: &mut [Value],
+    (to, base, key): (Reg, Reg, f64),
+) -> Result<(), Fault> {
+    let value = object::index(env, env.read(regs, base)?, &Value::Number(key))?;
+    put(regs, to, value);
+    Ok(())
+}
+
+#[inline(never)]
+pub(super) fn set_index_number(
+    env: &mut Surroundings<'_>,
+    regs: &mut [Value],
+    base: Reg,
+    key: f64,
+    value: Value,
+) -> Result<(), Fault> {
+    path::set_index(env, regs, base, Value::Number(key), value)
+}
+
+/// Calls a native that runs at once; `false` if it does not.
+#[inline(never)]
+pub(super) fn call_native(
+    env: &mut Surroundings<'_>,
+    regs: &mut [Value],
+    (count, to, start, native): (u8, Reg, Reg, u16),
+) -> Result<bool, Fault> {
+    let native = env.loaded.natives[usize::from(native)];
+    let NativeRun::Inline(run) = native.run else { return Ok(false) };
+    let args = &mut regs[usize::from(start)..usize::from(start) + usize::from(count)];
+    let result = run(&mut Call::new(native, None, args, env.host).with_memory(env.heap.left()));
+    args.iter_mut().for_each(|arg| *arg = Value::Undefined);
+    let value = result?;
+    env.heap.charge(weight(&value));
+    put(regs, to, value);
+    Ok(true)
+}
+
+/// A round of `foreach`: whether there is an item; `None` if a generator has to be asked.
+#[inline(never)]
+pub(super) fn foreach_next(
+    env: &mut Surroundings<'_>,
+    regs: &mut [Value],
+    (iterator, value, key): (Reg, Reg, Reg),
+) -> Result<Option<bool>, Fault> {
+    let _ = env;
+    let at = usize::from(iterator);
+    match &regs[at] {
+        Value::Array(array) => {
+            let cursor = regs[at + 1].as_number().unwrap_or(0.0) as usize;
+            let next = match array.as_list() {
+                Some(list) if key == NO_REG => list.get(cursor).map(|item| (None, item.clone(), cursor + 1)),
+                _ => array.next_from(cursor).map(|(key, item, next)| (Some(key), item, next)),
+            };
+            let Some((item_key, item, next)) = next else { return Ok(Some(false)) };
+            regs[at + 1] = Value::Number(next as f64);
+            put(regs, value, item);
+            if let (Some(item_key), true) = (item_key, key != NO_REG) {
+                put(regs, key, item_key.into_value());
+            }
+            Ok(Some(true))
+        }
+        Value::Object(object) => match iterate::next(object) {
+            iterate::Round::Generator => Ok(None),
+            iterate::Round::End => Ok(Some(false)),
+            iterate::Round::Item(item_key, item) => {
+                put(regs, value, item);
+                if key != NO_REG {
+                    put(regs, key, item_key);
+                }
+                Ok(Some(true))
+            }
+        },
+        _ => Ok(Some(false)),
+    }
+}
+
+/// Everything that concerns one function only and is not done in the loop itself.
+#[inline(never)]
+pub(super) fn other(env: &mut Surroundings<'_>, regs: &mut [Value], op: Op) -> Result<(), Fault> {
+    match op {
+        Op::Divide { to, a, b } => binary(env, regs, Operator::Divide, (to, a, b)),
+        Op::Binary { operator, to, a, b } => binary(env, regs, operator, (to, a, b)),
+        Op::Concat { to, a, b } => binary(env, regs, Operator::Concat, (to, a, b)),
+        Op::ConcatMany { count, to, start } => {
+            let parts = &mut regs[usize::from(start)..usize::from(start) + usize::from(count)];
+            let joined = ops::join(parts);
+            parts.iter_mut().for_each(|part| *part = Value::Undefined);
+            let value = Value::Str(joined?);
+            env.heap.charge(weight(&value));
+            put(regs, to, value);
+            Ok(())
+        }
+        Op::ConcatTo { place, from } => concat_to(env, regs, place, from),
+        Op::Update { operator, place, from } => {
+            let right = env.take(regs, from)?;
+            path::compute(env, regs, place, operator, right)
+        }
+        Op::Negate { to, from } => unary(env, regs, to, from, ops::neg),
+        Op::Plus { to, from } => unary(env, regs, to, from, ops::plus),
+        Op::BitNot { to, from } => unary(env, regs, to, from, ops::bit_not),
+        Op::Not { to, from } => unary(env, regs, to, from, |value| Ok(Value::Bool(!value.truthy()))),
+        Op::LessEqual { to, a, b } => {
+            let truth = less_equal(env, regs, a, b)?;
+            put(regs, to, Value::Bool(truth));
+            Ok(())
+        }
+        Op::Equal { negate, to, a, b } => {
+            let truth = equal(env, regs, a, b)?;
+            put(regs, to, Value::Bool(truth != negate));
+            Ok(())
+        }
+        Op::Identical { negate, to, a, b } => {
+            let truth = identical(env, regs, a, b)?;
+            put(regs, to, Value::Bool(truth != negate));
+            Ok(())
+        }
+        Op::Matches { negate, to, a, b } => {
+            let truth = ops::matches(env.read(regs, a)?, env.read(regs, b)?, env.host.patterns())?;
+            put(regs, to, Value::Bool(truth != negate));
+            Ok(())
+        }
+        Op::Echo { from } => {
+            let value = env.take(regs, from)?;
+            match value.as_bytes() {
+                Some(text) => env.host.echo(text),
+                None => env.host.echo(&value.to_text()?),
+            }
+            Ok(())
+        }
+        Op::Copy { to, from } => {
+            let value = env.read(regs, from)?.clone();
+            put(regs, to, value);
+            Ok(())
+        }
+        Op::MoveQuiet { to, from } => {
+            let value = match &regs[usize::from(from)] {
+                Value::Undefined => Value::None,
+                value => value.clone(),
+            };
+            put(regs, to, value);
+            Ok(())
+        }
+        _ => cells(env, regs, op),
+    }
+}
+
+fn unary(
+    env: &mut Surroundings<'_>,
+    regs: &mut [Value],
+    to: Reg,
+    from: Reg,
+    operate: impl FnOnce(&Value) -> Result<Value, Fault>,
+) -> Result<(), Fault> {
+    let value = operate(env.read(regs, from)?)?;
+    if from >= env.locals {
+        put(regs, from, Value::Undefined);
+    }
+    put(regs, to, value);
+    Ok(())
+}
+
+/// `$variable .= value`, in place.
+fn concat_to(env: &mut Surroundings<'_>, regs: &mut [Value], place: Reg, from: Reg) -> Result<(), Fault> {
+    let right = env.take(regs, from)?;
+    let bytes = right.as_bytes().map_or(16, <[u8]>::len);
+    // Growth doubles the buffer now and then.
+    env.heap.charge(bytes * 2);
+    path::update(env, regs, place, |value| ops::append(value, &right))
+}
+
+/// Instructions for variables that may be shared.
+fn cells(env: &mut Surroundings<'_>, regs: &mut [Value], op: Op) -> Result<(), Fault> {
+    match op {
+        Op::CellGet { to, cell } => {
+            let value = match &regs[usize::from(cell)] {
+                Value::Cell(cell) => cell.get(),
+                value => value.clone(),
+            };
+            if matches!(value, Value::Undefined) {
+                return Err(env.undefined(cell));
+            }
+            put(regs, to, value);
+        }
+        Op::CellQuiet { to, cell } | Op::CellRaw { to, cell } => {
+            let value = match &regs[usize::from(cell)] {
+                Value::Cell(cell) => cell.get(),
+                value => value.clone(),
+            };
+            let quiet = matches!(op, Op::CellQuiet { .. }) && matches!(value, Value::Undefined);
+            put(regs, to, if quiet { Value::None } else { value });
+        }
+        Op::CellSet { cell, from } => {
+            let slot = &mut regs[usize::from(from)];
+            let value =
+                if from >= env.locals { std::mem::replace(slot, Value::Undefined) } else { slot.clone() };
+            match &regs[usize::from(cell)] {
+                Value::Cell(shared) => shared.clone().set(value),
+                _ => put(regs, cell, value),
+            }
+        }
+        Op::CellUnset { to, cell } => {
+            let old = match &regs[usize::from(cell)] {
+                Value::Cell(shared) => shared.clone().take(),
+                _ => std::mem::replace(&mut regs[usize::from(cell)], Value::Undefined),
+            };
+            put(regs, to, Value::Bool(!matches!(old, Value::Undefined)));
+        }
+        Op::CellIsset { to, cell } => {
+            let defined = match &regs[usize::from(cell)] {
+                Value::Cell(shared) => shared.with(|value| !matches!(value, Value::Undefined)),
+                value => !matches!(value, Value::Undefined),
+            };
+            put(regs, to, Value::Bool(defined));
+        }
+        _ => return items(env, regs, op),
+    }
+    Ok(())
+}
+
+/// Instructions for items of arrays and members of objects.
+fn items(env: &mut Surroundings<'_>, regs: &mut [Value], op: Op) -> Result<(), Fault> {
+    match op {
+        Op::Index { to, base, key } => {
+            let value = object::index(env, env.read(regs, base)?, env.read(regs, key)?)?;
+            put(regs, to, value);
+            if key >= env.locals && key != to {
+                put(regs, key, Value::Undefined);
+            }
+        }
+        Op::IndexConst { to, base, key } => {
+            let value = object::index(env, env.read(regs, base)?, env.constant(key))?;
+            put(regs, to, value);
+        }
+        Op::Property { to, base, name } => {
+            let value = object::property(env, env.read(regs, base)?, env.constant(name))?;
+            put(regs, to, value);
+        }
+        Op::IndexSet { base, key, from } => {
+            let value = env.take(regs, from)?;
+            let key = env.take(regs, key)?;
+            path::set_index(env, regs, base, key, value)?;
+        }
+        Op::IndexSetConst { base, key, from } => {
+            let value = env.take(regs, from)?;
+            let key = env.constant(key).clone();
+            path::set_index(env, regs, base, key, value)?;
+        }
+        Op::PropertySet { base, name, from } => {
+            let value = env.take(regs, from)?;
+            let name = env.constant(name).clone();
+            path::set_property(env, regs, base, &name, value)?;
+        }
+        Op::Append { base, from } => {
+            let value = env.take(regs, from)?;
+            env.heap.charge(32);
+            path::append(env, regs, base, value)?;
+        }
+        Op::PathGet { to, root, path } => {
+            let value = path::get(env, regs, root, path)?;
+            put(regs, to, value);
+        }
+        Op::PathSet { root, path, from } => {
+            let value = env.take(regs, from)?;
+            env.heap.charge(64);
+            path::set(env, regs, root, path, value)?;
+        }
+        Op::PathUpdate { operator, root, path, from } => {
+            let right = env.take(regs, from)?;
+            path::compute_path(env, regs, root, path, operator, right)?;
+        }
+        Op::PathIsset { to, root, path } => {
+            let found = path::isset(env, regs, root, path)?;
+            put(regs, to, Value::Bool(found));
+        }
+        Op::PathUnset { to, root, path } => {
+            let found = path::unset(env, regs, root, path)?;
+            put(regs, to, Value::Bool(found));
+        }
+        _ => return arrays(env, regs, op),
+    }
+    Ok(())
+}
+
+/// Instructions that make arrays or take them apart.
+fn arrays(env: &mut Surroundings<'_>, regs: &mut [Value], op: Op) -> Result<(), Fault> {
+    match op {
+        Op::Slice { to, base, bounds } => {
+            let at = usize::from(bounds);
+            for bound in &mut regs[at..at + 3] {
+                if matches!(bound, Value::Undefined) {
+                    *bound = Value::None;
+                }
+            }
+            let value = ops::slice(env.read(regs, base)?, &regs[at], &regs[at + 1], &regs[at + 2])?;
+            env.heap.charge(weight(&value));
+            put(regs, to, value);
+        }
+        Op::NewArray { count, to, start } => {
+            let items = &mut regs[usize::from(start)..usize::from(start) + usize::from(count)];
+            let list: Vec<Value> =
+                items.iter_mut().map(|item| std::mem::replace(item, Value::Undefined)).collect();
+            env.heap.charge(list.len() * 16 + 64);
+            put(regs, to, Value::Array(Array::from_list(list)));
+        }
+        Op::ArrayBegin { to, capacity } => {
+            env.heap.charge(usize::from(capacity) * 16 + 64);
+            put(regs, to, Value::Array(Array::new()));
+        }
+        Op::ArrayPush { array, from } => {
+            let value = env.take(regs, from)?;
+            with_array(regs, array, |array| {
+                array.push(value);
+                Ok(())
+            })?;
+        }
+        Op::ArrayPut { array, key, from } => {
+            let value = env.take(regs, from)?;
+            let key = Key::from_value(env.take(regs, key)?);
+            env.heap.charge(64);
+            with_array(regs, array, |array| {
+                array.set(key, value);
+                Ok(())
+            })?;
+        }
+        Op::ArraySpread { array, from } => {
+            let value = env.take(regs, from)?;
+            env.heap.charge(weight(&value) * 3);
+            with_array(regs, array, |array| ops::spread_into(array, &value))?;
+        }
+        Op::ArgumentSpread { array, from } => {
+            let value = env.take(regs, from)?;
+            env.heap.charge(weight(&value));
+            with_array(regs, array, |array| {
+                let mut items = Vec::new();
+                ops::spread_args(&mut items, &value)?;
+                items.into_iter().for_each(|item| array.push(item));
+                Ok(())
+            })?;
+        }
+        Op::ItemAt { to, from, position } => {
+            let item = ops::destructure_at(&regs[usize::from(from)], usize::from(position));
+            put(regs, to, item.unwrap_or(Value::Undefined));
+        }
+        Op::ItemOf { to, from, key } => {
+            let key = Key::from_value(env.take(regs, key)?);
+            let item = regs[usize::from(from)].as_array().and_then(|array| array.get(&key));
+            put(regs, to, item.unwrap_or(Value::Undefined));
+        }
+        Op::ItemsFrom { to, from, position } => {
+            let rest = ops::destructure_rest(&regs[usize::from(from)], usize::from(position));
+            env.heap.charge(rest.len() * 16);
+            put(regs, to, Value::Array(rest));
+        }
+        Op::ForeachBegin { iterator, from } => {
+            let value = env.take(regs, from)?;
+            let iterator = usize::from(iterator);
+            regs[iterator] = iterate::begin(value)?;
+            regs[iterator + 1] = Value::Number(0.0);
+        }
+        other => unreachable!("{other:?} concerns other functions"),
+    }
+    Ok(())
+}
+
+fn with_array(
+    regs: &mut [Value],
+    reg: Reg,
+    change: impl FnOnce(&mut Array) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    match &mut regs[usize::from(reg)] {
+        Value::Array(array) => change(array),
+        _ => unreachable!("the compiler has begun an array in this register"),
+    }
+}

@@ -1,0 +1,4 @@
+//! Scripts run from their text: what they print, with a large budget and with a budget of 1.
+
+mod conformance;
+mod harness;
