@@ -310,6 +310,18 @@ where
     .await
 }
 
+/// Whether a [`send`] to shard `to` would be taken now. It stays so until this shard sends there: nobody else fills
+/// this ring.
+pub fn can_send(to: ShardId) -> bool {
+    shard::with(|shard| {
+        thread(shard, to).is_ok_and(|to| {
+            let calls = &shard.process.grid.lane(usize::from(shard.id.0), to).calls;
+            calls.len() < limits::MESH_RING - limits::MESH_CALLS
+                && shard.process.running.load(Ordering::Relaxed) > 0
+        })
+    })
+}
+
 /// Sends `f` to shard `to` without a reply and without waiting.
 pub fn send<F>(to: ShardId, f: F) -> Result<(), MeshError>
 where

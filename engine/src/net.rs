@@ -13,7 +13,7 @@ use bytes::Bytes;
 use crate::buf::RecvBuf;
 use crate::limits;
 use crate::op::future::{Stream, once};
-use crate::op::{Accepted, ConnectOp, Descriptor, Item, Op, Reply, SendList, Target};
+use crate::op::{Accepted, ConnectOp, Descriptor, Detached, Item, Op, Reply, SendList, Target};
 use crate::shard;
 use crate::time;
 
@@ -197,6 +197,37 @@ impl Conn {
             self.local.set(Some(local));
             local
         })
+    }
+}
+
+/// A connection on its way from one shard to another; closed when dropped.
+#[derive(Debug)]
+pub struct Handover {
+    socket: Detached,
+    peer: SocketAddr,
+    local: Option<SocketAddr>,
+}
+
+impl Conn {
+    /// Takes a connection off this shard, for [`Handover::take_up`] on another. Gives it back when something was
+    /// received or sent on it: what is under way stays where it is.
+    pub fn hand_over(self) -> Result<Handover, Conn> {
+        let Conn { receiving, socket, peer, local, ended } = self;
+        if receiving.is_begun() || ended.get() {
+            return Err(Conn { receiving, socket, peer, local, ended });
+        }
+        match Rc::try_unwrap(socket) {
+            Ok(socket) => Ok(Handover { socket: socket.detach(), peer, local: local.get() }),
+            // A send owns it, too.
+            Err(socket) => Err(Conn { receiving, socket, peer, local, ended }),
+        }
+    }
+}
+
+impl Handover {
+    /// The connection, as one of this shard.
+    pub fn take_up(self) -> Conn {
+        Conn::new(Accepted { socket: Rc::new(self.socket.attach()), peer: self.peer }, self.local)
     }
 }
 

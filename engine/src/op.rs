@@ -48,6 +48,34 @@ impl Descriptor {
     pub(crate) fn raw(&self) -> i32 {
         self.raw
     }
+    /// Gives up ownership, to pass it to another thread.
+    pub(crate) fn detach(self) -> Detached {
+        let detached = Detached { raw: self.raw, simulated: self.simulated };
+        std::mem::forget(self);
+        detached
+    }
+}
+
+/// A [`Descriptor`] on its way from one thread to another; closed when dropped.
+#[derive(Debug)]
+pub(crate) struct Detached {
+    raw: i32,
+    simulated: bool,
+}
+
+impl Detached {
+    /// Takes ownership on this thread.
+    pub(crate) fn attach(self) -> Descriptor {
+        let descriptor = Descriptor { raw: self.raw, simulated: self.simulated };
+        std::mem::forget(self);
+        descriptor
+    }
+}
+
+impl Drop for Detached {
+    fn drop(&mut self) {
+        shard::close(self.raw, self.simulated);
+    }
 }
 
 impl Drop for Descriptor {

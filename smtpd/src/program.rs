@@ -17,6 +17,7 @@ use crate::ids::UuidVersion;
 use crate::limits;
 use crate::log::{Log, Output, Priority, Target};
 use crate::process::Identity;
+use crate::session::seat::Seats;
 use crate::shard::Shell;
 use crate::snapshot::Snapshot;
 
@@ -37,6 +38,8 @@ pub struct Program {
     pub process: Option<Process>,
     /// Open connections of each of the startup file's servers, over all shards.
     pub connections: Vec<AtomicU32>,
+    /// Open connections of each shard.
+    pub seats: Arc<Seats>,
     /// Last word on how the spool is opened; the simulator asks for small segments.
     pub tune_spool: Option<fn(&mut spool::Options)>,
     exit_status: AtomicI32,
@@ -73,6 +76,7 @@ impl Program {
             shards,
             process,
             connections,
+            seats: Seats::new(shards),
             tune_spool: None,
             exit_status: AtomicI32::new(0),
         }

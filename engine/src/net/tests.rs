@@ -8,6 +8,7 @@ use crate::testing::{alone, on_a_shard};
 use crate::time::{sleep, timeout};
 
 mod drops;
+mod hand_over;
 mod local;
 
 fn loopback() -> SocketAddr {

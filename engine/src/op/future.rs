@@ -61,6 +61,11 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
+    /// Whether anything was asked for yet.
+    pub(crate) fn is_begun(&self) -> bool {
+        self.id.get().is_some()
+    }
+
     /// The next item; `Ok(None)` when it has ended well.
     pub(crate) fn poll_next(
         &self,

@@ -1,9 +1,10 @@
 //! Reception: listeners and the sessions they open.
 //!
 //! Each connection has a task that drives the machine of [`net::smtp::server`]: [`driver`]. What belongs to one
-//! message on its way in is in [`transaction`].
+//! message on its way in is in [`transaction`]. Which shard serves a connection is settled in [`seat`].
 
 mod driver;
+pub mod seat;
 mod transaction;
 
 use std::cell::{Cell, RefCell};
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
+use engine::boot::ShardId;
 use engine::net::{Conn, Listener};
 use engine::sync::Notify;
 use engine::task::{Class, Task};
@@ -20,7 +22,8 @@ use rustc_hash::FxHashMap;
 
 use crate::limits;
 use crate::log::Priority;
-use crate::shard::Shard;
+use crate::shard::{Shard, Shell};
+use seat::Seat;
 
 /// The open sessions of a shard.
 #[derive(Debug, Default)]
@@ -51,7 +54,7 @@ struct Peer {
 pub async fn accept(shard: Rc<Shard>, listener: Listener, server: usize) {
     loop {
         match listener.accept().await {
-            Ok(conn) => shard.sessions.open(&shard, conn, server),
+            Ok(conn) => seat_and_open(&shard, conn, server),
             Err(error) => {
                 let address = listener.local_addr();
                 shard.log.line(Priority::Error, format_args!("accept: {error} ({address})"));
@@ -61,14 +64,37 @@ pub async fn accept(shard: Rc<Shard>, listener: Listener, server: usize) {
     }
 }
 
+/// Opens a session, here or on the shard that has the fewest.
+fn seat_and_open(shard: &Rc<Shard>, conn: Conn, server: usize) {
+    let here = engine::boot::current();
+    let seat = shard.program.seats.take(here.0);
+    let there = ShardId(seat.shard());
+    let conn = match there == here || !engine::mesh::can_send(there) {
+        true => Err(conn),
+        false => conn.hand_over(),
+    };
+    match conn {
+        Ok(handover) => {
+            let arrive = move || match Shell::here().shard().filter(|shard| !shard.is_stopping()) {
+                Some(shard) => shard.sessions.open(&shard, handover.take_up(), server, seat),
+                // It is not up yet, or stops: the peer tries again, as after any connection that breaks.
+                None => drop(handover),
+            };
+            // There is room, as asked above; a process that ends closes the connection.
+            let _ = engine::mesh::send(there, arrive);
+        }
+        Err(conn) => shard.sessions.open(shard, conn, server, shard.program.seats.on(here.0)),
+    }
+}
+
 impl Sessions {
-    fn open(&self, shard: &Rc<Shard>, conn: Conn, server: usize) {
+    fn open(&self, shard: &Rc<Shard>, conn: Conn, server: usize, seat: Seat) {
         let number = self.next.get();
         self.next.set(number + 1);
         let peer = Rc::new(Peer { conn, idle: Cell::new(false), dismissed: Cell::new(false) });
         self.open.borrow_mut().insert(number, Handle { task: None, peer: Rc::clone(&peer) });
         let settings = Arc::clone(&shard.snapshot().servers[server]);
-        let place = Place::take(shard, server, number);
+        let place = Place::take(shard, server, number, seat);
         let task = engine::task::spawn(Class::Interactive, driver::run(place, settings, peer));
         if let Some(handle) = self.open.borrow_mut().get_mut(&number) {
             handle.task = Some(task);
@@ -126,13 +152,14 @@ struct Place {
     number: u64,
     /// False: the server has as many connections as it may.
     admitted: bool,
+    _seat: Seat,
 }
 
 impl Place {
-    fn take(shard: &Rc<Shard>, server: usize, number: u64) -> Place {
+    fn take(shard: &Rc<Shard>, server: usize, number: u64, seat: Seat) -> Place {
         let max = shard.snapshot().servers[server].max_connections;
         let admitted = shard.program.connections[server].fetch_add(1, Ordering::Relaxed) < max;
-        Place { shard: Rc::clone(shard), server, number, admitted }
+        Place { shard: Rc::clone(shard), server, number, admitted, _seat: seat }
     }
 }
 
