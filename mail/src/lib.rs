@@ -8,7 +8,7 @@
 //! - [`build::Builder`]: new messages and parts.
 //! - [`mime`]: the parser and the transfer encodings; [`header`]: fields, encoded words, folding.
 //! - [`address`]: address lists of headers, addresses of envelopes.
-//! - [`dkim`], [`keys`], [`taglist`]: signatures.
+//! - [`dkim`], [`keys`], [`taglist`]: signatures; [`spf`]: who may send for a domain.
 //!
 //! ```
 //! use mail::delta::Now;
@@ -37,6 +37,7 @@ pub mod keys;
 pub mod limits;
 pub mod message;
 pub mod mime;
+pub mod spf;
 pub mod taglist;
 #[cfg(test)]
 mod testing;

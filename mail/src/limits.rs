@@ -77,3 +77,15 @@ pub const MAX_SIGNATURES: usize = 16;
 
 /// TXT records tried for one signature; each costs at most one RSA operation.
 pub const MAX_KEY_RECORDS: usize = 4;
+
+/// Terms of SPF records that need the DNS, in one check (RFC 7208, section 4.6.4).
+pub const MAX_SPF_TERMS: usize = 10;
+
+/// Questions of one SPF check that may come to nothing (RFC 7208, section 4.6.4).
+pub const MAX_SPF_VOID: usize = 2;
+
+/// Mail exchangers of one `mx`, or names of one `ptr` (RFC 7208, section 4.6.4).
+pub const MAX_SPF_ADDRESS_NAMES: usize = 10;
+
+/// Questions of one SPF check, macros and explanation included.
+pub const MAX_SPF_QUESTIONS: usize = 150;

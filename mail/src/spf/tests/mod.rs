@@ -1,0 +1,4 @@
+mod cases;
+mod syntax;
+
+use super::*;
