@@ -33,11 +33,15 @@ pub mod limits;
 pub mod mail;
 pub mod numbers;
 mod offload;
+#[cfg(test)]
+mod on_engine;
 mod socket;
 pub mod source;
 pub mod store;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod testing_tls;
 mod time;
 mod tls;
 

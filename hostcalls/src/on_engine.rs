@@ -1,0 +1,172 @@
+//! Calls natives on a running engine without a machine, for the tests of this crate.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
+
+use engine::boot::{self, DriverChoice, Options, ShardId};
+use script::fault::Fault;
+use script::native::{Call, Native, NativeRun, Next, Step};
+use script::value::{Function, FunctionBuf, Object, Value};
+
+use crate::{Environment, Execution, Log, Settings, library};
+
+/// Keeps what scripts say.
+#[derive(Default)]
+pub(crate) struct TestLog {
+    pub(crate) lines: RefCell<Vec<String>>,
+}
+
+impl Log for TestLog {
+    fn echo(&self, text: &[u8]) {
+        self.lines.borrow_mut().push(String::from_utf8_lossy(text).into_owned());
+    }
+    fn syslog(&self, priority: u32, text: &[u8]) {
+        self.lines.borrow_mut().push(format!("<{priority}> {}", String::from_utf8_lossy(text)));
+    }
+}
+
+/// Runs `f` on each of some unpinned shards, with an environment. All answer each other until the last one is done.
+pub(crate) fn on_shards<F, Fut>(shards: u16, settings: Settings, f: F)
+where
+    F: Fn(Rc<Environment>, ShardId) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = ()> + 'static,
+{
+    let settings = Arc::new(settings);
+    let f = Arc::new(f);
+    let running = Arc::new(AtomicU16::new(shards));
+    let options = Options { shards, pin: false, driver: DriverChoice::Auto, signals: Vec::new() };
+    let root = move |id: ShardId| {
+        let (settings, f, running) = (settings.clone(), f.clone(), running.clone());
+        async move {
+            if !boot::is_control() {
+                let environment = Environment::start(settings, Rc::new(TestLog::default())).await;
+                f(environment, id).await;
+                running.fetch_sub(1, Ordering::SeqCst);
+                while running.load(Ordering::SeqCst) > 0 {
+                    engine::time::sleep(Duration::from_millis(1)).await;
+                }
+            }
+        }
+    };
+    boot::run(options, root).expect("the engine runs here");
+}
+
+/// The same on one shard.
+pub(crate) fn on_a_shard<F, Fut>(settings: Settings, f: F)
+where
+    F: Fn(Rc<Environment>) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = ()> + 'static,
+{
+    on_shards(1, settings, move |environment, _| f(environment));
+}
+
+type Called<'a> = Pin<Box<dyn Future<Output = Result<Value, Fault>> + 'a>>;
+
+/// Calls a function by its name.
+pub(crate) fn call<'a>(execution: &'a Rc<Execution>, name: &str, args: &[Value]) -> Called<'a> {
+    let native = library().function(name).unwrap_or_else(|| panic!("no function {name}"));
+    invoke(execution, native, None, args.to_vec())
+}
+
+/// Constructs an object.
+pub(crate) fn construct<'a>(execution: &'a Rc<Execution>, class: &str, args: &[Value]) -> Called<'a> {
+    let class = library().class(class).unwrap_or_else(|| panic!("no class {class}"));
+    invoke(execution, class.constructor.as_ref().expect("it has one"), None, args.to_vec())
+}
+
+/// Calls a static function of a class.
+pub(crate) fn static_call<'a>(
+    execution: &'a Rc<Execution>,
+    class: &str,
+    name: &str,
+    args: &[Value],
+) -> Called<'a> {
+    let class = library().class(class).unwrap_or_else(|| panic!("no class {class}"));
+    let native = class.static_function(name.as_bytes()).unwrap_or_else(|| panic!("no function {name}"));
+    invoke(execution, native, None, args.to_vec())
+}
+
+/// Calls a method.
+pub(crate) fn method<'a>(
+    execution: &'a Rc<Execution>,
+    object: &Value,
+    name: &str,
+    args: &[Value],
+) -> Called<'a> {
+    let object = object.as_object().expect("an object").clone();
+    let class = object.native_class().expect("a native class");
+    let native = class.method(name.as_bytes()).unwrap_or_else(|| panic!("no method {name}"));
+    invoke(execution, native, Some(object), args.to_vec())
+}
+
+/// Calls a native as the machine would.
+pub(crate) fn invoke<'a>(
+    execution: &'a Rc<Execution>,
+    native: &'static Native,
+    this: Option<Object>,
+    mut args: Vec<Value>,
+) -> Called<'a> {
+    Box::pin(async move {
+        native.check_arity(args.len())?;
+        let step = {
+            let mut host = execution.host();
+            let mut call = Call::new(native, this.as_ref(), &mut args, &mut host);
+            match native.run {
+                NativeRun::Inline(run) | NativeRun::Sized { run, .. } => return run(&mut call),
+                NativeRun::Frame(run) => run(&mut call)?,
+                NativeRun::Host(function) => {
+                    drop(call);
+                    let call = script::host::HostCall { function, name: native.name, this, args };
+                    return crate::call(execution, call).await;
+                }
+            }
+        };
+        let (mut next, mut frame) = match step {
+            Step::Return(value) => return Ok(value),
+            Step::Call { function, args, then } => (Next::Call { function, args }, then),
+            Step::Host { call, then } => (Next::Host(call), then),
+        };
+        loop {
+            let result = match next {
+                Next::Return(value) => return Ok(value),
+                Next::Call { function, args } => match function.as_function().map(Function::kind) {
+                    Some(FunctionBuf::Native(native)) => invoke(execution, native, None, args).await,
+                    _ => panic!("tests call natives only"),
+                },
+                Next::Host(call) => crate::call(execution, call).await,
+            };
+            let mut host = execution.host();
+            next = match result {
+                Ok(value) => frame.resume(value, &mut host)?,
+                Err(fault) => frame.unwind(fault, &mut host)?,
+            };
+        }
+    })
+}
+
+/// A function value.
+pub(crate) fn function(native: &'static Native) -> Value {
+    Function::new(FunctionBuf::Native(native)).into()
+}
+
+/// The text form of a value.
+pub(crate) fn text(value: &Value) -> String {
+    value.to_text().expect("it has a text").to_string_lossy().into_owned()
+}
+
+/// An array from names and values.
+pub(crate) fn array(entries: &[(&str, Value)]) -> Value {
+    let mut array = script::value::Array::new();
+    entries.iter().for_each(|(name, value)| array.set_str(name, value.clone()));
+    array.into()
+}
+
+/// A list.
+pub(crate) fn list<const N: usize>(items: [Value; N]) -> Value {
+    Vec::from(items).into()
+}
