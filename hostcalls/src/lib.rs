@@ -9,15 +9,34 @@
 //! answers with a future from a static table. To add functions, write a module with a [`Family`] and name it in
 //! `library.rs`.
 //!
-//! ```no_run
+//! ```
 //! use std::rc::Rc;
-//! use hostcalls::{Environment, Execution, Settings};
-//! # async fn example(log: Rc<dyn hostcalls::Log>) {
-//! let environment = Environment::start(Settings::default().into(), log).await;
-//! let execution = Execution::begin(&environment);
-//! let host = execution.host();
-//! # drop(host);
-//! # }
+//!
+//! use hostcalls::{Environment, Execution, Outcome, Settings};
+//! use script::compile::{CompileOptions, NoLoader, SourceText, compile};
+//! use script::machine::{Context, Limits, Loaded};
+//!
+//! struct Print;
+//! impl hostcalls::Log for Print {
+//!     fn echo(&self, text: &[u8]) {
+//!         println!("{}", String::from_utf8_lossy(text));
+//!     }
+//!     fn syslog(&self, _priority: u32, _text: &[u8]) {}
+//! }
+//!
+//! /// On a shard of the engine.
+//! async fn example() {
+//!     let source = SourceText { name: "example".into(), bytes: b"return memory_inc(\"runs\");".to_vec() };
+//!     let compiled = compile(source, &mut NoLoader, &hostcalls::library(), &CompileOptions::default());
+//!     let loaded = Loaded::new(&compiled.expect("it is correct").program);
+//!     let environment = Environment::start(Settings::default().into(), Rc::new(Print)).await;
+//!     let mut context = Context::new(&loaded, Limits::default());
+//!     match hostcalls::run(&mut context, &Execution::begin(&environment)).await {
+//!         Outcome::Done(value) => println!("{value:?}"),
+//!         Outcome::Finished(_) => unreachable!("only in hooks"),
+//!         Outcome::Failed(error) => println!("{}", error.message),
+//!     }
+//! }
 //! ```
 
 pub mod arguments;
@@ -35,6 +54,7 @@ pub mod numbers;
 mod offload;
 #[cfg(test)]
 mod on_engine;
+mod runner;
 mod socket;
 pub mod source;
 pub mod store;
@@ -48,3 +68,4 @@ mod tls;
 pub use environment::{Environment, Log, Settings};
 pub use execution::{Execution, ExecutionId, ScriptHost};
 pub use library::{Family, HostFunction, HostFuture, HostRun, call, library};
+pub use runner::{Outcome, run};

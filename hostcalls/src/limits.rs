@@ -6,8 +6,17 @@ use std::time::Duration;
 /// How long a script may take, waiting included, unless the program that runs it says otherwise.
 pub const WALL_CLOCK: Duration = Duration::from_secs(600);
 
-/// Instructions that a script runs before other tasks of its shard get their turn: some 100 µs.
-pub const SLICE_INSTRUCTIONS: u32 = 50_000;
+/// How long a script runs before other tasks of its shard get their turn.
+pub const SLICE: Duration = Duration::from_micros(150);
+
+/// Rounds of loops and calls in the first slice of a script, before it is known how long they take.
+pub const SLICE_ROUNDS_FIRST: u32 = 1_000;
+
+/// Fewest rounds of a slice, however long they take.
+pub const SLICE_ROUNDS_MIN: u32 = 50;
+
+/// Most rounds of a slice: of the shortest loops, a quarter of a millisecond.
+pub const SLICE_ROUNDS_MAX: u32 = 50_000;
 
 /// How long an offloaded call may take, its wait for a thread included.
 pub const OFFLOAD: Duration = Duration::from_secs(60);

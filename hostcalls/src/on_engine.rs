@@ -120,7 +120,6 @@ pub(crate) fn invoke<'a>(
                 NativeRun::Inline(run) | NativeRun::Sized { run, .. } => return run(&mut call),
                 NativeRun::Frame(run) => run(&mut call)?,
                 NativeRun::Host(function) => {
-                    drop(call);
                     let call = script::host::HostCall { function, name: native.name, this, args };
                     return crate::call(execution, call).await;
                 }

@@ -1,0 +1,98 @@
+//! Drives a script on the engine: lets others run between its slices, starts what it waits for, and ends it in time.
+
+#[cfg(test)]
+mod tests;
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use engine::time::{Instant, now_precise, timeout};
+use script::fault::{Fault, Limit};
+use script::host::PendingCall;
+use script::machine::{Context, Run, ScriptError};
+use script::native::{Surroundings, run_offloaded};
+use script::value::Value;
+
+use crate::{Execution, limits};
+
+/// How a script ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// At its end, with the value of a top-level `return`.
+    Done(Value),
+    /// By a deciding function of a hook.
+    Finished(Value),
+    /// By an error that nobody caught, or by a limit.
+    Failed(Box<ScriptError>),
+}
+
+/// Runs a script to its end. It may take as long as the settings say, counted from here.
+///
+/// When the future is dropped, what the script waited for ends, and the script stays where it is. To give up on it, drop
+/// context and execution: that releases the locks it holds. To have it unwind, [`Context::stop`] it and run it again.
+pub async fn run(context: &mut Context, execution: &Rc<Execution>) -> Outcome {
+    let deadline = engine::time::now() + execution.environment.settings.wall_clock;
+    let mut slice = Slice::default();
+    loop {
+        // The host is not kept while others run: they want the patterns that it has on loan.
+        let run = slice.measure(|budget| context.run(&mut execution.host(), budget));
+        match run {
+            Run::Done(value) => return Outcome::Done(value),
+            Run::Finished(value) => return Outcome::Finished(value),
+            Run::Failed(error) => return Outcome::Failed(error),
+            Run::OutOfBudget if engine::time::now() >= deadline => {
+                context.stop(Fault::limit(Limit::Time));
+            }
+            Run::OutOfBudget => engine::task::yield_now().await,
+            Run::Pending(call) => {
+                let left = deadline - engine::time::now();
+                let answer = timeout(left, answer(execution, call)).await;
+                context.resume(answer.unwrap_or_else(|_| Err(Fault::limit(Limit::Time))));
+            }
+        }
+    }
+}
+
+async fn answer(execution: &Rc<Execution>, call: PendingCall) -> Result<Value, Fault> {
+    match call {
+        PendingCall::Host(call) => crate::call(execution, call).await,
+        PendingCall::Offload { native, this, args } => {
+            let mut seed = [0; 32];
+            engine::rng::fill(&mut seed);
+            let surroundings = Surroundings { now: engine::time::wall_us() as f64 / 1e6, seed };
+            let run = move || run_offloaded(native, this, args, surroundings);
+            let result = crate::offload::offload(native.name, run).await?;
+            Ok(Value::from_frozen(&result?))
+        }
+    }
+}
+
+/// How much a script may do at once: rounds of its loops and calls, so many as fit into the time of a slice. What a
+/// round takes differs by script, so it is measured.
+struct Slice {
+    rounds: u32,
+}
+
+impl Default for Slice {
+    fn default() -> Slice {
+        Slice { rounds: limits::SLICE_ROUNDS_FIRST }
+    }
+}
+
+impl Slice {
+    fn measure<T>(&mut self, run: impl FnOnce(u32) -> T) -> T {
+        let start = now_precise();
+        let result = run(self.rounds);
+        self.adapt(start, now_precise());
+        result
+    }
+
+    fn adapt(&mut self, start: Instant, end: Instant) {
+        let took: Duration = end - start;
+        if took > limits::SLICE {
+            self.rounds = (self.rounds / 2).max(limits::SLICE_ROUNDS_MIN);
+        } else if took < limits::SLICE / 3 {
+            self.rounds = (self.rounds * 2).min(limits::SLICE_ROUNDS_MAX);
+        }
+    }
+}
