@@ -58,7 +58,6 @@ static FAMILIES: &[&Family] = &[
     &crate::socket::FAMILY,
     &crate::store::FAMILY,
     &crate::crypto::FAMILY,
-    &crate::mail::FAMILY,
     &DAEMON,
 ];
 

@@ -10,10 +10,8 @@
 //!
 //! and [tells its places](Diagnostic::place) to programs.
 
-mod closest;
 mod excerpt;
 
-pub use closest::closest;
 pub use excerpt::excerpt;
 
 use std::fmt::Write;

@@ -17,6 +17,7 @@ use crate::diagnostic::Diagnostic;
 use crate::native::Library;
 use crate::source::SourceMap;
 
+pub(crate) use module::Known;
 pub use program::Program;
 pub(crate) use scope::arity_message;
 
@@ -84,6 +85,17 @@ pub struct Diagnostics {
     pub all: Vec<Diagnostic>,
     /// The sources they are about.
     pub sources: Arc<SourceMap>,
+}
+
+/// Compiles an input of a session on top of the earlier ones.
+pub(crate) fn compile_input(
+    known: &Known,
+    input: SourceText,
+    loader: &mut dyn Loader,
+    library: &Arc<Library>,
+    options: &CompileOptions,
+) -> Result<module::SessionProgram, Diagnostics> {
+    module::Compiler::new(loader, library, options).input(known, input)
 }
 
 /// Compiles a script.

@@ -1,6 +1,6 @@
 //! The whole program: files, inclusions, imports, and the order in which they are compiled.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::diagnostic::Diagnostic;
 use crate::native::{Library, Native};
 use crate::source::{FileId, SourceMap, Span};
 use crate::syntax::ast::{
-    Block, Expr, Import, ImportKind, Name, Parameters, Script, Statement, StatementKind,
+    Block, Expr, ExprKind, Import, ImportKind, Name, Parameters, Script, Statement, StatementKind,
 };
 use crate::syntax::{self, Names};
 use crate::value::Frozen;
@@ -29,39 +29,63 @@ const MAX_SOURCES: usize = 5000;
 const MAX_PROGRAM_BYTES: usize = 64 << 20;
 
 /// What is known of a module while the program is compiled.
+#[derive(Clone)]
 struct Module {
     exports: Exports,
+}
+
+/// What a program consists of so far: a session adds to it with every input.
+#[derive(Clone, Default)]
+pub(crate) struct Known {
+    sources: SourceMap,
+    names: Names,
+    protos: Vec<Option<Arc<Proto>>>,
+    signatures: Vec<Signature>,
+    classes: Vec<Arc<ClassDef>>,
+    class_signatures: Vec<Signature>,
+    natives: Vec<&'static Native>,
+    native_index: HashMap<usize, u16>,
+    globals: Vec<GlobalDef>,
+    modules: Vec<Module>,
+    module_defs: Vec<ModuleDef>,
+    /// Finished modules by the name of their source.
+    module_index: HashMap<String, usize>,
+    inputs: HashMap<String, Input>,
+    files: Vec<String>,
+    /// Functions, classes, wildcard imports and variables of the inputs of a session.
+    functions: HashMap<Arc<str>, Callee>,
+    wildcards: HashMap<Arc<str>, usize>,
+    variables: HashMap<Arc<str>, FileVariable>,
 }
 
 /// Compiles one program.
 pub(super) struct Compiler<'c> {
     loader: &'c mut dyn Loader,
     library: Arc<Library>,
-    pub(super) options: CompileOptions,
-    sources: SourceMap,
-    names: Names,
+    options: CompileOptions,
+    known: Known,
     diagnostics: Vec<Diagnostic>,
-    protos: Vec<Option<Arc<Proto>>>,
-    signatures: Vec<Signature>,
-    classes: Vec<ClassDef>,
-    class_signatures: Vec<Signature>,
-    natives: Vec<&'static Native>,
-    native_index: HashMap<usize, u16>,
-    pub(super) globals: Vec<GlobalDef>,
-    modules: Vec<Module>,
-    module_defs: Vec<ModuleDef>,
-    /// Finished modules by the name of their source.
-    module_index: HashMap<String, usize>,
     /// Sources that are being compiled, outermost first.
     in_progress: Vec<String>,
     /// Modules and data by the place of their import.
     imported: HashMap<Span, usize>,
     data: HashMap<Span, Frozen>,
-    inputs: HashMap<String, Input>,
-    files: Vec<String>,
     bytes: usize,
+    /// Names of functions that an import did not bring: that is reported once, with the import.
+    missing: HashSet<Arc<str>>,
     /// Whether the file being compiled is the main script.
     is_main: bool,
+    /// Whether the main script is an input of a session, whose variables outlive it.
+    is_session: bool,
+}
+
+/// What a session gets for an input.
+pub(crate) struct SessionProgram {
+    pub(crate) known: Known,
+    pub(crate) program: Arc<Program>,
+    /// Whether the input ends in an expression, whose value is the result of running it.
+    pub(crate) has_value: bool,
+    pub(crate) warnings: Vec<Diagnostic>,
 }
 
 impl<'c> Compiler<'c> {
@@ -74,26 +98,15 @@ impl<'c> Compiler<'c> {
             loader,
             library: library.clone(),
             options: options.clone(),
-            sources: SourceMap::new(),
-            names: Names::new(),
+            known: Known::default(),
             diagnostics: Vec::new(),
-            protos: Vec::new(),
-            signatures: Vec::new(),
-            classes: Vec::new(),
-            class_signatures: Vec::new(),
-            natives: Vec::new(),
-            native_index: HashMap::new(),
-            globals: Vec::new(),
-            modules: Vec::new(),
-            module_defs: Vec::new(),
-            module_index: HashMap::new(),
             in_progress: Vec::new(),
             imported: HashMap::new(),
             data: HashMap::new(),
-            inputs: HashMap::new(),
-            files: Vec::new(),
             bytes: 0,
+            missing: HashSet::new(),
             is_main: false,
+            is_session: false,
         }
     }
 
@@ -106,22 +119,32 @@ impl<'c> Compiler<'c> {
             main_proto = self.file(script, &name, true).0;
         }
         if self.has_errors() {
-            return Err(Diagnostics { all: self.diagnostics, sources: Arc::new(self.sources) });
+            return Err(self.failed());
         }
-        let protos =
-            self.protos.into_iter().map(|proto| proto.expect("every function that was declared is compiled"));
-        let program = Program {
-            protos: protos.collect(),
-            classes: self.classes.into_iter().map(Arc::new).collect(),
-            natives: self.natives,
-            modules: self.module_defs,
-            globals: self.globals,
-            main: main_proto,
-            inputs: self.inputs,
-            sources: Arc::new(self.sources),
-            files: self.files,
-        };
-        Ok(Compiled { program: Arc::new(program), warnings: self.diagnostics })
+        let program = Arc::new(self.known.program(main_proto));
+        Ok(Compiled { program, warnings: self.diagnostics })
+    }
+
+    /// Compiles an input of a session on top of the earlier ones.
+    pub(super) fn input(mut self, known: &Known, input: SourceText) -> Result<SessionProgram, Diagnostics> {
+        self.known = known.clone();
+        self.is_session = true;
+        let name = input.name.clone();
+        self.in_progress.push(name.clone());
+        let (mut main_proto, mut has_value) = (0, false);
+        if let Some(mut script) = self.source(input, None) {
+            has_value = return_last(&mut script);
+            main_proto = self.file(script, &name, true).0;
+        }
+        if self.has_errors() {
+            return Err(self.failed());
+        }
+        let program = Arc::new(self.known.program(main_proto));
+        Ok(SessionProgram { known: self.known, program, has_value, warnings: self.diagnostics })
+    }
+
+    fn failed(self) -> Diagnostics {
+        Diagnostics { all: self.diagnostics, sources: Arc::new(self.known.sources) }
     }
 
     pub(super) fn error(&mut self, span: Span, message: impl Into<String>) {
@@ -149,9 +172,9 @@ impl<'c> Compiler<'c> {
 
     /// Parses a source and puts the statements of its inclusions in their place.
     fn source(&mut self, text: SourceText, included_from: Option<Span>) -> Option<Script> {
-        self.files.push(text.name.clone());
+        self.known.files.push(text.name.clone());
         self.bytes += text.bytes.len();
-        let file = self.sources.add(&text.name, &text.bytes, included_from);
+        let file = self.known.sources.add(&text.name, &text.bytes, included_from);
         let mut script = self.parse(file)?;
         let mut once = vec![text.name.clone()];
         self.expand(&mut script, &mut vec![text.name], &mut once);
@@ -159,7 +182,7 @@ impl<'c> Compiler<'c> {
     }
 
     fn parse(&mut self, file: FileId) -> Option<Script> {
-        let parsed = syntax::parse(&self.sources, file, &mut self.names);
+        let parsed = syntax::parse(&self.known.sources, file, &mut self.known.names);
         let failed = parsed.has_errors();
         parsed.diagnostics.into_iter().for_each(|diagnostic| self.report(diagnostic));
         (!failed).then_some(parsed.script)
@@ -173,7 +196,7 @@ impl<'c> Compiler<'c> {
     fn expand_one(&mut self, statement: &mut Statement, chain: &mut Vec<String>, once: &mut Vec<String>) {
         let StatementKind::Include { path, once: only_once } = &statement.kind else { return };
         let (span, only_once, path) = (path.span, *only_once, path.text.clone());
-        let from = self.sources.get(span.file).name.clone();
+        let from = self.known.sources.get(span.file).name.clone();
         let Some(text) = self.load(&path, &from, span) else { return };
         if only_once && once.contains(&text.name) {
             statement.kind = StatementKind::Empty;
@@ -189,10 +212,10 @@ impl<'c> Compiler<'c> {
         if !once.contains(&text.name) {
             once.push(text.name.clone());
         }
-        if !self.files.contains(&text.name) {
-            self.files.push(text.name.clone());
+        if !self.known.files.contains(&text.name) {
+            self.known.files.push(text.name.clone());
         }
-        let file = self.sources.add(&text.name, &text.bytes, Some(span));
+        let file = self.known.sources.add(&text.name, &text.bytes, Some(span));
         let Some(mut script) = self.parse(file) else { return };
         chain.push(text.name);
         self.expand(&mut script, chain, once);
@@ -208,7 +231,7 @@ impl<'c> Compiler<'c> {
                 span,
                 format!("files may include and import each other at most {MAX_SOURCE_DEPTH} deep"),
             );
-        } else if self.sources.files().len() >= MAX_SOURCES {
+        } else if self.known.sources.files().len() >= MAX_SOURCES {
             self.error(span, format!("a program has at most {MAX_SOURCES} inclusions and modules"));
         } else if self.bytes > MAX_PROGRAM_BYTES {
             self.error(span, format!("the sources of a program exceed {MAX_PROGRAM_BYTES} bytes"));
@@ -236,6 +259,7 @@ impl<'c> Compiler<'c> {
         let imports = self.imports(&script.statements);
         let was_main = std::mem::replace(&mut self.is_main, is_main);
         let (file, mut exports, scope) = self.file_scope(&script.statements, &imports);
+        let wildcards = scope.wildcards.clone();
         let id = self.reserve(Arc::from(name), &Parameters::default(), Span::default());
         let mut jobs = Vec::new();
         let declared = declarations(&script.statements);
@@ -251,9 +275,18 @@ impl<'c> Compiler<'c> {
         while let Some(job) = jobs.pop() {
             let id = job.id;
             let proto = emit::compile(self, &file, job, &mut jobs);
-            self.protos[id as usize] = Some(Arc::new(proto));
+            self.known.protos[id as usize] = Some(Arc::new(proto));
         }
         exports.functions.extend(scope.names.iter().map(|(name, callee)| (name.clone(), *callee)));
+        if is_main && self.is_session {
+            self.known
+                .functions
+                .extend(exports.functions.iter().map(|(name, callee)| (name.clone(), *callee)));
+            self.known.wildcards.extend(wildcards);
+            self.known
+                .variables
+                .extend(file.variables.iter().map(|(name, variable)| (name.clone(), *variable)));
+        }
         self.is_main = was_main;
         (id, exports)
     }
@@ -281,9 +314,9 @@ impl<'c> Compiler<'c> {
 
     fn import_module(&mut self, import: &Import) -> Option<usize> {
         let span = import.path.span;
-        let from = self.sources.get(span.file).name.clone();
+        let from = self.known.sources.get(span.file).name.clone();
         let text = self.load(&import.path.text, &from, span)?;
-        if let Some(module) = self.module_index.get(&text.name) {
+        if let Some(module) = self.known.module_index.get(&text.name) {
             self.imported.insert(span, *module);
             return Some(*module);
         }
@@ -301,10 +334,10 @@ impl<'c> Compiler<'c> {
         let compiled = script.map(|script| self.file(script, &name, false));
         self.in_progress.pop();
         let (main, exports) = compiled?;
-        let module = self.modules.len();
-        self.modules.push(Module { exports });
-        self.module_defs.push(ModuleDef { main });
-        self.module_index.insert(name, module);
+        let module = self.known.modules.len();
+        self.known.modules.push(Module { exports });
+        self.known.module_defs.push(ModuleDef { main });
+        self.known.module_index.insert(name, module);
         self.imported.insert(span, module);
         Some(module)
     }
@@ -334,10 +367,10 @@ impl<'c> Compiler<'c> {
                 None
             }
         };
-        let from = self.sources.get(span.file).name.clone();
+        let from = self.known.sources.get(span.file).name.clone();
         let (Some(text), Some(options)) = (self.load(path, &from, span), options) else { return };
-        if !self.files.contains(&text.name) {
-            self.files.push(text.name.clone());
+        if !self.known.files.contains(&text.name) {
+            self.known.files.push(text.name.clone());
         }
         match decode(&text.bytes, &options) {
             Ok(value) => {
@@ -354,8 +387,18 @@ impl<'c> Compiler<'c> {
         imports: &[(&Import, Option<usize>)],
     ) -> (FileScope, Exports, Scope) {
         let (mut file, mut exports, mut scope) = (FileScope::default(), Exports::default(), Scope::default());
+        let in_session = self.is_main && self.is_session;
+        if in_session {
+            let (names, wildcards) = (self.known.functions.clone(), self.known.wildcards.clone());
+            scope.parent = Some(Rc::new(Scope { names, wildcards, parent: None }));
+        }
         for (import, module) in imports {
-            let Some(module) = module else { continue };
+            let Some(module) = module else {
+                if let ImportKind::Symbols(symbols) = &import.kind {
+                    self.missing.extend(symbols.iter().map(|(_, here)| here.name.text.clone()));
+                }
+                continue;
+            };
             match &import.kind {
                 ImportKind::Symbols(symbols) => {
                     for (there, here) in symbols {
@@ -380,8 +423,13 @@ impl<'c> Compiler<'c> {
         exports.functions.extend(scope.names.iter().map(|(name, callee)| (name.clone(), *callee)));
         // What functions say `global` to; in a module everything, because importers may ask for it.
         let mut names = global_names(statements);
-        if !self.is_main {
+        if !self.is_main || in_session {
             names.extend(Variables::of([], &[], statements).list.into_iter().map(|variable| variable.name));
+        }
+        if in_session {
+            for (name, variable) in &self.known.variables {
+                file.variables.entry(name.clone()).or_insert(*variable);
+            }
         }
         for name in names {
             let read_only = self.is_read_only(&name);
@@ -404,7 +452,7 @@ impl<'c> Compiler<'c> {
         file: &mut FileScope,
         scope: &mut Scope,
     ) {
-        let exports = &self.modules[module].exports;
+        let exports = &self.known.modules[module].exports;
         let sign = if variable { "$" } else { "" };
         let clash = if variable {
             let Some(global) = exports.variables.get(&there.text).copied() else {
@@ -413,6 +461,10 @@ impl<'c> Compiler<'c> {
             file.variables.insert(here.text.clone(), FileVariable { global, read_only: false }).is_some()
         } else {
             let Some(callee) = exports.functions.get(&there.text).copied() else {
+                // A module with errors may lack what it would have without them.
+                if !self.missing.insert(here.text.clone()) || self.has_errors() {
+                    return;
+                }
                 return self.error(there.span, format!("the module has no function or class {}", there.text));
             };
             scope.names.insert(here.text.clone(), callee).is_some()
@@ -427,34 +479,34 @@ impl<'c> Compiler<'c> {
     }
 
     pub(super) fn global(&mut self, initial: Option<Frozen>) -> u32 {
-        self.globals.push(GlobalDef { initial });
-        (self.globals.len() - 1) as u32
+        self.known.globals.push(GlobalDef { initial });
+        (self.known.globals.len() - 1) as u32
     }
 
     /// A number for a function to be compiled later.
     pub(super) fn reserve(&mut self, name: Arc<str>, parameters: &Parameters, span: Span) -> u32 {
-        if self.protos.len() >= usize::from(u16::MAX) {
+        if self.known.protos.len() >= usize::from(u16::MAX) {
             self.error(span, "the script has too many functions");
             return 0;
         }
-        self.protos.push(None);
-        self.signatures.push(Signature::new(name, parameters));
-        (self.protos.len() - 1) as u32
+        self.known.protos.push(None);
+        self.known.signatures.push(Signature::new(name, parameters));
+        (self.known.protos.len() - 1) as u32
     }
 
     /// A number for a class, whose members are declared at once.
     pub(super) fn add_class(&mut self, def: ClassDef, signature: Signature) -> u32 {
-        self.classes.push(def);
-        self.class_signatures.push(signature);
-        (self.classes.len() - 1) as u32
+        self.known.classes.push(Arc::new(def));
+        self.known.class_signatures.push(signature);
+        (self.known.classes.len() - 1) as u32
     }
 
     pub(super) fn class(&self, id: u32) -> &ClassDef {
-        &self.classes[id as usize]
+        &self.known.classes[id as usize]
     }
 
     pub(super) fn class_name(&self, id: u32) -> Arc<str> {
-        self.classes[id as usize].name.clone()
+        self.known.classes[id as usize].name.clone()
     }
 
     /// What the library has under this name.
@@ -465,15 +517,18 @@ impl<'c> Compiler<'c> {
 
     pub(super) fn native(&mut self, native: &'static Native) -> u16 {
         let address = std::ptr::from_ref(native).addr();
-        *self.native_index.entry(address).or_insert_with(|| {
-            self.natives.push(native);
-            (self.natives.len() - 1) as u16
+        *self.known.native_index.entry(address).or_insert_with(|| {
+            self.known.natives.push(native);
+            (self.known.natives.len() - 1) as u16
         })
     }
 
     /// Reports a name that means nothing.
     pub(super) fn unknown_name(&mut self, name: &Name) {
         let text = &name.text;
+        if self.missing.contains(text) {
+            return;
+        }
         let diagnostic = match self.library.why_absent(text) {
             Some(reason) => Diagnostic::error(name.span, format!("{text} is not available: {reason}")),
             None => {
@@ -491,11 +546,11 @@ impl<'c> Compiler<'c> {
     /// Reports a wrong number of arguments.
     pub(super) fn check_arity(&mut self, callee: Callee, given: usize, span: Span) {
         let result = match callee {
-            Callee::Function(id) => match self.signatures.get(id as usize) {
+            Callee::Function(id) => match self.known.signatures.get(id as usize) {
                 Some(signature) => signature.check(given),
                 None => Ok(()),
             },
-            Callee::Class(id) => self.class_signatures[id as usize].check(given),
+            Callee::Class(id) => self.known.class_signatures[id as usize].check(given),
             Callee::Native(native) => native.check_arity(given).map_err(|fault| fault.to_string()),
             Callee::NativeClass(class) => match &class.constructor {
                 Some(native) => native.check_arity(given).map_err(|fault| fault.to_string()),
@@ -508,11 +563,11 @@ impl<'c> Compiler<'c> {
     }
 
     pub(super) fn export_function(&self, module: usize, name: &str) -> Option<Callee> {
-        self.modules[module].exports.functions.get(name).copied()
+        self.known.modules[module].exports.functions.get(name).copied()
     }
 
     pub(super) fn export_variable(&self, module: usize, name: &str) -> Option<u32> {
-        self.modules[module].exports.variables.get(name).copied()
+        self.known.modules[module].exports.variables.get(name).copied()
     }
 
     /// The module that an import at this place brings.
@@ -541,7 +596,50 @@ impl<'c> Compiler<'c> {
     /// Notes where a variable of the host lives.
     pub(super) fn place_input(&mut self, name: &str, reg: Reg, global: Option<u32>) {
         if self.is_main && self.options.predefined.iter().any(|variable| variable.name == name) {
-            self.inputs.insert(name.to_owned(), global.map_or(Input::Register(reg), Input::Global));
+            self.known.inputs.insert(name.to_owned(), global.map_or(Input::Register(reg), Input::Global));
+        }
+    }
+}
+
+impl Known {
+    fn program(&self, main: u32) -> Program {
+        let protos = self
+            .protos
+            .iter()
+            .map(|proto| proto.clone().expect("every function that was declared is compiled"));
+        Program {
+            protos: protos.collect(),
+            classes: self.classes.clone(),
+            natives: self.natives.clone(),
+            modules: self.module_defs.clone(),
+            globals: self.globals.clone(),
+            main,
+            inputs: self.inputs.clone(),
+            sources: Arc::new(self.sources.clone()),
+            files: self.files.clone(),
+        }
+    }
+}
+
+/// Makes the value of a last expression the result of the script; assignments have none.
+fn return_last(script: &mut Script) -> bool {
+    let Some(statement) = script.statements.last_mut() else { return false };
+    match std::mem::replace(&mut statement.kind, StatementKind::Empty) {
+        StatementKind::Expression(expr)
+            if !matches!(
+                expr.kind,
+                ExprKind::Assign { .. }
+                    | ExprKind::Destructure { .. }
+                    | ExprKind::Step { .. }
+                    | ExprKind::Unset(_)
+            ) =>
+        {
+            statement.kind = StatementKind::Return(Some(expr));
+            true
+        }
+        kind => {
+            statement.kind = kind;
+            false
         }
     }
 }

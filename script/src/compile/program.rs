@@ -133,12 +133,14 @@ pub(crate) enum Restriction {
 }
 
 /// A module.
+#[derive(Clone)]
 pub(crate) struct ModuleDef {
     /// The function with its statements.
     pub(crate) main: u32,
 }
 
 /// A shared variable.
+#[derive(Clone)]
 pub(crate) struct GlobalDef {
     pub(crate) initial: Option<Frozen>,
 }
@@ -151,6 +153,21 @@ pub(crate) enum Input {
 }
 
 impl Program {
+    /// A program that does nothing, for sessions to begin with.
+    pub(crate) fn empty() -> Program {
+        Program {
+            protos: Vec::new(),
+            classes: Vec::new(),
+            natives: Vec::new(),
+            modules: Vec::new(),
+            globals: Vec::new(),
+            main: 0,
+            inputs: HashMap::new(),
+            sources: Arc::default(),
+            files: Vec::new(),
+        }
+    }
+
     /// The sources, for positions.
     pub fn sources(&self) -> &Arc<SourceMap> {
         &self.sources

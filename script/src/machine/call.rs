@@ -691,9 +691,9 @@ impl Context {
         let Some(Entry::Script(frame)) = self.entries.pop() else { return None };
         let saved = self.save(loaded, &frame);
         self.heap.charge(160 + saved.values.len() * 16);
-        let object =
-            Object::host(Generator { state: RefCell::new(State::Waiting(saved)), count: Cell::new(0) });
-        self.note_object(&object);
+        let state = Rc::new(RefCell::new(State::Waiting(saved)));
+        self.note_generator(&state);
+        let object = Object::host(Generator { state, count: Cell::new(0) });
         Some(Value::Object(object))
     }
 

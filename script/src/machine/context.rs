@@ -1,7 +1,8 @@
 //! One execution of a program.
 
+use std::cell::RefCell;
 use std::fmt;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use crate::compile::op::Reg;
 use crate::compile::program::Input;
@@ -12,6 +13,7 @@ use crate::value::{CellRef, Object, Value, WeakCell, WeakObject};
 use super::error::{Place, ScriptError, StackEntry};
 use super::fast::{self, Exit, Numbers};
 use super::frame::{Entry, Mode};
+use super::generator::State;
 use super::heap::Heap;
 use super::loaded::{Loaded, Stacks};
 use super::operate::Surroundings;
@@ -80,7 +82,10 @@ pub struct Context {
     /// What may be part of a cycle: cleared at the end.
     objects: Vec<WeakObject>,
     cells: Vec<WeakCell>,
+    generators: Vec<Weak<RefCell<State>>>,
     live_bytes: usize,
+    /// Whether variables outlive the run: a session goes on with them.
+    keeps_variables: bool,
 }
 
 /// What a call came to.
@@ -111,8 +116,27 @@ impl Context {
             trace: Vec::new(),
             objects: Vec::new(),
             cells: Vec::new(),
+            generators: Vec::new(),
             live_bytes: 0,
+            keeps_variables: false,
         }
+    }
+
+    /// An execution that goes on with more and more code.
+    pub(super) fn for_session(loaded: &Rc<Loaded>, limits: Limits) -> Context {
+        let mut context = Context::new(loaded, limits);
+        context.keeps_variables = true;
+        context.next = Next::Ended;
+        context
+    }
+
+    /// Goes on with the main function of a program that contains the one before.
+    pub(super) fn go_on(&mut self, loaded: Rc<Loaded>) {
+        self.end();
+        self.loaded = loaded;
+        self.stacks = self.loaded.take_stacks();
+        self.steps = 0;
+        self.next = Next::Start;
     }
 
     /// Sets a variable of the host, before the first [`run`](Self::run). One that the script does not mention is ignored.
@@ -305,6 +329,15 @@ impl Context {
         self.objects.push(object.downgrade());
     }
 
+    /// A generator that may become part of a cycle.
+    pub(super) fn note_generator(&mut self, state: &Rc<RefCell<State>>) {
+        if self.generators.len() == self.generators.capacity() && self.generators.len() >= 256 {
+            self.generators.retain(|state| state.strong_count() > 0);
+            self.generators.reserve(self.generators.len());
+        }
+        self.generators.push(Rc::downgrade(state));
+    }
+
     /// A variable that may become part of a cycle.
     pub(super) fn note_cell(&mut self, cell: &CellRef) {
         if self.cells.len() == self.cells.capacity() && self.cells.len() >= 256 {
@@ -324,16 +357,26 @@ impl Context {
     fn end(&mut self) {
         self.next = Next::Ended;
         self.entries.clear();
-        self.globals.clear();
         self.inputs.clear();
+        self.trace.clear();
         let mut stacks = std::mem::take(&mut self.stacks);
         // Registers of functions that did not return are still set.
         stacks.values.iter_mut().for_each(|value| *value = Value::Undefined);
         self.loaded.give_stacks(stacks);
+        if self.keeps_variables {
+            return;
+        }
+        self.globals.clear();
         // What is alive now is held from outside, or by a cycle.
         for cell in std::mem::take(&mut self.cells) {
             if let Some(cell) = cell.upgrade() {
                 cell.set(Value::None);
+            }
+        }
+        for state in std::mem::take(&mut self.generators) {
+            if let Some(state) = state.upgrade() {
+                let state = state.replace(State::Done);
+                drop(state);
             }
         }
         for object in std::mem::take(&mut self.objects) {
@@ -346,6 +389,7 @@ impl Context {
 
 impl Drop for Context {
     fn drop(&mut self) {
+        self.keeps_variables = false;
         self.end();
     }
 }

@@ -1,6 +1,7 @@
 //! Generators: functions that wait between two values.
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 
 use crate::fault::Fault;
 use crate::native::{Call, HostObject, Native, NativeClass, NativeRun, Step};
@@ -8,7 +9,8 @@ use crate::value::{Object, Value};
 
 /// What calling a function with `yield` returns.
 pub(super) struct Generator {
-    pub(super) state: RefCell<State>,
+    /// Where it is. Behind a count of its own, so that the context may know it without holding the object.
+    pub(super) state: Rc<RefCell<State>>,
     /// How many values it has handed out.
     pub(super) count: Cell<u64>,
 }
@@ -74,7 +76,7 @@ impl HostObject for Generator {
     }
 
     fn take_values(&mut self, out: &mut Vec<Value>) {
-        if let State::Waiting(saved) = self.state.get_mut() {
+        if let State::Waiting(saved) = &mut *self.state.borrow_mut() {
             out.append(&mut saved.values);
         }
     }
@@ -82,7 +84,7 @@ impl HostObject for Generator {
 
 impl Drop for Generator {
     fn drop(&mut self) {
-        if let State::Waiting(saved) = self.state.get_mut() {
+        if let State::Waiting(saved) = &mut *self.state.borrow_mut() {
             crate::value::drop::release_all(&mut saved.values);
         }
     }

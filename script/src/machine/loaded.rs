@@ -52,12 +52,16 @@ pub(super) struct Stacks {
 }
 
 /// The identity of a program on a shard.
-struct Home;
+pub(super) struct Home;
 
 impl Loaded {
     /// Makes the constants of this thread.
     pub fn new(program: &Arc<Program>) -> Rc<Loaded> {
-        let home: Rc<dyn Any> = Rc::new(Home);
+        Loaded::with_home(program, Rc::new(Home))
+    }
+
+    /// The same with the functions and objects of an earlier form of the program.
+    pub(super) fn with_home(program: &Arc<Program>, home: Rc<dyn Any>) -> Rc<Loaded> {
         let protos = program.protos.iter().map(|proto| LoadedProto {
             proto: proto.clone(),
             constants: proto.constants.iter().map(|constant| value_of(constant, &home)).collect(),

@@ -7,7 +7,6 @@ use crate::value::{FunctionBuf, Object, ObjectBuf, Value};
 
 use super::context::Context;
 use super::frame::Entry;
-use super::generator::{Generator, State};
 
 /// Bytes that the registers, shared variables and waiting natives of a context keep alive. What is shared counts once.
 pub(super) fn live_bytes(context: &Context) -> usize {
@@ -97,10 +96,7 @@ impl Counter {
 /// Takes what an object holds, so that cycles through it end.
 pub(super) fn clear(object: &Object) {
     if let Some(instance) = object.as_instance() {
-        let fields = std::mem::take(&mut *instance.fields.borrow_mut());
+        let fields = instance.fields.take();
         drop(fields);
-    } else if let Some(generator) = object.downcast::<Generator>() {
-        let state = std::mem::replace(&mut *generator.state.borrow_mut(), State::Done);
-        drop(state);
     }
 }

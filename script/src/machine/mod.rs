@@ -14,6 +14,7 @@ mod memory;
 mod object;
 mod operate;
 mod path;
+mod session;
 #[cfg(test)]
 mod tests;
 mod unwind;
@@ -21,3 +22,4 @@ mod unwind;
 pub use context::{Context, Limits, Run};
 pub use error::{Place, ScriptError, StackEntry};
 pub use loaded::Loaded;
+pub use session::{ReplInput, ReplSession};

@@ -68,7 +68,8 @@ impl CellRef {
 
     /// The value if nobody else holds the variable.
     pub(super) fn take_if_unique(&mut self) -> Option<Value> {
-        Rc::get_mut(&mut self.0).map(|buf| std::mem::take(buf.value.get_mut()))
+        // `get_mut` would refuse because of the weak ones.
+        (Rc::strong_count(&self.0) == 1).then(|| self.0.value.take())
     }
 }
 

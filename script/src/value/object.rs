@@ -121,10 +121,11 @@ impl Object {
 
     /// Moves what only this object holds into `out`.
     pub(super) fn take_values(&mut self, out: &mut Vec<Value>) {
-        match Rc::get_mut(&mut self.0) {
-            Some(ObjectBuf::Instance(instance)) => instance.take_values(out),
-            Some(ObjectBuf::Host(object)) => object.take_values(out),
-            None => {}
+        // `get_mut` would refuse because of the weak ones, which instances have.
+        if let (ObjectBuf::Instance(instance), 1) = (&*self.0, Rc::strong_count(&self.0)) {
+            out.extend(instance.fields.take().into_values());
+        } else if let Some(ObjectBuf::Host(object)) = Rc::get_mut(&mut self.0) {
+            object.take_values(out);
         }
     }
 }
@@ -133,12 +134,6 @@ impl WeakObject {
     /// The object if it still lives.
     pub fn upgrade(&self) -> Option<Object> {
         self.0.upgrade().map(Object)
-    }
-}
-
-impl Instance {
-    fn take_values(&mut self, out: &mut Vec<Value>) {
-        out.extend(std::mem::take(self.fields.get_mut()).into_values());
     }
 }
 

@@ -15,9 +15,9 @@ fn cases(text: &str) -> Vec<Case> {
     let mut cases = Vec::new();
     for part in text.split("\n=== ").skip(1) {
         let (head, body) = part.split_once('\n').expect("a case has a script");
-        let (id, reject) = match head.split_once(' ') {
-            Some((id, "reject")) => (id, true),
-            _ => (head, false),
+        let (id, reject) = match head.strip_suffix(" reject") {
+            Some(id) => (id, true),
+            None => (head, false),
         };
         let mut sections = body.split("\n--- ");
         let script = sections.next().unwrap_or_default().trim_end_matches('\n').to_owned();
@@ -75,4 +75,16 @@ fn the_conformance_cases_print_what_the_reference_says() {
 #[test]
 fn they_print_the_same_when_every_step_is_interrupted() {
     check(CASES, 1);
+}
+
+const MORE: &str = include_str!("language.txt");
+
+#[test]
+fn more_of_the_language_works() {
+    check(MORE, 1_000_000);
+}
+
+#[test]
+fn more_of_the_language_works_when_every_step_is_interrupted() {
+    check(MORE, 1);
 }

@@ -106,24 +106,25 @@ static NATIVES: &[Native] = &[
     // Decides, as functions of a hook do.
     Native::inline("Accept", "", (0, Some(1)), "", |call| Err(Fault::finished(call.take(0)))),
     Native::frame("twice", "", (1, Some(1)), "", |call| {
-        Ok(Step::Call {
-            function: call.function(0)?,
-            args: vec![Value::from(1i64)],
-            then: Box::new(Twice(None)),
-        })
+        let function = call.function(0)?;
+        let then = Box::new(Twice { function: function.clone(), first: None });
+        Ok(Step::Call { function, args: vec![Value::from(1i64)], then })
     }),
 ];
 
 /// `twice(f)` calls f(1) and f(2) and adds what they return.
-struct Twice(Option<f64>);
+struct Twice {
+    function: Value,
+    first: Option<f64>,
+}
 
 impl NativeFrame for Twice {
     fn resume(&mut self, result: Value, _host: &mut dyn Host) -> Result<Next, Fault> {
         let number = result.as_number().unwrap_or(0.0);
-        match self.0 {
+        match self.first {
             None => {
-                self.0 = Some(number);
-                Ok(Next::Call { function: Value::None, args: Vec::new() })
+                self.first = Some(number);
+                Ok(Next::Call { function: self.function.clone(), args: vec![Value::from(2i64)] })
             }
             Some(first) => Ok(Next::Return(Value::Number(first + number))),
         }
@@ -203,7 +204,10 @@ pub(super) fn printed(script: &str, files: &[(String, String)], budget: u32) -> 
     match run {
         Run::Done(_) => {}
         Run::Failed(error) => lines.push(format!("error: {error}")),
-        Run::Finished(value) => lines.push(format!("finished: {value:?}")),
+        Run::Finished(value) => {
+            let text = value.to_text().expect("a short text").to_string_lossy().into_owned();
+            lines.push(format!("finished: {text}"));
+        }
         other => lines.push(format!("{other:?}")),
     }
     lines
