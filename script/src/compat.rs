@@ -11,3 +11,5 @@ pub const NEGATIVE_START_CLAMPS: bool = true;
 pub const SCALARS_BECOME_ARRAYS: bool = true;
 /// 24: the default of a destructuring also replaces an item that is `none`.
 pub const DEFAULT_REPLACES_NONE: bool = false;
+/// hsl-stdlib 29.1: the old `in_array` compares with `==`, `array_includes` with `===`.
+pub const IN_ARRAY_IS_LOOSE: bool = true;

@@ -11,7 +11,7 @@ pub const MAX_SYNTAX_ERRORS: usize = 20;
 pub const MAX_FROZEN_DEPTH: u32 = 500;
 /// Values visited while comparing, freezing or hashing one value. Arrays that share parts are small in memory and
 /// exponentially large when walked.
-pub const MAX_WALK: usize = 4 << 20;
+pub const MAX_WALK: usize = 1 << 20;
 /// Bytes of the text form of one value, and of any string that an operator or a native builds (64 MiB).
 pub const MAX_STRING_BYTES: usize = 64 << 20;
 /// Items of an array that an operator or a native builds at once: 16 bytes each, 64 MiB.
@@ -51,3 +51,5 @@ pub const DEFAULT_STEPS: u64 = 1_000_000_000;
 pub const DEFAULT_MEMORY_BYTES: usize = 256 << 20;
 /// Calls within each other: each takes 64 bytes and its registers.
 pub const DEFAULT_DEPTH: u32 = 1000;
+/// Bytes of arguments above which a native whose time grows with them runs on another thread.
+pub const OFFLOAD_ABOVE_BYTES: usize = 64 << 10;

@@ -13,7 +13,7 @@ pub use offload::{OffloadError, Surroundings, run_offloaded};
 
 use crate::fault::Fault;
 use crate::host::{Host, HostCall};
-use crate::value::{Frozen, Value};
+use crate::value::{Freezer, Frozen, Value};
 
 /// A function that is written in Rust.
 pub struct Native {
@@ -126,6 +126,12 @@ pub trait HostObject: Any {
     /// A form that other threads may hold.
     fn freeze(&self) -> Option<Frozen> {
         None
+    }
+
+    /// The same for classes that hold values: each goes through the freezer, which bounds depth and size.
+    fn freeze_within(&self, freezer: &mut Freezer) -> Result<Option<Frozen>, Fault> {
+        let _ = freezer;
+        Ok(self.freeze())
     }
 
     /// Bytes of memory, without the values that `for_each_value` visits.

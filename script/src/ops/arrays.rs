@@ -77,7 +77,7 @@ fn spread_array(target: &mut Array, array: &Array) {
     }
 }
 
-pub(super) fn check_items(items: usize) -> Result<(), Fault> {
+pub(crate) fn check_items(items: usize) -> Result<(), Fault> {
     if items <= MAX_ARRAY_ITEMS {
         return Ok(());
     }

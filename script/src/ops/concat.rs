@@ -60,7 +60,7 @@ pub fn repeat(text: &[u8], count: f64) -> Result<Str, Fault> {
 }
 
 #[inline]
-pub(super) fn check_length(bytes: usize) -> Result<(), Fault> {
+pub(crate) fn check_length(bytes: usize) -> Result<(), Fault> {
     if bytes <= MAX_STRING_BYTES { Ok(()) } else { Err(too_long()) }
 }
 

@@ -12,8 +12,10 @@ mod slice;
 mod subscript;
 
 pub use arithmetic::{add, decrement, div, increment, mul, neg, plus, pow, rem, sub};
+pub(crate) use arrays::check_items;
 pub use arrays::{spread_args, spread_into};
 pub use bits::{bit_and, bit_not, bit_or, bit_xor, shift_left, shift_right, shift_right_zero, to_int32};
+pub(crate) use concat::check_length;
 pub use concat::{append, concat, join, repeat};
 pub use format::format;
 pub use relation::{greater, greater_equal, less, less_equal, matches};

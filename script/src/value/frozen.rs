@@ -35,6 +35,10 @@ pub trait FrozenObject: Any + Send + Sync {
     fn thaw(self: Arc<Self>) -> Object;
     /// Bytes of memory.
     fn size_bytes(&self) -> usize;
+    /// How deep the values in it are nested; 0 if it holds none.
+    fn depth(&self) -> u32 {
+        0
+    }
 }
 
 /// An immutable array.
@@ -90,9 +94,10 @@ impl Frozen {
         }
     }
 
-    fn depth(&self) -> u32 {
+    pub(crate) fn depth(&self) -> u32 {
         match self {
             Frozen::Array(array) => array.depth,
+            Frozen::Object(object) => object.depth(),
             _ => 0,
         }
     }
@@ -106,7 +111,7 @@ impl FrozenArray {
         };
         let depth = inner.unwrap_or(0) + 1;
         if depth > MAX_FROZEN_DEPTH {
-            return Err(Fault::error(format!("an array is nested deeper than {MAX_FROZEN_DEPTH} levels")));
+            return Err(too_deep());
         }
         Ok(FrozenArray { items, depth })
     }
@@ -250,53 +255,79 @@ impl Value {
 
     /// A copy that other threads may hold. Functions, and objects whose class does not allow it, are refused.
     pub fn freeze(&self) -> Result<Frozen, Fault> {
-        let mut budget = MAX_WALK;
-        freeze(self, 0, &mut budget)
+        Freezer { depth: 0, budget: MAX_WALK }.freeze(self)
     }
 }
 
-fn freeze(value: &Value, depth: u32, budget: &mut usize) -> Result<Frozen, Fault> {
-    *budget = budget.checked_sub(1).ok_or_else(|| Fault::error("a value is too large to be shared"))?;
-    if depth > MAX_FROZEN_DEPTH {
-        return Err(Fault::error(format!("an array is nested deeper than {MAX_FROZEN_DEPTH} levels")));
-    }
-    Ok(match value {
-        Value::None => Frozen::None,
-        Value::Bool(flag) => Frozen::Bool(*flag),
-        Value::Number(number) => Frozen::Number(*number),
-        Value::Str(text) => Frozen::Str(text.freeze()),
-        Value::Array(array) => Frozen::Array(freeze_array(array, depth, budget)?),
-        Value::Resource(resource) => Frozen::Resource(resource.kind(), resource.data().clone()),
-        Value::Object(object) => object.freeze().ok_or_else(|| {
-            Fault::error(format!("an object of class {} cannot be shared", object.class_name()))
-        })?,
-        other => return Err(Fault::error(format!("a {} cannot be shared", other.type_name()))),
-    })
+/// Makes copies for other threads, within the limits of depth and size.
+pub struct Freezer {
+    depth: u32,
+    budget: usize,
 }
 
-fn freeze_array(array: &Array, depth: u32, budget: &mut usize) -> Result<Arc<FrozenArray>, Fault> {
-    if let Some(frozen) = array.as_frozen() {
-        return Ok(frozen.clone());
+impl Freezer {
+    /// A copy of a value that is part of another.
+    pub fn freeze(&mut self, value: &Value) -> Result<Frozen, Fault> {
+        self.budget =
+            self.budget.checked_sub(1).ok_or_else(|| Fault::error("a value is too large to be shared"))?;
+        Ok(match value {
+            Value::None => Frozen::None,
+            Value::Bool(flag) => Frozen::Bool(*flag),
+            Value::Number(number) => Frozen::Number(*number),
+            Value::Str(text) => Frozen::Str(text.freeze()),
+            Value::Array(array) => Frozen::Array(self.deeper(|freezer| freezer.array(array))?),
+            Value::Resource(resource) => Frozen::Resource(resource.kind(), resource.data().clone()),
+            Value::Object(object) => self.deeper(|freezer| freezer.object(object))?,
+            other => return Err(Fault::error(format!("a {} cannot be shared", other.type_name()))),
+        })
     }
-    let items = match array.as_list() {
-        Some(list) => Items::List(
-            list.iter().map(|value| freeze(value, depth + 1, budget)).collect::<Result<_, Fault>>()?,
-        ),
-        None => {
-            let mut map = OrderedMap::with_capacity(array.len());
-            for (key, value) in array.iter() {
-                let hash = key.hash();
-                let key = match key {
-                    Key::Int(integer) => FrozenKey::Int(integer),
-                    Key::Str(text) => FrozenKey::Str(text.freeze()),
-                    Key::Other(value) => FrozenKey::Other(freeze(&value, depth + 1, budget)?),
-                };
-                map.append(hash, key, freeze(&value, depth + 1, budget)?);
-            }
-            Items::Map(map)
+
+    fn deeper<T>(&mut self, freeze: impl FnOnce(&mut Freezer) -> Result<T, Fault>) -> Result<T, Fault> {
+        if self.depth >= MAX_FROZEN_DEPTH {
+            return Err(too_deep());
         }
-    };
-    FrozenArray::new(items).map(Arc::new)
+        self.depth += 1;
+        let frozen = freeze(self);
+        self.depth -= 1;
+        frozen
+    }
+
+    fn object(&mut self, object: &Object) -> Result<Frozen, Fault> {
+        let frozen = object.as_host().map(|object| object.freeze_within(self)).transpose()?.flatten();
+        frozen.ok_or_else(|| {
+            Fault::error(format!("an object of class {} cannot be shared", object.class_name()))
+        })
+    }
+
+    fn array(&mut self, array: &Array) -> Result<Arc<FrozenArray>, Fault> {
+        if let Some(frozen) = array.as_frozen() {
+            return Ok(frozen.clone());
+        }
+        let items = match array.as_list() {
+            Some(list) => {
+                Items::List(list.iter().map(|value| self.freeze(value)).collect::<Result<_, Fault>>()?)
+            }
+            None => {
+                let mut map = OrderedMap::with_capacity(array.len());
+                for (key, value) in array.iter() {
+                    let hash = key.hash();
+                    let key = match key {
+                        Key::Int(integer) => FrozenKey::Int(integer),
+                        Key::Str(text) => FrozenKey::Str(text.freeze()),
+                        Key::Other(value) => FrozenKey::Other(self.freeze(&value)?),
+                    };
+                    map.append(hash, key, self.freeze(&value)?);
+                }
+                Items::Map(map)
+            }
+        };
+        FrozenArray::new(items).map(Arc::new)
+    }
+}
+
+#[cold]
+pub(crate) fn too_deep() -> Fault {
+    Fault::error(format!("a value is nested deeper than {MAX_FROZEN_DEPTH} levels"))
 }
 
 impl fmt::Debug for Frozen {

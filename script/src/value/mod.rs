@@ -18,7 +18,8 @@ mod text;
 
 pub use array::Array;
 pub use cell::{CellRef, WeakCell};
-pub use frozen::{Frozen, FrozenArray, FrozenKey, FrozenObject};
+pub(crate) use frozen::too_deep;
+pub use frozen::{Freezer, Frozen, FrozenArray, FrozenKey, FrozenObject};
 pub use function::{Function, FunctionBuf, ScriptFunction};
 pub use hash::set_hash_seed;
 pub use key::Key;

@@ -116,7 +116,7 @@ impl Object {
 
     /// A form that other threads may hold, where the class has one.
     pub fn freeze(&self) -> Option<Frozen> {
-        self.as_host().and_then(HostObject::freeze)
+        Value::Object(self.clone()).freeze().ok()
     }
 
     /// Moves what only this object holds into `out`.

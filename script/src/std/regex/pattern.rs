@@ -56,7 +56,8 @@ impl Pattern {
             .multi_line(has(b'm'))
             .dotall(has(b's'))
             .extended(has(b'x'))
-            .utf(utf)
+            // With Unicode's classes comes tolerance of subjects that are not UTF-8.
+            .ucp(utf)
             .jit_if_available(true)
             .max_jit_stack_size(Some(MAX_MATCH_STACK_BYTES))
             .build(&source)
@@ -118,7 +119,8 @@ pub struct Groups(CaptureLocations);
 impl Groups {
     /// Start and end of a group, if it took part.
     pub fn get(&self, group: usize) -> Option<(usize, usize)> {
-        self.0.get(group)
+        // With \K in a look-around a match may start behind its end.
+        self.0.get(group).map(|(start, end)| (start, end.max(start)))
     }
 
     /// The number of groups, with group 0.
@@ -145,7 +147,7 @@ fn compiled_bytes(source_bytes: usize) -> usize {
 /// The object behind a `Regex` value.
 struct RegexObject(Pattern);
 
-static CLASS: NativeClass = NativeClass {
+pub(super) static CLASS: NativeClass = NativeClass {
     name: "Regex",
     doc: "A compiled regular expression: `#/body/flags` or `pcre_compile()`. It can be used wherever a pattern can.",
     extends: None,
@@ -251,6 +253,16 @@ impl PatternCache {
             Some(pattern) => Ok(pattern.clone()),
             None => self.compile(text),
         }
+    }
+
+    /// The number of patterns that it holds.
+    pub fn len(&self) -> usize {
+        self.patterns.len()
+    }
+
+    /// Whether it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     #[cold]

@@ -1,0 +1,68 @@
+//! Calls natives in tests as the machine would, with their callbacks, which can only be natives.
+
+use std::sync::LazyLock;
+
+use crate::fault::Fault;
+use crate::native::{Call, Library, Native, NativeRun, Next, Step};
+use crate::std::testing::StillHost;
+use crate::value::{Function, FunctionBuf, Object, Value};
+
+/// Calls a function, method or constructor by name: `length`, `Map`, or `get` with an object.
+pub(crate) fn call_with(
+    host: &mut StillHost,
+    this: Option<&Object>,
+    name: &str,
+    args: Vec<Value>,
+) -> Result<Value, Fault> {
+    static LIBRARY: LazyLock<Library> = LazyLock::new(Library::standard);
+    let native = match this {
+        Some(object) => object.native_class().and_then(|class| class.method(name.as_bytes())),
+        None => LIBRARY.function(name).or_else(|| LIBRARY.class(name)?.constructor.as_ref()),
+    };
+    run(host, native.unwrap_or_else(|| panic!("there is no {name}")), this, args)
+}
+
+/// Calls a function by name.
+pub(crate) fn call(name: &str, args: Vec<Value>) -> Result<Value, Fault> {
+    call_with(&mut StillHost::default(), None, name, args)
+}
+
+/// Calls a native to its end.
+pub(crate) fn run(
+    host: &mut StillHost,
+    native: &'static Native,
+    this: Option<&Object>,
+    mut args: Vec<Value>,
+) -> Result<Value, Fault> {
+    native.check_arity(args.len())?;
+    let mut call = Call::new(native, this, &mut args, host);
+    match native.run {
+        NativeRun::Inline(run) | NativeRun::Sized { run, .. } => run(&mut call),
+        NativeRun::Host(_) => panic!("{} needs the embedder", native.name),
+        NativeRun::Frame(run) => match run(&mut call)? {
+            Step::Return(value) => Ok(value),
+            Step::Host { .. } => panic!("{} needs the embedder", native.name),
+            Step::Call { mut function, mut args, mut then } => loop {
+                let result = call_value(host, &function, args)?;
+                then.for_each_value(&mut |_| {});
+                match then.resume(result, host)? {
+                    Next::Return(value) => return Ok(value),
+                    Next::Call { function: next, args: more } => (function, args) = (next, more),
+                    Next::Host(_) => panic!("{} needs the embedder", native.name),
+                }
+            },
+        },
+    }
+}
+
+fn call_value(host: &mut StillHost, function: &Value, args: Vec<Value>) -> Result<Value, Fault> {
+    match function.as_function().map(Function::kind) {
+        Some(FunctionBuf::Native(native)) => run(host, native, None, args),
+        _ => panic!("tests can only call natives back"),
+    }
+}
+
+/// A function value.
+pub(crate) fn function(native: &'static Native) -> Value {
+    Function::new(FunctionBuf::Native(native)).into()
+}

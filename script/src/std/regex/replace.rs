@@ -1,0 +1,132 @@
+//! `pcre_replace`.
+
+use super::{Groups, Pattern, Search, match_array};
+use crate::fault::Fault;
+use crate::host::Host;
+use crate::native::{Call, NativeFrame, Next, Step};
+use crate::ops;
+use crate::value::{Str, Value};
+
+/// Replacing with a function: waits for the text of each match.
+struct Replace {
+    function: Value,
+    work: Work,
+}
+
+/// The subject, as far as it is done.
+struct Work {
+    pattern: Pattern,
+    subject: Str,
+    groups: Groups,
+    search: Search,
+    left: usize,
+    /// Where the part of the subject begins that is not yet in `out`.
+    copied: usize,
+    out: Vec<u8>,
+}
+
+pub(super) fn start(call: &mut Call<'_>) -> Result<Step, Fault> {
+    let pattern = call.pattern(0)?;
+    let subject = call.str(2)?;
+    let limit = call.opt_integer(3)?.unwrap_or(0);
+    let left = if limit > 0 { limit as usize } else { usize::MAX };
+    let groups = pattern.groups();
+    let work = Work { pattern, subject, groups, search: Search::default(), left, copied: 0, out: Vec::new() };
+    match call.arg(1) {
+        Value::Str(template) => work.with_template(template).map(Step::Return),
+        function @ Value::Function(_) => Replace { function: function.clone(), work }.start(),
+        _ => Err(call.wrong(1, "a string or a function")),
+    }
+}
+
+impl Work {
+    fn with_template(mut self, template: &Str) -> Result<Value, Fault> {
+        while let Some((start, end)) = self.next()? {
+            self.out.extend_from_slice(&self.subject[self.copied..start]);
+            self.expand(template);
+            self.copied = end;
+            ops::check_length(self.out.len())?;
+        }
+        self.finish()
+    }
+
+    /// The position of the next match that is to be replaced.
+    fn next(&mut self) -> Result<Option<(usize, usize)>, Fault> {
+        if self.left == 0 || !self.search.next(&self.pattern, &mut self.groups, &self.subject)? {
+            return Ok(None);
+        }
+        self.left -= 1;
+        let (start, end) = self.groups.get(0).unwrap_or_default();
+        // With \K and in look-arounds a match may reach back.
+        let start = start.max(self.copied);
+        Ok(Some((start, end.max(start))))
+    }
+
+    /// Appends the template with the groups in place of `$0` to `$99`. Two digits count where there are so many groups.
+    fn expand(&mut self, template: &[u8]) {
+        let mut rest = template;
+        while let Some(at) = memchr::memchr(b'$', rest) {
+            self.out.extend_from_slice(&rest[..at]);
+            rest = &rest[at + 1..];
+            let digit = |at: usize| {
+                rest.get(at).filter(|byte| byte.is_ascii_digit()).map(|byte| usize::from(byte - b'0'))
+            };
+            let Some(first) = digit(0) else {
+                self.out.push(b'$');
+                continue;
+            };
+            let both =
+                digit(1).map(|second| first * 10 + second).filter(|group| *group < self.groups.count());
+            let (group, digits) = both.map_or((first, 1), |group| (group, 2));
+            if let Some((start, end)) = self.groups.get(group) {
+                self.out.extend_from_slice(&self.subject[start..end]);
+            }
+            rest = &rest[digits..];
+        }
+        self.out.extend_from_slice(rest);
+    }
+
+    fn finish(&mut self) -> Result<Value, Fault> {
+        if self.copied == 0 && self.out.is_empty() {
+            return Ok(self.subject.clone().into());
+        }
+        self.out.extend_from_slice(&self.subject[self.copied..]);
+        ops::check_length(self.out.len())?;
+        Ok(std::mem::take(&mut self.out).into())
+    }
+}
+
+impl Replace {
+    fn start(mut self) -> Result<Step, Fault> {
+        Ok(match self.advance()? {
+            Next::Call { function, args } => Step::Call { function, args, then: Box::new(self) },
+            Next::Return(value) => Step::Return(value),
+            Next::Host(_) => unreachable!("only the script is called"),
+        })
+    }
+
+    fn advance(&mut self) -> Result<Next, Fault> {
+        let work = &mut self.work;
+        let Some((start, end)) = work.next()? else { return work.finish().map(Next::Return) };
+        work.out.extend_from_slice(&work.subject[work.copied..start]);
+        work.copied = end;
+        let groups = match_array(&work.pattern, &work.groups, &work.subject, true);
+        Ok(Next::Call { function: self.function.clone(), args: vec![groups.into()] })
+    }
+}
+
+impl NativeFrame for Replace {
+    fn resume(&mut self, result: Value, _host: &mut dyn Host) -> Result<Next, Fault> {
+        if result.is_none() {
+            return Err(Fault::error("pcre_replace(): the function returned none instead of a string"));
+        }
+        result.write_text(&mut self.work.out)?;
+        ops::check_length(self.work.out.len())?;
+        self.advance()
+    }
+
+    fn for_each_value(&self, visit: &mut dyn FnMut(&Value)) {
+        visit(&self.function);
+        visit(&Value::Str(self.work.subject.clone()));
+    }
+}
