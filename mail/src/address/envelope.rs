@@ -81,9 +81,13 @@ pub fn escape_local_part(text: &[u8]) -> Cow<'_, [u8]> {
     if is_dot_string(text) {
         return Cow::Borrowed(text);
     }
+    let text: Vec<u8> = text.iter().copied().filter(|byte| !byte.is_ascii_control()).collect();
+    if is_dot_string(&text) {
+        return Cow::Owned(text);
+    }
     let mut quoted = Vec::with_capacity(text.len() + 2);
     quoted.push(b'"');
-    for byte in text.iter().filter(|byte| !byte.is_ascii_control()) {
+    for byte in &text {
         if matches!(byte, b'"' | b'\\') {
             quoted.push(b'\\');
         }

@@ -1,6 +1,6 @@
 //! Reads address lists, without recursion and in linear time.
 
-use crate::header::{decode_words, to_utf8};
+use crate::header::decode_words;
 use crate::limits::{ADDRESSES_MAX, COMMENT_DEPTH_MAX};
 
 /// One address of a list.
@@ -144,7 +144,7 @@ impl<'a> Parser<'a> {
     }
 
     fn literal(&mut self) -> Option<&'a [u8]> {
-        let end = self.rest.iter().position(|byte| matches!(byte, b']' | b'\r' | b'\n'))?;
+        let end = self.rest.iter().position(|byte| *byte == b']' || byte.is_ascii_control())?;
         let (literal, rest) = self.rest.split_at(end + 1);
         self.rest = rest;
         literal.ends_with(b"]").then_some(literal)
@@ -186,9 +186,9 @@ impl<'a> Parser<'a> {
     }
 }
 
-/// RFC 5322 3.2.3 `specials`, without `.` within atoms.
+/// RFC 5322 3.2.3 `specials`, without `.` within atoms, and what may not stand anywhere.
 fn is_special(byte: u8) -> bool {
-    b"()<>[]:;@\\,\"".contains(&byte)
+    b"()<>[]:;@\\,\"".contains(&byte) || (byte.is_ascii_control() && !b"\t\r\n".contains(&byte))
 }
 
 impl Entry {
@@ -225,8 +225,8 @@ impl Entry {
             Token::Special(b',') if angle.starts_with('@') => {}
             Token::Special(b' ') | Token::Comment(_) => {}
             Token::Special(b'@') => angle.push('@'),
-            Token::Atom(text) => angle.push_str(&to_utf8(text, None)),
-            Token::Literal(text) => angle.push_str(&to_utf8(text, None)),
+            Token::Atom(text) => angle.push_str(&String::from_utf8_lossy(text)),
+            Token::Literal(text) => angle.push_str(&String::from_utf8_lossy(text)),
             Token::Quoted(text) => push_quoted(angle, &text),
             Token::Special(_) => return None,
         }
@@ -257,13 +257,13 @@ impl Entry {
         for word in &self.words {
             match word.kind {
                 Kind::Quoted => push_quoted(&mut address, &word.text),
-                _ => address.push_str(&to_utf8(&word.text, None)),
+                _ => address.push_str(&String::from_utf8_lossy(&word.text)),
             }
         }
         if !self.is_one_address() {
             return None;
         }
-        let name = self.comment.as_deref().map(|comment| decode_words(comment, None)).unwrap_or_default();
+        let name = self.comment.as_deref().map(decoded_name).unwrap_or_default();
         Some(Some(Mailbox { name, address: checked(address)? }))
     }
 
@@ -290,8 +290,13 @@ impl Entry {
         if name.is_empty() {
             name = self.comment.clone().unwrap_or_default();
         }
-        decode_words(name.trim_ascii(), None)
+        decoded_name(&name)
     }
+}
+
+/// A name as text on one line, whatever its encoded words hold.
+fn decoded_name(name: &[u8]) -> String {
+    super::one_line(&decode_words(name, None)).trim_matches(' ').to_owned()
 }
 
 /// `local@domain` with something on both sides.
@@ -302,5 +307,5 @@ fn checked(address: String) -> Option<String> {
 
 /// A quoted string as part of an address: without quotes where it does not need them.
 fn push_quoted(address: &mut String, text: &[u8]) {
-    address.push_str(&to_utf8(&super::escape_local_part(text), None));
+    address.push_str(&String::from_utf8_lossy(&super::escape_local_part(text)));
 }

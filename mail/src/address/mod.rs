@@ -33,7 +33,7 @@ fn compile_name(name: &str) -> String {
     if !printable || name.contains("=?") {
         // Not knowing where in its line the name will stand: the words are short enough for the longest header name.
         header::encode_all(&one_line(name), header_name_room())
-    } else if name.bytes().all(is_atom) && name.trim() == name {
+    } else if name.bytes().all(is_atom) && name.trim() == name && !name.contains("  ") {
         name.to_owned()
     } else {
         format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\""))
@@ -47,5 +47,5 @@ fn header_name_room() -> usize {
 
 /// Without control characters, which could begin a new header line.
 fn one_line(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
+    text.chars().map(|character| if character.is_ascii_control() { ' ' } else { character }).collect()
 }
