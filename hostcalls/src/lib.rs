@@ -49,6 +49,7 @@ pub mod hooks;
 mod http;
 mod library;
 pub mod limits;
+pub mod mail;
 pub mod numbers;
 mod offload;
 #[cfg(test)]

@@ -10,8 +10,10 @@
 //!
 //! and [tells its places](Diagnostic::place) to programs.
 
+mod closest;
 mod excerpt;
 
+pub use closest::closest;
 pub use excerpt::excerpt;
 
 use std::fmt::Write;

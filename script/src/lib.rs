@@ -6,6 +6,7 @@ pub mod diagnostic;
 pub mod fault;
 pub mod host;
 pub mod limits;
+pub mod lint;
 pub mod machine;
 pub mod native;
 pub mod ops;

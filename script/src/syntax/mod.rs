@@ -8,6 +8,8 @@ mod lexer;
 mod literal;
 mod names;
 mod parser;
+#[cfg(test)]
+pub(crate) mod tables;
 mod token;
 
 pub use names::Names;

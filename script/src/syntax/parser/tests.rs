@@ -3,6 +3,7 @@
 use super::{Parsed, parse, printed};
 use crate::source::SourceMap;
 use crate::syntax::Names;
+use crate::syntax::tables::{check, findings};
 
 fn parse_text(text: &str) -> (Parsed, SourceMap) {
     let mut sources = SourceMap::new();
@@ -11,52 +12,11 @@ fn parse_text(text: &str) -> (Parsed, SourceMap) {
     (parsed, sources)
 }
 
-/// Blocks of lines: `> script` lines, then the expected lines, then an empty line.
-fn cases(table: &str) -> impl Iterator<Item = (String, String)> {
-    let blocks = table.split("\n\n").filter(|block| block.lines().any(|line| line.starts_with('>')));
-    blocks.map(|block| {
-        let lines = || block.lines().filter(|line| !line.starts_with("# "));
-        let script: Vec<_> = lines()
-            .filter_map(|line| line.strip_prefix('>'))
-            .map(|l| l.strip_prefix(' ').unwrap_or(l))
-            .collect();
-        let expected: Vec<_> = lines().filter(|line| !line.starts_with('>')).collect();
-        (script.join("\n"), expected.join("\n").trim_end().to_owned())
-    })
-}
-
-fn findings(parsed: &Parsed, sources: &SourceMap) -> String {
-    let lines = parsed.diagnostics.iter().map(|finding| {
-        let mut line = finding.headline(sources);
-        for (span, note) in &finding.related {
-            line.push_str(&format!(" [{} {note}]", sources.position(*span)));
-        }
-        if let Some(help) = &finding.help {
-            line.push_str(&format!(" ({help})"));
-        }
-        line.strip_prefix("main:").unwrap_or(&line).to_owned()
-    });
-    lines.collect::<Vec<_>>().join("\n")
-}
-
-/// Compares all cases of a table at once, and shows those that differ as the table would have them.
-fn check(table: &str, found: impl Fn(&str) -> String) {
-    let mut wrong = String::new();
-    for (script, expected) in cases(table) {
-        let found = found(&script);
-        if found != expected {
-            let script = script.replace('\n', "\n> ");
-            wrong.push_str(&format!("> {script}\n{found}\n--- expected\n{expected}\n\n"));
-        }
-    }
-    assert!(wrong.is_empty(), "\n{wrong}");
-}
-
 #[test]
 fn scripts_parse_to_their_trees() {
     check(include_str!("tests/trees.txt"), |script| {
         let (parsed, sources) = parse_text(script);
-        let errors = findings(&parsed, &sources);
+        let errors = findings(&parsed.diagnostics, &sources);
         if errors.is_empty() { printed::script(&parsed.script) } else { errors }
     });
 }
@@ -65,7 +25,7 @@ fn scripts_parse_to_their_trees() {
 fn wrong_scripts_are_refused_with_one_message_for_each_mistake() {
     check(include_str!("tests/errors.txt"), |script| {
         let (parsed, sources) = parse_text(script);
-        findings(&parsed, &sources)
+        findings(&parsed.diagnostics, &sources)
     });
 }
 
@@ -139,7 +99,7 @@ fn what_scripts_write_at_any_length_does_not_nest() {
     for (start, repeated, end) in chains {
         let script = format!("{start}{}{end}", repeated.replace("'x'", "''x''").repeat(20_000));
         let (parsed, sources) = parse_text(&script);
-        assert_eq!(findings(&parsed, &sources), "", "{repeated}");
+        assert_eq!(findings(&parsed.diagnostics, &sources), "", "{repeated}");
     }
 }
 
@@ -152,7 +112,7 @@ fn errors_are_bounded_in_number() {
 #[test]
 fn a_byte_order_mark_is_read_over() {
     let (parsed, sources) = parse_text("\u{feff}echo 1;");
-    assert_eq!(findings(&parsed, &sources), "");
+    assert_eq!(findings(&parsed.diagnostics, &sources), "");
 }
 
 #[test]

@@ -1,0 +1,264 @@
+//! The class `MIME`: builds messages and parts.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use mail::build::{BuildError, Builder};
+use mail::message::ValueForm;
+use script::fault::Fault;
+use script::native::{Call, HostObject, Native, NativeClass};
+use script::value::{Frozen, FrozenObject, Object, Value};
+
+use super::message::{INLINE_BYTES, MailPart};
+use super::{boundary, now, shared, this};
+
+/// The class.
+pub(super) static MIME: NativeClass = NativeClass {
+    name: "MIME",
+    doc: "A message or part in the making. Setters return the object.",
+    extends: None,
+    constructor: Some(Native::inline("MIME", "", (0, Some(0)), "An empty text part.", construct)),
+    methods: METHODS,
+    statics: &[],
+};
+
+static METHODS: &[Native] = &[
+    Native::inline(
+        "addHeader",
+        "string name, string value [, array options]",
+        (2, Some(3)),
+        "Adds a header, folded and encoded unless the option encode is false.",
+        add_header,
+    ),
+    Native::inline(
+        "appendPart",
+        "MIME part",
+        (1, Some(1)),
+        "Adds a copy of a MIME, MIMEPart or MailMessage as child. The type is to be set to a multipart.",
+        append_part,
+    ),
+    Native::inline(
+        "setBody",
+        "string body",
+        (1, Some(1)),
+        "The content, encoded as quoted-printable or base64 unless a Content-Transfer-Encoding was added; what \
+         stands before the first part when there are parts.",
+        set_body,
+    ),
+    Native::inline(
+        "setType",
+        "string type",
+        (1, Some(1)),
+        "The Content-Type; text/plain if not set.",
+        set_type,
+    ),
+    Native::inline("setBoundary", "string boundary", (1, Some(1)), "The boundary of parts.", set_boundary),
+    Native::inline(
+        "setDate",
+        "[number timestamp]",
+        (0, Some(1)),
+        "The Date header; now if not given.",
+        set_date,
+    ),
+    Native::inline(
+        "setFileName",
+        "string name",
+        (1, Some(1)),
+        "The file name of an attachment.",
+        set_file_name,
+    ),
+    Native::inline(
+        "setDisposition",
+        "string disposition",
+        (1, Some(1)),
+        "The Content-Disposition: attachment or inline.",
+        set_disposition,
+    ),
+    Native::sized("toString", "", (0, Some(0)), "The full source.", INLINE_BYTES, to_string),
+    Native::inline("toFile", "", (0, Some(0)), "The full source as a File in memory.", to_file),
+    Native::inline(
+        "queue",
+        "sender, recipient, string transportid [, array options]",
+        (3, Some(4)),
+        QUEUE,
+        queue,
+    ),
+    Native::inline("send", "sender, recipients, server", (3, Some(3)), SEND, send),
+];
+
+const QUEUE: &str = "Puts the message into the queue. Absent: it comes with the queue of the mail server.";
+const SEND: &str = "Sends the message by SMTP. Absent: it comes with the SMTP client of the mail server.";
+
+/// An object of class `MIME`.
+pub struct MimeObject {
+    builder: RefCell<Builder>,
+}
+
+impl MimeObject {
+    fn new(builder: Builder) -> MimeObject {
+        MimeObject { builder: RefCell::new(builder) }
+    }
+
+    /// What it builds.
+    pub fn builder(&self) -> &RefCell<Builder> {
+        &self.builder
+    }
+}
+
+impl HostObject for MimeObject {
+    fn class(&self) -> &'static NativeClass {
+        &MIME
+    }
+
+    fn freeze(&self) -> Option<Frozen> {
+        Some(Frozen::Object(Arc::new(FrozenBuilder(self.builder.borrow().clone()))))
+    }
+
+    fn size_bytes(&self) -> usize {
+        self.builder.borrow().size_bytes()
+    }
+}
+
+struct FrozenBuilder(Builder);
+
+impl FrozenObject for FrozenBuilder {
+    fn thaw(self: Arc<Self>) -> Object {
+        Object::host(MimeObject::new(self.0.clone()))
+    }
+
+    fn size_bytes(&self) -> usize {
+        self.0.size_bytes()
+    }
+}
+
+fn construct(call: &mut Call<'_>) -> Result<Value, Fault> {
+    let boundary = boundary(call.host());
+    Ok(Object::host(MimeObject::new(Builder::new(&boundary))).into())
+}
+
+/// Changes the builder and returns the object.
+fn change(
+    call: &Call<'_>,
+    change: impl FnOnce(&mut Builder) -> Result<(), BuildError>,
+) -> Result<Value, Fault> {
+    let object: &MimeObject = call.this()?;
+    change(&mut object.builder.borrow_mut()).map_err(|error| call.error(error))?;
+    this(call)
+}
+
+fn add_header(call: &mut Call<'_>) -> Result<Value, Fault> {
+    let form = value_form(call, 2)?;
+    let (name, value) = (call.str(0)?, call.str(1)?);
+    change(call, |builder| builder.add_header(name.as_bytes(), value.as_bytes(), form))
+}
+
+/// The option `encode` in the argument `index`.
+pub(super) fn value_form(call: &Call<'_>, index: usize) -> Result<ValueForm, Fault> {
+    let encode = call.options(index)?.boolean("encode", true)?;
+    Ok(if encode { ValueForm::Encode } else { ValueForm::Verbatim })
+}
+
+fn append_part(call: &mut Call<'_>) -> Result<Value, Fault> {
+    if let Some(child) = call.arg(0).as_object().and_then(Object::downcast::<MimeObject>) {
+        let child = child.builder.borrow().clone();
+        call.charge(child.size_bytes())?;
+        return change(call, |builder| builder.append(&child));
+    }
+    let content = part_content(call, 0)?;
+    change(call, |builder| builder.append_raw(content))
+}
+
+/// A part given as argument `index`, a MIME, MIMEPart or MailMessage, with its header.
+pub(super) fn part_content(call: &mut Call<'_>, index: usize) -> Result<bytes::Bytes, Fault> {
+    let now = now(call.host());
+    let object = call.arg(index).as_object();
+    let content = if let Some(builder) = object.and_then(Object::downcast::<MimeObject>) {
+        builder.builder.borrow().part_to_bytes().into()
+    } else if let Some(part) = object.and_then(Object::downcast::<MailPart>) {
+        let content = part.message().borrow().part_to_bytes(part.part(), now);
+        content.map_err(|error| call.error(error))?
+    } else {
+        return Err(call.wrong(index, "a MIME or MIMEPart"));
+    };
+    call.charge(content.len())?;
+    Ok(content)
+}
+
+fn set_body(call: &mut Call<'_>) -> Result<Value, Fault> {
+    let body = call.str(0)?;
+    call.charge(body.len())?;
+    change(call, |builder| {
+        builder.set_body(shared(&body));
+        Ok(())
+    })
+}
+
+fn set_type(call: &mut Call<'_>) -> Result<Value, Fault> {
+    let kind = call.str(0)?;
+    change(call, |builder| {
+        builder.set_type(kind.as_bytes());
+        Ok(())
+    })
+}
+
+fn set_boundary(call: &mut Call<'_>) -> Result<Value, Fault> {
+    let boundary = call.str(0)?;
+    change(call, |builder| builder.set_boundary(boundary.as_bytes()))
+}
+
+fn set_date(call: &mut Call<'_>) -> Result<Value, Fault> {
+    let now = match call.opt_number(0)? {
+        Some(time) => {
+            let unix_s = time as i64;
+            let timestamp = jiff::Timestamp::from_second(unix_s).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+            let offset = call.host().timezone().to_offset(timestamp);
+            mail::delta::Now { unix_s, offset_min: offset.seconds() / 60 }
+        }
+        None => now(call.host()),
+    };
+    change(call, |builder| builder.set_date(now.unix_s, now.offset_min))
+}
+
+fn set_file_name(call: &mut Call<'_>) -> Result<Value, Fault> {
+    let name = call.str(0)?;
+    change(call, |builder| {
+        builder.set_file_name(&mail::header::to_utf8(name.as_bytes(), None));
+        Ok(())
+    })
+}
+
+fn set_disposition(call: &mut Call<'_>) -> Result<Value, Fault> {
+    let disposition = call.str(0)?;
+    change(call, |builder| {
+        builder.set_disposition(disposition.as_bytes());
+        Ok(())
+    })
+}
+
+fn source(call: &mut Call<'_>) -> Result<Vec<u8>, Fault> {
+    let object: &MimeObject = call.this()?;
+    call.charge(object.size_bytes() * 2)?;
+    Ok(object.builder.borrow().to_bytes())
+}
+
+fn to_string(call: &mut Call<'_>) -> Result<Value, Fault> {
+    Ok(source(call)?.into())
+}
+
+fn to_file(call: &mut Call<'_>) -> Result<Value, Fault> {
+    Ok(crate::file::memory_file(source(call)?.into()))
+}
+
+/// The error of methods that this program does not have.
+pub(super) fn queue(call: &mut Call<'_>) -> Result<Value, Fault> {
+    let class = call.this_object()?.class_name();
+    Err(Fault::error(format!("{class}.queue() is not available: it comes with the queue of the mail server")))
+}
+
+/// The same.
+pub(super) fn send(call: &mut Call<'_>) -> Result<Value, Fault> {
+    let class = call.this_object()?.class_name();
+    Err(Fault::error(format!(
+        "{class}.send() is not available: it comes with the SMTP client of the mail server"
+    )))
+}

@@ -1,0 +1,399 @@
+//! The class `MIMEPart`: one part of a message.
+
+use mail::header::Field;
+use mail::message::{EditError, Message, PartView, Place};
+use mail::mime::PartId;
+use script::fault::Fault;
+use script::native::{Call, Native, NativeClass};
+use script::std::regex::Pattern;
+use script::value::{Str, Value};
+
+use super::builder::{part_content, value_form};
+use super::message::{INLINE_BYTES, MailPart};
+use super::{boundary, list, shared, this};
+
+/// The class.
+pub(super) static PART: NativeClass = NativeClass {
+    name: "MIMEPart",
+    doc: "A part of a message. Getters tell what came in; changes show when the message is written.",
+    extends: None,
+    constructor: None,
+    methods: METHODS,
+    statics: &[],
+};
+
+static METHODS: &[Native] = &[
+    Native::inline(
+        "getID",
+        "",
+        (0, Some(0)),
+        "The id of the part: 0 for the root, 0.1 for its second child.",
+        get_id,
+    ),
+    Native::inline("getSize", "", (0, Some(0)), "Header and body in bytes.", get_size),
+    Native::inline("getFileName", "", (0, Some(0)), "The decoded file name, or none.", get_file_name),
+    Native::inline(
+        "getType",
+        "",
+        (0, Some(0)),
+        "The media type in lower case; none without Content-Type.",
+        get_type,
+    ),
+    Native::inline(
+        "getTypeParameter",
+        "string name",
+        (1, Some(1)),
+        "A parameter of Content-Type, decoded, or none.",
+        get_type_parameter,
+    ),
+    Native::inline(
+        "getHeader",
+        "string name [, array options]",
+        (1, Some(2)),
+        "The value of a header, decoded to UTF-8, or none. Options: index (0; from the top), field (false; the raw \
+         header with its name and line end), decode (true; false gives the raw value).",
+        get_header,
+    ),
+    Native::inline(
+        "getHeaders",
+        "string name [, array options]",
+        (1, Some(2)),
+        "The values of all headers of this name, top first. Options: field, decode.",
+        get_headers,
+    ),
+    Native::inline(
+        "getHeaderNames",
+        "",
+        (0, Some(0)),
+        "The names of all headers in lower case, top first.",
+        get_header_names,
+    ),
+    Native::inline(
+        "setHeader",
+        "string name, string value [, array options]",
+        (2, Some(3)),
+        "Overwrites all headers of this name, or the one at index, and makes one if there is none; returns how many. \
+         Options: index, encode (true).",
+        set_header,
+    ),
+    Native::inline(
+        "addHeader",
+        "string name, string value [, array options]",
+        (2, Some(3)),
+        "Adds a header on top. Option: encode (true).",
+        add_header,
+    ),
+    Native::inline(
+        "delHeader",
+        "string name [, array options]",
+        (1, Some(2)),
+        "Removes all headers of this name, or the one at the option index; returns how many.",
+        del_header,
+    ),
+    Native::inline(
+        "renameHeader",
+        "string name, string newname",
+        (2, Some(2)),
+        "Gives all headers of this name another one; returns how many.",
+        rename_header,
+    ),
+    Native::inline(
+        "setDateLater",
+        "",
+        (0, Some(0)),
+        "Has the Date header written when the message goes out.",
+        set_date_later,
+    ),
+    Native::inline("remove", "", (0, Some(0)), "Drops the part.", remove),
+    Native::sized(
+        "getBody",
+        "[array options]",
+        (0, Some(1)),
+        "The body without its transfer encoding. Option: decode (true).",
+        INLINE_BYTES,
+        get_body,
+    ),
+    Native::inline(
+        "setBody",
+        "string body [, array options]",
+        (1, Some(2)),
+        "Replaces the body, in the most readable transfer encoding. Option: encoding, when it is in that one already.",
+        set_body,
+    ),
+    Native::inline(
+        "getPreamble",
+        "",
+        (0, Some(0)),
+        "What stands before the parts of a multipart.",
+        get_preamble,
+    ),
+    Native::inline("setPreamble", "string text", (1, Some(1)), "Replaces it; none for others.", set_preamble),
+    Native::inline(
+        "getEpilogue",
+        "",
+        (0, Some(0)),
+        "What stands behind the parts of a multipart.",
+        get_epilogue,
+    ),
+    Native::inline("setEpilogue", "string text", (1, Some(1)), "Replaces it; none for others.", set_epilogue),
+    Native::inline("prependPart", "MIME part [, array options]", (1, Some(2)), INSERT, prepend_part),
+    Native::inline("appendPart", "MIME part [, array options]", (1, Some(2)), INSERT, append_part),
+    Native::inline(
+        "replacePart",
+        "MIME part",
+        (1, Some(1)),
+        "Puts a MIME or MIMEPart in its place.",
+        replace_part,
+    ),
+    Native::inline("findByType", "Regex type", (1, Some(1)), FIND, find_by_type),
+    Native::inline("findByFileName", "Regex name", (1, Some(1)), FIND, find_by_file_name),
+    Native::inline(
+        "getByID",
+        "string id",
+        (1, Some(1)),
+        "The part of this id, itself or below it.",
+        get_by_id,
+    ),
+    Native::inline("getParts", "", (0, Some(0)), "The direct children.", get_parts),
+    Native::inline("getErrors", "", (0, Some(0)), "bad_header, unclosed_boundary, limit.", get_errors),
+];
+
+const INSERT: &str = "Adds a MIME or MIMEPart before or behind the parts that are there. What is no multipart is \
+                      wrapped in a new one of the option type (multipart/mixed).";
+const FIND: &str = "The parts below it that match; a string is a pattern without regard to case.";
+
+/// Reads the part of this call.
+fn read<T>(call: &Call<'_>, read: impl FnOnce(PartView<'_>) -> T) -> Result<T, Fault> {
+    let object: &MailPart = call.this()?;
+    let message = object.message().borrow();
+    let view = message.part(object.part()).ok_or_else(|| call.error(EditError::NoPart))?;
+    Ok(read(view))
+}
+
+/// Changes the message of this call.
+pub(super) fn edited<T>(
+    call: &Call<'_>,
+    edit: impl FnOnce(&mut Message, PartId) -> Result<T, EditError>,
+) -> Result<T, Fault> {
+    let object: &MailPart = call.this()?;
+    edit(&mut object.message().borrow_mut(), object.part()).map_err(|error| call.error(error))
+}
+
+fn get_id(call: &mut Call<'_>) -> Result<Value, Fault> {
+    read(call, |part| part.dotted_id().into())
+}
+
+fn get_size(call: &mut Call<'_>) -> Result<Value, Fault> {
+    read(call, |part| part.size_bytes().into())
+}
+
+fn get_file_name(call: &mut Call<'_>) -> Result<Value, Fault> {
+    read(call, |part| part.file_name().into())
+}
+
+fn get_type(call: &mut Call<'_>) -> Result<Value, Fault> {
+    read(call, |part| part.media_type().into())
+}
+
+fn get_type_parameter(call: &mut Call<'_>) -> Result<Value, Fault> {
+    let name = call.str(0)?.to_string_lossy().to_ascii_lowercase();
+    read(call, |part| part.type_parameter(&name).into())
+}
+
+/// How a header is shown.
+struct HeaderForm {
+    field: bool,
+    decode: bool,
+}
+
+impl HeaderForm {
+    fn of(call: &Call<'_>) -> Result<HeaderForm, Fault> {
+        let options = call.options(1)?;
+        Ok(HeaderForm { field: options.boolean("field", false)?, decode: options.boolean("decode", true)? })
+    }
+
+    fn show(&self, part: PartView<'_>, field: &Field) -> Value {
+        match (self.field, self.decode) {
+            (true, _) => part.raw_field(field).into(),
+            (false, true) => part.text(field).into(),
+            (false, false) => part.raw_value(field).into(),
+        }
+    }
+}
+
+/// The option `index` of the argument `argument`; what is negative stands for no field.
+fn index(call: &Call<'_>, argument: usize) -> Result<Option<usize>, Fault> {
+    let index = call.options(argument)?.number("index")?;
+    Ok(index.map(|index| if index >= 0.0 { index as usize } else { usize::MAX }))
+}
+
+fn get_header(call: &mut Call<'_>) -> Result<Value, Fault> {
+    let (name, form, index) = (call.str(0)?, HeaderForm::of(call)?, index(call, 1)?.unwrap_or(0));
+    read(call, |part| {
+        let field = part.fields_named(name.as_bytes()).nth(index);
+        field.map(|field| form.show(part, field)).into()
+    })
+}
+
+fn get_headers(call: &mut Call<'_>) -> Result<Value, Fault> {
+    let (name, form) = (call.str(0)?, HeaderForm::of(call)?);
+    read(call, |part| list(part.fields_named(name.as_bytes()).map(|field| form.show(part, field))))
+}
+
+fn get_header_names(call: &mut Call<'_>) -> Result<Value, Fault> {
+    read(call, |part| list(part.header_names()))
+}
+
+fn set_header(call: &mut Call<'_>) -> Result<Value, Fault> {
+    let (name, value) = (call.str(0)?, call.str(1)?);
+    let (form, index) = (value_form(call, 2)?, index(call, 2)?);
+    call.charge(value.len())?;
+    edited(call, |message, part| message.set_header(part, name.as_bytes(), value.as_bytes(), index, form))
+        .map(Value::from)
+}
+
+fn add_header(call: &mut Call<'_>) -> Result<Value, Fault> {
+    let (name, value, form) = (call.str(0)?, call.str(1)?, value_form(call, 2)?);
+    call.charge(value.len())?;
+    edited(call, |message, part| message.add_header(part, name.as_bytes(), value.as_bytes(), form))?;
+    Ok(Value::None)
+}
+
+fn del_header(call: &mut Call<'_>) -> Result<Value, Fault> {
+    let (name, index) = (call.str(0)?, index(call, 1)?);
+    edited(call, |message, part| message.del_header(part, name.as_bytes(), index)).map(Value::from)
+}
+
+fn rename_header(call: &mut Call<'_>) -> Result<Value, Fault> {
+    let (name, new_name) = (call.str(0)?, call.str(1)?);
+    edited(call, |message, part| message.rename_header(part, name.as_bytes(), new_name.as_bytes()))
+        .map(Value::from)
+}
+
+fn set_date_later(call: &mut Call<'_>) -> Result<Value, Fault> {
+    edited(call, |message, part| message.set_date_later(part)).map(Value::from)
+}
+
+fn remove(call: &mut Call<'_>) -> Result<Value, Fault> {
+    edited(call, |message, part| message.remove_part(part))?;
+    Ok(Value::None)
+}
+
+fn get_body(call: &mut Call<'_>) -> Result<Value, Fault> {
+    let decode = call.options(0)?.boolean("decode", true)?;
+    let size = read(call, |part| part.raw_body().len())?;
+    call.charge(size)?;
+    read(call, |part| match decode {
+        true => part.body().into_owned().into(),
+        false => part.raw_body().into(),
+    })
+}
+
+fn set_body(call: &mut Call<'_>) -> Result<Value, Fault> {
+    let body = call.str(0)?;
+    call.charge(body.len())?;
+    match call.options(1)?.str("encoding")? {
+        Some(encoding) => {
+            let encoding = encoding.to_string_lossy().into_owned();
+            edited(call, |message, part| message.set_encoded_body(part, shared(&body), &encoding))?;
+        }
+        None => edited(call, |message, part| message.set_body(part, body.as_bytes()))?,
+    }
+    this(call)
+}
+
+fn get_preamble(call: &mut Call<'_>) -> Result<Value, Fault> {
+    read(call, |part| part.preamble().into())
+}
+
+fn get_epilogue(call: &mut Call<'_>) -> Result<Value, Fault> {
+    read(call, |part| part.epilogue().into())
+}
+
+fn set_preamble(call: &mut Call<'_>) -> Result<Value, Fault> {
+    let text = shared(&call.str(0)?);
+    let done = edited(call, |message, part| message.set_preamble(part, text))?;
+    if done { this(call) } else { Ok(Value::None) }
+}
+
+fn set_epilogue(call: &mut Call<'_>) -> Result<Value, Fault> {
+    let text = shared(&call.str(0)?);
+    let done = edited(call, |message, part| message.set_epilogue(part, text))?;
+    if done { this(call) } else { Ok(Value::None) }
+}
+
+fn prepend_part(call: &mut Call<'_>) -> Result<Value, Fault> {
+    insert(call, Place::First)
+}
+
+fn append_part(call: &mut Call<'_>) -> Result<Value, Fault> {
+    insert(call, Place::Last)
+}
+
+fn insert(call: &mut Call<'_>, place: Place) -> Result<Value, Fault> {
+    let content = part_content(call, 0)?;
+    let kind = call.options(1)?.str("type")?;
+    let kind = kind.map_or(mail::compat::WRAP_TYPE.to_owned(), |kind| kind.to_string_lossy().into_owned());
+    let boundary = boundary(call.host());
+    edited(call, |message, part| message.insert_part(part, place, content, &kind, &boundary))?;
+    this(call)
+}
+
+fn replace_part(call: &mut Call<'_>) -> Result<Value, Fault> {
+    let content = part_content(call, 0)?;
+    edited(call, |message, part| message.replace_part(part, content))?;
+    Ok(Value::None)
+}
+
+/// A Regex, or a string that is compiled without regard to case.
+fn pattern(call: &mut Call<'_>) -> Result<Pattern, Fault> {
+    match call.arg(0).as_str() {
+        Some(text) => {
+            let text = Str::from_vec([b"(?i)", text.as_bytes()].concat());
+            call.host().patterns().get(&text)
+        }
+        None => call.pattern(0),
+    }
+}
+
+fn find(call: &mut Call<'_>, subject: impl Fn(PartView<'_>) -> Option<String>) -> Result<Value, Fault> {
+    let pattern = pattern(call)?;
+    let object: &MailPart = call.this()?;
+    let found = read(call, |part| -> Result<Vec<PartId>, Fault> {
+        let mut found = Vec::new();
+        for part in part.descendants() {
+            if let Some(subject) = subject(part)
+                && pattern.is_match(subject.as_bytes())?
+            {
+                found.push(part.id());
+            }
+        }
+        Ok(found)
+    })??;
+    Ok(list(found.into_iter().map(|part| object.sibling(part))))
+}
+
+fn find_by_type(call: &mut Call<'_>) -> Result<Value, Fault> {
+    find(call, |part| part.media_type())
+}
+
+fn find_by_file_name(call: &mut Call<'_>) -> Result<Value, Fault> {
+    find(call, |part| part.file_name())
+}
+
+fn get_by_id(call: &mut Call<'_>) -> Result<Value, Fault> {
+    let id = call.str(0)?;
+    let object: &MailPart = call.this()?;
+    let found = read(call, |part| part.find(&id.to_string_lossy()).map(|part| part.id()))?;
+    Ok(found.map(|part| object.sibling(part)).into())
+}
+
+fn get_parts(call: &mut Call<'_>) -> Result<Value, Fault> {
+    let object: &MailPart = call.this()?;
+    let children = read(call, |part| part.children().map(|part| part.id()).collect::<Vec<_>>())?;
+    Ok(list(children.into_iter().map(|part| object.sibling(part))))
+}
+
+fn get_errors(call: &mut Call<'_>) -> Result<Value, Fault> {
+    read(call, |part| list(part.defects()))
+}
