@@ -39,6 +39,7 @@ pub mod message;
 pub mod mix;
 pub mod pace;
 pub mod reply;
+pub mod script;
 #[cfg(test)]
 mod simulated;
 pub mod sink;
