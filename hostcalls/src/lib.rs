@@ -57,6 +57,7 @@ mod on_engine;
 mod runner;
 mod socket;
 pub mod source;
+mod spf;
 pub mod store;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -58,6 +58,7 @@ static FAMILIES: &[&Family] = &[
     &crate::socket::FAMILY,
     &crate::store::FAMILY,
     &crate::crypto::FAMILY,
+    &crate::spf::FAMILY,
     &crate::mail::FAMILY,
     &DAEMON,
 ];

@@ -18,6 +18,7 @@ use script::native::Native;
 use script::value::{Array, Frozen};
 
 pub(crate) use keys::{KeyText, key_of_text, private_key};
+pub(crate) use pki::configured_private_key;
 pub use pki::{Pki, PkiError};
 
 use crate::library::Family;

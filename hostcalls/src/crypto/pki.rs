@@ -108,8 +108,12 @@ fn plain(id: &[u8]) -> Option<&str> {
 
 /// The private key that the configuration has under this id, as a value.
 pub(super) fn configured_key(host: &mut dyn Host, id: &[u8]) -> Option<Value> {
-    let key = ScriptHost::of(host)?.execution.environment.settings.pki.private_key(id)?.clone();
-    Some(super::keys::value(key))
+    configured_private_key(host, id).map(super::keys::value)
+}
+
+/// The private key that the configuration has under this id.
+pub(crate) fn configured_private_key(host: &mut dyn Host, id: &[u8]) -> Option<PrivateKey> {
+    ScriptHost::of(host)?.execution.environment.settings.pki.private_key(id).cloned()
 }
 
 /// The public key that the configuration has under this id, as the DER of PKCS#1.

@@ -74,6 +74,7 @@ static METHODS: &[Native] = &[
         "The Content-Disposition: attachment or inline.",
         set_disposition,
     ),
+    super::dkim::SIGN_MIME,
     Native::sized("toString", "", (0, Some(0)), "The full source.", INLINE_BYTES, to_string),
     Native::inline("toFile", "", (0, Some(0)), "The full source as a File in memory.", to_file),
     Native::inline(

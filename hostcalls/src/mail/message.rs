@@ -66,6 +66,8 @@ static METHODS: &[Native] = &[
         "Replaces bytes of the original. Where changes overlap the later one wins.",
         modify_content,
     ),
+    super::dkim::SIGN_MESSAGE,
+    super::dkim::VERIFY,
     Native::sized("toString", "", (0, Some(0)), "The source with all changes.", INLINE_BYTES, to_string),
     Native::inline("toFile", "", (0, Some(0)), "The source with all changes, as a File in memory.", to_file),
     Native::inline(

@@ -4,6 +4,7 @@
 //! that a change through one shows when any of them is written.
 
 mod builder;
+mod dkim;
 mod functions;
 mod message;
 mod part;
@@ -25,6 +26,9 @@ pub static FAMILY: Family = Family {
     natives: functions::NATIVES,
     classes: &[&builder::MIME, &part::PART, &MESSAGE],
     absent: &[
+        ("DKIMSign", "use the method signDKIM of the message"),
+        ("DKIMVerify", "use the method verifyDKIM of the message"),
+        ("DKIMSDID", "use the methods getHeaders and verifyDKIM of the message"),
         ("MIME.queue", "it comes with the queue of the mail server"),
         ("MIME.send", "it comes with the SMTP client of the mail server"),
         ("MailMessage.queue", "it comes with the queue of the mail server"),
