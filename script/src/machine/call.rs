@@ -41,9 +41,9 @@ impl Context {
                 if matches!(value, Value::Undefined) {
                     return Err(self.undefined(from));
                 }
-                return self.leave(loaded, value);
+                return self.leave(value);
             }
-            Op::ReturnNone => return self.leave(loaded, Value::None),
+            Op::ReturnNone => return self.leave(Value::None),
             // Only a reason to count memory.
             Op::Jump { .. } => return Ok(None),
             Op::CallNative { count, to, start, native } => {
@@ -224,6 +224,8 @@ impl Context {
             pc: 0,
             base: base as u32,
             nums: nums as u32,
+            end: end as u32,
+            nums_end: (nums + usize::from(proto.number_registers)) as u32,
             to: NO_REG,
             mode,
             generator: None,
@@ -263,14 +265,13 @@ impl Context {
 
     /// The function at the top returns.
     #[inline]
-    fn leave(&mut self, loaded: &Loaded, mut value: Value) -> Result<Option<Option<Run>>, Fault> {
+    fn leave(&mut self, mut value: Value) -> Result<Option<Option<Run>>, Fault> {
         let Some(Entry::Script(frame)) = self.entries.pop() else { return Ok(None) };
         let base = frame.base as usize;
-        let registers = usize::from(loaded.protos[frame.proto as usize].proto.registers);
         if frame.mode == Mode::Construct {
             value = std::mem::replace(&mut self.stacks.values[base], Value::Undefined);
         }
-        for register in &mut self.stacks.values[base..base + registers] {
+        for register in &mut self.stacks.values[base..frame.end as usize] {
             *register = Value::Undefined;
         }
         match frame.mode {
@@ -739,7 +740,8 @@ impl Context {
             }
         };
         let (base, nums) = self.top();
-        self.reserve(base + saved.values.len());
+        let (end, nums_end) = (base + saved.values.len(), nums + saved.numbers.len());
+        self.reserve(end);
         self.reserve_numbers(nums);
         for (at, value) in saved.values.into_iter().enumerate() {
             self.stacks.values[base + at] = value;
@@ -750,6 +752,8 @@ impl Context {
             pc: saved.pc,
             base: base as u32,
             nums: nums as u32,
+            end: end as u32,
+            nums_end: nums_end as u32,
             to: NO_REG,
             mode,
             generator: Some(object.clone()),

@@ -101,10 +101,11 @@ pub(super) enum Outcome {
 impl Context {
     /// A new execution, before its first instruction.
     pub fn new(loaded: &Rc<Loaded>, limits: Limits) -> Context {
+        let mut stacks = loaded.take_stacks();
         Context {
             loaded: loaded.clone(),
-            stacks: loaded.take_stacks(),
-            entries: Vec::new(),
+            entries: std::mem::take(&mut stacks.entries),
+            stacks,
             globals: Vec::new(),
             modules_run: Vec::new(),
             next: Next::Start,
@@ -135,6 +136,7 @@ impl Context {
         self.end();
         self.loaded = loaded;
         self.stacks = self.loaded.take_stacks();
+        self.entries = std::mem::take(&mut self.stacks.entries);
         self.steps = 0;
         self.next = Next::Start;
     }
@@ -271,6 +273,7 @@ impl Context {
             let mut surroundings = Surroundings {
                 code: &proto.code,
                 constants: &function.constants,
+                keys: &function.keys,
                 proto,
                 loaded: &loaded,
                 locals: proto.locals,
@@ -306,16 +309,11 @@ impl Context {
     }
 
     /// The first registers that nobody uses.
+    #[inline]
     pub(super) fn top(&self) -> (usize, usize) {
         match self.entries.last() {
             None => (0, 0),
-            Some(Entry::Script(frame)) => {
-                let proto = &self.loaded.protos[frame.proto as usize].proto;
-                (
-                    frame.base as usize + usize::from(proto.registers),
-                    frame.nums as usize + usize::from(proto.number_registers),
-                )
-            }
+            Some(Entry::Script(frame)) => (frame.end as usize, frame.nums_end as usize),
             Some(Entry::Native(waiting)) => (waiting.top as usize, waiting.nums_top as usize),
         }
     }
@@ -356,12 +354,14 @@ impl Context {
     /// Frees everything that the execution held.
     fn end(&mut self) {
         self.next = Next::Ended;
+        let top = self.top().0;
         self.entries.clear();
         self.inputs.clear();
         self.trace.clear();
         let mut stacks = std::mem::take(&mut self.stacks);
         // Registers of functions that did not return are still set.
-        stacks.values.iter_mut().for_each(|value| *value = Value::Undefined);
+        stacks.values.iter_mut().take(top).for_each(|value| *value = Value::Undefined);
+        stacks.entries = std::mem::take(&mut self.entries);
         self.loaded.give_stacks(stacks);
         if self.keeps_variables {
             return;

@@ -55,6 +55,13 @@ pub(super) fn run(
             left -= 1;
         };
     }
+    macro_rules! count_memory {
+        () => {
+            if surroundings.heap.is_over() {
+                stop!(Exit::Op(Op::Jump { to: pc as u32 }));
+            }
+        };
+    }
     macro_rules! r {
         ($reg:expr) => {
             regs[$reg as usize]
@@ -322,10 +329,37 @@ pub(super) fn run(
                 Value::Undefined => stop!(Exit::Fault(surroundings.undefined(from))),
                 _ => set(regs, to, Value::None),
             },
+            Op::IndexConst { to, base, key } => match &r!(base) {
+                Value::Array(array) => {
+                    let value = array.get(&surroundings.keys[key as usize]).unwrap_or_default();
+                    set(regs, to, value);
+                }
+                _ => attempt!(operate::index_const(surroundings, regs, (to, base, key))),
+            },
+            Op::Index { to, base, key } => attempt!(operate::index(surroundings, regs, (to, base, key))),
+            Op::Append { base, from } => {
+                attempt!(operate::append(surroundings, regs, base, from));
+                count_memory!();
+            }
+            Op::IndexSet { base, key, from } => {
+                attempt!(operate::index_set(surroundings, regs, (base, key, from)));
+                count_memory!();
+            }
+            Op::ConcatTo { place, from } => {
+                attempt!(operate::concat_to(surroundings, regs, place, from));
+                count_memory!();
+            }
+            Op::Concat { to, a, b } => {
+                attempt!(operate::binary(surroundings, regs, Operator::Concat, (to, a, b)));
+                count_memory!();
+            }
+            Op::Property { to, base, name } => {
+                attempt!(operate::property(surroundings, regs, (to, base, name)))
+            }
             Op::CallNative { count, to, start, native } => {
                 spend!();
                 match operate::call_native(surroundings, regs, (count, to, start, native)) {
-                    Ok(true) => {}
+                    Ok(true) => count_memory!(),
                     Ok(false) => stop!(Exit::Op(op)),
                     Err(fault) => stop!(Exit::Fault(fault)),
                 }
@@ -358,9 +392,7 @@ pub(super) fn run(
             }
             _ => {
                 attempt!(operate::other(surroundings, regs, op));
-                if surroundings.heap.is_over() {
-                    stop!(Exit::Op(Op::Jump { to: pc as u32 }));
-                }
+                count_memory!();
             }
         }
     }

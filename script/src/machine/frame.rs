@@ -20,6 +20,10 @@ pub(super) struct Frame {
     pub(super) base: u32,
     /// The first number register.
     pub(super) nums: u32,
+    /// The first register after its own.
+    pub(super) end: u32,
+    /// The first number register after its own.
+    pub(super) nums_end: u32,
     /// Where the result of what it called goes.
     pub(super) to: Reg,
     pub(super) mode: Mode,

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use crate::compile::Program;
 use crate::compile::program::{ClassDef, Constant, Method, Proto, Restriction};
 use crate::native::Native;
-use crate::value::{Frozen, Function, FunctionBuf, OrderedMap, ScriptFunction, Str, Value};
+use crate::value::{Frozen, Function, FunctionBuf, Key, OrderedMap, ScriptFunction, Str, Value};
+
+use super::frame::Entry;
 
 /// Stacks that contexts hand on, so that most need not allocate.
 const MAX_SPARE_STACKS: usize = 64;
@@ -31,6 +33,8 @@ pub struct Loaded {
 pub(super) struct LoadedProto {
     pub(super) proto: Arc<Proto>,
     pub(super) constants: Box<[Value]>,
+    /// What the constants are as keys of arrays.
+    pub(super) keys: Box<[Key]>,
 }
 
 /// A class with its names as values.
@@ -49,6 +53,7 @@ pub(super) struct LoadedClass {
 pub(super) struct Stacks {
     pub(super) values: Vec<Value>,
     pub(super) numbers: Vec<f64>,
+    pub(super) entries: Vec<Entry>,
 }
 
 /// The identity of a program on a shard.
@@ -62,9 +67,15 @@ impl Loaded {
 
     /// The same with the functions and objects of an earlier form of the program.
     pub(super) fn with_home(program: &Arc<Program>, home: Rc<dyn Any>) -> Rc<Loaded> {
-        let protos = program.protos.iter().map(|proto| LoadedProto {
-            proto: proto.clone(),
-            constants: proto.constants.iter().map(|constant| value_of(constant, &home)).collect(),
+        let protos = program.protos.iter().map(|proto| {
+            let constants: Box<[Value]> =
+                proto.constants.iter().map(|constant| value_of(constant, &home)).collect();
+            let keys = constants.iter().map(|constant| match constant {
+                Value::Str(_) | Value::Number(_) | Value::Bool(_) => Key::from_value(constant.clone()),
+                // Not hashed before somebody asks for it.
+                other => Key::Other(other.clone()),
+            });
+            LoadedProto { proto: proto.clone(), keys: keys.collect(), constants }
         });
         Rc::new(Loaded {
             program: program.clone(),

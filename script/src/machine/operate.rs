@@ -19,6 +19,8 @@ use super::path;
 pub(super) struct Surroundings<'s> {
     pub(super) code: &'s [Op],
     pub(super) constants: &'s [Value],
+    /// The constants as keys of arrays.
+    pub(super) keys: &'s [Key],
     pub(super) proto: &'s Proto,
     pub(super) loaded: &'s Loaded,
     /// Registers from here are temporaries.
@@ -236,6 +238,65 @@ pub(super) fn set_index_number(
     path::set_index(env, regs, base, Value::Number(key), value)
 }
 
+#[inline(never)]
+pub(super) fn index(
+    env: &mut Surroundings<'_>,
+    regs: &mut [Value],
+    (to, base, key): (Reg, Reg, Reg),
+) -> Result<(), Fault> {
+    let value = object::index(env, env.read(regs, base)?, env.read(regs, key)?)?;
+    if key >= env.locals && key != to {
+        put(regs, key, Value::Undefined);
+    }
+    put(regs, to, value);
+    Ok(())
+}
+
+#[inline(never)]
+pub(super) fn index_const(
+    env: &mut Surroundings<'_>,
+    regs: &mut [Value],
+    (to, base, key): (Reg, Reg, u16),
+) -> Result<(), Fault> {
+    let value = object::index(env, env.read(regs, base)?, env.constant(key))?;
+    put(regs, to, value);
+    Ok(())
+}
+
+#[inline(never)]
+pub(super) fn property(
+    env: &mut Surroundings<'_>,
+    regs: &mut [Value],
+    (to, base, name): (Reg, Reg, u16),
+) -> Result<(), Fault> {
+    let value = object::property(env, env.read(regs, base)?, env.constant(name))?;
+    put(regs, to, value);
+    Ok(())
+}
+
+#[inline(never)]
+pub(super) fn index_set(
+    env: &mut Surroundings<'_>,
+    regs: &mut [Value],
+    (base, key, from): (Reg, Reg, Reg),
+) -> Result<(), Fault> {
+    let value = env.take(regs, from)?;
+    let key = env.take(regs, key)?;
+    path::set_index(env, regs, base, key, value)
+}
+
+#[inline(never)]
+pub(super) fn append(
+    env: &mut Surroundings<'_>,
+    regs: &mut [Value],
+    base: Reg,
+    from: Reg,
+) -> Result<(), Fault> {
+    let value = env.take(regs, from)?;
+    env.heap.charge(32);
+    path::append(env, regs, base, value)
+}
+
 /// Calls a native that runs at once; `false` if it does not.
 #[inline(never)]
 pub(super) fn call_native(
@@ -299,7 +360,6 @@ pub(super) fn other(env: &mut Surroundings<'_>, regs: &mut [Value], op: Op) -> R
     match op {
         Op::Divide { to, a, b } => binary(env, regs, Operator::Divide, (to, a, b)),
         Op::Binary { operator, to, a, b } => binary(env, regs, operator, (to, a, b)),
-        Op::Concat { to, a, b } => binary(env, regs, Operator::Concat, (to, a, b)),
         Op::ConcatMany { count, to, start } => {
             let parts = &mut regs[usize::from(start)..usize::from(start) + usize::from(count)];
             let joined = ops::join(parts);
@@ -309,7 +369,6 @@ pub(super) fn other(env: &mut Surroundings<'_>, regs: &mut [Value], op: Op) -> R
             put(regs, to, value);
             Ok(())
         }
-        Op::ConcatTo { place, from } => concat_to(env, regs, place, from),
         Op::Update { operator, place, from } => {
             let right = env.take(regs, from)?;
             path::compute(env, regs, place, operator, right)
@@ -379,7 +438,13 @@ fn unary(
 }
 
 /// `$variable .= value`, in place.
-fn concat_to(env: &mut Surroundings<'_>, regs: &mut [Value], place: Reg, from: Reg) -> Result<(), Fault> {
+#[inline(never)]
+pub(super) fn concat_to(
+    env: &mut Surroundings<'_>,
+    regs: &mut [Value],
+    place: Reg,
+    from: Reg,
+) -> Result<(), Fault> {
     let right = env.take(regs, from)?;
     let bytes = right.as_bytes().map_or(16, <[u8]>::len);
     // Growth doubles the buffer now and then.
@@ -439,26 +504,6 @@ fn cells(env: &mut Surroundings<'_>, regs: &mut [Value], op: Op) -> Result<(), F
 /// Instructions for items of arrays and members of objects.
 fn items(env: &mut Surroundings<'_>, regs: &mut [Value], op: Op) -> Result<(), Fault> {
     match op {
-        Op::Index { to, base, key } => {
-            let value = object::index(env, env.read(regs, base)?, env.read(regs, key)?)?;
-            put(regs, to, value);
-            if key >= env.locals && key != to {
-                put(regs, key, Value::Undefined);
-            }
-        }
-        Op::IndexConst { to, base, key } => {
-            let value = object::index(env, env.read(regs, base)?, env.constant(key))?;
-            put(regs, to, value);
-        }
-        Op::Property { to, base, name } => {
-            let value = object::property(env, env.read(regs, base)?, env.constant(name))?;
-            put(regs, to, value);
-        }
-        Op::IndexSet { base, key, from } => {
-            let value = env.take(regs, from)?;
-            let key = env.take(regs, key)?;
-            path::set_index(env, regs, base, key, value)?;
-        }
         Op::IndexSetConst { base, key, from } => {
             let value = env.take(regs, from)?;
             let key = env.constant(key).clone();
@@ -468,11 +513,6 @@ fn items(env: &mut Surroundings<'_>, regs: &mut [Value], op: Op) -> Result<(), F
             let value = env.take(regs, from)?;
             let name = env.constant(name).clone();
             path::set_property(env, regs, base, &name, value)?;
-        }
-        Op::Append { base, from } => {
-            let value = env.take(regs, from)?;
-            env.heap.charge(32);
-            path::append(env, regs, base, value)?;
         }
         Op::PathGet { to, root, path } => {
             let value = path::get(env, regs, root, path)?;

@@ -10,6 +10,7 @@ use super::context::{Context, Next, Run};
 use super::error::{Place, ScriptError, StackEntry};
 use super::frame::Entry;
 use super::generator::{Generator, State};
+use super::operate::weight;
 
 /// Calls of a stack that an error shows; the middle of a longer one is left out.
 const MAX_TRACE: usize = 40;
@@ -37,7 +38,9 @@ impl Context {
                         if let Some(handler) = handler {
                             frame.pc = handler.target;
                             let register = frame.base as usize + usize::from(handler.register);
-                            self.stacks.values[register] = caught(fault);
+                            let value = fault.into_caught().unwrap_or_default();
+                            self.heap.charge(weight(&value));
+                            self.stacks.values[register] = value;
                             self.trace.clear();
                             self.next = Next::Run;
                             return Ok(None);
@@ -74,8 +77,7 @@ impl Context {
     fn drop_function(&mut self) {
         let Some(Entry::Script(frame)) = self.entries.pop() else { return };
         let base = frame.base as usize;
-        let registers = usize::from(self.loaded.protos[frame.proto as usize].proto.registers);
-        for register in &mut self.stacks.values[base..base + registers] {
+        for register in &mut self.stacks.values[base..frame.end as usize] {
             *register = Value::Undefined;
         }
         if let Some(generator) = frame.generator.as_ref().and_then(Object::downcast::<Generator>) {
@@ -131,15 +133,6 @@ impl Context {
         }
         let place = Place::new(&self.loaded.program.sources, span);
         Some(StackEntry { function: proto.name.to_string(), place })
-    }
-}
-
-/// What `catch` gets.
-fn caught(fault: Fault) -> Value {
-    match fault.into_parts() {
-        (FaultKind::Thrown(value), _) => value,
-        (FaultKind::Error(message), _) => Value::from(message),
-        _ => Value::None,
     }
 }
 
