@@ -34,6 +34,8 @@ mod driver;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vectors;
 
 use crate::native::{Library, Native, NativeClass};
 

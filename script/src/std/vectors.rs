@@ -1,0 +1,45 @@
+//! Runs the vectors of the reference whose functions this crate has; the others run where theirs are.
+
+use crate::compile::{CompileOptions, NoLoader, SourceText, compile};
+use crate::machine::{Context, Limits, Loaded, Run};
+use crate::native::Library;
+use crate::std::testing::StillHost;
+
+/// Whose functions need files, messages, keys or the store: `hostcalls` and `hsh` run them.
+const ELSEWHERE: &[&str] = &[
+    "V020", "V026", "V097", "V098", "V099", "V100", "V101", "V102", "V103", "V104", "V105", "V106", "V107",
+    "V108", "V109", "V110", "V111", "V112",
+];
+
+#[test]
+fn vectors_of_the_reference_hold() {
+    let library = Library::standard().build();
+    let (mut wrong, mut count) = (Vec::new(), 0);
+    for line in include_str!("vectors.txt").lines().filter(|line| !line.starts_with('#')) {
+        let (id, rest) = line.split_once(" | ").unwrap_or_else(|| panic!("{line}"));
+        let (expression, expected) = rest.rsplit_once(" |").unwrap_or_else(|| panic!("{line}"));
+        count += 1;
+        let source = SourceText { name: id.to_owned(), bytes: format!("return {expression};").into_bytes() };
+        match compile(source, &mut NoLoader, &library, &CompileOptions::default()) {
+            Err(_) if ELSEWHERE.contains(&id) => {}
+            Err(found) => wrong.push(format!("{id}: {:?}", found.all)),
+            Ok(_) if ELSEWHERE.contains(&id) => wrong.push(format!("{id} can run here")),
+            Ok(compiled) => {
+                let found = run(&mut Context::new(&Loaded::new(&compiled.program), Limits::default()));
+                if found != expected.trim().replace("\\r", "\r").replace("\\n", "\n") {
+                    wrong.push(format!("{id}: {expression} is {found}, not {expected}"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_eq!(count, 112);
+}
+
+fn run(context: &mut Context) -> String {
+    match context.run(&mut StillHost::default(), u32::MAX) {
+        Run::Done(value) if value.is_none() => "none".to_owned(),
+        Run::Done(value) => value.to_text().unwrap().to_string_lossy().into_owned(),
+        other => format!("{other:?}"),
+    }
+}
