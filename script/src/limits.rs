@@ -37,12 +37,13 @@ pub const MAX_CRYPT_KEY_BYTES: usize = 512;
 pub const MAX_PATTERN_BYTES: usize = 16 << 10;
 /// Compiled patterns that a shard keeps for texts that are not constants: some 8 MiB at worst.
 pub const MAX_CACHED_PATTERNS: usize = 128;
-/// Backtracking steps of one match before it fails with an error; some milliseconds.
+/// Backtracking steps of one match, from each position of the subject, before it fails with an error: about a millisecond
+/// in machine code.
 pub const MAX_MATCH_STEPS: u32 = 200_000;
 /// Heap of one match, in KiB, where a pattern cannot be compiled to machine code.
 pub const MAX_MATCH_HEAP_KIB: u32 = 4096;
-/// Stack of one match of a pattern in machine code, in bytes; reserved when the pattern first matches.
-pub const MAX_MATCH_STACK_BYTES: usize = 256 << 10;
+/// Stack of one match of a pattern in machine code, in bytes: address space that is only filled as far as needed.
+pub const MAX_MATCH_STACK_BYTES: usize = 1 << 20;
 /// Findings that one program reports; the rest is not shown.
 pub const MAX_DIAGNOSTICS: usize = 100;
 /// Rounds of loops and calls of one execution, where the embedder says nothing else.

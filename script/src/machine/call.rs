@@ -336,7 +336,9 @@ impl Context {
                     return Ok(Some(Run::OutOfBudget));
                 }
                 *budget -= 1;
+                let before = waiting.frame.size_bytes();
                 let next = waiting.frame.resume(value, host)?;
+                self.heap.charge(waiting.frame.size_bytes().saturating_sub(before));
                 self.native_next(next, host)
             }
         }

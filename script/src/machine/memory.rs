@@ -20,7 +20,10 @@ pub(super) fn live_bytes(context: &Context) -> usize {
     }
     for entry in &context.entries {
         match entry {
-            Entry::Native(waiting) => waiting.frame.for_each_value(&mut |value| counter.visit(value)),
+            Entry::Native(waiting) => {
+                counter.bytes += waiting.frame.size_bytes();
+                waiting.frame.for_each_value(&mut |value| counter.visit(value));
+            }
             Entry::Script(frame) => {
                 if let Some(generator) = &frame.generator {
                     counter.visit(&Value::Object(generator.clone()));

@@ -100,6 +100,11 @@ pub trait NativeFrame {
 
     /// Calls `visit` with each value that the frame keeps alive.
     fn for_each_value(&self, visit: &mut dyn FnMut(&Value));
+
+    /// Bytes of memory of the frame itself, without those values.
+    fn size_bytes(&self) -> usize {
+        64
+    }
 }
 
 /// A class that is written in Rust.

@@ -31,11 +31,11 @@ pub mod zlib;
 #[cfg(test)]
 mod driver;
 #[cfg(test)]
+mod scripts;
+#[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod vectors;
 
 use crate::native::{Library, Native, NativeClass};
 

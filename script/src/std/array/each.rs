@@ -89,4 +89,8 @@ impl NativeFrame for Each {
         visit(&Value::Array(self.array.clone()));
         visit(&Value::Array(self.result.clone()));
     }
+
+    fn size_bytes(&self) -> usize {
+        size_of::<Each>()
+    }
 }

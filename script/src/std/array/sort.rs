@@ -109,4 +109,8 @@ impl NativeFrame for Sort {
             visit(value);
         }
     }
+
+    fn size_bytes(&self) -> usize {
+        size_of::<Sort>() + self.entries.len() * (size_of::<(Key, Value)>() + 8)
+    }
 }

@@ -130,8 +130,10 @@ impl Groups {
 }
 
 impl FrozenObject for Compiled {
+    /// The code stays shared; what a match writes to belongs to the thread, which then needs no lock.
     fn thaw(self: Arc<Self>) -> Object {
-        Object::host(RegexObject(Pattern(self)))
+        let own = Compiled { regex: self.regex.clone(), utf: self.utf, source_bytes: self.source_bytes };
+        Object::host(RegexObject(Pattern(Arc::new(own))))
     }
 
     fn size_bytes(&self) -> usize {

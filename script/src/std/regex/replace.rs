@@ -129,4 +129,8 @@ impl NativeFrame for Replace {
         visit(&self.function);
         visit(&Value::Str(self.work.subject.clone()));
     }
+
+    fn size_bytes(&self) -> usize {
+        size_of::<Replace>() + self.work.out.capacity()
+    }
 }

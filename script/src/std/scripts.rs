@@ -1,4 +1,5 @@
-//! Runs the vectors of the reference whose functions this crate has; the others run where theirs are.
+//! Runs scripts against the library. The vectors of the reference whose functions this crate has run here; the others run
+//! where theirs are.
 
 use crate::compile::{CompileOptions, NoLoader, SourceText, compile};
 use crate::machine::{Context, Limits, Loaded, Run};
@@ -41,5 +42,25 @@ fn run(context: &mut Context) -> String {
         Run::Done(value) if value.is_none() => "none".to_owned(),
         Run::Done(value) => value.to_text().unwrap().to_string_lossy().into_owned(),
         other => format!("{other:?}"),
+    }
+}
+
+/// How a script ends under a memory limit.
+fn limited(script: &str, memory_bytes: usize) -> Run {
+    let source = SourceText { name: "main".to_owned(), bytes: script.as_bytes().to_vec() };
+    let library = Library::standard().build();
+    let compiled = compile(source, &mut NoLoader, &library, &CompileOptions::default()).unwrap();
+    let limits = Limits { memory_bytes, ..Limits::default() };
+    Context::new(&Loaded::new(&compiled.program), limits).run(&mut StillHost::default(), u32::MAX)
+}
+
+#[test]
+fn results_that_grow_through_callbacks_count_against_the_memory_limit() {
+    let script = r#"$big = "x" * 1000000;
+        pcre_replace("a", function ($m) closure ($big) { return $big; }, "a" * 50);"#;
+    assert!(matches!(limited(script, 100 << 20), Run::Done(_)));
+    match limited(script, 16 << 20) {
+        Run::Failed(error) => assert!(error.limit.is_some(), "{}", error.message),
+        other => panic!("{other:?}"),
     }
 }
