@@ -33,6 +33,8 @@ pub const MAX_CRYPT_ROUNDS: u64 = 1_000_000;
 pub const MAX_BCRYPT_COST: u64 = 14;
 /// Password that `crypt` hashes, as in libxcrypt: every round goes through all of it.
 pub const MAX_CRYPT_KEY_BYTES: usize = 512;
+/// The counts in one format of `pack` together: what it writes beyond its arguments, in 100 µs.
+pub const MAX_PACK_COUNT: usize = 1 << 20;
 /// Bytes of one regular expression; its compiled form is limited by PCRE2 to 64 KiB of code, about ten times that with JIT.
 pub const MAX_PATTERN_BYTES: usize = 16 << 10;
 /// Compiled patterns that a shard keeps for texts that are not constants: some 8 MiB at worst.

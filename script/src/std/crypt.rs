@@ -13,7 +13,7 @@ pub static NATIVES: &[Native] = &[Native {
           $sha1$ and _ (BSDi). None for a salt of any other kind. To verify a password pass the stored hash as salt.",
     min_args: 2,
     max_args: Some(2),
-    // It is slow on purpose: 3 ms for $6$, 70 ms for bcrypt with cost 10.
+    // It is slow on purpose: 2 ms for $6$, 70 ms for bcrypt with cost 10.
     run: NativeRun::Sized { above_bytes: 0, run: crypt },
 }];
 

@@ -11,8 +11,10 @@ use crate::limits::MAX_STRING_BYTES;
 use crate::native::{Call, Native, NativeRun};
 use crate::value::Value;
 
-/// Compressing runs at about 30 MB/s at the default level and 5 MB/s at the slowest, inflating at 300 MB/s of output.
-const INLINE_BYTES: usize = 2 << 10;
+/// On one core of a busy machine compressing runs at 85 MB/s or more at every level.
+const INLINE_BYTES: usize = 16 << 10;
+/// Expanding runs at 300 MB/s of what comes out, which may be 1032 times as large as what goes in.
+const INLINE_PACKED_BYTES: usize = 64;
 
 /// The natives of this file.
 pub static NATIVES: &[Native] = &[
@@ -30,7 +32,7 @@ pub static NATIVES: &[Native] = &[
         doc: "Inverse of zlib_compress; windowbits 47 takes zlib or gzip. None if the data is damaged or incomplete.",
         min_args: 1,
         max_args: Some(2),
-        run: NativeRun::Sized { above_bytes: INLINE_BYTES, run: zlib_uncompress },
+        run: NativeRun::Sized { above_bytes: INLINE_PACKED_BYTES, run: zlib_uncompress },
     },
 ];
 

@@ -8,10 +8,8 @@ use crate::value::{Array, Key, Str, Value};
 ///
 /// Text must be UTF-8 and surrogates paired; a repeated key keeps its place and takes the later value.
 pub fn decode(text: &[u8], allow_comments: bool) -> Result<Value, JsonError> {
-    let mut decoder = Decoder { text, at: 0, allow_comments, scratch: Vec::new() };
-    let value = decoder.value()?;
-    decoder.skip_space()?;
-    if decoder.at < text.len() { Err(decoder.error("text after the value")) } else { Ok(value) }
+    let mut decoder = Decoder { text, at: 0, allow_comments, scratch: Vec::new(), problem: "" };
+    decoder.document().map_err(|Malformed| JsonError { problem: decoder.problem, at: decoder.at })
 }
 
 /// A container that is being filled.
@@ -25,10 +23,20 @@ struct Decoder<'a> {
     at: usize,
     allow_comments: bool,
     scratch: Vec<u8>,
+    problem: &'static str,
 }
 
+/// The text is malformed; the decoder knows where and why. Results stay small without that.
+struct Malformed;
+
 impl Decoder<'_> {
-    fn value(&mut self) -> Result<Value, JsonError> {
+    fn document(&mut self) -> Result<Value, Malformed> {
+        let value = self.value()?;
+        self.skip_space()?;
+        if self.at < self.text.len() { Err(self.error("text after the value")) } else { Ok(value) }
+    }
+
+    fn value(&mut self) -> Result<Value, Malformed> {
         let mut open: Vec<Open> = Vec::new();
         loop {
             // A value begins here: either it is complete, or a container has been opened.
@@ -51,7 +59,7 @@ impl Decoder<'_> {
     }
 
     /// Opens a container; an empty one is complete.
-    fn open(&mut self, open: &mut Vec<Open>) -> Result<Option<Value>, JsonError> {
+    fn open(&mut self, open: &mut Vec<Open>) -> Result<Option<Value>, Malformed> {
         if open.len() >= MAX_JSON_DEPTH {
             return Err(self.error("nested too deeply"));
         }
@@ -65,7 +73,7 @@ impl Decoder<'_> {
     }
 
     /// Adds a value to its container; tells whether another one follows.
-    fn add(&mut self, container: &mut Open, value: Value) -> Result<bool, JsonError> {
+    fn add(&mut self, container: &mut Open, value: Value) -> Result<bool, Malformed> {
         self.skip_space()?;
         let more = self.eat(b',');
         match container {
@@ -88,7 +96,7 @@ impl Decoder<'_> {
         Ok(more)
     }
 
-    fn key(&mut self) -> Result<Key, JsonError> {
+    fn key(&mut self) -> Result<Key, Malformed> {
         if self.peek() != Some(b'"') {
             return Err(self.error("expected a key in quotes"));
         }
@@ -97,7 +105,7 @@ impl Decoder<'_> {
         if self.eat(b':') { Ok(key) } else { Err(self.error("expected :")) }
     }
 
-    fn scalar(&mut self) -> Result<Value, JsonError> {
+    fn scalar(&mut self) -> Result<Value, Malformed> {
         match self.peek() {
             Some(b'"') => Ok(Value::from(self.string()?)),
             Some(b'-' | b'0'..=b'9') => self.number(),
@@ -108,7 +116,7 @@ impl Decoder<'_> {
         }
     }
 
-    fn number(&mut self) -> Result<Value, JsonError> {
+    fn number(&mut self) -> Result<Value, Malformed> {
         let start = self.at;
         let negative = self.eat(b'-');
         let digits = self.at;
@@ -141,7 +149,7 @@ impl Decoder<'_> {
         }
     }
 
-    fn digits(&mut self) -> Result<(), JsonError> {
+    fn digits(&mut self) -> Result<(), Malformed> {
         let start = self.at;
         while matches!(self.peek(), Some(b'0'..=b'9')) {
             self.at += 1;
@@ -150,7 +158,7 @@ impl Decoder<'_> {
     }
 
     /// A string, from its opening quote on.
-    fn string(&mut self) -> Result<Str, JsonError> {
+    fn string(&mut self) -> Result<Str, Malformed> {
         self.at += 1;
         let start = self.at;
         let plain = self.skip_plain();
@@ -187,14 +195,14 @@ impl Decoder<'_> {
         rest[..length].is_ascii()
     }
 
-    fn utf8(&self, ascii: bool, bytes: &[u8]) -> Result<Str, JsonError> {
+    fn utf8(&mut self, ascii: bool, bytes: &[u8]) -> Result<Str, Malformed> {
         if !ascii && std::str::from_utf8(bytes).is_err() {
             return Err(self.error("text is not UTF-8"));
         }
         Ok(Str::new(bytes))
     }
 
-    fn escape(&mut self, out: &mut Vec<u8>, ascii: &mut bool) -> Result<(), JsonError> {
+    fn escape(&mut self, out: &mut Vec<u8>, ascii: &mut bool) -> Result<(), Malformed> {
         let byte = match self.next() {
             Some(byte @ (b'"' | b'\\' | b'/')) => byte,
             Some(b'b') => 0x08,
@@ -215,7 +223,7 @@ impl Decoder<'_> {
         Ok(())
     }
 
-    fn unicode_escape(&mut self) -> Result<char, JsonError> {
+    fn unicode_escape(&mut self) -> Result<char, Malformed> {
         let unit = self.hex4()?;
         let code = match unit {
             0xd800..=0xdbff => {
@@ -230,19 +238,25 @@ impl Decoder<'_> {
             }
             _ => unit,
         };
-        char::from_u32(code).ok_or_else(|| self.error("surrogate without its pair"))
+        match char::from_u32(code) {
+            Some(character) => Ok(character),
+            None => Err(self.error("surrogate without its pair")),
+        }
     }
 
-    fn hex4(&mut self) -> Result<u32, JsonError> {
+    fn hex4(&mut self) -> Result<u32, Malformed> {
         let mut unit = 0;
         for _ in 0..4 {
-            let digit = self.next().and_then(|byte| (byte as char).to_digit(16));
-            unit = unit << 4 | digit.ok_or_else(|| self.error("malformed \\u escape"))?;
+            let Some(digit) = self.next().and_then(|byte| (byte as char).to_digit(16)) else {
+                return Err(self.error("malformed \\u escape"));
+            };
+            unit = unit << 4 | digit;
         }
         Ok(unit)
     }
 
-    fn skip_space(&mut self) -> Result<(), JsonError> {
+    #[inline]
+    fn skip_space(&mut self) -> Result<(), Malformed> {
         loop {
             match self.peek() {
                 Some(b' ' | b'\t' | b'\n' | b'\r') => self.at += 1,
@@ -252,14 +266,15 @@ impl Decoder<'_> {
         }
     }
 
-    fn skip_comment(&mut self) -> Result<(), JsonError> {
+    fn skip_comment(&mut self) -> Result<(), Malformed> {
         let rest = &self.text[self.at..];
         let length = match rest.get(1) {
             Some(b'/') => Some(memchr::memchr(b'\n', rest).unwrap_or(rest.len())),
             Some(b'*') => memchr::memmem::find(&rest[2..], b"*/").map(|end| end + 4),
             _ => None,
         };
-        self.at += length.ok_or_else(|| self.error("malformed comment"))?;
+        let Some(length) = length else { return Err(self.error("malformed comment")) };
+        self.at += length;
         Ok(())
     }
 
@@ -285,7 +300,9 @@ impl Decoder<'_> {
         found
     }
 
-    fn error(&self, problem: &'static str) -> JsonError {
-        JsonError { problem, at: self.at }
+    #[cold]
+    fn error(&mut self, problem: &'static str) -> Malformed {
+        self.problem = problem;
+        Malformed
     }
 }
