@@ -44,6 +44,7 @@ pub mod crypto;
 pub mod dns;
 mod environment;
 mod execution;
+mod extras;
 pub mod file;
 pub mod hooks;
 mod http;

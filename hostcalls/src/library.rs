@@ -60,6 +60,7 @@ static FAMILIES: &[&Family] = &[
     &crate::crypto::FAMILY,
     &crate::spf::FAMILY,
     &crate::mail::FAMILY,
+    &crate::extras::FAMILY,
     &DAEMON,
 ];
 

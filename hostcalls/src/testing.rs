@@ -93,14 +93,14 @@ fn on(this: Option<&Object>, native: &'static Native, args: &[Value]) -> Result<
     call(&mut world, native, this, args)
 }
 
-struct TestHost {
+pub(crate) struct TestHost {
     now: f64,
     patterns: PatternCache,
     timezone: jiff::tz::TimeZone,
 }
 
 impl TestHost {
-    fn new(now: f64) -> TestHost {
+    pub(crate) fn new(now: f64) -> TestHost {
         TestHost { now, patterns: PatternCache::default(), timezone: jiff::tz::TimeZone::UTC }
     }
 }

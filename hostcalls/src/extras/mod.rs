@@ -1,0 +1,59 @@
+//! Small modules that scripts import from `extras://…`: HSL, and what HSL cannot do by itself.
+
+#[cfg(test)]
+mod tests;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use script::fault::Fault;
+use script::native::{Call, Native};
+use script::value::Value;
+
+use crate::library::Family;
+
+/// The natives are for the modules: scripts see them under the names that the modules give them.
+pub(crate) static FAMILY: Family = Family {
+    natives: &[
+        Native::inline(
+            "__time_rfc2822",
+            "[number unixtime [, string location]]",
+            (0, Some(2)),
+            "What time_rfc2822 of extras://time-rfc2822 runs.",
+            time_rfc2822,
+        ),
+        Native::inline("__getenv", "string name", (1, Some(1)), "What getenv of extras://env runs.", getenv),
+    ],
+    modules: &[
+        ("extras://batv", include_str!("batv.hsl")),
+        ("extras://env", include_str!("env.hsl")),
+        ("extras://proxytlv", include_str!("proxytlv.hsl")),
+        ("extras://srs", include_str!("srs.hsl")),
+        ("extras://time-rfc2822", include_str!("time_rfc2822.hsl")),
+        ("extras://ulid", include_str!("ulid.hsl")),
+    ],
+    ..Family::EMPTY
+};
+
+/// The date of a message (RFC 5322, section 3.3), in the local zone or that of a place such as `Europe/Stockholm`.
+fn time_rfc2822(call: &mut Call<'_>) -> Result<Value, Fault> {
+    let seconds = call.opt_number(0)?;
+    let zone = match call.opt_str(1)? {
+        None => call.host().timezone().clone(),
+        Some(name) => TimeZone::get(&name.to_string_lossy())
+            .map_err(|_| call.error(format!("unknown time zone {:?}", name.to_string_lossy())))?,
+    };
+    let seconds = seconds.unwrap_or_else(|| call.host().now());
+    let moment = Timestamp::from_second(seconds.floor() as i64)
+        .map_err(|_| call.wrong(0, "a time within the years -9999 to 9999"))?
+        .to_zoned_datetime(zone);
+    Ok(Value::from(moment.strftime("%a, %d %b %Y %H:%M:%S %z").to_string()))
+}
+
+fn getenv(call: &mut Call<'_>) -> Result<Value, Fault> {
+    let name = call.str(0)?.to_string_lossy().into_owned();
+    // The standard library refuses these with a panic.
+    if name.is_empty() || name.contains(['=', '\0']) {
+        return Ok(Value::None);
+    }
+    Ok(std::env::var_os(name).map_or(Value::None, |value| Value::from(value.as_encoded_bytes())))
+}

@@ -1,0 +1,161 @@
+use script::compile::{CompileOptions, NoLoader, SourceText, compile};
+use script::machine::{Context, Limits, Loaded, Run};
+
+use crate::library;
+use crate::testing::TestHost;
+
+/// The text of what `return expression;` gives at a time in 2023, after importing `import`.
+fn eval(import: &str, expression: &str) -> String {
+    let source = format!("import {import};\nreturn {expression};");
+    let main = SourceText { name: "main".to_owned(), bytes: source.into_bytes() };
+    let compiled = compile(main, &mut NoLoader, &library(), &CompileOptions::default());
+    let program = compiled.unwrap_or_else(|failed| panic!("{expression}: {:?}", failed.all)).program;
+    let mut host = TestHost::new(1_700_000_000.25);
+    let mut context = Context::new(&Loaded::new(&program), Limits::default());
+    match context.run(&mut host, u32::MAX) {
+        Run::Done(value) if value.is_none() => "none".to_owned(),
+        Run::Done(value) => value.to_text().unwrap().to_string_lossy().into_owned(),
+        Run::Failed(error) => format!("failed: {}", error.message),
+        _ => panic!("{expression} does not end"),
+    }
+}
+
+fn check(import: &str, cases: &[(&str, &str)]) {
+    for (expression, expected) in cases {
+        assert_eq!(eval(import, expression), *expected, "{expression}");
+    }
+}
+
+/// Addresses computed from the description of Mail::SRS by other means.
+#[test]
+fn senders_are_rewritten_and_come_back() {
+    check(
+        r#"{ srs_forward, srs_reverse } from "extras://srs""#,
+        &[
+            (
+                r#"srs_forward("User", "Source.example", ["secret" => "key"])"#,
+                "SRS0=3n+j=G3=Source.example=User",
+            ),
+            (
+                r#"srs_forward("SRS0=3n+j=G3=Source.example=User", "relay.example", ["secret" => "other"])"#,
+                "SRS1=a3ux=relay.example==3n+j=G3=Source.example=User",
+            ),
+            (
+                r#"srs_forward("SRS1=a3ux=relay.example==3n+j=G3=Source.example=User", "next.example", ["secret" => "third"])"#,
+                "SRS1=C1UK=relay.example==3n+j=G3=Source.example=User",
+            ),
+            (
+                r#"srs_forward("user", "source.example", ["hashlen" => 8])"#,
+                "SRS0=wp+TNma5=G3=source.example=user",
+            ),
+            (
+                r#"srs_reverse("srs0=3N+J=g3=source.EXAMPLE=user", ["secret" => "key"])"#,
+                r#"["localpart"=>"user","domain"=>"source.EXAMPLE"]"#,
+            ),
+            (
+                r#"srs_reverse("SRS1=a3ux=relay.example==3n+j=G3=Source.example=User", ["secret" => "other"])"#,
+                r#"["localpart"=>"SRS0=3n+j=G3=Source.example=User","domain"=>"relay.example"]"#,
+            ),
+            (r#"srs_reverse("SRS0=3n+j=G3=Source.example=User", ["secret" => "other"])"#, "none"),
+            (r#"srs_reverse("SRS0=3n+j=G3=Source.example=Usex", ["secret" => "key"])"#, "none"),
+            (r#"srs_reverse("SRS0=3n+j=G3=Source.example", ["secret" => "key"])"#, "none"),
+            (r#"srs_reverse("SRS1=a3ux=x", ["secret" => "key"])"#, "none"),
+            (r#"srs_reverse("user")"#, "none"),
+            (
+                r#"srs_reverse("SRS0=3n+j=G3=Source.example=User", ["secret" => "key", "time" => 1700000000 + 21 * 86400]) != none"#,
+                "true",
+            ),
+            (
+                r#"srs_reverse("SRS0=3n+j=G3=Source.example=User", ["secret" => "key", "time" => 1700000000 + 22 * 86400])"#,
+                "none",
+            ),
+            (
+                r#"srs_reverse(srs_forward("a=b", "c", ["time" => 1023 * 86400]), ["time" => 1024 * 86400])"#,
+                r#"["localpart"=>"a=b","domain"=>"c"]"#,
+            ),
+        ],
+    );
+}
+
+#[test]
+fn bounces_are_tagged_and_verified() {
+    let signed = "prvs=3682 61fc23=user@example.com".replace(' ', "");
+    let verify = |address: &str, keys: &str| {
+        let import = r#"{ batv_verify } from "extras://batv""#;
+        eval(import, &format!(r#"batv_verify("{address}", {keys})"#))
+    };
+    check(
+        r#"{ batv_sign, batv_strip } from "extras://batv""#,
+        &[
+            (r#"batv_sign("user@example.com", "secret", ["keyid" => 3])"#, &signed),
+            (&format!(r#"batv_strip("{signed}")"#), "user@example.com"),
+            (r#"batv_strip("user@example.com")"#, "user@example.com"),
+        ],
+    );
+    assert_eq!(verify(&signed, r#"[3 => "secret"]"#), "pass");
+    assert_eq!(
+        verify(&signed.to_uppercase().replace("USER@EXAMPLE.COM", "user@example.com"), r#"[3 => "secret"]"#),
+        "pass"
+    );
+    assert_eq!(verify(&signed, r#"["secret"]"#), "checksum");
+    assert_eq!(verify(&signed.replace("user", "usex"), r#"[3 => "secret"]"#), "checksum");
+    assert_eq!(verify("user@example.com", "[]"), "missing");
+    assert_eq!(verify("prvs=nonsense", "[]"), "invalid");
+    let sign = |days: i32| {
+        eval(
+            r#"{ batv_sign, batv_verify } from "extras://batv""#,
+            &format!(r#"batv_verify(batv_sign("a@b", "k", ["days" => {days}]), ["k"])"#),
+        )
+    };
+    assert_eq!([sign(0), sign(7), sign(-1), sign(8)], ["pass", "pass", "expired", "expired"]);
+}
+
+#[test]
+fn a_ulid_begins_with_its_time() {
+    check(r#"{ ulid } from "extras://ulid""#, &[("ulid()", "01HF7YAT7T7777777777777777")]);
+}
+
+#[test]
+fn fields_of_the_proxy_protocol_are_found_by_name_and_number() {
+    let tlv = r#"pack("CnH*Cna*CnNCna*Cna*Cna*", 0x20, 15, "0500000000" . "210007544c5376312e33", 1, 2, "h2", 3, 4, 4294967295, 0x30, 0, "", 0xea, 3, "\x01ab", 5, 1, "u")"#;
+    let cases = [
+        (r#"->value("ALPN")"#, "h2"),
+        (r#"->value(1)"#, "h2"),
+        (r#"->value("CRC32C")"#, "4294967295"),
+        (r#"->value("SSL")"#, r#"["VERSION"=>"TLSv1.3"]"#),
+        (r#"->value("NETNS")"#, ""),
+        (r#"->value(0xea)[1:]"#, "ab"),
+        (r#"->value("AUTHORITY")"#, "none"),
+        (r#"->value("NONSENSE")"#, "none"),
+        ("->types()", r#"[0=>"SSL",1=>"ALPN",2=>"CRC32C",3=>"NETNS",4=>234,5=>"UNIQUE_ID"]"#),
+    ];
+    for (access, expected) in cases {
+        let found = eval(r#"{ ProxyTLV } from "extras://proxytlv""#, &format!("ProxyTLV({tlv}){access}"));
+        assert_eq!(found, expected, "{access}");
+    }
+    let cut = eval(r#"{ ProxyTLV } from "extras://proxytlv""#, r#"ProxyTLV("\x01\x00\x05ab")"#);
+    assert!(cut.starts_with("failed: "), "{cut}");
+}
+
+#[test]
+fn dates_and_the_environment_come_from_the_host() {
+    check(
+        r#"{ time_rfc2822 } from "extras://time-rfc2822""#,
+        &[
+            ("time_rfc2822()", "Tue, 14 Nov 2023 22:13:20 +0000"),
+            ("time_rfc2822(1645012689.519825)", "Wed, 16 Feb 2022 11:58:09 +0000"),
+            (r#"time_rfc2822(none, "UTC")"#, "Tue, 14 Nov 2023 22:13:20 +0000"),
+        ],
+    );
+    let wrong = eval(r#"{ time_rfc2822 } from "extras://time-rfc2822""#, r#"time_rfc2822(0, "No/Where")"#);
+    assert!(wrong.contains("unknown time zone"), "{wrong}");
+    check(
+        r#"{ getenv } from "extras://env""#,
+        &[
+            (r#"getenv("CARGO_PKG_NAME") ?? "hostcalls""#, "hostcalls"),
+            (r#"getenv("NO_SUCH_VARIABLE_HERE")"#, "none"),
+            (r#"getenv("")"#, "none"),
+            (r#"getenv("A=B")"#, "none"),
+        ],
+    );
+}
