@@ -1,4 +1,4 @@
-//! Calls natives on a running engine without a machine, for the tests of this crate.
+//! Calls natives on a running engine and scripts, for the tests of this crate.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -9,11 +9,13 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use engine::boot::{self, DriverChoice, Options, ShardId};
+use script::compile::{CompileOptions, NoLoader, SourceText, compile};
 use script::fault::Fault;
+use script::machine::{Context, Limits, Loaded};
 use script::native::{Call, Native, NativeRun, Next, Step};
 use script::value::{Function, FunctionBuf, Object, Value};
 
-use crate::{Environment, Execution, Log, Settings, library};
+use crate::{Environment, Execution, Log, Outcome, Settings, library};
 
 /// Keeps what scripts say.
 #[derive(Default)]
@@ -63,6 +65,30 @@ where
     Fut: Future<Output = ()> + 'static,
 {
     on_shards(1, settings, move |environment, _| f(environment));
+}
+
+/// Compiles a script.
+pub(crate) fn load(source: &str) -> Rc<Loaded> {
+    let text = SourceText { name: "test".into(), bytes: source.as_bytes().to_vec() };
+    match compile(text, &mut NoLoader, &library(), &CompileOptions::default()) {
+        Ok(compiled) => Loaded::new(&compiled.program),
+        Err(why) => panic!("{source}: {:?}", why.all),
+    }
+}
+
+/// Runs a script.
+pub(crate) async fn outcome(environment: &Rc<Environment>, source: &str) -> Outcome {
+    let mut context = Context::new(&load(source), Limits::default());
+    crate::run(&mut context, &Execution::begin(environment)).await
+}
+
+/// What a script returns, as text; or its error.
+pub(crate) async fn result(environment: &Rc<Environment>, source: &str) -> String {
+    match outcome(environment, source).await {
+        Outcome::Done(value) => text(&value),
+        Outcome::Finished(_) => panic!("{source}: finished"),
+        Outcome::Failed(error) => format!("error: {}", error.message),
+    }
 }
 
 type Called<'a> = Pin<Box<dyn Future<Output = Result<Value, Fault>> + 'a>>;

@@ -3,34 +3,11 @@
 use std::time::Duration;
 
 use engine::task::{Class, spawn};
-use script::compile::{CompileOptions, NoLoader, SourceText, compile};
-use script::machine::{Limits, Loaded};
+use script::machine::Limits;
 
 use super::*;
-use crate::on_engine::{on_a_shard, on_shards, text};
-use crate::{Environment, Settings, library};
-
-fn load(source: &str) -> Rc<Loaded> {
-    let text = SourceText { name: "test".into(), bytes: source.as_bytes().to_vec() };
-    match compile(text, &mut NoLoader, &library(), &CompileOptions::default()) {
-        Ok(compiled) => Loaded::new(&compiled.program),
-        Err(why) => panic!("{source}: {:?}", why.all),
-    }
-}
-
-async fn outcome(environment: &Rc<Environment>, source: &str) -> Outcome {
-    let mut context = Context::new(&load(source), Limits::default());
-    run(&mut context, &Execution::begin(environment)).await
-}
-
-/// What a script returns, as text; or its error.
-async fn result(environment: &Rc<Environment>, source: &str) -> String {
-    match outcome(environment, source).await {
-        Outcome::Done(value) => text(&value),
-        Outcome::Finished(_) => panic!("{source}: finished"),
-        Outcome::Failed(error) => format!("error: {}", error.message),
-    }
-}
+use crate::Settings;
+use crate::on_engine::{load, on_a_shard, on_shards, outcome, result};
 
 #[test]
 fn vectors_of_the_reference() {

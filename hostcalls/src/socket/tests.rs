@@ -1,1 +1,203 @@
+#![allow(clippy::disallowed_methods, reason = "the peers of a test are no part of the engine")]
 
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::unix::net::{UnixDatagram, UnixListener};
+
+use crate::Settings;
+use crate::on_engine::{on_a_shard, result};
+use crate::testing_tls::{Authority, ServerStream, serve_tls};
+
+/// Sends back what it gets, and ends when the peer does.
+fn echo<S: Read + Write>(mut stream: S) {
+    let mut bytes = [0; 4096];
+    while let Ok(length) = stream.read(&mut bytes) {
+        if length == 0 || stream.write_all(&bytes[..length]).is_err() {
+            return;
+        }
+    }
+}
+
+fn serve(serve: fn(TcpStream)) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        while let Ok((stream, _)) = listener.accept() {
+            std::thread::spawn(move || serve(stream));
+        }
+    });
+    address
+}
+
+/// What each script gives, with PORT and PATH filled in.
+fn check(settings: Settings, port: u16, path: &str, cases: &[(&'static str, &'static str)]) {
+    let filled: Vec<(String, &'static str)> = cases
+        .iter()
+        .map(|(source, expected)| {
+            (source.replace("PORT", &port.to_string()).replace("PATH", path), *expected)
+        })
+        .collect();
+    on_a_shard(settings, move |environment| {
+        let filled = filled.clone();
+        async move {
+            for (source, expected) in filled {
+                assert_eq!(result(&environment, &source).await, expected, "{source}");
+            }
+        }
+    });
+}
+
+#[test]
+fn streams_carry_what_is_sent_and_tell_their_end() {
+    let port = serve(echo).port();
+    let cases = [
+        (
+            r#"$s = Socket("AF_INET", "SOCK_STREAM"); $s->connect("127.0.0.1", PORT); $n = $s->send("hello");
+               $a = $s->recv(3, ["MSG_PEEK"]); $b = $s->recv(2); $c = $s->recv(100);
+               $s->shutdown("SHUT_WR"); return [$n, $a, $b, $c, $s->recv(1), $s->recv(1)];"#,
+            r#"[0=>5,1=>"hel",2=>"he",3=>"llo",4=>"",5=>""]"#,
+        ),
+        (
+            r#"$s = Socket("AF_INET", "SOCK_STREAM")->connect("127.0.0.1", PORT); $s->send("ab"); sleep(0.02);
+               $s->send("cd"); return $s->recv(4, ["MSG_WAITALL"]);"#,
+            "abcd",
+        ),
+        // Nothing comes: none, and errno says that time is up.
+        (
+            r#"$s = Socket("AF_INET", "SOCK_STREAM")->connect("127.0.0.1", PORT); $s->settimeout(0.05);
+               $a = $s->recv(1) === none; $b = $s->errno(); $c = $s->recv(1, "MSG_DONTWAIT") === none;
+               $s->send("x"); return [$a, $b, $c, $s->recv(1)];"#,
+            r#"[0=>true,1=>11,2=>true,3=>"x"]"#,
+        ),
+        (
+            r#"$s = Socket("AF_INET", "SOCK_STREAM")->bind("127.0.0.3")->connect("127.0.0.1", PORT);
+               $s->send("x"); return $s->recv(1);"#,
+            "x",
+        ),
+        (
+            r#"$s = Socket("AF_INET", "SOCK_STREAM"); $a = $s->send("x") === none; $b = $s->errno(); $s->close();
+               return [$a, $b, $s->close() === none, $s->recv(1) === none, $s->errno()];"#,
+            "[0=>true,1=>107,2=>true,3=>true,4=>9]",
+        ),
+        // Names are not looked up, and families must match.
+        (
+            r#"$s = Socket("AF_INET", "SOCK_STREAM");
+               return [$s->connect("localhost", PORT) === none, $s->connect("::1", PORT) === none, $s->errno(),
+                       $s->bind("::1") === none, $s->connect("127.0.0.1", 70000) === none];"#,
+            "[0=>true,1=>true,2=>97,3=>true,4=>true]",
+        ),
+        (
+            r#"$s = Socket("AF_INET", "SOCK_STREAM")->connect("127.0.0.1", PORT); $s->send("x");
+               $s->shutdown("SHUT_RD"); return "<" . $s->recv(1) . ">";"#,
+            "<>",
+        ),
+        (
+            r#"return [Socket::AF("192.0.2.1"), Socket::AF("2001:db8::1"), Socket::AF("host") === none];"#,
+            r#"[0=>"AF_INET",1=>"AF_INET6",2=>true]"#,
+        ),
+        (r#"try { Socket("AF_X", "SOCK_STREAM"); } catch ($e) { return "caught"; }"#, "caught"),
+        (
+            r#"try { Socket("AF_INET", "SOCK_STREAM")->connect("127.0.0.1", PORT)->recv(1000000000); } catch ($e) { return "caught"; }"#,
+            "caught",
+        ),
+    ];
+    check(Settings::default(), port, "", &cases);
+}
+
+#[test]
+fn a_script_has_so_many_sockets_and_no_more() {
+    let port = serve(echo).port();
+    let source = r#"
+        $open = []; $refused = 0;
+        for ($i = 0; $i < 110; $i += 1) {
+            $s = Socket("AF_INET", "SOCK_STREAM");
+            if ($s->connect("127.0.0.1", PORT)) $open[] = $s; else $refused += 1;
+        }
+        $open = [];
+        $s = Socket("AF_INET", "SOCK_STREAM");
+        return [$refused, $s->connect("127.0.0.1", PORT) !== none];"#;
+    check(Settings::default(), port, "", &[(source, "[0=>10,1=>true]")]);
+}
+
+#[test]
+fn datagrams_and_sockets_of_the_file_system_work_alike() {
+    let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = udp.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        let mut bytes = [0; 100];
+        while let Ok((length, peer)) = udp.recv_from(&mut bytes) {
+            udp.send_to(&bytes[..length], peer).unwrap();
+        }
+    });
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().to_str().unwrap().to_owned();
+    let stream = UnixListener::bind(place.path().join("stream")).unwrap();
+    std::thread::spawn(move || {
+        while let Ok((stream, _)) = stream.accept() {
+            std::thread::spawn(move || echo(stream));
+        }
+    });
+    let datagrams = UnixDatagram::bind(place.path().join("log")).unwrap();
+    let cases = [
+        (
+            r#"$s = Socket("AF_INET", "SOCK_DGRAM")->connect("127.0.0.1", PORT); $s->send("one"); $s->send("two");
+               return [$s->recv(2), $s->recv(10)];"#,
+            r#"[0=>"on",1=>"two"]"#,
+        ),
+        (
+            r#"$s = Socket("AF_UNIX", "SOCK_STREAM")->connect("PATH/stream"); $s->send("x"); return $s->recv(9);"#,
+            "x",
+        ),
+        (r#"return Socket("AF_UNIX", "SOCK_DGRAM")->connect("PATH/log")->send("<22>hello");"#, "9"),
+        (
+            r#"$s = Socket("AF_UNIX", "SOCK_STREAM"); return [$s->connect("PATH/none") === none, $s->errno()];"#,
+            "[0=>true,1=>2]",
+        ),
+    ];
+    check(Settings::default(), port, &path, &cases);
+    let mut bytes = [0; 16];
+    assert_eq!(datagrams.recv(&mut bytes).unwrap(), 9);
+}
+
+#[test]
+fn tls_runs_on_a_socket_and_verifies_what_it_is_told_to() {
+    let authority = Authority::new();
+    let port = serve_tls(authority.issue("mail.test"), echo::<ServerStream>).port();
+    let settings = Settings { extra_roots: vec![authority.certificate()], ..Settings::default() };
+    let cases = [
+        (
+            r#"$t = TLSSocket(Socket("AF_INET", "SOCK_STREAM")->connect("127.0.0.1", PORT));
+               $n = $t->send("hello"); return [$n, $t->recv(2), $t->recv(100), $t->shutdown(), $t->errno()];"#,
+            r#"[0=>5,1=>"he",2=>"llo",3=>1,4=>0]"#,
+        ),
+        (
+            r#"$x = ["tls_verify_ca" => true, "tls_verify_name" => ["other.test", "mail.test"], "tls_sni" => "mail.test"];
+               $t = TLSSocket(Socket("AF_INET", "SOCK_STREAM")->connect("127.0.0.1", PORT), $x);
+               return [$t->handshake() !== none, $t->getpeerx509()->subject_alt_name()["DNS"][0],
+                       $t->toSocket() !== none];"#,
+            r#"[0=>true,1=>"mail.test",2=>true]"#,
+        ),
+        (
+            r#"$t = TLSSocket(Socket("AF_INET", "SOCK_STREAM")->connect("127.0.0.1", PORT), ["tls_verify_name" => ["x.test"]]);
+               return [$t->handshake() === none, $t->errno(), $t->send("x") === none];"#,
+            "[0=>true,1=>1,2=>true]",
+        ),
+        (
+            r#"$t = TLSSocket(Socket("AF_INET", "SOCK_STREAM")->connect("127.0.0.1", PORT), ["tls_protocols" => "!TLSv1.3"]);
+               $t->send("x"); return $t->recv(1);"#,
+            "x",
+        ),
+        (
+            r#"try { TLSSocket(Socket("AF_INET", "SOCK_STREAM"))->handshake(); } catch ($e) { return "caught"; }"#,
+            "caught",
+        ),
+        (r#"try { TLSSocket(1); } catch ($e) { return "caught"; }"#, "caught"),
+    ];
+    check(settings, port, "", &cases);
+    // Nobody knows this one's issuer.
+    let port = serve_tls(Authority::new().issue("mail.test"), echo::<ServerStream>).port();
+    let source = r#"$t = TLSSocket(Socket("AF_INET", "SOCK_STREAM")->connect("127.0.0.1", PORT), ["tls_verify_ca" => true]);
+        return $t->handshake() === none;"#;
+    let settings = Settings { extra_roots: vec![authority.certificate()], ..Settings::default() };
+    check(settings, port, "", &[(source, "true")]);
+}
