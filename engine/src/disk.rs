@@ -123,16 +123,6 @@ impl Dir {
         }
     }
 
-    /// Opens a regular file at or below this directory for reading. Neither `..` nor a symbolic link in `path` leads
-    /// out of the directory; one that tries is an error (EXDEV).
-    pub async fn open_beneath(&self, path: &str) -> io::Result<File> {
-        let path = PathBuf::from(path);
-        match path_op(PathOp::OpenBeneath { dir: self.dir.clone(), path }).await? {
-            Reply::File { file, direct, alignment } => Ok(File { file: Rc::new(file), direct, alignment }),
-            reply => unreachable!("an open gives a file, not {reply:?}"),
-        }
-    }
-
     /// Removes a file.
     pub async fn remove(&self, name: &str) -> io::Result<()> {
         let name = component(name)?.to_owned();

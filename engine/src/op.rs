@@ -172,9 +172,6 @@ pub(crate) enum PathOp {
     List { dir: Rc<Descriptor> },
     /// [`Reply::File`].
     Open { dir: Rc<Descriptor>, name: String, options: OpenOptions },
-    /// A regular file at or below `dir`, for reading; neither `..` nor a symbolic link leads out of it.
-    /// [`Reply::File`].
-    OpenBeneath { dir: Rc<Descriptor>, path: PathBuf },
     /// [`Reply::Unit`].
     Remove { dir: Rc<Descriptor>, name: String },
     /// [`Reply::Unit`].

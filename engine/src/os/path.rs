@@ -77,10 +77,6 @@ pub(super) fn job(op: &PathOp) -> PathJob {
             let (dir, name, options) = (dir.raw(), name.clone(), *options);
             Box::new(move || open(dir, &name, options))
         }
-        PathOp::OpenBeneath { dir, path } => {
-            let (dir, path) = (dir.raw(), path.clone());
-            Box::new(move || open_beneath(dir, &path))
-        }
         PathOp::Remove { dir, name } => {
             let (dir, name) = (dir.raw(), name.clone());
             Box::new(move || {
@@ -172,27 +168,6 @@ fn open(dir: RawFd, name: &str, options: OpenOptions) -> io::Result<PathReply> {
         && let Some((file, alignment)) = open_direct(dir, name, again)?
     {
         return Ok(PathReply::File { file, direct: true, alignment });
-    }
-    Ok(PathReply::File { file, direct: false, alignment: 1 })
-}
-
-/// A regular file, for reading. The kernel sees to it that no part of the path leads out of `dir`, and a pipe or a
-/// device is refused before anybody waits for it.
-fn open_beneath(dir: RawFd, path: &Path) -> io::Result<PathReply> {
-    let path = c_string(path.as_os_str().as_bytes())?;
-    // SAFETY: all zeros is a valid open_how.
-    let mut how: libc::open_how = unsafe { std::mem::zeroed() };
-    how.flags = (libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NONBLOCK | libc::O_NOCTTY) as u64;
-    how.resolve = libc::RESOLVE_BENEATH | libc::RESOLVE_NO_MAGICLINKS;
-    // SAFETY: the path ends with a NUL, `how` is as long as we say, and both live over the call.
-    let fd = unsafe {
-        libc::syscall(libc::SYS_openat2, dir, path.as_ptr(), &raw mut how, size_of::<libc::open_how>())
-    };
-    let fd = check(fd as libc::c_int)?;
-    // SAFETY: just opened, nobody else has it.
-    let file = unsafe { OwnedFd::from_raw_fd(fd) };
-    if stat(file.as_raw_fd())?.st_mode & libc::S_IFMT != libc::S_IFREG {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
     }
     Ok(PathReply::File { file, direct: false, alignment: 1 })
 }

@@ -335,7 +335,6 @@ impl Attempt<'_> {
                 };
                 self.open_file(dir, name, options)
             }
-            PathOp::OpenBeneath { dir, path } => self.open_beneath(dir, path),
             PathOp::Remove { dir, name } => self.on_file(dir, |disk, dir| disk.remove(dir, name)).map(unit),
             PathOp::Rename { dir, from, to } => {
                 self.on_file(dir, |disk, dir| disk.rename(dir, from, to)).map(unit)
@@ -390,31 +389,6 @@ impl Attempt<'_> {
         })?;
         let alignment = if options.direct { PAGE_BYTES as u32 } else { 1 };
         Ok(Reply::File { file: self.open_handle(file), direct: options.direct, alignment })
-    }
-
-    /// There are no symbolic links here: a path without `..` stays below.
-    fn open_beneath(&mut self, dir: &Descriptor, path: &Path) -> io::Result<Reply> {
-        let process = self.thread.process;
-        let path = text(path)?;
-        if path.starts_with('/') || path.split('/').any(|part| part == "..") {
-            return Err(errno(libc::EXDEV));
-        }
-        let (above, name) = path.rsplit_once('/').unwrap_or((".", path));
-        let above = match above {
-            "." => None,
-            above => Some(self.on_file(dir, |disk, dir| disk.open_dir_in(process, dir, above))?),
-        };
-        let options = Open { write: false, create: false, exclusive: false, direct: false };
-        let file = match above {
-            Some(above) => {
-                let disk = self.world.disk(process);
-                let file = disk.open_file(process, above, name, options);
-                disk.close(above);
-                file?
-            }
-            None => self.on_file(dir, |disk, dir| disk.open_file(process, dir, name, options))?,
-        };
-        Ok(Reply::File { file: self.open_handle(file), direct: false, alignment: 1 })
     }
 
     /// Takes the lock and writes the process's number into the file, if there is room; or reads the holder's.
