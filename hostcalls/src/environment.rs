@@ -2,7 +2,6 @@
 
 use std::cell::{Cell, OnceCell};
 use std::net::SocketAddr;
-use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,10 +61,8 @@ pub trait Log {
 pub struct Environment {
     pub(crate) settings: Arc<Settings>,
     pub(crate) log: Rc<dyn Log>,
-    pub(crate) hostname: String,
-    pub(crate) timezone: TimeZone,
-    /// Seconds that the system had been up when the engine's clock was 0.
-    pub(crate) booted_s: f64,
+    timezone: OnceCell<TimeZone>,
+    booted_s: OnceCell<f64>,
     pub(crate) resolver: crate::dns::Resolver,
     /// Certificates to trust, once somebody has asked.
     pub(crate) roots: OnceCell<crate::tls::Roots>,
@@ -74,25 +71,36 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// For this shard. Reads the machine's name and its time since boot.
-    pub async fn start(settings: Arc<Settings>, log: Rc<dyn Log>) -> Rc<Environment> {
-        let hostname = match &settings.hostname {
-            Some(hostname) => hostname.clone(),
-            None => first_word("/proc/sys/kernel/hostname").await.unwrap_or_else(|| "localhost".into()),
-        };
-        let now_s = engine::time::now().0 as f64 / 1e9;
-        let uptime_s = first_word("/proc/uptime").await.and_then(|word| word.parse().ok()).unwrap_or(now_s);
-        let timezone = settings.timezone.clone().unwrap_or_else(TimeZone::system);
+    /// For this shard. What of the system it needs is asked for at its first use.
+    pub fn start(settings: Arc<Settings>, log: Rc<dyn Log>) -> Rc<Environment> {
         let resolver = crate::dns::Resolver::new(settings.resolvers.clone());
         Rc::new(Environment {
             settings,
             log,
-            hostname,
-            timezone,
-            booted_s: uptime_s - now_s,
+            timezone: OnceCell::new(),
+            booted_s: OnceCell::new(),
             resolver,
             roots: OnceCell::new(),
             patterns: Cell::default(),
+        })
+    }
+
+    pub(crate) fn hostname(&self) -> String {
+        let system = || nix::unistd::gethostname().ok()?.into_string().ok();
+        self.settings.hostname.clone().or_else(system).unwrap_or_else(|| "localhost".into())
+    }
+
+    /// Reads the system's time zones the first time, which takes some milliseconds.
+    pub(crate) fn timezone(&self) -> &TimeZone {
+        self.timezone.get_or_init(|| self.settings.timezone.clone().unwrap_or_else(TimeZone::system))
+    }
+
+    /// Seconds that the system had been up when the engine's clock was 0.
+    pub(crate) fn booted_s(&self) -> f64 {
+        *self.booted_s.get_or_init(|| {
+            let now_s = engine::time::now_precise().0 as f64 / 1e9;
+            let up = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME);
+            up.map_or(0.0, |up| Duration::from(up).as_secs_f64() - now_s)
         })
     }
 
@@ -105,9 +113,4 @@ impl Environment {
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
-}
-
-async fn first_word(path: &str) -> Option<String> {
-    let text = engine::disk::read_file(Path::new(path), 4096).await.ok()?;
-    Some(String::from_utf8_lossy(&text).split_whitespace().next()?.to_owned())
 }

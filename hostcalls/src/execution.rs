@@ -102,7 +102,7 @@ impl Host for ScriptHost {
     }
 
     fn uptime(&self) -> f64 {
-        self.execution.environment.booted_s + self.monotonic()
+        self.execution.environment.booted_s() + self.monotonic()
     }
 
     fn execution_time(&self) -> f64 {
@@ -122,11 +122,11 @@ impl Host for ScriptHost {
     }
 
     fn hostname(&self) -> String {
-        self.execution.environment.hostname.clone()
+        self.execution.environment.hostname()
     }
 
     fn timezone(&self) -> &jiff::tz::TimeZone {
-        &self.execution.environment.timezone
+        self.execution.environment.timezone()
     }
 
     fn patterns(&mut self) -> &mut PatternCache {

@@ -29,7 +29,7 @@
 //!     let source = SourceText { name: "example".into(), bytes: b"return memory_inc(\"runs\");".to_vec() };
 //!     let compiled = compile(source, &mut NoLoader, &hostcalls::library(), &CompileOptions::default());
 //!     let loaded = Loaded::new(&compiled.expect("it is correct").program);
-//!     let environment = Environment::start(Settings::default().into(), Rc::new(Print)).await;
+//!     let environment = Environment::start(Settings::default().into(), Rc::new(Print));
 //!     let mut context = Context::new(&loaded, Limits::default());
 //!     match hostcalls::run(&mut context, &Execution::begin(&environment)).await {
 //!         Outcome::Done(value) => println!("{value:?}"),

@@ -46,7 +46,7 @@ where
         let (settings, f, running) = (settings.clone(), f.clone(), running.clone());
         async move {
             if !boot::is_control() {
-                let environment = Environment::start(settings, Rc::new(TestLog::default())).await;
+                let environment = Environment::start(settings, Rc::new(TestLog::default()));
                 f(environment, id).await;
                 running.fetch_sub(1, Ordering::SeqCst);
                 while running.load(Ordering::SeqCst) > 0 {

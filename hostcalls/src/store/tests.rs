@@ -305,3 +305,21 @@ fn a_failure_is_not_cached_and_the_next_one_computes() {
         assert!(Store::here().locks.borrow().is_empty());
     });
 }
+
+#[test]
+fn scripts_that_hold_locks_when_all_shards_stop_do_no_harm() {
+    on_shards(2, Settings::default(), |environment, _| async move {
+        for number in 0..4 {
+            let environment = environment.clone();
+            drop(spawn(Class::Interactive, async move {
+                let execution = Execution::begin(&environment);
+                let name = format!("lock {}", number % 2);
+                // One holds it, the others wait, until the shards stop.
+                let _ = call(&execution, "__barrier_enter", &values(&[&name])).await;
+                std::future::pending::<()>().await;
+            }));
+        }
+        sleep(Duration::from_millis(20)).await;
+        assert!(!Store::here().waiting.borrow().is_empty());
+    });
+}
