@@ -55,6 +55,7 @@ pub mod numbers;
 mod offload;
 #[cfg(test)]
 mod on_engine;
+pub mod reference;
 mod runner;
 mod socket;
 pub mod source;

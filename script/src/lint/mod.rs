@@ -10,6 +10,8 @@ mod tests;
 mod variables;
 mod visit;
 
+pub use options::names_with_options;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 

@@ -32,6 +32,11 @@ fn table() -> &'static HashMap<&'static str, Known> {
     })
 }
 
+/// The functions and `->methods` whose options are checked.
+pub fn names_with_options() -> impl Iterator<Item = &'static str> {
+    table().keys().copied()
+}
+
 pub(super) fn check(
     script: &Script,
     library: &Library,

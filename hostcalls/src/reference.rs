@@ -1,0 +1,195 @@
+//! Writes the reference of everything that scripts can call, from the tables.
+
+use std::fmt::Write;
+
+use script::native::{Library, Native, NativeClass, NativeRun};
+
+use crate::hooks::{HOOKS, Hook};
+use crate::library;
+
+/// The text of `docs/reference/hsl-functions.md`.
+pub fn reference() -> String {
+    let library = library();
+    let mut text = String::from(INTRODUCTION);
+    text.push_str("\n## Functions\n\n");
+    let functions: Vec<_> =
+        library.functions().into_iter().filter(|native| !is_internal(native.name)).collect();
+    table(&mut text, "", functions.iter().copied());
+    text.push_str("\n## Classes\n");
+    for class in library.classes() {
+        self::class(&mut text, class);
+    }
+    text.push_str("\n## Functions of hooks\n\n");
+    text.push_str(HOOK_INTRODUCTION);
+    for hook in &HOOKS {
+        self::hook(&mut text, hook);
+    }
+    modules(&mut text, &library);
+    absent(&mut text, &library);
+    text
+}
+
+const INTRODUCTION: &str = "# Functions of HSL
+
+<!-- Generated from the tables of the crates script and hostcalls by `UPDATE_DOCS=1 cargo test -p hostcalls reference`. Do not edit. -->
+
+Everything that a script can call. The language itself is in the [guide](../hsl/language.md).
+
+* `name(type argument [, type argument])`: what stands in brackets may be left out. `any` is any type, `...` any number of
+  arguments.
+* Arguments of a wrong type or number throw an `Exception`, unless the text says otherwise.
+* *Runs*: where the work is done. *inline*: at once, it takes little time. *inline or offloaded above N bytes*: at once for
+  small arguments, else on another thread, while the script waits and others run. *offloaded*: always on another thread.
+  *calls back*: it may call functions of the script. *waits*: for the network, the disk or another shard; the script is
+  suspended meanwhile, nothing else is.
+";
+
+const HOOK_INTRODUCTION: &str =
+    "Only the scripts of hooks have these. The *deciding* functions end the script: they do not return.
+";
+
+/// Functions that the compiler calls for statements of the language.
+fn is_internal(name: &str) -> bool {
+    name.starts_with("__")
+}
+
+fn table<'a>(text: &mut String, prefix: &str, natives: impl Iterator<Item = &'a Native>) {
+    text.push_str("| Function | What it does | Runs |\n|---|---|---|\n");
+    for native in natives {
+        row(text, prefix, native);
+    }
+}
+
+fn row(text: &mut String, prefix: &str, native: &Native) {
+    let (name, params, doc) = (native.name, cell(native.params), cell(native.doc));
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "| `{prefix}{name}({params})` | {doc} | {} |", runs(native));
+}
+
+/// Text for a cell of a table.
+fn cell(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|")
+}
+
+fn runs(native: &Native) -> String {
+    match native.run {
+        NativeRun::Inline(_) => "inline".to_owned(),
+        NativeRun::Sized { above_bytes: 0, .. } => "offloaded".to_owned(),
+        NativeRun::Sized { above_bytes, .. } => format!("inline or offloaded above {above_bytes} bytes"),
+        NativeRun::Frame(_) => "calls back".to_owned(),
+        NativeRun::Host(_) => "waits".to_owned(),
+    }
+}
+
+fn class(text: &mut String, class: &NativeClass) {
+    let _ = write!(text, "\n### {}\n\n{}", class.name, cell(class.doc));
+    if let Some(parent) = class.extends {
+        let _ = write!(text, " It has the functions of {} too.", parent.name);
+    }
+    if class.constructor.is_none() {
+        text.push_str(" Scripts do not construct it.");
+    }
+    text.push_str("\n\n");
+    if class.constructor.is_none() && class.methods.is_empty() && class.statics.is_empty() {
+        return;
+    }
+    table(text, "", class.constructor.iter());
+    for native in class.methods {
+        row(text, "->", native);
+    }
+    for native in class.statics {
+        row(text, &format!("{}::", class.name), native);
+    }
+}
+
+fn hook(text: &mut String, hook: &Hook) {
+    let _ = write!(text, "\n### {}\n\n", hook.name);
+    let variables: Vec<_> = hook.variables.iter().map(|variable| format!("`${}`", variable.name)).collect();
+    let _ = writeln!(
+        text,
+        "Variables: {}. A script that decides nothing: {}.\n",
+        variables.join(", "),
+        hook.implied
+    );
+    text.push_str("| Function | What it does | Decides |\n|---|---|---|\n");
+    let decisions = hook.decisions.iter().map(|native| (native, "yes"));
+    for (native, decides) in decisions.chain(hook.functions.iter().map(|native| (native, "no"))) {
+        let (name, params, doc) = (native.name, cell(native.params), cell(native.doc));
+        let _ = writeln!(text, "| `{name}({params})` | {doc} | {decides} |");
+    }
+}
+
+fn modules(text: &mut String, library: &Library) {
+    let modules: Vec<_> = library.modules().map(|path| format!("`{path}`")).collect();
+    let loaders: Vec<_> = library.loaders().map(|extension| format!("`.{extension}`")).collect();
+    let _ = write!(text, "\n## Modules and data\n\nBuilt-in modules: {}.\n", list(&modules));
+    let _ = write!(text, "Data imports (`import $data from \"file\";`): {}.\n", list(&loaders));
+}
+
+fn list(items: &[String]) -> String {
+    if items.is_empty() { "none".to_owned() } else { items.join(", ") }
+}
+
+fn absent(text: &mut String, library: &Library) {
+    text.push_str("\n## What is not there\n\n");
+    text.push_str("Names that scripts for the documented product may use. A script that calls one of them does not compile.\n\n");
+    text.push_str("| Name | Why |\n|---|---|\n");
+    for absent in library.all_absent() {
+        let _ = writeln!(text, "| `{}` | {} |", absent.name, cell(absent.reason));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rewrites the document when `UPDATE_DOCS` is set.
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a test may touch the repository it belongs to")]
+    fn the_reference_of_functions_is_up_to_date() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/reference/hsl-functions.md");
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(path, reference()).expect("the repository is writable");
+        }
+        let found = std::fs::read_to_string(path).unwrap_or_default();
+        let advice = "run UPDATE_DOCS=1 cargo test -p hostcalls reference";
+        assert!(found == reference(), "docs/reference/hsl-functions.md is stale: {advice}");
+    }
+
+    #[test]
+    fn everything_that_scripts_can_call_is_explained() {
+        let library = library();
+        let classes = library.classes();
+        let members = classes
+            .iter()
+            .flat_map(|class| class.constructor.iter().chain(class.methods).chain(class.statics));
+        for native in library.functions().into_iter().chain(members) {
+            assert!(
+                is_internal(native.name) || !native.doc.trim().is_empty(),
+                "{} is not explained",
+                native.name
+            );
+        }
+        for class in &classes {
+            assert!(!class.doc.trim().is_empty(), "{} is not explained", class.name);
+        }
+        assert!(library.all_absent().all(|absent| !absent.reason.is_empty()));
+    }
+
+    /// The table of the linter knows functions by name: they have to be there under that name.
+    #[test]
+    fn what_the_linter_knows_exists() {
+        let library = library();
+        let classes = library.classes();
+        let has_method = |method: &str| classes.iter().any(|class| class.method(method.as_bytes()).is_some());
+        for name in script::lint::names_with_options() {
+            let known = match name.strip_prefix("->") {
+                Some(method) => has_method(method),
+                None => {
+                    name == "cache" || library.function(name).is_some() || library.why_absent(name).is_some()
+                }
+            };
+            assert!(known, "{name} is in script/src/lint/options.txt only");
+        }
+    }
+}
