@@ -40,8 +40,8 @@ Everything that a script can call. The language itself is in the [guide](../hsl/
 * Arguments of a wrong type or number throw an `Exception`, unless the text says otherwise.
 * *Runs*: where the work is done. *inline*: at once, it takes little time. *inline or offloaded above N bytes*: at once for
   small arguments, else on another thread, while the script waits and others run. *offloaded*: always on another thread.
-  *calls back*: it may call functions of the script. *waits*: for the network, the disk or another shard; the script is
-  suspended meanwhile, nothing else is.
+  *waits*: for the network, the disk or another shard; the script is suspended meanwhile, nothing else is. *calls back or
+  waits*: it may call functions of the script, or wait.
 ";
 
 const HOOK_INTRODUCTION: &str =
@@ -76,7 +76,7 @@ fn runs(native: &Native) -> String {
         NativeRun::Inline(_) => "inline".to_owned(),
         NativeRun::Sized { above_bytes: 0, .. } => "offloaded".to_owned(),
         NativeRun::Sized { above_bytes, .. } => format!("inline or offloaded above {above_bytes} bytes"),
-        NativeRun::Frame(_) => "calls back".to_owned(),
+        NativeRun::Frame(_) => "calls back or waits".to_owned(),
         NativeRun::Host(_) => "waits".to_owned(),
     }
 }

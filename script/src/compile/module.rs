@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, closest};
 use crate::native::{Library, Native};
 use crate::source::{FileId, SourceMap, Span};
 use crate::syntax::ast::{
@@ -523,6 +523,12 @@ impl<'c> Compiler<'c> {
         })
     }
 
+    /// The name of the library that is spelled almost like `text`.
+    fn meant(&self, text: &str) -> Option<&'static str> {
+        let functions = self.library.functions().into_iter().map(|native| native.name);
+        closest(text, functions.chain(self.library.classes().into_iter().map(|class| class.name)))
+    }
+
     /// Reports a name that means nothing.
     pub(super) fn unknown_name(&mut self, name: &Name) {
         let text = &name.text;
@@ -534,9 +540,10 @@ impl<'c> Compiler<'c> {
             None => {
                 let diagnostic =
                     Diagnostic::error(name.span, format!("there is no function or class {text}"));
-                match syntax::advice_for_unknown_name(text) {
-                    Some(advice) => diagnostic.with_help(advice),
-                    None => diagnostic,
+                match (syntax::advice_for_unknown_name(text), self.meant(text)) {
+                    (Some(advice), _) => diagnostic.with_help(advice),
+                    (None, Some(meant)) => diagnostic.with_help(format!("is `{meant}` meant?")),
+                    (None, None) => diagnostic,
                 }
             }
         };
