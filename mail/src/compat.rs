@@ -10,7 +10,8 @@ pub const FIRST_CHILD_NUMBER: usize = 0;
 /// 14.2: whether a message/rfc822 part is taken apart. It is not: its body is the attached message.
 pub const DESCEND_INTO_MESSAGES: bool = false;
 
-/// 14.2: the multipart type that `appendPart` and `prependPart` wrap a single part in.
+/// 14.2: the multipart type that `appendPart` and `prependPart` wrap a single part in. A multipart is wrapped too when
+/// the option `type` names another type: a published module signs multiparts in this way.
 pub const WRAP_TYPE: &str = "multipart/mixed";
 
 /// 13: the type of a built part that names none.

@@ -158,8 +158,8 @@ static METHODS: &[Native] = &[
     Native::inline("getErrors", "", (0, Some(0)), "bad_header, unclosed_boundary, limit.", get_errors),
 ];
 
-const INSERT: &str = "Adds a MIME or MIMEPart before or behind the parts that are there. What is no multipart is \
-                      wrapped in a new one of the option type (multipart/mixed).";
+const INSERT: &str = "Adds a MIME or MIMEPart before or behind the parts that are there. What is no multipart, or \
+                      not one of the option type, is wrapped in a new one of that type (multipart/mixed).";
 const FIND: &str = "The parts below it that match; a string is a pattern without regard to case.";
 
 /// Reads the part of this call.
@@ -333,9 +333,9 @@ fn append_part(call: &mut Call<'_>) -> Result<Value, Fault> {
 fn insert(call: &mut Call<'_>, place: Place) -> Result<Value, Fault> {
     let content = part_content(call, 0)?;
     let kind = call.options(1)?.str("type")?;
-    let kind = kind.map_or(mail::compat::WRAP_TYPE.to_owned(), |kind| kind.to_string_lossy().into_owned());
+    let kind = kind.map(|kind| kind.to_string_lossy().into_owned());
     let boundary = boundary(call.host());
-    edited(call, |message, part| message.insert_part(part, place, content, &kind, &boundary))?;
+    edited(call, |message, part| message.insert_part(part, place, content, kind.as_deref(), &boundary))?;
     this(call)
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::state::{Fate, PartState, State};
-use super::write_part::{HeaderWriter, leading_folds, line_break_after, part_line, replacement_fields};
+use super::write_part::{HeaderWriter, leading_folds, part_line, replacement_fields};
 use crate::delta::{Data, Delta, Splice};
 use crate::mime::{Part, PartId, Structure};
 
@@ -50,15 +50,17 @@ impl<'a> Composer<'a> {
         for id in ids {
             let part = self.structure.get(id);
             let state = &self.state.parts[&id];
-            if part.delimiter.is_some_and(|at| at < covered_to) {
+            if part.delimiter.is_some_and(|at| at < covered_to) || state.is_untouched() {
                 continue;
             }
             match &state.fate {
                 Fate::Removed(sequence) if self.kept != Some(id) => self.removed(part, *sequence),
                 Fate::Replaced(content, sequence) if self.kept != Some(id) => {
+                    self.end_boundary_line(part, *sequence);
                     self.replaced(id, part, state, content, *sequence);
                 }
                 _ => {
+                    self.end_boundary_line(part, 0);
                     self.header(id, part, state);
                     self.body_start(id, part, state);
                     open.push((part, state));
@@ -78,6 +80,13 @@ impl<'a> Composer<'a> {
         let data: Bytes = data.into();
         if count > 0 || !data.is_empty() {
             self.splices.push((Splice { start, count, data: Data::Bytes(data) }, sequence));
+        }
+    }
+
+    /// The boundary line before a part may be the last one and lack its line end.
+    fn end_boundary_line(&mut self, part: &Part, sequence: u32) {
+        if part.delimiter.is_some() && !self.original[..part.start as usize].ends_with(b"\n") {
+            self.push(part.start, 0, &b"\r\n"[..], sequence);
         }
     }
 
@@ -116,6 +125,7 @@ impl<'a> Composer<'a> {
     }
 
     fn write_header(&mut self, writer: HeaderWriter<'_>, part: &Part) {
+        self.push(part.fields_end, 0, writer.missing_line_end(), 0);
         let written = writer.finish();
         let top = part.start + leading_folds(self.original, part);
         if !written.top.is_empty() {
@@ -134,11 +144,10 @@ impl<'a> Composer<'a> {
         let mut lead = Vec::new();
         let touches_body = state.body.is_some() || state.wrap.is_some();
         if touches_body && !part.has_blank_line() {
-            lead.extend_from_slice(line_break_after(self.original, part));
             lead.extend_from_slice(b"\r\n");
         }
         if let Some(wrap) = &state.wrap {
-            for content in state.first.iter().rev() {
+            for content in wrap.children.first.iter().rev() {
                 part_line(&mut lead, &wrap.boundary, content);
             }
             lead.extend_from_slice(&[b"--", &wrap.boundary[..], b"\r\n"].concat());
@@ -156,7 +165,7 @@ impl<'a> Composer<'a> {
             }
             None => self.push(part.body.start, 0, lead, sequence),
         }
-        if state.body.is_none() && state.wrap.is_none() {
+        if state.body.is_none() {
             self.multipart_start(part, state);
         }
     }
@@ -170,22 +179,23 @@ impl<'a> Composer<'a> {
             self.push(part.body.start, first - part.body.start, [text, line_end].concat(), *sequence);
         }
         let mut lines = Vec::new();
-        for content in state.first.iter().rev() {
+        for content in state.children.first.iter().rev() {
             part_line(&mut lines, &multipart.boundary, content);
         }
         self.push(first, 0, lines, state.inserted);
     }
 
     fn body_end(&mut self, part: &Part, state: &PartState) {
+        if state.body.is_none() {
+            self.multipart_end(part, state);
+        }
         if let Some(wrap) = &state.wrap {
             let mut tail = b"\r\n".to_vec();
-            for content in &state.last {
+            for content in &wrap.children.last {
                 part_line(&mut tail, &wrap.boundary, content);
             }
             tail.extend_from_slice(&[b"--", &wrap.boundary[..], b"--\r\n"].concat());
             self.push(part.body.end, 0, tail, state.inserted);
-        } else if state.body.is_none() {
-            self.multipart_end(part, state);
         }
     }
 
@@ -194,9 +204,14 @@ impl<'a> Composer<'a> {
         let Some(multipart) = &part.multipart else { return };
         let mut lines = Vec::new();
         if multipart.first.is_none() {
-            state.first.iter().rev().for_each(|content| part_line(&mut lines, &multipart.boundary, content));
+            state
+                .children
+                .first
+                .iter()
+                .rev()
+                .for_each(|content| part_line(&mut lines, &multipart.boundary, content));
         }
-        state.last.iter().for_each(|content| part_line(&mut lines, &multipart.boundary, content));
+        state.children.last.iter().for_each(|content| part_line(&mut lines, &multipart.boundary, content));
         let epilogue = state.epilogue.as_ref();
         let Some(close) = &multipart.close else {
             if lines.is_empty() && epilogue.is_none() {

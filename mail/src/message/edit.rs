@@ -16,7 +16,7 @@ pub(super) enum Edit {
     SetBody { part: PartId, body: Bytes, encoding: Bytes },
     SetPreamble { part: PartId, text: Bytes },
     SetEpilogue { part: PartId, text: Bytes },
-    InsertPart { part: PartId, place: Place, content: Bytes, wrap_type: Bytes, boundary: Bytes },
+    InsertPart { part: PartId, place: Place, content: Bytes, wrap_type: Option<Bytes>, boundary: Bytes },
     ReplacePart { part: PartId, content: Bytes },
     RemovePart { part: PartId },
     Raw { start: u32, count: u32, data: Bytes },

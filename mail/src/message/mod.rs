@@ -19,7 +19,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::delta::{Delta, Now};
-use crate::header::{self, NameError};
+use crate::header::{self, NameError, Parameterised};
 use crate::limits::EDITS_MAX;
 use crate::mime::transfer::Encoding;
 use crate::mime::{PartId, Structure, TooLarge};
@@ -256,11 +256,21 @@ impl Message {
     }
 
     /// Replaces the part's body by `body`, in the most readable transfer encoding that carries it. A body of a
-    /// multipart goes with all its parts.
+    /// multipart goes with all its parts; what is to be a multipart's body stays as it is, since no encoding may stand
+    /// around parts (RFC 2045 6.4).
     pub fn set_body(&mut self, part: PartId, body: &[u8]) -> Result<(), EditError> {
-        let encoding = Encoding::best_for(body);
-        let (body, encoding) = (encoding.encode(body).into(), Bytes::from_static(encoding.name().as_bytes()));
-        self.record(part, Edit::SetBody { part, body, encoding })?;
+        let view = self.part(part).ok_or(EditError::NoPart)?;
+        let kind = match self.state.parts.get(&part) {
+            Some(state) => state.media_type(&self.original, view.fields()),
+            None => view.media_type(),
+        };
+        let (body, encoding) = if kind.is_some_and(|kind| kind.starts_with("multipart/")) {
+            (Bytes::copy_from_slice(body), if body.is_ascii() { "7bit" } else { "8bit" })
+        } else {
+            let encoding = Encoding::best_for(body);
+            (encoding.encode(body).into(), encoding.name())
+        };
+        self.record(part, Edit::SetBody { part, body, encoding: Bytes::from_static(encoding.as_bytes()) })?;
         Ok(())
     }
 
@@ -281,23 +291,24 @@ impl Message {
         Ok(self.record(part, Edit::SetEpilogue { part, text })? > 0)
     }
 
-    /// Puts a part, given with its header, into `part`. What is no multipart becomes the first part of a new one of
-    /// type `wrap_type`, to which its content fields move; `boundary` must not occur in either, so it is random.
+    /// Puts a part, given with its header, into `part`. What is no multipart, or not one of `wrap_type` if that is
+    /// given, becomes the first part of a new one of that type (multipart/mixed), to which its content fields move.
+    /// `boundary` must not occur in either, so it is random.
     pub fn insert_part(
         &mut self,
         part: PartId,
         place: Place,
         content: Bytes,
-        wrap_type: &str,
+        wrap_type: Option<&str>,
         boundary: &str,
     ) -> Result<(), EditError> {
-        let kind = header::Parameterised::parse(wrap_type.as_bytes()).value;
-        let writable = wrap_type.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-        if !kind.starts_with("multipart/") || !writable {
+        let writable = |kind: &str| kind.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+        let multipart = |kind: &str| Parameterised::parse(kind.as_bytes()).value.starts_with("multipart/");
+        if wrap_type.is_some_and(|kind| !writable(kind) || !multipart(kind)) {
             return Err(EditError::Type);
         }
-        let (wrap_type, boundary) =
-            (Bytes::copy_from_slice(wrap_type.as_bytes()), boundary.to_owned().into());
+        let wrap_type = wrap_type.map(|kind| Bytes::copy_from_slice(kind.as_bytes()));
+        let boundary = Bytes::copy_from_slice(boundary.as_bytes());
         self.record(part, Edit::InsertPart { part, place, content, wrap_type, boundary })?;
         Ok(())
     }

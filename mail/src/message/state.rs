@@ -6,7 +6,10 @@ use bytes::Bytes;
 
 use super::Place;
 use super::edit::Edit;
-use crate::mime::{Part, PartId, Structure};
+use super::write_part::is_content;
+use crate::compat::WRAP_TYPE;
+use crate::header::{self, Field, Parameterised};
+use crate::mime::{Part, PartId, Structure, parameterised};
 
 /// The changes, folded. Each carries the number of the edit that it comes from (`sequence`): later ones win where raw
 /// changes overlap with it.
@@ -33,10 +36,9 @@ pub(super) struct PartState {
     pub(super) body: Option<(Bytes, u32)>,
     pub(super) preamble: Option<(Bytes, u32)>,
     pub(super) epilogue: Option<(Bytes, u32)>,
-    /// New children, in the order of the calls.
-    pub(super) first: Vec<Bytes>,
-    pub(super) last: Vec<Bytes>,
-    /// The newest of `first` and `last`.
+    /// New children of the part itself.
+    pub(super) children: NewChildren,
+    /// When the newest child was put in.
     pub(super) inserted: u32,
     pub(super) wrap: Option<Wrap>,
     pub(super) fate: Fate,
@@ -66,6 +68,8 @@ pub(super) struct Added {
     pub(super) name: Bytes,
     pub(super) raw: Bytes,
     pub(super) sequence: u32,
+    /// It goes to the end of the header, not to the top.
+    pub(super) at_end: bool,
 }
 
 /// The multipart that a part's content goes into.
@@ -73,6 +77,15 @@ pub(super) struct Added {
 pub(super) struct Wrap {
     pub(super) kind: Bytes,
     pub(super) boundary: Bytes,
+    /// New children beside that content.
+    pub(super) children: NewChildren,
+}
+
+/// New children of a multipart, in the order of the calls.
+#[derive(Clone, Debug, Default)]
+pub(super) struct NewChildren {
+    pub(super) first: Vec<Bytes>,
+    pub(super) last: Vec<Bytes>,
 }
 
 impl State {
@@ -102,6 +115,12 @@ impl State {
             | Edit::RemovePart { part } => *part,
         };
         let state = self.parts.entry(part).or_default();
+        if let Edit::InsertPart { place, content, wrap_type, boundary, .. } = edit {
+            let own_type =
+                parameterised(original, structure.fields(part), b"content-type").map(|kind| kind.value);
+            let own_type = own_type.filter(|_| structure.get(part).multipart.is_some());
+            return state.insert_part(own_type, (*place, content), wrap_type.as_ref(), boundary, sequence);
+        }
         let mut header = Header { original, structure, part, state, sequence };
         match edit {
             Edit::AddHeader { name, raw, .. } => header.add(name, raw),
@@ -117,7 +136,20 @@ impl State {
     }
 }
 
+impl NewChildren {
+    fn is_empty(&self) -> bool {
+        self.first.is_empty() && self.last.is_empty()
+    }
+}
+
 impl PartState {
+    /// Whether nothing is to be done, as after edits that did nothing or that others took back.
+    pub(super) fn is_untouched(&self) -> bool {
+        let around = self.preamble.is_none() && self.epilogue.is_none() && self.children.is_empty();
+        let header = self.fields.is_empty() && self.added.is_empty() && self.date_later.is_none();
+        around && header && self.body.is_none() && self.wrap.is_none() && matches!(self.fate, Fate::Keep)
+    }
+
     /// Edits of the part beside its own header and body.
     fn apply(&mut self, part: &Part, edit: &Edit, sequence: u32) -> usize {
         let multipart = part.multipart.as_ref();
@@ -131,16 +163,6 @@ impl PartState {
             Edit::SetEpilogue { text, .. } if multipart.is_some() => {
                 self.epilogue = Some((text.clone(), sequence))
             }
-            Edit::InsertPart { place, content, wrap_type, boundary, .. } => {
-                if self.wrap.is_none() && (multipart.is_none() || self.body.is_some()) {
-                    self.wrap = Some(Wrap { kind: wrap_type.clone(), boundary: boundary.clone() });
-                }
-                match place {
-                    Place::First => self.first.push(content.clone()),
-                    Place::Last => self.last.push(content.clone()),
-                }
-                self.inserted = sequence;
-            }
             Edit::ReplacePart { content, .. } => self.fate = Fate::Replaced(content.clone(), sequence),
             Edit::RemovePart { .. } => self.fate = Fate::Removed(sequence),
             _ => return 0,
@@ -148,18 +170,62 @@ impl PartState {
         1
     }
 
-    fn set_body(&mut self, body: &Bytes, sequence: u32) -> usize {
-        self.body = Some((body.clone(), sequence));
-        if self.wrap.is_none() {
-            // They were children of the multipart whose body goes.
-            self.first.clear();
-            self.last.clear();
-            self.preamble = None;
-            self.epilogue = None;
+    /// `own_type` is the type of a multipart.
+    fn insert_part(
+        &mut self,
+        own_type: Option<String>,
+        (place, content): (Place, &Bytes),
+        wrap_type: Option<&Bytes>,
+        boundary: &Bytes,
+        sequence: u32,
+    ) -> usize {
+        let fits = match (&own_type, wrap_type) {
+            (None, _) => false,
+            (Some(_), None) => true,
+            (Some(own), Some(wanted)) => *own == Parameterised::parse(wanted).value && own != UNIQUE_TYPE,
+        };
+        if self.wrap.is_none() && (self.body.is_some() || !fits) {
+            let kind = wrap_type.cloned().unwrap_or_else(|| Bytes::from_static(WRAP_TYPE.as_bytes()));
+            self.wrap = Some(Wrap { kind, boundary: boundary.clone(), children: NewChildren::default() });
         }
+        let children = self.wrap.as_mut().map_or(&mut self.children, |wrap| &mut wrap.children);
+        match place {
+            Place::First => children.first.push(content.clone()),
+            Place::Last => children.last.push(content.clone()),
+        }
+        self.inserted = sequence;
         1
     }
+
+    fn set_body(&mut self, body: &Bytes, sequence: u32) -> usize {
+        self.body = Some((body.clone(), sequence));
+        // They belonged to the body that goes.
+        self.children = NewChildren::default();
+        self.preamble = None;
+        self.epilogue = None;
+        1
+    }
+
+    /// The type that the part has after the changes.
+    pub(super) fn media_type(&self, original: &[u8], fields: &[Field]) -> Option<String> {
+        let name = b"content-type";
+        let added = self.added.iter().rev().find(|added| added.name.eq_ignore_ascii_case(name));
+        let raw = match added {
+            Some(added) => Some(added.raw.clone()),
+            None => fields.iter().enumerate().find_map(|(index, field)| {
+                let state = self.fields.get(&(index as u32));
+                let live = field.is(original, name) && !state.is_some_and(|state| state.removed);
+                let raw = || state.and_then(|state| state.raw.clone());
+                live.then(|| raw().unwrap_or_else(|| Bytes::copy_from_slice(field.raw(original))))
+            }),
+        }?;
+        let value = raw.splitn(2, |byte| *byte == b':').nth(1)?.to_vec();
+        Some(Parameterised::parse(&header::unfold(&value)).value)
+    }
 }
+
+/// A multipart that takes no further parts: what has this type and is to have it once more is wrapped.
+const UNIQUE_TYPE: &str = "multipart/signed";
 
 /// The header of one part while an edit is applied to it.
 struct Header<'a> {
@@ -172,7 +238,16 @@ struct Header<'a> {
 
 impl Header<'_> {
     fn add(&mut self, name: &Bytes, raw: &Bytes) -> usize {
-        self.state.added.push(Added { name: name.clone(), raw: raw.clone(), sequence: self.sequence });
+        self.push(name, raw, false)
+    }
+
+    fn push(&mut self, name: &Bytes, raw: &Bytes, at_end: bool) -> usize {
+        self.state.added.push(Added {
+            name: name.clone(),
+            raw: raw.clone(),
+            sequence: self.sequence,
+            at_end,
+        });
         1
     }
 
@@ -206,7 +281,8 @@ impl Header<'_> {
             }
         }
         for added in self.state.added.iter_mut().filter(|added| added.name.eq_ignore_ascii_case(name)) {
-            *added = Added { name: name.clone(), raw: raw.clone(), sequence: self.sequence };
+            *added =
+                Added { name: name.clone(), raw: raw.clone(), sequence: self.sequence, at_end: added.at_end };
             changed += 1;
         }
         match named.first() {
@@ -216,7 +292,8 @@ impl Header<'_> {
                 self.state.fields.insert(*field, overwritten);
                 1
             }
-            None => self.add(name, raw),
+            // What describes the content goes beside it, not above the trace fields.
+            None => self.push(name, raw, is_content(name)),
         }
     }
 

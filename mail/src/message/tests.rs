@@ -240,10 +240,10 @@ fn parts_are_added_removed_and_replaced() {
         again.root().children().map(|part| String::from_utf8(part.body().to_vec()).expect("UTF-8")).collect()
     };
     let mut changed = message(MULTI);
-    changed.insert_part(ROOT, Place::Last, part("l1"), "multipart/mixed", "r").expect("a multipart");
-    changed.insert_part(ROOT, Place::Last, part("l2"), "multipart/mixed", "r").expect("a multipart");
-    changed.insert_part(ROOT, Place::First, part("f1"), "multipart/mixed", "r").expect("a multipart");
-    changed.insert_part(ROOT, Place::First, part("f2"), "multipart/mixed", "r").expect("a multipart");
+    changed.insert_part(ROOT, Place::Last, part("l1"), Some("multipart/mixed"), "r").expect("a multipart");
+    changed.insert_part(ROOT, Place::Last, part("l2"), None, "r").expect("a multipart");
+    changed.insert_part(ROOT, Place::First, part("f1"), None, "r").expect("a multipart");
+    changed.insert_part(ROOT, Place::First, part("f2"), None, "r").expect("a multipart");
     assert_eq!(bodies(&changed), ["f2", "f1", "one", "two", "l1", "l2"]);
     changed.remove_part(one).expect("a part");
     assert_eq!(bodies(&changed), ["f2", "f1", "two", "l1", "l2"]);
@@ -279,10 +279,8 @@ fn a_single_part_is_wrapped_when_parts_are_added() {
     let mut changed = message("Subject: s\r\nContent-Type: text/html\r\nTo: t\r\n\r\nbody\r\n");
     let signature = Bytes::from_static(b"Content-Type: text/x\r\n\r\nsignature");
     let kind = "multipart/signed; protocol=\"x/y\"";
-    changed.insert_part(ROOT, Place::Last, signature.clone(), kind, "r").expect("wrapped");
-    changed
-        .insert_part(ROOT, Place::First, signature, "multipart/mixed", "other")
-        .expect("it is a multipart now");
+    changed.insert_part(ROOT, Place::Last, signature.clone(), Some(kind), "r").expect("wrapped");
+    changed.insert_part(ROOT, Place::First, signature, None, "other").expect("it is a multipart now");
     assert_eq!(
         written(&changed),
         "Subject: s\r\nTo: t\r\nMIME-Version: 1.0\r\nContent-Type: multipart/signed; protocol=\"x/y\"; \
@@ -295,8 +293,46 @@ fn a_single_part_is_wrapped_when_parts_are_added() {
     let inner: Vec<_> =
         again.root().children().map(|part| (part.media_type(), part.body().to_vec())).collect();
     assert_eq!(inner[1], (None, b"new".to_vec()), "changes go to the inner part");
-    let wrong = changed.insert_part(ROOT, Place::Last, Bytes::new(), "text/plain", "r");
+    let wrong = changed.insert_part(ROOT, Place::Last, Bytes::new(), Some("text/plain"), "r");
     assert_eq!(wrong, Err(EditError::Type));
+}
+
+#[test]
+fn a_multipart_is_wrapped_when_another_type_is_asked_for() {
+    let mut changed = message(MULTI);
+    let part = |text: &'static str| Bytes::from_static(text.as_bytes());
+    changed.insert_part(ROOT, Place::Last, part("\r\nthree"), None, "r").expect("a multipart");
+    changed
+        .insert_part(ROOT, Place::Last, part("\r\nsignature"), Some("multipart/signed"), "r")
+        .expect("wrapped");
+    let again = message(changed.to_bytes(NOW));
+    let parts: Vec<_> = again.root().children().collect();
+    assert_eq!(again.root().media_type().as_deref(), Some("multipart/signed"));
+    assert_eq!(parts[1].body().as_ref(), b"signature");
+    // What is signed are the content fields and the body as they were, and what was added to it before.
+    let inner = MULTI.replacen("Subject: s\r\n", "", 1).replace("--b--", "--b\r\n\r\nthree\r\n--b--");
+    assert_eq!(again.part_to_bytes(parts[0].id(), NOW).expect("a part"), inner.as_bytes());
+    let mut signed_again = again.clone();
+    signed_again
+        .insert_part(ROOT, Place::Last, part("\r\nx"), Some("multipart/signed"), "rr")
+        .expect("wrapped");
+    assert_eq!(message(signed_again.to_bytes(NOW)).root().children().count(), 2);
+}
+
+#[test]
+fn a_body_of_parts_is_not_encoded() {
+    let mut changed = message("Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\nb2xk");
+    changed.del_header(ROOT, b"Content-Type", None).expect("the root");
+    changed
+        .add_header(ROOT, b"Content-Type", b"multipart/x; boundary=b", ValueForm::Encode)
+        .expect("a good name");
+    changed.set_body(ROOT, "--b\r\n\r\né\r\n--b--\r\n".as_bytes()).expect("the root");
+    let text = written(&changed);
+    assert_eq!(
+        text,
+        "Content-Type: multipart/x; boundary=b\r\nContent-Transfer-Encoding: 8bit\r\n\r\n--b\r\n\r\né\r\n--b--\r\n"
+    );
+    assert_eq!(message(text).root().children().count(), 1);
 }
 
 #[test]
@@ -408,8 +444,8 @@ fn change(message: &mut Message, kind: u8, part: PartId) {
         1 => message.set_header(part, b"Subject", "nëw".as_bytes(), None, ValueForm::Encode).map(drop),
         2 => message.del_header(part, b"Subject", None).map(drop),
         3 => message.set_body(part, "bödy".as_bytes()),
-        4 => message.insert_part(part, Place::First, content(), "multipart/mixed", "first"),
-        5 => message.insert_part(part, Place::Last, content(), "multipart/mixed", "last"),
+        4 => message.insert_part(part, Place::First, content(), Some("multipart/mixed"), "first"),
+        5 => message.insert_part(part, Place::Last, content(), None, "last"),
         6 => message.replace_part(part, content()),
         7 if part != ROOT => message.remove_part(part),
         8 => message.set_preamble(part, "pre".into()).map(drop),

@@ -32,7 +32,8 @@ pub(super) struct HeaderWriter<'a> {
     instead_of_content: Option<Vec<u8>>,
 }
 
-fn is_content(name: &[u8]) -> bool {
+/// Whether a field of this name describes the content.
+pub(super) fn is_content(name: &[u8]) -> bool {
     name.get(..8).is_some_and(|start| start.eq_ignore_ascii_case(b"content-"))
 }
 
@@ -88,6 +89,11 @@ impl<'a> HeaderWriter<'a> {
     /// The content fields as they are now, each with its line end.
     pub(super) fn content_fields(&self) -> Vec<u8> {
         let mut content = Vec::new();
+        let added = |at_end: bool| {
+            let kept = move |added: &&Added| added.at_end == at_end && is_content(&added.name);
+            self.state.added.iter().filter(kept).map(|added| &added.raw)
+        };
+        added(false).rev().for_each(|raw| content.extend_from_slice(raw));
         let fields = self.structure.fields(self.part).iter().enumerate();
         for (index, field) in fields.filter(|(_, field)| is_content(field.name(self.original))) {
             if let Some(raw) = self.current(index as u32, field) {
@@ -95,9 +101,7 @@ impl<'a> HeaderWriter<'a> {
                 content.extend_from_slice(b"\r\n");
             }
         }
-        for added in self.state.added.iter().filter(|added| is_content(&added.name)) {
-            content.extend_from_slice(&added.raw);
-        }
+        added(true).for_each(|raw| content.extend_from_slice(raw));
         content
     }
 
@@ -110,12 +114,11 @@ impl<'a> HeaderWriter<'a> {
                 || (self.instead_of_content.is_some() && is_content(&added.name))
         };
         // Each new field goes to the top; content fields stay with their kind at the end.
-        for added in self.state.added.iter().rev().filter(|added| !dropped(added) && !is_content(&added.name))
-        {
+        for added in self.state.added.iter().rev().filter(|added| !dropped(added) && !added.at_end) {
             written.top.extend_from_slice(&added.raw);
             written.sequence = written.sequence.max(added.sequence);
         }
-        for added in self.state.added.iter().filter(|added| !dropped(added) && is_content(&added.name)) {
+        for added in self.state.added.iter().filter(|added| !dropped(added) && added.at_end) {
             written.bottom.extend_from_slice(&added.raw);
             written.sequence = written.sequence.max(added.sequence);
         }
@@ -125,12 +128,6 @@ impl<'a> HeaderWriter<'a> {
         if let Some(fields) = &self.instead_of_content {
             written.bottom.extend_from_slice(fields);
             written.sequence = written.sequence.max(self.state.inserted);
-        }
-        if !written.bottom.is_empty() {
-            let part = self.structure.get(self.part);
-            let gap =
-                if self.last_field_is_rewritten() { b"" } else { line_break_after(self.original, part) };
-            written.bottom.splice(0..0, gap.iter().copied());
         }
         written
     }
@@ -164,6 +161,14 @@ impl<'a> HeaderWriter<'a> {
         date_replaced
     }
 
+    /// The line end that the header lacks when the message ends within its last line.
+    pub(super) fn missing_line_end(&self) -> &'static [u8] {
+        let part = self.structure.get(self.part);
+        let header = &self.original[part.start as usize..part.fields_end as usize];
+        let complete = header.is_empty() || header.ends_with(b"\n");
+        if complete || self.last_field_is_rewritten() { b"" } else { b"\r\n" }
+    }
+
     fn last_field_is_rewritten(&self) -> bool {
         let Some(last) = self.structure.fields(self.part).len().checked_sub(1) else { return false };
         let field = &self.structure.fields(self.part)[last];
@@ -180,16 +185,7 @@ impl<'a> HeaderWriter<'a> {
 pub(super) fn leading_folds(original: &[u8], part: &Part) -> u32 {
     let header = &original[part.start as usize..part.fields_end as usize];
     let lines = header.split_inclusive(|byte| *byte == b'\n');
-    lines
-        .take_while(|line| header::is_blank(line[0]) && line.ends_with(b"\n"))
-        .map(|line| line.len() as u32)
-        .sum()
-}
-
-/// The line end that a header section lacks when the message ends within its last line.
-pub(super) fn line_break_after(original: &[u8], part: &Part) -> &'static [u8] {
-    let header = &original[part.start as usize..part.fields_end as usize];
-    if header.is_empty() || header.ends_with(b"\n") { b"" } else { b"\r\n" }
+    lines.take_while(|line| header::is_blank(line[0])).map(|line| line.len() as u32).sum()
 }
 
 /// A boundary line, a part, and the line end that belongs to the next boundary.
