@@ -37,7 +37,7 @@ struct Module {
 /// What a program consists of so far: a session adds to it with every input.
 #[derive(Clone, Default)]
 pub(crate) struct Known {
-    sources: SourceMap,
+    pub(crate) sources: SourceMap,
     names: Names,
     protos: Vec<Option<Arc<Proto>>>,
     signatures: Vec<Signature>,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::compile::{CompileOptions, Diagnostics, Known, Loader, Program, SourceText, compile_input};
 use crate::diagnostic::Diagnostic;
 use crate::native::Library;
+use crate::source::SourceMap;
 
 use super::context::{Context, Limits};
 use super::loaded::{Home, Loaded};
@@ -45,6 +46,11 @@ impl ReplSession {
         self.known = compiled.known;
         self.context.go_on(Loaded::with_home(&compiled.program, self.home.clone()));
         Ok(ReplInput { has_value: compiled.has_value, warnings: compiled.warnings })
+    }
+
+    /// All texts so far, for showing where errors are.
+    pub fn sources(&self) -> &SourceMap {
+        &self.known.sources
     }
 
     /// Where the last input runs.

@@ -1,6 +1,7 @@
 //! Equality: the matrix of hsl-language 6.12.
 
 use super::{Array, Value};
+use crate::compat::ARRAY_ORDER_COUNTS;
 use crate::fault::Fault;
 use crate::limits::MAX_WALK;
 
@@ -51,7 +52,7 @@ fn flat_equal(left: &Value, right: &Value) -> bool {
     }
 }
 
-/// Same keys with equal values in the same order, walked with a list of what is still open instead of recursion.
+/// Same keys with equal values, walked with a list of what is still open instead of recursion.
 fn arrays_equal(left: &Array, right: &Array) -> Result<bool, Fault> {
     let mut open = vec![(left.clone(), right.clone(), 0, 0)];
     let mut budget = MAX_WALK;
@@ -67,9 +68,14 @@ fn arrays_equal(left: &Array, right: &Array) -> Result<bool, Fault> {
                 return Ok(false);
             };
             budget = budget.checked_sub(1).ok_or_else(|| Fault::error("values are too large to compare"))?;
-            if !super::MapKey::same(&left_key, &right_key) {
-                return Ok(false);
-            }
+            let right_value = if super::MapKey::same(&left_key, &right_key) {
+                right_value
+            } else {
+                match right.get(&left_key) {
+                    Some(value) if !ARRAY_ORDER_COUNTS => value,
+                    _ => return Ok(false),
+                }
+            };
             (at_left, at_right) = (left_next, right_next);
             match (left_value, right_value) {
                 (Value::Array(a), Value::Array(b)) => {

@@ -27,6 +27,19 @@ fn a_value_has_sixteen_bytes() {
 }
 
 #[test]
+fn the_order_of_keys_does_not_count_for_equality() {
+    let pair = |first: &str, second: &str| {
+        let mut array = Array::new();
+        array.set_str(first, Value::from(first));
+        array.set_str(second, Value::from(second));
+        Value::from(array)
+    };
+    assert!(pair("p", "v").strict_eq(&pair("v", "p")).unwrap());
+    assert!(pair("p", "v").loose_eq(&pair("v", "p")).unwrap());
+    assert!(!pair("p", "v").strict_eq(&pair("p", "x")).unwrap());
+}
+
+#[test]
 fn equality_follows_the_matrix() {
     for line in include_str!("equality.txt").lines().filter(|line| !line.starts_with('#')) {
         let words: Vec<&str> = line.split_whitespace().collect();
