@@ -234,7 +234,7 @@ impl Content {
 /// A file below `root`; its name is `scheme` and its path.
 fn in_root(root: &Root, path: &str, scheme: &str) -> Result<Found, SourceError> {
     let failed = |error: io::Error| {
-        let message = format!("{scheme}{path}: {error}");
+        let message = format!("{scheme}{path}: {}", words(&error));
         if error.kind() == io::ErrorKind::NotFound {
             SourceError::missing(message)
         } else {
@@ -252,6 +252,12 @@ fn in_root(root: &Root, path: &str, scheme: &str) -> Result<Found, SourceError> 
     Ok(Found { name: format!("{scheme}{real}"), content: Content::Disk(file) })
 }
 
+/// The words of strerror alone, as people know them.
+fn words(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_owned()
+}
+
 /// A file of the command line.
 fn disk(path: &Path) -> Result<Found, SourceError> {
     let open = |path: PathBuf| {
@@ -263,7 +269,7 @@ fn disk(path: &Path) -> Result<Found, SourceError> {
         _ => Err(error),
     });
     opened.map_err(|error| {
-        let message = format!("{}: {error}", path.display());
+        let message = format!("{}: {}", path.display(), words(&error));
         if error.kind() == io::ErrorKind::NotFound {
             SourceError::missing(message)
         } else {

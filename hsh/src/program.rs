@@ -1,0 +1,117 @@
+//! A run from the options to the exit status.
+
+use std::io::{self, IsTerminal as _, Read};
+use std::path::Path;
+use std::sync::Arc;
+
+use hostcalls::Settings;
+use hostcalls::crypto::Pki;
+use hostcalls::source::Sources;
+use script::compile::{self, CompileOptions, Compiled, SourceText};
+
+use crate::args::{Options, Script};
+use crate::bounds::Bounds;
+use crate::input::Input;
+use crate::loader::SourceLoader;
+use crate::output::Output;
+use crate::settings::{self, Configuration};
+use crate::shard::{self, Work};
+use crate::{privdrop, report};
+
+/// Runs, checks or talks; the exit status. The error has a line for each problem.
+///
+/// # Errors
+/// Nothing could be run.
+pub fn run(options: &Options, bounds: Bounds, output: &Arc<Output>) -> Result<i32, String> {
+    let mut input = Input::new(io::stdin().lock());
+    let configuration = settings::load(options, &mut input)?;
+    // Nobody asked for what the machine's own configuration names, and users may not read all of it.
+    let asked = options.config.is_some() || options.appconf.is_some();
+    let mut warn = |warning: &str| {
+        if asked {
+            output.complain(&format!("hsh: warning: {warning}"));
+        }
+    };
+    let pki = Arc::new(settings::pki(&configuration, &mut warn));
+    if options.privdrop {
+        privdrop::assume(&configuration.startup)?;
+    }
+    settings::apply(&configuration)?;
+    let sources = Arc::new(settings::sources(&configuration, options.rootpath.as_deref(), &mut warn)?);
+    let Some(main) = main_script(options, &configuration, input)? else {
+        if options.syntax {
+            return Err("-s: there is no script to check".to_owned());
+        }
+        let settings = host_settings(&configuration, &sources, pki, bounds);
+        return shard::run(Work::Session(sources), settings, bounds.machine, output);
+    };
+    let compiled = match compile_script(main, &sources) {
+        Ok(compiled) => compiled,
+        Err(text) => {
+            output.complain(&text);
+            return Ok(1);
+        }
+    };
+    if options.syntax {
+        let found = report::warnings(&compiled.warnings, compiled.program.sources());
+        if !found.is_empty() {
+            output.complain(&found);
+        }
+        return Ok(0);
+    }
+    let settings = host_settings(&configuration, &sources, pki, bounds);
+    shard::run(Work::Script(compiled.program), settings, bounds.machine, output)
+}
+
+/// What there is to run; `None`: whatever somebody types.
+fn main_script<R: Read>(
+    options: &Options,
+    configuration: &Configuration,
+    input: Input<R>,
+) -> Result<Option<SourceText>, String> {
+    let standard_input = |input: Input<R>| {
+        let bytes = input.rest().map_err(|error| format!("standard input: {error}"))?;
+        Ok(Some(SourceText { name: "stdin".to_owned(), bytes }))
+    };
+    match (&options.script, &configuration.running.scripting.entrypoint) {
+        (Script::File(path), _) => {
+            let bytes = settings::read_script(path)?;
+            Ok(Some(SourceText { name: name_of(path), bytes }))
+        }
+        (Script::StandardInput, _) => standard_input(input),
+        (Script::Unnamed, Some(text)) => {
+            Ok(Some(SourceText { name: "__entrypoint".to_owned(), bytes: text.clone().into_bytes() }))
+        }
+        (Script::Unnamed, None) if io::stdin().is_terminal() => Ok(None),
+        (Script::Unnamed, None) => standard_input(input),
+    }
+}
+
+/// The name of a script of the command line. One that looks like a path of the configuration gets a directory.
+fn name_of(path: &Path) -> String {
+    let name = path.to_string_lossy();
+    let special = ["file:", "extras:"].iter().any(|scheme| name.starts_with(scheme));
+    if special { format!("./{name}") } else { name.into_owned() }
+}
+
+fn compile_script(main: SourceText, sources: &Sources) -> Result<Compiled, String> {
+    let library = hostcalls::library();
+    let mut loader = SourceLoader::new(sources, &library);
+    compile::compile(main, &mut loader, &library, &CompileOptions::default())
+        .map_err(|found| report::diagnostics(&found))
+}
+
+fn host_settings(
+    configuration: &Configuration,
+    sources: &Arc<Sources>,
+    pki: Arc<Pki>,
+    bounds: Bounds,
+) -> Settings {
+    Settings {
+        pki,
+        resolvers: configuration.running.resolver.servers.clone(),
+        sources: Arc::clone(sources),
+        wall_clock: bounds.time,
+        ..Settings::default()
+    }
+}

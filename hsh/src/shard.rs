@@ -1,0 +1,134 @@
+//! Scripts on the engine: one shard for them, and the control thread for signals.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::boot::{self, DriverChoice, ShardId};
+use engine::mesh;
+use engine::sync::Notify;
+use engine::task::{Class, spawn};
+use hostcalls::source::Sources;
+use hostcalls::{Environment, Execution, Log, Outcome, Settings};
+use script::compile::Program;
+use script::machine::{Context, Limits, Loaded};
+
+use crate::limits::OUTPUT_DELAY_MS;
+use crate::output::{Output, Written};
+use crate::{repl, report};
+
+const SIGINT: i32 = 2;
+const SIGTERM: i32 = 15;
+
+/// What the shard does.
+#[derive(Clone, Debug)]
+pub(crate) enum Work {
+    /// Runs a program to its end.
+    Script(Arc<Program>),
+    /// Talks, with these files to import.
+    Session(Arc<Sources>),
+}
+
+/// Does the work and ends the process with its status.
+///
+/// # Errors
+/// The engine cannot be started.
+pub(crate) fn run(
+    work: Work,
+    settings: Settings,
+    limits: Limits,
+    output: &Arc<Output>,
+) -> Result<i32, String> {
+    let options =
+        boot::Options { shards: 1, pin: false, signals: vec![SIGINT, SIGTERM], driver: DriverChoice::Auto };
+    let settings = Arc::new(settings);
+    let output = Arc::clone(output);
+    boot::run(options, move |_| root(work.clone(), Arc::clone(&settings), limits, Arc::clone(&output)))
+        .map_err(|error| format!("engine: {error}"))?;
+    Ok(0)
+}
+
+/// The root task of both threads.
+async fn root(work: Work, settings: Arc<Settings>, limits: Limits, output: Arc<Output>) {
+    if boot::is_control() {
+        return obey_signals(&work, &output).await;
+    }
+    let printer = Printer { output: Arc::clone(&output), waiting: Rc::default() };
+    let environment = Environment::start(settings, Rc::new(printer));
+    let status = match work {
+        Work::Script(program) => run_program(program, limits, &environment, &output).await,
+        Work::Session(sources) => repl::run(&sources, limits, &environment, &output).await,
+    };
+    output.exit(status)
+}
+
+async fn run_program(
+    program: Arc<Program>,
+    limits: Limits,
+    environment: &Rc<Environment>,
+    output: &Output,
+) -> i32 {
+    let sources = Arc::clone(program.sources());
+    let mut context = Context::new(&Loaded::new(&program), limits);
+    match hostcalls::run(&mut context, &Execution::begin(environment)).await {
+        Outcome::Done(_) | Outcome::Finished(_) => 0,
+        Outcome::Failed(error) => {
+            output.complain(&report::failure(&error, &sources));
+            1
+        }
+    }
+}
+
+/// A signal ends the process; in a session, SIGINT stops what runs.
+async fn obey_signals(work: &Work, output: &Output) {
+    loop {
+        let signal = engine::signal::next().await;
+        match work {
+            Work::Session(_) if signal == SIGINT => {
+                let _ = mesh::send(ShardId(0), || Interrupt::here().0.notify_all());
+            }
+            _ => output.exit(128 + signal),
+        }
+    }
+}
+
+/// Told when somebody wants what runs to stop.
+#[derive(Default)]
+pub(crate) struct Interrupt(pub(crate) Notify);
+
+impl Interrupt {
+    /// That of this thread.
+    pub(crate) fn here() -> Rc<Interrupt> {
+        mesh::local::get().unwrap_or_else(|| {
+            let interrupt = Rc::new(Interrupt::default());
+            mesh::local::set(Rc::clone(&interrupt));
+            interrupt
+        })
+    }
+}
+
+/// What scripts print, on the shard.
+struct Printer {
+    output: Arc<Output>,
+    /// A task is about to write what is kept back.
+    waiting: Rc<Cell<bool>>,
+}
+
+impl Log for Printer {
+    fn echo(&self, text: &[u8]) {
+        if self.output.echo(text) == Written::All || self.waiting.replace(true) {
+            return;
+        }
+        let (output, waiting) = (Arc::clone(&self.output), Rc::clone(&self.waiting));
+        spawn(Class::Interactive, async move {
+            engine::time::sleep(Duration::from_millis(OUTPUT_DELAY_MS)).await;
+            waiting.set(false);
+            output.flush();
+        });
+    }
+
+    fn syslog(&self, priority: u32, text: &[u8]) {
+        self.output.complain(&report::syslog_line(priority, text));
+    }
+}
