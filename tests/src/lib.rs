@@ -4,6 +4,7 @@
 //! - [`Smtpd`]: the program under test, killed when dropped.
 //! - [`Sink`]: a next hop.
 //! - [`Client`]: a peer.
+//! - [`Run`]: a run of `hsh` or `hsl-lint`.
 //! - [`NameServer`]: DNS with the records of the test.
 //!
 //! ```no_run
@@ -19,11 +20,13 @@
 )]
 
 mod client;
+mod hsh;
 mod name_server;
 mod sink;
 mod smtpd;
 
 pub use client::Client;
+pub use hsh::{Ended, Run};
 pub use name_server::{NameServer, Record};
 pub use sink::{Message, Sink, SinkReply};
 pub use smtpd::{Builder, Smtpd, program};
