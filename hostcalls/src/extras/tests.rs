@@ -9,9 +9,10 @@ fn eval(import: &str, expression: &str) -> String {
     let source = format!("import {import};\nreturn {expression};");
     let main = SourceText { name: "main".to_owned(), bytes: source.into_bytes() };
     let compiled = compile(main, &mut NoLoader, &library(), &CompileOptions::default());
-    let program = compiled.unwrap_or_else(|failed| panic!("{expression}: {:?}", failed.all)).program;
+    let compiled = compiled.unwrap_or_else(|failed| panic!("{expression}: {:?}", failed.all));
+    assert!(compiled.warnings.is_empty(), "{import}: {:?}", compiled.warnings);
     let mut host = TestHost::new(1_700_000_000.25);
-    let mut context = Context::new(&Loaded::new(&program), Limits::default());
+    let mut context = Context::new(&Loaded::new(&compiled.program), Limits::default());
     match context.run(&mut host, u32::MAX) {
         Run::Done(value) if value.is_none() => "none".to_owned(),
         Run::Done(value) => value.to_text().unwrap().to_string_lossy().into_owned(),

@@ -1,5 +1,6 @@
 //! Data imports: what `import $v from "file.ext"` makes of a file (hsl-language 14.3).
 
+use super::map_set::{FrozenTable, Kind, SetObject};
 use super::{csv, json, yaml};
 use crate::fault::Fault;
 use crate::native::{Library, Options};
@@ -12,7 +13,8 @@ pub(crate) fn register(library: &mut Library) {
         .data_loader("csv", load_csv)
         .data_loader("yaml", load_yaml)
         .data_loader("yml", load_yaml)
-        .data_loader("txt", load_text);
+        .data_loader("txt", load_text)
+        .data_loader("set", load_set);
 }
 
 /// One JSON value; comments are allowed.
@@ -41,6 +43,12 @@ fn load_text(file: &[u8], options: &Array) -> Result<Frozen, Fault> {
     Frozen::list(lines(file).map(Frozen::str).collect())
 }
 
+/// The lines of a text, as a `Set` of strings; empty lines are none of them. The name of this loader is ours.
+fn load_set(file: &[u8], _options: &Array) -> Result<Frozen, Fault> {
+    let members = lines(file).filter(|line| !line.is_empty()).map(|line| (Frozen::str(line), Frozen::None));
+    FrozenTable::new(Kind::String, Kind::Any, members).map(SetObject::frozen)
+}
+
 /// Lines without LF or CRLF; nothing follows the last line end.
 fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     let text = text.strip_suffix(b"\n").unwrap_or(text);
@@ -51,6 +59,8 @@ fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::std::driver::call_with;
+    use crate::std::testing::{StillHost, text};
     use crate::value::{Key, Value};
 
     fn load(extension: &str, file: &str, options: &str) -> Result<String, String> {
@@ -83,6 +93,17 @@ mod tests {
         assert!(load("txt", "", r#"{"array":1}"#).is_err());
         let schema = r#"{"schema":{"n":{"type":"number"}}}"#;
         assert_eq!(load("csv", "n\nx", schema).unwrap_err(), "a cell does not fit the type of its column");
+    }
+
+    #[test]
+    fn a_set_has_the_lines_of_a_file() {
+        let set = Value::from_frozen(&load_set(b"a\r\nb\n\na\n", &Array::new()).unwrap());
+        let ask = |method: &str, args: Vec<Value>| {
+            text(call_with(&mut StillHost::default(), set.as_object(), method, args))
+        };
+        assert_eq!(ask("size", vec![]), "2");
+        assert_eq!(ask("has", vec!["a".into()]), "true");
+        assert_eq!(ask("has", vec!["".into()]), "false");
     }
 
     #[test]

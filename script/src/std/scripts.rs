@@ -64,3 +64,33 @@ fn results_that_grow_through_callbacks_count_against_the_memory_limit() {
         other => panic!("{other:?}"),
     }
 }
+
+#[test]
+fn yaml_pauses_and_calls_functions_for_tags() {
+    let script = r#"
+        $long = "";
+        for ($i = 0; $i < 3000; $i += 1) $long .= "- !Double " . string($i) . "\n";
+        $double = function ($data) { return $data * 2; };
+        $list = yaml_decode($long, ["tags" => ["!Double" => $double]]);
+        $fails = "no";
+        try {
+            yaml_decode("!Bad x", ["tags" => ["!Bad" => function ($data) { throw $data; }]]);
+        } catch ($error) {
+            $fails = $error;
+        }
+        return length($list) . " " . $list[2999] . " " . $fails;"#;
+    let source = SourceText { name: "main".to_owned(), bytes: script.as_bytes().to_vec() };
+    let library = Library::standard().build();
+    let compiled = compile(source, &mut NoLoader, &library, &CompileOptions::default()).unwrap();
+    let mut context = Context::new(&Loaded::new(&compiled.program), Limits::default());
+    let mut pauses = 0;
+    let value = loop {
+        match context.run(&mut StillHost::default(), 500) {
+            Run::OutOfBudget => pauses += 1,
+            Run::Done(value) => break value,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(value.to_text().unwrap().to_string_lossy(), "3000 5998 x");
+    assert!(pauses > 10, "{pauses}");
+}
