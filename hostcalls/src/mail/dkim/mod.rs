@@ -7,6 +7,8 @@ mod sign;
 mod verify;
 
 #[cfg(test)]
+mod script_tests;
+#[cfg(test)]
 mod tests;
 
 use script::fault::Fault;
