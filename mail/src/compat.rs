@@ -25,3 +25,10 @@ pub const BUILD_DISPOSITION: &str = "attachment";
 
 /// 12: whether quoted local parts are unquoted by `envelope_address_parse`.
 pub const UNQUOTE_LOCAL_PART: bool = true;
+
+/// 15: whether a verifier takes `a=rsa-sha1`. RFC 8301 says that it must not; the product offers it for signing.
+pub const VERIFY_RSA_SHA1: bool = false;
+
+/// 15: whether an algorithm that the options do not name follows the key (an Ed25519 key signs with ed25519-sha256), or is
+/// rsa-sha256 in any case.
+pub const ALGORITHM_FOLLOWS_KEY: bool = true;

@@ -3,6 +3,8 @@
 
 #[path = "../fuzz/message_checks.rs"]
 mod message_checks;
+#[path = "../fuzz/signature_checks.rs"]
+mod signature_checks;
 
 fn replay(target: &str, check: fn(&[u8])) {
     let folder = format!("{}/fuzz/corpus/{target}", env!("CARGO_MANIFEST_DIR"));
@@ -24,4 +26,14 @@ fn the_corpus_of_messages_passes() {
 #[test]
 fn the_corpus_of_header_values_passes() {
     replay("header", message_checks::header);
+}
+
+#[test]
+fn the_corpus_of_signed_messages_passes() {
+    replay("dkim", signature_checks::dkim);
+}
+
+#[test]
+fn the_corpus_of_spf_records_passes() {
+    replay("spf", signature_checks::spf);
 }

@@ -7,6 +7,7 @@ use data_encoding::BASE64;
 use super::fields::{Fields, split_message};
 use super::verify::hash_input;
 use super::{Algorithm, BodyHash, BodyHasher, Canonicalization, is_domain};
+use crate::compat::ALGORITHM_FOLLOWS_KEY;
 use crate::keys::{KeyError, PrivateKey};
 use crate::limits::{MAX_SIGNATURES, MAX_SIGNED_HEADERS};
 
@@ -96,8 +97,8 @@ impl SignOptions {
     /// algorithm follows the key.
     pub fn new(selector: &str, domain: &str, key: PrivateKey) -> Self {
         let algorithm = match key {
-            PrivateKey::Ed25519(_) => Algorithm::Ed25519Sha256,
-            PrivateKey::Rsa(_) | PrivateKey::Ec(_) => Algorithm::RsaSha256,
+            PrivateKey::Ed25519(_) if ALGORITHM_FOLLOWS_KEY => Algorithm::Ed25519Sha256,
+            _ => Algorithm::RsaSha256,
         };
         Self {
             selector: selector.to_owned(),

@@ -10,6 +10,7 @@ use super::signature::parse_field;
 use super::{
     Algorithm, BodyHasher, Canonicalization, KeyRecord, RecordError, Signature, SignatureError, SignatureKind,
 };
+use crate::compat::VERIFY_RSA_SHA1;
 use crate::limits::MAX_KEY_RECORDS;
 use crate::taglist::TagList;
 
@@ -126,7 +127,7 @@ impl Verifier {
             Ok(signature) => signature,
             Err(error) => return Err(fail(error, Some(tags))),
         };
-        if signature.algorithm == Algorithm::RsaSha1 {
+        if signature.algorithm == Algorithm::RsaSha1 && !VERIFY_RSA_SHA1 {
             return Err(Outcome::failed(VerifyError::Sha1, Some(tags)));
         }
         let span = tags.tag("b").map(|tag| tag.span.clone()).unwrap_or_default();
