@@ -244,3 +244,6 @@ fn text(name: &Name) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;
