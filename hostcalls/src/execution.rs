@@ -8,8 +8,8 @@ use engine::time::Instant;
 use script::host::Host;
 use script::std::regex::PatternCache;
 
-use crate::Environment;
 use crate::store::{Caches, Held};
+use crate::{Environment, limits};
 
 /// Tells executions of the process apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,8 +27,8 @@ pub struct Execution {
     pub(crate) environment: Rc<Environment>,
     pub(crate) started: Instant,
     pub(crate) held: RefCell<Held>,
-    /// Sockets it has open.
-    pub(crate) sockets: Rc<Cell<usize>>,
+    /// Sockets and files on disk that it has open.
+    open: Rc<Cell<usize>>,
     /// What `cache` keeps with `per_message`: as long as the execution, which is all the message there is.
     pub(crate) message_caches: RefCell<Caches>,
 }
@@ -44,7 +44,7 @@ impl Execution {
             environment: environment.clone(),
             started: engine::time::now(),
             held: RefCell::default(),
-            sockets: Rc::default(),
+            open: Rc::default(),
             message_caches: RefCell::default(),
         })
     }
@@ -59,10 +59,29 @@ impl Execution {
         &self.environment
     }
 
+    /// The right to open one more; none when the execution has [`limits::OPEN_MAX`].
+    pub(crate) fn open_slot(&self) -> Option<Slot> {
+        if self.open.get() >= limits::OPEN_MAX {
+            return None;
+        }
+        self.open.set(self.open.get() + 1);
+        Some(Slot(self.open.clone()))
+    }
+
     /// What a machine that runs the script asks.
     pub fn host(self: &Rc<Self>) -> ScriptHost {
         let patterns = self.environment.patterns.take().unwrap_or_default();
         ScriptHost { execution: self.clone(), patterns }
+    }
+}
+
+/// One of the descriptors that an execution may have open; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Slot(Rc<Cell<usize>>);
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
     }
 }
 

@@ -100,8 +100,8 @@ pub const HTTP_REDIRECTS_MAX: u32 = 50;
 /// Addresses of one host that are tried.
 pub const CONNECT_ADDRESSES_MAX: usize = 8;
 
-/// Sockets that one script may have open.
-pub const SOCKETS_MAX: usize = 100;
+/// Sockets and files on disk that one script may have open.
+pub const OPEN_MAX: usize = 100;
 
 /// Most bytes that one `recv` of a socket gives.
 pub const SOCKET_RECV_BYTES_MAX: usize = 16 << 20;

@@ -21,6 +21,8 @@ pub struct Pki {
 struct PrivateEntry {
     key: Option<PrivateKey>,
     chain: Vec<Certificate>,
+    /// Certificates and key as they were given, for TLS.
+    text: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -57,9 +59,10 @@ impl Pki {
         key: Option<&[u8]>,
         certificate: Option<&[u8]>,
     ) -> Result<(), PkiError> {
+        let text = [certificate.unwrap_or_default(), b"\n", key.unwrap_or_default()].concat();
         let key = key.map(PrivateKey::from_pem).transpose().map_err(PkiError::Key)?;
         let chain = certificate.map_or(Ok(Vec::new()), chain)?;
-        self.private.insert(id.to_owned(), PrivateEntry { key, chain });
+        self.private.insert(id.to_owned(), PrivateEntry { key, chain, text });
         Ok(())
     }
 
@@ -79,6 +82,11 @@ impl Pki {
     /// The private key of this id; `pki:` may stand before it.
     pub fn private_key(&self, id: &[u8]) -> Option<&PrivateKey> {
         self.private.get(plain(id)?)?.key.as_ref()
+    }
+
+    /// The PEM texts of this id: certificates, then the private key.
+    pub(crate) fn identity(&self, id: &[u8]) -> Option<&[u8]> {
+        Some(&self.private.get(plain(id)?)?.text)
     }
 
     /// The RSA public key of this id: a public one, or that of a private entry.

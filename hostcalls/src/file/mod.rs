@@ -20,6 +20,7 @@ use script::value::{Object, Value};
 
 pub(crate) use class::FAMILY;
 
+use crate::execution::Slot;
 use crate::offload::offload;
 use crate::source::Content;
 use crate::{Execution, limits};
@@ -34,11 +35,11 @@ pub(crate) struct File {
     ahead: RefCell<Ahead>,
 }
 
-/// Where the bytes are.
+/// Where the bytes are. A file on disk takes one of the places for open ones.
 #[derive(Clone)]
 enum Source {
     Memory(Bytes),
-    Disk(Arc<std::fs::File>),
+    Disk(Arc<std::fs::File>, Rc<Slot>),
     Closed,
 }
 
@@ -72,7 +73,7 @@ pub async fn read_all(name: &str, object: &Object) -> Result<Option<Bytes>, Faul
     match source {
         Source::Memory(bytes) => Ok(Some(bytes)),
         Source::Closed => Ok(None),
-        Source::Disk(disk) => read_rest(name, &disk, 0).await,
+        Source::Disk(disk, _slot) => read_rest(name, &disk, 0).await,
     }
 }
 
@@ -125,7 +126,7 @@ impl File {
         let disk = match source {
             Source::Memory(bytes) => return Ok(self.read_memory(&bytes, length)),
             Source::Closed => return Ok(Value::None),
-            Source::Disk(disk) => disk,
+            Source::Disk(disk, _) => disk,
         };
         let Some(length) = length else {
             let Some(bytes) = read_rest(name, &disk, self.position.get()).await? else {
@@ -162,7 +163,7 @@ impl File {
         let disk = match source {
             Source::Memory(bytes) => return Ok(self.line_of_memory(&bytes)),
             Source::Closed => return Ok(Value::None),
-            Source::Disk(disk) => disk,
+            Source::Disk(disk, _) => disk,
         };
         let mut line = Vec::new();
         let mut found = false;
@@ -200,7 +201,7 @@ impl File {
         match source {
             Source::Memory(bytes) => Ok(Some(bytes.len() as u64)),
             Source::Closed => Ok(None),
-            Source::Disk(disk) => {
+            Source::Disk(disk, _) => {
                 let length = offload(name, move || disk.metadata().map(|metadata| metadata.len())).await?;
                 Ok(length.ok())
             }
@@ -226,12 +227,17 @@ async fn open(execution: &Rc<Execution>, name: &str, path: &[u8]) -> Result<Resu
     };
     let sources = execution.environment.settings.sources.clone();
     let found = offload(name, move || sources.find(&path, "").map_err(|error| error.to_string())).await?;
-    Ok(found.map(|found| {
+    Ok(found.and_then(|found| {
         let source = match found.content {
             Content::Bytes(bytes) => Source::Memory(Bytes::from_owner(bytes)),
-            Content::Disk(file) => Source::Disk(Arc::new(file)),
+            Content::Disk(file) => {
+                let slot = execution.open_slot();
+                let slot =
+                    slot.ok_or_else(|| format!("a script opens at most {} files", limits::OPEN_MAX))?;
+                Source::Disk(Arc::new(file), Rc::new(slot))
+            }
         };
-        File::new(source, Some(found.name))
+        Ok(File::new(source, Some(found.name)))
     }))
 }
 

@@ -79,6 +79,7 @@ fn nothing_outside_of_the_root_is_opened() {
     let root = place.path().join("root");
     std::fs::create_dir(&root).unwrap();
     std::fs::write(place.path().join("secret"), "secret").unwrap();
+    std::fs::write(root.join("inside"), "inside").unwrap();
     std::os::unix::fs::symlink("../secret", root.join("link")).unwrap();
     on_a_shard(settings(&root), |environment| async move {
         let execution = Execution::begin(&environment);
@@ -90,6 +91,13 @@ fn nothing_outside_of_the_root_is_opened() {
             assert!(read.is_none(), "{path}");
         }
         assert!(construct(&execution, "File", &[1.into()]).await.is_err());
+        let mut open = Vec::new();
+        while let Ok(file) = construct(&execution, "File", &["file://inside".into()]).await {
+            open.push(file);
+        }
+        assert_eq!(open.len(), crate::limits::OPEN_MAX);
+        method(&execution, &open[0], "close", &[]).await.unwrap();
+        assert!(construct(&execution, "File", &["file://inside".into()]).await.is_ok());
         // Calls of others go on.
         assert_eq!(text(&call(&execution, "memory_inc", &["x".into()]).await.unwrap()), "1");
     });

@@ -16,7 +16,7 @@ use rustls::pki_types::ServerName;
 use super::exchange::Failed;
 use super::options::HttpOptions;
 use crate::dns::DnsQuestion;
-use crate::tls::{TlsOptions, TlsStream, Verify, client_config, parse_identity, roots};
+use crate::tls::{TlsOptions, TlsStream, Verify, client_config, identity, roots};
 use crate::{Environment, Execution, limits};
 
 /// Most bytes of the body of a proxy's refusal that are read.
@@ -196,7 +196,10 @@ async fn start_tls(
 ) -> Result<TlsStream, Failed> {
     let host = String::from_utf8_lossy(url.host.as_deref().unwrap_or_default()).into_owned();
     let identity = match &options.client_cert {
-        Some(pem) => Some(parse_identity(pem).map_err(|_| Failed::Request)?),
+        Some(named) => {
+            let pki = &execution.environment.settings.pki;
+            Some(identity(pki, named).map_err(|_| Failed::Request)?)
+        }
         None => None,
     };
     let verify =

@@ -5,15 +5,13 @@ mod plain;
 mod tests;
 mod tls;
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::io;
-use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::library::Family;
-use crate::limits;
 
 /// Both classes.
 pub(crate) static FAMILY: Family = Family {
@@ -25,27 +23,6 @@ pub(crate) static FAMILY: Family = Family {
     },
     ..Family::EMPTY
 };
-
-/// One of the descriptors that an execution may have open; given back when dropped.
-#[derive(Debug)]
-pub(crate) struct Slot(Rc<Cell<usize>>);
-
-impl Slot {
-    /// Takes one; none when the execution has [`limits::SOCKETS_MAX`].
-    pub(crate) fn take(open: &Rc<Cell<usize>>) -> Option<Slot> {
-        if open.get() >= limits::SOCKETS_MAX {
-            return None;
-        }
-        open.set(open.get() + 1);
-        Some(Slot(open.clone()))
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.0.set(self.0.get() - 1);
-    }
-}
 
 /// How to receive.
 #[derive(Clone, Copy, Debug, Default)]
@@ -95,6 +72,10 @@ const EAGAIN: i32 = 11;
 const EINVAL: i32 = 22;
 /// `ENOTCONN`
 const ENOTCONN: i32 = 107;
+/// `EMFILE`, when a script has opened all that it may.
+const EMFILE: i32 = 24;
+/// `EAFNOSUPPORT`, when an address is of another family.
+const EAFNOSUPPORT: i32 = 97;
 /// `EBADF`
 const EBADF: i32 = 9;
 

@@ -13,8 +13,9 @@ use script::host::HostCall;
 use script::native::{Call, HostObject, Native, NativeClass, NativeRun};
 use script::value::{Object, Value};
 
-use super::{EAGAIN, EBADF, EINVAL, ENOTCONN, Flags, Inbox, Slot, within};
+use super::{EAFNOSUPPORT, EAGAIN, EBADF, EINVAL, EMFILE, ENOTCONN, Flags, Inbox, within};
 use crate::arguments::Arguments;
+use crate::execution::Slot;
 use crate::library::{HostFunction, HostFuture};
 use crate::{Execution, limits, numbers};
 
@@ -154,7 +155,7 @@ impl Socket {
         if !matches!(*self.state.borrow(), State::New) {
             return Err(EINVAL);
         }
-        let slot = Slot::take(&execution.sockets).ok_or(24)?;
+        let slot = execution.open_slot().ok_or(EMFILE)?;
         let text = call.str(0).map_err(|_| EINVAL)?.to_string_lossy().into_owned();
         let port = call.opt_number(1).map_err(|_| EINVAL)?;
         let timeout = self.timeout.get();
@@ -168,7 +169,7 @@ impl Socket {
             Family::Inet | Family::Inet6 => {
                 let address: IpAddr = text.parse().map_err(|_| EINVAL)?;
                 if address.is_ipv4() != (self.family == Family::Inet) {
-                    return Err(97);
+                    return Err(EAFNOSUPPORT);
                 }
                 let remote = SocketAddr::new(address, port_of(port).ok_or(EINVAL)?);
                 self.connect_inet(remote, slot).await?

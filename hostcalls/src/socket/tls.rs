@@ -15,7 +15,7 @@ use super::plain::{Socket, length_of};
 use crate::arguments::Arguments;
 use crate::crypto::x509::Certificate;
 use crate::library::{HostFunction, HostFuture};
-use crate::tls::{TlsOptions, TlsStream, Verify, client_config, parse_identity, roots};
+use crate::tls::{TlsOptions, TlsStream, Verify, client_config, identity, roots};
 use crate::{Execution, numbers};
 
 const HANDSHAKE: u16 = numbers::SOCKET + 4;
@@ -45,8 +45,8 @@ pub(super) static CLASS: NativeClass = NativeClass {
         "TLSSocket",
         "Socket socket [, array options]",
         (1, Some(2)),
-        "Options: tls_protocols, tls_verify_name, tls_verify_ca, tls_default_ca, tls_sni, tls_client_cert (PEM text \
-         with certificate and key). tls_ciphers is ignored.",
+        "Options: tls_protocols, tls_verify_name, tls_verify_ca, tls_default_ca, tls_sni, tls_client_cert (an id of \
+         pki.private, or PEM text with certificate and key). tls_ciphers is ignored.",
         construct,
     )),
     methods: &[
@@ -114,8 +114,8 @@ impl TlsSocket {
         };
         let issuer = options.boolean("tls_verify_ca", false)? || options.boolean("tls_default_ca", false)?;
         let identity = match options.str("tls_client_cert")? {
-            Some(pem) => {
-                let identity = parse_identity(&pem);
+            Some(named) => {
+                let identity = identity(&execution.environment.settings.pki, &named);
                 Some(identity.map_err(|why| Fault::error(format!("TLSSocket(): {why}")))?)
             }
             None => None,

@@ -14,6 +14,8 @@ use rustls::{
     SupportedProtocolVersion,
 };
 
+use crate::crypto::Pki;
+
 /// How far a server's certificate is checked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Verify {
@@ -73,12 +75,20 @@ pub(crate) fn client_config(options: TlsOptions, roots: Option<Roots>) -> Result
     Ok(config)
 }
 
-/// Reads a certificate chain and its private key from one PEM text.
-pub(crate) fn parse_identity(pem: &[u8]) -> Result<Identity, String> {
+/// What an option `tls_client_cert` names: an id of the configuration (`pki.private`), or one PEM text with a
+/// certificate chain and its private key.
+pub(crate) fn identity(pki: &Pki, option: &[u8]) -> Result<Identity, String> {
+    parse_identity(pki.identity(option).unwrap_or(option))
+}
+
+fn parse_identity(pem: &[u8]) -> Result<Identity, String> {
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     let chain = chain.map_err(|error| format!("the client certificate cannot be read: {error}"))?;
     if chain.is_empty() {
-        return Err("the client certificate must be PEM text with certificate and private key".into());
+        return Err(
+            "the client certificate must be an id of pki.private, or PEM text with certificate and key"
+                .into(),
+        );
     }
     let key = PrivateKeyDer::from_pem_slice(pem)
         .map_err(|error| format!("the private key of the client certificate cannot be read: {error}"))?;

@@ -4,6 +4,6 @@ mod config;
 mod roots;
 mod stream;
 
-pub(crate) use config::{Roots, TlsOptions, Verify, client_config, parse_identity};
+pub(crate) use config::{Roots, TlsOptions, Verify, client_config, identity};
 pub(crate) use roots::roots;
 pub(crate) use stream::TlsStream;
