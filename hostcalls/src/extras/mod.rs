@@ -24,7 +24,9 @@ pub(crate) static FAMILY: Family = Family {
         Native::inline("__getenv", "string name", (1, Some(1)), "What getenv of extras://env runs.", getenv),
     ],
     modules: &[
+        ("extras://arf", include_str!("arf.hsl")),
         ("extras://batv", include_str!("batv.hsl")),
+        ("extras://dsn", include_str!("dsn.hsl")),
         ("extras://env", include_str!("env.hsl")),
         ("extras://proxytlv", include_str!("proxytlv.hsl")),
         ("extras://srs", include_str!("srs.hsl")),

@@ -160,3 +160,79 @@ fn dates_and_the_environment_come_from_the_host() {
         ],
     );
 }
+
+/// A multipart/report with these parts: type and content.
+fn report(parts: &[(&str, &str)]) -> String {
+    let parts = parts
+        .iter()
+        .map(|(kind, content)| format!("--b\\r\\nContent-Type: {kind}\\r\\n\\r\\n{content}\\r\\n"));
+    let parts: String = parts.collect();
+    let header = "From: a@example.com\\r\\nTo: b@example.net, c@example.net\\r\\nDate: d\\r\\n";
+    format!(
+        r#"MailMessage::String("{header}Content-Type: multipart/report; boundary=b\r\n\r\n{parts}--b--\r\n")"#
+    )
+}
+
+#[test]
+fn delivery_reports_are_taken_apart() {
+    let status = "Reporting-MTA: dns; mail.example.org\\r\\nX: 1\\r\\nX: 2\\r\\n\\r\\n\\r\\nFinal-Recipient: rfc822; u@example.org\\r\\n\
+                  Diagnostic-Code: smtp; 550\\r\\n no\\r\\n\\r\\nFinal-Recipient: rfc822; v@example.org\\r\\n";
+    let mail = report(&[
+        ("text/plain", "sorry"),
+        ("message/delivery-status", status),
+        ("message/rfc822", "Subject: s"),
+    ]);
+    let unix = mail.replace("\\r\\n", "\\n");
+    let fields = r#"["message"=>["reporting-mta"=>"dns; mail.example.org","x"=>"1"],"recipients"=>[0=>["final-recipient"=>"rfc822; u@example.org","diagnostic-code"=>"smtp; 550 no"],1=>["final-recipient"=>"rfc822; v@example.org"]]"#;
+    let import = r#"{ dsn_parse } from "extras://dsn""#;
+    check(
+        import,
+        &[
+            (&format!("dsn_parse({mail})"), &format!("{fields}]")),
+            (&format!("dsn_parse({unix})"), &format!("{fields}]")),
+            (
+                &format!(r#"dsn_parse({mail}, ["original_message" => true, "original_headers" => true])"#),
+                &format!(r#"{fields},"original_message"=>"Subject: s"]"#),
+            ),
+            (&format!("dsn_parse({})", report(&[("text/plain", "hello")])), "none"),
+        ],
+    );
+}
+
+#[test]
+fn abuse_reports_are_taken_apart() {
+    let feedback = "Feedback-Type: abuse\\r\\nReported-URI: http://a\\r\\nReported-URI: mailto:b\\r\\n";
+    let mail = report(&[("message/feedback-report", feedback), ("text/rfc822-headers", "Subject: s")]);
+    let fields = r#"["date"=>"d","from"=>"a@example.com","to"=>[0=>"b@example.net",1=>"c@example.net"],"feedback_report"=>["feedback-type"=>[0=>"abuse"],"reported-uri"=>[0=>"http://a",1=>"mailto:b"]]"#;
+    check(
+        r#"{ arf_parse } from "extras://arf""#,
+        &[
+            (&format!("arf_parse({mail})"), &format!("{fields}]")),
+            (
+                &format!(r#"arf_parse({mail}, ["original_headers" => true])"#),
+                &format!(r#"{fields},"original_headers"=>"Subject: s"]"#),
+            ),
+            (&format!("arf_parse({})", report(&[("text/plain", "hello")])), "none"),
+        ],
+    );
+}
+
+/// Vectors of section 31 of the standard library's reference, by their numbers.
+#[test]
+fn the_vectors_of_mail_hold() {
+    let table = include_str!("../../../script/src/std/vectors.txt");
+    let mut count = 0;
+    for line in table.lines().filter(|line| {
+        ["mailmessage", "envelope_", "header_"].iter().any(|word| line.to_ascii_lowercase().contains(word))
+    }) {
+        let mut columns = line.splitn(3, " | ");
+        let (Some(id), Some(expression), Some(expected)) = (columns.next(), columns.next(), columns.next())
+        else {
+            panic!("{line}")
+        };
+        let expected = expected.replace("\\r", "\r").replace("\\n", "\n");
+        assert_eq!(eval(r#"{ ulid } from "extras://ulid""#, expression), expected, "{id}");
+        count += 1;
+    }
+    assert_eq!(count, 10);
+}
