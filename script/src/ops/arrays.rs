@@ -1,5 +1,6 @@
 //! `+`, `-`, `*` and `...` on arrays.
 
+use crate::compat::ARRAY_MINUS_IS_STRICT;
 use crate::fault::Fault;
 use crate::limits::MAX_ARRAY_ITEMS;
 use crate::value::{Array, Key, OrderedMap, StrictKey, Value};
@@ -18,18 +19,29 @@ pub(super) fn add(mut left: Array, right: Value) -> Result<Array, Fault> {
     Ok(left)
 }
 
-/// `array - value`, `array - array`: what equals strictly is dropped, keys stay.
+/// `array - value`, `array - array`: what equals is dropped, keys stay.
 pub(super) fn subtract(left: &Array, right: &Value) -> Result<Array, Fault> {
-    let mut drop = OrderedMap::new();
-    match right {
-        Value::Array(values) => values.values().for_each(|value| {
-            drop.insert(StrictKey(value), ());
-        }),
-        value => {
-            drop.insert(StrictKey(value.clone()), ());
-        }
+    let doomed: Vec<Value> = match right {
+        Value::Array(values) => values.values().collect(),
+        value => vec![value.clone()],
+    };
+    if ARRAY_MINUS_IS_STRICT {
+        let mut set = OrderedMap::with_capacity(doomed.len());
+        doomed.into_iter().for_each(|value| {
+            set.insert(StrictKey(value), ());
+        });
+        return Ok(left.iter().filter(|(_, value)| set.get(&StrictKey(value.clone())).is_none()).collect());
     }
-    Ok(left.iter().filter(|(_, value)| drop.get(&StrictKey(value.clone())).is_none()).collect())
+    let mut kept = Array::new();
+    'items: for (key, value) in left.iter() {
+        for doomed in &doomed {
+            if value.loose_eq(doomed)? {
+                continue 'items;
+            }
+        }
+        kept.set(key, value);
+    }
+    Ok(kept)
 }
 
 /// `array * count`: the values, `count` times.

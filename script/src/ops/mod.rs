@@ -47,4 +47,6 @@ fn mismatch_unary(operator: &str, operand: &Value) -> Fault {
 }
 
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod tests;

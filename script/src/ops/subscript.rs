@@ -1,7 +1,7 @@
 //! `container[key]`: reading, writing, `isset` and `unset`. Objects of scripts are the machine's, since their members may be
 //! private.
 
-use crate::compat::SCALARS_BECOME_ARRAYS;
+use crate::compat::{ISSET_COUNTS_NONE, SCALARS_BECOME_ARRAYS};
 use crate::fault::Fault;
 use crate::value::{Array, Key, Str, Value};
 
@@ -30,7 +30,10 @@ fn byte_at(text: &Str, key: &Value) -> Option<Value> {
 /// `isset(container[key])`: an item that is `none` counts.
 pub fn is_set(container: &Value, key: &Value) -> bool {
     match container {
-        Value::Array(array) => array.contains(&Key::from_value(key.clone())),
+        Value::Array(array) => {
+            let item = array.get(&Key::from_value(key.clone()));
+            item.is_some_and(|item| ISSET_COUNTS_NONE || !item.is_none())
+        }
         Value::Str(text) => byte_at(text, key).is_some(),
         Value::Object(object) => match (object.as_host(), key) {
             (Some(object), Value::Str(name)) => object.property(name).is_some(),

@@ -29,7 +29,7 @@ pub mod yaml;
 pub mod zlib;
 
 #[cfg(test)]
-mod driver;
+pub(crate) mod driver;
 #[cfg(test)]
 mod scripts;
 #[cfg(test)]

@@ -4,6 +4,7 @@ use super::hash::hash_integer;
 use super::ordered_map::MapKey;
 use super::strict_key::{hash_array, hash_flat};
 use super::{Str, Value};
+use crate::compat::MAX_KEY;
 
 /// A normalised key.
 #[derive(Clone, Debug)]
@@ -15,9 +16,6 @@ pub enum Key {
     /// Any other value, matched as it is.
     Other(Value),
 }
-
-/// Integers up to this magnitude are exact as numbers.
-pub(crate) const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
 
 impl Key {
     /// The key that a value means.
@@ -38,7 +36,7 @@ impl Key {
     #[inline]
     pub fn from_number(number: f64) -> Key {
         let whole = number.trunc();
-        if whole.abs() <= MAX_EXACT { Key::Int(whole as i64) } else { Key::Other(Value::Number(number)) }
+        if whole.abs() <= MAX_KEY { Key::Int(whole as i64) } else { Key::Other(Value::Number(number)) }
     }
 
     /// The key that a text means.
@@ -78,7 +76,7 @@ pub(crate) fn parse_integer(text: &[u8]) -> Option<i64> {
         }
         integer = integer * 10 + i64::from(digit - b'0');
     }
-    (integer as f64 <= MAX_EXACT).then_some(if negative { -integer } else { integer })
+    (integer as f64 <= MAX_KEY).then_some(if negative { -integer } else { integer })
 }
 
 impl MapKey for Key {

@@ -163,4 +163,6 @@ impl Value {
 }
 
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod tests;

@@ -8,9 +8,6 @@ use super::{Array, Value};
 #[derive(Clone, Debug)]
 pub(crate) struct StrictKey(pub(crate) Value);
 
-/// Items of an array that take part in its hash.
-const HASHED_ITEMS: usize = 64;
-
 impl MapKey for StrictKey {
     fn hash(&self) -> u64 {
         match &self.0 {
@@ -36,11 +33,10 @@ pub(super) fn hash_flat(value: &Value) -> u64 {
     }
 }
 
-/// Keys and flat items near the top.
+/// Keys and flat items of the top level, in whatever order they stand.
 pub(super) fn hash_array(array: &Array) -> u64 {
-    array.iter().take(HASHED_ITEMS).fold(hash_integer(array.len() as i64), |hash, (key, value)| {
-        hash.rotate_left(5).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-            ^ key.hash().rotate_left(1)
-            ^ hash_flat(&value)
+    array.iter().fold(hash_integer(array.len() as i64), |sum, (key, value)| {
+        let item = key.hash() ^ hash_flat(&value).rotate_left(17);
+        sum.wrapping_add(item.wrapping_mul(0x9e37_79b9_7f4a_7c15))
     })
 }

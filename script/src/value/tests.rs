@@ -223,3 +223,15 @@ fn a_map_keeps_order_and_finds_keys_under_random_changes() {
     }
     assert!(map.iter().map(|(_, value)| value).eq(model.iter().map(|(_, value)| value)));
 }
+
+#[test]
+fn arrays_that_are_equal_have_one_hash() {
+    let array = |entries: &[(&str, i32)]| -> Array {
+        entries.iter().map(|(key, value)| (Key::from_bytes(key.as_bytes()), Value::from(*value))).collect()
+    };
+    let (one, two) = (array(&[("a", 1), ("b", 2), ("0", 3)]), array(&[("0", 3), ("b", 2), ("a", 1)]));
+    let equal = Value::from(one.clone()).strict_eq(&two.clone().into()).unwrap();
+    let mut set = OrderedMap::new();
+    set.insert(StrictKey(one.into()), ());
+    assert_eq!(set.get(&StrictKey(two.into())).is_some(), equal);
+}

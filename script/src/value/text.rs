@@ -1,7 +1,7 @@
 //! The text form of values: hsl-language 3.5 and 3.8.
 
-use super::key::MAX_EXACT;
 use super::{Array, Key, Str, Value};
+use crate::compat::{EXPONENT_BELOW, EXPONENT_FROM, MAX_KEY, NONE_TEXT};
 use crate::fault::Fault;
 use crate::limits::MAX_STRING_BYTES;
 
@@ -21,7 +21,7 @@ impl Value {
     pub fn write_text(&self, out: &mut Vec<u8>) -> Result<(), Fault> {
         match self {
             Value::Str(text) => out.extend_from_slice(text),
-            Value::None | Value::Undefined => {}
+            Value::None | Value::Undefined => out.extend_from_slice(NONE_TEXT.as_bytes()),
             Value::Array(array) => write_array(array, out)?,
             other => write_flat(other, out),
         }
@@ -114,16 +114,16 @@ fn write_quoted(text: &[u8], out: &mut Vec<u8>) {
 pub fn write_number(number: f64, out: &mut Vec<u8>) {
     use std::io::Write;
     let magnitude = number.abs();
-    let written = if number.trunc() == number && magnitude <= MAX_EXACT {
+    let written = if number.trunc() == number && magnitude <= MAX_KEY {
         return write_integer(number as i64, out);
     } else if number.is_nan() {
         write!(out, "nan")
     } else if number.is_infinite() {
         write!(out, "{}", if number > 0.0 { "inf" } else { "-inf" })
-    } else if magnitude >= 1e21 {
+    } else if magnitude >= EXPONENT_FROM {
         let text = format!("{number:e}");
         write!(out, "{}", text.replace('e', "e+"))
-    } else if magnitude < 1e-6 {
+    } else if magnitude < EXPONENT_BELOW {
         write!(out, "{number:e}")
     } else {
         write!(out, "{number}")
