@@ -58,6 +58,9 @@ pub struct CompileOptions {
     pub predefined: Vec<Predefined>,
     /// Whether functions that certainly call themselves are errors, as in old releases.
     pub forbid_recursion: bool,
+    /// Whether a function that the library knows to be absent is an error where it is named. Else it is a warning, and an
+    /// exception where it is called: the rest of a module works.
+    pub forbid_absent: bool,
 }
 
 /// A variable of the host.

@@ -529,8 +529,26 @@ impl<'c> Compiler<'c> {
         closest(text, functions.chain(self.library.classes().into_iter().map(|class| class.name)))
     }
 
+    /// What stands for a name that means nothing here, if the program can run without it; else reports it.
+    pub(super) fn absent_name(&mut self, name: &Name) -> Option<Callee> {
+        let stand_in = self.library.stand_in(&name.text).filter(|_| !self.options.forbid_absent);
+        match (stand_in, self.library.why_absent(&name.text)) {
+            (Some(native), Some(reason)) => {
+                self.report(Diagnostic::warning(
+                    name.span,
+                    format!("{} is not available: {reason}", name.text),
+                ));
+                Some(Callee::Native(native))
+            }
+            _ => {
+                self.unknown_name(name);
+                None
+            }
+        }
+    }
+
     /// Reports a name that means nothing.
-    pub(super) fn unknown_name(&mut self, name: &Name) {
+    fn unknown_name(&mut self, name: &Name) {
         let text = &name.text;
         if self.missing.contains(text) {
             return;

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::{Native, NativeClass};
+use super::{Call, Native, NativeClass};
 use crate::fault::Fault;
-use crate::value::{Array, Frozen};
+use crate::value::{Array, Frozen, Value};
 
 /// Decodes a file of a data import: its bytes and the options after `with`.
 pub type DataLoader = fn(&[u8], &Array) -> Result<Frozen, Fault>;
@@ -25,6 +25,8 @@ pub struct Library {
     functions: HashMap<&'static str, &'static Native>,
     classes: HashMap<&'static str, &'static NativeClass>,
     absent: BTreeMap<&'static str, Absent>,
+    /// What raises the error when an absent function is called.
+    stand_ins: HashMap<&'static str, &'static Native>,
     loaders: BTreeMap<&'static str, DataLoader>,
     modules: BTreeMap<&'static str, &'static str>,
     terminating: Vec<&'static str>,
@@ -64,6 +66,9 @@ impl Library {
         for &(name, reason) in names {
             if !self.functions.contains_key(name) && !self.classes.contains_key(name) {
                 self.absent.insert(name, Absent { name, reason });
+                // Natives live as long as the process, as those of the tables do; a program has few libraries.
+                let stand_in = Box::leak(Box::new(Native::inline(name, "...", (0, None), reason, raise)));
+                self.stand_ins.insert(name, stand_in);
             }
         }
         self
@@ -105,6 +110,11 @@ impl Library {
     /// Why there is nothing of this name.
     pub fn why_absent(&self, name: &str) -> Option<&'static str> {
         self.absent.get(name).map(|absent| absent.reason)
+    }
+
+    /// A function that raises why the function of this name is absent.
+    pub fn stand_in(&self, name: &str) -> Option<&'static Native> {
+        if self.absent.contains_key(name) { self.stand_ins.get(name).copied() } else { None }
     }
 
     /// The loader of an extension.
@@ -150,4 +160,8 @@ impl Library {
     pub fn modules(&self) -> impl Iterator<Item = &'static str> + '_ {
         self.modules.keys().copied()
     }
+}
+
+fn raise(call: &mut Call<'_>) -> Result<Value, Fault> {
+    Err(Fault::error(format!("{}() is not available: {}", call.native().name, call.native().doc)))
 }

@@ -30,10 +30,7 @@ impl<'a> Emitter<'_, '_, 'a> {
     pub(super) fn callee(&mut self, name: &Name, builtin: bool) -> Option<Callee> {
         let found = if builtin { None } else { self.scope.find(&name.text) };
         let found = found.or_else(|| self.compiler.builtin(&name.text));
-        if found.is_none() {
-            self.compiler.unknown_name(name);
-        }
-        found
+        found.or_else(|| self.compiler.absent_name(name))
     }
 
     /// `Class::name`, `module::name`, ... as a value.

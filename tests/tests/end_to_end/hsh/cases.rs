@@ -2,29 +2,29 @@
 
 /// One case.
 #[derive(Debug)]
-pub struct Case<'a> {
+pub(super) struct Case<'a> {
     /// What stands behind `===`.
-    pub name: &'a str,
+    pub(super) name: &'a str,
     /// The text up to the first section, without its last line end.
-    pub script: &'a str,
+    pub(super) script: &'a str,
     /// Name and text of each section.
-    pub sections: Vec<(&'a str, &'a str)>,
+    pub(super) sections: Vec<(&'a str, &'a str)>,
 }
 
 impl<'a> Case<'a> {
     /// The text of a section.
-    pub fn section(&self, name: &str) -> Option<&'a str> {
+    pub(super) fn section(&self, name: &str) -> Option<&'a str> {
         self.sections.iter().find(|(own, _)| *own == name).map(|(_, text)| *text)
     }
 
     /// Name and text of the sections `file <name>`.
-    pub fn files(&self) -> impl Iterator<Item = (&'a str, &'a str)> + '_ {
+    pub(super) fn files(&self) -> impl Iterator<Item = (&'a str, &'a str)> + '_ {
         self.sections.iter().filter_map(|(name, text)| Some((name.strip_prefix("file ")?, *text)))
     }
 }
 
 /// The cases of a file. Lines before the first are comments.
-pub fn cases(text: &str) -> Vec<Case<'_>> {
+pub(super) fn cases(text: &str) -> Vec<Case<'_>> {
     let mut cases = Vec::new();
     for part in blocks(text, "=== ").skip(1) {
         let (name, rest) = part.split_once('\n').unwrap_or((part, ""));

@@ -66,7 +66,7 @@ fn running(case: &Case<'_>) -> String {
 }
 
 /// A YAML scalar in double quotes.
-pub fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let escaped = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n").replace('\t', "\\t");
     format!("\"{escaped}\"")
 }
