@@ -1,9 +1,15 @@
 //! What the fuzz target of the parser checks, shared with the test that replays its corpus. Uses the public interface only.
 #![allow(unreachable_pub)] // a module of several programs
 
+use std::sync::LazyLock;
+
 use script::limits::MAX_SYNTAX_ERRORS;
+use script::lint::{Surroundings, lint};
+use script::native::Library;
 use script::source::{SourceMap, Span};
 use script::syntax::{Names, is_incomplete, parse as parse_script};
+
+static LIBRARY: LazyLock<Library> = LazyLock::new(Library::standard);
 
 /// Any bytes parse, within bounds, to findings that lie within them; and to the same again.
 pub fn parse(data: &[u8]) {
@@ -24,6 +30,9 @@ pub fn parse(data: &[u8]) {
     assert!(sorted, "findings in the order of the source");
     for statement in &parsed.script.statements {
         assert!(within(statement.span) && statement.span.start < statement.span.end, "{statement:?}");
+    }
+    for warning in lint(&parsed.script, Surroundings { library: &LIBRARY, predefined: Some(&["message"]) }) {
+        assert!(within(warning.span) && !warning.is_error(), "{warning:?}");
     }
     let again = parse_script(&sources, file, &mut Names::new());
     assert_eq!(parsed.diagnostics, again.diagnostics);
