@@ -75,7 +75,7 @@ fn base64(bits: &str) -> String {
 pub fn spf(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let lines: Vec<&str> = text.lines().collect();
-    let ip = if data.len() % 2 == 0 { "192.0.2.1" } else { "2001:db8::1" };
+    let ip = if data.len().is_multiple_of(2) { "192.0.2.1" } else { "2001:db8::1" };
     let mut check = Check::new(Identity {
         ip: ip.parse().expect("an address"),
         helo: "helo.example".to_owned(),

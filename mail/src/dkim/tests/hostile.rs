@@ -17,7 +17,7 @@ fn many_signed_headers_are_refused() {
 /// the size of what is signed.
 #[test]
 fn many_fields_cost_their_bytes_only() {
-    let message = [&b"From: a\r\n".repeat(100_000), b"\r\n".as_slice()].concat();
+    let message = [&b"From: a\r\n".repeat(20_000), b"\r\n".as_slice()].concat();
     let options = SignOptions { headers: Some(vec!["from".into()]), ..options("ed25519") };
     assert_eq!(sign_message(&message, &[options], NOW).err(), Some(SignError::TooMany));
     let options = SignOptions {
@@ -31,7 +31,7 @@ fn many_fields_cost_their_bytes_only() {
 
 #[test]
 fn a_body_of_line_ends_is_an_empty_body() {
-    let message = [b"From: a\r\n\r\n".as_slice(), &b"\r\n".repeat(500_000)].concat();
+    let message = [b"From: a\r\n\r\n".as_slice(), &b"\r\n".repeat(100_000)].concat();
     let (field, message) = signed(&message, options("ed25519"));
     assert_eq!(verify(&field, &message).verdict, Verdict::Pass);
     assert_eq!(verify(&field, b"From: a\r\n\r\n").verdict, Verdict::Pass);
