@@ -123,7 +123,7 @@ fn modules(text: &mut String, library: &Library) {
     let modules: Vec<_> = library.modules().map(|path| format!("`{path}`")).collect();
     let loaders: Vec<_> = library.loaders().map(|extension| format!("`.{extension}`")).collect();
     let _ = write!(text, "\n## Modules and data\n\nBuilt-in modules: {}.\n", list(&modules));
-    let _ = write!(text, "Data imports (`import $data from \"file\";`): {}.\n", list(&loaders));
+    let _ = writeln!(text, "Data imports (`import $data from \"file\";`): {}.", list(&loaders));
 }
 
 fn list(items: &[String]) -> String {
