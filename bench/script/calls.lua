@@ -1,5 +1,7 @@
 local function fib(n)
-    if n < 2 then return n end
+    if n < 2 then
+        return n
+    end
     return fib(n - 1) + fib(n - 2)
 end
-print(fib(32))
+print(string.format("%.0f", fib(30)))

@@ -56,14 +56,14 @@ impl Compiler<'_> {
             ExprKind::None => return Some(Constant::Value(Frozen::None)),
             ExprKind::Bool(flag) => return Some(Constant::Value(Frozen::Bool(*flag))),
             ExprKind::Number(number) => return Some(Constant::Value(Frozen::Number(*number))),
-            ExprKind::String(text) => return Some(Constant::Value(Frozen::Str(text.clone()))),
+            ExprKind::String(text) => return Some(Constant::Value(Frozen::Str(self.intern(text)))),
             ExprKind::Unary { .. }
             | ExprKind::Binary { .. }
             | ExprKind::Array(_)
             | ExprKind::Ternary { .. } => {}
             _ => return None,
         }
-        match evaluate(expr) {
+        match evaluate(expr, &mut |text| self.intern(text)) {
             Ok(value) => {
                 let frozen = value.freeze().ok()?;
                 (frozen.size_bytes() <= MAX_FOLDED_BYTES || matches!(expr.kind, ExprKind::Array(_)))
@@ -94,14 +94,17 @@ impl Compiler<'_> {
     }
 }
 
-fn evaluate(expr: &Expr) -> Result<Value, NotConstant> {
+/// Gives equal texts the same bytes.
+type Intern<'i> = &'i mut dyn FnMut(&Arc<[u8]>) -> Arc<[u8]>;
+
+fn evaluate(expr: &Expr, intern: Intern<'_>) -> Result<Value, NotConstant> {
     Ok(match &expr.kind {
         ExprKind::None => Value::None,
         ExprKind::Bool(flag) => Value::Bool(*flag),
         ExprKind::Number(number) => Value::Number(*number),
-        ExprKind::String(text) => Value::from_frozen(&Frozen::Str(Arc::clone(text))),
+        ExprKind::String(text) => Value::from_frozen(&Frozen::Str(intern(text))),
         ExprKind::Unary { operator, operand } => {
-            let operand = evaluate(operand)?;
+            let operand = evaluate(operand, intern)?;
             match operator {
                 UnaryOp::Not => Value::Bool(!operand.truthy()),
                 UnaryOp::Negate => ops::neg(&operand)?,
@@ -110,19 +113,19 @@ fn evaluate(expr: &Expr) -> Result<Value, NotConstant> {
             }
         }
         ExprKind::Binary { first, links } => {
-            let mut left = evaluate(first)?;
+            let mut left = evaluate(first, intern)?;
             for link in links {
-                let right = evaluate(&link.operand)?;
+                let right = evaluate(&link.operand, intern)?;
                 left = binary(link.operator, left, &right)?;
             }
             left
         }
         ExprKind::Ternary { condition, then, otherwise } => {
-            let condition = evaluate(condition)?;
+            let condition = evaluate(condition, intern)?;
             match (condition.truthy(), then) {
-                (true, Some(then)) => evaluate(then)?,
+                (true, Some(then)) => evaluate(then, intern)?,
                 (true, None) => condition,
-                (false, _) => evaluate(otherwise)?,
+                (false, _) => evaluate(otherwise, intern)?,
             }
         }
         ExprKind::Array(items) => {
@@ -130,14 +133,14 @@ fn evaluate(expr: &Expr) -> Result<Value, NotConstant> {
             for item in items {
                 match item {
                     ArrayItem::Value { key, value } => {
-                        let key = key.as_ref().map(evaluate).transpose()?;
-                        let value = evaluate(value)?;
+                        let key = key.as_ref().map(|key| evaluate(key, intern)).transpose()?;
+                        let value = evaluate(value, intern)?;
                         match key {
                             Some(key) => array.set(Key::from_value(key), value),
                             None => array.push(value),
                         }
                     }
-                    ArrayItem::Spread(value) => ops::spread_into(&mut array, &evaluate(value)?)?,
+                    ArrayItem::Spread(value) => ops::spread_into(&mut array, &evaluate(value, intern)?)?,
                 }
             }
             Value::Array(array)

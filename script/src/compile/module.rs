@@ -56,6 +56,8 @@ pub(crate) struct Known {
     functions: HashMap<Arc<str>, Callee>,
     wildcards: HashMap<Arc<str>, usize>,
     variables: HashMap<Arc<str>, FileVariable>,
+    /// Texts of constants: equal ones share their bytes, so that comparing them at run time is quick.
+    texts: HashSet<Arc<[u8]>>,
 }
 
 /// Compiles one program.
@@ -145,6 +147,15 @@ impl<'c> Compiler<'c> {
 
     fn failed(self) -> Diagnostics {
         Diagnostics { all: self.diagnostics, sources: Arc::new(self.known.sources) }
+    }
+
+    /// The bytes that all equal constants share.
+    pub(super) fn intern(&mut self, text: &Arc<[u8]>) -> Arc<[u8]> {
+        if let Some(known) = self.known.texts.get(text) {
+            return known.clone();
+        }
+        self.known.texts.insert(text.clone());
+        text.clone()
     }
 
     pub(super) fn error(&mut self, span: Span, message: impl Into<String>) {

@@ -12,6 +12,9 @@ pub(crate) type Num = u8;
 /// Stands for "no register".
 pub(crate) const NO_REG: Reg = Reg::MAX;
 
+/// Where an instruction takes a value to store, registers from here are constants instead.
+pub(crate) const CONSTANT: Reg = 0x8000;
+
 /// Operators on two values, for the instructions that carry one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -210,6 +213,14 @@ pub(crate) enum Op {
         step: Num,
         limit: Num,
         to: u32,
+    },
+    /// The same with a value as limit, and `<` or `<=`.
+    NumForReg {
+        a: Num,
+        step: Num,
+        or_equal: bool,
+        limit: Reg,
+        by: i16,
     },
     /// The relation as a boolean.
     NumCompare {
@@ -482,6 +493,25 @@ pub(crate) enum Op {
         operator: Operator,
         root: Reg,
         path: u16,
+        from: Reg,
+    },
+    /// The same for a path of one step from a variable.
+    PropertyUpdate {
+        operator: Operator,
+        base: Reg,
+        name: u16,
+        from: Reg,
+    },
+    IndexUpdate {
+        operator: Operator,
+        base: Reg,
+        key: Reg,
+        from: Reg,
+    },
+    IndexUpdateConst {
+        operator: Operator,
+        base: Reg,
+        key: u16,
         from: Reg,
     },
     PathIsset {

@@ -9,7 +9,7 @@ use crate::host::{Host, HostCall, PendingCall};
 use crate::native::{Call, Native, NativeRun, Next as NativeNext, Step};
 use crate::value::{Array, CellRef, Function, FunctionBuf, Instance, Object, ScriptFunction, Str, Value};
 
-use super::context::{Context, Next, Outcome, Run};
+use super::context::{Context, Flow, Next, Outcome, Run};
 use super::frame::{Entry, Frame, Mode, Waiting};
 use super::generator::{self, Generator, Saved, State};
 use super::loaded::Loaded;
@@ -24,7 +24,7 @@ impl Context {
         op: Op,
         base: usize,
         host: &mut dyn Host,
-    ) -> Result<Option<Option<Run>>, Fault> {
+    ) -> Result<Flow, Fault> {
         let at = |reg: Reg| base + usize::from(reg);
         match op {
             Op::CallProto { count, to, start, proto } => {
@@ -34,7 +34,7 @@ impl Context {
                     let outcome = self.entered(loaded, u32::from(proto));
                     return self.settle(outcome);
                 }
-                return Ok(None);
+                return Ok(Flow::Go);
             }
             Op::Return { from } => {
                 let value = std::mem::replace(&mut self.stacks.values[at(from)], Value::Undefined);
@@ -44,8 +44,6 @@ impl Context {
                 return self.leave(value);
             }
             Op::ReturnNone => return self.leave(Value::None),
-            // Only a reason to count memory.
-            Op::Jump { .. } => return Ok(None),
             Op::CallNative { count, to, start, native } => {
                 self.expect(to);
                 let native = loaded.natives[usize::from(native)];
@@ -124,14 +122,16 @@ impl Context {
                 return self.yield_value(loaded, value);
             }
             Op::ForeachNext { iterator, .. } => {
-                let Value::Object(object) = self.stacks.values[at(iterator)].clone() else { return Ok(None) };
+                let Value::Object(object) = self.stacks.values[at(iterator)].clone() else {
+                    return Ok(Flow::Go);
+                };
                 if !self.resume_generator(&object, Mode::Foreach)? {
                     self.skip();
                 }
             }
             other => unreachable!("{other:?} runs in the loop"),
         }
-        Ok(None)
+        Ok(Flow::Go)
     }
 
     fn name(&self, constant: u16) -> Str {
@@ -265,8 +265,8 @@ impl Context {
 
     /// The function at the top returns.
     #[inline]
-    fn leave(&mut self, mut value: Value) -> Result<Option<Option<Run>>, Fault> {
-        let Some(Entry::Script(frame)) = self.entries.pop() else { return Ok(None) };
+    fn leave(&mut self, mut value: Value) -> Result<Flow, Fault> {
+        let Some(Entry::Script(frame)) = self.entries.pop() else { return Ok(Flow::Go) };
         let base = frame.base as usize;
         if frame.mode == Mode::Construct {
             value = std::mem::replace(&mut self.stacks.values[base], Value::Undefined);
@@ -276,14 +276,14 @@ impl Context {
         }
         match frame.mode {
             Mode::Plain | Mode::Construct => self.settle(Outcome::Value(value)),
-            Mode::Discard => Ok(None),
+            Mode::Discard => Ok(Flow::Go),
             Mode::Foreach | Mode::Next => {
                 if let Some(generator) = frame.generator.as_ref().and_then(Object::downcast::<Generator>) {
                     *generator.state.borrow_mut() = State::Done;
                 }
                 if frame.mode == Mode::Foreach {
                     self.skip();
-                    return Ok(None);
+                    return Ok(Flow::Go);
                 }
                 self.settle(Outcome::Value(Value::Bool(false)))
             }
@@ -292,23 +292,24 @@ impl Context {
 
     /// Goes on with what a call came to.
     #[inline]
-    pub(super) fn settle(&mut self, outcome: Outcome) -> Result<Option<Option<Run>>, Fault> {
+    pub(super) fn settle(&mut self, outcome: Outcome) -> Result<Flow, Fault> {
         match outcome {
             Outcome::Value(value) => {
                 if let Some(Entry::Script(frame)) = self.entries.last() {
                     if frame.to != NO_REG {
                         self.stacks.values[frame.base as usize + usize::from(frame.to)] = value;
                     }
-                    return Ok(None);
+                    return Ok(Flow::Go);
                 }
                 self.next = Next::Deliver(value);
-                Ok(Some(None))
+                Ok(Flow::Exit)
             }
-            Outcome::Entered => Ok(None),
-            Outcome::Redirected => Ok(Some(None)),
+            Outcome::Entered => Ok(Flow::Go),
+            Outcome::Redirected => Ok(Flow::Exit),
             Outcome::Pending(call) => {
                 self.next = Next::Waiting;
-                Ok(Some(Some(Run::Pending(call))))
+                self.exit = Some(Run::Pending(call));
+                Ok(Flow::Exit)
             }
         }
     }
@@ -764,11 +765,11 @@ impl Context {
     }
 
     /// The generator at the top hands out a value.
-    fn yield_value(&mut self, loaded: &Rc<Loaded>, value: Value) -> Result<Option<Option<Run>>, Fault> {
-        let Some(Entry::Script(frame)) = self.entries.pop() else { return Ok(None) };
+    fn yield_value(&mut self, loaded: &Rc<Loaded>, value: Value) -> Result<Flow, Fault> {
+        let Some(Entry::Script(frame)) = self.entries.pop() else { return Ok(Flow::Go) };
         let object = frame.generator.clone();
         let Some(generator) = object.as_ref().and_then(Object::downcast::<Generator>) else {
-            return Ok(None);
+            return Ok(Flow::Go);
         };
         let count = generator.count.get();
         generator.count.set(count + 1);
@@ -787,7 +788,7 @@ impl Context {
                 }
             }
         }
-        Ok(None)
+        Ok(Flow::Go)
     }
 
     /// The `foreach` at the top has no more items.

@@ -11,7 +11,7 @@ use crate::host::{Host, PendingCall};
 use crate::value::{CellRef, Object, Value, WeakCell, WeakObject};
 
 use super::error::{Place, ScriptError, StackEntry};
-use super::fast::{self, Exit, Numbers};
+use super::fast::{self, Exit};
 use super::frame::{Entry, Mode};
 use super::generator::State;
 use super::heap::Heap;
@@ -84,8 +84,19 @@ pub struct Context {
     cells: Vec<WeakCell>,
     generators: Vec<Weak<RefCell<State>>>,
     live_bytes: usize,
+    /// How a run has ended: see [`Flow::Exit`].
+    pub(super) exit: Option<Run>,
     /// Whether variables outlive the run: a session goes on with them.
     keeps_variables: bool,
+}
+
+/// Whether the functions at the top of the call stack go on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flow {
+    /// The function at the top runs.
+    Go,
+    /// [`Context::next`] says what comes next, unless [`Context::exit`] says that the run ends.
+    Exit,
 }
 
 /// What a call came to.
@@ -119,6 +130,7 @@ impl Context {
             cells: Vec::new(),
             generators: Vec::new(),
             live_bytes: 0,
+            exit: None,
             keeps_variables: false,
         }
     }
@@ -260,38 +272,40 @@ impl Context {
     fn execute(&mut self, host: &mut dyn Host, budget: &mut u32) -> Result<Option<Run>, Fault> {
         let loaded = self.loaded.clone();
         loop {
-            let Some(Entry::Script(frame)) = self.entries.last_mut() else {
+            let Some(Entry::Script(frame)) = self.entries.last() else {
                 return Err(Fault::error("there is no function to run"));
             };
             let function = &loaded.protos[frame.proto as usize];
-            let proto = &*function.proto;
-            let (base, nums_base) = (frame.base as usize, frame.nums as usize);
-            let regs = &mut self.stacks.values[base..base + usize::from(proto.registers)];
-            let nums: &mut Numbers = (&mut self.stacks.numbers[nums_base..nums_base + 256])
-                .try_into()
-                .expect("a window of 256 numbers was reserved when the function was entered");
             let mut surroundings = Surroundings {
-                code: &proto.code,
+                code: &function.proto.code,
                 constants: &function.constants,
                 keys: &function.keys,
-                proto,
+                proto: &function.proto,
                 loaded: &loaded,
-                locals: proto.locals,
+                locals: function.proto.locals,
                 heap: &mut self.heap,
                 host: &mut *host,
+                fault: None,
             };
-            let (pc, exit) = fast::run(&mut surroundings, frame.pc as usize, regs, nums, budget);
-            frame.pc = pc as u32;
+            let depth = self.limits.depth as usize;
+            let exit = fast::run(&mut surroundings, &mut self.stacks, &mut self.entries, depth, budget);
+            let fault = surroundings.fault;
             match exit {
+                Exit::Op => {
+                    let Some(Entry::Script(frame)) = self.entries.last() else { continue };
+                    let op = loaded.protos[frame.proto as usize].proto.code[frame.pc as usize - 1];
+                    let base = frame.base as usize;
+                    if self.outer(&loaded, op, base, host)? == Flow::Exit {
+                        return Ok(self.exit.take());
+                    }
+                }
                 Exit::Budget => {
                     self.next = Next::Run;
                     return Ok(Some(Run::OutOfBudget));
                 }
-                Exit::Fault(fault) => return Err(fault),
-                Exit::Op(op) => {
-                    if let Some(run) = self.outer(&loaded, op, base, host)? {
-                        return Ok(run);
-                    }
+                Exit::Memory => {}
+                Exit::Fault => {
+                    return Err(fault.unwrap_or_else(|| Fault::error("an error without a description")));
                 }
             }
             if self.heap.is_over() {

@@ -1,29 +1,127 @@
-//! The loop that runs instructions, as long as they concern one function only.
+//! The loop that runs instructions.
 //!
 //! What is common is done here; what is rare is a call of a function that is not inlined, so that this one stays small
-//! enough for the compiler to keep its state in machine registers. Calls and whatever else concerns other functions goes
-//! back to the caller.
+//! enough for the compiler to keep its state in machine registers. Around it is a loop for plain calls and returns; whatever
+//! else concerns other functions goes back to the caller.
 
-use crate::compile::op::{Op, Operator, Reg, Relation};
-use crate::fault::Fault;
+use crate::compile::op::{CONSTANT, NO_REG, Op, Operator, Reg, Relation};
 use crate::value::{Array, Value};
 
+use super::frame::{Entry, Frame, Mode};
+use super::loaded::{Loaded, Stacks};
 use super::operate::{self, Surroundings};
 
 /// A window of number registers.
 pub(super) type Numbers = [f64; 256];
 
-/// Why the loop ended.
+/// Why the loop ended. Small, so that it comes back in a machine register.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Exit {
     /// The budget is used up; the instruction at the program counter has not run.
     Budget,
-    Fault(Fault),
-    /// An instruction for the caller; the program counter is after it.
-    Op(Op),
+    /// [`Surroundings::fault`] says what is wrong.
+    Fault,
+    /// The instruction before the program counter is for the caller.
+    Op,
+    /// It is time to count memory.
+    Memory,
 }
 
-/// Runs until something is to be done elsewhere. Returns where it stopped.
-pub(super) fn run(
+/// Runs the function at the top of the call stack, and plain calls from there, until something is to be done elsewhere.
+pub(super) fn run<'s>(
+    surroundings: &mut Surroundings<'s>,
+    stacks: &mut Stacks,
+    entries: &mut Vec<Entry>,
+    depth: usize,
+    budget: &mut u32,
+) -> Exit {
+    let Some(Entry::Script(frame)) = entries.last() else { return Exit::Op };
+    let loaded: &'s Loaded = surroundings.loaded;
+    let mut pc = frame.pc as usize;
+    let mut base = frame.base as usize;
+    let mut end = frame.end as usize;
+    let mut nums_base = frame.nums as usize;
+    loop {
+        let regs = &mut stacks.values[base..end];
+        let nums = window(&mut stacks.numbers, nums_base);
+        let exit;
+        (pc, exit) = one_function(surroundings, pc, regs, nums, budget);
+        let Some(Entry::Script(frame)) = entries.last_mut() else { return exit };
+        frame.pc = pc as u32;
+        if exit != Exit::Op {
+            return exit;
+        }
+        match surroundings.code[pc - 1] {
+            Op::CallProto { count, to, start, proto } => {
+                let callee = &loaded.protos[usize::from(proto)];
+                let first = base + usize::from(start);
+                let last = first + usize::from(callee.proto.registers);
+                let caller_end = end;
+                let next_nums = frame.nums_end as usize;
+                let plain = callee.is_plain && u16::from(count) == callee.proto.params;
+                let fits = last <= stacks.values.len() && next_nums + 256 <= stacks.numbers.len();
+                frame.to = to;
+                if !plain || !fits || entries.len() >= depth {
+                    return Exit::Op;
+                }
+                // Temporaries of the caller that are registers of the function now.
+                let used = first + usize::from(count);
+                if used < caller_end.min(last) {
+                    stacks.values[used..caller_end.min(last)].iter_mut().for_each(wipe);
+                }
+                (pc, base, end, nums_base) = (0, first, last, next_nums);
+                for (number, constant) in stacks.numbers[nums_base..].iter_mut().zip(&callee.proto.numbers) {
+                    *number = *constant;
+                }
+                entries.push(Entry::Script(Frame {
+                    proto: u32::from(proto),
+                    pc: 0,
+                    base: base as u32,
+                    nums: nums_base as u32,
+                    end: end as u32,
+                    nums_end: (nums_base + usize::from(callee.proto.number_registers)) as u32,
+                    to: NO_REG,
+                    mode: Mode::Plain,
+                    generator: None,
+                }));
+                surroundings.switch(callee);
+            }
+            Op::Return { from } => {
+                let [.., Entry::Script(caller), Entry::Script(callee)] = &entries[..] else {
+                    return Exit::Op;
+                };
+                let slot = base + usize::from(from);
+                if callee.mode != Mode::Plain || matches!(stacks.values[slot], Value::Undefined) {
+                    return Exit::Op;
+                }
+                let target = caller.base as usize + usize::from(caller.to);
+                let is_wanted = caller.to != NO_REG;
+                // Numbers are not moved as values: a value is read in other pieces than it was written, which is slow.
+                if let (Value::Number(number), true) = (&stacks.values[slot], is_wanted) {
+                    let number = *number;
+                    stacks.values[base..end].iter_mut().for_each(wipe);
+                    set_number(&mut stacks.values[target..], 0, number);
+                } else {
+                    let value = std::mem::replace(&mut stacks.values[slot], Value::Undefined);
+                    stacks.values[base..end].iter_mut().for_each(wipe);
+                    if is_wanted {
+                        set(&mut stacks.values[target..], 0, value);
+                    }
+                }
+                pc = caller.pc as usize;
+                base = caller.base as usize;
+                end = caller.end as usize;
+                nums_base = caller.nums as usize;
+                surroundings.switch(&loaded.protos[caller.proto as usize]);
+                entries.pop();
+            }
+            _ => return Exit::Op,
+        }
+    }
+}
+
+/// Runs instructions of one function. Returns where it stopped.
+fn one_function(
     surroundings: &mut Surroundings<'_>,
     mut pc: usize,
     regs: &mut [Value],
@@ -38,11 +136,18 @@ pub(super) fn run(
             return (pc, $exit);
         }};
     }
+    macro_rules! fail {
+        ($fault:expr) => {{
+            let fault = $fault;
+            surroundings.fault = Some(fault);
+            stop!(Exit::Fault);
+        }};
+    }
     // Does what is not common: an error ends the loop.
     macro_rules! attempt {
         ($result:expr) => {
             if let Err(fault) = $result {
-                stop!(Exit::Fault(fault));
+                fail!(fault);
             }
         };
     }
@@ -58,7 +163,7 @@ pub(super) fn run(
     macro_rules! count_memory {
         () => {
             if surroundings.heap.is_over() {
-                stop!(Exit::Op(Op::Jump { to: pc as u32 }));
+                stop!(Exit::Memory);
             }
         };
     }
@@ -123,6 +228,17 @@ pub(super) fn run(
                     pc = to as usize;
                 }
             }
+            Op::NumForReg { a, step, or_equal, limit, by } => {
+                spend!();
+                let Value::Number(limit) = r!(limit) else {
+                    fail!(operate::no_limit(surroundings, regs, or_equal, limit));
+                };
+                let next = n!(a) + n!(step);
+                n!(a) = next;
+                if next < limit || (or_equal && next == limit) {
+                    pc = pc.wrapping_add_signed(isize::from(by));
+                }
+            }
             Op::NumCompare { to, a, b, relation } => {
                 let result = holds(relation, n!(a), n!(b));
                 set(regs, to, Value::Bool(result));
@@ -141,7 +257,7 @@ pub(super) fn run(
             Op::JumpIf { when, from, to } => {
                 let truth = match &r!(from) {
                     Value::Bool(flag) => *flag,
-                    Value::Undefined => stop!(Exit::Fault(surroundings.undefined(from))),
+                    Value::Undefined => fail!(surroundings.undefined(from)),
                     other => other.truthy(),
                 };
                 if truth == when {
@@ -163,7 +279,7 @@ pub(super) fn run(
                     (Value::Number(a), Value::Number(b)) => a < b,
                     _ => match operate::less(surroundings, regs, a, b) {
                         Ok(truth) => truth,
-                        Err(fault) => stop!(Exit::Fault(fault)),
+                        Err(fault) => fail!(fault),
                     },
                 };
                 if truth == when {
@@ -175,7 +291,7 @@ pub(super) fn run(
                     (Value::Number(a), Value::Number(b)) => a <= b,
                     _ => match operate::less_equal(surroundings, regs, a, b) {
                         Ok(truth) => truth,
-                        Err(fault) => stop!(Exit::Fault(fault)),
+                        Err(fault) => fail!(fault),
                     },
                 };
                 if truth == when {
@@ -186,10 +302,10 @@ pub(super) fn run(
                 let truth = match (&r!(a), &surroundings.constants[constant as usize]) {
                     (Value::Number(a), Value::Number(b)) => a == b,
                     (Value::Str(a), Value::Str(b)) => a == b,
-                    (Value::Undefined, _) => stop!(Exit::Fault(surroundings.undefined(a))),
+                    (Value::Undefined, _) => fail!(surroundings.undefined(a)),
                     (left, right) => match left.loose_eq(right) {
                         Ok(truth) => truth,
-                        Err(fault) => stop!(Exit::Fault(fault)),
+                        Err(fault) => fail!(fault),
                     },
                 };
                 if truth == when {
@@ -202,7 +318,7 @@ pub(super) fn run(
                     (Value::Str(a), Value::Str(b)) => a == b,
                     _ => match operate::equal(surroundings, regs, a, b) {
                         Ok(truth) => truth,
-                        Err(fault) => stop!(Exit::Fault(fault)),
+                        Err(fault) => fail!(fault),
                     },
                 };
                 if truth == when {
@@ -215,15 +331,15 @@ pub(super) fn run(
                         pc = pc.wrapping_add_signed(isize::from(by));
                     }
                 }
-                Err(fault) => stop!(Exit::Fault(fault)),
+                Err(fault) => fail!(fault),
             },
             Op::IdenticalConstJump { when, a, constant, by } => {
                 let truth = match (&r!(a), &surroundings.constants[constant as usize]) {
                     (Value::None, right) => right.is_none(),
-                    (Value::Undefined, _) => stop!(Exit::Fault(surroundings.undefined(a))),
+                    (Value::Undefined, _) => fail!(surroundings.undefined(a)),
                     (left, right) => match left.strict_eq(right) {
                         Ok(truth) => truth,
-                        Err(fault) => stop!(Exit::Fault(fault)),
+                        Err(fault) => fail!(fault),
                     },
                 };
                 if truth == when {
@@ -242,7 +358,7 @@ pub(super) fn run(
                         r!(from).clone()
                     };
                     if matches!(value, Value::Undefined) {
-                        stop!(Exit::Fault(surroundings.undefined(from)));
+                        fail!(surroundings.undefined(from));
                     }
                     set(regs, to, value);
                 }
@@ -296,23 +412,30 @@ pub(super) fn run(
             },
             Op::Less { to, a, b } => match operate::less(surroundings, regs, a, b) {
                 Ok(truth) => set(regs, to, Value::Bool(truth)),
-                Err(fault) => stop!(Exit::Fault(fault)),
+                Err(fault) => fail!(fault),
             },
             Op::IndexNum { to, base, key } => match item(&r!(base), n!(key)) {
-                Some(value) => set(regs, to, value),
+                Some(Value::Number(number)) => {
+                    let number = *number;
+                    set_number(regs, to, number);
+                }
+                Some(Value::Bool(flag)) => {
+                    let flag = *flag;
+                    set(regs, to, Value::Bool(flag));
+                }
+                Some(value) => {
+                    let value = value.clone();
+                    set(regs, to, value);
+                }
                 None => attempt!(operate::index_number(surroundings, regs, (to, base, n!(key)))),
             },
             Op::IndexSetNum { key, base, from } => {
-                let value = match &r!(from) {
-                    Value::Number(number) => Some(Value::Number(*number)),
-                    _ if from >= surroundings.locals => {
-                        Some(std::mem::replace(&mut r!(from), Value::Undefined))
-                    }
-                    Value::Undefined => None,
-                    other => Some(other.clone()),
+                let value = match surroundings.take(regs, from) {
+                    Ok(value) => value,
+                    Err(fault) => fail!(fault),
                 };
-                let Some(value) = value else { stop!(Exit::Fault(surroundings.undefined(from))) };
                 match slot(&mut r!(base), n!(key)) {
+                    Some(slot) if is_plain(slot) => std::mem::forget(std::mem::replace(slot, value)),
                     Some(slot) => *slot = value,
                     None => attempt!(operate::set_index_number(surroundings, regs, base, n!(key), value)),
                 }
@@ -326,18 +449,47 @@ pub(super) fn run(
                     let length = array.len() as f64;
                     set_number(regs, to, length);
                 }
-                Value::Undefined => stop!(Exit::Fault(surroundings.undefined(from))),
+                Value::Undefined => fail!(surroundings.undefined(from)),
                 _ => set(regs, to, Value::None),
             },
             Op::IndexConst { to, base, key } => match &r!(base) {
                 Value::Array(array) => {
-                    let value = array.get(&surroundings.keys[key as usize]).unwrap_or_default();
-                    set(regs, to, value);
+                    let key = &surroundings.keys[key as usize];
+                    match array.peek(key) {
+                        Some(Value::Number(number)) => {
+                            let number = *number;
+                            set_number(regs, to, number);
+                        }
+                        Some(value) => {
+                            let value = value.clone();
+                            set(regs, to, value);
+                        }
+                        None => {
+                            let value = array.get(key).unwrap_or_default();
+                            set(regs, to, value);
+                        }
+                    }
                 }
                 _ => attempt!(operate::index_const(surroundings, regs, (to, base, key))),
             },
             Op::Index { to, base, key } => attempt!(operate::index(surroundings, regs, (to, base, key))),
             Op::Append { base, from } => {
+                if let Value::Array(array) = &mut r!(base)
+                    && array.as_list_mut().is_some()
+                {
+                    let value = match surroundings.take(regs, from) {
+                        Ok(value) => value,
+                        Err(fault) => fail!(fault),
+                    };
+                    surroundings.heap.charge(32);
+                    if let Value::Array(array) = &mut r!(base)
+                        && let Some(list) = array.as_list_mut()
+                    {
+                        list.push(value);
+                    }
+                    count_memory!();
+                    continue;
+                }
                 attempt!(operate::append(surroundings, regs, base, from));
                 count_memory!();
             }
@@ -353,6 +505,30 @@ pub(super) fn run(
                 attempt!(operate::binary(surroundings, regs, Operator::Concat, (to, a, b)));
                 count_memory!();
             }
+            Op::IndexSetConst { base, key, from } => {
+                if from < CONSTANT
+                    && let Value::Number(number) = r!(from)
+                    && let Value::Array(array) = &mut r!(base)
+                    && !array.is_shared()
+                    && let Some(slot) = array.get_mut(&surroundings.keys[key as usize])
+                {
+                    match slot {
+                        Value::Number(old) => *old = number,
+                        other => *other = Value::Number(number),
+                    }
+                    continue;
+                }
+                attempt!(operate::index_set_const(surroundings, regs, (base, key, from)));
+                count_memory!();
+            }
+            Op::PropertySet { base, name, from } => {
+                attempt!(operate::property_set(surroundings, regs, (base, name, from)));
+                count_memory!();
+            }
+            Op::PropertyUpdate { operator, base, name, from } => {
+                attempt!(operate::property_update(surroundings, regs, operator, (base, name, from)));
+                count_memory!();
+            }
             Op::Property { to, base, name } => {
                 attempt!(operate::property(surroundings, regs, (to, base, name)))
             }
@@ -360,8 +536,8 @@ pub(super) fn run(
                 spend!();
                 match operate::call_native(surroundings, regs, (count, to, start, native)) {
                     Ok(true) => count_memory!(),
-                    Ok(false) => stop!(Exit::Op(op)),
-                    Err(fault) => stop!(Exit::Fault(fault)),
+                    Ok(false) => stop!(Exit::Op),
+                    Err(fault) => fail!(fault),
                 }
             }
             Op::CallProto { .. }
@@ -372,7 +548,7 @@ pub(super) fn run(
             | Op::CallMethodSpread { .. }
             | Op::RunModule { .. } => {
                 spend!();
-                stop!(Exit::Op(op));
+                stop!(Exit::Op);
             }
             Op::Return { .. }
             | Op::ReturnNone
@@ -381,13 +557,13 @@ pub(super) fn run(
             | Op::NoMatch { .. }
             | Op::Yield { .. }
             | Op::Closure { .. }
-            | Op::BindGlobal { .. } => stop!(Exit::Op(op)),
+            | Op::BindGlobal { .. } => stop!(Exit::Op),
             Op::ForeachNext { iterator, value, key } => {
                 match operate::foreach_next(surroundings, regs, (iterator, value, key)) {
                     Ok(Some(true)) => {}
                     Ok(Some(false)) => pc += 1,
-                    Ok(None) => stop!(Exit::Op(op)),
-                    Err(fault) => stop!(Exit::Fault(fault)),
+                    Ok(None) => stop!(Exit::Op),
+                    Err(fault) => fail!(fault),
                 }
             }
             _ => {
@@ -401,7 +577,36 @@ pub(super) fn run(
 /// Sets a register; the old value is freed.
 #[inline(always)]
 fn set(regs: &mut [Value], to: Reg, value: Value) {
-    regs[to as usize] = value;
+    let slot = &mut regs[to as usize];
+    if is_plain(slot) {
+        // There is nothing to free, which the compiler cannot know.
+        std::mem::forget(std::mem::replace(slot, value));
+    } else {
+        *slot = value;
+    }
+}
+
+/// Whether freeing the value does nothing.
+#[inline(always)]
+fn is_plain(value: &Value) -> bool {
+    matches!(value, Value::Undefined | Value::None | Value::Bool(_) | Value::Number(_))
+}
+
+/// Makes a register undefined.
+#[inline(always)]
+fn wipe(slot: &mut Value) {
+    if is_plain(slot) {
+        std::mem::forget(std::mem::replace(slot, Value::Undefined));
+    } else {
+        *slot = Value::Undefined;
+    }
+}
+
+/// The number registers of a function.
+#[inline(always)]
+fn window(numbers: &mut [f64], base: usize) -> &mut Numbers {
+    let window = &mut numbers[base..base + 256];
+    window.try_into().expect("256 numbers were reserved when the function was entered")
 }
 
 /// The same for a number, which mostly replaces a number.
@@ -459,10 +664,10 @@ fn bits(operator: Operator, a: f64, b: f64) -> f64 {
 
 /// The item of a list.
 #[inline(always)]
-fn item(base: &Value, key: f64) -> Option<Value> {
+fn item(base: &Value, key: f64) -> Option<&Value> {
     let Value::Array(array) = base else { return None };
     let at = usize::try_from(key as i64).ok()?;
-    array.as_list()?.get(at).cloned()
+    array.as_list()?.get(at)
 }
 
 /// The item of a list that nobody shares, to be replaced.

@@ -33,6 +33,8 @@ pub struct Loaded {
 pub(super) struct LoadedProto {
     pub(super) proto: Arc<Proto>,
     pub(super) constants: Box<[Value]>,
+    /// Whether a call with the right number of arguments is nothing but a jump.
+    pub(super) is_plain: bool,
     /// What the constants are as keys of arrays.
     pub(super) keys: Box<[Key]>,
 }
@@ -75,7 +77,12 @@ impl Loaded {
                 // Not hashed before somebody asks for it.
                 other => Key::Other(other.clone()),
             });
-            LoadedProto { proto: proto.clone(), keys: keys.collect(), constants }
+            LoadedProto {
+                proto: proto.clone(),
+                keys: keys.collect(),
+                is_plain: !proto.variadic && !proto.generator,
+                constants,
+            }
         });
         Rc::new(Loaded {
             program: program.clone(),

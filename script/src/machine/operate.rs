@@ -1,6 +1,6 @@
 //! What instructions do where the common case does not apply.
 
-use crate::compile::op::{NO_REG, Num, Op, Operator, Reg};
+use crate::compile::op::{CONSTANT, NO_REG, Num, Op, Operator, Reg};
 use crate::compile::program::Proto;
 use crate::fault::Fault;
 use crate::host::Host;
@@ -11,7 +11,7 @@ use crate::value::{Array, Key, Value};
 use super::fast::Numbers;
 use super::heap::Heap;
 use super::iterate;
-use super::loaded::Loaded;
+use super::loaded::{Loaded, LoadedProto};
 use super::object;
 use super::path;
 
@@ -27,9 +27,21 @@ pub(super) struct Surroundings<'s> {
     pub(super) locals: Reg,
     pub(super) heap: &'s mut Heap,
     pub(super) host: &'s mut dyn Host,
+    /// What ended the loop.
+    pub(super) fault: Option<Fault>,
 }
 
-impl Surroundings<'_> {
+impl<'s> Surroundings<'s> {
+    /// What concerns the function that runs.
+    #[inline(always)]
+    pub(super) fn switch(&mut self, function: &'s LoadedProto) {
+        self.code = &function.proto.code;
+        self.constants = &function.constants;
+        self.keys = &function.keys;
+        self.proto = &function.proto;
+        self.locals = function.proto.locals;
+    }
+
     /// The error of reading an undefined variable.
     #[cold]
     pub(super) fn undefined(&self, reg: Reg) -> Fault {
@@ -51,6 +63,9 @@ impl Surroundings<'_> {
     /// The same by value: that of a temporary is taken.
     #[inline]
     pub(super) fn take(&self, regs: &mut [Value], reg: Reg) -> Result<Value, Fault> {
+        if reg >= CONSTANT {
+            return Ok(self.constants[usize::from(reg - CONSTANT)].clone());
+        }
         let slot = &mut regs[usize::from(reg)];
         let value = if reg >= self.locals { std::mem::replace(slot, Value::Undefined) } else { slot.clone() };
         if matches!(value, Value::Undefined) { Err(self.undefined(reg)) } else { Ok(value) }
@@ -203,6 +218,16 @@ pub(super) fn unbox(
     }
 }
 
+/// The limit of a loop is not a number.
+#[cold]
+pub(super) fn no_limit(env: &Surroundings<'_>, regs: &[Value], or_equal: bool, limit: Reg) -> Fault {
+    let checked = env.read(regs, limit).and_then(|limit| {
+        let number = Value::Number(0.0);
+        if or_equal { ops::less_equal(&number, limit) } else { ops::less(&number, limit) }
+    });
+    checked.err().unwrap_or_else(|| Fault::error("a number is needed here"))
+}
+
 #[inline(never)]
 pub(super) fn increment(
     env: &mut Surroundings<'_>,
@@ -283,6 +308,62 @@ pub(super) fn index_set(
     let value = env.take(regs, from)?;
     let key = env.take(regs, key)?;
     path::set_index(env, regs, base, key, value)
+}
+
+#[inline(never)]
+pub(super) fn index_set_const(
+    env: &mut Surroundings<'_>,
+    regs: &mut [Value],
+    (base, key, from): (Reg, u16, Reg),
+) -> Result<(), Fault> {
+    let value = env.take(regs, from)?;
+    let keys = env.keys;
+    if let Value::Array(array) = &mut regs[usize::from(base)]
+        && !array.is_shared()
+        && let Some(slot) = array.get_mut(&keys[usize::from(key)])
+    {
+        *slot = value;
+        return Ok(());
+    }
+    let key = env.constant(key).clone();
+    path::set_index(env, regs, base, key, value)
+}
+
+#[inline(never)]
+pub(super) fn property_set(
+    env: &mut Surroundings<'_>,
+    regs: &mut [Value],
+    (base, name, from): (Reg, u16, Reg),
+) -> Result<(), Fault> {
+    let value = env.take(regs, from)?;
+    let constants = env.constants;
+    path::set_property(env, regs, base, &constants[usize::from(name)], value)
+}
+
+/// `$object->name op= value`
+#[inline(never)]
+pub(super) fn property_update(
+    env: &mut Surroundings<'_>,
+    regs: &mut [Value],
+    operator: Operator,
+    (base, name, from): (Reg, u16, Reg),
+) -> Result<(), Fault> {
+    let constants = env.constants;
+    let right =
+        if from >= CONSTANT { &constants[usize::from(from - CONSTANT)] } else { &regs[usize::from(from)] };
+    if let (Value::Object(object), Value::Str(name), Value::Number(right)) =
+        (&regs[usize::from(base)], &constants[usize::from(name)], right)
+        && let (Some(instance), Operator::Add | Operator::Subtract | Operator::Step) =
+            (object.as_instance(), operator)
+    {
+        object::check(env, instance, name, true)?;
+        if let Some(Value::Number(left)) = instance.fields.borrow_mut().get_mut(name) {
+            *left += if operator == Operator::Subtract { -right } else { *right };
+            return Ok(());
+        }
+    }
+    let right = env.take(regs, from)?;
+    path::compute_item(env, regs, base, constants[usize::from(name)].clone(), operator, right)
 }
 
 #[inline(never)]
@@ -449,6 +530,7 @@ pub(super) fn concat_to(
     let bytes = right.as_bytes().map_or(16, <[u8]>::len);
     // Growth doubles the buffer now and then.
     env.heap.charge(bytes * 2);
+    path::charge_variable(env, regs, place);
     path::update(env, regs, place, |value| ops::append(value, &right))
 }
 
@@ -504,15 +586,15 @@ fn cells(env: &mut Surroundings<'_>, regs: &mut [Value], op: Op) -> Result<(), F
 /// Instructions for items of arrays and members of objects.
 fn items(env: &mut Surroundings<'_>, regs: &mut [Value], op: Op) -> Result<(), Fault> {
     match op {
-        Op::IndexSetConst { base, key, from } => {
-            let value = env.take(regs, from)?;
-            let key = env.constant(key).clone();
-            path::set_index(env, regs, base, key, value)?;
+        Op::IndexUpdate { operator, base, key, from } => {
+            let right = env.take(regs, from)?;
+            let key = env.read(regs, key)?.clone();
+            path::compute_item(env, regs, base, key, operator, right)?;
         }
-        Op::PropertySet { base, name, from } => {
-            let value = env.take(regs, from)?;
-            let name = env.constant(name).clone();
-            path::set_property(env, regs, base, &name, value)?;
+        Op::IndexUpdateConst { operator, base, key, from } => {
+            let right = env.take(regs, from)?;
+            let key = env.constant(key).clone();
+            path::compute_item(env, regs, base, key, operator, right)?;
         }
         Op::PathGet { to, root, path } => {
             let value = path::get(env, regs, root, path)?;

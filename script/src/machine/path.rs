@@ -19,6 +19,25 @@ enum Step {
 /// What happens at the end of a path.
 type Change<'c> = &'c mut dyn FnMut(&mut Surroundings<'_>, &mut Value) -> Result<(), Fault>;
 
+/// Notes the copy that a change of a shared value makes.
+#[inline]
+fn charge_copy(env: &mut Surroundings<'_>, value: &Value) {
+    match value {
+        Value::Array(array) if array.is_shared() => env.heap.charge(array.len() * 48),
+        Value::Str(text) if text.is_shared() => env.heap.charge(text.len()),
+        _ => {}
+    }
+}
+
+/// The same for a variable, in its register or its cell.
+#[inline]
+pub(super) fn charge_variable(env: &mut Surroundings<'_>, regs: &[Value], place: Reg) {
+    match &regs[usize::from(place)] {
+        Value::Cell(cell) => cell.with(|value| charge_copy(env, value)),
+        value => charge_copy(env, value),
+    }
+}
+
 /// Changes a variable, in its register or its cell.
 #[inline]
 pub(super) fn update(
@@ -89,6 +108,7 @@ fn apply(
     value: &mut Value,
     right: Value,
 ) -> Result<(), Fault> {
+    charge_copy(env, value);
     if operator == Operator::Concat {
         env.heap.charge(right.as_bytes().map_or(16, <[u8]>::len) * 2);
         return ops::append(value, &right);
@@ -116,6 +136,7 @@ pub(super) fn set_index(
     value: Value,
 ) -> Result<(), Fault> {
     env.heap.charge(48);
+    charge_variable(env, regs, base);
     change(regs, base, |target| set_item(env, target, key, value))
 }
 
@@ -175,7 +196,7 @@ pub(super) fn append(
     base: Reg,
     value: Value,
 ) -> Result<(), Fault> {
-    let _ = env;
+    charge_variable(env, regs, base);
     change(regs, base, |target| ops::push_item(target, value))
 }
 
@@ -233,6 +254,7 @@ pub(super) fn set(
     change(regs, root, |target| {
         walk(env, target, &steps, &mut |env, target| {
             let value = value.take().unwrap_or_default();
+            charge_copy(env, target);
             match &last {
                 Some(Step::Key(key)) => set_item(env, target, key.clone(), value),
                 Some(Step::Append) => ops::push_item(target, value),
@@ -247,6 +269,24 @@ pub(super) fn set(
                     Ok(())
                 }
             }
+        })
+    })
+}
+
+/// `$variable[key] op= right`, and the same of a property.
+pub(super) fn compute_item(
+    env: &mut Surroundings<'_>,
+    regs: &mut [Value],
+    root: Reg,
+    key: Value,
+    operator: Operator,
+    right: Value,
+) -> Result<(), Fault> {
+    let mut right = Some(right);
+    let step = [Step::Key(key)];
+    change(regs, root, |target| {
+        walk(env, target, &step, &mut |env, target| {
+            apply(env, operator, target, right.take().unwrap_or_default())
         })
     })
 }
@@ -291,6 +331,7 @@ fn walk(
     change: Change<'_>,
 ) -> Result<(), Fault> {
     let Some((step, rest)) = steps.split_first() else { return change(env, target) };
+    charge_copy(env, target);
     match step {
         Step::Key(key) => {
             if let Value::Object(object) = target {
@@ -376,6 +417,7 @@ fn unset_in(
     steps: &[Step],
     last: Option<&Step>,
 ) -> Result<bool, Fault> {
+    charge_copy(env, target);
     let Some((step, rest)) = steps.split_first() else { return unset_last(env, target, last) };
     let Step::Key(key) = step else { return Ok(false) };
     if let Value::Object(object) = target {

@@ -9,10 +9,7 @@ use crate::value::{Array, Key, Str, Value};
 #[inline]
 pub fn index(container: &Value, key: &Value) -> Value {
     match (container, key) {
-        (Value::Array(array), Value::Number(number)) => {
-            array.get(&Key::from_number(*number)).unwrap_or_default()
-        }
-        (Value::Array(array), key) => array.get(&Key::from_value(key.clone())).unwrap_or_default(),
+        (Value::Array(array), key) => array.get_by(key).unwrap_or_default(),
         (Value::Str(text), key) => byte_at(text, key).unwrap_or_default(),
         (Value::Object(object), Value::Str(name)) => {
             object.as_host().and_then(|object| object.property(name)).unwrap_or_default()

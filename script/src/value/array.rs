@@ -115,6 +115,37 @@ impl Array {
         }
     }
 
+    /// Whether a change copies the items first.
+    #[inline]
+    pub fn is_shared(&self) -> bool {
+        Rc::strong_count(&self.0) > 1 || matches!(&*self.0, ArrayBuf::Frozen(_))
+    }
+
+    /// The item of a key where it is stored; `None` also for an array that is frozen.
+    #[inline]
+    pub fn peek(&self, key: &Key) -> Option<&Value> {
+        match (&*self.0, key) {
+            (ArrayBuf::List(list), Key::Int(at)) => list.get(usize::try_from(*at).ok()?),
+            (ArrayBuf::Map(entries), key) => entries.map.get(key),
+            _ => None,
+        }
+    }
+
+    /// The item of the key that a value means.
+    #[inline]
+    pub fn get_by(&self, key: &Value) -> Option<Value> {
+        match (key, &*self.0) {
+            (Value::Str(text), ArrayBuf::Map(entries))
+                if !text.first().is_some_and(|byte| may_be_integer(*byte)) =>
+            {
+                let same = |key: &Key| matches!(key, Key::Str(other) if other == text);
+                entries.map.get_with(text.hash_value(), same).cloned()
+            }
+            (Value::Number(number), _) => self.get(&Key::from_number(*number)),
+            _ => self.get(&Key::from_value(key.clone())),
+        }
+    }
+
     /// The item of a key that is a text.
     pub fn get_str(&self, key: &str) -> Option<Value> {
         if let Some(integer) = parse_integer(key.as_bytes()) {
@@ -353,6 +384,12 @@ impl Array {
             _ => unreachable!("lists and frozen arrays were converted"),
         }
     }
+}
+
+/// Whether a text that begins so can be an integer.
+#[inline]
+fn may_be_integer(byte: u8) -> bool {
+    byte.is_ascii_digit() || byte == b'-'
 }
 
 fn is_list(keys: impl Iterator<Item = Option<i64>>) -> bool {

@@ -93,6 +93,12 @@ impl Str {
         }
     }
 
+    /// Whether a change copies the bytes first.
+    #[inline]
+    pub fn is_shared(&self) -> bool {
+        Rc::strong_count(&self.0) > 1 || matches!(self.0.data, Data::Frozen(_))
+    }
+
     /// The bytes with everything that is not UTF-8 replaced.
     pub fn to_string_lossy(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(self.as_bytes())
@@ -156,7 +162,9 @@ impl Deref for Str {
 impl PartialEq for Str {
     #[inline]
     fn eq(&self, other: &Str) -> bool {
-        self.same(other) || self.as_bytes() == other.as_bytes()
+        let (a, b) = (self.as_bytes(), other.as_bytes());
+        // Constants of a program share their bytes.
+        a.len() == b.len() && (std::ptr::eq(a, b) || a == b)
     }
 }
 

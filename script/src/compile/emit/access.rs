@@ -225,7 +225,7 @@ impl<'a> Emitter<'_, '_, 'a> {
                 }
                 (StepKind::Index(key), _) => self.index(current, key, to, step.span),
                 (StepKind::Property(name), _) => {
-                    let name = self.code.text(&name.text);
+                    let name = self.text(&name.text);
                     self.emit(Op::Property { to, base: current, name }, step.span);
                 }
                 (StepKind::Slice(slice), _) => {

@@ -96,7 +96,7 @@ impl<'a> Emitter<'_, '_, 'a> {
         span: Span,
     ) {
         let start = self.row(object, arguments, span);
-        let name = self.code.text(&name.text);
+        let name = self.text(&name.text);
         if must_spread(arguments) {
             self.argument_array(arguments, start + 1, span);
             self.emit(Op::CallMethodSpread { to, start, name }, span);

@@ -16,10 +16,12 @@ use std::sync::Arc;
 
 use crate::source::Span;
 use crate::syntax::ast::{self, Expr, Name, Statement};
+use crate::value::Frozen;
 
 use super::analyze::{Variables, for_each_statement};
 use super::module::Compiler;
 use super::op::{Num, Op, Reg};
+use super::program::Constant;
 use super::scope::{FileScope, Scope};
 use registers::{Code, Label};
 
@@ -108,6 +110,12 @@ pub(super) struct Emitter<'e, 'c, 'a> {
 impl<'a> Emitter<'_, '_, 'a> {
     fn emit(&mut self, op: Op, span: Span) {
         self.code.emit(op, span);
+    }
+
+    /// The index of a text among the constants.
+    fn text(&mut self, text: &str) -> u16 {
+        let bytes = self.compiler.intern(&Arc::from(text.as_bytes()));
+        self.code.constant(Constant::Value(Frozen::Str(bytes)))
     }
 
     /// Where the variable lives.

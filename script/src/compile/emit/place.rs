@@ -1,7 +1,7 @@
 //! Assignment targets.
 
 use crate::compile::analyze::assigns;
-use crate::compile::op::{Op, Operator, Reg};
+use crate::compile::op::{CONSTANT, NO_REG, Op, Operator, Reg};
 use crate::compile::program::{Constant, PathStep};
 use crate::source::Span;
 use crate::syntax::ast::{AssignOp, BinaryOp, Expr, ExprKind, Name, Place, PlaceRoot, Slice, Step, StepKind};
@@ -57,7 +57,7 @@ impl<'a> Emitter<'_, '_, 'a> {
                 self.expression(value, Want::Reg(reg));
             }
             (AssignOp::Set, Slot::Shared(cell)) => {
-                let from = self.value_operand(value);
+                let from = self.operand(value);
                 if let Some(to) = result {
                     self.emit(Op::Copy { to, from }, span);
                 }
@@ -93,9 +93,23 @@ impl<'a> Emitter<'_, '_, 'a> {
         }
     }
 
-    /// A value for an instruction that takes a temporary and copies a variable.
-    fn value_operand(&mut self, value: &'a Expr) -> Reg {
+    /// A value for an instruction that stores it: a register or a constant.
+    fn stored(&mut self, value: &'a Expr) -> Reg {
+        if let Some(constant) = self.compiler.fold(value) {
+            let constant = self.code.constant(constant);
+            if constant < NO_REG - CONSTANT {
+                return CONSTANT | constant;
+            }
+        }
         self.operand(value)
+    }
+
+    /// The same where the value of the assignment is wanted too, in `result`.
+    fn stored_and_kept(&mut self, value: &'a Expr, result: Option<Reg>, span: Span) -> Reg {
+        let Some(to) = result else { return self.stored(value) };
+        let from = self.operand(value);
+        self.emit(Op::Copy { to, from }, span);
+        from
     }
 
     fn read_slot(&mut self, slot: Slot, to: Reg, span: Span) {
@@ -143,7 +157,7 @@ impl<'a> Emitter<'_, '_, 'a> {
             );
             return;
         }
-        let from = self.operand(value);
+        let from = self.stored(value);
         let op = match operator {
             BinaryOp::Concat => Op::ConcatTo { place, from },
             _ => Op::Update { operator: operator_of(operator), place, from },
@@ -173,11 +187,18 @@ impl<'a> Emitter<'_, '_, 'a> {
                     return;
                 }
                 let path = self.path(&place.steps, unstable, place.span);
-                let from = self.operand(value);
-                self.keep_result(from, result, span);
+                let from = self.stored_and_kept(value, result, span);
                 self.emit(Op::PathSet { root, path, from }, span);
             }
             AssignOp::Compute(operator) => {
+                if let ([step], None) = (&place.steps[..], result) {
+                    let op = self.step_update(root, &step.kind, operator_of(operator), unstable, |this| {
+                        this.stored(value)
+                    });
+                    if let Some(op) = op {
+                        return self.emit(op, span);
+                    }
+                }
                 let path = self.path(&place.steps, unstable, place.span);
                 let from = self.operand(value);
                 self.emit(Op::PathUpdate { operator: operator_of(operator), root, path, from }, span);
@@ -201,15 +222,37 @@ impl<'a> Emitter<'_, '_, 'a> {
         }
     }
 
-    fn emit_clear_unless(&mut self, result: Option<Reg>, reg: Reg, span: Span) {
-        if result.is_none() {
-            self.emit(Op::Clear { reg }, span);
+    /// The short form of an update of one step, if there is one.
+    fn step_update(
+        &mut self,
+        base: Reg,
+        step: &'a StepKind,
+        operator: Operator,
+        unstable: bool,
+        value: impl FnOnce(&mut Self) -> Reg,
+    ) -> Option<Op> {
+        match step {
+            StepKind::Property(name) => {
+                let name = self.text(&name.text);
+                Some(Op::PropertyUpdate { operator, base, name, from: value(self) })
+            }
+            StepKind::Index(key) => Some(match self.compiler.fold(key) {
+                Some(constant) => {
+                    let key = self.code.constant(constant);
+                    Op::IndexUpdateConst { operator, base, key, from: value(self) }
+                }
+                None => {
+                    let key = self.stable_operand(key, unstable);
+                    Op::IndexUpdate { operator, base, key, from: value(self) }
+                }
+            }),
+            _ => None,
         }
     }
 
-    fn keep_result(&mut self, from: Reg, result: Option<Reg>, span: Span) {
-        if let Some(to) = result {
-            self.emit(Op::Copy { to, from }, span);
+    fn emit_clear_unless(&mut self, result: Option<Reg>, reg: Reg, span: Span) {
+        if result.is_none() {
+            self.emit(Op::Clear { reg }, span);
         }
     }
 
@@ -226,8 +269,7 @@ impl<'a> Emitter<'_, '_, 'a> {
         match step {
             StepKind::Index(key) => {
                 if let Some(constant) = self.compiler.fold(key) {
-                    let from = self.operand(value);
-                    self.keep_result(from, result, span);
+                    let from = self.stored_and_kept(value, result, span);
                     let key = self.code.constant(constant);
                     self.emit(Op::IndexSetConst { base: root, key, from }, span);
                     return true;
@@ -235,25 +277,21 @@ impl<'a> Emitter<'_, '_, 'a> {
                 if self.is_number(key) && !unstable {
                     let loc = self.expression(key, Want::Anywhere);
                     let key = self.unboxed(loc, Operator::Subtract, true, span);
-                    let from = self.operand(value);
-                    self.keep_result(from, result, span);
+                    let from = self.stored_and_kept(value, result, span);
                     self.emit(Op::IndexSetNum { key, base: root, from }, span);
                     return true;
                 }
                 let key = self.stable_operand(key, unstable);
-                let from = self.operand(value);
-                self.keep_result(from, result, span);
+                let from = self.stored_and_kept(value, result, span);
                 self.emit(Op::IndexSet { base: root, key, from }, span);
             }
             StepKind::Append => {
-                let from = self.operand(value);
-                self.keep_result(from, result, span);
+                let from = self.stored_and_kept(value, result, span);
                 self.emit(Op::Append { base: root, from }, span);
             }
             StepKind::Property(name) => {
-                let from = self.operand(value);
-                self.keep_result(from, result, span);
-                let name = self.code.text(&name.text);
+                let from = self.stored_and_kept(value, result, span);
+                let name = self.text(&name.text);
                 self.emit(Op::PropertySet { base: root, name, from }, span);
             }
             StepKind::Slice(_) | StepKind::Call(_) => return false,
@@ -310,7 +348,7 @@ impl<'a> Emitter<'_, '_, 'a> {
                     Some(constant) => PathStep::IndexConst(self.code.constant(constant)),
                     None => PathStep::Index(self.stable_operand(key, later)),
                 },
-                StepKind::Property(name) => PathStep::Property(self.code.text(&name.text)),
+                StepKind::Property(name) => PathStep::Property(self.text(&name.text)),
                 StepKind::Slice(slice) => PathStep::Slice(self.bounds(slice)),
                 StepKind::Append | StepKind::Call(_) => PathStep::Append,
             });
@@ -374,6 +412,21 @@ impl<'a> Emitter<'_, '_, 'a> {
                 self.emit(Op::CellGet { to, cell: root }, span);
             }
             return;
+        }
+        if let ([step], None) = (&place.steps[..], result) {
+            let one = Constant::Value(Frozen::Number(f64::from(by)));
+            let op = self.step_update(root, &step.kind, Operator::Step, false, |this| {
+                let constant = this.code.constant(one);
+                if constant < NO_REG - CONSTANT {
+                    return CONSTANT | constant;
+                }
+                let (to, span) = (this.code.temp(), span);
+                this.emit(Op::Const { to, constant }, span);
+                to
+            });
+            if let Some(op) = op {
+                return self.emit(op, span);
+            }
         }
         let path = self.path(&place.steps, false, place.span);
         if let (Some(to), false) = (result, prefix) {

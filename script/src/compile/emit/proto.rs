@@ -163,7 +163,7 @@ impl<'e, 'c, 'a> Emitter<'e, 'c, 'a> {
             let mark = self.code.mark();
             let from = self.code.temp();
             self.expression(value, Want::Reg(from));
-            let name = self.code.text(&field.text);
+            let name = self.text(&field.text);
             self.emit(Op::PropertySet { base: 0, name, from }, field.span);
             self.code.release(mark);
         }

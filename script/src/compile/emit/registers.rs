@@ -187,11 +187,6 @@ impl Code {
         index
     }
 
-    /// The index of a string constant.
-    pub(super) fn text(&mut self, text: &str) -> u16 {
-        self.constant(Constant::Value(Frozen::str(text)))
-    }
-
     pub(super) fn path(&mut self, path: Path) -> u16 {
         if self.paths.len() > usize::from(u16::MAX) {
             self.overflow = Some("the function is too large");
@@ -273,6 +268,7 @@ fn set_target(op: &mut Op, target: u32, distance: Option<i16>) -> bool {
         | Op::NumForLessEqual { to, .. } => *to = target,
         Op::LessJump { by, .. }
         | Op::LessEqualJump { by, .. }
+        | Op::NumForReg { by, .. }
         | Op::EqualJump { by, .. }
         | Op::IdenticalJump { by, .. }
         | Op::EqualConstJump { by, .. }
@@ -314,6 +310,10 @@ fn place_numbers(op: &mut Op, constants: u8) {
         Op::NumJump { a, b, .. } | Op::NumLoop { a, b, .. } | Op::NumCompare { a, b, .. } => {
             place(a);
             place(b);
+        }
+        Op::NumForReg { a, step, .. } => {
+            place(a);
+            place(step);
         }
         Op::NumForLess { a, step, limit, .. } | Op::NumForLessEqual { a, step, limit, .. } => {
             place(a);

@@ -11,7 +11,7 @@ use crate::syntax::ast::{
 use crate::value::Frozen;
 
 use super::registers::Label;
-use super::{Barrier, Emitter, Frame, Slot, Want};
+use super::{Barrier, Emitter, Frame, Loc, Slot, Want};
 
 /// A step that ends a loop together with its condition, in one instruction.
 struct Counter {
@@ -174,7 +174,11 @@ impl<'a> Emitter<'_, '_, 'a> {
         };
         let counts = matches!(&first.kind, ExprKind::Variable(other) if other.text == name.text);
         let simple = match &link.operand.kind {
-            ExprKind::Variable(limit) => matches!(self.slot(limit), Slot::Num(_)),
+            ExprKind::Variable(limit) => match self.slot(limit) {
+                Slot::Num(_) => true,
+                Slot::Reg(_) => !self.code.long,
+                Slot::Shared(_) => false,
+            },
             _ => matches!(self.compiler.fold(&link.operand), Some(Constant::Value(Frozen::Number(_)))),
         };
         (counts && simple).then_some(Counter { variable, step: amount, or_equal })
@@ -187,12 +191,11 @@ impl<'a> Emitter<'_, '_, 'a> {
         let mark = self.code.mark();
         let amount = self.code.number(counter.step, span);
         let loc = self.expression(&links[0].operand, Want::Anywhere);
-        let limit = self.unboxed(loc, crate::compile::op::Operator::Less, true, span);
         let a = counter.variable;
-        let op = if counter.or_equal {
-            Op::NumForLessEqual { a, step: amount, limit, to: 0 }
-        } else {
-            Op::NumForLess { a, step: amount, limit, to: 0 }
+        let op = match loc {
+            Loc::Reg(limit) => Op::NumForReg { a, step: amount, or_equal: counter.or_equal, limit, by: 0 },
+            Loc::Num(limit) if counter.or_equal => Op::NumForLessEqual { a, step: amount, limit, to: 0 },
+            Loc::Num(limit) => Op::NumForLess { a, step: amount, limit, to: 0 },
         };
         self.code.jump(op, top, span);
         // The first test comes without a step.

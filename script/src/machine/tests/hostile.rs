@@ -41,6 +41,12 @@ fn greedy_scripts_exceed_their_memory() {
         "$a = [[1]]; forever { $a = [$a, \"y\" * 1000]; }",
         "$s = \"x\" * 1000000; $a = []; forever { $a[] = $s . \"y\"; }",
         "$a = [1]; forever { $a = $a + $a; }",
+        "$a = [1] * 10000; $l = []; forever { $c = $a; $c[0] = 2; $l[] = $c; }",
+        "$a = [1] * 10000; $l = []; forever { $c = $a; $c[] = 2; $l[] = $c; }",
+        "$a = [[1] * 10000]; $l = []; forever { $c = $a; $c[0][0] += 1; $l[] = $c; }",
+        "$a = [\"k\" => 1] + [1] * 10000; $l = []; forever { $c = $a; $c[\"k\"] = 2; $l[] = $c; }",
+        "$s = \"x\" * 100000; $l = []; forever { $t = $s; $t .= \"y\"; $l[] = $t; }",
+        "class N { $v = none; } $n = N(); $n->v = \"x\" * 100000; $l = []; forever { $t = $n->v; $n->v .= \"y\"; $l[] = $t; }",
     ];
     for script in scripts {
         assert_eq!(limit_of(script), Some(Limit::Memory), "{script}");
