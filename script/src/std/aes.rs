@@ -152,6 +152,12 @@ mod tests {
         assert_eq!(encrypt::<Aes128>(&key, Mode::Cbc { iv: b"short" }, b"short", true), None);
         assert_eq!(encrypt::<Aes128>(&key[1..], Mode::Ecb, b"short", true), None);
         assert_eq!(decrypt::<Aes128>(&key, Mode::Ecb, b"", true), None);
+        for (last, fine) in [(0, false), (1, true), (17, false)] {
+            let mut block = [9; 16];
+            block[15] = last;
+            let secret = encrypt::<Aes128>(&key, Mode::Ecb, &block, false).unwrap();
+            assert_eq!(decrypt::<Aes128>(&key, Mode::Ecb, &secret, true).is_some(), fine, "{last}");
+        }
         assert_eq!(decrypt::<Aes128>(&key, Mode::Ecb, &[7; 16], true), None);
         assert_eq!(decrypt::<Aes128>(&key, Mode::Ecb, &[7; 17], true), None);
     }

@@ -78,6 +78,7 @@ mod tests {
         let (one, two) = (by_time(&mut host), by_time(&mut host));
         assert_eq!((one.get_version_num(), two.get_version_num()), (1, 1));
         assert_ne!(one, two);
+        assert_eq!(one.as_bytes()[10] & 1, 1, "the multicast bit of the node");
         let (seconds, nanos) = one.get_timestamp().unwrap().to_unix();
         assert_eq!((seconds, nanos), (1_700_000_000, 250_000_000));
     }
