@@ -16,6 +16,8 @@ pub const MAX_WALK: usize = 1 << 20;
 pub const MAX_STRING_BYTES: usize = 64 << 20;
 /// Items of an array that an operator or a native builds at once: 16 bytes each, 64 MiB.
 pub const MAX_ARRAY_ITEMS: usize = 4 << 20;
+/// What a string of up to 24 bytes takes in memory.
+pub const SHORT_STRING_BYTES: usize = 64;
 /// Nesting of a JSON text that is read or written: what a frozen value may have, since long texts are read on
 /// another thread.
 pub const MAX_JSON_DEPTH: usize = MAX_FROZEN_DEPTH as usize;

@@ -3,6 +3,7 @@
 use memchr::memmem;
 
 use crate::fault::Fault;
+use crate::limits::{MAX_ARRAY_ITEMS, SHORT_STRING_BYTES};
 use crate::native::{Call, Native};
 use crate::ops;
 use crate::value::{Array, Str, Value};
@@ -120,14 +121,16 @@ fn split(call: &mut Call<'_>, text: &Str, delimiter: &Str) -> Result<Value, Faul
         return Err(call.error("the delimiter is empty"));
     }
     let most = usize::try_from(limit.unsigned_abs()).unwrap_or(usize::MAX);
+    // One more than may be, so that the check sees it.
+    let most = if limit == 0 { MAX_ARRAY_ITEMS } else { (most - 1).min(MAX_ARRAY_ITEMS) };
     let cuts: Vec<usize> = if limit < 0 {
-        let mut cuts: Vec<usize> = memmem::rfind_iter(text, delimiter.as_bytes()).take(most - 1).collect();
+        let mut cuts: Vec<usize> = memmem::rfind_iter(text, delimiter.as_bytes()).take(most).collect();
         cuts.reverse();
         cuts
     } else {
-        let most = if limit == 0 { usize::MAX } else { most };
-        memmem::find_iter(text, delimiter.as_bytes()).take(most - 1).collect()
+        memmem::find_iter(text, delimiter.as_bytes()).take(most).collect()
     };
+    charge_parts(call, cuts.len() + 1)?;
     let mut parts = Vec::with_capacity(cuts.len() + 1);
     let mut from = 0;
     for at in cuts {
@@ -136,6 +139,12 @@ fn split(call: &mut Call<'_>, text: &Str, delimiter: &Str) -> Result<Value, Faul
     }
     parts.push(if from == 0 { Value::Str(text.clone()) } else { Value::from(&text[from..]) });
     Ok(Array::from_list(parts).into())
+}
+
+/// A list of so many short strings is about to be made.
+fn charge_parts(call: &mut Call<'_>, parts: usize) -> Result<(), Fault> {
+    ops::check_items(parts)?;
+    call.charge(parts * (size_of::<Value>() + SHORT_STRING_BYTES))
 }
 
 fn find(call: &mut Call<'_>) -> Result<Value, Fault> {
@@ -197,8 +206,9 @@ fn chunk(call: &mut Call<'_>) -> Result<Value, Fault> {
     if length < 1 || first < 0 {
         return Err(call.error("lengths are positive"));
     }
-    let text = call.bytes(0)?;
+    let text = call.str(0)?;
     let (start, rest) = text.split_at(text.len().min(first as usize));
+    charge_parts(call, rest.len().div_ceil(length as usize) + 1)?;
     let pieces = rest.chunks(length as usize).map(Value::from);
     let start = (!start.is_empty()).then(|| Value::from(start));
     Ok(start.into_iter().chain(pieces).collect::<Array>().into())

@@ -150,7 +150,10 @@ fn huge_results_are_refused_before_they_are_built() {
         ("str_repeat", vec!["x".into(), 1e15.into()]),
         ("array_range", vec![0.into(), 1e15.into()]),
         ("range", vec![0.into(), 1e300.into()]),
-        ("str_replace", vec!["x".into(), "y".repeat(1 << 20).into(), "x".repeat(1 << 20).into()]),
+        ("str_replace", vec!["x".into(), "y".repeat(1 << 20).into(), "x".repeat(1 << 10).into()]),
+        ("str_split", vec!["x".repeat(5 << 20).into(), "x".into()]),
+        ("str_split", vec!["x".repeat(5 << 20).into(), "x".into(), (-1e9).into()]),
+        ("str_chunk", vec!["x".repeat(5 << 20).into(), 1.into()]),
     ] {
         let result = text(call(name, args));
         assert!(result.contains("would exceed"), "{name}: {result}");

@@ -64,7 +64,8 @@ fn deep_nesting_neither_prints_compares_nor_drops_on_the_stack() {
 fn shared_parts_do_not_multiply_work() {
     let double = |inner: Value, _| Value::from(vec![inner.clone(), inner]);
     let (left, right) = ((0..60).fold(Value::None, double), (0..60).fold(Value::None, double));
-    assert!(left.to_text().is_err());
+    let long = Value::from("x".repeat(1 << 20));
+    assert!((0..60).fold(long, double).to_text().is_err());
     assert!(left.strict_eq(&right).is_err());
     assert!(left.freeze().is_err());
     assert!(left.strict_eq(&left.clone()).unwrap());

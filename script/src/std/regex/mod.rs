@@ -6,7 +6,7 @@ mod replace;
 pub use pattern::{Groups, Pattern, PatternCache};
 
 use crate::fault::Fault;
-use crate::limits::OFFLOAD_ABOVE_BYTES;
+use crate::limits::{OFFLOAD_ABOVE_BYTES, SHORT_STRING_BYTES};
 use crate::native::{Call, Native, NativeClass, NativeRun};
 use crate::value::{Array, Key, Value};
 
@@ -85,7 +85,7 @@ fn find_all(call: &mut Call<'_>) -> Result<Value, Fault> {
     let mut lists = vec![Vec::new(); groups.count()];
     let mut search = Search::default();
     while search.next(&pattern, &mut groups, &subject)? {
-        call.charge(lists.len() * (size_of::<Value>() + 64))?;
+        call.charge(lists.len() * (size_of::<Value>() + SHORT_STRING_BYTES))?;
         crate::ops::check_items(lists.len() * lists[0].len())?;
         for (group, list) in lists.iter_mut().enumerate() {
             list.push(group_value(&groups, group, &subject));
