@@ -8,6 +8,9 @@ use hostcalls::Settings;
 use hostcalls::crypto::Pki;
 use hostcalls::source::Sources;
 use script::compile::{self, CompileOptions, Compiled, SourceText};
+use script::lint::{Surroundings, lint};
+use script::source::SourceMap;
+use script::syntax::{self, Names};
 
 use crate::args::{Options, Script};
 use crate::bounds::Bounds;
@@ -32,7 +35,10 @@ pub fn run(options: &Options, bounds: Bounds, output: &Arc<Output>) -> Result<i3
             output.complain(&format!("hsh: warning: {warning}"));
         }
     };
-    let pki = Arc::new(settings::pki(&configuration, &mut warn));
+    let keys = Keys {
+        pki: Arc::new(settings::pki(&configuration, &mut warn)),
+        trusted: settings::trusted(&configuration, &mut warn),
+    };
     if options.privdrop {
         privdrop::assume(&configuration.startup)?;
     }
@@ -42,9 +48,10 @@ pub fn run(options: &Options, bounds: Bounds, output: &Arc<Output>) -> Result<i3
         if options.syntax {
             return Err("-s: there is no script to check".to_owned());
         }
-        let settings = host_settings(&configuration, &sources, pki, bounds);
+        let settings = host_settings(&configuration, &sources, keys, bounds);
         return shard::run(Work::Session(sources), settings, bounds.machine, output);
     };
+    let text = options.syntax.then(|| main.clone());
     let compiled = match compile_script(main, &sources) {
         Ok(compiled) => compiled,
         Err(text) => {
@@ -52,15 +59,21 @@ pub fn run(options: &Options, bounds: Bounds, output: &Arc<Output>) -> Result<i3
             return Ok(1);
         }
     };
-    if options.syntax {
-        let found = report::warnings(&compiled.warnings, compiled.program.sources());
+    if let Some(text) = text {
+        let found = report::warnings(&compiled.warnings, compiled.program.sources()) + &findings(&text);
         if !found.is_empty() {
             output.complain(&found);
         }
         return Ok(0);
     }
-    let settings = host_settings(&configuration, &sources, pki, bounds);
+    let settings = host_settings(&configuration, &sources, keys, bounds);
     shard::run(Work::Script(compiled.program), settings, bounds.machine, output)
+}
+
+/// What is read with the rights that the program was started with.
+struct Keys {
+    pki: Arc<Pki>,
+    trusted: Vec<Vec<u8>>,
 }
 
 /// What there is to run; `None`: whatever somebody types.
@@ -101,14 +114,27 @@ fn compile_script(main: SourceText, sources: &Sources) -> Result<Compiled, Strin
         .map_err(|found| report::diagnostics(&found))
 }
 
+/// What can hardly be meant in the main script, though it compiles.
+fn findings(main: &SourceText) -> String {
+    let mut sources = SourceMap::new();
+    let file = sources.add(&main.name, &main.bytes, None);
+    let parsed = syntax::parse(&sources, file, &mut Names::default());
+    let library = hostcalls::library();
+    report::warnings(
+        &lint(&parsed.script, Surroundings { library: &library, predefined: Some(&[]) }),
+        &sources,
+    )
+}
+
 fn host_settings(
     configuration: &Configuration,
     sources: &Arc<Sources>,
-    pki: Arc<Pki>,
+    keys: Keys,
     bounds: Bounds,
 ) -> Settings {
     Settings {
-        pki,
+        pki: keys.pki,
+        extra_roots: keys.trusted,
         resolvers: configuration.running.resolver.servers.clone(),
         sources: Arc::clone(sources),
         wall_clock: bounds.time,

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use config::{FileContent, Pem, Running, Scope, Source, Startup};
 use hostcalls::crypto::Pki;
+use hostcalls::crypto::x509::Certificate;
 use hostcalls::source::{EXTRAS, Sources};
 
 use crate::args::{self, AppConf, Options};
@@ -146,6 +147,21 @@ pub fn pki(configuration: &Configuration, warn: &mut dyn FnMut(&str)) -> Pki {
         complain(added, "public", &entry.id, warn);
     }
     pki
+}
+
+/// The certificates (DER) of `pki.trusted`, to be believed besides those of the system.
+pub fn trusted(configuration: &Configuration, warn: &mut dyn FnMut(&str)) -> Vec<Vec<u8>> {
+    let mut roots = Vec::new();
+    for entry in &configuration.running.pki.trusted {
+        let added = pem(entry.certificate.as_ref()).and_then(|text| {
+            let chain = Certificate::list_from_text(&text.unwrap_or_default());
+            let chain = chain.ok_or("the text holds no certificate, or a broken one")?;
+            roots.extend(chain.iter().map(|certificate| certificate.der().to_vec()));
+            Ok(())
+        });
+        complain(added, "trusted", &entry.id, warn);
+    }
+    roots
 }
 
 fn complain(added: Result<(), String>, list: &str, id: &str, warn: &mut dyn FnMut(&str)) {

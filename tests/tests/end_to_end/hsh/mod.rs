@@ -9,6 +9,7 @@ mod lint;
 mod options;
 mod repl;
 mod signals;
+mod vectors;
 
 use std::path::{Path, PathBuf};
 

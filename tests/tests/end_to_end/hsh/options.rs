@@ -47,6 +47,13 @@ fn ops50_a_check_runs_nothing() {
 }
 
 #[test]
+fn a_check_warns_of_what_can_hardly_be_meant() {
+    let ended = Run::hsh().args(["-s", "-"]).input("$unused = 1;\nreturn;\necho 2;\n").end();
+    assert_eq!((ended.status, &*ended.stdout), (Some(0), ""));
+    assert!(ended.stderr.contains("stdin:3:1: warning: "), "{}", ended.stderr);
+}
+
+#[test]
 fn the_exit_status_tells() {
     let status = |script: &str| Run::hsh().input(script).end().status;
     assert_eq!(status(""), Some(0));
