@@ -57,7 +57,7 @@ fn respond(target: &str, head: &[String], body: &[u8]) -> Vec<u8> {
         "/large" => whole("200 OK", "", &vec![b'x'; 100_000]),
         "/garbage" => b"220 mail.example.com ESMTP\r\n".to_vec(),
         "/slow" => {
-            std::thread::sleep(std::time::Duration::from_millis(500));
+            std::thread::sleep(std::time::Duration::from_secs(3));
             whole("200 OK", "", b"late")
         }
         _ => {
@@ -188,7 +188,7 @@ fn redirects_sizes_and_times_are_bounded() {
         assert_eq!(status(&value), "200");
         let start = engine::time::now_precise();
         assert!(get(&execution, &[url("/slow"), with("timeout", 0.1.into())]).await.is_none());
-        assert!((engine::time::now_precise() - start).as_secs_f64() < 0.4);
+        assert!((engine::time::now_precise() - start).as_secs_f64() < 2.5);
     });
 }
 
