@@ -4,6 +4,7 @@ use crate::compile::analyze::{assigns, is_number};
 use crate::compile::op::{Num, Op, Operator, Reg, Relation};
 use crate::compile::program::Constant;
 use crate::source::Span;
+use crate::std::regex::Pattern;
 use crate::syntax::ast::{BinaryOp, Expr, Link};
 use crate::value::Frozen;
 
@@ -21,7 +22,10 @@ impl<'a> Emitter<'_, '_, 'a> {
         let mut left = self.left_operand(first, &links[0].operand);
         for (at, link) in links.iter().enumerate() {
             let last = at + 1 == links.len();
-            let right = self.expression(&link.operand, Want::Anywhere);
+            let right = match self.pattern(link) {
+                Some(constant) => self.load(constant, Want::Anywhere, link.operand.span),
+                None => self.expression(&link.operand, Want::Anywhere),
+            };
             if last {
                 return self.operate(link.operator, left, right, mark, want, span);
             }
@@ -35,6 +39,21 @@ impl<'a> Emitter<'_, '_, 'a> {
             );
         }
         left
+    }
+
+    /// The right side of `=~` if it is constant: patterns are compiled once.
+    fn pattern(&mut self, link: &'a Link) -> Option<Constant> {
+        if !matches!(link.operator, BinaryOp::Matches | BinaryOp::MatchesNot) {
+            return None;
+        }
+        let Some(Constant::Value(Frozen::Str(text))) = self.compiler.fold(&link.operand) else { return None };
+        match Pattern::parse(&text) {
+            Ok(pattern) => Some(Constant::Value(pattern.freeze())),
+            Err(fault) => {
+                self.compiler.error(link.operand.span, fault.to_string());
+                None
+            }
+        }
     }
 
     /// An operand that stays what it is while `later` is evaluated.

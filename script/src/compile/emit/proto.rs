@@ -1,5 +1,6 @@
 //! From a job to a finished function.
 
+use std::collections::HashSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -136,7 +137,27 @@ impl<'e, 'c, 'a> Emitter<'e, 'c, 'a> {
         }
     }
 
+    /// Each parameter and captured variable has a register of its own, which takes names that differ.
+    fn check_parameters(&mut self, function: &'a ast::Function) {
+        let mut seen = HashSet::new();
+        let parameters = function.parameters.list.iter().map(|parameter| &parameter.name);
+        for name in parameters.chain(&function.parameters.rest) {
+            if name.text.as_ref() == "this" {
+                self.compiler.error(name.span, "$this cannot be a parameter");
+            }
+            if !seen.insert(&name.text) {
+                self.compiler.error(name.span, format!("${} is a parameter already", name.text));
+            }
+        }
+        for name in function.closure.iter().flatten() {
+            if !seen.insert(&name.text) {
+                self.compiler.error(name.span, format!("${} is a parameter or captured already", name.text));
+            }
+        }
+    }
+
     fn function(mut self, function: &'a ast::Function) -> Proto {
+        self.check_parameters(function);
         self.place_variables();
         self.declare(&function.body.statements);
         self.statements(&function.body.statements);
