@@ -169,10 +169,13 @@ const INHERITED: &[&str] = &[
 ];
 
 /// Where the key comes from. A text is PEM if it looks so, else the id of the configuration, unless the option `id` says
-/// which; none for what is neither key nor text.
+/// which; `none`, as a key that could not be read gives it, is a bad key. None for what is neither key nor text.
 fn key_source(key: &Value, options: &Options, host: &mut dyn Host) -> Result<Option<Key>, Fault> {
     if let Some(key) = private_key(key) {
         return Ok(Some(Key::Read(key.clone())));
+    }
+    if key.is_none() {
+        return Ok(Some(Key::None));
     }
     let Some(text) = key.as_bytes() else { return Ok(None) };
     let is_pem = text.windows(10).any(|window| window == b"-----BEGIN");

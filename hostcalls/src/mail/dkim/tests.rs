@@ -207,6 +207,8 @@ fn what_makes_no_signature_gives_none() {
         assert!(sign(&object, "s", key, entries).is_none(), "{key} {entries:?}");
         assert_eq!(source(&object), SOURCE);
     }
+    let args = ["s".into(), "example.org".into(), Value::None];
+    assert!(method(&message(SOURCE), "signDKIM", &args).unwrap().is_none());
     let args = ["s".into(), "example.org".into(), 1.0.into()];
     let fault = method(&message(SOURCE), "signDKIM", &args).unwrap_err();
     assert!(fault.to_string().contains("argument 3 must be a private key or a string"), "{fault}");
