@@ -4,7 +4,7 @@
 //! enough for the compiler to keep its state in machine registers. Around it is a loop for plain calls and returns; whatever
 //! else concerns other functions goes back to the caller.
 
-use crate::compile::op::{CONSTANT, NO_REG, Op, Operator, Reg, Relation};
+use crate::compile::op::{NO_REG, Op, Operator, Reg, Relation};
 use crate::value::{Array, Value};
 
 use super::frame::{Entry, Frame, Mode};
@@ -452,44 +452,11 @@ fn one_function(
                 Value::Undefined => fail!(surroundings.undefined(from)),
                 _ => set(regs, to, Value::None),
             },
-            Op::IndexConst { to, base, key } => match &r!(base) {
-                Value::Array(array) => {
-                    let key = &surroundings.keys[key as usize];
-                    match array.peek(key) {
-                        Some(Value::Number(number)) => {
-                            let number = *number;
-                            set_number(regs, to, number);
-                        }
-                        Some(value) => {
-                            let value = value.clone();
-                            set(regs, to, value);
-                        }
-                        None => {
-                            let value = array.get(key).unwrap_or_default();
-                            set(regs, to, value);
-                        }
-                    }
-                }
-                _ => attempt!(operate::index_const(surroundings, regs, (to, base, key))),
-            },
+            Op::IndexConst { to, base, key } => {
+                attempt!(operate::index_const(surroundings, regs, (to, base, key)));
+            }
             Op::Index { to, base, key } => attempt!(operate::index(surroundings, regs, (to, base, key))),
             Op::Append { base, from } => {
-                if let Value::Array(array) = &mut r!(base)
-                    && array.as_list_mut().is_some()
-                {
-                    let value = match surroundings.take(regs, from) {
-                        Ok(value) => value,
-                        Err(fault) => fail!(fault),
-                    };
-                    surroundings.heap.charge(32);
-                    if let Value::Array(array) = &mut r!(base)
-                        && let Some(list) = array.as_list_mut()
-                    {
-                        list.push(value);
-                    }
-                    count_memory!();
-                    continue;
-                }
                 attempt!(operate::append(surroundings, regs, base, from));
                 count_memory!();
             }
@@ -506,18 +473,6 @@ fn one_function(
                 count_memory!();
             }
             Op::IndexSetConst { base, key, from } => {
-                if from < CONSTANT
-                    && let Value::Number(number) = r!(from)
-                    && let Value::Array(array) = &mut r!(base)
-                    && !array.is_shared()
-                    && let Some(slot) = array.get_mut(&surroundings.keys[key as usize])
-                {
-                    match slot {
-                        Value::Number(old) => *old = number,
-                        other => *other = Value::Number(number),
-                    }
-                    continue;
-                }
                 attempt!(operate::index_set_const(surroundings, regs, (base, key, from)));
                 count_memory!();
             }
@@ -576,7 +531,7 @@ fn one_function(
 
 /// Sets a register; the old value is freed.
 #[inline(always)]
-fn set(regs: &mut [Value], to: Reg, value: Value) {
+pub(super) fn set(regs: &mut [Value], to: Reg, value: Value) {
     let slot = &mut regs[to as usize];
     if is_plain(slot) {
         // There is nothing to free, which the compiler cannot know.
@@ -611,7 +566,7 @@ fn window(numbers: &mut [f64], base: usize) -> &mut Numbers {
 
 /// The same for a number, which mostly replaces a number.
 #[inline(always)]
-fn set_number(regs: &mut [Value], to: Reg, number: f64) {
+pub(super) fn set_number(regs: &mut [Value], to: Reg, number: f64) {
     match &mut regs[to as usize] {
         Value::Number(old) => *old = number,
         other => *other = Value::Number(number),

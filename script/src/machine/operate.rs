@@ -8,7 +8,7 @@ use crate::native::{Call, NativeRun};
 use crate::ops;
 use crate::value::{Array, Key, Value};
 
-use super::fast::Numbers;
+use super::fast::{Numbers, set, set_number};
 use super::heap::Heap;
 use super::iterate;
 use super::loaded::{Loaded, LoadedProto};
@@ -283,6 +283,24 @@ pub(super) fn index_const(
     regs: &mut [Value],
     (to, base, key): (Reg, Reg, u16),
 ) -> Result<(), Fault> {
+    if let Value::Array(array) = &regs[usize::from(base)] {
+        let key = &env.keys[usize::from(key)];
+        match array.peek(key) {
+            Some(Value::Number(number)) => {
+                let number = *number;
+                set_number(regs, to, number);
+            }
+            Some(value) => {
+                let value = value.clone();
+                set(regs, to, value);
+            }
+            None => {
+                let value = array.get(key).unwrap_or_default();
+                set(regs, to, value);
+            }
+        }
+        return Ok(());
+    }
     let value = object::index(env, env.read(regs, base)?, env.constant(key))?;
     put(regs, to, value);
     Ok(())
@@ -316,6 +334,18 @@ pub(super) fn index_set_const(
     regs: &mut [Value],
     (base, key, from): (Reg, u16, Reg),
 ) -> Result<(), Fault> {
+    if from < CONSTANT
+        && let Value::Number(number) = regs[usize::from(from)]
+        && let Value::Array(array) = &mut regs[usize::from(base)]
+        && !array.is_shared()
+        && let Some(slot) = array.get_mut(&env.keys[usize::from(key)])
+    {
+        match slot {
+            Value::Number(old) => *old = number,
+            other => *other = Value::Number(number),
+        }
+        return Ok(());
+    }
     let value = env.take(regs, from)?;
     let keys = env.keys;
     if let Value::Array(array) = &mut regs[usize::from(base)]
@@ -375,6 +405,12 @@ pub(super) fn append(
 ) -> Result<(), Fault> {
     let value = env.take(regs, from)?;
     env.heap.charge(32);
+    if let Value::Array(array) = &mut regs[usize::from(base)]
+        && let Some(list) = array.as_list_mut()
+    {
+        list.push(value);
+        return Ok(());
+    }
     path::append(env, regs, base, value)
 }
 
