@@ -6,7 +6,7 @@
 //! | 2, 3, 4 | precedence of bitwise operators, `not`, and unary minus with `**` | `syntax/parser/expression.rs` |
 //! | 9 | a subscript out of range of a string is `none` | `ops/subscript.rs` |
 //! | 13, 25 | modules run at their first import and do not see the importer's overrides | `compile/module.rs` |
-//! | 14 | recursion is allowed up to a depth | `CompileOptions::forbid_recursion` |
+//! | 14 | recursion is allowed up to a depth | `machine::Limits::depth` |
 //! | 15 | generators count their items from 0 and end at `return` | `machine/generator.rs` |
 //! | 16 | `catch` does not see terminating functions | `fault.rs` |
 //! | 17 | static variables of classes belong to one execution | `machine/context.rs` |

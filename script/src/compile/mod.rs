@@ -56,8 +56,6 @@ impl Loader for NoLoader {
 pub struct CompileOptions {
     /// The variables that the host sets before the script runs.
     pub predefined: Vec<Predefined>,
-    /// Whether functions that certainly call themselves are errors, as in old releases.
-    pub forbid_recursion: bool,
     /// Whether a function that the library knows to be absent is an error where it is named. Else it is a warning, and an
     /// exception where it is called: the rest of a module works.
     pub forbid_absent: bool,

@@ -1,7 +1,7 @@
 //! Connections that move from one shard to another.
 
 use super::*;
-use crate::boot::{self, ShardId};
+use crate::boot::ShardId;
 use crate::mesh;
 use crate::testing::on_shards;
 
@@ -29,7 +29,7 @@ fn a_connection_taken_up_on_another_shard_works_there_and_closes_there() {
         assert!(mesh::can_send(ShardId(1)));
         mesh::send(ShardId(1), move || {
             let conn = handover.take_up();
-            assert_eq!((boot::current(), conn.peer_addr(), conn.local_addr()), (ShardId(1), peer, local));
+            assert_eq!((current(), conn.peer_addr(), conn.local_addr()), (ShardId(1), peer, local));
             drop(spawn(Class::Interactive, async move {
                 assert_eq!(&*conn.recv().await.expect("receives"), b"ping");
                 conn.send(Bytes::from_static(b"pong")).await.expect("sends");
