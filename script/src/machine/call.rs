@@ -1,17 +1,17 @@
-//! Calls and returns: whatever changes the call stack.
+//! Calls and returns: whatever changes the call stack. Natives are in [`super::native_call`], generators in
+//! [`super::generator`].
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::compile::op::{NO_REG, Op, Reg};
 use crate::fault::Fault;
-use crate::host::{Host, HostCall, PendingCall};
-use crate::native::{Call, Native, NativeRun, Next as NativeNext, Step};
+use crate::host::Host;
 use crate::value::{Array, CellRef, Function, FunctionBuf, Instance, Object, ScriptFunction, Str, Value};
 
 use super::context::{Context, Flow, Next, Outcome, Run};
-use super::frame::{Entry, Frame, Mode, Waiting};
-use super::generator::{self, Generator, Saved, State};
+use super::frame::{Entry, Frame, Mode};
+use super::generator::{self, Generator, State};
 use super::loaded::Loaded;
 use super::object::private;
 use super::operate::weight;
@@ -174,7 +174,7 @@ impl Context {
     }
 
     /// Makes sure that there are registers below `end`.
-    fn reserve(&mut self, end: usize) {
+    pub(super) fn reserve(&mut self, end: usize) {
         let values = &mut self.stacks.values;
         if values.len() < end {
             let length = end.max(values.len() * 2).max(64);
@@ -183,7 +183,7 @@ impl Context {
         }
     }
 
-    fn reserve_numbers(&mut self, base: usize) {
+    pub(super) fn reserve_numbers(&mut self, base: usize) {
         let numbers = &mut self.stacks.numbers;
         if numbers.len() < base + 256 {
             numbers.resize((base + 256).max(if base == 0 { 0 } else { numbers.len() * 2 }), 0.0);
@@ -343,60 +343,6 @@ impl Context {
                 self.native_next(next, host)
             }
         }
-    }
-
-    /// Goes on with what the native at the top wants.
-    pub(super) fn native_next(
-        &mut self,
-        next: NativeNext,
-        host: &mut dyn Host,
-    ) -> Result<Option<Run>, Fault> {
-        match next {
-            NativeNext::Return(value) => {
-                self.entries.pop();
-                self.next = Next::Deliver(value);
-                Ok(None)
-            }
-            NativeNext::Call { function, args } => {
-                let loaded = self.loaded.clone();
-                let outcome = self.call_back(&loaded, &function, args, host)?;
-                Ok(self.after_native(outcome))
-            }
-            NativeNext::Host(call) => {
-                self.next = Next::Waiting;
-                Ok(Some(Run::Pending(PendingCall::Host(call))))
-            }
-        }
-    }
-
-    fn after_native(&mut self, outcome: Outcome) -> Option<Run> {
-        match outcome {
-            Outcome::Value(value) => self.next = Next::Deliver(value),
-            Outcome::Entered => self.next = Next::Run,
-            Outcome::Redirected => {}
-            Outcome::Pending(call) => {
-                self.next = Next::Waiting;
-                return Some(Run::Pending(call));
-            }
-        }
-        None
-    }
-
-    /// Calls a function for a native.
-    fn call_back(
-        &mut self,
-        loaded: &Rc<Loaded>,
-        function: &Value,
-        args: Vec<Value>,
-        host: &mut dyn Host,
-    ) -> Result<Outcome, Fault> {
-        let top = self.top().0;
-        let count = args.len();
-        self.reserve(top + 1 + count);
-        for (at, value) in args.into_iter().enumerate() {
-            self.stacks.values[top + 1 + at] = value;
-        }
-        self.invoke(loaded, function, top, count, host)
     }
 
     /// Calls a function value. Register `base` is free, the arguments come after it.
@@ -566,90 +512,6 @@ impl Context {
         }
     }
 
-    fn checked_native(
-        &mut self,
-        native: &'static Native,
-        this: Option<&Object>,
-        base: usize,
-        count: usize,
-        host: &mut dyn Host,
-    ) -> Result<Outcome, Fault> {
-        native.check_arity(count)?;
-        self.call_native(native, this, base, count, host)
-    }
-
-    /// Calls a native with the arguments from `base` on.
-    pub(super) fn call_native(
-        &mut self,
-        native: &'static Native,
-        this: Option<&Object>,
-        base: usize,
-        count: usize,
-        host: &mut dyn Host,
-    ) -> Result<Outcome, Fault> {
-        let left = self.heap.left();
-        let args = &mut self.stacks.values[base..base + count];
-        let run = match native.run {
-            NativeRun::Inline(run) => run,
-            NativeRun::Sized { above_bytes, run } => {
-                if !exceeds(args, this, above_bytes) {
-                    run
-                } else {
-                    let frozen = args.iter_mut().map(|arg| std::mem::replace(arg, Value::Undefined).freeze());
-                    let args = frozen.collect::<Result<Vec<_>, Fault>>()?;
-                    let this = this.map(|this| Value::Object(this.clone()).freeze()).transpose()?;
-                    return Ok(Outcome::Pending(PendingCall::Offload { native, this, args }));
-                }
-            }
-            NativeRun::Host(function) => {
-                let args = args.iter_mut().map(|arg| std::mem::replace(arg, Value::Undefined)).collect();
-                let call = HostCall { function, name: native.name, this: this.cloned(), args };
-                return Ok(Outcome::Pending(PendingCall::Host(call)));
-            }
-            NativeRun::Frame(run) => {
-                let step = run(&mut Call::new(native, this, args, host).with_memory(left));
-                args.iter_mut().for_each(|arg| *arg = Value::Undefined);
-                return self.native_step(step?, host);
-            }
-        };
-        let result = run(&mut Call::new(native, this, args, host).with_memory(left));
-        args.iter_mut().for_each(|arg| *arg = Value::Undefined);
-        let value = result?;
-        self.heap.charge(weight(&value));
-        Ok(Outcome::Value(value))
-    }
-
-    fn native_step(&mut self, step: Step, host: &mut dyn Host) -> Result<Outcome, Fault> {
-        let (call, then) = match step {
-            Step::Return(value) => {
-                self.heap.charge(weight(&value));
-                return Ok(Outcome::Value(value));
-            }
-            Step::Call { function, args, then } => (Ok((function, args)), then),
-            Step::Host { call, then } => (Err(call), then),
-        };
-        if self.entries.len() >= self.limits.depth as usize {
-            return Err(Fault::error(format!("calls are nested deeper than {}", self.limits.depth)));
-        }
-        let (top, nums_top) = self.top();
-        let waiting = Waiting { frame: then, top: top as u32, nums_top: nums_top as u32 };
-        self.entries.push(Entry::Native(waiting));
-        match call {
-            Err(call) => Ok(Outcome::Pending(PendingCall::Host(call))),
-            Ok((function, args)) => {
-                let loaded = self.loaded.clone();
-                match self.call_back(&loaded, &function, args, host)? {
-                    // The native is at the top and waits for the value.
-                    Outcome::Value(value) => {
-                        self.next = Next::Deliver(value);
-                        Ok(Outcome::Redirected)
-                    }
-                    outcome => Ok(outcome),
-                }
-            }
-        }
-    }
-
     fn closure(
         &mut self,
         loaded: &Rc<Loaded>,
@@ -690,142 +552,12 @@ impl Context {
         Ok(())
     }
 
-    /// Turns the function at the top, just entered, into a generator.
-    fn make_generator(&mut self, loaded: &Loaded) -> Option<Value> {
-        let Some(Entry::Script(frame)) = self.entries.pop() else { return None };
-        let saved = self.save(loaded, &frame);
-        self.heap.charge(160 + saved.values.len() * 16);
-        let state = Rc::new(RefCell::new(State::Waiting(saved)));
-        self.note_generator(&state);
-        let object = Object::host(Generator { state, count: Cell::new(0) });
-        Some(Value::Object(object))
-    }
-
-    /// Takes the registers of a function off the stack.
-    fn save(&mut self, loaded: &Loaded, frame: &Frame) -> Saved {
-        let proto = &loaded.protos[frame.proto as usize].proto;
-        let (base, nums) = (frame.base as usize, frame.nums as usize);
-        let values = self.stacks.values[base..base + usize::from(proto.registers)].iter_mut();
-        Saved {
-            proto: frame.proto,
-            pc: frame.pc,
-            values: values.map(|value| std::mem::replace(value, Value::Undefined)).collect(),
-            numbers: self.stacks.numbers[nums..nums + usize::from(proto.number_registers)].to_vec(),
-        }
-    }
-
-    fn generator_next(&mut self, object: &Object, count: usize) -> Result<Outcome, Fault> {
-        if count > 0 {
-            return Err(Fault::error(crate::compile::arity_message("next", 0, Some(0), count)));
-        }
-        if self.resume_generator(object, Mode::Next)? {
-            Ok(Outcome::Entered)
-        } else {
-            Ok(Outcome::Value(Value::Bool(false)))
-        }
-    }
-
-    /// Puts the function of a generator on the call stack; false if it has ended.
-    fn resume_generator(&mut self, object: &Object, mode: Mode) -> Result<bool, Fault> {
-        let Some(generator) = object.downcast::<Generator>() else {
-            return Err(Fault::error("next() needs a generator"));
-        };
-        if self.entries.len() >= self.limits.depth as usize {
-            return Err(Fault::error(format!("calls are nested deeper than {}", self.limits.depth)));
-        }
-        let state = std::mem::replace(&mut *generator.state.borrow_mut(), State::Running);
-        let saved = match state {
-            State::Waiting(saved) => saved,
-            State::Running => return Err(Fault::error("the generator is running already")),
-            State::Done => {
-                *generator.state.borrow_mut() = State::Done;
-                return Ok(false);
-            }
-        };
-        let (base, nums) = self.top();
-        let (end, nums_end) = (base + saved.values.len(), nums + saved.numbers.len());
-        self.reserve(end);
-        self.reserve_numbers(nums);
-        for (at, value) in saved.values.into_iter().enumerate() {
-            self.stacks.values[base + at] = value;
-        }
-        self.stacks.numbers[nums..nums + saved.numbers.len()].copy_from_slice(&saved.numbers);
-        self.entries.push(Entry::Script(Frame {
-            proto: saved.proto,
-            pc: saved.pc,
-            base: base as u32,
-            nums: nums as u32,
-            end: end as u32,
-            nums_end: nums_end as u32,
-            to: NO_REG,
-            mode,
-            generator: Some(object.clone()),
-        }));
-        Ok(true)
-    }
-
-    /// The generator at the top hands out a value.
-    fn yield_value(&mut self, loaded: &Rc<Loaded>, value: Value) -> Result<Flow, Fault> {
-        let Some(Entry::Script(frame)) = self.entries.pop() else { return Ok(Flow::Go) };
-        let object = frame.generator.clone();
-        let Some(generator) = object.as_ref().and_then(Object::downcast::<Generator>) else {
-            return Ok(Flow::Go);
-        };
-        let count = generator.count.get();
-        generator.count.set(count + 1);
-        let saved = self.save(loaded, &frame);
-        *generator.state.borrow_mut() = State::Waiting(saved);
-        if frame.mode == Mode::Next {
-            return self.settle(Outcome::Value(value));
-        }
-        if let Some(Entry::Script(consumer)) = self.entries.last() {
-            let code = &loaded.protos[consumer.proto as usize].proto.code;
-            if let Op::ForeachNext { value: to, key, .. } = code[consumer.pc as usize - 1] {
-                let base = consumer.base as usize;
-                self.stacks.values[base + usize::from(to)] = value;
-                if key != NO_REG {
-                    self.stacks.values[base + usize::from(key)] = Value::Number(count as f64);
-                }
-            }
-        }
-        Ok(Flow::Go)
-    }
-
     /// The `foreach` at the top has no more items.
     fn skip(&mut self) {
         if let Some(Entry::Script(frame)) = self.entries.last_mut() {
             frame.pc += 1;
         }
     }
-}
-
-/// Whether arguments hold more than this many bytes.
-fn exceeds(args: &[Value], this: Option<&Object>, above_bytes: usize) -> bool {
-    if above_bytes == 0 {
-        return true;
-    }
-    let mut left = above_bytes;
-    let mut pending: Vec<Value> = args.to_vec();
-    pending.extend(this.map(|this| Value::Object(this.clone())));
-    while let Some(value) = pending.pop() {
-        let size = match &value {
-            Value::Str(text) => text.len(),
-            Value::Array(array) => {
-                let size = array.len().saturating_mul(16);
-                if size <= left {
-                    array.iter().for_each(|(_, item)| pending.push(item));
-                }
-                size
-            }
-            Value::Object(object) => object.as_host().map_or(0, crate::native::HostObject::size_bytes),
-            _ => 0,
-        };
-        match left.checked_sub(size) {
-            Some(rest) => left = rest,
-            None => return true,
-        }
-    }
-    false
 }
 
 fn no_method(object: &Object, name: &Str) -> Fault {

@@ -10,6 +10,7 @@ use crate::value::{Array, Value};
 use super::frame::{Entry, Frame, Mode};
 use super::loaded::{Loaded, Stacks};
 use super::operate::{self, Surroundings};
+use super::rare;
 
 /// A window of number registers.
 pub(super) type Numbers = [f64; 256];
@@ -465,7 +466,7 @@ fn one_function(
                 count_memory!();
             }
             Op::ConcatTo { place, from } => {
-                attempt!(operate::concat_to(surroundings, regs, place, from));
+                attempt!(rare::concat_to(surroundings, regs, place, from));
                 count_memory!();
             }
             Op::Concat { to, a, b } => {
@@ -522,7 +523,7 @@ fn one_function(
                 }
             }
             _ => {
-                attempt!(operate::other(surroundings, regs, op));
+                attempt!(rare::other(surroundings, regs, op));
                 count_memory!();
             }
         }

@@ -11,9 +11,11 @@ mod heap;
 mod iterate;
 mod loaded;
 mod memory;
+mod native_call;
 mod object;
 mod operate;
 mod path;
+mod rare;
 mod session;
 #[cfg(test)]
 mod tests;

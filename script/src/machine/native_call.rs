@@ -1,0 +1,182 @@
+//! Calls of natives, at once or step by step, and what they call back.
+
+use std::rc::Rc;
+
+use crate::fault::Fault;
+use crate::host::{Host, HostCall, PendingCall};
+use crate::native::{Call, Native, NativeRun, Next as NativeNext, Step};
+use crate::value::{Object, Value};
+
+use super::context::{Context, Next, Outcome, Run};
+use super::frame::{Entry, Waiting};
+use super::loaded::Loaded;
+use super::operate::weight;
+
+impl Context {
+    /// Goes on with what the native at the top wants.
+    pub(super) fn native_next(
+        &mut self,
+        next: NativeNext,
+        host: &mut dyn Host,
+    ) -> Result<Option<Run>, Fault> {
+        match next {
+            NativeNext::Return(value) => {
+                self.entries.pop();
+                self.next = Next::Deliver(value);
+                Ok(None)
+            }
+            NativeNext::Call { function, args } => {
+                let loaded = self.loaded.clone();
+                let outcome = self.call_back(&loaded, &function, args, host)?;
+                Ok(self.after_native(outcome))
+            }
+            NativeNext::Host(call) => {
+                self.next = Next::Waiting;
+                Ok(Some(Run::Pending(PendingCall::Host(call))))
+            }
+        }
+    }
+
+    pub(super) fn after_native(&mut self, outcome: Outcome) -> Option<Run> {
+        match outcome {
+            Outcome::Value(value) => self.next = Next::Deliver(value),
+            Outcome::Entered => self.next = Next::Run,
+            Outcome::Redirected => {}
+            Outcome::Pending(call) => {
+                self.next = Next::Waiting;
+                return Some(Run::Pending(call));
+            }
+        }
+        None
+    }
+
+    /// Calls a function for a native.
+    pub(super) fn call_back(
+        &mut self,
+        loaded: &Rc<Loaded>,
+        function: &Value,
+        args: Vec<Value>,
+        host: &mut dyn Host,
+    ) -> Result<Outcome, Fault> {
+        let top = self.top().0;
+        let count = args.len();
+        self.reserve(top + 1 + count);
+        for (at, value) in args.into_iter().enumerate() {
+            self.stacks.values[top + 1 + at] = value;
+        }
+        self.invoke(loaded, function, top, count, host)
+    }
+
+    pub(super) fn checked_native(
+        &mut self,
+        native: &'static Native,
+        this: Option<&Object>,
+        base: usize,
+        count: usize,
+        host: &mut dyn Host,
+    ) -> Result<Outcome, Fault> {
+        native.check_arity(count)?;
+        self.call_native(native, this, base, count, host)
+    }
+
+    /// Calls a native with the arguments from `base` on.
+    pub(super) fn call_native(
+        &mut self,
+        native: &'static Native,
+        this: Option<&Object>,
+        base: usize,
+        count: usize,
+        host: &mut dyn Host,
+    ) -> Result<Outcome, Fault> {
+        let left = self.heap.left();
+        let args = &mut self.stacks.values[base..base + count];
+        let run = match native.run {
+            NativeRun::Inline(run) => run,
+            NativeRun::Sized { above_bytes, run } => {
+                if !exceeds(args, this, above_bytes) {
+                    run
+                } else {
+                    let frozen = args.iter_mut().map(|arg| std::mem::replace(arg, Value::Undefined).freeze());
+                    let args = frozen.collect::<Result<Vec<_>, Fault>>()?;
+                    let this = this.map(|this| Value::Object(this.clone()).freeze()).transpose()?;
+                    return Ok(Outcome::Pending(PendingCall::Offload { native, this, args }));
+                }
+            }
+            NativeRun::Host(function) => {
+                let args = args.iter_mut().map(|arg| std::mem::replace(arg, Value::Undefined)).collect();
+                let call = HostCall { function, name: native.name, this: this.cloned(), args };
+                return Ok(Outcome::Pending(PendingCall::Host(call)));
+            }
+            NativeRun::Frame(run) => {
+                let step = run(&mut Call::new(native, this, args, host).with_memory(left));
+                args.iter_mut().for_each(|arg| *arg = Value::Undefined);
+                return self.native_step(step?, host);
+            }
+        };
+        let result = run(&mut Call::new(native, this, args, host).with_memory(left));
+        args.iter_mut().for_each(|arg| *arg = Value::Undefined);
+        let value = result?;
+        self.heap.charge(weight(&value));
+        Ok(Outcome::Value(value))
+    }
+
+    pub(super) fn native_step(&mut self, step: Step, host: &mut dyn Host) -> Result<Outcome, Fault> {
+        let (call, then) = match step {
+            Step::Return(value) => {
+                self.heap.charge(weight(&value));
+                return Ok(Outcome::Value(value));
+            }
+            Step::Call { function, args, then } => (Ok((function, args)), then),
+            Step::Host { call, then } => (Err(call), then),
+        };
+        if self.entries.len() >= self.limits.depth as usize {
+            return Err(Fault::error(format!("calls are nested deeper than {}", self.limits.depth)));
+        }
+        let (top, nums_top) = self.top();
+        let waiting = Waiting { frame: then, top: top as u32, nums_top: nums_top as u32 };
+        self.entries.push(Entry::Native(waiting));
+        match call {
+            Err(call) => Ok(Outcome::Pending(PendingCall::Host(call))),
+            Ok((function, args)) => {
+                let loaded = self.loaded.clone();
+                match self.call_back(&loaded, &function, args, host)? {
+                    // The native is at the top and waits for the value.
+                    Outcome::Value(value) => {
+                        self.next = Next::Deliver(value);
+                        Ok(Outcome::Redirected)
+                    }
+                    outcome => Ok(outcome),
+                }
+            }
+        }
+    }
+}
+
+/// Whether arguments hold more than this many bytes.
+fn exceeds(args: &[Value], this: Option<&Object>, above_bytes: usize) -> bool {
+    if above_bytes == 0 {
+        return true;
+    }
+    let mut left = above_bytes;
+    let mut pending: Vec<Value> = args.to_vec();
+    pending.extend(this.map(|this| Value::Object(this.clone())));
+    while let Some(value) = pending.pop() {
+        let size = match &value {
+            Value::Str(text) => text.len(),
+            Value::Array(array) => {
+                let size = array.len().saturating_mul(16);
+                if size <= left {
+                    array.iter().for_each(|(_, item)| pending.push(item));
+                }
+                size
+            }
+            Value::Object(object) => object.as_host().map_or(0, crate::native::HostObject::size_bytes),
+            _ => 0,
+        };
+        match left.checked_sub(size) {
+            Some(rest) => left = rest,
+            None => return true,
+        }
+    }
+    false
+}
