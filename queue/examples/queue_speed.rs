@@ -1,4 +1,4 @@
-//! Nanoseconds of CPU per item at a million items: `cargo run --release -p queue --example speed`.
+//! Nanoseconds of CPU per item at a million items: `cargo run --release -p queue --example queue_speed`.
 #![allow(clippy::print_stdout)] // a measurement
 
 use std::sync::Arc;

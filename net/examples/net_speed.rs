@@ -1,4 +1,4 @@
-//! Nanoseconds per message through the SMTP machines: `cargo run --release -p net --example speed`.
+//! Nanoseconds per message through the SMTP machines: `cargo run --release -p net --example net_speed`.
 #![allow(clippy::print_stdout)] // a measurement
 
 use std::hint::black_box;
