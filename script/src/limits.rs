@@ -9,7 +9,7 @@ pub const MAX_NESTING: u32 = 100;
 pub const MAX_SYNTAX_ERRORS: usize = 20;
 /// Arrays may be nested this deep where they are frozen (shared memory, cache, data imports); deeper is a catchable error.
 pub const MAX_FROZEN_DEPTH: u32 = 500;
-/// Values visited while comparing, freezing or hashing one value. Arrays that share parts are small in memory and
+/// Values visited while comparing, freezing, hashing or printing one value. Arrays that share parts are small in memory and
 /// exponentially large when walked.
 pub const MAX_WALK: usize = 1 << 20;
 /// Bytes of the text form of one value, and of any string that an operator or a native builds (64 MiB).

@@ -3,6 +3,8 @@
 
 #[path = "../fuzz/codecs_checks.rs"]
 mod codecs_checks;
+#[path = "../fuzz/run_checks.rs"]
+mod run_checks;
 #[path = "../fuzz/syntax_checks.rs"]
 mod syntax_checks;
 
@@ -26,4 +28,9 @@ fn the_corpus_of_the_parser_passes() {
 #[test]
 fn the_corpus_of_the_decoders_passes() {
     replay("codecs", codecs_checks::decode);
+}
+
+#[test]
+fn the_corpus_of_the_machine_passes() {
+    replay("run", run_checks::run);
 }

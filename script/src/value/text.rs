@@ -3,10 +3,11 @@
 use super::{Array, Key, Str, Value};
 use crate::compat::{EXPONENT_BELOW, EXPONENT_FROM, MAX_KEY, NONE_TEXT};
 use crate::fault::Fault;
-use crate::limits::MAX_STRING_BYTES;
+use crate::limits::{MAX_STRING_BYTES, MAX_WALK};
 
 impl Value {
-    /// The text form, as `string(x)`, `.` and `echo` make it. Fails when it exceeds [`MAX_STRING_BYTES`].
+    /// The text form, as `string(x)`, `.` and `echo` make it. Fails when it exceeds [`MAX_STRING_BYTES`], or
+    /// shows more than [`MAX_WALK`] values.
     #[inline]
     pub fn to_text(&self) -> Result<Str, Fault> {
         if let Value::Str(text) = self {
@@ -65,6 +66,7 @@ fn write_flat(value: &Value, out: &mut Vec<u8>) {
 
 fn write_array(array: &Array, out: &mut Vec<u8>) -> Result<(), Fault> {
     let mut open: Vec<(Array, usize)> = vec![(array.clone(), 0)];
+    let mut left = MAX_WALK;
     out.push(b'[');
     while let Some((array, at)) = open.last_mut() {
         if out.len() > MAX_STRING_BYTES {
@@ -75,6 +77,10 @@ fn write_array(array: &Array, out: &mut Vec<u8>) -> Result<(), Fault> {
             open.pop();
             continue;
         };
+        // Arrays that share parts have a text that is exponentially long.
+        left = left.checked_sub(1).ok_or_else(|| {
+            Fault::error(format!("the text of an array would show more than {MAX_WALK} values"))
+        })?;
         if *at != 0 {
             out.push(b',');
         }
