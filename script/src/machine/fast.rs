@@ -205,12 +205,14 @@ fn one_function(
             Op::NumJump { relation, a, b, to } => {
                 if holds(relation, n!(a), n!(b)) {
                     pc = to as usize;
+                    branch();
                 }
             }
             Op::NumLoop { relation, a, b, to } => {
                 spend!();
                 if holds(relation, n!(a), n!(b)) {
                     pc = to as usize;
+                    branch();
                 }
             }
             Op::NumForLess { a, step, limit, to } => {
@@ -219,6 +221,7 @@ fn one_function(
                 n!(a) = next;
                 if next < n!(limit) {
                     pc = to as usize;
+                    branch();
                 }
             }
             Op::NumForLessEqual { a, step, limit, to } => {
@@ -227,6 +230,7 @@ fn one_function(
                 n!(a) = next;
                 if next <= n!(limit) {
                     pc = to as usize;
+                    branch();
                 }
             }
             Op::NumForReg { a, step, or_equal, limit, by } => {
@@ -238,6 +242,7 @@ fn one_function(
                 n!(a) = next;
                 if next < limit || (or_equal && next == limit) {
                     pc = pc.wrapping_add_signed(isize::from(by));
+                    branch();
                 }
             }
             Op::NumCompare { to, a, b, relation } => {
@@ -263,16 +268,19 @@ fn one_function(
                 };
                 if truth == when {
                     pc = to as usize;
+                    branch();
                 }
             }
             Op::JumpSet { from, to } => {
                 if !matches!(r!(from), Value::None | Value::Undefined) {
                     pc = to as usize;
+                    branch();
                 }
             }
             Op::JumpDefined { from, to } => {
                 if !matches!(r!(from), Value::Undefined) {
                     pc = to as usize;
+                    branch();
                 }
             }
             Op::LessJump { when, a, b, by } => {
@@ -285,6 +293,7 @@ fn one_function(
                 };
                 if truth == when {
                     pc = pc.wrapping_add_signed(isize::from(by));
+                    branch();
                 }
             }
             Op::LessEqualJump { when, a, b, by } => {
@@ -297,6 +306,7 @@ fn one_function(
                 };
                 if truth == when {
                     pc = pc.wrapping_add_signed(isize::from(by));
+                    branch();
                 }
             }
             Op::EqualConstJump { when, a, constant, by } => {
@@ -311,6 +321,7 @@ fn one_function(
                 };
                 if truth == when {
                     pc = pc.wrapping_add_signed(isize::from(by));
+                    branch();
                 }
             }
             Op::EqualJump { when, a, b, by } => {
@@ -324,12 +335,14 @@ fn one_function(
                 };
                 if truth == when {
                     pc = pc.wrapping_add_signed(isize::from(by));
+                    branch();
                 }
             }
             Op::IdenticalJump { when, a, b, by } => match operate::identical(surroundings, regs, a, b) {
                 Ok(truth) => {
                     if truth == when {
                         pc = pc.wrapping_add_signed(isize::from(by));
+                        branch();
                     }
                 }
                 Err(fault) => fail!(fault),
@@ -345,6 +358,7 @@ fn one_function(
                 };
                 if truth == when {
                     pc = pc.wrapping_add_signed(isize::from(by));
+                    branch();
                 }
             }
 
@@ -528,6 +542,13 @@ fn one_function(
             }
         }
     }
+}
+
+/// Keeps a conditional jump a branch. As a conditional move, which the compiler likes here, the program counter would wait
+/// for the condition in each round, and loops take five times as long.
+#[inline(always)]
+fn branch() {
+    std::hint::black_box(());
 }
 
 /// Sets a register; the old value is freed.
