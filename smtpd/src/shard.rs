@@ -134,7 +134,9 @@ impl Shell {
             let accept = session::accept(Rc::clone(&shard), listener, server);
             shard.accepting.borrow_mut().push(engine::task::spawn(Class::Interactive, accept));
         }
+        let seats = Arc::clone(&shard.program.seats);
         *self.shard.borrow_mut() = Some(shard);
+        seats.set_open(id.0, true);
         Ok(())
     }
 
@@ -213,6 +215,7 @@ impl Shard {
     /// what still runs is dropped, which loses nothing: its state on disk is unchanged. Then the store closes.
     pub async fn stop(self: Rc<Self>, deadline: Duration) -> Result<(), String> {
         self.stopping.set(true);
+        self.program.seats.set_open(engine::boot::current().0, false);
         for task in self.accepting.take() {
             task.abort();
         }

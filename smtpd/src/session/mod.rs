@@ -77,7 +77,7 @@ fn seat_and_open(shard: &Rc<Shard>, conn: Conn, server: usize) {
         Ok(handover) => {
             let arrive = move || match Shell::here().shard().filter(|shard| !shard.is_stopping()) {
                 Some(shard) => shard.sessions.open(&shard, handover.take_up(), server, seat),
-                // It is not up yet, or stops: the peer tries again, as after any connection that breaks.
+                // It began to stop meanwhile: the peer tries again, as after any connection that breaks.
                 None => drop(handover),
             };
             // There is room, as asked above; a process that ends closes the connection.
