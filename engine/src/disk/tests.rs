@@ -156,26 +156,26 @@ fn is_send_and_sync<T: Send + Sync>() {}
 #[test]
 fn a_lock_may_be_dropped_anywhere() {
     is_send_and_sync::<Lock>();
-    let lock: std::sync::Arc<std::sync::Mutex<Option<Lock>>> = Default::default();
-    let (temp, keep) = (std::sync::Arc::new(TempDir::new()), lock.clone());
+    let locks: std::sync::Arc<std::sync::Mutex<Vec<Lock>>> = Default::default();
+    let (temp, keep) = (std::sync::Arc::new(TempDir::new()), locks.clone());
+    // One for each driver.
+    let name = || format!("lock of {}", crate::boot::driver());
     let inner = temp.clone();
     on_a_shard(move || {
         let (temp, keep) = (inner.clone(), keep.clone());
         async move {
             let dir = Dir::open(temp.path()).await.expect("opens");
-            // That of the other driver.
-            drop(keep.lock().expect("one thread").take());
-            let lock = dir.lock("lock").await.expect("free");
-            *keep.lock().expect("one thread") = Some(lock);
+            let lock = dir.lock(&name()).await.expect("free");
+            keep.lock().expect("one thread").push(lock);
         }
     });
-    drop(lock.lock().expect("one thread").take());
+    drop(std::mem::take(&mut *locks.lock().expect("one thread")));
     let inner = temp.clone();
     on_a_shard(move || {
         let temp = inner.clone();
         async move {
             let dir = Dir::open(temp.path()).await.expect("opens");
-            dir.lock("lock").await.expect("free again");
+            dir.lock(&name()).await.expect("free again");
         }
     });
 }
