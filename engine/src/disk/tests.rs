@@ -159,7 +159,7 @@ fn a_lock_may_be_dropped_anywhere() {
     let locks: std::sync::Arc<std::sync::Mutex<Vec<Lock>>> = Default::default();
     let (temp, keep) = (std::sync::Arc::new(TempDir::new()), locks.clone());
     // One for each driver.
-    let name = || format!("lock of {}", crate::boot::driver());
+    let name = || format!("lock of {}", boot::driver());
     let inner = temp.clone();
     on_a_shard(move || {
         let (temp, keep) = (inner.clone(), keep.clone());
