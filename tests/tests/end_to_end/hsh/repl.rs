@@ -49,6 +49,10 @@ impl Session {
 
     /// Types, and waits for this text to appear after what was seen before.
     fn type_and_expect(&mut self, keys: &str, expected: &str) {
+        // Before the prompt, the terminal is in another mode, where Ctrl-D is lost.
+        if keys == "\x04" {
+            wait_until(Duration::from_secs(20), || self.text().ends_with("> "));
+        }
         self.seen = self.text().len();
         self.keyboard.write_all(keys.as_bytes()).expect("the session reads");
         self.expect(expected);
