@@ -6,13 +6,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use engine::buf::RecvBuf;
 use engine::net::{Conn, Connect};
 use net::smtp::address::Address;
 use net::smtp::client::{self, Cause, Closed, DotStuffer, Envelope, Session, Step};
 use net::smtp::error::{Error, Network};
 use queue::{Attempt, Outcome};
 use spool::ReadError;
+use tls::{Received, Stream};
 
 use super::next_hop::{self, Candidate};
 use super::report::{Report, message_id, outcome_of};
@@ -24,10 +24,10 @@ use crate::snapshot::Route;
 /// An open SMTP session with a peer, between transactions.
 #[derive(Debug)]
 pub(super) struct Connection {
-    conn: Conn,
+    stream: Stream,
     session: Session,
     clocks: Clocks,
-    input: Option<(RecvBuf, usize)>,
+    input: Option<(Received, usize)>,
     /// `mx.example.net[192.0.2.1]:25`, for the log.
     peer: Rc<str>,
 }
@@ -98,7 +98,7 @@ impl Connection {
             }
         };
         let session = Session::new(Arc::clone(&route.session));
-        Ok(Connection { conn, session, clocks: Clocks::start(), input: None, peer })
+        Ok(Connection { stream: Stream::plain(conn), session, clocks: Clocks::start(), input: None, peer })
     }
 
     /// Waits for greeting and EHLO. Some: the peer does not serve us.
@@ -185,7 +185,7 @@ impl Connection {
 
     async fn receive(&mut self) {
         let (wait, _) = self.clocks.wait(self.session.patience());
-        match engine::time::timeout(wait, self.conn.recv()).await {
+        match engine::time::timeout(wait, self.stream.recv()).await {
             Ok(Ok(buffer)) if !buffer.is_empty() => self.input = Some((buffer, 0)),
             Ok(_) => self.session.lost(Network::ConnectionLost),
             Err(engine::time::Elapsed) => self.session.lost(Network::TimedOut),
@@ -194,7 +194,7 @@ impl Connection {
 
     async fn send(&mut self, list: Vec<Bytes>) -> Result<(), Network> {
         let (wait, _) = self.clocks.wait(self.session.patience());
-        match engine::time::timeout(wait, self.conn.send_list(list)).await {
+        match engine::time::timeout(wait, self.stream.send_list(list)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(Network::ConnectionLost),
             Err(engine::time::Elapsed) => Err(Network::TimedOut),
@@ -225,7 +225,7 @@ impl Connection {
 
     /// Ends when the peer of an idle connection says something or goes: then it is of no more use.
     pub(super) async fn disturbed(&mut self) {
-        if let Ok(buffer) = self.conn.recv().await
+        if let Ok(buffer) = self.stream.recv().await
             && !buffer.is_empty()
         {
             self.input = Some((buffer, 0));
@@ -244,7 +244,7 @@ impl Connection {
         if matches!(self.session.step(&mut &[][..]), Step::Ready) {
             self.session.quit();
             let output = self.session.take_output();
-            let _ = engine::time::timeout(limits::FAREWELL, self.conn.send(output)).await;
+            let _ = engine::time::timeout(limits::FAREWELL, self.stream.send(output)).await;
         }
     }
 }

@@ -6,9 +6,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 
-use engine::buf::RecvBuf;
 use net::smtp::error::{Error, LocalLimit, LogClass};
 use net::smtp::server::{Close, Discard, Event, Hello, Session, Step, Summary};
+use tls::Received;
 
 use super::transaction::Transaction;
 use super::{Peer, Place};
@@ -51,29 +51,29 @@ struct Driver {
     input: Option<Input>,
 }
 
-/// Input that has arrived: a buffer of the ring, or a copy of what was left of one when the session had to wait.
+/// Input that has arrived: a buffer, mostly of the ring, or a copy of what was left of one when the session had to wait.
 enum Input {
-    Ring(RecvBuf, usize),
+    Received(Received, usize),
     Copy(Vec<u8>, usize),
 }
 
 impl Input {
     fn rest(&self) -> &[u8] {
         match self {
-            Input::Ring(buffer, used) => &buffer[*used..],
+            Input::Received(buffer, used) => &buffer[*used..],
             Input::Copy(bytes, used) => &bytes[*used..],
         }
     }
 
     fn advance(&mut self, by: usize) {
         match self {
-            Input::Ring(_, used) | Input::Copy(_, used) => *used += by,
+            Input::Received(_, used) | Input::Copy(_, used) => *used += by,
         }
     }
 
     /// Gives the ring its buffer back, before a wait.
     fn release(&mut self) {
-        if let Input::Ring(..) = self {
+        if let Input::Received(..) = self {
             *self = Input::Copy(self.rest().to_vec(), 0);
         }
     }
@@ -90,7 +90,7 @@ impl Driver {
         self.machine.accept();
         match self.early_input().await {
             None => {}
-            Some(Ok(early)) if !early.is_empty() => self.input = Some(Input::Ring(early, 0)),
+            Some(Ok(early)) if !early.is_empty() => self.input = Some(Input::Received(early, 0)),
             Some(_) => return Err(Over),
         }
         Ok(())
@@ -98,8 +98,8 @@ impl Driver {
 
     /// What has arrived before the greeting leaves: sent by a peer that did not wait for it. Costs one loop turn, in
     /// which the kernel hands over what it already has.
-    async fn early_input(&self) -> Option<std::io::Result<RecvBuf>> {
-        let mut recv = pin!(self.peer.conn.recv());
+    async fn early_input(&self) -> Option<std::io::Result<Received>> {
+        let mut recv = pin!(self.peer.stream.recv());
         for turn in 0..2 {
             if turn > 0 {
                 engine::task::yield_now().await;
@@ -166,7 +166,7 @@ impl Driver {
     /// Sends all replies so far. False when the peer has gone.
     async fn flush(&mut self) -> bool {
         let output = self.machine.take_output();
-        output.is_empty() || self.peer.conn.send(output).await.is_ok()
+        output.is_empty() || self.peer.stream.send(output).await.is_ok()
     }
 
     /// Waits for input as long as the machine's patience lasts; when that is over, the machine is told, and says
@@ -174,14 +174,14 @@ impl Driver {
     async fn receive(&mut self) -> Result<(), Over> {
         let (wait, clock) = self.clocks.wait(self.machine.patience());
         self.peer.idle.set(!self.machine.in_transaction());
-        let received = engine::time::timeout(wait, self.peer.conn.recv()).await;
+        let received = engine::time::timeout(wait, self.peer.stream.recv()).await;
         self.peer.idle.set(false);
         if self.peer.dismissed.get() {
             // An answer would run into the farewell that is being sent.
             return Err(Over);
         }
         match received {
-            Ok(Ok(buffer)) if !buffer.is_empty() => self.input = Some(Input::Ring(buffer, 0)),
+            Ok(Ok(buffer)) if !buffer.is_empty() => self.input = Some(Input::Received(buffer, 0)),
             Ok(_) => return Err(Over),
             Err(engine::time::Elapsed) => self.machine.timed_out(clock),
         }
@@ -234,7 +234,7 @@ impl Driver {
                 self.transaction = None;
                 Ok(())
             }
-            Event::Mail(mail) => Transaction::begin(&self.shard, self.peer.conn.peer_addr(), mail)
+            Event::Mail(mail) => Transaction::begin(&self.shard, self.peer.stream.peer_addr(), mail)
                 .map(|transaction| self.transaction = Some(Box::new(transaction))),
             Event::Rcpt(address) => {
                 if let Some(transaction) = &mut self.transaction {
@@ -287,7 +287,7 @@ impl Driver {
             LogClass::Warning => Priority::Warning,
             LogClass::Error => Priority::Error,
         };
-        let remote = self.peer.conn.peer_addr();
+        let remote = self.peer.stream.peer_addr();
         let server = &self.server.id;
         let id = self.transaction.as_ref().map(|transaction| transaction.id.to_string());
         let id = id.as_deref().unwrap_or("-");

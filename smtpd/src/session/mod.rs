@@ -19,6 +19,7 @@ use engine::sync::Notify;
 use engine::task::{Class, Task};
 use net::smtp::error::{Error, LocalLimit};
 use rustc_hash::FxHashMap;
+use tls::Stream;
 
 use crate::limits;
 use crate::log::Priority;
@@ -43,7 +44,7 @@ struct Handle {
 /// The part of a session that the shard looks at when it stops.
 #[derive(Debug)]
 struct Peer {
-    conn: Conn,
+    stream: Stream,
     /// Waits for a command outside a transaction: it can be told to go at once.
     idle: Cell<bool>,
     /// Was told that the service closes: nothing else is sent.
@@ -91,7 +92,11 @@ impl Sessions {
     fn open(&self, shard: &Rc<Shard>, conn: Conn, server: usize, seat: Seat) {
         let number = self.next.get();
         self.next.set(number + 1);
-        let peer = Rc::new(Peer { conn, idle: Cell::new(false), dismissed: Cell::new(false) });
+        let peer = Rc::new(Peer {
+            stream: Stream::plain(conn),
+            idle: Cell::new(false),
+            dismissed: Cell::new(false),
+        });
         self.open.borrow_mut().insert(number, Handle { task: None, peer: Rc::clone(&peer) });
         let settings = Arc::clone(&shard.snapshot().servers[server]);
         let place = Place::take(shard, server, number, seat);
@@ -114,7 +119,7 @@ impl Sessions {
             peer.dismissed.set(true);
             engine::task::spawn(Class::Interactive, async move {
                 let line = Error::LocalLimit(LocalLimit::ShuttingDown).line();
-                let farewell = peer.conn.send(Bytes::from_static(line.as_bytes()));
+                let farewell = peer.stream.send(Bytes::from_static(line.as_bytes()));
                 let _ = engine::time::timeout(limits::FAREWELL, farewell).await;
                 shard.sessions.end(number);
             });
