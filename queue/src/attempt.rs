@@ -89,6 +89,11 @@ pub enum Outcome {
     /// A fault on our side: resolver down or SERVFAIL, no source address, out of descriptors or memory, disk.
     /// Does not count and never expires; tried again after a growing pause.
     LocalFault(Reason),
+    /// Not tried: every host that it could go to is parked, or being probed by others. Does not count; due again then.
+    Parked {
+        /// When to look again, in milliseconds since the Unix epoch.
+        until_ms: u64,
+    },
     /// A suspend rule matched on what is known only after resolving or connecting. Does not count;
     /// due again when the rules change.
     Suspended,

@@ -8,6 +8,7 @@
 //! | no such domain | yes | the first time as temporary, then as permanent |
 //! | not tried | no | at once; when it repeats, after a pause of 1 s, 2 s, ... 60 s |
 //! | local fault | no | after a pause of 15 s, 30 s, ... 15 min; never expires |
+//! | parked | no | when its hosts may be tried again |
 //! | suspended | no | when the rules change |
 
 use crate::attempt::{HoldCause, Outcome, Reason};
@@ -15,6 +16,8 @@ use crate::retry::{After, RetryPolicy};
 
 const NOT_TRIED_FIRST_MS: u64 = 1_000;
 const NOT_TRIED_LONGEST_MS: u64 = 60_000;
+/// What has just been found parked is not looked at again in the same second.
+const PARKED_SHORTEST_MS: u64 = 1_000;
 const LOCAL_FAULT_FIRST_MS: u64 = 15_000;
 const LOCAL_FAULT_LONGEST_MS: u64 = 15 * 60_000;
 
@@ -65,6 +68,9 @@ pub(crate) fn verdict(outcome: Outcome, at: Situation<'_>) -> Verdict {
             at.uncounted,
             LOCAL_FAULT_LONGEST_MS,
         ))),
+        Outcome::Parked { until_ms } => {
+            Verdict::Pause(until_ms.max(at.now_ms.saturating_add(PARKED_SHORTEST_MS)))
+        }
         Outcome::Suspended => Verdict::Park,
     }
 }
@@ -117,6 +123,8 @@ mod tests {
             (Outcome::LocalFault(reason()), 2, 0, pause(15_000)),
             (Outcome::LocalFault(reason()), 2, 2, pause(60_000)),
             (Outcome::LocalFault(reason()), 2, 255, pause(900_000)),
+            (Outcome::Parked { until_ms: NOW_MS + 60_000 }, 2, 7, pause(60_000)),
+            (Outcome::Parked { until_ms: NOW_MS }, 2, 0, pause(1_000)),
             (Outcome::Suspended, 2, 0, Verdict::Park),
         ];
         for (outcome, attempts, uncounted, expected) in cases {

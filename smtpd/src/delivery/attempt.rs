@@ -1,4 +1,4 @@
-//! One attempt: a connection to a next hop, and a transaction on it.
+//! A connection to a next hop, and the transactions on it.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,7 +14,8 @@ use queue::{Attempt, Outcome};
 use spool::ReadError;
 use tls::{Received, Stream};
 
-use super::next_hop::{self, Candidate};
+use super::facts::AttemptFacts;
+use super::next_hop::Candidate;
 use super::report::{Report, message_id, outcome_of};
 use crate::limits;
 use crate::patience::Clocks;
@@ -28,6 +29,8 @@ pub(super) struct Connection {
     session: Session,
     clocks: Clocks,
     input: Option<(Received, usize)>,
+    /// Name of the host.
+    mx: Arc<str>,
     /// `mx.example.net[192.0.2.1]:25`, for the log.
     peer: Rc<str>,
 }
@@ -40,53 +43,8 @@ enum Broken {
     Message(Outcome),
 }
 
-/// Carries out an attempt over `connection`, or over a new one, which is left there if it can be used again.
-pub(super) async fn run(
-    shard: &Rc<Shard>,
-    attempt: &Attempt,
-    route: &Arc<Route>,
-    connection: &mut Option<Connection>,
-) -> Report {
-    if let Some(mut open) = connection.take() {
-        // A connection that stood idle may have been closed by the peer: that says nothing about the message.
-        let report = open.transact(shard, attempt).await;
-        if let Some(report) = report {
-            if open.is_usable() {
-                *connection = Some(open);
-            }
-            return report;
-        }
-    }
-    let candidates = match next_hop::find(shard, route, &attempt.destination).await {
-        Ok(candidates) => candidates,
-        Err(outcome) => return Report::for_all(outcome),
-    };
-    let mut failure = Report::for_all(Outcome::Temporary("no host to connect to".into()));
-    for candidate in candidates.iter().take(limits::HOSTS_PER_ATTEMPT) {
-        let mut open = match Connection::open(route, candidate).await {
-            Ok(open) => open,
-            Err(outcome) => {
-                failure = Report::for_all(outcome);
-                continue;
-            }
-        };
-        if let Some(outcome) = open.greeted().await {
-            failure = Report::for_all(outcome);
-            continue;
-        }
-        if let Some(report) = open.transact(shard, attempt).await {
-            if open.is_usable() {
-                *connection = Some(open);
-            }
-            return report;
-        }
-        failure = Report::for_all(Outcome::Temporary(format!("{}: connection lost", open.peer).into()));
-    }
-    failure
-}
-
 impl Connection {
-    async fn open(route: &Route, to: &Candidate) -> Result<Connection, Outcome> {
+    pub(super) async fn open(route: &Route, to: &Candidate) -> Result<Connection, Outcome> {
         let remote = SocketAddr::new(to.address, route.port);
         let peer: Rc<str> = format!("{}[{}]:{}", to.name, to.address, route.port).into();
         let connecting = Conn::connect(Connect { remote, local: None });
@@ -98,11 +56,25 @@ impl Connection {
             }
         };
         let session = Session::new(Arc::clone(&route.session));
-        Ok(Connection { stream: Stream::plain(conn), session, clocks: Clocks::start(), input: None, peer })
+        let (stream, mx) = (Stream::plain(conn), Arc::clone(&to.name));
+        Ok(Connection { stream, session, clocks: Clocks::start(), input: None, mx, peer })
+    }
+
+    /// `mx.example.net[192.0.2.1]:25`.
+    pub(super) fn peer(&self) -> Rc<str> {
+        Rc::clone(&self.peer)
+    }
+
+    /// Notes what the connection is.
+    pub(super) fn describe(&self, facts: &mut AttemptFacts) {
+        facts.local = Some(self.stream.local_addr());
+        facts.remote = Some(self.stream.peer_addr());
+        facts.mx = Some(Arc::clone(&self.mx));
+        facts.reused = self.session.transactions();
     }
 
     /// Waits for greeting and EHLO. Some: the peer does not serve us.
-    async fn greeted(&mut self) -> Option<Outcome> {
+    pub(super) async fn greeted(&mut self) -> Option<Outcome> {
         match self.advance().await {
             Step::Ready => None,
             Step::Closed(closed) => Some(self.closed_outcome(closed)),
@@ -123,7 +95,7 @@ impl Connection {
     }
 
     /// One transaction. `None`: the connection was gone before the peer said anything about it.
-    async fn transact(&mut self, shard: &Rc<Shard>, attempt: &Attempt) -> Option<Report> {
+    pub(super) async fn transact(&mut self, shard: &Rc<Shard>, attempt: &Attempt) -> Option<Report> {
         let envelope = match envelope(attempt) {
             Ok(envelope) => envelope,
             Err(outcome) => return Some(Report::for_all(outcome)),
@@ -235,7 +207,7 @@ impl Connection {
     }
 
     /// Whether a further transaction can begin here.
-    fn is_usable(&mut self) -> bool {
+    pub(super) fn is_usable(&mut self) -> bool {
         self.input.is_none() && matches!(self.session.step(&mut &[][..]), Step::Ready)
     }
 

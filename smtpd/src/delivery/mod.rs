@@ -4,6 +4,8 @@
 //! then stays parked with its connection for a while, where the next attempt for the destination finds it.
 
 mod attempt;
+pub mod facts;
+mod hosts;
 mod next_hop;
 mod report;
 
@@ -23,6 +25,7 @@ use spool::Admission;
 use crate::limits;
 use crate::shard::Shard;
 use attempt::Connection;
+use facts::AttemptFacts;
 
 /// The outgoing side of a shard.
 #[derive(Debug, Default)]
@@ -202,15 +205,16 @@ async fn carry_out(shard: &Rc<Shard>, attempt: Attempt, connection: &mut Option<
     if let Some(marked) = shard.store.attempt(&items) {
         let _ = marked.await;
     }
+    let mut facts = AttemptFacts::default();
     let outcome = match snapshot.routes.get(&*attempt.destination.transport) {
-        Some(route) => attempt::run(shard, &attempt, route, connection).await,
+        Some(route) => hosts::run(shard, &attempt, route, connection, &mut facts).await,
         None => {
             *connection = None;
             let text = format!("there is no transport \"{}\"", attempt.destination.transport);
             report::Report::for_all(queue::Outcome::LocalFault(text.into()))
         }
     };
-    report::report(shard, &snapshot, &attempt, outcome);
+    report::report(shard, &snapshot, &attempt, outcome, &facts);
 }
 
 /// Waits with an open connection for an attempt. `None`: nothing came in time, the peer spoke or went, or the

@@ -10,6 +10,7 @@ use queue::{Attempt, Change, ItemKey, MessageKey, Outcome};
 use spool::{ItemId, MessageId, Settle};
 use uuid::Uuid;
 
+use super::facts::AttemptFacts;
 use crate::log::Priority;
 use crate::shard::Shard;
 use crate::snapshot::Snapshot;
@@ -71,7 +72,13 @@ pub(super) fn outcome_of(outcome: &client::Outcome) -> Outcome {
 }
 
 /// Reports an attempt: the queue decides, the spool makes it durable, the log tells.
-pub(super) fn report(shard: &Rc<Shard>, snapshot: &Snapshot, attempt: &Attempt, report: Report) {
+pub(super) fn report(
+    shard: &Rc<Shard>,
+    snapshot: &Snapshot,
+    attempt: &Attempt,
+    report: Report,
+    facts: &AttemptFacts,
+) {
     let peer = report.peer.as_deref().unwrap_or("-");
     let outcomes: Vec<Outcome> = match &report.outcomes {
         Outcomes::All(outcome) => vec![outcome.clone(); attempt.recipients.len()],
@@ -79,7 +86,7 @@ pub(super) fn report(shard: &Rc<Shard>, snapshot: &Snapshot, attempt: &Attempt, 
     };
     let outcomes: Vec<Outcome> =
         outcomes.into_iter().map(|outcome| soften(outcome, snapshot.soft_bounce)).collect();
-    log_delivered(shard, attempt, &report, &outcomes, peer);
+    log_delivered(shard, attempt, &report, &outcomes, facts, peer);
     let fault = first_fault(&outcomes);
     let now_ms = engine::time::wall_ms();
     let changes = shard.queue.borrow_mut().report(attempt.id, outcomes, now_ms);
@@ -129,7 +136,14 @@ pub(super) fn message_id(key: MessageKey) -> MessageId {
     MessageId { log: key.log, sequence: key.sequence }
 }
 
-fn log_delivered(shard: &Shard, attempt: &Attempt, report: &Report, outcomes: &[Outcome], peer: &str) {
+fn log_delivered(
+    shard: &Shard,
+    attempt: &Attempt,
+    report: &Report,
+    outcomes: &[Outcome],
+    facts: &AttemptFacts,
+    peer: &str,
+) {
     let Outcomes::Each(answers) = &report.outcomes else { return };
     let id = Uuid::from_bytes(attempt.transaction);
     let sender = String::from_utf8_lossy(&attempt.sender);
@@ -140,11 +154,15 @@ fn log_delivered(shard: &Shard, attempt: &Attempt, report: &Report, outcomes: &[
             Priority::Info,
             format_args!(
                 "[{id}:{}] delivered from=<{sender}> to=<{address}> transport={} peer={peer} size={} retry={} \
-                 reply=\"{reply}\"",
+                 queue={}ms dns={}ms connect={}ms send={}ms reply=\"{reply}\"",
                 recipient.key.recipient + 1,
                 attempt.destination.transport,
                 attempt.size_bytes,
                 recipient.attempts,
+                facts.queue_ms,
+                facts.dns_ms,
+                facts.connect_ms,
+                facts.send_ms,
             ),
         );
     }

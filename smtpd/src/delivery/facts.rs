@@ -1,0 +1,50 @@
+//! What is known of an attempt beside its outcome: for the log and for accounting.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use engine::time::Instant;
+
+/// Facts of one attempt, filled in along its way. What it did not get to stays empty.
+#[derive(Clone, Debug, Default)]
+pub struct AttemptFacts {
+    /// Our address and port.
+    pub local: Option<SocketAddr>,
+    /// The peer's address and port.
+    pub remote: Option<SocketAddr>,
+    /// Name of the host, as DNS or the configuration gave it.
+    pub mx: Option<Arc<str>>,
+    /// The name given with EHLO.
+    pub helo: Option<Arc<str>>,
+    /// Protocol version and cipher; `None` in clear text.
+    pub tls: Option<Rc<str>>,
+    /// Connections opened or tried to be opened for it.
+    pub connects: u32,
+    /// Transactions on the connection before this one: 0 on a new one.
+    pub reused: u32,
+    /// From when the message was received to the beginning of the attempt.
+    pub queue_ms: u64,
+    /// Looking for the next hop.
+    pub dns_ms: u64,
+    /// From the connect to the end of EHLO, STARTTLS and AUTH, over all hosts that were tried.
+    pub connect_ms: u64,
+    /// From MAIL to the last reply.
+    pub send_ms: u64,
+}
+
+/// Measures one stretch of an attempt.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stopwatch(Instant);
+
+impl Stopwatch {
+    /// Starts now.
+    pub(super) fn start() -> Stopwatch {
+        Stopwatch(engine::time::now())
+    }
+
+    /// Milliseconds since then.
+    pub(super) fn elapsed_ms(self) -> u64 {
+        u64::try_from((engine::time::now() - self.0).as_millis()).unwrap_or(u64::MAX)
+    }
+}
