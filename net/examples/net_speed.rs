@@ -8,6 +8,7 @@ use bytes::Bytes;
 use net::smtp::HeaderScan;
 use net::smtp::address::{Address, Hostname};
 use net::smtp::client::{self, DotStuffer, Envelope};
+use net::smtp::parameters::MailParameters;
 use net::smtp::server::{self, Event};
 
 const ENVELOPE: &[u8] =
@@ -113,9 +114,10 @@ fn send(body: &[u8], rounds: usize) {
     let address = |text: &[u8]| Address::parse(text).expect("valid");
     let envelope = Envelope {
         sender: Some(address(b"bounces@sender.example")),
-        recipients: vec![address(b"someone@receiver.example")],
+        recipients: vec![address(b"someone@receiver.example").into()],
         size_bytes: body.len() as u64,
         eight_bit: false,
+        parameters: MailParameters::default(),
     };
     let mut input: &[u8] = b"220 x\r\n250-x\r\n250-PIPELINING\r\n250 SIZE\r\n";
     assert!(matches!(session.step(&mut input), client::Step::Ready));

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use net::smtp::address::{Address, Hostname};
 use net::smtp::client;
 use net::smtp::error::Network;
+use net::smtp::parameters::MailParameters;
 use net::smtp::reply::Reply;
 use net::smtp::server::{self, Close, Discard, Event, Step};
 
@@ -226,6 +227,7 @@ impl Client {
                     session.begin(Client::envelope(self.begun));
                 }
                 client::Step::Ready => session.quit(),
+                client::Step::StartTls => session.tls_failed("no handshake here"),
                 client::Step::SendBody => session.body_sent(),
                 client::Step::Done(outcomes) => {
                     self.settled += 1;
@@ -245,9 +247,10 @@ impl Client {
         let address = |text: &[u8]| Address::parse(text).expect("valid");
         client::Envelope {
             sender: Some(address(b"a@b.example")),
-            recipients: vec![address(b"c@d.example"); number],
+            recipients: vec![address(b"c@d.example").into(); number],
             size_bytes: 100,
             eight_bit: number == 2,
+            parameters: MailParameters::default(),
         }
     }
 }

@@ -90,6 +90,12 @@ pub const MAIL_ADDRESSES_ENOUGH: usize = 8;
 /// Addresses of one host that are kept.
 pub const HOST_ADDRESSES_MAX: usize = 16;
 
+/// Longest ENVID, encoded (RFC 3461 4.4).
+pub const ENVELOPE_ID_BYTES_MAX: usize = 100;
+
+/// Longest ORCPT, encoded, with its type (RFC 3461 4.2).
+pub const ORIGINAL_RECIPIENT_BYTES_MAX: usize = 500;
+
 /// Longest URL that is parsed.
 pub const URL_BYTES_MAX: usize = 64 * 1024;
 

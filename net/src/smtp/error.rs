@@ -65,10 +65,14 @@ pub enum Network {
 pub enum PeerIncompatible {
     /// The message is 8-bit, the peer does not offer 8BITMIME, and sending it as it is has been switched off.
     EightBitMime,
+    /// The message came with REQUIRETLS, and the peer does not offer that, or is not reached over verified TLS.
+    RequireTls,
     /// The message is larger than the size the peer announced.
     Size,
-    /// An address is not ASCII and the peer does not offer SMTPUTF8.
+    /// The message or an address is not ASCII and the peer does not offer SMTPUTF8.
     SmtpUtf8,
+    /// TLS is required and the peer does not offer STARTTLS.
+    StartTls,
 }
 
 /// See [`Error::PeerMisbehaved`].
@@ -197,8 +201,10 @@ impl Error {
             },
             Error::PeerIncompatible(lack) => match lack {
                 PeerIncompatible::EightBitMime => (Info, "554 5.6.3 Peer does not take 8-bit messages\r\n"),
+                PeerIncompatible::RequireTls => (Info, "554 5.7.30 Peer does not keep to REQUIRETLS\r\n"),
                 PeerIncompatible::Size => (Info, "552 5.3.4 Message larger than peer allows\r\n"),
                 PeerIncompatible::SmtpUtf8 => (Info, "553 5.6.7 Peer does not take non-ASCII addresses\r\n"),
+                PeerIncompatible::StartTls => (Info, "451 4.7.10 Peer does not offer STARTTLS\r\n"),
             },
             Error::PeerMisbehaved(fault) => fault.row(),
             Error::Storage(fault) => match fault {
@@ -265,6 +271,12 @@ impl From<LocalLimit> for Error {
     }
 }
 
+impl From<PeerIncompatible> for Error {
+    fn from(lack: PeerIncompatible) -> Error {
+        Error::PeerIncompatible(lack)
+    }
+}
+
 impl From<PeerMisbehaved> for Error {
     fn from(fault: PeerMisbehaved) -> Error {
         Error::PeerMisbehaved(fault)
@@ -319,8 +331,10 @@ mod tests {
             Error::Network(Network::ConnectionLost),
             Error::Network(Network::TimedOut),
             Error::PeerIncompatible(PeerIncompatible::EightBitMime),
+            Error::PeerIncompatible(PeerIncompatible::RequireTls),
             Error::PeerIncompatible(PeerIncompatible::Size),
             Error::PeerIncompatible(PeerIncompatible::SmtpUtf8),
+            Error::PeerIncompatible(PeerIncompatible::StartTls),
             Error::Storage(Storage::Failed),
             Error::Storage(Storage::Full),
         ];

@@ -9,6 +9,7 @@ pub mod client;
 pub mod error;
 mod header_scan;
 mod output;
+pub mod parameters;
 mod patience;
 pub mod received;
 pub mod reply;

@@ -5,7 +5,10 @@
 //! - `C: TEXT`: the client says TEXT;
 //! - `mail: SENDER RECIPIENT...`: a transaction to begin when the session is ready, with the message `.dot` and
 //!   CRLF; the next begins when it is over; after the last comes QUIT, unless `idle` stands there;
-//! - `size: BYTES`, `8bit`, `strict 8bit`: what is said of the messages;
+//! - `size: BYTES`, `8bit`, `strict 8bit`, `smtputf8`, `requiretls`, `ret: RET`, `envid: ENVID`: what is said of the
+//!   last of them; `rcpt: NOTIFY ORCPT`, `-` for nothing: of its next recipient that has nothing yet;
+//! - `starttls: offered`, `starttls: required`: when to use it; `tls: encrypted`, `tls: verified`, `tls: REASON`: how
+//!   the handshake ends;
 //! - `lost: ConnectionLost`, `lost: TimedOut`: the connection breaks here;
 //! - `outcome: PHASE CAUSE`: what a recipient ends with, in order; `closed: PHASE CAUSE`: how the session ends.
 //!
@@ -16,8 +19,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use net::smtp::address::{Address, Hostname};
-use net::smtp::client::{Closed, Config, DotStuffer, Envelope, Session, Step};
+use net::smtp::client::{
+    Closed, Config, DotStuffer, Envelope, Protection, Recipient, Session, StartTls, Step,
+};
 use net::smtp::error::Network;
+use net::smtp::parameters::{EnvelopeId, MailParameters, Notify, OriginalRecipient, RcptParameters, Ret};
 
 use crate::text::{show, split_titles, unescape};
 
@@ -35,6 +41,7 @@ enum Turn {
     Peer(Vec<u8>),
     Client(Vec<u8>),
     Lost(Network),
+    Tls(Result<Protection, String>),
 }
 
 #[test]
@@ -74,6 +81,14 @@ fn play(transcript: Transcript, piece_bytes: usize) {
                 assert!(said.starts_with(&line), "{name}: wanted {}, not {}", show(&line), show(said));
                 client.said.drain(..line.len());
             }
+            Turn::Tls(result) => {
+                assert!(matches!(client.session.step(&mut &[][..]), Step::StartTls), "{name}: no handshake");
+                match result {
+                    Ok(protection) => client.session.tls_started(protection),
+                    Err(reason) => client.session.tls_failed(&reason),
+                }
+                client.run(b"");
+            }
             Turn::Lost(how) => {
                 client.session.lost(how);
                 client.run(b"");
@@ -93,7 +108,7 @@ impl Client {
     fn run(&mut self, mut input: &[u8]) {
         loop {
             match self.session.step(&mut input) {
-                Step::NeedInput => break,
+                Step::NeedInput | Step::StartTls => break,
                 Step::Ready => match self.mails.pop_front() {
                     Some(envelope) => self.session.begin(envelope),
                     None if self.stays_idle => break,
@@ -141,6 +156,18 @@ fn parse(name: &str, lines: &[&str]) -> Transcript {
     transcript
 }
 
+fn parse_recipient(mail: &mut Envelope, text: &str) -> Option<()> {
+    let (notify, original) = text.split_once(' ')?;
+    let recipient = mail.recipients.iter_mut().find(|to| to.parameters == RcptParameters::default())?;
+    if notify != "-" {
+        recipient.parameters.notify = Some(Notify::parse(notify.as_bytes())?);
+    }
+    if original != "-" {
+        recipient.parameters.original_recipient = Some(OriginalRecipient::parse(original.as_bytes())?);
+    }
+    Some(())
+}
+
 fn parse_line(transcript: &mut Transcript, line: &str) -> Option<()> {
     let (kind, text) = line.split_once(' ').unwrap_or((line, ""));
     match kind {
@@ -152,11 +179,33 @@ fn parse_line(transcript: &mut Transcript, line: &str) -> Option<()> {
         "mail:" => {
             let mut addresses = text.split(' ').map(|text| Address::parse(text.as_bytes()).ok());
             let sender = addresses.next()?;
-            let recipients = addresses.collect::<Option<Vec<Address>>>()?;
-            transcript.mails.push_back(Envelope { sender, recipients, size_bytes: 6, eight_bit: false });
+            let recipients =
+                addresses.map(|address| address.map(Recipient::from)).collect::<Option<Vec<_>>>()?;
+            let parameters = MailParameters::default();
+            let envelope = Envelope { sender, recipients, size_bytes: 6, eight_bit: false, parameters };
+            transcript.mails.push_back(envelope);
         }
         "size:" => transcript.mails.back_mut()?.size_bytes = text.parse().ok()?,
         "8bit" => transcript.mails.back_mut()?.eight_bit = true,
+        "smtputf8" => transcript.mails.back_mut()?.parameters.smtp_utf8 = true,
+        "requiretls" => transcript.mails.back_mut()?.parameters.require_tls = true,
+        "ret:" => transcript.mails.back_mut()?.parameters.ret = Some(Ret::parse(text.as_bytes())?),
+        "envid:" => {
+            transcript.mails.back_mut()?.parameters.envelope_id = Some(EnvelopeId::parse(text.as_bytes())?);
+        }
+        "rcpt:" => parse_recipient(transcript.mails.back_mut()?, text)?,
+        "starttls:" => {
+            transcript.config.starttls = match text {
+                "offered" => StartTls::IfOffered,
+                "required" => StartTls::Required,
+                _ => return None,
+            }
+        }
+        "tls:" => transcript.turns.push(Turn::Tls(match text {
+            "encrypted" => Ok(Protection::Encrypted),
+            "verified" => Ok(Protection::Verified),
+            reason => Err(reason.to_owned()),
+        })),
         "strict" => transcript.config.eight_bit_as_is = false,
         "idle" => transcript.stays_idle = true,
         "outcome:" => transcript.outcomes.push(text.to_owned()),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use net::smtp::address::{Address, Hostname};
 use net::smtp::client::{self, DotStuffer, Envelope, Outcome, Step};
+use net::smtp::parameters::MailParameters;
 use net::smtp::reply::Reply;
 use net::smtp::server::BareEol;
 use proptest::prelude::*;
@@ -61,6 +62,7 @@ impl Pair {
                             None => self.client.quit(),
                         }
                     }
+                    Step::StartTls => unreachable!("not configured"),
                     Step::SendBody => {
                         self.to_server.extend_from_slice(&self.client.take_output());
                         let message = sending.expect("asked for within a transaction");
@@ -89,9 +91,10 @@ impl Pair {
 fn envelope(message: &Message) -> Envelope {
     Envelope {
         sender: message.sender.clone(),
-        recipients: message.recipients.clone(),
+        recipients: message.recipients.iter().cloned().map(client::Recipient::from).collect(),
         size_bytes: message.body.len() as u64,
         eight_bit: !message.body.is_ascii(),
+        parameters: MailParameters::default(),
     }
 }
 

@@ -10,6 +10,7 @@ use engine::net::{Conn, Connect};
 use net::smtp::address::Address;
 use net::smtp::client::{self, Cause, Closed, DotStuffer, Envelope, Session, Step};
 use net::smtp::error::{Error, Network};
+use net::smtp::parameters::MailParameters;
 use queue::{Attempt, Outcome};
 use spool::ReadError;
 use tls::{Received, Stream};
@@ -78,7 +79,7 @@ impl Connection {
         match self.advance().await {
             Step::Ready => None,
             Step::Closed(closed) => Some(self.closed_outcome(closed)),
-            Step::NeedInput | Step::SendBody | Step::Done(_) => {
+            Step::NeedInput | Step::StartTls | Step::SendBody | Step::Done(_) => {
                 Some(Outcome::LocalFault("the session began out of order".into()))
             }
         }
@@ -121,7 +122,7 @@ impl Connection {
                     }
                     return Some(Report::answered(outcomes, Rc::clone(&self.peer)));
                 }
-                Step::Closed(_) | Step::Ready | Step::NeedInput => return None,
+                Step::Closed(_) | Step::Ready | Step::NeedInput | Step::StartTls => return None,
             }
         }
     }
@@ -232,10 +233,12 @@ fn envelope(attempt: &Attempt) -> Result<Envelope, Outcome> {
     };
     let mut recipients = Vec::with_capacity(attempt.recipients.len());
     for recipient in &attempt.recipients {
-        recipients.push(Address::parse(&recipient.address).map_err(|_| bad(&recipient.address))?);
+        let address = Address::parse(&recipient.address).map_err(|_| bad(&recipient.address))?;
+        recipients.push(client::Recipient::from(address));
     }
     let eight_bit = attempt.flags & EIGHT_BIT != 0;
-    Ok(Envelope { sender, recipients, size_bytes: attempt.size_bytes, eight_bit })
+    let parameters = MailParameters::default();
+    Ok(Envelope { sender, recipients, size_bytes: attempt.size_bytes, eight_bit, parameters })
 }
 
 /// The connection ended before the peer said anything about the transaction.

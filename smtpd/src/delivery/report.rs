@@ -58,11 +58,14 @@ pub(super) fn outcome_of(outcome: &client::Outcome) -> Outcome {
                 Outcome::Temporary(reason)
             }
         }
+        Cause::Tls(_) => Outcome::Temporary(format!("{}: {}", phase.name(), outcome.cause).into()),
         Cause::Error(error) => {
             let reason: Arc<str> = format!("{}: {error}", phase.name()).into();
             match error {
-                Error::PeerIncompatible(_) => Outcome::Permanent(reason),
-                Error::Network(_) | Error::PeerMisbehaved(_) => Outcome::Temporary(reason),
+                Error::PeerIncompatible(_) if !error.is_transient() => Outcome::Permanent(reason),
+                Error::PeerIncompatible(_) | Error::Network(_) | Error::PeerMisbehaved(_) => {
+                    Outcome::Temporary(reason)
+                }
                 Error::Configuration(_) | Error::LocalLimit(_) | Error::Storage(_) => {
                     Outcome::LocalFault(reason)
                 }

@@ -15,6 +15,14 @@ pub struct Capabilities {
     pub enhanced_status_codes: bool,
     /// SMTPUTF8 (RFC 6531).
     pub smtp_utf8: bool,
+    /// STARTTLS (RFC 3207).
+    pub starttls: bool,
+    /// CHUNKING (RFC 3030).
+    pub chunking: bool,
+    /// DSN (RFC 3461).
+    pub dsn: bool,
+    /// REQUIRETLS (RFC 8689).
+    pub require_tls: bool,
     /// SIZE (RFC 1870): `Some(0)` when announced without a limit.
     pub size_bytes_max: Option<u64>,
 }
@@ -31,6 +39,10 @@ impl Capabilities {
                 b"8BITMIME" => capabilities.eight_bit_mime = true,
                 b"ENHANCEDSTATUSCODES" => capabilities.enhanced_status_codes = true,
                 b"SMTPUTF8" => capabilities.smtp_utf8 = true,
+                b"STARTTLS" => capabilities.starttls = true,
+                b"CHUNKING" => capabilities.chunking = true,
+                b"DSN" => capabilities.dsn = true,
+                b"REQUIRETLS" => capabilities.require_tls = true,
                 b"SIZE" => capabilities.size_bytes_max = Some(words.next().map_or(0, parse_size)),
                 _ => {}
             }
@@ -55,9 +67,9 @@ mod tests {
             esmtp: true,
             pipelining: true,
             eight_bit_mime: true,
-            enhanced_status_codes: false,
             smtp_utf8: true,
             size_bytes_max: Some(1000),
+            ..Capabilities::default()
         };
         assert_eq!(Capabilities::from_ehlo(&Reply::from_peer(250, text)), expected);
     }

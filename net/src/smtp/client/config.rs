@@ -13,8 +13,22 @@ pub struct Config {
     /// Send an 8-bit message as it is to a peer that does not offer 8BITMIME, as most servers do: nearly every
     /// such peer passes it on unharmed, and refusing it would lose mail. `false` fails the message instead.
     pub eight_bit_as_is: bool,
+    /// When to use STARTTLS (RFC 3207).
+    pub starttls: StartTls,
     /// How long to wait for each reply.
     pub timeouts: Timeouts,
+}
+
+/// When to use STARTTLS.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum StartTls {
+    /// Not at all: not wanted, or there is TLS from the first byte.
+    #[default]
+    Never,
+    /// When the peer offers it; when it refuses after all, go on in clear text.
+    IfOffered,
+    /// A peer that does not offer it, or refuses, gets no mail.
+    Required,
 }
 
 /// How long to wait for the reply in each phase (RFC 5321 4.5.3.2).
@@ -26,6 +40,8 @@ pub struct Timeouts {
     pub ehlo: Duration,
     /// For HELO: 300 s.
     pub helo: Duration,
+    /// For STARTTLS: 300 s.
+    pub starttls: Duration,
     /// For MAIL: 300 s.
     pub mail: Duration,
     /// For RCPT: 300 s.
@@ -45,7 +61,12 @@ pub struct Timeouts {
 impl Config {
     /// The documented defaults.
     pub fn new(hostname: Hostname) -> Config {
-        Config { hostname, eight_bit_as_is: true, timeouts: Timeouts::default() }
+        Config {
+            hostname,
+            eight_bit_as_is: true,
+            starttls: StartTls::default(),
+            timeouts: Timeouts::default(),
+        }
     }
 }
 
@@ -56,6 +77,7 @@ impl Default for Timeouts {
             banner: usual,
             ehlo: usual,
             helo: usual,
+            starttls: usual,
             mail: usual,
             rcpt: usual,
             data: Duration::from_secs(120),
@@ -74,6 +96,7 @@ impl Timeouts {
             Phase::Banner => self.banner,
             Phase::Ehlo => self.ehlo,
             Phase::Helo => self.helo,
+            Phase::StartTls => self.starttls,
             Phase::Mail => self.mail,
             Phase::Rcpt => self.rcpt,
             Phase::Data => self.data,

@@ -9,7 +9,8 @@
 //!    first, if any), then say [`Session::body_sent`].
 //! 4. On [`Step::Done`]: each recipient has its [`Outcome`].
 //! 5. On [`Step::NeedInput`]: send [`Session::take_output`], then receive, for at most [`Session::patience`].
-//! 6. On [`Step::Closed`]: close.
+//! 6. On [`Step::StartTls`]: make the TLS handshake, then [`Session::tls_started`] or [`Session::tls_failed`].
+//! 7. On [`Step::Closed`]: close.
 //!
 //! When the connection breaks or a clock runs out: [`Session::lost`], then step as before: a transaction in
 //! flight is settled with [`Step::Done`] before [`Step::Closed`].
@@ -23,7 +24,7 @@ mod session;
 mod transaction;
 
 pub use capabilities::Capabilities;
-pub use config::{Config, Timeouts};
+pub use config::{Config, StartTls, Timeouts};
 pub use dot_stuff::{DotStuffer, Unclean};
-pub use outcome::{Cause, Closed, Envelope, Outcome, Phase, Step};
+pub use outcome::{Cause, Closed, Envelope, Outcome, Phase, Protection, Recipient, Step};
 pub use session::Session;

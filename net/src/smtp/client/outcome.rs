@@ -1,9 +1,11 @@
 //! What a client session is given, and what it reports.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::smtp::address::Address;
 use crate::smtp::error::Error;
+use crate::smtp::parameters::{MailParameters, RcptParameters};
 use crate::smtp::reply::Reply;
 
 /// Where [`Session::step`](super::Session::step) stopped.
@@ -11,6 +13,10 @@ use crate::smtp::reply::Reply;
 pub enum Step {
     /// All input is consumed: send the output, then receive.
     NeedInput,
+    /// The peer is ready for the TLS handshake: make it, then say
+    /// [`tls_started`](super::Session::tls_started) or [`tls_failed`](super::Session::tls_failed). Said again on
+    /// every step until then.
+    StartTls,
     /// No transaction is in flight: [`begin`](super::Session::begin) one, or [`quit`](super::Session::quit), or
     /// keep the connection idle and step again when input arrives. Said again on every step until then.
     Ready,
@@ -29,11 +35,35 @@ pub struct Envelope {
     /// The sender; `None` for `<>`.
     pub sender: Option<Address>,
     /// At least one, at most [`CLIENT_RECIPIENTS_MAX`](crate::limits::CLIENT_RECIPIENTS_MAX).
-    pub recipients: Vec<Address>,
+    pub recipients: Vec<Recipient>,
     /// Size of the message as stored, without transparent dots.
     pub size_bytes: u64,
     /// Whether the message has bytes above 127.
     pub eight_bit: bool,
+    /// What else to say of the message. `smtp_utf8` means that it needs a peer with SMTPUTF8, even where all
+    /// addresses are ASCII; the parameters of RFC 3461 are left out where the peer does not offer DSN.
+    pub parameters: MailParameters,
+}
+
+/// Whom to.
+#[derive(Clone, Debug)]
+pub struct Recipient {
+    /// The mailbox.
+    pub address: Address,
+    /// What to say of it, where the peer offers DSN.
+    pub parameters: RcptParameters,
+}
+
+/// How a connection is protected.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Protection {
+    /// Not at all.
+    #[default]
+    None,
+    /// TLS with a peer whose certificate was not verified.
+    Encrypted,
+    /// TLS with a peer whose certificate was verified.
+    Verified,
 }
 
 /// What became of one recipient.
@@ -52,6 +82,8 @@ pub enum Cause {
     Reply(Reply),
     /// There was no reply to go by.
     Error(Error),
+    /// The TLS handshake failed, for the reason that the driver gave.
+    Tls(Arc<str>),
 }
 
 /// How the connection ended.
@@ -72,6 +104,8 @@ pub enum Phase {
     Ehlo,
     /// The reply to HELO.
     Helo,
+    /// The reply to STARTTLS, and the handshake.
+    StartTls,
     /// The reply to MAIL. Also between transactions.
     Mail,
     /// The reply to RCPT.
@@ -105,7 +139,14 @@ impl Outcome {
         match &self.cause {
             Cause::Reply(reply) => reply.is_transient(),
             Cause::Error(error) => error.is_transient(),
+            Cause::Tls(_) => true,
         }
+    }
+}
+
+impl From<Address> for Recipient {
+    fn from(address: Address) -> Recipient {
+        Recipient { address, parameters: RcptParameters::default() }
     }
 }
 
@@ -116,6 +157,7 @@ impl Phase {
             Phase::Banner => "BANNER",
             Phase::Ehlo => "EHLO",
             Phase::Helo => "HELO",
+            Phase::StartTls => "STARTTLS",
             Phase::Mail => "MAIL",
             Phase::Rcpt => "RCPT",
             Phase::Data => "DATA",
@@ -139,6 +181,7 @@ impl fmt::Display for Cause {
         match self {
             Cause::Reply(reply) => reply.fmt(f),
             Cause::Error(error) => error.fmt(f),
+            Cause::Tls(reason) => write!(f, "TLS: {reason}"),
         }
     }
 }

@@ -6,11 +6,11 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::Capabilities;
-use super::config::Config;
-use super::outcome::{Cause, Closed, Envelope, Outcome, Phase, Step};
+use super::config::{Config, StartTls};
+use super::outcome::{Cause, Closed, Envelope, Outcome, Phase, Protection, Step};
 use super::reply_reader::ReplyReader;
 use super::transaction::Transaction;
-use crate::smtp::error::{Error, Network, PeerMisbehaved};
+use crate::smtp::error::{Error, Network, PeerIncompatible, PeerMisbehaved};
 use crate::smtp::output::Output;
 use crate::smtp::patience::Patience;
 use crate::smtp::reply::Reply;
@@ -24,6 +24,9 @@ pub struct Session {
     state: State,
     greeting: Option<Reply>,
     capabilities: Capabilities,
+    protection: Protection,
+    /// When to ask for TLS: as configured, until it is up or is known not to work.
+    starttls: StartTls,
     transaction: Option<Box<Transaction>>,
     /// Outcomes of a transaction that is over, for the caller to fetch.
     outcomes: Option<Vec<Outcome>>,
@@ -38,6 +41,8 @@ pub struct Session {
 enum State {
     /// Something is awaited.
     Awaiting(Phase),
+    /// The caller makes a TLS handshake.
+    Handshake,
     /// No transaction is in flight.
     Ready,
     /// Over.
@@ -47,6 +52,21 @@ enum State {
 impl Session {
     /// A session for a connection just opened. It waits for the greeting.
     pub fn new(config: Arc<Config>) -> Session {
+        let starttls = config.starttls;
+        Session::with_starttls(config, starttls)
+    }
+
+    /// A session for a further connection to a peer whose STARTTLS does not work: goes without, unless the
+    /// configuration requires TLS.
+    pub fn in_clear(config: Arc<Config>) -> Session {
+        let starttls = match config.starttls {
+            StartTls::Never | StartTls::IfOffered => StartTls::Never,
+            StartTls::Required => StartTls::Required,
+        };
+        Session::with_starttls(config, starttls)
+    }
+
+    fn with_starttls(config: Arc<Config>, starttls: StartTls) -> Session {
         Session {
             config,
             output: Output::default(),
@@ -54,6 +74,8 @@ impl Session {
             state: State::Awaiting(Phase::Banner),
             greeting: None,
             capabilities: Capabilities::default(),
+            protection: Protection::None,
+            starttls,
             transaction: None,
             outcomes: None,
             needs_reset: false,
@@ -70,6 +92,14 @@ impl Session {
             }
             if let State::Closed(closed) = &self.state {
                 return Step::Closed(closed.clone());
+            }
+            if matches!(self.state, State::Handshake) {
+                if input.is_empty() {
+                    return Step::StartTls;
+                }
+                // Said before the handshake, and so by anybody.
+                self.unexpected();
+                continue;
             }
             match self.replies.next(input) {
                 Ok(Some(reply)) => self.take_reply(reply),
@@ -92,7 +122,7 @@ impl Session {
     /// When the session is not [ready](Step::Ready), or the envelope has no or too many recipients.
     pub fn begin(&mut self, envelope: Envelope) {
         assert!(matches!(self.state, State::Ready), "a transaction begins when the session is ready");
-        let transaction = Transaction::new(envelope, self.capabilities, &self.config);
+        let transaction = Transaction::new(envelope, self.capabilities, self.protection, &self.config);
         self.transactions = self.transactions.saturating_add(1);
         if !transaction.is_offered() {
             self.outcomes = Some(transaction.into_outcomes());
@@ -111,6 +141,35 @@ impl Session {
         }
         self.transaction = Some(Box::new(transaction));
         self.wait_for(if self.needs_reset { Phase::Rset } else { Phase::Mail });
+    }
+
+    /// TLS is up. After [`Step::StartTls`], or before the first step of a connection that is encrypted from its
+    /// first byte. What the peer offered before is forgotten.
+    ///
+    /// # Panics
+    /// At any other time, and with [`Protection::None`].
+    pub fn tls_started(&mut self, protection: Protection) {
+        assert!(protection != Protection::None, "TLS protects");
+        self.protection = protection;
+        self.starttls = StartTls::Never;
+        match self.state {
+            State::Handshake => {
+                self.capabilities = Capabilities::default();
+                self.push_hello("EHLO ");
+                self.wait_for(Phase::Ehlo);
+            }
+            State::Awaiting(Phase::Banner) => {}
+            _ => panic!("no handshake was asked for"),
+        }
+    }
+
+    /// The TLS handshake failed, or its result does not do. [`Step::Closed`] follows.
+    ///
+    /// # Panics
+    /// When no [`Step::StartTls`] came before.
+    pub fn tls_failed(&mut self, reason: &str) {
+        assert!(matches!(self.state, State::Handshake), "no handshake was asked for");
+        self.fail(Cause::Tls(reason.into()));
     }
 
     /// The message and its final dot have been handed to the connection. Say so before the next step.
@@ -133,7 +192,7 @@ impl Session {
                 self.wait_for(Phase::Quit);
             }
             State::Closed(_) => {}
-            State::Awaiting(phase) => panic!("cannot quit at {phase}"),
+            State::Awaiting(_) | State::Handshake => panic!("cannot quit at {}", self.phase()),
         }
     }
 
@@ -157,7 +216,10 @@ impl Session {
     pub fn patience(&self) -> Patience {
         let (idle, total) = match self.state {
             State::Awaiting(Phase::Body) => (self.config.timeouts.body, Duration::MAX),
-            State::Awaiting(phase) => (self.config.timeouts.of(phase), self.config.timeouts.of(phase)),
+            State::Awaiting(_) | State::Handshake => {
+                let time = self.config.timeouts.of(self.phase());
+                (time, time)
+            }
             State::Ready | State::Closed(_) => (Duration::MAX, Duration::MAX),
         };
         Patience { idle, total, mark: self.mark }
@@ -167,6 +229,7 @@ impl Session {
     pub fn phase(&self) -> Phase {
         match &self.state {
             State::Awaiting(phase) => *phase,
+            State::Handshake => Phase::StartTls,
             State::Ready => Phase::Mail,
             State::Closed(closed) => closed.phase,
         }
@@ -175,6 +238,11 @@ impl Session {
     /// The greeting, once it has come.
     pub fn greeting(&self) -> Option<&Reply> {
         self.greeting.as_ref()
+    }
+
+    /// How the connection is protected.
+    pub fn protection(&self) -> Protection {
+        self.protection
     }
 
     /// What the peer offers.
@@ -196,7 +264,7 @@ impl Session {
             // RFC 5321 3.8: the peer closes, whatever was asked.
             _ if reply.code() == 421 => self.fail(Cause::Reply(reply)),
             State::Awaiting(phase) => self.take_awaited(phase, reply),
-            State::Ready | State::Closed(_) => self.unexpected(),
+            State::Handshake | State::Ready | State::Closed(_) => self.unexpected(),
         }
     }
 
@@ -204,6 +272,7 @@ impl Session {
         match phase {
             Phase::Banner => self.take_banner(reply),
             Phase::Ehlo | Phase::Helo => self.take_hello(phase, reply),
+            Phase::StartTls => self.take_starttls(reply),
             Phase::Rset if reply.is_positive() => {
                 self.needs_reset = false;
                 self.ask_next(Phase::Mail);
@@ -236,12 +305,35 @@ impl Session {
             if phase == Phase::Ehlo {
                 self.capabilities = Capabilities::from_ehlo(&reply);
             }
-            self.state = State::Ready;
-        } else if phase == Phase::Ehlo && reply.is_permanent() {
+            self.greeted();
+        } else if phase == Phase::Ehlo && reply.is_permanent() && self.starttls != StartTls::Required {
             self.push_hello("HELO ");
             self.wait_for(Phase::Helo);
         } else {
             self.refused(reply);
+        }
+    }
+
+    /// The peer has told what it offers.
+    fn greeted(&mut self) {
+        match self.starttls {
+            StartTls::IfOffered | StartTls::Required if self.capabilities.starttls => {
+                self.output.push_constant(b"STARTTLS\r\n");
+                self.wait_for(Phase::StartTls);
+            }
+            StartTls::Required => self.fail_at(Phase::StartTls, PeerIncompatible::StartTls.into()),
+            StartTls::Never | StartTls::IfOffered => self.state = State::Ready,
+        }
+    }
+
+    fn take_starttls(&mut self, reply: Reply) {
+        if reply.is_positive() {
+            self.state = State::Handshake;
+        } else if self.starttls == StartTls::Required || reply.is_intermediate() {
+            self.refused(reply);
+        } else {
+            self.starttls = StartTls::Never;
+            self.state = State::Ready;
         }
     }
 
@@ -333,6 +425,12 @@ impl Session {
             self.outcomes = Some(transaction.into_outcomes());
         }
         self.close(Some(cause));
+    }
+
+    /// Ends a connection that never became ready.
+    fn fail_at(&mut self, phase: Phase, error: Error) {
+        self.state = State::Awaiting(phase);
+        self.fail(Cause::Error(error));
     }
 
     /// A reply that ends the session before it was ready.

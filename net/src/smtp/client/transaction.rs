@@ -2,10 +2,11 @@
 
 use super::Capabilities;
 use super::config::Config;
-use super::outcome::{Cause, Envelope, Outcome, Phase};
+use super::outcome::{Cause, Envelope, Outcome, Phase, Protection};
 use crate::limits::CLIENT_RECIPIENTS_MAX;
 use crate::smtp::error::{Error, PeerIncompatible};
 use crate::smtp::output::Output;
+use crate::smtp::parameters::{MailParameters, RcptParameters};
 
 /// A transaction in flight: what is known of each recipient.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub(super) struct Transaction {
     pub(super) mail_accepted: bool,
     /// Whether MAIL, RCPT and DATA leave in one write.
     pub(super) pipelined: bool,
+    /// Whether the peer takes the parameters of RFC 3461.
+    tells_dsn: bool,
 }
 
 // Indices are kept as bytes.
@@ -29,7 +32,12 @@ const _: () = assert!(CLIENT_RECIPIENTS_MAX <= 256);
 
 impl Transaction {
     /// Decides what needs no peer to fail. `offered` is empty when that leaves nobody.
-    pub(super) fn new(envelope: Envelope, peer: Capabilities, config: &Config) -> Transaction {
+    pub(super) fn new(
+        envelope: Envelope,
+        peer: Capabilities,
+        protection: Protection,
+        config: &Config,
+    ) -> Transaction {
         let count = envelope.recipients.len();
         assert!((1..=CLIENT_RECIPIENTS_MAX).contains(&count), "{count} recipients in one transaction");
         let mut transaction = Transaction {
@@ -39,13 +47,14 @@ impl Transaction {
             any_accepted: false,
             mail_accepted: false,
             pipelined: peer.pipelining,
+            tells_dsn: peer.dsn,
             envelope,
         };
-        if let Some(lack) = transaction.lack(peer, config) {
+        if let Some(lack) = transaction.lack(peer, protection, config) {
             transaction.decide_rest(Phase::Mail, &Cause::Error(Error::PeerIncompatible(lack)));
         }
         for index in 0..count {
-            if !peer.smtp_utf8 && !transaction.envelope.recipients[index].is_ascii() {
+            if !peer.smtp_utf8 && !transaction.envelope.recipients[index].address.is_ascii() {
                 let cause = Cause::Error(Error::PeerIncompatible(PeerIncompatible::SmtpUtf8));
                 transaction.outcomes[index].get_or_insert(Outcome { phase: Phase::Rcpt, cause });
             }
@@ -57,13 +66,16 @@ impl Transaction {
     }
 
     /// What the peer lacks for this message, whoever it is for.
-    fn lack(&self, peer: Capabilities, config: &Config) -> Option<PeerIncompatible> {
+    fn lack(&self, peer: Capabilities, protection: Protection, config: &Config) -> Option<PeerIncompatible> {
         let envelope = &self.envelope;
-        if peer.size_bytes_max.is_some_and(|max| max > 0 && envelope.size_bytes > max) {
+        let verified = protection == Protection::Verified;
+        if envelope.parameters.require_tls && !(verified && peer.require_tls) {
+            Some(PeerIncompatible::RequireTls)
+        } else if peer.size_bytes_max.is_some_and(|max| max > 0 && envelope.size_bytes > max) {
             Some(PeerIncompatible::Size)
         } else if envelope.eight_bit && !peer.eight_bit_mime && !config.eight_bit_as_is {
             Some(PeerIncompatible::EightBitMime)
-        } else if !peer.smtp_utf8 && envelope.sender.as_ref().is_some_and(|sender| !sender.is_ascii()) {
+        } else if !peer.smtp_utf8 && envelope.concerns_all_smtp_utf8() {
             Some(PeerIncompatible::SmtpUtf8)
         } else {
             None
@@ -106,7 +118,7 @@ impl Transaction {
     }
 
     pub(super) fn push_mail(&self, peer: Capabilities, output: &mut Output) {
-        let Envelope { sender, recipients, size_bytes, eight_bit } = &self.envelope;
+        let Envelope { sender, size_bytes, eight_bit, parameters, .. } = &self.envelope;
         let buffer = output.buffer();
         buffer.extend_from_slice(b"MAIL FROM:<");
         buffer.extend_from_slice(sender.as_ref().map_or(b"", |sender| sender.as_bytes()));
@@ -117,8 +129,14 @@ impl Transaction {
         if peer.eight_bit_mime && *eight_bit {
             buffer.extend_from_slice(b" BODY=8BITMIME");
         }
-        if peer.smtp_utf8 && recipients.iter().chain(sender).any(|address| !address.is_ascii()) {
+        if peer.smtp_utf8 && self.envelope.needs_smtp_utf8() {
             buffer.extend_from_slice(b" SMTPUTF8");
+        }
+        if parameters.require_tls {
+            buffer.extend_from_slice(b" REQUIRETLS");
+        }
+        if self.tells_dsn {
+            push_mail_dsn(parameters, buffer);
         }
         buffer.extend_from_slice(b"\r\n");
     }
@@ -138,7 +156,45 @@ impl Transaction {
     fn push_rcpt(&self, index: u8, output: &mut Output) {
         let buffer = output.buffer();
         buffer.extend_from_slice(b"RCPT TO:<");
-        buffer.extend_from_slice(self.envelope.recipients[usize::from(index)].as_bytes());
-        buffer.extend_from_slice(b">\r\n");
+        let recipient = &self.envelope.recipients[usize::from(index)];
+        buffer.extend_from_slice(recipient.address.as_bytes());
+        buffer.push(b'>');
+        if self.tells_dsn {
+            push_rcpt_dsn(&recipient.parameters, buffer);
+        }
+        buffer.extend_from_slice(b"\r\n");
+    }
+}
+
+impl Envelope {
+    /// Whether no recipient can have it without SMTPUTF8.
+    fn concerns_all_smtp_utf8(&self) -> bool {
+        self.parameters.smtp_utf8 || self.sender.as_ref().is_some_and(|sender| !sender.is_ascii())
+    }
+
+    fn needs_smtp_utf8(&self) -> bool {
+        self.concerns_all_smtp_utf8() || self.recipients.iter().any(|to| !to.address.is_ascii())
+    }
+}
+
+fn push_mail_dsn(parameters: &MailParameters, buffer: &mut Vec<u8>) {
+    if let Some(ret) = parameters.ret {
+        buffer.extend_from_slice(b" RET=");
+        buffer.extend_from_slice(ret.name().as_bytes());
+    }
+    if let Some(id) = &parameters.envelope_id {
+        buffer.extend_from_slice(b" ENVID=");
+        id.encode(buffer);
+    }
+}
+
+fn push_rcpt_dsn(parameters: &RcptParameters, buffer: &mut Vec<u8>) {
+    if let Some(notify) = parameters.notify {
+        buffer.extend_from_slice(b" NOTIFY=");
+        notify.encode(buffer);
+    }
+    if let Some(original) = &parameters.original_recipient {
+        buffer.extend_from_slice(b" ORCPT=");
+        original.encode(buffer);
     }
 }
