@@ -10,8 +10,12 @@ pub const LOG_BUFFER_BYTES: usize = 1 << 20;
 pub const LOG_QUEUE_BYTES: usize = 8 << 20;
 /// Log text given to one write.
 pub const LOG_WRITE_BYTES: usize = 64 << 10;
-/// How long one log write may take before the next is started behind it.
+/// How long one log write is waited for; after that it is looked at now and then, and nothing else is written.
 pub const LOG_WRITE_DEADLINE: Duration = Duration::from_secs(60);
+/// How often it is looked whether a log write that took longer has ended.
+pub const LOG_STUCK_PAUSE: Duration = Duration::from_secs(1);
+/// Recipients named in the line of a message that was taken in; each has lines of its own later.
+pub const LOG_RECIPIENTS: usize = 10;
 /// How long a stop waits for the last log lines to be written.
 pub const LOG_DRAIN: Duration = Duration::from_secs(2);
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use config::{Driver, Startup};
 use engine::boot::DriverChoice;
 use smtpd::args::{self, Command, Options};
-use smtpd::log::{Priority, Target};
+use smtpd::log::{Priority, Syslog, Target};
 use smtpd::process;
 use smtpd::program::{self, Process, Program};
 use smtpd::snapshot::Snapshot;
@@ -71,14 +71,13 @@ fn run(options: &Options) -> Result<i32, ()> {
             }
         }
     };
-    let early = if options.foreground { Target::Stderr } else { Target::Syslog { facility: 2, mask: 255 } };
+    let early = if options.foreground { Target::Stderr } else { Target::Syslog(Syslog::new(2, 255)) };
     let startup = load_startup(options).map_err(|reason| refuse(&early, &reason))?;
     let environment = &startup.environment;
     let target = match early {
-        Target::Syslog { .. } => Target::Syslog {
-            facility: environment.syslog_facility as u8,
-            mask: u32::from(environment.syslog_mask),
-        },
+        Target::Syslog(_) => {
+            Target::Syslog(Syslog::new(environment.syslog_facility as u8, u32::from(environment.syslog_mask)))
+        }
         foreground => foreground,
     };
     let fail = |reason: String| refuse(&target, &reason);

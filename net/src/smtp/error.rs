@@ -167,6 +167,11 @@ impl Error {
         EnhancedCode::parse_prefix(text).expect("every row has an enhanced code; a test reads them all").0
     }
 
+    /// The text, without codes and CRLF.
+    pub fn text(self) -> &'static str {
+        self.line()[4..].split_once(' ').map_or("", |(_, text)| text.trim_end())
+    }
+
     /// How to log it.
     pub fn log_class(self) -> LogClass {
         self.row().0

@@ -13,6 +13,7 @@ use tls::Received;
 use super::transaction::Transaction;
 use super::{Peer, Place};
 use crate::log::Priority;
+use crate::log::event::{self as logged, Action};
 use crate::patience::Clocks;
 use crate::shard::Shard;
 use crate::snapshot::Server;
@@ -160,7 +161,7 @@ impl Driver {
     fn refuse_connection(&mut self, limit: LocalLimit) {
         let error = Error::LocalLimit(limit);
         self.machine.abort(error);
-        self.log_refusal(error, "connection refused");
+        self.log_refusal(error, Action::Connection);
     }
 
     /// Sends all replies so far. False when the peer has gone.
@@ -257,43 +258,45 @@ impl Driver {
 
     fn refuse_event(&mut self, error: Error) {
         self.machine.refuse(error);
-        self.log_refusal(error, "refused");
+        self.log_refusal(error, Action::Command);
     }
 
     /// While a message comes in: it cannot be stored.
     fn refuse_message(&mut self, error: Error) {
         self.transaction = None;
         self.machine.refuse_message(error);
-        self.log_refusal(error, "message refused");
+        self.log_refusal(error, Action::Message);
     }
 
     fn discard(&mut self, why: Discard) {
         if let Discard::Refused(error) = why {
-            self.log_refusal(error, "message refused");
+            self.log_refusal(error, Action::Message);
         }
         self.transaction = None;
     }
 
     fn log_close(&self, why: Close) {
         if let Close::Failed(error) = why {
-            self.log_refusal(error, "closed");
+            self.log_refusal(error, Action::Session);
         }
     }
 
-    fn log_refusal(&self, error: Error, what: &str) {
+    fn log_refusal(&self, error: Error, action: Action) {
         let priority = match error.log_class() {
             LogClass::Debug => return,
             LogClass::Info => Priority::Info,
             LogClass::Warning => Priority::Warning,
             LogClass::Error => Priority::Error,
         };
-        let remote = self.peer.stream.peer_addr();
-        let server = &self.server.id;
-        let id = self.transaction.as_ref().map(|transaction| transaction.id.to_string());
-        let id = id.as_deref().unwrap_or("-");
-        let code = error.code();
-        self.shard
-            .log
-            .line(priority, format_args!("[{id}] {what} server={server} remote={remote}: {code} {error}"));
+        self.shard.log.event(&logged::Event::Refused(&logged::Refused {
+            transaction: self.transaction.as_ref().map(|transaction| transaction.id),
+            priority,
+            server: &self.server.id,
+            remote: self.peer.stream.peer_addr(),
+            action,
+            code: error.code(),
+            enhanced: Some(error.enhanced()),
+            text: error.text(),
+        }));
     }
 }

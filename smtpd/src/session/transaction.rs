@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use bytes::Bytes;
+use engine::time::Instant;
 use net::smtp::address::Address;
 use net::smtp::error::{Error, LocalLimit, Storage};
 use net::smtp::received::{Received, With};
@@ -14,7 +15,9 @@ use uuid::Uuid;
 
 use crate::domain::normalise;
 use crate::ids::transaction_id;
+use crate::limits;
 use crate::log::Priority;
+use crate::log::event::{Accepted, Event};
 use crate::shard::Shard;
 use crate::snapshot::Server;
 
@@ -25,6 +28,7 @@ pub(super) struct Transaction {
     pub(super) recipients: Vec<Address>,
     peer: SocketAddr,
     mail: Mail,
+    begun: Instant,
     intake: Option<Intake>,
 }
 
@@ -40,7 +44,7 @@ impl Transaction {
             return Err(Error::Storage(Storage::Full));
         }
         let id = transaction_id(shard.program.uuid_version());
-        Ok(Transaction { id, recipients: Vec::new(), peer, mail, intake: None })
+        Ok(Transaction { id, recipients: Vec::new(), peer, mail, begun: engine::time::now(), intake: None })
     }
 
     /// DATA: from here on bytes come in.
@@ -82,7 +86,7 @@ impl Transaction {
         let envelope = self.envelope(server, hello, &summary);
         match intake.commit(&envelope, prefix).await {
             Ok(message) => {
-                self.log_accepted(shard, server, size_bytes);
+                self.log_accepted(shard, server, hello, size_bytes);
                 let items = (0u32..).zip(&self.recipients).map(|(index, _)| (index, 0, Entry::Active));
                 shard.enqueue(message, &envelope, size_bytes, items);
                 shard.due.notify_one();
@@ -147,18 +151,24 @@ impl Transaction {
         }
     }
 
-    fn log_accepted(&self, shard: &Shard, server: &Server, size_bytes: u64) {
-        let sender = String::from_utf8_lossy(self.sender());
-        shard.log.line(
-            Priority::Info,
-            format_args!(
-                "[{}] accepted server={} remote={} from=<{sender}> recipients={} size={size_bytes}",
-                self.id,
-                server.id,
-                self.peer,
-                self.recipients.len()
-            ),
-        );
+    fn log_accepted(&self, shard: &Shard, server: &Server, hello: Option<&Hello>, size_bytes: u64) {
+        let mut to = [&[][..]; limits::LOG_RECIPIENTS];
+        let named = to.iter_mut().zip(&self.recipients);
+        let named = named.map(|(place, address)| *place = address.as_bytes()).count();
+        let took = engine::time::now() - self.begun;
+        shard.log.event(&Event::Accepted(&Accepted {
+            transaction: self.id,
+            server: &server.id,
+            remote: self.peer,
+            helo: hello.map(|hello| &*hello.host),
+            user: None,
+            tls: None,
+            from: self.sender(),
+            to: &to[..named],
+            recipients: self.recipients.len(),
+            size_bytes,
+            took_ms: took.as_millis() as u64,
+        }));
     }
 }
 
