@@ -2,10 +2,11 @@
 //! given, and a client that speaks raw SMTP.
 //!
 //! - [`Smtpd`]: the program under test, killed when dropped.
-//! - [`Sink`]: a next hop.
+//! - [`Sink`]: a next hop; [`Peer`]: one that does what a script says, phase by phase.
 //! - [`Client`]: a peer.
 //! - [`Run`]: a run of `hsh` or `hsl-lint`.
-//! - [`NameServer`]: DNS with the records of the test.
+//! - [`NameServer`]: DNS with the records, and the faults, of the test.
+//! - [`pki`]: certificates for the test.
 //!
 //! ```no_run
 //! use tests::{Client, Sink, Smtpd};
@@ -21,14 +22,17 @@
 
 mod client;
 mod hsh;
-mod name_server;
+pub mod name_server;
+pub mod peer;
+pub mod pki;
 mod sink;
 mod smtpd;
 
 pub use client::Client;
 pub use hsh::{Ended, Run};
 pub use name_server::{NameServer, Record};
-pub use sink::{Message, Sink, SinkReply};
+pub use peer::{Behaviour, Message, Peer, Phase, Rule};
+pub use sink::{Sink, SinkReply};
 pub use smtpd::{Builder, Smtpd, program};
 
 use std::time::{Duration, Instant};
