@@ -69,6 +69,10 @@ impl Schedule {
         self.buckets.first_key_value().map(|((due, _), _)| bucket_end_ms(*due))
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.buckets.is_empty()
+    }
+
     #[cfg(test)]
     pub(crate) fn buckets(&self) -> usize {
         self.buckets.len()

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::intern::Name;
 use crate::item::{ItemKey, MessageKey};
+use crate::queue::Half;
 
 /// One queued recipient: 128 bytes, plus the two addresses and 5 to 9 bytes of index.
 #[derive(Debug)]
@@ -47,6 +48,8 @@ pub(crate) enum Place {
     Parked,
     /// The bucket (`due`, `line`) of the schedule.
     Deferred,
+    /// The bucket (`due`, `line`) of what waits for us.
+    Waiting(Half),
     /// None; waits for an operator.
     Held,
     /// The members of a running attempt.

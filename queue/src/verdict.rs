@@ -7,7 +7,7 @@
 //! | permanent | yes | fails for good |
 //! | no such domain | yes | the first time as temporary, then as permanent |
 //! | not tried | no | at once; when it repeats, after a pause of 1 s, 2 s, ... 60 s |
-//! | local fault | no | after a pause of 15 s, 30 s, ... 15 min; never expires |
+//! | local fault | no | when the fault is over, at the latest after a pause of 15 s, 30 s, 60 s, 120 s; never expires |
 //! | parked | no | when its hosts may be tried again |
 //! | suspended | no | when the rules change |
 
@@ -19,7 +19,7 @@ const NOT_TRIED_LONGEST_MS: u64 = 60_000;
 /// What has just been found parked is not looked at again in the same second.
 const PARKED_SHORTEST_MS: u64 = 1_000;
 const LOCAL_FAULT_FIRST_MS: u64 = 15_000;
-const LOCAL_FAULT_LONGEST_MS: u64 = 15 * 60_000;
+const LOCAL_FAULT_LONGEST_MS: u64 = 2 * 60_000;
 
 /// What the table looks at, beside the outcome.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +45,8 @@ pub(crate) enum Verdict {
     AtOnce,
     /// Not counted; due at this time.
     Pause(u64),
+    /// Not counted; due at this time, or when what is wrong on our side is over.
+    WaitForUs(u64),
     /// Not counted; due when the rules change.
     Park,
 }
@@ -63,7 +65,7 @@ pub(crate) fn verdict(outcome: Outcome, at: Situation<'_>) -> Verdict {
                 NOT_TRIED_LONGEST_MS,
             ))),
         },
-        Outcome::LocalFault(_) => Verdict::Pause(at.now_ms.saturating_add(doubled(
+        Outcome::LocalFault(_) => Verdict::WaitForUs(at.now_ms.saturating_add(doubled(
             LOCAL_FAULT_FIRST_MS,
             at.uncounted,
             LOCAL_FAULT_LONGEST_MS,
@@ -104,6 +106,7 @@ mod tests {
     #[test]
     fn each_outcome_leads_to_what_the_table_says() {
         let retry = |after_ms| Verdict::Retry(NOW_MS + after_ms, reason());
+        let wait = |after_ms| Verdict::WaitForUs(NOW_MS + after_ms);
         let pause = |after_ms| Verdict::Pause(NOW_MS + after_ms);
         let permanent = || Verdict::Fail(HoldCause::Permanent, reason());
         let cases = [
@@ -120,9 +123,9 @@ mod tests {
             (Outcome::NotTried, 2, 1, pause(1_000)),
             (Outcome::NotTried, 2, 4, pause(8_000)),
             (Outcome::NotTried, 2, 255, pause(60_000)),
-            (Outcome::LocalFault(reason()), 2, 0, pause(15_000)),
-            (Outcome::LocalFault(reason()), 2, 2, pause(60_000)),
-            (Outcome::LocalFault(reason()), 2, 255, pause(900_000)),
+            (Outcome::LocalFault(reason()), 2, 0, wait(15_000)),
+            (Outcome::LocalFault(reason()), 2, 2, wait(60_000)),
+            (Outcome::LocalFault(reason()), 2, 255, wait(120_000)),
             (Outcome::Parked { until_ms: NOW_MS + 60_000 }, 2, 7, pause(60_000)),
             (Outcome::Parked { until_ms: NOW_MS }, 2, 0, pause(1_000)),
             (Outcome::Suspended, 2, 0, Verdict::Park),

@@ -10,6 +10,7 @@ mod report;
 #[cfg(test)]
 mod tests;
 mod transports;
+mod waits;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -32,6 +33,8 @@ use crate::suspend::Suspends;
 use lines::Sweep;
 pub use operations::{Cursor, OperationError};
 use transports::Transports;
+pub(crate) use waits::Half;
+use waits::Waits;
 
 /// Bounds of one queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,6 +116,9 @@ pub struct Queue {
     unblock: VecDeque<u32>,
     sweep: Sweep,
     schedule: Schedule,
+    waits: Waits,
+    /// Items in `waits`.
+    counts_of_waits: usize,
     suspends: Arc<Suspends>,
     /// Number of the present rules.
     generation: u32,
@@ -147,6 +153,8 @@ impl Queue {
             unblock: VecDeque::new(),
             sweep: Sweep::default(),
             schedule: Schedule::new(),
+            waits: Waits::new(),
+            counts_of_waits: 0,
             suspends: Arc::default(),
             generation: 1,
             attempts: FxHashMap::default(),
@@ -283,15 +291,22 @@ impl Queue {
 
     /// Puts an item that is in no list into the schedule.
     fn defer(&mut self, id: u32, at_ms: u64) {
+        let due = self.enter_schedule(id, at_ms);
+        let line = self.slots[id].line;
+        if self.schedule.push(&mut self.slots, due, line, id) {
+            self.lines[line].buckets += 1;
+        }
+        self.set_place(id, Place::Deferred);
+    }
+
+    /// Notes when an item that is in no list will be due, and in which line.
+    fn enter_schedule(&mut self, id: u32, at_ms: u64) -> u32 {
         self.forget_reason(id);
         let line = self.line_for(id);
         let due = bucket_of(at_ms);
         let slot = &mut self.slots[id];
         (slot.line, slot.due) = (line, due);
-        if self.schedule.push(&mut self.slots, due, line, id) {
-            self.lines[line].buckets += 1;
-        }
-        self.set_place(id, Place::Deferred);
+        due
     }
 
     /// Puts an item that is in no list into its line.
@@ -350,7 +365,7 @@ impl Counts {
     fn of(&mut self, place: Place) -> &mut usize {
         match place {
             Place::Ready | Place::Parked => &mut self.active,
-            Place::Deferred => &mut self.defer,
+            Place::Deferred | Place::Waiting(_) => &mut self.defer,
             Place::Held => &mut self.hold,
             Place::Sending => &mut self.sending,
         }

@@ -28,6 +28,7 @@ enum Op {
     Remove(u64),
     Hold(u64),
     Activate(u64),
+    FaultsOver,
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -49,6 +50,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (0..40_u64).prop_map(Op::Remove),
         1 => (0..40_u64).prop_map(Op::Hold),
         1 => (0..40_u64).prop_map(Op::Activate),
+        1 => Just(Op::FaultsOver),
     ]
 }
 
@@ -76,6 +78,8 @@ enum Where {
     /// Reported suspended under the rules with this number.
     Parked(u32),
     Until(u64),
+    /// For a fault of ours to be over, at the latest until then.
+    ForUs(u64),
     Hold,
     Sending,
 }
@@ -102,6 +106,8 @@ struct Pair {
     rules_number: u32,
     delivered: BTreeSet<ItemKey>,
     removed: BTreeSet<ItemKey>,
+    /// Faults were over once more while items still came back: then what fails meanwhile may come back with them.
+    woken_twice: bool,
     /// Items tried again under the rules that they were reported suspended by: see `due`.
     looked_again: BTreeSet<(ItemKey, u32)>,
 }
@@ -122,6 +128,7 @@ impl Pair {
             rules_number: 0,
             delivered: BTreeSet::new(),
             removed: BTreeSet::new(),
+            woken_twice: false,
             looked_again: BTreeSet::new(),
         };
         pair.configure();
@@ -167,7 +174,7 @@ impl Pair {
         match item.place {
             Where::Active => true,
             Where::Parked(rules) => rules != self.rules_number,
-            Where::Until(at_ms) => at_ms <= self.now_ms,
+            Where::Until(at_ms) | Where::ForUs(at_ms) => at_ms <= self.now_ms,
             Where::Hold | Where::Sending => false,
         }
     }
@@ -225,6 +232,15 @@ impl Pair {
                 let key = ItemKey::new(1, sequence, 0);
                 if self.queue.hold(key, "operator").is_ok() {
                     self.items.get_mut(&key).unwrap().place = Where::Hold;
+                }
+            }
+            Op::FaultsOver => {
+                self.woken_twice |= self.queue.waits.is_emptying();
+                self.queue.local_faults_over();
+                for item in self.items.values_mut() {
+                    if let Where::ForUs(at_ms) = &mut item.place {
+                        *at_ms = self.now_ms.min(*at_ms);
+                    }
                 }
             }
             Op::Activate(sequence) => {
@@ -330,6 +346,7 @@ impl Pair {
             // While a line's items come back after a change of rules, one that is reported suspended by the
             // new rules may come back with them, once.
             let due = self.due(item)
+                || matches!(item.place, Where::ForUs(_)) && self.woken_twice
                 || matches!(item.place, Where::Parked(rules) if self.looked_again.insert((recipient.key, rules)));
             assert!(due, "{:?} was picked though it is not due: {item:?}", recipient.key);
             assert!(!self.suspended(item), "{:?} was picked though it is suspended", recipient.key);
@@ -387,6 +404,7 @@ impl Pair {
                 Change::Unchanged { again, .. } => {
                     item.place = match again {
                         Again::AtOnce => Where::Active,
+                        Again::At(at_ms) if outcome == 6 => Where::ForUs(at_ms),
                         Again::At(at_ms) => Where::Until(at_ms),
                         Again::WhenRulesChange => Where::Parked(self.rules_number),
                     };
@@ -424,7 +442,10 @@ impl Pair {
                 (State::Active, Where::Active | Where::Parked(_)) => true,
                 // Due items are moved when `next` is called.
                 (State::Active, Where::Until(at_ms)) => *at_ms <= self.now_ms,
+                (State::Active, Where::ForUs(at_ms)) => *at_ms <= self.now_ms || self.woken_twice,
                 (State::Defer { until_ms }, Where::Until(at_ms)) => until_ms == *at_ms,
+                // Woken items keep what they show until `next` is called.
+                (State::Defer { until_ms }, Where::ForUs(at_ms)) => until_ms >= *at_ms,
                 (State::Hold, Where::Hold) | (State::Sending, Where::Sending) => true,
                 _ => false,
             };
@@ -462,6 +483,7 @@ impl Pair {
         assert_eq!(self.queue.counts(), Counts::default());
         assert_eq!((self.queue.lines.len(), self.queue.names.len()), (0, 0), "nothing is left behind");
         assert_eq!((self.queue.schedule.buckets(), self.queue.blocked.len()), (0, 0));
+        assert_eq!((self.queue.waiting_for_us(), self.queue.waits.is_emptying()), (0, false));
     }
 }
 

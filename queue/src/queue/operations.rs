@@ -85,6 +85,7 @@ impl Queue {
                     self.lines[line].buckets -= 1;
                 }
             }
+            Place::Waiting(half) => self.stop_waiting(id, half),
         }
         self.set_place(id, Place::Held);
         self.collect(line);
@@ -98,7 +99,7 @@ impl Queue {
             transaction: slot.transaction,
             state: match slot.place {
                 Place::Ready | Place::Parked => State::Active,
-                Place::Deferred => State::Defer { until_ms: bucket_end_ms(slot.due) },
+                Place::Deferred | Place::Waiting(_) => State::Defer { until_ms: bucket_end_ms(slot.due) },
                 Place::Held => State::Hold,
                 Place::Sending => State::Sending,
             },

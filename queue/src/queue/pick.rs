@@ -54,10 +54,10 @@ impl Queue {
     /// new rules can make something due.
     pub fn next_wakeup(&self) -> Option<u64> {
         let pickable = !self.ring.is_empty() && self.has_free_attempt();
-        if pickable || !self.unblock.is_empty() || self.sweep.is_due() {
+        if pickable || !self.unblock.is_empty() || self.sweep.is_due() || self.waits.is_emptying() {
             return Some(0);
         }
-        self.schedule.first_due_ms()
+        [self.schedule.first_due_ms(), self.waits.first_due_ms()].into_iter().flatten().min()
     }
 
     /// Moves what has become due or permitted to the lines.
@@ -67,14 +67,10 @@ impl Queue {
         *budget -= due_budget;
         self.unblock(&mut due_budget);
         self.sweep(&mut due_budget);
+        self.end_waits(now_ms, &mut due_budget);
         while spend(&mut due_budget) {
             let Some((id, bucket_ended)) = self.schedule.pop_due(&mut self.slots, now_ms) else { break };
-            let line = self.slots[id].line;
-            self.make_ready(id, End::Back);
-            if bucket_ended {
-                self.lines[line].buckets -= 1;
-                self.collect(line);
-            }
+            self.come_due(id, bucket_ended);
         }
     }
 

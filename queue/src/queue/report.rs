@@ -59,6 +59,11 @@ impl Queue {
                 self.defer(id, at_ms);
                 Change::Unchanged { key, again: Again::At(bucket_end_ms(bucket_of(at_ms))) }
             }
+            Verdict::WaitForUs(at_ms) => {
+                self.not_counted(id);
+                self.wait_for_us(id, at_ms);
+                Change::Unchanged { key, again: Again::At(bucket_end_ms(bucket_of(at_ms))) }
+            }
             // The rules have changed since: look again at once.
             Verdict::Park if generation != self.generation => Change::Unchanged { key, again: Again::AtOnce },
             Verdict::Park => {
