@@ -65,6 +65,10 @@ impl Server {
                     self.open = Message::default();
                     self.served.discards.push(discard);
                 }
+                Step::Handshake => {
+                    assert!(input.is_empty(), "nothing is kept for after the handshake");
+                    self.session.tls_started();
+                }
                 Step::Close(close) => {
                     self.served.close = Some(close);
                     break;
@@ -79,10 +83,10 @@ impl Server {
 
     fn answer(&mut self, event: Event) {
         match event {
-            Event::Connect | Event::Data => {}
+            Event::Connect | Event::Data | Event::StartTls => {}
             Event::Hello(_) => self.open = Message::default(),
             Event::Mail(mail) => self.open.sender = mail.sender,
-            Event::Rcpt(recipient) => {
+            Event::Rcpt(server::Rcpt { recipient, .. }) => {
                 if let Some((_, reply)) = self.refusals.iter().find(|(refused, _)| *refused == recipient) {
                     return self.session.reply(reply);
                 }

@@ -8,7 +8,8 @@
 pub const COMMAND_BYTES_MAX: usize = 510;
 
 /// What the parameters of MAIL and RCPT may add to [`COMMAND_BYTES_MAX`]. SIZE adds 26 (RFC 1870), BODY 17
-/// (RFC 6152), AUTH 500 (RFC 4954), so this has room for what comes later too.
+/// (RFC 6152), AUTH 500 (RFC 4954), RET and ENVID 109, NOTIFY and ORCPT 534 (RFC 3461), so this has room for what
+/// comes later too.
 pub const COMMAND_PARAMETER_BYTES_MAX: usize = 1024;
 
 /// Longest line that is kept while its rest is awaited: the only heap a server session holds between inputs.

@@ -120,10 +120,10 @@ fn build_server(server: &config::Server, system_hostname: &str) -> Result<Server
     let name = server.hostname.as_deref().unwrap_or(system_hostname);
     let hostname = parse_hostname(name, &format!("servers \"{}\": hostname", server.id))?;
     let mut session = server::Config::new(hostname.clone());
-    session.pipelining = server.extensions.pipelining;
-    session.size = server.extensions.size;
-    session.eight_bit_mime = server.extensions.eightbitmime;
-    session.enhanced_status_codes = server.extensions.enhancedstatuscodes;
+    session.extensions.pipelining = server.extensions.pipelining;
+    session.extensions.size = server.extensions.size;
+    session.extensions.eight_bit_mime = server.extensions.eightbitmime;
+    session.extensions.enhanced_status_codes = server.extensions.enhancedstatuscodes;
     session.size_bytes_max = server.max_size_bytes.unwrap_or(0);
     session.recipients_max = server.max_recipients;
     session.messages_max = server.max_messages.unwrap_or(0);

@@ -102,6 +102,8 @@ pub enum PeerMisbehaved {
     NeedMail,
     /// A command needed an accepted RCPT before it.
     NeedRecipient,
+    /// A command needed TLS before it.
+    NeedTls,
     /// MAIL inside a transaction.
     NestedMail,
     /// An address that is not ASCII, without SMTPUTF8.
@@ -242,6 +244,7 @@ impl PeerMisbehaved {
             PeerMisbehaved::NeedHello => (Debug, "503 5.5.1 Send HELO or EHLO first\r\n"),
             PeerMisbehaved::NeedMail => (Debug, "503 5.5.1 Send MAIL first\r\n"),
             PeerMisbehaved::NeedRecipient => (Debug, "503 5.5.1 No valid recipients\r\n"),
+            PeerMisbehaved::NeedTls => (Debug, "530 5.7.0 Must issue a STARTTLS command first\r\n"),
             PeerMisbehaved::NestedMail => (Debug, "503 5.5.1 Sender already given\r\n"),
             PeerMisbehaved::NonAsciiAddress => (Debug, "553 5.6.7 Address must be ASCII\r\n"),
             PeerMisbehaved::NotImplemented => (Debug, "502 5.5.1 Command not implemented\r\n"),
@@ -317,6 +320,7 @@ mod tests {
             Peer::NeedHello,
             Peer::NeedMail,
             Peer::NeedRecipient,
+            Peer::NeedTls,
             Peer::NestedMail,
             Peer::NonAsciiAddress,
             Peer::NotImplemented,

@@ -26,7 +26,7 @@ struct Pair {
 impl Pair {
     fn new(pipelining: bool, piece_bytes: usize, refusals: Vec<(Address, Reply)>) -> Pair {
         let mut config = server_config(BareEol::Reject);
-        config.pipelining = pipelining;
+        config.extensions.pipelining = pipelining;
         let name = Hostname::parse(b"relay.example.com").expect("valid");
         let mut server = Server::new(config, refusals);
         let to_client = server.feed(b"");

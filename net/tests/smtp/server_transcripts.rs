@@ -153,7 +153,11 @@ fn set_option(config: &mut Config, text: &str) -> Option<()> {
         "maxmessages" => config.messages_max = value.parse().ok()?,
         "maxhops" => config.hops_max = value.parse().ok()?,
         "helo.required" => config.hello_required = value.parse().ok()?,
-        "enhancedstatuscodes" => config.enhanced_status_codes = value.parse().ok()?,
+        "starttls" => config.extensions.starttls = value.parse().ok()?,
+        "tls.required" => config.tls_required = value.parse().ok()?,
+        "smtputf8" => config.extensions.smtputf8 = value.parse().ok()?,
+        "dsn" => config.extensions.dsn = value.parse().ok()?,
+        "enhancedstatuscodes" => config.extensions.enhanced_status_codes = value.parse().ok()?,
         _ => return None,
     }
     Some(())

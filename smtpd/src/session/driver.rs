@@ -199,6 +199,8 @@ impl Driver {
             let used = len - rest.len();
             match step {
                 Step::NeedInput => return Ok(None),
+                // There is no TLS yet: STARTTLS is not offered.
+                Step::Handshake => return Err(Over),
                 Step::Close(why) => {
                     self.log_close(why);
                     return Err(Over);
@@ -237,9 +239,9 @@ impl Driver {
             }
             Event::Mail(mail) => Transaction::begin(&self.shard, self.peer.stream.peer_addr(), mail)
                 .map(|transaction| self.transaction = Some(Box::new(transaction))),
-            Event::Rcpt(address) => {
+            Event::Rcpt(rcpt) => {
                 if let Some(transaction) = &mut self.transaction {
-                    transaction.recipients.push(address);
+                    transaction.recipients.push(rcpt);
                 }
                 Ok(())
             }
@@ -247,6 +249,8 @@ impl Driver {
                 Some(transaction) => transaction.open_intake(&self.shard),
                 None => Ok(()),
             },
+            // Not offered while there is no certificate.
+            Event::StartTls => Ok(()),
             // Answered elsewhere.
             Event::Connect | Event::EndOfData(_) => Ok(()),
         };

@@ -8,7 +8,7 @@ use engine::time::Instant;
 use net::smtp::address::Address;
 use net::smtp::error::{Error, LocalLimit, Storage};
 use net::smtp::received::{Received, With};
-use net::smtp::server::{BodyType, Hello, Mail, Summary, Verb};
+use net::smtp::server::{BodyType, Hello, Mail, Rcpt, Summary, Verb};
 use queue::Entry;
 use spool::{Admission, CommitError, Envelope, Intake, Refused};
 use uuid::Uuid;
@@ -25,7 +25,7 @@ use crate::snapshot::Server;
 #[derive(Debug)]
 pub(super) struct Transaction {
     pub(super) id: Uuid,
-    pub(super) recipients: Vec<Address>,
+    pub(super) recipients: Vec<Rcpt>,
     peer: SocketAddr,
     mail: Mail,
     begun: Instant,
@@ -116,7 +116,7 @@ impl Transaction {
             },
             id,
             recipient: match self.recipients.as_slice() {
-                [only] => Some(only),
+                [only] => Some(&only.recipient),
                 _ => None,
             },
             unix_seconds: engine::time::wall_ms() / 1000,
@@ -126,11 +126,11 @@ impl Transaction {
     }
 
     fn envelope(&self, server: &Server, hello: Option<&Hello>, summary: &Summary) -> Envelope {
-        let recipients = self.recipients.iter().map(|address| spool::Recipient {
-            address: Bytes::copy_from_slice(address.as_bytes()),
+        let recipients = self.recipients.iter().map(|rcpt| spool::Recipient {
+            address: Bytes::copy_from_slice(rcpt.recipient.as_bytes()),
             transport: server.transport_bytes.clone(),
             // `postmaster` without a domain is the one of this host.
-            domain: normalise(address.domain())
+            domain: normalise(rcpt.recipient.domain())
                 .or_else(|| normalise(server.hostname.as_bytes()))
                 .unwrap_or_default()
                 .into(),
@@ -145,7 +145,7 @@ impl Transaction {
             helo: hello.map(|hello| Bytes::copy_from_slice(&hello.host)).unwrap_or_default(),
             auth_user: None,
             eight_bit: summary.eight_bit || self.mail.body == BodyType::EightBitMime,
-            smtputf8: false,
+            smtputf8: self.mail.parameters.smtp_utf8,
             recipients: recipients.collect(),
             fields: Vec::new(),
         }
@@ -154,7 +154,7 @@ impl Transaction {
     fn log_accepted(&self, shard: &Shard, server: &Server, hello: Option<&Hello>, size_bytes: u64) {
         let mut to = [&[][..]; limits::LOG_RECIPIENTS];
         let named = to.iter_mut().zip(&self.recipients);
-        let named = named.map(|(place, address)| *place = address.as_bytes()).count();
+        let named = named.map(|(place, rcpt)| *place = rcpt.recipient.as_bytes()).count();
         let took = engine::time::now() - self.begun;
         shard.log.event(&Event::Accepted(&Accepted {
             transaction: self.id,

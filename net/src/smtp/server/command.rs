@@ -2,8 +2,9 @@
 
 use memchr::memchr2;
 
-use super::Config;
-use super::event::{BodyType, Hello, Mail, Verb};
+use super::Extensions;
+use super::event::{Hello, Mail, Rcpt, Verb, Written};
+use super::parameters::{self, OfMail};
 use crate::limits::{COMMAND_BYTES_MAX, COMMAND_LINE_BYTES_MAX, DOMAIN_BYTES_MAX};
 use crate::smtp::address::Address;
 use crate::smtp::error::PeerMisbehaved;
@@ -17,13 +18,14 @@ pub(super) enum Command {
     Mail(Mail),
     Noop,
     Quit,
-    Rcpt(Address),
+    Rcpt(Rcpt),
     Rset,
+    StartTls,
     Vrfy,
 }
 
-/// Parses a line as it came: up to but without its LF.
-pub(super) fn parse(line: &[u8], config: &Config) -> Result<Command, PeerMisbehaved> {
+/// Parses a line as it came: up to but without its LF. Parameters of what is not offered are unknown.
+pub(super) fn parse(line: &[u8], offered: Extensions) -> Result<Command, PeerMisbehaved> {
     if line.len() > COMMAND_LINE_BYTES_MAX + 1 {
         return Err(PeerMisbehaved::CommandTooLong);
     }
@@ -45,11 +47,12 @@ pub(super) fn parse(line: &[u8], config: &Config) -> Result<Command, PeerMisbeha
         Known::Ehlo => parse_hello(Verb::Ehlo, arguments),
         Known::Helo => parse_hello(Verb::Helo, arguments),
         Known::Help => Ok(Command::Help),
-        Known::Mail => parse_mail(arguments, config),
+        Known::Mail => parse_mail(arguments, offered),
         Known::Noop => Ok(Command::Noop),
         Known::Quit => without_arguments(arguments, Command::Quit),
-        Known::Rcpt => parse_rcpt(arguments),
+        Known::Rcpt => parse_rcpt(arguments, offered),
         Known::Rset => without_arguments(arguments, Command::Rset),
+        Known::StartTls => without_arguments(arguments, Command::StartTls),
         Known::Vrfy if arguments.is_empty() => Err(PeerMisbehaved::Syntax),
         Known::Vrfy => Ok(Command::Vrfy),
         Known::NotOffered => Err(PeerMisbehaved::NotImplemented),
@@ -69,23 +72,13 @@ enum Known {
     Quit,
     Rcpt,
     Rset,
+    StartTls,
     Vrfy,
 }
 
 /// Verbs that exist in some extension or in an old standard.
-const NOT_OFFERED: &[&[u8]] = &[
-    b"auth",
-    b"bdat",
-    b"etrn",
-    b"expn",
-    b"saml",
-    b"send",
-    b"soml",
-    b"starttls",
-    b"turn",
-    b"xclient",
-    b"xforward",
-];
+const NOT_OFFERED: &[&[u8]] =
+    &[b"auth", b"bdat", b"etrn", b"expn", b"saml", b"send", b"soml", b"turn", b"xclient", b"xforward"];
 
 impl Known {
     fn parse(verb: &[u8]) -> Option<Known> {
@@ -103,6 +96,7 @@ impl Known {
             b"quit" => Some(Known::Quit),
             b"rcpt" => Some(Known::Rcpt),
             b"rset" => Some(Known::Rset),
+            b"starttls" => Some(Known::StartTls),
             b"vrfy" => Some(Known::Vrfy),
             other => NOT_OFFERED.contains(&other).then_some(Known::NotOffered),
         }
@@ -121,50 +115,40 @@ fn parse_hello(verb: Verb, host: &[u8]) -> Result<Command, PeerMisbehaved> {
     Ok(Command::Hello(Hello { verb, host: host.into() }))
 }
 
-fn parse_mail(arguments: &[u8], config: &Config) -> Result<Command, PeerMisbehaved> {
+fn parse_mail(arguments: &[u8], offered: Extensions) -> Result<Command, PeerMisbehaved> {
     let path = strip_keyword(arguments, b"from:").ok_or(PeerMisbehaved::Syntax)?;
-    let (sender, parameters) = Address::parse_path(path).map_err(|_| PeerMisbehaved::BadSender)?;
+    let (sender, text) = Address::parse_path(path).map_err(|_| PeerMisbehaved::BadSender)?;
+    let OfMail { size_bytes, body, auth, parameters } = parameters::parse_mail(text, offered)?;
     if let Some(sender) = &sender {
-        check_ascii(sender)?;
+        check_utf8(sender, parameters.smtp_utf8, PeerMisbehaved::BadSender)?;
         if sender.domain().is_empty() {
             return Err(PeerMisbehaved::BadSender);
         }
     }
-    let mut mail = Mail { sender, size_bytes: None, body: BodyType::SevenBit };
-    let mut body_seen = false;
-    for (keyword, value) in split_parameters(parameters)? {
-        if config.size && keyword.eq_ignore_ascii_case(b"size") {
-            if mail.size_bytes.is_some() {
-                return Err(PeerMisbehaved::BadParameter);
-            }
-            mail.size_bytes = Some(parse_size(value)?);
-        } else if config.eight_bit_mime && keyword.eq_ignore_ascii_case(b"body") {
-            if body_seen {
-                return Err(PeerMisbehaved::BadParameter);
-            }
-            body_seen = true;
-            mail.body = parse_body_type(value)?;
-        } else {
-            return Err(PeerMisbehaved::UnknownParameter);
-        }
-    }
-    Ok(Command::Mail(mail))
+    let written = Written::new(text);
+    Ok(Command::Mail(Mail { sender, size_bytes, body, auth, parameters, written }))
 }
 
-fn parse_rcpt(arguments: &[u8]) -> Result<Command, PeerMisbehaved> {
+fn parse_rcpt(arguments: &[u8], offered: Extensions) -> Result<Command, PeerMisbehaved> {
     let path = strip_keyword(arguments, b"to:").ok_or(PeerMisbehaved::Syntax)?;
-    let (recipient, parameters) = Address::parse_path(path).map_err(|_| PeerMisbehaved::BadRecipient)?;
+    let (recipient, text) = Address::parse_path(path).map_err(|_| PeerMisbehaved::BadRecipient)?;
     let recipient = recipient.ok_or(PeerMisbehaved::BadRecipient)?;
-    check_ascii(&recipient)?;
-    match split_parameters(parameters)?.next() {
-        Some(_) => Err(PeerMisbehaved::UnknownParameter),
-        None => Ok(Command::Rcpt(recipient)),
-    }
+    let parameters = parameters::parse_rcpt(text, offered)?;
+    Ok(Command::Rcpt(Rcpt { recipient, parameters, written: Written::new(text) }))
 }
 
-/// SMTPUTF8 (RFC 6531) is not offered.
-fn check_ascii(address: &Address) -> Result<(), PeerMisbehaved> {
-    if address.is_ascii() { Ok(()) } else { Err(PeerMisbehaved::NonAsciiAddress) }
+/// An address that is not ASCII needs SMTPUTF8 (RFC 6531), and is UTF-8 then; `bad` says that it is not.
+pub(super) fn check_utf8(
+    address: &Address,
+    smtputf8: bool,
+    bad: PeerMisbehaved,
+) -> Result<(), PeerMisbehaved> {
+    match () {
+        () if address.is_ascii() => Ok(()),
+        () if !smtputf8 => Err(PeerMisbehaved::NonAsciiAddress),
+        () if std::str::from_utf8(address.as_bytes()).is_err() => Err(bad),
+        () => Ok(()),
+    }
 }
 
 /// What follows `FROM:` or `TO:`. Blanks behind the colon are no part of the grammar, but many clients send one.
@@ -173,53 +157,43 @@ fn strip_keyword<'l>(arguments: &'l [u8], keyword: &[u8]) -> Option<&'l [u8]> {
     start.eq_ignore_ascii_case(keyword).then(|| rest.trim_ascii_start())
 }
 
-/// ` KEYWORD=VALUE KEYWORD ...` behind a path.
-fn split_parameters(text: &[u8]) -> Result<impl Iterator<Item = (&[u8], &[u8])>, PeerMisbehaved> {
-    if !text.is_empty() && text[0] != b' ' {
-        return Err(PeerMisbehaved::Syntax);
-    }
-    let words = text.split(|&byte| byte == b' ').filter(|word| !word.is_empty());
-    Ok(words.map(|word| match word.iter().position(|&byte| byte == b'=') {
-        Some(equals) => (&word[..equals], &word[equals + 1..]),
-        None => (word, &b""[..]),
-    }))
-}
-
-/// One to twenty digits (RFC 1870); a number beyond 64 bits is as good as the largest.
-fn parse_size(digits: &[u8]) -> Result<u64, PeerMisbehaved> {
-    if digits.is_empty() || digits.len() > 20 || !digits.iter().all(u8::is_ascii_digit) {
-        return Err(PeerMisbehaved::BadParameter);
-    }
-    Ok(digits
-        .iter()
-        .fold(0u64, |size, digit| size.saturating_mul(10).saturating_add(u64::from(digit - b'0'))))
-}
-
-fn parse_body_type(value: &[u8]) -> Result<BodyType, PeerMisbehaved> {
-    match value {
-        _ if value.eq_ignore_ascii_case(b"7bit") => Ok(BodyType::SevenBit),
-        _ if value.eq_ignore_ascii_case(b"8bitmime") => Ok(BodyType::EightBitMime),
-        _ => Err(PeerMisbehaved::BadParameter),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::smtp::address::Hostname;
+    use crate::smtp::server::BodyType;
+
+    /// What most servers offer.
+    const OFFERED: Extensions =
+        Extensions { size: true, eight_bit_mime: true, smtputf8: true, ..Extensions::NONE };
 
     fn parse_text(line: &str) -> Result<Command, PeerMisbehaved> {
-        let config = Config::new(Hostname::parse(b"mx.example.com").expect("valid"));
-        parse(format!("{line}\r").as_bytes(), &config)
+        let mut parsed = parse(format!("{line}\r").as_bytes(), OFFERED);
+        // What was written is not repeated in the cases.
+        if let Ok(Command::Mail(Mail { written, .. }) | Command::Rcpt(Rcpt { written, .. })) = &mut parsed {
+            *written = Written::default();
+        }
+        parsed
+    }
+
+    #[test]
+    fn parameters_are_kept_as_they_were_written() {
+        let parsed = parse(b"MAIL FROM:<> size=1 BODY=8bitMIME smtpUtf8\r", OFFERED);
+        let Ok(Command::Mail(mail)) = parsed else { panic!("{parsed:?}") };
+        let entries: Vec<_> = mail.written.entries().collect();
+        let expected: [(&str, &[u8]); 3] = [("SIZE", b"1"), ("BODY", b"8bitMIME"), ("SMTPUTF8", b"")];
+        assert!(entries.iter().map(|(key, value)| (key.as_str(), *value)).eq(expected), "{entries:?}");
     }
 
     fn mail(sender: &str, size_bytes: Option<u64>, body: BodyType) -> Command {
         let sender = (!sender.is_empty()).then(|| Address::parse(sender.as_bytes()).expect("valid"));
-        Command::Mail(Mail { sender, size_bytes, body })
+        let (parameters, written) = Default::default();
+        Command::Mail(Mail { sender, size_bytes, body, auth: None, parameters, written })
     }
 
     fn rcpt(recipient: &str) -> Command {
-        Command::Rcpt(Address::parse(recipient.as_bytes()).expect("valid"))
+        let recipient = Address::parse(recipient.as_bytes()).expect("valid");
+        let (parameters, written) = Default::default();
+        Command::Rcpt(Rcpt { recipient, parameters, written })
     }
 
     fn hello(verb: Verb, host: &str) -> Command {
@@ -251,6 +225,7 @@ mod tests {
             ("RCPT TO:<postmaster@b.example>", rcpt("postmaster@b.example")),
             ("rcpt to: <\"a b\"@b.example>", rcpt("\"a b\"@b.example")),
             ("DATA", Command::Data),
+            ("StartTls", Command::StartTls),
             ("data ", Command::Data),
             ("RSET", Command::Rset),
             ("NOOP anything", Command::Noop),
@@ -273,7 +248,7 @@ mod tests {
             ("FOO", PeerMisbehaved::UnknownCommand),
             ("MAILFROM:<a@b.example>", PeerMisbehaved::UnknownCommand),
             ("EXPN list", PeerMisbehaved::NotImplemented),
-            ("STARTTLS", PeerMisbehaved::NotImplemented),
+            ("STARTTLS now", PeerMisbehaved::Syntax),
             ("BDAT 10 LAST", PeerMisbehaved::NotImplemented),
             ("EHLO", PeerMisbehaved::Syntax),
             ("HELO a\x07b", PeerMisbehaved::Syntax),
@@ -295,11 +270,9 @@ mod tests {
             ("MAIL FROM:<a@b.example> BODY=BINARYMIME", PeerMisbehaved::BadParameter),
             ("MAIL FROM:<a@b.example> BODY", PeerMisbehaved::BadParameter),
             ("MAIL FROM:<a@b.example> RET=HDRS", PeerMisbehaved::UnknownParameter),
-            ("MAIL FROM:<a@b.example> SMTPUTF8", PeerMisbehaved::UnknownParameter),
             ("RCPT TO:<>", PeerMisbehaved::BadRecipient),
             ("RCPT TO:<a>", PeerMisbehaved::BadRecipient),
             ("RCPT TO:", PeerMisbehaved::BadRecipient),
-            ("RCPT TO:<\u{fc}@b.example>", PeerMisbehaved::NonAsciiAddress),
             ("RCPT TO:<a@b.example> NOTIFY=NEVER", PeerMisbehaved::UnknownParameter),
             ("NOOP \0", PeerMisbehaved::ControlCharacter),
             ("NOOP\rQUIT", PeerMisbehaved::ControlCharacter),
@@ -310,10 +283,11 @@ mod tests {
         for (line, expected) in cases {
             assert_eq!(parse_text(line), Err(expected), "{line:?}");
         }
-        let config = Config::new(Hostname::parse(b"mx.example.com").expect("valid"));
-        assert_eq!(parse(b"QUIT", &config), Err(PeerMisbehaved::ControlCharacter), "ended by a bare LF");
+        let latin1 = b"MAIL FROM:<caf\xe9@b.example> SMTPUTF8\r";
+        assert_eq!(parse(latin1, OFFERED), Err(PeerMisbehaved::BadSender));
+        assert_eq!(parse(b"QUIT", OFFERED), Err(PeerMisbehaved::ControlCharacter), "ended by a bare LF");
         assert_eq!(
-            parse(b"HELO caf\xe9.example\r", &config).map(|_| ()),
+            parse(b"HELO caf\xe9.example\r", OFFERED).map(|_| ()),
             Ok(()),
             "not UTF-8, still an argument"
         );
@@ -321,11 +295,8 @@ mod tests {
 
     #[test]
     fn what_is_not_announced_is_not_taken() {
-        let mut config = Config::new(Hostname::parse(b"mx.example.com").expect("valid"));
-        config.size = false;
-        config.eight_bit_mime = false;
         for line in [&b"MAIL FROM:<> SIZE=1\r"[..], b"MAIL FROM:<> BODY=7BIT\r"] {
-            assert_eq!(parse(line, &config), Err(PeerMisbehaved::UnknownParameter));
+            assert_eq!(parse(line, Extensions::NONE), Err(PeerMisbehaved::UnknownParameter));
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::Extensions;
 use crate::limits;
 use crate::smtp::address::Hostname;
 
@@ -10,14 +11,10 @@ use crate::smtp::address::Hostname;
 pub struct Config {
     /// Name in the greeting and in the HELO and EHLO replies.
     pub hostname: Hostname,
-    /// Offer PIPELINING (RFC 2920).
-    pub pipelining: bool,
-    /// Offer SIZE (RFC 1870).
-    pub size: bool,
-    /// Offer 8BITMIME (RFC 6152).
-    pub eight_bit_mime: bool,
-    /// Offer ENHANCEDSTATUSCODES (RFC 2034).
-    pub enhanced_status_codes: bool,
+    /// What EHLO announces, and which commands and parameters are taken.
+    pub extensions: Extensions,
+    /// Refuse MAIL (and AUTH) before TLS with 530.
+    pub tls_required: bool,
     /// Largest message in bytes; 0 means no limit. Announced with SIZE, enforced at MAIL and while receiving.
     pub size_bytes_max: u64,
     /// Most recipients of one transaction; then 452.
@@ -59,10 +56,14 @@ impl Config {
     pub fn new(hostname: Hostname) -> Config {
         Config {
             hostname,
-            pipelining: true,
-            size: true,
-            eight_bit_mime: true,
-            enhanced_status_codes: true,
+            extensions: Extensions {
+                pipelining: true,
+                size: true,
+                eight_bit_mime: true,
+                enhanced_status_codes: true,
+                ..Extensions::NONE
+            },
+            tls_required: false,
             size_bytes_max: 0,
             recipients_max: limits::RECIPIENTS_MAX,
             messages_max: 0,

@@ -2,6 +2,7 @@
 
 use crate::smtp::address::Address;
 use crate::smtp::error::Error;
+use crate::smtp::parameters::{MailParameters, RcptParameters};
 
 /// Where [`Session::step`](super::Session::step) stopped.
 #[derive(Debug)]
@@ -15,6 +16,9 @@ pub enum Step<'i> {
     /// The transaction is over without a message: drop sender, recipients and what came of the body. The peer is
     /// or will be told. No answer is wanted.
     Discard(Discard),
+    /// STARTTLS was accepted, and all input that came behind it is dropped: it was not encrypted, whoever sent it.
+    /// Send the output, do the handshake, then call [`tls_started`](super::Session::tls_started) or close.
+    Handshake,
     /// Send the output, then close. Further steps say the same.
     Close(Close),
 }
@@ -30,7 +34,9 @@ pub enum Event {
     /// MAIL: accepting it begins a transaction.
     Mail(Mail),
     /// RCPT: accepting it adds a recipient.
-    Rcpt(Address),
+    Rcpt(Rcpt),
+    /// STARTTLS: accepting it sends 220, and [`Step::Handshake`] follows.
+    StartTls,
     /// DATA: open the intake. Accepting sends 354, and [`Step::Body`] follows. Refusing leaves the transaction
     /// open.
     Data,
@@ -62,10 +68,16 @@ pub enum Verb {
 pub struct Mail {
     /// The sender; `None` for `<>`.
     pub sender: Option<Address>,
-    /// SIZE=: what the peer thinks the message will take.
+    /// SIZE= (RFC 1870): what the peer thinks the message will take.
     pub size_bytes: Option<u64>,
-    /// BODY=.
+    /// BODY= (RFC 6152).
     pub body: BodyType,
+    /// AUTH= (RFC 4954 5), decoded: who handed the message in, as the peer says; empty for `<>`.
+    pub auth: Option<Box<[u8]>>,
+    /// What travels on with the message.
+    pub parameters: MailParameters,
+    /// All parameters.
+    pub written: Written,
 }
 
 /// BODY= of MAIL (RFC 6152).
@@ -76,6 +88,38 @@ pub enum BodyType {
     SevenBit,
     /// 8BITMIME.
     EightBitMime,
+}
+
+/// Parameters as the peer wrote them, for scripts.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Written(Box<[u8]>);
+
+/// The RCPT command.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Rcpt {
+    /// The recipient.
+    pub recipient: Address,
+    /// What travels on with it.
+    pub parameters: RcptParameters,
+    /// All parameters.
+    pub written: Written,
+}
+
+impl Written {
+    /// Of what follows a path.
+    pub(super) fn new(text: &[u8]) -> Written {
+        Written(text.trim_ascii().into())
+    }
+
+    /// Keywords in upper case and values, in the order in which they came; an empty value where there was none.
+    pub fn entries(&self) -> impl Iterator<Item = (String, &[u8])> {
+        let words = self.0.split(|&byte| byte == b' ').filter(|word| !word.is_empty());
+        words.map(|word| {
+            let end = word.iter().position(|&byte| byte == b'=').unwrap_or(word.len());
+            let keyword = String::from_utf8_lossy(&word[..end]).to_ascii_uppercase();
+            (keyword, word.get(end + 1..).unwrap_or_default())
+        })
+    }
 }
 
 /// What was seen of a message as it passed.

@@ -7,7 +7,8 @@
 //! 3. On [`Step::Body`]: append to the intake.
 //! 4. On [`Step::NeedInput`]: send [`Session::take_output`] (all replies so far: pipelined commands are answered
 //!    in one send), then receive, for at most [`Session::patience`].
-//! 5. On [`Step::Close`]: send the output, close.
+//! 5. On [`Step::Handshake`]: send the output, do the TLS handshake, then [`Session::tls_started`].
+//! 6. On [`Step::Close`]: send the output, close.
 //!
 //! After [`Event::Connect`] is answered and before the output is sent, give `step` what has already arrived: a
 //! peer that talks before the greeting is answered with 554 and closed.
@@ -16,11 +17,14 @@ mod body;
 mod command;
 mod config;
 mod event;
+mod extensions;
 mod line;
+mod parameters;
 mod session;
 #[cfg(test)]
 mod tests;
 
 pub use config::{BareEol, Config, Timeouts};
-pub use event::{BodyType, Close, Discard, Event, Hello, Mail, Step, Summary, Verb};
+pub use event::{BodyType, Close, Discard, Event, Hello, Mail, Rcpt, Step, Summary, Verb, Written};
+pub use extensions::Extensions;
 pub use session::Session;

@@ -7,12 +7,11 @@ use bytes::Bytes;
 
 use super::body::{Decoded, Decoder};
 use super::command::{self, Command};
-use super::event::{Close, Discard, Event, Mail, Step, Summary, Verb};
+use super::event::{Close, Discard, Event, Mail, Rcpt, Step, Summary, Verb};
 use super::line::{Line, LineReader};
-use super::{Config, Timeouts};
+use super::{Config, Extensions, Timeouts};
 use crate::limits::{BAD_COMMANDS_MAX, DISCARD_BYTES_MAX};
 use crate::smtp::HeaderScan;
-use crate::smtp::address::Address;
 use crate::smtp::error::{Error, LocalLimit, PeerMisbehaved};
 use crate::smtp::output::Output;
 use crate::smtp::patience::{Clock, Patience};
@@ -26,6 +25,10 @@ pub struct Session {
     line: LineReader,
     state: State,
     verb: Option<Verb>,
+    /// Whether the connection is under TLS.
+    encrypted: bool,
+    /// Whether its MAIL said SMTPUTF8.
+    smtputf8: bool,
     /// Whether a MAIL was accepted and its transaction is not over.
     in_transaction: bool,
     /// Recipients accepted in this transaction.
@@ -46,6 +49,8 @@ enum State {
     Asked(Question),
     /// The greeting is in the output, and not yet taken.
     Greeting,
+    /// STARTTLS was accepted: the rest of the input is dropped.
+    Handshake,
     /// The next line is a command.
     Command,
     /// A message comes in.
@@ -61,6 +66,7 @@ enum Question {
     Hello(Verb),
     Mail,
     Rcpt,
+    StartTls,
     Data,
     EndOfData,
 }
@@ -87,6 +93,8 @@ impl Session {
             line: LineReader::default(),
             state: State::New,
             verb: None,
+            encrypted: false,
+            smtputf8: false,
             in_transaction: false,
             recipients: 0,
             transactions: 0,
@@ -110,6 +118,10 @@ impl Session {
                     self.abort(PeerMisbehaved::TalkedBeforeGreeting.into());
                     None
                 }
+                State::Handshake => {
+                    *input = &[];
+                    Some(Step::Handshake)
+                }
                 State::Command => self.step_command(input),
                 State::Data(_) => self.step_data(input),
                 State::Closed(why) => Some(Step::Close(*why)),
@@ -130,6 +142,7 @@ impl Session {
             Question::Hello(verb) => self.push_hello(verb),
             Question::Mail => self.push("250 2.1.0 Ok\r\n"),
             Question::Rcpt => self.push("250 2.1.5 Ok\r\n"),
+            Question::StartTls => self.push("220 2.0.0 Ready to start TLS\r\n"),
             Question::Data => self.output.push_constant(b"354 End data with <CR><LF>.<CR><LF>\r\n"),
             Question::EndOfData => self.push("250 2.0.0 Ok\r\n"),
         }
@@ -175,6 +188,26 @@ impl Session {
         self.question();
         self.push(error.line());
         self.answered(false);
+    }
+
+    /// The connection is under TLS from now on: after [`Step::Handshake`], or before the first step where TLS comes
+    /// before SMTP (RFC 8314). What the peer said before is forgotten (RFC 3207 4.2).
+    ///
+    /// # Panics
+    /// At any other time.
+    pub fn tls_started(&mut self) {
+        match self.state {
+            State::New => {}
+            State::Handshake => {
+                self.state = State::Command;
+                self.line = LineReader::default();
+                self.verb = None;
+                self.end_transaction();
+                self.mark = self.mark.wrapping_add(1);
+            }
+            ref state => panic!("no handshake is due: {state:?}"),
+        }
+        self.encrypted = true;
     }
 
     /// While a message comes in (between the answer to [`Event::Data`] and [`Event::EndOfData`]): drops what has
@@ -255,8 +288,8 @@ impl Session {
     // Commands.
 
     fn step_command<'i>(&mut self, input: &mut &'i [u8]) -> Option<Step<'i>> {
-        let config = &self.config;
-        let command = match self.line.next(input, |line| command::parse(line, config)) {
+        let offered = self.offered();
+        let command = match self.line.next(input, |line| command::parse(line, offered)) {
             Line::Partial => return Some(Step::NeedInput),
             Line::Endless => {
                 self.abort(PeerMisbehaved::CommandWithoutEnd.into());
@@ -278,6 +311,9 @@ impl Session {
     /// A command that may come now.
     fn in_sequence(&self, command: Command) -> Result<Command, PeerMisbehaved> {
         match command {
+            Command::StartTls if !self.offered().starttls => Err(PeerMisbehaved::NotImplemented),
+            Command::StartTls if self.in_transaction => Err(PeerMisbehaved::NestedMail),
+            Command::Mail(_) if self.config.tls_required && !self.encrypted => Err(PeerMisbehaved::NeedTls),
             Command::Mail(_) if self.in_transaction => Err(PeerMisbehaved::NestedMail),
             Command::Mail(_) if self.config.hello_required && self.verb.is_none() => {
                 Err(PeerMisbehaved::NeedHello)
@@ -293,7 +329,8 @@ impl Session {
             Command::Data => return Some(self.ask(Question::Data, Event::Data)),
             Command::Hello(hello) => return Some(self.ask(Question::Hello(hello.verb), Event::Hello(hello))),
             Command::Mail(mail) => return self.run_mail(mail),
-            Command::Rcpt(recipient) => return self.run_rcpt(recipient),
+            Command::Rcpt(rcpt) => return self.run_rcpt(rcpt),
+            Command::StartTls => return Some(self.ask(Question::StartTls, Event::StartTls)),
             Command::Help => self.push("214 2.0.0 EHLO HELO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT\r\n"),
             Command::Noop => self.push("250 2.0.0 Ok\r\n"),
             Command::Quit => {
@@ -322,15 +359,21 @@ impl Session {
             self.push(Error::from(LocalLimit::MessageTooLarge).line());
             return None;
         }
+        self.smtputf8 = mail.parameters.smtp_utf8;
         Some(self.ask(Question::Mail, Event::Mail(mail)))
     }
 
-    fn run_rcpt<'i>(&mut self, recipient: Address) -> Option<Step<'i>> {
+    fn run_rcpt<'i>(&mut self, rcpt: Rcpt) -> Option<Step<'i>> {
         if self.recipients >= self.config.recipients_max {
             self.push(Error::from(LocalLimit::TooManyRecipients).line());
             return None;
         }
-        Some(self.ask(Question::Rcpt, Event::Rcpt(recipient)))
+        let checked = command::check_utf8(&rcpt.recipient, self.smtputf8, PeerMisbehaved::BadRecipient);
+        if let Err(fault) = checked {
+            self.bad_command(fault);
+            return None;
+        }
+        Some(self.ask(Question::Rcpt, Event::Rcpt(rcpt)))
     }
 
     fn bad_command(&mut self, fault: PeerMisbehaved) {
@@ -418,6 +461,7 @@ impl Session {
                 self.transactions = self.transactions.saturating_add(1);
             }
             Question::Rcpt => self.recipients += 1,
+            Question::StartTls => self.state = State::Handshake,
             Question::Data => self.state = State::Data(Incoming::new(&self.config)),
         }
     }
@@ -425,6 +469,7 @@ impl Session {
     fn end_transaction(&mut self) {
         self.in_transaction = false;
         self.recipients = 0;
+        self.smtputf8 = false;
     }
 
     fn close(&mut self, why: Close) {
@@ -433,9 +478,14 @@ impl Session {
         }
     }
 
+    /// What this connection is offered.
+    fn offered(&self) -> Extensions {
+        self.config.extensions.on_connection(self.encrypted)
+    }
+
     /// Enhanced codes are for those who know them (RFC 2034 4).
     fn with_enhanced(&self) -> bool {
-        self.config.enhanced_status_codes && self.verb == Some(Verb::Ehlo)
+        self.config.extensions.enhanced_status_codes && self.verb == Some(Verb::Ehlo)
     }
 
     fn push(&mut self, line: &'static str) {
@@ -451,25 +501,17 @@ impl Session {
     }
 
     fn push_hello(&mut self, verb: Verb) {
-        let config = &*self.config;
-        let hostname = config.hostname.as_bytes();
-        let size = match config.size_bytes_max {
-            0 => "SIZE".to_owned(),
-            max => format!("SIZE {max}"),
+        let lines = match verb {
+            Verb::Ehlo => self.offered().lines(&self.config),
+            Verb::Helo => Vec::new(),
         };
-        let extensions = [
-            (config.pipelining, "PIPELINING"),
-            (config.size, &size),
-            (config.eight_bit_mime, "8BITMIME"),
-            (config.enhanced_status_codes, "ENHANCEDSTATUSCODES"),
-        ];
-        let offered = extensions.iter().filter(|(on, _)| *on && verb == Verb::Ehlo);
-        let lines: Vec<&[u8]> =
-            std::iter::once(hostname).chain(offered.map(|(_, name)| name.as_bytes())).collect();
         let buffer = self.output.buffer();
+        buffer.extend_from_slice(if lines.is_empty() { b"250 " } else { b"250-" });
+        buffer.extend_from_slice(self.config.hostname.as_bytes());
+        buffer.extend_from_slice(b"\r\n");
         for (index, line) in lines.iter().enumerate() {
             buffer.extend_from_slice(if index + 1 < lines.len() { b"250-" } else { b"250 " });
-            buffer.extend_from_slice(line);
+            buffer.extend_from_slice(line.as_bytes());
             buffer.extend_from_slice(b"\r\n");
         }
     }

@@ -179,3 +179,58 @@ fn an_event_must_be_answered() {
 fn the_header_scan_adds_little_to_a_session() {
     assert!(size_of::<HeaderScan>() <= 24);
 }
+
+/// A session that has accepted STARTTLS from the last command of `input`.
+fn in_handshake(input: &[u8]) -> Session {
+    let mut config = config();
+    config.extensions.starttls = true;
+    config.extensions.require_tls = true;
+    config.tls_required = true;
+    let mut session = greeted(config);
+    assert!(matches!(feed(&mut session, input), Step::Event(Event::StartTls)));
+    session.accept();
+    session
+}
+
+#[test]
+fn plaintext_behind_starttls_is_dropped_and_the_hello_before_it_forgotten() {
+    let mut session = in_handshake(b"EHLO x\r\nSTARTTLS\r\n");
+    assert!(session.take_output().ends_with(b"220 2.0.0 Ready to start TLS\r\n"));
+    let mut injected = &b"EHLO evil\r\nMAIL FROM:<a@b.example>\r\nRC"[..];
+    assert!(matches!(session.step(&mut injected), Step::Handshake));
+    assert!(injected.is_empty() && session.take_output().is_empty());
+    session.tls_started();
+    assert_eq!(session.verb(), None);
+    assert!(matches!(
+        feed(&mut session, b"EHLO x\r\nSTARTTLS\r\nMAIL FROM:<> REQUIRETLS\r\n"),
+        Step::Event(_)
+    ));
+    let output = session.take_output();
+    let text = std::str::from_utf8(&output).expect("ASCII");
+    assert!(text.contains("250 ENHANCEDSTATUSCODES") && !text.contains("STARTTLS"), "{text}");
+    assert!(text.ends_with("502 5.5.1 Command not implemented\r\n"), "{text}");
+}
+
+#[test]
+fn starttls_may_be_refused_and_the_session_goes_on() {
+    let mut config = config();
+    config.extensions.starttls = true;
+    let mut session = greeted(config);
+    assert!(matches!(feed(&mut session, b"EHLO x\r\nSTARTTLS\r\n"), Step::Event(Event::StartTls)));
+    let enhanced = EnhancedCode { class: 4, subject: 7, detail: 0 };
+    session.reply(&Reply::new(454, Some(enhanced), "TLS not available"));
+    assert!(matches!(feed(&mut session, b"MAIL FROM:<>\r\n"), Step::Event(Event::Mail(_))));
+}
+
+#[test]
+fn tls_before_smtp_counts_as_tls() {
+    let mut config = config();
+    config.extensions.starttls = true;
+    config.tls_required = true;
+    let mut session = Session::new(Arc::new(config));
+    session.tls_started();
+    session.step(&mut &b""[..]);
+    session.accept();
+    session.take_output();
+    assert!(matches!(feed(&mut session, b"EHLO x\r\nMAIL FROM:<>\r\n"), Step::Event(Event::Mail(_))));
+}
