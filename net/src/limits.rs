@@ -97,6 +97,9 @@ pub const ENVELOPE_ID_BYTES_MAX: usize = 100;
 /// Longest ORCPT, encoded, with its type (RFC 3461 4.2).
 pub const ORIGINAL_RECIPIENT_BYTES_MAX: usize = 500;
 
+/// Most iterations that a SCRAM server may ask for: about 20 ms of the shard's time, once for each connection.
+pub const SCRAM_ITERATIONS_MAX: u32 = 50_000;
+
 /// Longest URL that is parsed.
 pub const URL_BYTES_MAX: usize = 64 * 1024;
 

@@ -13,6 +13,7 @@ pub mod parameters;
 mod patience;
 pub mod received;
 pub mod reply;
+pub mod sasl;
 mod scan;
 pub mod server;
 
