@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::diagnosis::Reason;
 use crate::item::{ItemKey, MessageKey};
 
 /// A line of the queue: what shares connections and a concurrency limit.
@@ -70,14 +71,14 @@ pub struct Recipient {
     pub attempts: u32,
 }
 
-/// What became of one recipient of an attempt. Which of these counts as an attempt, waits, or ends in HOLD
-/// is decided in one table: `verdict.rs`.
+/// What became of one recipient of an attempt. Which of these counts as an attempt, waits, or fails for good is
+/// decided in one table: `verdict.rs`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The next hop took it (2xx).
     Delivered,
-    /// A temporary failure on the far side: 4xx, connection refused or lost, temporary TLS failure.
-    /// Counts; the next try follows the retry policy, or it has expired and fails for good.
+    /// A temporary failure on the far side: 4xx, connection refused or lost, temporary TLS failure, 5xx before
+    /// MAIL. Counts; the next try follows the retry policy, or it has expired and fails for good.
     Temporary(Reason),
     /// A permanent failure: 5xx to this recipient or message, null MX. Fails for good.
     Permanent(Reason),
@@ -87,7 +88,7 @@ pub enum Outcome {
     /// (shutdown). Does not count. Due at once the first time, with a growing pause when it repeats.
     NotTried,
     /// A fault on our side: resolver down or SERVFAIL, no source address, out of descriptors or memory, disk.
-    /// Does not count and never expires; tried again after a growing pause.
+    /// Does not count; tried again after a growing pause.
     LocalFault(Reason),
     /// Not tried: every host that it could go to is parked, or being probed by others. Does not count; due again then.
     Parked {
@@ -98,9 +99,6 @@ pub enum Outcome {
     /// due again when the rules change.
     Suspended,
 }
-
-/// Text of a failure for log lines and held items, such as `550 5.1.1 no such user`.
-pub type Reason = Arc<str>;
 
 /// What a report or an operation changed: for the durable record and the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,16 +118,29 @@ pub enum Change {
         attempts: u32,
         /// What happened.
         reason: Reason,
+        /// A step of the schedule that tells the sender was reached.
+        notify: Option<NotifyStep>,
+    },
+    /// Failed for good. The item stays in the queue, out of reach of pick-up and operators, until the caller has
+    /// dealt with it and says [`Queue::finish`](crate::Queue::finish), or [`Queue::put_back`](crate::Queue::put_back)
+    /// if it could not.
+    Failed {
+        /// Which item.
+        key: ItemKey,
+        /// Attempts behind it now.
+        attempts: u32,
+        /// Why it is not tried again.
+        cause: FailCause,
+        /// What happened last.
+        reason: Reason,
     },
     /// Held until an operator decides.
     Hold {
         /// Which item.
         key: ItemKey,
-        /// Attempts behind it now.
+        /// Attempts behind it.
         attempts: u32,
         /// Why.
-        cause: HoldCause,
-        /// What happened.
         reason: Reason,
     },
     /// Nothing durable has changed: the attempt did not count. It is tried again by itself.
@@ -138,6 +149,10 @@ pub enum Change {
         key: ItemKey,
         /// When.
         again: Again,
+        /// As in [`Change::RetryAt`]; said at every report from then on, since nothing here remembers it.
+        notify: Option<NotifyStep>,
+        /// What it waits for, where something went wrong.
+        reason: Option<Reason>,
     },
 }
 
@@ -147,11 +162,17 @@ impl Change {
         match self {
             Change::Done { key }
             | Change::RetryAt { key, .. }
+            | Change::Failed { key, .. }
             | Change::Hold { key, .. }
             | Change::Unchanged { key, .. } => *key,
         }
     }
 }
+
+/// Number of a step of a retry schedule that is marked to tell the sender, from 0. The caller remembers which steps
+/// of an item it has told of: each is told of once, and none below one that was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NotifyStep(pub u32);
 
 /// When an item whose attempt did not count is tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,13 +185,11 @@ pub enum Again {
     WhenRulesChange,
 }
 
-/// What put an item on hold.
+/// Why an item is not tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum HoldCause {
-    /// A permanent failure (kept until there are bounces to send).
+pub enum FailCause {
+    /// The last attempt failed permanently.
     Permanent,
-    /// A temporary failure after the last permitted attempt or past the longest age.
+    /// A temporary failure after the last permitted attempt, or it has waited too long.
     Expired,
-    /// An operator.
-    Operator,
 }

@@ -83,7 +83,7 @@ pub enum State {
     },
     /// Until released.
     Hold,
-    /// In a running attempt.
+    /// In a running attempt, or failed for good and being dealt with.
     Sending,
 }
 

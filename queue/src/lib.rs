@@ -51,6 +51,7 @@
 //! ```
 
 mod attempt;
+mod diagnosis;
 mod index;
 mod intern;
 mod item;
@@ -66,9 +67,10 @@ mod suspend;
 mod verdict;
 
 pub use attempt::{
-    Again, Attempt, AttemptId, Change, Destination, HoldCause, Lines, Outcome, Reason, Recipient,
+    Again, Attempt, AttemptId, Change, Destination, FailCause, Lines, NotifyStep, Outcome, Recipient,
 };
+pub use diagnosis::{Diagnosis, EnhancedCode, Reason, Remote};
 pub use item::{Counts, Entry, Item, ItemKey, ItemView, MessageKey, Refused, State};
 pub use queue::{Cursor, GroupingAtPickup, OperationError, Options, Queue, Transport};
-pub use retry::{After, RetryPolicy};
+pub use retry::{After, RetryPolicy, RetryStep};
 pub use suspend::{Facts, Field, List, Rule, RuleError, Suspends};

@@ -54,6 +54,8 @@ pub(crate) enum Place {
     Held,
     /// The members of a running attempt.
     Sending,
+    /// None; failed for good, and the caller deals with it.
+    Failing,
 }
 
 impl Slot {

@@ -7,11 +7,15 @@
 //! | permanent | yes | fails for good |
 //! | no such domain | yes | the first time as temporary, then as permanent |
 //! | not tried | no | at once; when it repeats, after a pause of 1 s, 2 s, ... 60 s |
-//! | local fault | no | when the fault is over, at the latest after a pause of 15 s, 30 s, 60 s, 120 s; never expires |
 //! | parked | no | when its hosts may be tried again |
+//! | local fault | no | when the fault is over, at the latest after a pause of 15 s, 30 s, 60 s, 120 s |
 //! | suspended | no | when the rules change |
+//!
+//! What does not count waits no longer than [`RetryPolicy::longest_wait_ms`]; then it has expired and fails for good.
+//! Under `soft_bounce` nothing fails for good: it is tried again by the policy, the last step repeating.
 
-use crate::attempt::{HoldCause, Outcome, Reason};
+use crate::attempt::{FailCause, Outcome};
+use crate::diagnosis::{Diagnosis, Reason};
 use crate::retry::{After, RetryPolicy};
 
 const NOT_TRIED_FIRST_MS: u64 = 1_000;
@@ -31,6 +35,8 @@ pub(crate) struct Situation<'a> {
     pub(crate) received_ms: u64,
     pub(crate) now_ms: u64,
     pub(crate) policy: &'a RetryPolicy,
+    /// Nothing fails for good.
+    pub(crate) soft_bounce: bool,
 }
 
 /// What follows.
@@ -40,13 +46,13 @@ pub(crate) enum Verdict {
     /// Counted; due at this time.
     Retry(u64, Reason),
     /// Counted; fails for good.
-    Fail(HoldCause, Reason),
+    Fail(FailCause, Reason),
     /// Not counted; due at once.
     AtOnce,
     /// Not counted; due at this time.
     Pause(u64),
     /// Not counted; due at this time, or when what is wrong on our side is over.
-    WaitForUs(u64),
+    WaitForUs(u64, Reason),
     /// Not counted; due when the rules change.
     Park,
 }
@@ -54,22 +60,23 @@ pub(crate) enum Verdict {
 pub(crate) fn verdict(outcome: Outcome, at: Situation<'_>) -> Verdict {
     match outcome {
         Outcome::Delivered => Verdict::Done,
-        Outcome::Temporary(reason) => retry_or_expire(reason, at),
-        Outcome::NoDomain(reason) if at.attempts == 0 => retry_or_expire(reason, at),
-        Outcome::Permanent(reason) | Outcome::NoDomain(reason) => Verdict::Fail(HoldCause::Permanent, reason),
+        Outcome::Temporary(reason) => at.retry_or_expire(reason),
+        Outcome::NoDomain(reason) if at.attempts == 0 => at.retry_or_expire(reason),
+        Outcome::Permanent(reason) | Outcome::NoDomain(reason) => at.fail(FailCause::Permanent, reason),
+        Outcome::NotTried if at.has_waited_too_long() => at.fail(FailCause::Expired, never_tried()),
         Outcome::NotTried => match at.uncounted {
             0 => Verdict::AtOnce,
-            before => Verdict::Pause(at.now_ms.saturating_add(doubled(
-                NOT_TRIED_FIRST_MS,
-                before - 1,
-                NOT_TRIED_LONGEST_MS,
-            ))),
+            before => {
+                let wait_ms = doubled(NOT_TRIED_FIRST_MS, before - 1, NOT_TRIED_LONGEST_MS);
+                Verdict::Pause(at.now_ms.saturating_add(wait_ms))
+            }
         },
-        Outcome::LocalFault(_) => Verdict::WaitForUs(at.now_ms.saturating_add(doubled(
-            LOCAL_FAULT_FIRST_MS,
-            at.uncounted,
-            LOCAL_FAULT_LONGEST_MS,
-        ))),
+        Outcome::LocalFault(reason) if at.has_waited_too_long() => at.fail(FailCause::Expired, reason),
+        Outcome::LocalFault(reason) => {
+            let wait_ms = doubled(LOCAL_FAULT_FIRST_MS, at.uncounted, LOCAL_FAULT_LONGEST_MS);
+            Verdict::WaitForUs(at.now_ms.saturating_add(wait_ms), reason)
+        }
+        Outcome::Parked { .. } if at.has_waited_too_long() => at.fail(FailCause::Expired, no_answer()),
         Outcome::Parked { until_ms } => {
             Verdict::Pause(until_ms.max(at.now_ms.saturating_add(PARKED_SHORTEST_MS)))
         }
@@ -77,10 +84,35 @@ pub(crate) fn verdict(outcome: Outcome, at: Situation<'_>) -> Verdict {
     }
 }
 
-fn retry_or_expire(reason: Reason, at: Situation<'_>) -> Verdict {
-    match at.policy.after_failure(at.attempts, at.received_ms, at.now_ms) {
-        After::RetryAt(at_ms) => Verdict::Retry(at_ms, reason),
-        After::Expired => Verdict::Fail(HoldCause::Expired, reason),
+/// RFC 3463: 4.4.2 bad connection.
+fn never_tried() -> Reason {
+    Diagnosis::new("each connection ended before its turn came").with_enhanced(4, 4, 2).into()
+}
+
+/// RFC 3463: 4.4.1 no answer from host.
+fn no_answer() -> Reason {
+    Diagnosis::new("no host of the destination can be reached").with_enhanced(4, 4, 1).into()
+}
+
+impl Situation<'_> {
+    fn retry_or_expire(self, reason: Reason) -> Verdict {
+        match self.policy.after_failure(self.attempts, self.received_ms, self.now_ms) {
+            After::RetryAt(at_ms) => Verdict::Retry(at_ms, reason),
+            After::Expired => self.fail(FailCause::Expired, reason),
+        }
+    }
+
+    /// The one place where mail fails for good.
+    fn fail(self, cause: FailCause, reason: Reason) -> Verdict {
+        if self.soft_bounce {
+            return Verdict::Retry(self.policy.next_try_ms(self.attempts, self.now_ms), reason);
+        }
+        Verdict::Fail(cause, reason)
+    }
+
+    fn has_waited_too_long(self) -> bool {
+        let age_ms = self.now_ms.saturating_sub(self.received_ms);
+        !self.soft_bounce && age_ms > self.policy.longest_wait_ms()
     }
 }
 
@@ -93,29 +125,44 @@ fn doubled(first_ms: u64, times: u8, longest_ms: u64) -> u64 {
 mod tests {
     use super::*;
 
-    const NOW_MS: u64 = 1_000_000;
+    const NOW_MS: u64 = 1_000_000_000;
+    const DURING_MS: u64 = 86_400_000;
 
     fn policy() -> RetryPolicy {
-        RetryPolicy { count: Some(2), intervals_ms: vec![60_000, 900_000], during_ms: None }
+        RetryPolicy::new(Some(2), [60_000, 900_000], Some(DURING_MS))
     }
 
     fn reason() -> Reason {
         "450 4.2.1 later".into()
     }
 
+    fn parked() -> Outcome {
+        Outcome::Parked { until_ms: NOW_MS + 60_000 }
+    }
+
+    fn judge(outcome: Outcome, attempts: u32, uncounted: u8, age_ms: u64, soft_bounce: bool) -> Verdict {
+        let policy = policy();
+        let received_ms = NOW_MS - age_ms;
+        let at = Situation { attempts, uncounted, received_ms, now_ms: NOW_MS, policy: &policy, soft_bounce };
+        verdict(outcome, at)
+    }
+
+    fn retry(after_ms: u64) -> Verdict {
+        Verdict::Retry(NOW_MS + after_ms, reason())
+    }
+
     #[test]
     fn each_outcome_leads_to_what_the_table_says() {
-        let retry = |after_ms| Verdict::Retry(NOW_MS + after_ms, reason());
-        let wait = |after_ms| Verdict::WaitForUs(NOW_MS + after_ms);
         let pause = |after_ms| Verdict::Pause(NOW_MS + after_ms);
-        let permanent = || Verdict::Fail(HoldCause::Permanent, reason());
+        let wait = |after_ms| Verdict::WaitForUs(NOW_MS + after_ms, reason());
+        let permanent = || Verdict::Fail(FailCause::Permanent, reason());
         let cases = [
             // outcome, attempts, uncounted, verdict
             (Outcome::Delivered, 0, 0, Verdict::Done),
             (Outcome::Delivered, 9, 9, Verdict::Done),
             (Outcome::Temporary(reason()), 0, 0, retry(60_000)),
             (Outcome::Temporary(reason()), 1, 0, retry(900_000)),
-            (Outcome::Temporary(reason()), 2, 0, Verdict::Fail(HoldCause::Expired, reason())),
+            (Outcome::Temporary(reason()), 2, 0, Verdict::Fail(FailCause::Expired, reason())),
             (Outcome::Permanent(reason()), 0, 0, permanent()),
             (Outcome::NoDomain(reason()), 0, 0, retry(60_000)),
             (Outcome::NoDomain(reason()), 1, 0, permanent()),
@@ -131,9 +178,29 @@ mod tests {
             (Outcome::Suspended, 2, 0, Verdict::Park),
         ];
         for (outcome, attempts, uncounted, expected) in cases {
-            let policy = policy();
-            let at = Situation { attempts, uncounted, received_ms: 0, now_ms: NOW_MS, policy: &policy };
-            assert_eq!(verdict(outcome.clone(), at), expected, "{outcome:?} {attempts} {uncounted}");
+            let found = judge(outcome.clone(), attempts, uncounted, 0, false);
+            assert_eq!(found, expected, "{outcome:?} {attempts} {uncounted}");
         }
+    }
+
+    #[test]
+    fn what_only_waited_fails_when_it_is_too_old_and_not_before() {
+        for outcome in [parked(), Outcome::LocalFault(reason()), Outcome::NotTried] {
+            let at_age = |age_ms| judge(outcome.clone(), 0, 3, age_ms, false);
+            let waits = matches!(at_age(DURING_MS), Verdict::Pause(_) | Verdict::WaitForUs(..));
+            assert!(waits, "{outcome:?}");
+            assert!(matches!(at_age(DURING_MS + 1), Verdict::Fail(FailCause::Expired, _)), "{outcome:?}");
+        }
+        assert_eq!(judge(Outcome::Delivered, 0, 0, DURING_MS + 1, false), Verdict::Done);
+    }
+
+    #[test]
+    fn nothing_fails_for_good_under_soft_bounce() {
+        let soft = |outcome, attempts, age_ms| judge(outcome, attempts, 1, age_ms, true);
+        assert_eq!(soft(Outcome::Permanent(reason()), 0, 0), retry(60_000));
+        assert_eq!(soft(Outcome::NoDomain(reason()), 7, 0), retry(900_000));
+        assert_eq!(soft(Outcome::Temporary(reason()), 2, 0), retry(900_000));
+        assert_eq!(soft(Outcome::Temporary(reason()), 0, DURING_MS + 1), retry(60_000));
+        assert!(matches!(soft(Outcome::LocalFault(reason()), 0, DURING_MS + 1), Verdict::WaitForUs(..)));
     }
 }

@@ -22,8 +22,6 @@ pub struct Snapshot {
     pub queue_options: queue::Options,
     /// What is not picked up.
     pub suspends: Arc<queue::Suspends>,
-    /// Every permanent failure becomes a temporary one.
-    pub soft_bounce: bool,
     /// Idle outgoing connections each shard keeps.
     pub pool_size: usize,
     /// The DNS client's settings.
@@ -93,6 +91,7 @@ impl Snapshot {
         let mut queue_options = queue::Options {
             total_concurrency: (running.queues.max_connections / shards).max(1),
             grouping: grouping_at_pickup(&running.queues),
+            soft_bounce: running.queues.soft_bounce,
             ..queue::Options::default()
         };
         if let Some(max) = startup.queue_max_messages {
@@ -105,7 +104,6 @@ impl Snapshot {
             queue_transports: running.transports.iter().map(queue_transport).collect(),
             queue_options,
             suspends: Arc::new(compile_suspends(&files.suspends)?),
-            soft_bounce: running.queues.soft_bounce,
             pool_size: (running.queues.pool_size / shards) as usize,
             resolver: running.resolver.clone(),
         })
@@ -182,9 +180,13 @@ fn queue_transport(transport: &config::Transport) -> queue::Transport {
             config::NextHop::Host(_) | config::NextHop::Address(_) => queue::Lines::Single,
         },
         retry: transport.retry.as_ref().map_or_else(queue::RetryPolicy::default, |retry| {
+            let step = |step: &config::RetryInterval| queue::RetryStep {
+                interval_ms: milliseconds(step.interval),
+                notify: step.notify,
+            };
             queue::RetryPolicy {
                 count: Some(retry.count),
-                intervals_ms: retry.intervals.iter().map(|step| milliseconds(step.interval)).collect(),
+                steps: retry.intervals.iter().map(step).collect(),
                 during_ms: retry.during.map(milliseconds),
             }
         }),

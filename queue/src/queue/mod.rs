@@ -47,6 +47,8 @@ pub struct Options {
     pub max_attempt_recipients: usize,
     /// What `grouping` is at pick-up.
     pub grouping: GroupingAtPickup,
+    /// Nothing fails for good: it is tried again instead.
+    pub soft_bounce: bool,
     /// A random number, so that nobody outside can choose domains that collide in the hash tables. Looked at
     /// by [`Queue::new`] only.
     pub hash_seed: u64,
@@ -59,6 +61,7 @@ impl Default for Options {
             total_concurrency: limits::TOTAL_CONCURRENCY,
             max_attempt_recipients: limits::MAX_ATTEMPT_RECIPIENTS,
             grouping: GroupingAtPickup::default(),
+            soft_bounce: false,
             hash_seed: 0,
         }
     }
@@ -367,7 +370,7 @@ impl Counts {
             Place::Ready | Place::Parked => &mut self.active,
             Place::Deferred | Place::Waiting(_) => &mut self.defer,
             Place::Held => &mut self.hold,
-            Place::Sending => &mut self.sending,
+            Place::Sending | Place::Failing => &mut self.sending,
         }
     }
 }

@@ -17,18 +17,35 @@ const JOBS: [Option<&str>; 3] = [None, Some("bulk"), Some("news")];
 
 #[derive(Clone, Debug)]
 enum Op {
-    Insert { sequence: u64, recipients: u32, domain: usize, transport: usize, job: usize, entry: u8 },
+    Insert {
+        sequence: u64,
+        recipients: u32,
+        domain: usize,
+        transport: usize,
+        job: usize,
+        entry: u8,
+    },
     Advance(u64),
     Pump(usize),
     NextFor(usize),
-    Report { which: usize, outcomes: Vec<u8> },
+    Report {
+        which: usize,
+        outcomes: Vec<u8>,
+    },
     Suspends(u8),
-    Transports { single: [bool; 2], limits: [u32; 2] },
+    Transports {
+        single: [bool; 2],
+        limits: [u32; 2],
+    },
     Total(u32),
     Remove(u64),
     Hold(u64),
     Activate(u64),
     FaultsOver,
+    /// Deal with the first item that has failed: finish it, or put it back.
+    DealWithFailed {
+        finish: bool,
+    },
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -51,6 +68,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (0..40_u64).prop_map(Op::Hold),
         1 => (0..40_u64).prop_map(Op::Activate),
         1 => Just(Op::FaultsOver),
+        1 => any::<bool>().prop_map(|finish| Op::DealWithFailed { finish }),
     ]
 }
 
@@ -82,6 +100,8 @@ enum Where {
     ForUs(u64),
     Hold,
     Sending,
+    /// Failed for good.
+    Failing,
 }
 
 #[derive(Clone, Debug)]
@@ -90,6 +110,7 @@ struct Known {
     transport: &'static str,
     job: Option<&'static str>,
     attempts: u32,
+    received_ms: u64,
     place: Where,
 }
 
@@ -140,7 +161,7 @@ impl Pair {
             name: TRANSPORTS[number].into(),
             lines: if self.single[number] { Lines::Single } else { Lines::PerDomain },
             concurrency: self.limits[number],
-            retry: RetryPolicy { count: Some(3), intervals_ms: vec![60_000, 900_000], during_ms: None },
+            retry: RetryPolicy::new(Some(3), [60_000, 900_000], None),
         });
         self.queue.set_transports(&transports);
         let options =
@@ -175,7 +196,7 @@ impl Pair {
             Where::Active => true,
             Where::Parked(rules) => rules != self.rules_number,
             Where::Until(at_ms) | Where::ForUs(at_ms) => at_ms <= self.now_ms,
-            Where::Hold | Where::Sending => false,
+            Where::Hold | Where::Sending | Where::Failing => false,
         }
     }
 
@@ -220,11 +241,11 @@ impl Pair {
                 match self.queue.remove(key) {
                     Ok(change) => {
                         assert_eq!(change, Change::Done { key });
-                        assert!(matches!(known, Some(place) if place != Where::Sending));
+                        assert!(matches!(known, Some(place) if !is_sending(&place)));
                         self.items.remove(&key);
                         self.removed.insert(key);
                     }
-                    Err(OperationError::Sending) => assert_eq!(known, Some(Where::Sending)),
+                    Err(OperationError::Sending) => assert!(known.is_some_and(|place| is_sending(&place))),
                     Err(OperationError::NotFound) => assert_eq!(known, None),
                 }
             }
@@ -249,7 +270,25 @@ impl Pair {
                     self.items.get_mut(&key).unwrap().place = Where::Active;
                 }
             }
+            Op::DealWithFailed { finish } => {
+                self.deal_with_failed(finish);
+            }
         }
+    }
+
+    fn deal_with_failed(&mut self, finish: bool) -> bool {
+        let failed = self.items.iter().find(|(_, item)| item.place == Where::Failing).map(|(key, _)| *key);
+        let Some(key) = failed else { return false };
+        if finish {
+            assert!(self.queue.finish(key));
+            self.items.remove(&key);
+        } else {
+            assert!(self.queue.put_back(key, self.now_ms + 60_000));
+            let at_ms = (self.now_ms + 60_000).div_ceil(1000) * 1000;
+            self.items.get_mut(&key).unwrap().place = Where::Until(at_ms);
+        }
+        assert!(!self.queue.finish(key) && !self.queue.put_back(key, self.now_ms), "only once");
+        true
     }
 
     fn insert(&mut self, key: ItemKey, domain: usize, transport: usize, job: usize, entry: u8) {
@@ -258,6 +297,7 @@ impl Pair {
             transport: TRANSPORTS[transport],
             job: JOBS[job],
             attempts: 0,
+            received_ms: self.now_ms,
             place: match entry {
                 0 | 1 => Where::Active,
                 2 => Where::Until((self.now_ms + 5_500).div_ceil(1000) * 1000),
@@ -395,12 +435,15 @@ impl Pair {
                     assert_eq!(attempts, item.attempts);
                     item.place = Where::Until(at_ms);
                 }
-                Change::Hold { attempts, .. } => {
+                Change::Failed { attempts, .. } => {
                     item.attempts += 1;
                     assert_eq!(attempts, item.attempts);
-                    assert!(outcome == 3 || outcome == 4 && attempts > 1 || outcome == 2 && attempts == 4);
-                    item.place = Where::Hold;
+                    let too_old = self.now_ms - item.received_ms > RetryPolicy::default().longest_wait_ms();
+                    let spent = outcome == 2 && attempts == 4;
+                    assert!(outcome == 3 || outcome == 4 && attempts > 1 || spent || outcome != 7 && too_old);
+                    item.place = Where::Failing;
                 }
+                Change::Hold { .. } => panic!("a report puts nothing on hold"),
                 Change::Unchanged { again, .. } => {
                     item.place = match again {
                         Again::AtOnce => Where::Active,
@@ -446,7 +489,8 @@ impl Pair {
                 (State::Defer { until_ms }, Where::Until(at_ms)) => until_ms == *at_ms,
                 // Woken items keep what they show until `next` is called.
                 (State::Defer { until_ms }, Where::ForUs(at_ms)) => until_ms >= *at_ms,
-                (State::Hold, Where::Hold) | (State::Sending, Where::Sending) => true,
+                (State::Hold, Where::Hold) => true,
+                (State::Sending, place) => is_sending(place),
                 _ => false,
             };
             assert!(right, "{key:?} is shown as {state:?} and is {:?}", item.place);
@@ -465,6 +509,7 @@ impl Pair {
             self.queue.activate(key, self.now_ms).unwrap();
             self.items.get_mut(&key).unwrap().place = Where::Active;
         }
+        while self.deal_with_failed(true) {}
         while !self.items.is_empty() {
             self.pump(usize::MAX);
             match self.running.pop() {
@@ -485,6 +530,10 @@ impl Pair {
         assert_eq!((self.queue.schedule.buckets(), self.queue.blocked.len()), (0, 0));
         assert_eq!((self.queue.waiting_for_us(), self.queue.waits.is_emptying()), (0, false));
     }
+}
+
+fn is_sending(place: &Where) -> bool {
+    matches!(place, Where::Sending | Where::Failing)
 }
 
 fn pick(running: &[Attempt], which: usize) -> Option<&Attempt> {

@@ -1,6 +1,6 @@
 //! Listing, and what operators do to single items.
 
-use crate::attempt::{Change, HoldCause};
+use crate::attempt::Change;
 use crate::item::{Entry, ItemKey, ItemView, State};
 use crate::limits;
 use crate::queue::Queue;
@@ -16,7 +16,7 @@ pub struct Cursor(u32);
 pub enum OperationError {
     /// No such item: delivered or removed meanwhile.
     NotFound,
-    /// It is being sent; bulk updates leave such items alone.
+    /// It is being sent, or has failed and is being dealt with; bulk updates leave such items alone.
     Sending,
 }
 
@@ -59,7 +59,7 @@ impl Queue {
         let id = self.detach(key)?;
         self.put_on_hold(id, reason);
         let attempts = self.slots[id].attempts;
-        Ok(Change::Hold { key, attempts, cause: HoldCause::Operator, reason: reason.into() })
+        Ok(Change::Hold { key, attempts, reason: reason.into() })
     }
 
     /// Makes a deferred or held item due now (at the end of its line).
@@ -68,7 +68,7 @@ impl Queue {
         self.slots[id].uncounted = 0;
         self.enter(id, Entry::Active, now_ms);
         let attempts = self.slots[id].attempts;
-        Ok(Change::RetryAt { key, at_ms: now_ms, attempts, reason: "released".into() })
+        Ok(Change::RetryAt { key, at_ms: now_ms, attempts, reason: "released".into(), notify: None })
     }
 
     /// Takes an item out of whatever list it is in.
@@ -76,7 +76,7 @@ impl Queue {
         let id = self.find(key).ok_or(OperationError::NotFound)?;
         let Slot { place, line, due, .. } = self.slots[id];
         match place {
-            Place::Sending => return Err(OperationError::Sending),
+            Place::Sending | Place::Failing => return Err(OperationError::Sending),
             Place::Held => return Ok(id),
             Place::Ready => self.lines[line].ready.unlink(&mut self.slots, id),
             Place::Parked => self.lines[line].parked.unlink(&mut self.slots, id),
@@ -101,7 +101,7 @@ impl Queue {
                 Place::Ready | Place::Parked => State::Active,
                 Place::Deferred | Place::Waiting(_) => State::Defer { until_ms: bucket_end_ms(slot.due) },
                 Place::Held => State::Hold,
-                Place::Sending => State::Sending,
+                Place::Sending | Place::Failing => State::Sending,
             },
             sender: &slot.sender,
             sender_domain: text(slot.sender_domain),

@@ -1,8 +1,11 @@
 //! What became of an attempt.
 
-use crate::attempt::{Again, AttemptId, Change, HoldCause, Outcome, Reason};
+use crate::attempt::{Again, AttemptId, Change, FailCause, NotifyStep, Outcome};
+use crate::diagnosis::Reason;
+use crate::item::ItemKey;
 use crate::queue::{End, Queue};
 use crate::schedule::{bucket_end_ms, bucket_of};
+use crate::slot::Place;
 use crate::verdict::{Situation, Verdict, verdict};
 
 impl Queue {
@@ -42,50 +45,72 @@ impl Queue {
             received_ms: slot.received_ms,
             now_ms,
             policy: &self.transports.get(slot.transport).retry,
+            soft_bounce: self.options.soft_bounce,
         };
+        let (counted, waited) = (
+            at.policy.notify_after(at.attempts),
+            at.policy.notify_at_age(now_ms.saturating_sub(at.received_ms)),
+        );
         match verdict(outcome, at) {
             Verdict::Done => {
                 self.discard(id);
                 Change::Done { key }
             }
-            Verdict::Retry(at_ms, reason) => self.retry(id, at_ms, reason),
+            Verdict::Retry(at_ms, reason) => self.retry(id, at_ms, reason, counted),
             Verdict::Fail(cause, reason) => self.fail(id, cause, reason),
             Verdict::AtOnce => {
                 self.not_counted(id);
-                Change::Unchanged { key, again: Again::AtOnce }
+                unchanged(key, Again::AtOnce, None, None)
             }
             Verdict::Pause(at_ms) => {
                 self.not_counted(id);
                 self.defer(id, at_ms);
-                Change::Unchanged { key, again: Again::At(bucket_end_ms(bucket_of(at_ms))) }
+                unchanged(key, Again::At(bucket_end_ms(bucket_of(at_ms))), waited, None)
             }
-            Verdict::WaitForUs(at_ms) => {
+            Verdict::WaitForUs(at_ms, reason) => {
                 self.not_counted(id);
                 self.wait_for_us(id, at_ms);
-                Change::Unchanged { key, again: Again::At(bucket_end_ms(bucket_of(at_ms))) }
+                unchanged(key, Again::At(bucket_end_ms(bucket_of(at_ms))), waited, Some(reason))
             }
             // The rules have changed since: look again at once.
-            Verdict::Park if generation != self.generation => Change::Unchanged { key, again: Again::AtOnce },
+            Verdict::Park if generation != self.generation => unchanged(key, Again::AtOnce, None, None),
             Verdict::Park => {
                 self.park(id);
-                Change::Unchanged { key, again: Again::WhenRulesChange }
+                unchanged(key, Again::WhenRulesChange, waited, None)
             }
         }
     }
 
-    fn retry(&mut self, id: u32, at_ms: u64, reason: Reason) -> Change {
+    /// Ends the life of an item that has failed for good. False: there is no such item, or it has not failed.
+    pub fn finish(&mut self, key: ItemKey) -> bool {
+        let failing = self.find_failing(key);
+        failing.inspect(|id| self.discard(*id)).is_some()
+    }
+
+    /// Has an item that has failed for good tried again at this time, because it could not be dealt with. False:
+    /// there is no such item, or it has not failed.
+    pub fn put_back(&mut self, key: ItemKey, at_ms: u64) -> bool {
+        let failing = self.find_failing(key);
+        failing.inspect(|id| self.defer(*id, at_ms)).is_some()
+    }
+
+    fn find_failing(&self, key: ItemKey) -> Option<u32> {
+        self.find(key).filter(|id| self.slots[*id].place == Place::Failing)
+    }
+
+    fn retry(&mut self, id: u32, at_ms: u64, reason: Reason, notify: Option<NotifyStep>) -> Change {
         let (key, attempts) = self.counted(id);
         self.defer(id, at_ms);
-        Change::RetryAt { key, at_ms: bucket_end_ms(bucket_of(at_ms)), attempts, reason }
+        Change::RetryAt { key, at_ms: bucket_end_ms(bucket_of(at_ms)), attempts, reason, notify }
     }
 
-    fn fail(&mut self, id: u32, cause: HoldCause, reason: Reason) -> Change {
+    fn fail(&mut self, id: u32, cause: FailCause, reason: Reason) -> Change {
         let (key, attempts) = self.counted(id);
-        self.put_on_hold(id, &reason);
-        Change::Hold { key, attempts, cause, reason }
+        self.set_place(id, Place::Failing);
+        Change::Failed { key, attempts, cause, reason }
     }
 
-    fn counted(&mut self, id: u32) -> (crate::ItemKey, u32) {
+    fn counted(&mut self, id: u32) -> (ItemKey, u32) {
         let slot = &mut self.slots[id];
         slot.attempts = slot.attempts.saturating_add(1);
         slot.uncounted = 0;
@@ -96,4 +121,8 @@ impl Queue {
         let slot = &mut self.slots[id];
         slot.uncounted = slot.uncounted.saturating_add(1);
     }
+}
+
+fn unchanged(key: ItemKey, again: Again, notify: Option<NotifyStep>, reason: Option<Reason>) -> Change {
+    Change::Unchanged { key, again, notify, reason }
 }

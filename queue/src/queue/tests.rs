@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::attempt::{Again, Attempt, Change, HoldCause, Outcome};
+use crate::attempt::{Again, Attempt, Change, FailCause, Outcome};
 use crate::item::State;
 use crate::suspend::{Field, Rule};
 
@@ -28,7 +28,7 @@ fn item(sequence: u64, recipient: u32, domain: &str) -> Item<'_> {
 }
 
 fn transport(name: &str, lines: Lines, concurrency: u32) -> Transport {
-    let retry = RetryPolicy { count: Some(2), intervals_ms: vec![60_000, 900_000], during_ms: None };
+    let retry = RetryPolicy::new(Some(2), [60_000, 900_000], None);
     Transport { name: name.into(), lines, concurrency, retry }
 }
 
@@ -178,16 +178,16 @@ fn a_temporary_failure_waits_and_expires_as_the_policy_says() {
                 assert_eq!(queue.next_wakeup(), Some(at_ms));
                 now_ms = at_ms;
             }
-            Change::Hold { cause, attempts, .. } => {
-                assert_eq!((cause, attempts), (HoldCause::Expired, 3));
+            Change::Failed { cause, attempts, reason, .. } => {
+                assert_eq!((cause, attempts), (FailCause::Expired, 3));
+                assert_eq!(reason.to_string(), "451 4.3.0 later");
                 break;
             }
             other => panic!("{other:?}"),
         }
     }
     assert_eq!(waits, [60, 900]);
-    let view = queue.get(ItemKey::new(1, 1, 0)).unwrap();
-    assert_eq!((view.state, view.hold_reason), (State::Hold, Some("451 4.3.0 later")));
+    assert_eq!(queue.get(ItemKey::new(1, 1, 0)).unwrap().state, State::Sending);
 }
 
 #[test]
@@ -203,7 +203,7 @@ fn every_recipient_moves_on_by_itself() {
     assert_eq!(keys, [0, 1, 2, 3, 4]);
     assert!(matches!(changes[0], Change::Done { .. }));
     assert!(matches!(changes[1], Change::RetryAt { .. }));
-    assert!(matches!(changes[2], Change::Hold { cause: HoldCause::Permanent, .. }));
+    assert!(matches!(changes[2], Change::Failed { cause: FailCause::Permanent, .. }));
     // No outcome: not tried.
     assert!(matches!(changes[4], Change::Unchanged { again: Again::AtOnce, .. }));
     let again = queue.next(NOW_MS).unwrap();
@@ -385,7 +385,7 @@ fn operators_hold_release_and_remove_what_is_not_being_sent() {
     let mut queue = queue();
     let key = ItemKey::new(1, 1, 0);
     add(&mut queue, 1, "a.test");
-    assert!(matches!(queue.hold(key, "look"), Ok(Change::Hold { cause: HoldCause::Operator, .. })));
+    assert!(matches!(queue.hold(key, "look"), Ok(Change::Hold { .. })));
     assert_eq!(queue.next(NOW_MS), None);
     assert!(queue.activate(key, NOW_MS).is_ok());
     let attempt = queue.next(NOW_MS).unwrap();
@@ -417,8 +417,7 @@ fn a_scan_visits_every_item_once_in_chunks() {
 fn a_long_reason_is_cut_at_a_character() {
     let mut queue = queue();
     add(&mut queue, 1, "a.test");
-    let attempt = queue.next(NOW_MS).unwrap();
-    queue.report(attempt.id, vec![Outcome::Permanent("é".repeat(1000).into())], NOW_MS);
+    queue.hold(ItemKey::new(1, 1, 0), &"é".repeat(1000)).unwrap();
     let view = queue.get(ItemKey::new(1, 1, 0)).unwrap();
     assert_eq!(view.hold_reason.unwrap().len(), limits::REASON_BYTES);
 }

@@ -11,7 +11,7 @@ use net::smtp::address::Address;
 use net::smtp::client::{self, Cause, Closed, DotStuffer, Envelope, Session, Step};
 use net::smtp::error::{Error, Network};
 use net::smtp::parameters::MailParameters;
-use queue::{Attempt, Outcome};
+use queue::{Attempt, Diagnosis, Outcome, Remote};
 use spool::ReadError;
 use tls::{Received, Stream};
 
@@ -49,16 +49,25 @@ impl Connection {
         let remote = SocketAddr::new(to.address, route.port);
         let peer: Rc<str> = format!("{}[{}]:{}", to.name, to.address, route.port).into();
         let connecting = Conn::connect(Connect { remote, local: None });
+        let peer_host = Remote { name: Arc::clone(&to.name), address: to.address };
+        // RFC 3463: 4.4.1 no answer from host.
+        let failed = |what: &dyn std::fmt::Display| {
+            let text = format!("connect to {peer}: {what}");
+            Diagnosis::new(text).with_enhanced(4, 4, 1).with_remote(peer_host.clone())
+        };
         let conn = match engine::time::timeout(route.connect_timeout, connecting).await {
             Ok(Ok(conn)) => conn,
-            Ok(Err(error)) => return Err(connect_failure(&peer, &error)),
-            Err(engine::time::Elapsed) => {
-                return Err(Outcome::Temporary(format!("connect to {peer}: timed out").into()));
-            }
+            Ok(Err(error)) => return Err(connect_failure(&error, failed(&error))),
+            Err(engine::time::Elapsed) => return Err(Outcome::Temporary(failed(&"timed out").into())),
         };
         let session = Session::new(Arc::clone(&route.session));
         let (stream, mx) = (Stream::plain(conn), Arc::clone(&to.name));
         Ok(Connection { stream, session, clocks: Clocks::start(), input: None, mx, peer })
+    }
+
+    /// The peer, for a diagnosis.
+    pub(super) fn remote(&self) -> Remote {
+        Remote { name: Arc::clone(&self.mx), address: self.stream.peer_addr().ip() }
     }
 
     /// `mx.example.net[192.0.2.1]:25`.
@@ -87,10 +96,9 @@ impl Connection {
 
     fn closed_outcome(&self, closed: Closed) -> Outcome {
         let cause = closed.cause.unwrap_or(Cause::Error(Error::Network(Network::ConnectionLost)));
-        match outcome_of(&client::Outcome { phase: closed.phase, cause }) {
-            Outcome::Temporary(reason) | Outcome::Permanent(reason) => {
-                Outcome::Temporary(format!("{}: {reason}", self.peer).into())
-            }
+        match outcome_of(&client::Outcome { phase: closed.phase, cause }, Some(&self.remote())) {
+            // It is about the peer, not about the message: never final.
+            Outcome::Permanent(reason) => Outcome::Temporary(reason),
             other => other,
         }
     }
@@ -248,8 +256,7 @@ fn unheard(outcome: &client::Outcome) -> bool {
 }
 
 /// A connect that failed because of this host does not count against the message.
-fn connect_failure(peer: &str, error: &io::Error) -> Outcome {
-    let text: Arc<str> = format!("connect to {peer}: {error}").into();
+fn connect_failure(error: &io::Error, diagnosis: Diagnosis) -> Outcome {
     match error.raw_os_error() {
         Some(
             libc::EMFILE
@@ -261,8 +268,8 @@ fn connect_failure(peer: &str, error: &io::Error) -> Outcome {
             | libc::EADDRNOTAVAIL
             | libc::EACCES
             | libc::EPERM,
-        ) => Outcome::LocalFault(text),
-        _ => Outcome::Temporary(text),
+        ) => Outcome::LocalFault(diagnosis.into()),
+        _ => Outcome::Temporary(diagnosis.into()),
     }
 }
 

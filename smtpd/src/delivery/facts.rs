@@ -33,6 +33,13 @@ pub struct AttemptFacts {
     pub send_ms: u64,
 }
 
+impl AttemptFacts {
+    /// The peer, for a diagnosis.
+    pub fn remote_host(&self) -> Option<queue::Remote> {
+        Some(queue::Remote { name: Arc::clone(self.mx.as_ref()?), address: self.remote?.ip() })
+    }
+}
+
 /// Measures one stretch of an attempt.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stopwatch(Instant);

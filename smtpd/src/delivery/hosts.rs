@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use queue::{Attempt, Outcome};
+use queue::{Attempt, Diagnosis, Outcome, Reason, Remote};
 
 use super::attempt::Connection;
 use super::facts::{AttemptFacts, Stopwatch};
@@ -54,13 +54,18 @@ pub(super) async fn run(
             failure = Report::for_all(outcome);
             continue;
         }
-        let peer = open.peer();
+        let (peer, remote) = (open.peer(), open.remote());
         if let Some(report) = transact(shard, attempt, open, connection, facts).await {
             return report;
         }
-        failure = Report::for_all(Outcome::Temporary(format!("{peer}: connection lost").into()));
+        failure = Report::for_all(Outcome::Temporary(connection_lost(&peer, remote)));
     }
     failure
+}
+
+/// RFC 3463: 4.4.2 bad connection.
+fn connection_lost(peer: &str, remote: Remote) -> Reason {
+    Diagnosis::new(format!("{peer}: connection lost")).with_enhanced(4, 4, 2).with_remote(remote).into()
 }
 
 /// One transaction; the connection stays in `connection` if it can be used again. `None`: it was gone before the

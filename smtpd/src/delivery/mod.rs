@@ -214,7 +214,7 @@ async fn carry_out(shard: &Rc<Shard>, attempt: Attempt, connection: &mut Option<
             report::Report::for_all(queue::Outcome::LocalFault(text.into()))
         }
     };
-    report::report(shard, &snapshot, &attempt, outcome, &facts);
+    report::report(shard, &attempt, outcome, &facts);
 }
 
 /// Waits with an open connection for an attempt. `None`: nothing came in time, the peer spoke or went, or the

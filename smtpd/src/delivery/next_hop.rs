@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use config::NextHop;
 use net::dns::{MailHost, MailHosts};
-use queue::{Destination, Outcome};
+use queue::{Destination, Diagnosis, Outcome};
 
 use crate::shard::Shard;
 use crate::snapshot::Route;
@@ -42,10 +42,20 @@ pub(super) async fn find(
 fn candidates(hosts: MailHosts) -> Result<Vec<Candidate>, Outcome> {
     match hosts {
         MailHosts::Found(hosts) => Ok(hosts.into_iter().flat_map(of_host).collect()),
-        MailHosts::NullMx => Err(Outcome::Permanent("556 5.1.10 the domain takes no mail (null MX)".into())),
-        MailHosts::NoDomain(reason) => Err(Outcome::NoDomain(reason)),
-        MailHosts::NoMailHost(reason) => Err(Outcome::Temporary(reason)),
-        MailHosts::Temporary(reason) => Err(Outcome::LocalFault(reason)),
+        // RFC 7505 section 5.
+        MailHosts::NullMx => Err(Outcome::Permanent(
+            Diagnosis::new("the domain takes no mail (null MX)").with_enhanced(5, 1, 10).into(),
+        )),
+        // RFC 3463: 5.1.2 bad destination system address, 4.4.4 unable to route.
+        MailHosts::NoDomain(text) => {
+            Err(Outcome::NoDomain(Diagnosis::new(&*text).with_enhanced(5, 1, 2).into()))
+        }
+        MailHosts::NoMailHost(text) => {
+            Err(Outcome::Temporary(Diagnosis::new(&*text).with_enhanced(4, 4, 4).into()))
+        }
+        MailHosts::Temporary(text) => {
+            Err(Outcome::LocalFault(Diagnosis::new(&*text).with_enhanced(4, 4, 3).into()))
+        }
     }
 }
 

@@ -1,19 +1,19 @@
 //! What became of an attempt: to the queue, the spool and the log.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use net::smtp::client::{self, Cause, Phase};
 use net::smtp::error::Error;
-use queue::{Attempt, Change, ItemKey, MessageKey, Outcome};
+use queue::{
+    Attempt, Change, Diagnosis, EnhancedCode, FailCause, ItemKey, MessageKey, Outcome, Reason, Remote,
+};
 use spool::{ItemId, MessageId, Settle};
 use uuid::Uuid;
 
 use super::facts::AttemptFacts;
 use crate::log::Priority;
 use crate::shard::Shard;
-use crate::snapshot::Snapshot;
 
 /// How an attempt ended.
 #[derive(Debug)]
@@ -45,22 +45,22 @@ impl Report {
 
 /// What a client outcome means for the queue. A refusal before MAIL is about the peer, not about the message, and
 /// never final.
-pub(super) fn outcome_of(outcome: &client::Outcome) -> Outcome {
+pub(super) fn outcome_of(outcome: &client::Outcome, remote: Option<&Remote>) -> Outcome {
     let phase = outcome.phase;
     match &outcome.cause {
         Cause::Reply(reply) if reply.is_positive() => Outcome::Delivered,
         Cause::Reply(reply) => {
-            let reason: Arc<str> = format!("{}: {reply}", phase.name()).into();
             let about_message = matches!(phase, Phase::Mail | Phase::Rcpt | Phase::Data | Phase::Eod);
+            let reason = diagnosis(outcome, remote).into();
             if reply.is_permanent() && about_message {
                 Outcome::Permanent(reason)
             } else {
                 Outcome::Temporary(reason)
             }
         }
-        Cause::Tls(_) => Outcome::Temporary(format!("{}: {}", phase.name(), outcome.cause).into()),
+        Cause::Tls(_) => Outcome::Temporary(diagnosis(outcome, remote).into()),
         Cause::Error(error) => {
-            let reason: Arc<str> = format!("{}: {error}", phase.name()).into();
+            let reason = diagnosis(outcome, remote).into();
             match error {
                 Error::PeerIncompatible(_) if !error.is_transient() => Outcome::Permanent(reason),
                 Error::PeerIncompatible(_) | Error::Network(_) | Error::PeerMisbehaved(_) => {
@@ -74,21 +74,34 @@ pub(super) fn outcome_of(outcome: &client::Outcome) -> Outcome {
     }
 }
 
+fn diagnosis(outcome: &client::Outcome, remote: Option<&Remote>) -> Diagnosis {
+    let (code, enhanced) = match &outcome.cause {
+        Cause::Reply(reply) => (Some(reply.code()), reply.enhanced()),
+        Cause::Error(_) | Cause::Tls(_) => (None, None),
+    };
+    Diagnosis {
+        text: outcome.cause.to_string().into(),
+        code,
+        enhanced: enhanced.map(|code| EnhancedCode {
+            class: code.class,
+            subject: code.subject,
+            detail: code.detail,
+        }),
+        phase: Some(outcome.phase.name()),
+        remote: remote.cloned(),
+    }
+}
+
 /// Reports an attempt: the queue decides, the spool makes it durable, the log tells.
-pub(super) fn report(
-    shard: &Rc<Shard>,
-    snapshot: &Snapshot,
-    attempt: &Attempt,
-    report: Report,
-    facts: &AttemptFacts,
-) {
+pub(super) fn report(shard: &Rc<Shard>, attempt: &Attempt, report: Report, facts: &AttemptFacts) {
     let peer = report.peer.as_deref().unwrap_or("-");
     let outcomes: Vec<Outcome> = match &report.outcomes {
         Outcomes::All(outcome) => vec![outcome.clone(); attempt.recipients.len()],
-        Outcomes::Each(each) => each.iter().map(outcome_of).collect(),
+        Outcomes::Each(each) => {
+            let remote = facts.remote_host();
+            each.iter().map(|outcome| outcome_of(outcome, remote.as_ref())).collect()
+        }
     };
-    let outcomes: Vec<Outcome> =
-        outcomes.into_iter().map(|outcome| soften(outcome, snapshot.soft_bounce)).collect();
     log_delivered(shard, attempt, &report, &outcomes, facts, peer);
     let fault = first_fault(&outcomes);
     let now_ms = engine::time::wall_ms();
@@ -100,33 +113,31 @@ pub(super) fn report(
         log_local_fault(shard, attempt, &reason);
     }
     // On disk with the next batch. Until then a crash repeats the attempt: the window that SMTP has anyway.
-    let settled: Vec<_> = changes.into_iter().filter_map(settle).collect();
+    let settled: Vec<_> = changes.into_iter().filter_map(|change| settle(shard, change)).collect();
     if !settled.is_empty() {
         drop(shard.store.settle(settled));
     }
     shard.store.release_body(message_id(attempt.message));
 }
 
-/// `queues.softbounce`.
-fn soften(outcome: Outcome, soft_bounce: bool) -> Outcome {
-    match outcome {
-        Outcome::Permanent(reason) | Outcome::NoDomain(reason) if soft_bounce => Outcome::Temporary(reason),
-        other => other,
-    }
-}
-
 /// What the spool is told, if anything.
-fn settle(change: Change) -> Option<(ItemId, Settle)> {
-    let key = item_id(change.key());
+fn settle(shard: &Shard, change: Change) -> Option<(ItemId, Settle)> {
+    let key = change.key();
+    let text = |reason: Reason| Bytes::from(reason.to_string());
     let settle = match change {
         Change::Done { .. } => Settle::Done,
         Change::RetryAt { at_ms, attempts, reason, .. } => {
-            Settle::RetryAt { at_ms, attempts, reply: Bytes::copy_from_slice(reason.as_bytes()) }
+            Settle::RetryAt { at_ms, attempts, reply: text(reason) }
         }
-        Change::Hold { reason, .. } => Settle::Hold { reason: Bytes::copy_from_slice(reason.as_bytes()) },
+        // There are no bounces yet: it is kept on disk, out of the queue.
+        Change::Failed { reason, .. } => {
+            shard.queue.borrow_mut().finish(key);
+            Settle::Hold { reason: text(reason) }
+        }
+        Change::Hold { reason, .. } => Settle::Hold { reason: text(reason) },
         Change::Unchanged { .. } => return None,
     };
-    Some((key, settle))
+    Some((item_id(key), settle))
 }
 
 /// The spool's name of a queued item.
@@ -171,15 +182,15 @@ fn log_delivered(
     }
 }
 
-fn first_fault(outcomes: &[Outcome]) -> Option<Arc<str>> {
+fn first_fault(outcomes: &[Outcome]) -> Option<Reason> {
     outcomes.iter().find_map(|outcome| match outcome {
-        Outcome::LocalFault(reason) => Some(Arc::clone(reason)),
+        Outcome::LocalFault(reason) => Some(reason.clone()),
         _ => None,
     })
 }
 
 /// A fault of ours stops mail without using up a retry, and changes nothing on disk: say so once per attempt.
-fn log_local_fault(shard: &Shard, attempt: &Attempt, reason: &str) {
+fn log_local_fault(shard: &Shard, attempt: &Attempt, reason: &Reason) {
     let id = Uuid::from_bytes(attempt.transaction);
     let transport = &attempt.destination.transport;
     shard.log.line(
@@ -207,11 +218,11 @@ fn log_change(shard: &Shard, attempt: &Attempt, change: &Change, peer: &str, now
                 ),
             );
         }
-        Change::Hold { attempts, cause, reason, .. } => {
+        Change::Hold { .. } => {}
+        Change::Failed { attempts, cause, reason, .. } => {
             let why = match cause {
-                queue::HoldCause::Permanent => "failed permanently",
-                queue::HoldCause::Expired => "expired",
-                queue::HoldCause::Operator => "held by an operator",
+                FailCause::Permanent => "failed permanently",
+                FailCause::Expired => "expired",
             };
             shard.log.line(
                 Priority::Warning,
