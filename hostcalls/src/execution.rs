@@ -9,7 +9,7 @@ use script::host::Host;
 use script::std::regex::PatternCache;
 
 use crate::store::{Caches, Held};
-use crate::{Environment, limits};
+use crate::{Environment, Log, limits};
 
 /// Tells executions of the process apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,6 +25,8 @@ pub struct ExecutionId {
 pub struct Execution {
     pub(crate) id: ExecutionId,
     pub(crate) environment: Rc<Environment>,
+    /// Where its output goes.
+    log: Rc<dyn Log>,
     pub(crate) started: Instant,
     pub(crate) held: RefCell<Held>,
     /// Sockets and files on disk that it has open.
@@ -34,9 +36,15 @@ pub struct Execution {
 }
 
 impl Execution {
-    /// Begins one.
+    /// Begins one whose output goes where that of the shard goes.
     pub fn begin(environment: &Rc<Environment>) -> Rc<Execution> {
+        Execution::begin_with_log(environment, Rc::clone(&environment.log))
+    }
+
+    /// Begins one with an output of its own.
+    pub fn begin_with_log(environment: &Rc<Environment>, log: Rc<dyn Log>) -> Rc<Execution> {
         Rc::new(Execution {
+            log,
             id: ExecutionId {
                 shard: engine::boot::current().0,
                 number: crate::store::Store::here().next_execution(),
@@ -133,11 +141,11 @@ impl Host for ScriptHost {
     }
 
     fn echo(&mut self, text: &[u8]) {
-        self.execution.environment.log.echo(text);
+        self.execution.log.echo(text);
     }
 
     fn syslog(&mut self, priority: u32, text: &[u8]) {
-        self.execution.environment.log.syslog(priority, text);
+        self.execution.log.syslog(priority, text);
     }
 
     fn hostname(&self) -> String {

@@ -20,7 +20,6 @@ pub mod bounds;
 pub mod input;
 pub mod limits;
 pub mod lint;
-mod loader;
 pub mod output;
 mod privdrop;
 pub mod program;

@@ -3,9 +3,6 @@
 /// Longest standard input, and longest configuration file: 64 MiB, in memory while it is read.
 pub const MAX_INPUT_BYTES: usize = 64 << 20;
 
-/// Longest file that a script includes or imports: 64 MiB.
-pub const MAX_IMPORT_BYTES: usize = 64 << 20;
-
 /// Output that is kept back at most before it is written.
 pub const OUTPUT_BUFFER_BYTES: usize = 64 * 1024;
 

@@ -5,14 +5,12 @@ use std::sync::Arc;
 
 use data_encoding::BASE64;
 use hostcalls::hooks::{self, Hook};
-use hostcalls::source::{EXTRAS, Sources};
+use hostcalls::source::{EXTRAS, SourceLoader, Sources};
 use script::compile::{self, CompileOptions, Diagnostics, Predefined, SourceText};
 use script::native::Library;
 use script::source::Span;
 use script::std::yaml;
 use script::value::{Array, Value};
-
-use crate::loader::SourceLoader;
 
 /// A script to check, with what it may find.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use hostcalls::Settings;
 use hostcalls::crypto::Pki;
-use hostcalls::source::Sources;
+use hostcalls::source::{SourceLoader, Sources};
 use script::compile::{self, CompileOptions, Compiled, SourceText};
 use script::lint::{Surroundings, lint};
 use script::source::SourceMap;
@@ -15,7 +15,6 @@ use script::syntax::{self, Names};
 use crate::args::{Options, Script};
 use crate::bounds::Bounds;
 use crate::input::Input;
-use crate::loader::SourceLoader;
 use crate::output::Output;
 use crate::settings::{self, Configuration};
 use crate::shard::{self, Work};

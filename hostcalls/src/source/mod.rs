@@ -13,6 +13,7 @@
 //!
 //! Reading is blocking: scripts are compiled before the engine runs, or on its offload threads.
 
+mod loader;
 mod path;
 mod root;
 
@@ -25,6 +26,8 @@ use std::sync::Arc;
 
 use self::path::{Origin, join, parent};
 use self::root::Root;
+
+pub use loader::SourceLoader;
 
 /// Where installed modules are.
 pub const EXTRAS: &str = "/opt/halon/plugins/hsl";

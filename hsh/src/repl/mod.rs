@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use hostcalls::source::Sources;
+use hostcalls::source::{SourceLoader, Sources};
 use hostcalls::{Environment, Execution, Outcome};
 use script::compile::SourceText;
 use script::fault::{Fault, FaultKind};
@@ -18,7 +18,6 @@ use script::syntax::{self, Names};
 use script::value::Value;
 
 use self::lines::{Line, Lines};
-use crate::loader::SourceLoader;
 use crate::output::Output;
 use crate::report;
 use crate::shard::Interrupt;

@@ -16,7 +16,6 @@ use crate::value::Frozen;
 use super::analyze::Variables;
 use super::emit::{self, Job, JobKind};
 use super::include::{for_each_include, global_names};
-use super::op::Reg;
 use super::program::{ClassDef, GlobalDef, Input, ModuleDef, Program, Proto};
 use super::scope::{Callee, Exports, FileScope, FileVariable, Scope, Signature};
 use super::{CompileOptions, Compiled, Diagnostics, LoadError, Loader, SourceText};
@@ -436,6 +435,9 @@ impl<'c> Compiler<'c> {
         let mut names = global_names(statements);
         if !self.is_main || in_session {
             names.extend(Variables::of([], &[], statements).list.into_iter().map(|variable| variable.name));
+        } else {
+            // What the host may ask for at the end outlives the registers.
+            names.extend(self.writable_inputs(statements));
         }
         if in_session {
             for (name, variable) in &self.known.variables {
@@ -624,15 +626,27 @@ impl<'c> Compiler<'c> {
         self.options.predefined.iter().map(|variable| variable.name.clone()).collect()
     }
 
+    /// The variables of the host that the main script may change and mentions.
+    fn writable_inputs(&self, statements: &[Statement]) -> Vec<Arc<str>> {
+        let is_writable = |name: &str| {
+            self.options.predefined.iter().any(|variable| !variable.read_only && variable.name == name)
+        };
+        if !self.options.predefined.iter().any(|variable| !variable.read_only) {
+            return Vec::new();
+        }
+        let mentioned = Variables::of([], &[], statements).list.into_iter().map(|variable| variable.name);
+        mentioned.filter(|name| is_writable(name)).collect()
+    }
+
     pub(super) fn is_read_only(&self, name: &str) -> bool {
         self.is_main
             && self.options.predefined.iter().any(|variable| variable.read_only && variable.name == name)
     }
 
     /// Notes where a variable of the host lives.
-    pub(super) fn place_input(&mut self, name: &str, reg: Reg, global: Option<u32>) {
+    pub(super) fn place_input(&mut self, name: &str, place: Input) {
         if self.is_main && self.options.predefined.iter().any(|variable| variable.name == name) {
-            self.known.inputs.insert(name.to_owned(), global.map_or(Input::Register(reg), Input::Global));
+            self.known.inputs.insert(name.to_owned(), place);
         }
     }
 }

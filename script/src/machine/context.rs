@@ -76,6 +76,8 @@ pub struct Context {
     steps: u64,
     pub(super) heap: Heap,
     inputs: Vec<(Input, Value)>,
+    /// The variable whose last value the embedder wants, and that value once the script has ended.
+    kept: Option<(Input, Value)>,
     stopped: Option<Fault>,
     /// The calls at the time of the fault that is on its way out.
     pub(super) trace: Vec<StackEntry>,
@@ -124,6 +126,7 @@ impl Context {
             steps: 0,
             heap: Heap::new(limits.memory_bytes),
             inputs: Vec::new(),
+            kept: None,
             stopped: None,
             trace: Vec::new(),
             objects: Vec::new(),
@@ -158,6 +161,17 @@ impl Context {
         if let Some(input) = self.loaded.program.inputs.get(name) {
             self.inputs.push((*input, value));
         }
+    }
+
+    /// Asks, before the first [`run`](Self::run), for the value that a variable of the host has at the end of the script,
+    /// however it ends. The variable is one that the script may change.
+    pub fn keep(&mut self, name: &str) {
+        self.kept = self.loaded.program.inputs.get(name).map(|input| (*input, Value::None));
+    }
+
+    /// What [`keep`](Self::keep) asked for, once the script has ended; none when the script does not mention it.
+    pub fn take_kept(&mut self) -> Option<Value> {
+        self.kept.take().map(|(_, value)| value)
     }
 
     /// Runs at most `budget` rounds of loops and calls.
@@ -195,6 +209,7 @@ impl Context {
                 Ok(None) => {}
                 Ok(Some(run)) => {
                     if let Run::Done(_) | Run::Finished(_) | Run::Failed(_) = run {
+                        self.note_kept();
                         self.end();
                     }
                     return run;
@@ -363,6 +378,14 @@ impl Context {
     fn measure(&mut self) -> bool {
         self.live_bytes = super::memory::live_bytes(self);
         self.heap.counted(self.live_bytes)
+    }
+
+    fn note_kept(&mut self) {
+        if let Some((Input::Global(index), _)) = self.kept {
+            let value = self.global(index).get();
+            self.kept =
+                Some((Input::Global(index), if let Value::Undefined = value { Value::None } else { value }));
+        }
     }
 
     /// Frees everything that the execution held.

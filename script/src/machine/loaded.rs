@@ -67,6 +67,11 @@ impl Loaded {
         Loaded::with_home(program, Rc::new(Home))
     }
 
+    /// Whether the script mentions this variable of the host: if not, its value need not be made.
+    pub fn mentions(&self, name: &str) -> bool {
+        self.program.inputs.contains_key(name)
+    }
+
     /// The same with the functions and objects of an earlier form of the program.
     pub(super) fn with_home(program: &Arc<Program>, home: Rc<dyn Any>) -> Rc<Loaded> {
         let protos = program.protos.iter().map(|proto| {

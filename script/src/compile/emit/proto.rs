@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::compile::analyze::Variables;
 use crate::compile::module::Compiler;
 use crate::compile::op::{Op, Reg};
-use crate::compile::program::{Constant, Proto};
+use crate::compile::program::{Constant, Input, Proto};
 use crate::compile::scope::FileScope;
 use crate::source::Span;
 use crate::syntax::ast::{self, Expr, Name, Statement};
@@ -128,12 +128,17 @@ impl<'e, 'c, 'a> Emitter<'e, 'c, 'a> {
         self.finish(name, None)
     }
 
-    /// Tells the compiler where the variables of the host live.
+    /// Tells the compiler where the variables of the host live that the script mentions.
     fn declare_inputs(&mut self) {
+        for (name, variable) in &self.file.variables {
+            self.compiler.place_input(name, Input::Global(variable.global));
+        }
         for (at, variable) in self.variables.list.iter().enumerate() {
-            let (Slot::Reg(reg) | Slot::Shared(reg)) = self.slots[at] else { continue };
-            let global = self.file.variables.get(&variable.name).map(|variable| variable.global);
-            self.compiler.place_input(&variable.name, reg, global);
+            if let (Slot::Reg(reg) | Slot::Shared(reg), None) =
+                (self.slots[at], self.file.variables.get(&variable.name))
+            {
+                self.compiler.place_input(&variable.name, Input::Register(reg));
+            }
         }
     }
 

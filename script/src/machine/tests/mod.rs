@@ -4,4 +4,5 @@ mod conformance;
 mod guide;
 mod harness;
 mod hostile;
+mod inputs;
 mod session;

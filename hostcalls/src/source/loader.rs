@@ -2,21 +2,21 @@
 
 use std::sync::Arc;
 
-use hostcalls::source::Sources;
 use script::compile::{LoadError, Loader, SourceText};
 use script::native::Library;
 
+use super::Sources;
 use crate::limits::MAX_IMPORT_BYTES;
 
 /// The sources of a run, and the modules that are built in.
-pub(crate) struct SourceLoader<'a> {
+pub struct SourceLoader<'a> {
     sources: &'a Sources,
     library: &'a Arc<Library>,
 }
 
 impl<'a> SourceLoader<'a> {
     /// A file that is installed comes before a module of the same name that is built in.
-    pub(crate) fn new(sources: &'a Sources, library: &'a Arc<Library>) -> SourceLoader<'a> {
+    pub fn new(sources: &'a Sources, library: &'a Arc<Library>) -> SourceLoader<'a> {
         SourceLoader { sources, library }
     }
 }
@@ -32,5 +32,11 @@ impl Loader for SourceLoader<'_> {
                 _ => Err(LoadError(error.to_string())),
             },
         }
+    }
+}
+
+impl std::fmt::Debug for SourceLoader<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SourceLoader").field("sources", &self.sources).finish_non_exhaustive()
     }
 }

@@ -1,0 +1,126 @@
+//! Addresses between scripts and SMTP: an array with `localpart` (without quotes) and `domain` (reference: hooks 2.2).
+
+use net::smtp::address::Address;
+use script::value::{Array, Value};
+
+/// The address object of a script; of the null sender both parts are empty.
+pub(crate) fn to_value(address: Option<&Address>) -> Value {
+    let mut array = Array::new();
+    match address {
+        Some(address) => {
+            array.set_str("localpart", unquoted(address.local_part()));
+            array.set_str("domain", address.domain());
+        }
+        None => {
+            array.set_str("localpart", "");
+            array.set_str("domain", "");
+        }
+    }
+    array.into()
+}
+
+/// `local@domain` in lower case; empty for the null sender.
+pub(crate) fn lower(address: Option<&Address>) -> Value {
+    let text = address.map(|address| address.as_bytes().to_ascii_lowercase()).unwrap_or_default();
+    text.into()
+}
+
+/// The address that a string or an address object means; `None` for the null sender.
+pub(crate) fn of_value(value: &Value) -> Result<Option<Address>, String> {
+    let text = match value {
+        Value::Str(text) => text.as_bytes().to_vec(),
+        Value::Array(array) => of_parts(array)?,
+        other => return Err(format!("expected an address, not a {}", other.type_name())),
+    };
+    if text.is_empty() || text == b"@" {
+        return Ok(None);
+    }
+    let refuse = |_| format!("\"{}\" is not an address", text.escape_ascii());
+    Address::parse(&text).map(Some).map_err(refuse)
+}
+
+fn of_parts(array: &Array) -> Result<Vec<u8>, String> {
+    let part = |key: &str| match array.get_str(key) {
+        None | Some(Value::None) => Ok(Vec::new()),
+        Some(Value::Str(text)) => Ok(text.as_bytes().to_vec()),
+        Some(other) => Err(format!("{key} is a {}", other.type_name())),
+    };
+    let (local_part, domain) = (part("localpart")?, part("domain")?);
+    if local_part.is_empty() && domain.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut text = quoted(&local_part);
+    if !domain.is_empty() {
+        text.push(b'@');
+        text.extend_from_slice(&domain);
+    }
+    Ok(text)
+}
+
+/// The content of a quoted string (RFC 5321 4.1.2); anything else as it is.
+fn unquoted(local_part: &[u8]) -> Vec<u8> {
+    let Some(inside) = local_part.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")) else {
+        return local_part.to_vec();
+    };
+    let mut out = Vec::with_capacity(inside.len());
+    let mut bytes = inside.iter();
+    while let Some(&byte) = bytes.next() {
+        match byte {
+            b'\\' => out.extend(bytes.next()),
+            byte => out.push(byte),
+        }
+    }
+    out
+}
+
+/// A local part as it must be written: quoted where it is no dot-string.
+fn quoted(local_part: &[u8]) -> Vec<u8> {
+    let is_dot_string = !local_part.is_empty()
+        && local_part
+            .split(|&byte| byte == b'.')
+            .all(|atom| !atom.is_empty() && atom.iter().all(|&byte| is_atext(byte)));
+    if is_dot_string {
+        return local_part.to_vec();
+    }
+    let mut out = Vec::with_capacity(local_part.len() + 2);
+    out.push(b'"');
+    for &byte in local_part {
+        if matches!(byte, b'"' | b'\\') {
+            out.push(b'\\');
+        }
+        out.push(byte);
+    }
+    out.push(b'"');
+    out
+}
+
+fn is_atext(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&byte) || byte >= 0x80
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_survives_the_way_through_a_script() {
+        for text in [
+            "John.DOE@X.example",
+            "\"two words\"@x.example",
+            "\"a\\\"b\\\\c\"@x",
+            "postmaster",
+            "ü@x.example",
+        ] {
+            let address = Address::parse(text.as_bytes()).expect("it is one");
+            let back = of_value(&to_value(Some(&address))).expect("it still is one");
+            assert_eq!(back.expect("not null").as_bytes(), text.as_bytes());
+        }
+        assert_eq!(of_value(&to_value(None)), Ok(None));
+    }
+
+    #[test]
+    fn nothing_but_an_address_gets_out() {
+        assert!(of_value(&Value::from("a\r\nRCPT TO:<b>@x")).is_err());
+        assert!(of_value(&Value::from(5)).is_err());
+    }
+}

@@ -1,0 +1,42 @@
+//! Scripts that decide: the hooks of a server, from the text in the configuration to a typed decision.
+//!
+//! * [`Scripts`] are the compiled hooks of one configuration, immutable, for all shards. A server names one by [`ScriptId`].
+//! * [`Runner`] runs them on one shard.
+//! * [`Conversation`] is what the hooks of one connection share: `$context`, and the facts that become `$connection` and
+//!   `$transaction`. Its methods are the hooks: [`Conversation::connect`], [`Conversation::mail`] and so on; each answers with
+//!   what the server must do, in its own words ([`Verdict`], a [`net::smtp::reply::Reply`]).
+//!
+//! A script error never reaches the client: each hook has its answer for it (reference: hooks 1.1), and the runner's
+//! [`Notices`] hear the rest. The tables of what scripts find are `hostcalls::hooks`; the codes of replies are `codes`.
+//!
+//! ```
+//! use std::rc::Rc;
+//! use hooks::{Conversation, Runner, ScriptId, Verdict};
+//! use net::smtp::address::Address;
+//!
+//! /// On a shard: what the script says to MAIL FROM.
+//! async fn mail(runner: &Rc<Runner>, script: ScriptId, talk: &mut Conversation, sender: Option<&Address>) {
+//!     match talk.mail(runner, script, sender, &[]).await {
+//!         Verdict::Accept(accepted) => println!("go on, sender {:?}", accepted.sender),
+//!         Verdict::Refuse(refusal) => println!("answer {:?}", refusal.reply),
+//!     }
+//! }
+//! ```
+
+mod address;
+mod codes;
+mod decision;
+pub mod limits;
+mod runner;
+mod scripts;
+mod session;
+#[cfg(test)]
+mod tests;
+mod variables;
+
+pub use runner::{Notices, Runner};
+pub use scripts::{Compiled, ScriptId, Scripts};
+pub use session::{
+    Auth, AuthAccepted, AuthVerdict, Connected, Connection, Conversation, Ended, Hello, HelloAccepted,
+    MailAccepted, Parameter, Proxied, RcptAccepted, Recipient, Refusal, Tls, Transaction, Verdict,
+};

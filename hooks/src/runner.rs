@@ -1,0 +1,158 @@
+//! Runs hooks on one shard.
+
+use std::cell::OnceCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use hostcalls::{Environment, Execution, Outcome};
+use script::machine::{Context, Limits, Loaded};
+use script::value::{Frozen, Value};
+
+use crate::decision::{Decision, Failure};
+use crate::limits;
+use crate::scripts::{ScriptId, Scripts};
+
+/// Hears what goes on in scripts. Called in the middle of one: it must not block.
+pub trait Notices {
+    /// The output of `echo`, with the transaction that it is about.
+    fn echo(&self, transaction: &str, text: &[u8]);
+    /// A line for the system log, with a priority of syslog(3).
+    fn syslog(&self, priority: u32, text: &[u8]);
+    /// A script failed: what errors call it, and what happened where.
+    fn failed(&self, transaction: &str, script: &str, what: &str);
+}
+
+/// The scripts of a configuration on one shard.
+pub struct Runner {
+    scripts: Arc<Scripts>,
+    loaded: Vec<OnceCell<Rc<Loaded>>>,
+    environment: Rc<Environment>,
+    notices: Rc<dyn Notices>,
+    limits: Limits,
+}
+
+/// The value of `$context` between two hooks: nothing for most connections, else what the last script left.
+#[derive(Default)]
+pub(crate) struct Kept(Option<Frozen>);
+
+impl Runner {
+    /// For this shard.
+    pub fn new(
+        scripts: Arc<Scripts>,
+        environment: &Rc<Environment>,
+        notices: Rc<dyn Notices>,
+        limits: Limits,
+    ) -> Rc<Runner> {
+        let loaded = (0..scripts.len()).map(|_| OnceCell::new()).collect();
+        Rc::new(Runner { scripts, loaded, environment: Rc::clone(environment), notices, limits })
+    }
+
+    /// The scripts it runs.
+    pub fn scripts(&self) -> &Arc<Scripts> {
+        &self.scripts
+    }
+
+    fn loaded(&self, script: ScriptId) -> &Rc<Loaded> {
+        self.loaded[script.0].get_or_init(|| Loaded::new(&self.scripts.get(script).program))
+    }
+
+    /// Runs a script and reads its decision with `read`. `None`: the script or its decision is wrong, which has been told.
+    pub(crate) async fn decide<T>(
+        &self,
+        script: ScriptId,
+        transaction: &str,
+        kept: &mut Kept,
+        variables: impl Fn(&str) -> Option<Value>,
+        read: impl FnOnce(Decision) -> Result<T, Failure>,
+    ) -> Option<T> {
+        let result = self.run(script, transaction, kept, variables).await.and_then(read);
+        match result {
+            Ok(value) => Some(value),
+            Err(Failure(what)) => {
+                self.notices.failed(transaction, &self.scripts.get(script).name(), &what);
+                None
+            }
+        }
+    }
+
+    async fn run(
+        &self,
+        script: ScriptId,
+        transaction: &str,
+        kept: &mut Kept,
+        variables: impl Fn(&str) -> Option<Value>,
+    ) -> Result<Decision, Failure> {
+        let loaded = self.loaded(script);
+        let hook = self.scripts.get(script).hook;
+        let mut context = Context::new(loaded, self.limits);
+        for variable in hook.variables.iter().filter(|variable| loaded.mentions(variable.name)) {
+            if variable.name == CONTEXT {
+                context.set(CONTEXT, kept.0.as_ref().map_or(Value::None, Value::from_frozen));
+                if !variable.read_only {
+                    context.keep(CONTEXT);
+                }
+            } else if let Some(value) = variables(variable.name) {
+                context.set(variable.name, value);
+            }
+        }
+        let log = Labelled { transaction: transaction.into(), notices: Rc::clone(&self.notices) };
+        let execution = Execution::begin_with_log(&self.environment, Rc::new(log));
+        let outcome = hostcalls::run(&mut context, &execution).await;
+        // What the script left counts even if it failed afterwards: the next hook sees what the last one did.
+        if let Some(value) = context.take_kept() {
+            kept.keep(&value)?;
+        }
+        match outcome {
+            Outcome::Done(_) => Ok(Decision::implied(hook)),
+            Outcome::Finished(value) => Decision::made(hook, &value),
+            Outcome::Failed(error) => Err(Failure(error.to_string())),
+        }
+    }
+}
+
+const CONTEXT: &str = "context";
+
+impl Kept {
+    /// Keeps a copy that belongs to no program: the next hook is another one.
+    fn keep(&mut self, value: &Value) -> Result<(), Failure> {
+        if value.is_none() {
+            self.0 = None;
+            return Ok(());
+        }
+        let frozen = value.freeze().map_err(|fault| Failure(format!("$context: {fault}")))?;
+        if frozen.size_bytes() > limits::MAX_CONTEXT_BYTES {
+            let most = limits::MAX_CONTEXT_BYTES;
+            return Err(Failure(format!("$context takes more than {most} bytes; nothing of it is kept")));
+        }
+        self.0 = Some(frozen);
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Kept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Kept").field(&self.0.is_some()).finish()
+    }
+}
+
+impl std::fmt::Debug for Runner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runner").field("scripts", &self.scripts).finish_non_exhaustive()
+    }
+}
+
+/// The log of one execution: lines of `echo` get the transaction that they are about.
+struct Labelled {
+    transaction: Box<str>,
+    notices: Rc<dyn Notices>,
+}
+
+impl hostcalls::Log for Labelled {
+    fn echo(&self, text: &[u8]) {
+        self.notices.echo(&self.transaction, text);
+    }
+
+    fn syslog(&self, priority: u32, text: &[u8]) {
+        self.notices.syslog(priority, text);
+    }
+}
