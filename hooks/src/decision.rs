@@ -1,12 +1,13 @@
 //! What a script decided: the name of the deciding function and its arguments, with typed access.
 
+use hostcalls::address;
 use hostcalls::hooks::Hook;
 use net::smtp::address::Address;
 use net::smtp::reply::{EnhancedCode, Reply};
 use script::value::{Array, Value};
 
 use crate::codes::Codes;
-use crate::{address, limits};
+use crate::limits;
 
 /// Why there is no decision: a sentence for the log.
 #[derive(Debug)]
@@ -16,6 +17,7 @@ pub(crate) struct Failure(pub(crate) String);
 #[derive(Debug)]
 pub(crate) struct Decision {
     pub(crate) name: &'static str,
+    explicit: bool,
     arguments: Vec<Value>,
 }
 
@@ -27,7 +29,7 @@ pub(crate) struct Options {
 
 impl Decision {
     pub(crate) fn implied(hook: &Hook) -> Decision {
-        Decision { name: hook.implied, arguments: Vec::new() }
+        Decision { name: hook.implied, explicit: false, arguments: Vec::new() }
     }
 
     /// Reads what `hostcalls::hooks` makes of the call.
@@ -39,7 +41,12 @@ impl Decision {
         let native =
             hook.decisions.iter().find(|native| native.name.as_bytes() == name).ok_or_else(broken)?;
         let arguments = arguments.as_array().map(|list| list.values().collect()).unwrap_or_default();
-        Ok(Decision { name: native.name, arguments })
+        Ok(Decision { name: native.name, explicit: true, arguments })
+    }
+
+    /// Whether the script called the function, rather than just ended.
+    pub(crate) fn is_explicit(&self) -> bool {
+        self.explicit
     }
 
     /// The argument at this place as options.

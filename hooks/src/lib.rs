@@ -23,7 +23,6 @@
 //! }
 //! ```
 
-mod address;
 mod codes;
 mod decision;
 pub mod limits;
@@ -34,9 +33,11 @@ mod session;
 mod tests;
 mod variables;
 
+pub use hostcalls::mail::{QueueOptions, Queued, TransportNames};
 pub use runner::{Notices, Runner};
 pub use scripts::{Compiled, ScriptId, Scripts};
 pub use session::{
     Auth, AuthAccepted, AuthVerdict, Connected, Connection, Conversation, Ended, Hello, HelloAccepted,
-    MailAccepted, Parameter, Proxied, RcptAccepted, Recipient, Refusal, Tls, Transaction, Verdict,
+    MailAccepted, MessageAccepted, Parameter, Proxied, RcptAccepted, Recipient, Refusal, Tls, Transaction,
+    Verdict,
 };

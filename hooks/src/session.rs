@@ -1,8 +1,11 @@
 //! What the hooks of one connection share, and the hooks themselves.
 
 use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 use std::sync::Arc;
 
+use hostcalls::mail::{MailPart, Outbox, Queued, TransportNames};
+use mail::message::Message;
 use net::smtp::address::Address;
 use net::smtp::reply::Reply;
 use script::value::Value;
@@ -185,6 +188,13 @@ pub struct RcptAccepted {
     pub recipient: Option<Address>,
     /// Another transport.
     pub transport: Option<String>,
+    /// Another answer than the server's.
+    pub reply: Option<Reply>,
+}
+
+/// The message is taken.
+#[derive(Debug, PartialEq, Eq)]
+pub struct MessageAccepted {
     /// Another answer than the server's.
     pub reply: Option<Reply>,
 }
@@ -422,6 +432,41 @@ impl Conversation {
             })
         });
         decision.await.unwrap_or_else(|| failed(&codes::RCPT))
+    }
+
+    /// The hook `eod`: the message is `mail`, as it came. What the script has queued stands beside the verdict: it is to be
+    /// carried out where the script has decided, whatever it has decided, and with the reply.
+    pub async fn end_of_data(
+        &mut self,
+        runner: &Runner,
+        script: ScriptId,
+        mail: Message,
+        received_s: f64,
+        transports: TransportNames,
+    ) -> (Verdict<MessageAccepted>, Vec<Queued>) {
+        let id = self.transaction.id.to_string();
+        let outbox = Rc::new(Outbox::new(id.clone(), transports));
+        let mail: Value = MailPart::received(mail, &outbox).into();
+        let (connection, transaction) = (&self.connection, &self.transaction);
+        let found = |name: &str| match name {
+            "arguments" => Some(variables::map([("mail", mail.clone())])),
+            "connection" => Some(variables::connection(connection)),
+            "transaction" => Some(variables::complete_transaction(transaction, received_s)),
+            _ => None,
+        };
+        let read = |decision: Decision| {
+            let explicit = decision.is_explicit();
+            let verdict = verdict(&decision, &codes::EOD, |options| {
+                Ok(MessageAccepted { reply: accepting_reply(options, codes::EOD_ACCEPTED)? })
+            })?;
+            Ok((verdict, explicit))
+        };
+        match runner.decide(script, &id, &mut self.kept, found, read).await {
+            // Also what was queued before a Reject or Defer stays: it is how a script refuses and quarantines.
+            Some((verdict, true)) => (verdict, outbox.take()),
+            Some((verdict, false)) => (verdict, Vec::new()),
+            None => (failed(&codes::EOD), Vec::new()),
+        }
     }
 
     /// The hook `disconnect`: the last reader.

@@ -314,3 +314,81 @@ fn a_context_that_belongs_to_its_program_or_is_too_large_is_an_error() {
         });
     }
 }
+
+/// What an eod script with this text makes of a message for two recipients.
+fn end_of_data(script: &str, check: fn(&str, Vec<Queued>, Vec<String>)) {
+    with(&[("eod", script)], move |mut f| async move {
+        f.talk.transaction.sender = Some(Some(address("a@x.example")));
+        for recipient in ["b@y.example", "c@y.example"] {
+            f.talk.transaction.recipients.push(Recipient {
+                address: address(recipient),
+                parameters: Vec::new(),
+                transport: "out".to_owned(),
+            });
+        }
+        let mail = mail::message::Message::parse(&b"Subject: A\r\n\r\nbody\r\n"[..]).expect("small");
+        let transports = Arc::new(["out".to_owned()].into());
+        let (verdict, queued) = f.talk.end_of_data(&f.runner, f.script("eod"), mail, 1.5, transports).await;
+        check(&short(verdict), queued, f.told());
+    });
+}
+
+const RELAY: &str = "foreach ($transaction[\"recipients\"] as $r)
+    $arguments[\"mail\"]->queue($transaction[\"senderaddress\"], $r[\"address\"], $r[\"transportid\"]); ";
+
+#[test]
+fn a_message_is_queued_for_each_recipient_and_accepted() {
+    end_of_data(&format!("{RELAY} Accept();"), |verdict, queued, _| {
+        assert_eq!(verdict, "MessageAccepted { reply: None }");
+        let to: Vec<String> = queued.iter().map(|item| item.recipient.to_string()).collect();
+        assert_eq!(to, ["b@y.example", "c@y.example"]);
+        assert!(queued.iter().all(|item| item.delta.is_empty() && item.options == QueueOptions::default()));
+    });
+}
+
+#[test]
+fn nothing_stays_queued_of_a_script_that_does_not_decide_or_fails() {
+    for end in
+        ["", "throw \"x\";", "$arguments[\"mail\"]->queue(\"\", \"b@y.example\", \"nowhere\"); Accept();"]
+    {
+        end_of_data(&format!("{RELAY} {end}"), |verdict, queued, _| {
+            assert_eq!(verdict, "refused 421 4.3.2 Try again later");
+            assert!(queued.is_empty());
+        });
+    }
+}
+
+#[test]
+fn what_was_queued_before_a_rejection_stays() {
+    let script = "$arguments[\"mail\"]->queue(\"\", \"q@y.example\", \"out\", [\"hold\" => true, \"metadata\" => [\"box\" => \"spam\"]]); Reject(\"spam\");";
+    end_of_data(script, |verdict, queued, _| {
+        assert_eq!(verdict, "refused 550 5.7.1 spam");
+        let [item] = queued.as_slice() else { panic!("{queued:?}") };
+        assert!(item.options.hold && item.sender.is_none());
+        assert_eq!(item.options.metadata, [(b"box".to_vec(), b"spam".to_vec())]);
+    });
+}
+
+#[test]
+fn each_copy_has_the_changes_made_before_it_and_getters_tell_the_original() {
+    let script = "$m = $arguments[\"mail\"];
+        foreach ($transaction[\"recipients\"] as $i => $r) {
+            $s = $m->snapshot();
+            $m->addHeader(\"X-To\", \"$i\");
+            $m->setHeader(\"Subject\", \"B\");
+            echo $m->getHeader(\"Subject\");
+            $m->queue($transaction[\"senderaddress\"], $r[\"address\"], \"out\");
+            $m->restore($s);
+        }
+        Accept();";
+    end_of_data(script, |_, queued, told| {
+        let original = b"Subject: A\r\n\r\nbody\r\n";
+        let now = mail::delta::Now { unix_s: 0, offset_min: 0 };
+        let sent: Vec<String> = queued
+            .iter()
+            .map(|item| String::from_utf8_lossy(&item.delta.apply(original, now)).into_owned())
+            .collect();
+        assert_eq!(sent, ["X-To: 0\r\nSubject: B\r\n\r\nbody\r\n", "X-To: 1\r\nSubject: B\r\n\r\nbody\r\n"]);
+        assert!(told.iter().all(|line| line.ends_with("] A")), "{told:?}");
+    });
+}

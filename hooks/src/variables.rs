@@ -3,10 +3,10 @@
 
 use std::net::SocketAddr;
 
+use hostcalls::address;
 use net::smtp::address::Address;
 use script::value::{Array, Value};
 
-use crate::address;
 use crate::session::{Connection, Ended, Hello, Parameter, Recipient, Transaction};
 
 /// An array from its entries.
@@ -85,6 +85,13 @@ pub(crate) fn transaction(transaction: &Transaction) -> Value {
         array.set_str("senderparams", parameters(&transaction.parameters));
         array.set_str("recipients", transaction.recipients.iter().map(recipient).collect::<Vec<_>>());
     }
+    array.into()
+}
+
+/// The same at the end of a message, with the time of its arrival.
+pub(crate) fn complete_transaction(facts: &Transaction, received_s: f64) -> Value {
+    let Value::Array(mut array) = transaction(facts) else { return Value::None };
+    array.set_str("ts", received_s);
     array.into()
 }
 

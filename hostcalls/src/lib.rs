@@ -39,6 +39,7 @@
 //! }
 //! ```
 
+pub mod address;
 pub mod arguments;
 pub mod crypto;
 pub mod dns;

@@ -111,3 +111,9 @@ pub const SOCKET_DONT_WAIT: Duration = Duration::from_millis(2);
 
 /// Longest file that a script includes or imports: 64 MiB.
 pub const MAX_IMPORT_BYTES: usize = 64 << 20;
+
+/// Times that a script may queue one message.
+pub const QUEUED_PER_MESSAGE: usize = 100_000;
+
+/// Keys and values of the metadata of one item.
+pub const METADATA_BYTES: usize = 64 * 1024;

@@ -12,6 +12,7 @@ use script::native::{Call, HostObject, Native, NativeClass, NativeRun};
 use script::value::{Array, Frozen, FrozenObject, Object, Value};
 
 use super::builder::{queue, send};
+use super::outbox::Outbox;
 use super::part::{PART, edited};
 use super::{now, shared, this};
 use crate::arguments::Arguments;
@@ -95,22 +96,35 @@ pub(super) static HOST_FUNCTIONS: &[HostFunction] = &[HostFunction { number: FRO
 pub struct MailPart {
     message: Rc<RefCell<Message>>,
     part: PartId,
+    /// Where the message goes that has just come in; only its root has it.
+    outbox: Option<Rc<Outbox>>,
 }
 
 impl MailPart {
     /// The root of a message.
     pub fn root(message: Message) -> Object {
-        Object::host(MailPart { message: Rc::new(RefCell::new(message)), part: PartId::ROOT })
+        Object::host(MailPart { message: Rc::new(RefCell::new(message)), part: PartId::ROOT, outbox: None })
+    }
+
+    /// The root of the message that a transaction has brought, of class `EODMailMessage`: what the script queues is in the
+    /// outbox.
+    pub fn received(message: Message, outbox: &Rc<Outbox>) -> Object {
+        let (message, outbox) = (Rc::new(RefCell::new(message)), Some(Rc::clone(outbox)));
+        Object::host(MailPart { message, part: PartId::ROOT, outbox })
     }
 
     /// Another part of the same message.
     pub(super) fn sibling(&self, part: PartId) -> Object {
-        Object::host(MailPart { message: self.message.clone(), part })
+        Object::host(MailPart { message: self.message.clone(), part, outbox: None })
     }
 
     /// The message that it is part of.
     pub fn message(&self) -> &RefCell<Message> {
         &self.message
+    }
+
+    pub(super) fn outbox(&self) -> Option<&Rc<Outbox>> {
+        self.outbox.as_ref()
     }
 
     /// Which part it is.
@@ -121,7 +135,11 @@ impl MailPart {
 
 impl HostObject for MailPart {
     fn class(&self) -> &'static NativeClass {
-        if self.part == PartId::ROOT { &MESSAGE } else { &PART }
+        match (&self.outbox, self.part == PartId::ROOT) {
+            (Some(_), _) => &super::outbox::RECEIVED,
+            (None, true) => &MESSAGE,
+            (None, false) => &PART,
+        }
     }
 
     fn freeze(&self) -> Option<Frozen> {
@@ -143,7 +161,8 @@ struct FrozenPart {
 
 impl FrozenObject for FrozenPart {
     fn thaw(self: Arc<Self>) -> Object {
-        Object::host(MailPart { message: Rc::new(RefCell::new(self.message.clone())), part: self.part })
+        let message = Rc::new(RefCell::new(self.message.clone()));
+        Object::host(MailPart { message, part: self.part, outbox: None })
     }
 
     fn size_bytes(&self) -> usize {

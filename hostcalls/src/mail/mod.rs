@@ -7,6 +7,7 @@ mod builder;
 mod dkim;
 mod functions;
 mod message;
+mod outbox;
 mod part;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ use crate::Family;
 
 pub use builder::MimeObject;
 pub use message::{MESSAGE, MailPart};
+pub use outbox::{Metadata, Outbox, QueueOptions, Queued, RECEIVED, TransportNames, metadata};
 
 /// What this module adds to the library.
 pub static FAMILY: Family = Family {
@@ -33,7 +35,7 @@ pub static FAMILY: Family = Family {
         ("MIME.send", "it comes with the SMTP client of the mail server"),
         ("MailMessage.queue", "it comes with the queue of the mail server"),
         ("MailMessage.send", "it comes with the SMTP client of the mail server"),
-        ("EODMailMessage", "it exists only inside the mail server, in the end-of-DATA hook"),
+        ("EODMailMessage", "it cannot be made: the end-of-DATA hook has one"),
     ],
     loaders: &[("eml", message::load_eml)],
     host: message::HOST_FUNCTIONS,

@@ -1,10 +1,10 @@
-//! Addresses between scripts and SMTP: an array with `localpart` (without quotes) and `domain` (reference: hooks 2.2).
+//! Envelope addresses between scripts and SMTP: an array with `localpart` (without quotes) and `domain` (reference: hooks 2.2).
 
 use net::smtp::address::Address;
 use script::value::{Array, Value};
 
 /// The address object of a script; of the null sender both parts are empty.
-pub(crate) fn to_value(address: Option<&Address>) -> Value {
+pub fn to_value(address: Option<&Address>) -> Value {
     let mut array = Array::new();
     match address {
         Some(address) => {
@@ -20,13 +20,16 @@ pub(crate) fn to_value(address: Option<&Address>) -> Value {
 }
 
 /// `local@domain` in lower case; empty for the null sender.
-pub(crate) fn lower(address: Option<&Address>) -> Value {
+pub fn lower(address: Option<&Address>) -> Value {
     let text = address.map(|address| address.as_bytes().to_ascii_lowercase()).unwrap_or_default();
     text.into()
 }
 
 /// The address that a string or an address object means; `None` for the null sender.
-pub(crate) fn of_value(value: &Value) -> Result<Option<Address>, String> {
+///
+/// # Errors
+/// What is wrong with it, in a few words.
+pub fn of_value(value: &Value) -> Result<Option<Address>, String> {
     let text = match value {
         Value::Str(text) => text.as_bytes().to_vec(),
         Value::Array(array) => of_parts(array)?,

@@ -1,0 +1,214 @@
+//! The class `EODMailMessage`: the message that a transaction has brought, which a script queues (reference: hooks 3.8.1).
+//!
+//! Nothing is queued while the script runs: each call leaves an order in the [`Outbox`], with the changes made so far. The
+//! server carries them out with the reply, all or none.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use mail::delta::{Data, Delta};
+use net::smtp::address::Address;
+use script::fault::Fault;
+use script::native::{Call, Native, NativeClass, Options};
+use script::value::{Array, Value};
+
+use super::MESSAGE;
+use super::message::MailPart;
+use crate::{address, limits};
+
+/// The class.
+pub static RECEIVED: NativeClass = NativeClass {
+    name: "EODMailMessage",
+    doc: "The message that has just come in. What is queued becomes final with the reply.",
+    extends: Some(&MESSAGE),
+    constructor: None,
+    methods: &[QUEUE],
+    statics: &[],
+};
+
+const QUEUE: Native = Native::inline(
+    "queue",
+    "any sender, any recipient, string transportid [, array options]",
+    (3, Some(4)),
+    "Queues the message as it is now for one recipient; returns transaction and queue, which name the item. Options: metadata, \
+     hold, jobid, tenantid, quotas, delay, dsn, priority.",
+    queue,
+);
+
+/// What a script has queued so far, for one message.
+#[derive(Debug)]
+pub struct Outbox {
+    transaction: String,
+    transports: TransportNames,
+    queued: RefCell<Vec<Queued>>,
+}
+
+/// The names of the transports that exist.
+pub type TransportNames = Arc<HashSet<String>>;
+
+/// One order: the message as it was then, for one recipient.
+#[derive(Clone, Debug)]
+pub struct Queued {
+    /// Envelope sender; `None` for the null sender.
+    pub sender: Option<Address>,
+    /// Envelope recipient.
+    pub recipient: Address,
+    /// Id of the transport.
+    pub transport: String,
+    /// The changes to the message.
+    pub delta: Delta,
+    /// The rest.
+    pub options: QueueOptions,
+}
+
+/// What is kept with an item: strings by string, in the order of the array.
+pub type Metadata = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// The options of `queue`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct QueueOptions {
+    /// Kept with the item: strings by string.
+    pub metadata: Metadata,
+    /// Held until somebody releases it.
+    pub hold: bool,
+    /// Policy field; empty: none.
+    pub job_id: String,
+    /// Policy field; empty: none.
+    pub tenant_id: String,
+    /// Counters that are raised while the item is in the queue.
+    pub quotas: Vec<String>,
+    /// Seconds until the first attempt.
+    pub delay_s: f64,
+    /// DSN parameters, as ESMTP has them: keyword and value.
+    pub dsn: Vec<(&'static str, String)>,
+    /// 0 or 1, which is picked first.
+    pub priority: u8,
+}
+
+impl Outbox {
+    /// For the message of a transaction.
+    pub fn new(transaction: String, transports: TransportNames) -> Outbox {
+        Outbox { transaction, transports, queued: RefCell::default() }
+    }
+
+    /// What was queued.
+    pub fn take(&self) -> Vec<Queued> {
+        self.queued.take()
+    }
+}
+
+fn queue(call: &mut Call<'_>) -> Result<Value, Fault> {
+    let part: &MailPart = call.this()?;
+    let outbox = part.outbox().ok_or_else(|| call.error("this message has been queued already"))?;
+    let sender =
+        address::of_value(call.arg(0)).map_err(|why| call.error(format_args!("the sender: {why}")))?;
+    let recipient = address::of_value(call.arg(1))
+        .and_then(|address| address.ok_or_else(|| "it is empty".to_owned()))
+        .map_err(|why| call.error(format_args!("the recipient: {why}")))?;
+    let transport = call.str(2)?.to_string_lossy().into_owned();
+    if !outbox.transports.contains(&transport) {
+        return Err(call.error(format_args!("there is no transport \"{transport}\"")));
+    }
+    let options = options(&call.options(3)?)?;
+    if outbox.queued.borrow().len() >= limits::QUEUED_PER_MESSAGE {
+        return Err(
+            call.error(format_args!("a message is queued at most {} times", limits::QUEUED_PER_MESSAGE))
+        );
+    }
+    let delta = part.message().borrow().delta();
+    let inserted: usize = delta.splices().iter().map(|splice| inserted_bytes(&splice.data)).sum();
+    call.charge(inserted + 256)?;
+    let mut queued = outbox.queued.borrow_mut();
+    queued.push(Queued { sender, recipient, transport, delta, options });
+    let mut item = Array::new();
+    item.set_str("transaction", outbox.transaction.as_str());
+    item.set_str("queue", queued.len());
+    Ok(item.into())
+}
+
+fn inserted_bytes(data: &Data) -> usize {
+    match data {
+        Data::Bytes(bytes) => bytes.len(),
+        Data::DateField => 0,
+    }
+}
+
+fn options(given: &Options) -> Result<QueueOptions, Fault> {
+    let text = |name: &str| given.str(name).map(|text| text.map(|text| text.to_string_lossy().into_owned()));
+    let delay_s = given.number("delay")?.unwrap_or(0.0);
+    if !delay_s.is_finite() || delay_s < 0.0 {
+        return Err(Fault::error("queue(): option \"delay\": it is a number of seconds from 0"));
+    }
+    Ok(QueueOptions {
+        metadata: given.array("metadata")?.map_or(Ok(Vec::new()), |array| metadata(&array))?,
+        hold: given.boolean("hold", false)?,
+        job_id: text("jobid")?.unwrap_or_default(),
+        tenant_id: text("tenantid")?.unwrap_or_default(),
+        quotas: given.array("quotas")?.map_or(Ok(Vec::new()), |array| strings("quotas", &array))?,
+        delay_s,
+        dsn: given.array("dsn")?.map_or(Ok(Vec::new()), |array| dsn(&array))?,
+        priority: match given.number("priority")?.unwrap_or(0.0) {
+            0.0 => 0,
+            1.0 => 1,
+            _ => return Err(Fault::error("queue(): option \"priority\": it is 0 or 1")),
+        },
+    })
+}
+
+/// Strings by string, as metadata must be.
+///
+/// # Errors
+/// Something in it is no string, or all of it is too large.
+pub fn metadata(array: &Array) -> Result<Metadata, Fault> {
+    let mut size_bytes = 0;
+    let pairs = array.iter().map(|(key, value)| {
+        let key = key.into_value().to_text().map_err(|_| Fault::error("metadata: a key is no string"))?;
+        let Value::Str(value) = value else {
+            return Err(Fault::error(format!(
+                "metadata: the value of a key is a {}, not a string",
+                value.type_name()
+            )));
+        };
+        size_bytes += key.len() + value.len();
+        Ok((key.as_bytes().to_vec(), value.as_bytes().to_vec()))
+    });
+    let pairs = pairs.collect::<Result<Vec<_>, Fault>>()?;
+    if size_bytes > limits::METADATA_BYTES {
+        return Err(Fault::error(format!(
+            "metadata: {size_bytes} bytes, of which {} are allowed",
+            limits::METADATA_BYTES
+        )));
+    }
+    Ok(pairs)
+}
+
+fn strings(name: &str, array: &Array) -> Result<Vec<String>, Fault> {
+    let strings = array.values().map(|value| match value {
+        Value::Str(text) => Ok(text.to_string_lossy().into_owned()),
+        other => {
+            Err(Fault::error(format!("queue(): option \"{name}\": a {} among strings", other.type_name())))
+        }
+    });
+    strings.collect()
+}
+
+/// `envid`, `ret`, `notify` (a list, or its parts joined by commas) and `orcpt`.
+fn dsn(array: &Array) -> Result<Vec<(&'static str, String)>, Fault> {
+    let mut parameters = Vec::new();
+    for (key, keyword) in [("envid", "ENVID"), ("ret", "RET"), ("notify", "NOTIFY"), ("orcpt", "ORCPT")] {
+        let value = match array.get_str(key) {
+            None | Some(Value::None) => continue,
+            Some(Value::Str(text)) => text.to_string_lossy().into_owned(),
+            Some(Value::Array(list)) if key == "notify" => strings("dsn", &list)?.join(","),
+            Some(other) => {
+                return Err(Fault::error(format!(
+                    "queue(): option \"dsn\": {key} is a {}",
+                    other.type_name()
+                )));
+            }
+        };
+        parameters.push((keyword, value));
+    }
+    Ok(parameters)
+}
