@@ -52,6 +52,13 @@ struct Driver {
     input: Option<Input>,
 }
 
+/// What the machine asks for and takes a wait to answer.
+enum Awaited {
+    Event(Event),
+    /// The handshake of STARTTLS.
+    Handshake,
+}
+
 /// Input that has arrived: a buffer, mostly of the ring, or a copy of what was left of one when the session had to wait.
 enum Input {
     Received(Received, usize),
@@ -120,7 +127,11 @@ impl Driver {
             loop {
                 match self.consume() {
                     Ok(None) => break,
-                    Ok(Some(summary)) => Box::pin(self.commit(summary)).await,
+                    Ok(Some(awaited)) => {
+                        if Box::pin(self.answer(awaited)).await.is_err() {
+                            return;
+                        }
+                    }
                     Err(Over) => return,
                 }
             }
@@ -147,6 +158,22 @@ impl Driver {
         {
             self.refuse_message(error);
         }
+    }
+
+    /// Answers what takes a wait. The error means that the session is over.
+    async fn answer(&mut self, awaited: Awaited) -> Result<(), Over> {
+        match awaited {
+            Awaited::Event(Event::EndOfData(summary)) => self.commit(summary).await,
+            Awaited::Event(event) => self.decide(event),
+            // There is no TLS yet: STARTTLS is not offered.
+            Awaited::Handshake => return Err(Over),
+        }
+        Ok(())
+    }
+
+    /// Whether the answer to an event takes a wait.
+    fn must_wait(&self, event: &Event) -> bool {
+        matches!(event, Event::EndOfData(_))
     }
 
     /// Answers the end of data.
@@ -189,8 +216,8 @@ impl Driver {
         Ok(())
     }
 
-    /// Steps through what has arrived to its end, or to an end of data, which is still to be answered.
-    fn consume(&mut self) -> Result<Option<Summary>, Over> {
+    /// Steps through what has arrived to its end, or to something whose answer takes a wait.
+    fn consume(&mut self) -> Result<Option<Awaited>, Over> {
         let mut input = self.input.take().unwrap_or(Input::Copy(Vec::new(), 0));
         loop {
             let mut rest = input.rest();
@@ -199,8 +226,7 @@ impl Driver {
             let used = len - rest.len();
             match step {
                 Step::NeedInput => return Ok(None),
-                // There is no TLS yet: STARTTLS is not offered.
-                Step::Handshake => return Err(Over),
+                Step::Handshake => return Ok(Some(Awaited::Handshake)),
                 Step::Close(why) => {
                     self.log_close(why);
                     return Err(Over);
@@ -215,11 +241,11 @@ impl Driver {
                     input.advance(used);
                     self.discard(why);
                 }
-                Step::Event(Event::EndOfData(summary)) => {
+                Step::Event(event) if self.must_wait(&event) => {
                     input.advance(used);
                     input.release();
                     self.input = Some(input);
-                    return Ok(Some(summary));
+                    return Ok(Some(Awaited::Event(event)));
                 }
                 Step::Event(event) => {
                     input.advance(used);
