@@ -5,6 +5,7 @@
 //! - [`shard::Shard`]: what one shard owns: its part of the spool, its queue, its sessions and its deliveries.
 //! - [`session`]: reception, up to the `250`.
 //! - [`delivery`]: from the queue to the next hop.
+//! - [`stored`]: what is kept with a message in the spool.
 //! - [`log`]: lines that never hold up mail.
 //!
 //! The program `smtpd` runs it on the real engine; the simulator runs the same code:
@@ -27,3 +28,4 @@ pub mod resolver;
 pub mod session;
 pub mod shard;
 pub mod snapshot;
+pub mod stored;

@@ -22,6 +22,7 @@ use crate::program::Program;
 use crate::resolver::Resolver;
 use crate::session::{self, Sessions};
 use crate::snapshot::Snapshot;
+use crate::stored;
 
 /// One shard of a running server. Shared by its tasks.
 #[derive(Debug)]
@@ -182,6 +183,7 @@ impl Shard {
         let sender: Arc<[u8]> = envelope.sender.as_ref().into();
         let sender_domain = domain_of(&envelope.sender);
         let now_ms = engine::time::wall_ms();
+        let flags = stored::flags(envelope);
         let mut queue = self.queue.borrow_mut();
         for (index, attempts, entry) in items {
             let Some(recipient) = envelope.recipients.get(index as usize) else { continue };
@@ -198,7 +200,7 @@ impl Shard {
                 size_bytes,
                 received_ms: envelope.received_ms,
                 attempts,
-                flags: if envelope.eight_bit { EIGHT_BIT } else { 0 },
+                flags,
             };
             if let Err(error) = queue.insert(item, entry, now_ms) {
                 let id = uuid::Uuid::from_bytes(envelope.transaction);
@@ -263,6 +265,3 @@ async fn load(shard: Rc<Shard>) {
     }
     shard.due.notify_one();
 }
-
-/// Queue flag: the message has bytes above 127.
-pub const EIGHT_BIT: u16 = 1;

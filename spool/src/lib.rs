@@ -33,6 +33,7 @@ pub mod format;
 mod intake;
 pub mod limits;
 mod load;
+mod lookup;
 mod options;
 mod recovery;
 pub mod replay;

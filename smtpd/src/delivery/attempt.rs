@@ -10,7 +10,6 @@ use engine::net::{Conn, Connect};
 use net::smtp::address::Address;
 use net::smtp::client::{self, Cause, Closed, DotStuffer, Envelope, Session, Step};
 use net::smtp::error::{Error, Network};
-use net::smtp::parameters::MailParameters;
 use queue::{Attempt, Diagnosis, Outcome, Remote};
 use spool::ReadError;
 use tls::{Received, Stream};
@@ -20,8 +19,9 @@ use super::next_hop::Candidate;
 use super::report::{Report, message_id, outcome_of};
 use crate::limits;
 use crate::patience::Clocks;
-use crate::shard::{EIGHT_BIT, Shard};
+use crate::shard::Shard;
 use crate::snapshot::Route;
+use crate::stored::{self, EIGHT_BIT};
 
 /// An open SMTP session with a peer, between transactions.
 #[derive(Debug)]
@@ -105,7 +105,7 @@ impl Connection {
 
     /// One transaction. `None`: the connection was gone before the peer said anything about it.
     pub(super) async fn transact(&mut self, shard: &Rc<Shard>, attempt: &Attempt) -> Option<Report> {
-        let envelope = match envelope(attempt) {
+        let envelope = match envelope(shard, attempt).await {
             Ok(envelope) => envelope,
             Err(outcome) => return Some(Report::for_all(outcome)),
         };
@@ -230,7 +230,7 @@ impl Connection {
     }
 }
 
-fn envelope(attempt: &Attempt) -> Result<Envelope, Outcome> {
+async fn envelope(shard: &Shard, attempt: &Attempt) -> Result<Envelope, Outcome> {
     let bad = |text: &[u8]| {
         let text = format!("\"{}\" is not an address", String::from_utf8_lossy(text));
         Outcome::Permanent(text.into())
@@ -239,13 +239,13 @@ fn envelope(attempt: &Attempt) -> Result<Envelope, Outcome> {
         [] => None,
         text => Some(Address::parse(text).map_err(|_| bad(text))?),
     };
+    let (parameters, of_recipients) = stored::parameters(shard, attempt).await.map_err(unreadable)?;
     let mut recipients = Vec::with_capacity(attempt.recipients.len());
-    for recipient in &attempt.recipients {
+    for (recipient, parameters) in attempt.recipients.iter().zip(of_recipients) {
         let address = Address::parse(&recipient.address).map_err(|_| bad(&recipient.address))?;
-        recipients.push(client::Recipient::from(address));
+        recipients.push(client::Recipient { address, parameters });
     }
     let eight_bit = attempt.flags & EIGHT_BIT != 0;
-    let parameters = MailParameters::default();
     Ok(Envelope { sender, recipients, size_bytes: attempt.size_bytes, eight_bit, parameters })
 }
 
@@ -274,13 +274,17 @@ fn connect_failure(error: &io::Error, diagnosis: Diagnosis) -> Outcome {
 }
 
 fn read_failure(error: ReadError) -> Broken {
-    Broken::Message(match error {
+    Broken::Message(unreadable(error))
+}
+
+fn unreadable(error: ReadError) -> Outcome {
+    match error {
         ReadError::Corrupt => Outcome::Permanent("the stored message is damaged".into()),
         ReadError::Gone => Outcome::Permanent("the stored message is gone".into()),
         ReadError::Io(error) => {
             Outcome::LocalFault(format!("cannot read the stored message: {error}").into())
         }
-    })
+    }
 }
 
 fn unclean() -> Broken {

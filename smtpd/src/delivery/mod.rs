@@ -26,6 +26,7 @@ use crate::limits;
 use crate::shard::Shard;
 use attempt::Connection;
 use facts::AttemptFacts;
+pub use report::{item_id, message_id};
 
 /// The outgoing side of a shard.
 #[derive(Debug, Default)]
@@ -200,7 +201,7 @@ async fn lane(place: Lane, first: Attempt) {
 /// One attempt, from next hop to report.
 async fn carry_out(shard: &Rc<Shard>, attempt: Attempt, connection: &mut Option<Connection>) {
     let snapshot = shard.snapshot();
-    let items: Vec<_> = attempt.recipients.iter().map(|recipient| report::item_id(recipient.key)).collect();
+    let items: Vec<_> = attempt.recipients.iter().map(|recipient| item_id(recipient.key)).collect();
     // After an abort, a message that may have caused it leaves a mark before it is tried again.
     if let Some(marked) = shard.store.attempt(&items) {
         let _ = marked.await;

@@ -141,12 +141,12 @@ fn settle(shard: &Shard, change: Change) -> Option<(ItemId, Settle)> {
 }
 
 /// The spool's name of a queued item.
-pub(super) fn item_id(key: ItemKey) -> ItemId {
+pub fn item_id(key: ItemKey) -> ItemId {
     ItemId { message: message_id(key.message), recipient: key.recipient }
 }
 
 /// The spool's name of a queued message.
-pub(super) fn message_id(key: MessageKey) -> MessageId {
+pub fn message_id(key: MessageKey) -> MessageId {
     MessageId { log: key.log, sequence: key.sequence }
 }
 

@@ -20,6 +20,7 @@ use crate::log::Priority;
 use crate::log::event::{Accepted, Event};
 use crate::shard::Shard;
 use crate::snapshot::Server;
+use crate::stored;
 
 /// A message on its way in. Dropping it leaves nothing behind.
 #[derive(Debug)]
@@ -134,7 +135,7 @@ impl Transaction {
                 .or_else(|| normalise(server.hostname.as_bytes()))
                 .unwrap_or_default()
                 .into(),
-            fields: Vec::new(),
+            fields: stored::recipient_fields(&rcpt.parameters),
         });
         Envelope {
             transaction: *self.id.as_bytes(),
@@ -147,7 +148,7 @@ impl Transaction {
             eight_bit: summary.eight_bit || self.mail.body == BodyType::EightBitMime,
             smtputf8: self.mail.parameters.smtp_utf8,
             recipients: recipients.collect(),
-            fields: Vec::new(),
+            fields: stored::message_fields(&self.mail.parameters),
         }
     }
 

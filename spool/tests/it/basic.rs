@@ -80,6 +80,7 @@ fn messages_of_every_size_are_read_back_before_and_after_a_restart() {
                 assert!(read(&store, id).await.expect("readable") == whole(number as u64, *len));
                 store.release_body(id);
                 assert!(read(&store, id).await.expect("readable") == whole(number as u64, *len));
+                assert_eq!(store.envelope(id).await.expect("readable"), envelope(number as u64, 2));
                 store.settle(vec![done(id, 1)]).await.expect("durable");
             }
             store.close().await.expect("closed");
@@ -94,11 +95,13 @@ fn messages_of_every_size_are_read_back_before_and_after_a_restart() {
                 let number = number(&message.envelope);
                 let len = LENGTHS[number as usize];
                 assert_eq!(message.envelope, envelope(number, 2));
+                assert_eq!(store.envelope(message.id).await.expect("readable"), message.envelope);
                 assert_eq!(message.items.len(), 1);
                 assert_eq!(message.items[0].recipient, 0);
                 assert_eq!(message.items[0].state, ItemState::Active);
                 assert!(read(&store, message.id).await.expect("readable") == whole(number, len), "{len}");
                 store.settle(vec![done(message.id, 0)]).await.expect("durable");
+                assert!(matches!(store.envelope(message.id).await, Err(spool::ReadError::Gone)));
             }
             store.close().await.expect("closed");
         })
@@ -135,6 +138,8 @@ fn the_last_state_of_an_item_is_found_again_even_without_a_close() {
             assert_eq!(items.iter().map(|item| item.recipient).collect::<Vec<_>>(), [0, 1, 3]);
             assert_eq!(items[0].state, ItemState::Hold { reason: "asked for".into() });
             assert_eq!(items[0].properties.as_deref(), Some(&b"blob"[..]));
+            assert_eq!(store.properties(item(all[0].id, 0)).as_deref(), Some(&b"blob"[..]));
+            assert_eq!(store.properties(item(all[0].id, 1)), None);
             assert_eq!(items[0].attempts, 3);
             assert_eq!(items[1].state, ItemState::RetryAt { at_ms: 8, reply: "421 later".into() });
             assert_eq!(items[2].state, ItemState::Active);

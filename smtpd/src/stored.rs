@@ -1,0 +1,272 @@
+//! What is kept with a message in the spool beyond the envelope's own fields: the one table of tags.
+//!
+//! A tag is never given another meaning, and a value never another form, since older and newer releases read it.
+//! `docs/spool-format.md` lists them.
+//!
+//! | where | tag | value |
+//! |---|---|---|
+//! | message | 1 | RET: `FULL` or `HDRS` |
+//! | message | 2 | ENVID, as xtext |
+//! | message | 3 | REQUIRETLS: empty |
+//! | message | 4 | the message is a report of ours: 16 bytes transaction id of what it reports on |
+//! | recipient | 1 | NOTIFY, as in the command |
+//! | recipient | 2 | ORCPT, as in the command |
+//! | properties of an item | 1 | steps of the retry schedule that the sender was told of, little-endian u32: all below this number |
+
+use bytes::Bytes;
+use net::smtp::parameters::{EnvelopeId, MailParameters, Notify, OriginalRecipient, RcptParameters, Ret};
+use queue::{Attempt, NotifyStep};
+use spool::{Envelope, ReadError};
+
+use crate::delivery::message_id;
+use crate::shard::Shard;
+
+/// Tagged values, as the spool keeps them.
+pub type Fields = Vec<(u16, Bytes)>;
+
+/// Queue flag: the message has bytes above 127.
+pub const EIGHT_BIT: u16 = 1;
+/// Queue flag: SMTPUTF8 was asked for.
+pub const SMTP_UTF8: u16 = 2;
+/// Queue flag: the envelope has parameters of MAIL or RCPT to be looked up ([`parameters`]).
+pub const PARAMETERS: u16 = 4;
+
+const MESSAGE_RET: u16 = 1;
+const MESSAGE_ENVELOPE_ID: u16 = 2;
+const MESSAGE_REQUIRE_TLS: u16 = 3;
+const MESSAGE_REPORTS_ON: u16 = 4;
+
+const RECIPIENT_NOTIFY: u16 = 1;
+const RECIPIENT_ORIGINAL: u16 = 2;
+
+const ITEM_TOLD: u16 = 1;
+
+/// Fields of a message with these parameters. SMTPUTF8 is a flag of the envelope.
+pub fn message_fields(parameters: &MailParameters) -> Fields {
+    let mut fields = Fields::new();
+    if let Some(ret) = parameters.ret {
+        fields.push((MESSAGE_RET, Bytes::from_static(ret.name().as_bytes())));
+    }
+    if let Some(id) = &parameters.envelope_id {
+        fields.push((MESSAGE_ENVELOPE_ID, encoded(|out| id.encode(out))));
+    }
+    if parameters.require_tls {
+        fields.push((MESSAGE_REQUIRE_TLS, Bytes::new()));
+    }
+    fields
+}
+
+/// Fields of a report of ours on this transaction.
+pub fn report_fields(transaction: [u8; 16]) -> Fields {
+    vec![(MESSAGE_REPORTS_ON, Bytes::copy_from_slice(&transaction))]
+}
+
+/// Fields of a recipient with these parameters.
+pub fn recipient_fields(parameters: &RcptParameters) -> Fields {
+    let mut fields = Fields::new();
+    if let Some(notify) = parameters.notify {
+        fields.push((RECIPIENT_NOTIFY, encoded(|out| notify.encode(out))));
+    }
+    if let Some(original) = &parameters.original_recipient {
+        fields.push((RECIPIENT_ORIGINAL, encoded(|out| original.encode(out))));
+    }
+    fields
+}
+
+/// The transaction that a report of ours is about; `None`: the message is no report of ours.
+pub fn reports_on(envelope: &Envelope) -> Option<[u8; 16]> {
+    find(&envelope.fields, MESSAGE_REPORTS_ON).and_then(|value| value.as_ref().try_into().ok())
+}
+
+/// What MAIL said.
+pub fn mail_parameters(envelope: &Envelope) -> MailParameters {
+    let find = |tag| find(&envelope.fields, tag);
+    MailParameters {
+        smtp_utf8: envelope.smtputf8,
+        require_tls: find(MESSAGE_REQUIRE_TLS).is_some(),
+        ret: find(MESSAGE_RET).and_then(|value| Ret::parse(value)),
+        envelope_id: find(MESSAGE_ENVELOPE_ID).and_then(|value| EnvelopeId::parse(value)),
+    }
+}
+
+/// What RCPT said.
+pub fn rcpt_parameters(recipient: &spool::Recipient) -> RcptParameters {
+    let find = |tag| find(&recipient.fields, tag);
+    RcptParameters {
+        notify: find(RECIPIENT_NOTIFY).and_then(|value| Notify::parse(value)),
+        original_recipient: find(RECIPIENT_ORIGINAL).and_then(|value| OriginalRecipient::parse(value)),
+    }
+}
+
+/// The queue's flags of a message.
+pub fn flags(envelope: &Envelope) -> u16 {
+    let has_parameters = !envelope.fields.is_empty()
+        || envelope.recipients.iter().any(|recipient| !recipient.fields.is_empty());
+    [(envelope.eight_bit, EIGHT_BIT), (envelope.smtputf8, SMTP_UTF8), (has_parameters, PARAMETERS)]
+        .into_iter()
+        .filter_map(|(set, flag)| set.then_some(flag))
+        .sum()
+}
+
+/// What MAIL and RCPT of an attempt have to say again. Reads from disk only when something was said.
+///
+/// # Errors
+/// Those of reading the stored message.
+pub async fn parameters(
+    shard: &Shard,
+    attempt: &Attempt,
+) -> Result<(MailParameters, Vec<RcptParameters>), ReadError> {
+    if attempt.flags & PARAMETERS == 0 {
+        let mail = MailParameters { smtp_utf8: attempt.flags & SMTP_UTF8 != 0, ..MailParameters::default() };
+        return Ok((mail, vec![RcptParameters::default(); attempt.recipients.len()]));
+    }
+    let envelope = shard.store.envelope(message_id(attempt.message)).await?;
+    let of = |recipient: &queue::Recipient| {
+        let stored = envelope.recipients.get(recipient.key.recipient as usize);
+        stored.map(rcpt_parameters).unwrap_or_default()
+    };
+    Ok((mail_parameters(&envelope), attempt.recipients.iter().map(of).collect()))
+}
+
+/// What is remembered of an item beside its state ([`spool::Settle::Properties`]).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Properties {
+    /// Steps of the retry schedule that the sender was told of: all below this number.
+    told: u32,
+    /// Values of tags that this release does not know.
+    others: Fields,
+}
+
+impl Properties {
+    /// Reads them; what cannot be read is dropped.
+    pub fn decode(mut bytes: &[u8]) -> Properties {
+        let mut properties = Properties::default();
+        while let Some((tag, value, rest)) = split_field(bytes) {
+            match (tag, <[u8; 4]>::try_from(value)) {
+                (ITEM_TOLD, Ok(told)) => properties.told = u32::from_le_bytes(told),
+                (ITEM_TOLD, Err(_)) => {}
+                _ => properties.others.push((tag, Bytes::copy_from_slice(value))),
+            }
+            bytes = rest;
+        }
+        properties
+    }
+
+    /// u16 tag, u16 length, value; again.
+    pub fn encode(&self) -> Bytes {
+        let mut out = Vec::new();
+        if self.told > 0 {
+            put_field(&mut out, ITEM_TOLD, &self.told.to_le_bytes());
+        }
+        self.others.iter().for_each(|(tag, value)| put_field(&mut out, *tag, value));
+        out.into()
+    }
+
+    /// Whether the sender was told at this step, or a later one.
+    pub fn was_told(&self, step: NotifyStep) -> bool {
+        step.0 < self.told
+    }
+
+    /// Remembers that the sender was told at this step.
+    pub fn set_told(&mut self, step: NotifyStep) {
+        self.told = self.told.max(step.0.saturating_add(1));
+    }
+}
+
+fn split_field(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
+    let (tag, rest) = bytes.split_first_chunk()?;
+    let (len, rest) = rest.split_first_chunk()?;
+    let (value, rest) = rest.split_at_checked(u16::from_le_bytes(*len).into())?;
+    Some((u16::from_le_bytes(*tag), value, rest))
+}
+
+fn put_field(out: &mut Vec<u8>, tag: u16, value: &[u8]) {
+    let Ok(len) = u16::try_from(value.len()) else { return };
+    out.extend_from_slice(&tag.to_le_bytes());
+    out.extend_from_slice(&len.to_le_bytes());
+    out.extend_from_slice(value);
+}
+
+fn find(fields: &[(u16, Bytes)], tag: u16) -> Option<&Bytes> {
+    fields.iter().find(|(known, _)| *known == tag).map(|(_, value)| value)
+}
+
+fn encoded(encode: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+    let mut out = Vec::new();
+    encode(&mut out);
+    out.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_come_back_as_they_were_stored() {
+        let mail = MailParameters {
+            smtp_utf8: true,
+            require_tls: true,
+            ret: Some(Ret::Headers),
+            envelope_id: EnvelopeId::parse(b"QQ+2B314"),
+        };
+        let rcpt = RcptParameters {
+            notify: Notify::parse(b"SUCCESS,DELAY"),
+            original_recipient: OriginalRecipient::parse(b"rfc822;a+2Bb@c.example"),
+        };
+        let recipient = spool::Recipient { fields: recipient_fields(&rcpt), ..spool::Recipient::default() };
+        let envelope = Envelope {
+            smtputf8: true,
+            fields: message_fields(&mail),
+            recipients: vec![recipient, spool::Recipient::default()],
+            ..Envelope::default()
+        };
+        assert_eq!(mail_parameters(&envelope), mail);
+        assert_eq!(rcpt_parameters(&envelope.recipients[0]), rcpt);
+        assert_eq!(rcpt_parameters(&envelope.recipients[1]), RcptParameters::default());
+        assert_eq!(flags(&envelope), SMTP_UTF8 | PARAMETERS);
+        assert_eq!(reports_on(&envelope), None);
+    }
+
+    #[test]
+    fn nothing_said_takes_no_space() {
+        assert!(message_fields(&MailParameters::default()).is_empty());
+        assert!(recipient_fields(&RcptParameters::default()).is_empty());
+        assert_eq!(flags(&Envelope::default()), 0);
+        assert!(Properties::default().encode().is_empty());
+    }
+
+    #[test]
+    fn never_is_kept_apart_from_nothing_said() {
+        let rcpt = RcptParameters { notify: Some(Notify::NEVER), original_recipient: None };
+        let stored = spool::Recipient { fields: recipient_fields(&rcpt), ..spool::Recipient::default() };
+        assert_eq!(rcpt_parameters(&stored), rcpt);
+    }
+
+    #[test]
+    fn properties_of_later_releases_survive() {
+        let mut bytes = Vec::new();
+        put_field(&mut bytes, 700, b"later");
+        put_field(&mut bytes, ITEM_TOLD, &3_u32.to_le_bytes());
+        let mut properties = Properties::decode(&bytes);
+        assert!(properties.was_told(NotifyStep(2)) && !properties.was_told(NotifyStep(3)));
+        properties.set_told(NotifyStep(5));
+        properties.set_told(NotifyStep(4));
+        let again = Properties::decode(&properties.encode());
+        assert_eq!(again, properties);
+        assert!(again.was_told(NotifyStep(5)) && !again.was_told(NotifyStep(6)));
+        assert_eq!(again.others, [(700, Bytes::from_static(b"later"))]);
+    }
+
+    #[test]
+    fn bad_properties_are_dropped() {
+        for bytes in [&b""[..], b"\x01", b"\x01\0\xff\xff\0", b"\x01\0\x01\0\x07"] {
+            assert_eq!(Properties::decode(bytes), Properties::default());
+        }
+    }
+
+    #[test]
+    fn a_report_names_what_it_is_about() {
+        let envelope = Envelope { fields: report_fields([9; 16]), ..Envelope::default() };
+        assert_eq!(reports_on(&envelope), Some([9; 16]));
+    }
+}
