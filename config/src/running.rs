@@ -86,6 +86,11 @@ pub struct Extensions {
     pub size: bool,
     pub eightbitmime: bool,
     pub enhancedstatuscodes: bool,
+    pub chunking: bool,
+    pub smtputf8: bool,
+    pub dsn: bool,
+    pub limits: bool,
+    pub requiretls: bool,
 }
 
 /// `addresses[]`: a name for a local address.
@@ -228,6 +233,11 @@ fn server(tree: &Tree) -> Server {
             size: tree.bool("extensions.size").expect("has a default"),
             eightbitmime: tree.bool("extensions.8bitmime").expect("has a default"),
             enhancedstatuscodes: tree.bool("extensions.enhancedstatuscodes").expect("has a default"),
+            chunking: tree.bool("extensions.chunking").expect("has a default"),
+            smtputf8: tree.bool("extensions.smtputf8").expect("has a default"),
+            dsn: tree.bool("extensions.dsn").expect("has a default"),
+            limits: tree.bool("extensions.limits").expect("has a default"),
+            requiretls: tree.bool("extensions.requiretls").expect("has a default"),
         },
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use net::smtp::address::{Address, Hostname};
 use net::smtp::client;
-use net::smtp::error::Network;
+use net::smtp::error::{Network, PeerMisbehaved};
 use net::smtp::parameters::MailParameters;
 use net::smtp::reply::Reply;
 use net::smtp::server::{self, Close, Discard, Event, Step};
@@ -14,6 +14,14 @@ use net::smtp::server::{self, Close, Discard, Event, Step};
 pub fn server_config(bare_eol: server::BareEol) -> server::Config {
     let mut config = server::Config::new(Hostname::parse(b"mx.example.com").expect("valid"));
     config.bare_eol = bare_eol;
+    config.extensions = server::Extensions {
+        pipelining: true,
+        size: true,
+        eight_bit_mime: true,
+        enhanced_status_codes: true,
+        ..server::Extensions::NONE
+    };
+    config.auth.mechanisms = ["PLAIN", "LOGIN", "X-WHY"].map(Box::from).into();
     config
 }
 
@@ -84,6 +92,12 @@ impl Server {
     fn answer(&mut self, event: Event) {
         match event {
             Event::Connect | Event::Data | Event::StartTls => {}
+            Event::Auth(server::Claim::Password { username, .. }) if *username != *b"user" => {
+                return self.session.refuse(PeerMisbehaved::WrongCredentials.into());
+            }
+            Event::Auth(server::Claim::Round { round: 0, .. }) => return self.session.challenge(b"why?"),
+            Event::Auth(_) => {}
+            Event::XClient(_) => self.open = Message::default(),
             Event::Hello(_) => self.open = Message::default(),
             Event::Mail(mail) => self.open.sender = mail.sender,
             Event::Rcpt(server::Rcpt { recipient, .. }) => {
@@ -105,7 +119,17 @@ impl Server {
 
 /// A whole conversation after the greeting.
 pub fn serve(config: &server::Config, refusals: &[(Address, Reply)], pieces: &[&[u8]]) -> Served {
-    let mut server = Server::new(config.clone(), refusals.to_vec());
+    converse(Server::new(config.clone(), refusals.to_vec()), pieces)
+}
+
+/// The same with a peer that may use XCLIENT.
+fn serve_listed(config: &server::Config, pieces: &[&[u8]]) -> Served {
+    let mut server = Server::new(config.clone(), Vec::new());
+    server.session.offer_xclient();
+    converse(server, pieces)
+}
+
+fn converse(mut server: Server, pieces: &[&[u8]]) -> Served {
     server.feed(b"");
     for piece in pieces {
         if server.served.close.is_none() {
@@ -123,11 +147,13 @@ pub fn server_bytes(data: &[u8]) {
         config.size_bytes_max = 400;
         config.recipients_max = 3;
         config.hops_max = 2;
-        let whole = serve(&config, &[], &[input]);
+        // What comes behind STARTTLS is dropped, and how much that is depends on the cut.
+        config.extensions = server::Extensions { starttls: false, ..server::Extensions::ALL };
+        let whole = serve_listed(&config, &[input]);
         let (head, tail) = input.split_at(usize::from(cut).min(input.len()));
-        assert_eq!(serve(&config, &[], &[head, tail]), whole);
+        assert_eq!(serve_listed(&config, &[head, tail]), whole);
         let bytes: Vec<&[u8]> = input.chunks(1).collect();
-        assert_eq!(serve(&config, &[], &bytes), whole);
+        assert_eq!(serve_listed(&config, &bytes), whole);
         check_replies(&whole.output);
         for message in &whole.messages {
             assert!(message.body.len() <= 400);

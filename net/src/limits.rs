@@ -19,6 +19,15 @@ pub const COMMAND_LINE_BYTES_MAX: usize = COMMAND_BYTES_MAX + COMMAND_PARAMETER_
 /// many bytes the session closes. Nothing is stored meanwhile.
 pub const COMMAND_LINE_SKIP_BYTES_MAX: usize = 64 * 1024;
 
+/// Longest line of an AUTH exchange (RFC 4954 4); held on the heap while it arrives.
+pub const AUTH_LINE_BYTES_MAX: usize = 12_288;
+
+/// Challenges in one AUTH exchange. No mechanism in use has more than three.
+pub const AUTH_ROUNDS_MAX: u32 = 16;
+
+/// Wrong credentials on one connection before it closes with 421.
+pub const AUTH_FAILURES_MAX: u8 = 3;
+
 /// Commands that were not understood, not in sequence or badly written before the session closes with 421. The
 /// count starts anew with every accepted message.
 pub const BAD_COMMANDS_MAX: u8 = 20;

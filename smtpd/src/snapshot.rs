@@ -122,6 +122,11 @@ fn build_server(server: &config::Server, system_hostname: &str) -> Result<Server
     session.extensions.size = server.extensions.size;
     session.extensions.eight_bit_mime = server.extensions.eightbitmime;
     session.extensions.enhanced_status_codes = server.extensions.enhancedstatuscodes;
+    session.extensions.chunking = server.extensions.chunking;
+    session.extensions.smtputf8 = server.extensions.smtputf8;
+    session.extensions.dsn = server.extensions.dsn;
+    session.extensions.limits = server.extensions.limits;
+    session.extensions.require_tls = server.extensions.requiretls;
     session.size_bytes_max = server.max_size_bytes.unwrap_or(0);
     session.recipients_max = server.max_recipients;
     session.messages_max = server.max_messages.unwrap_or(0);

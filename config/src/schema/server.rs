@@ -130,12 +130,10 @@ const EXTENSIONS: &[Key] = &[
     key("size", BOOL, "SIZE").default("true"),
     key("8bitmime", BOOL, "8BITMIME").default("true"),
     key("enhancedstatuscodes", BOOL, "ENHANCEDSTATUSCODES").default("true"),
-    key("chunking", BOOL, "CHUNKING")
-        .since("5.4")
-        .no_effect("CHUNKING is not offered yet")
-        .except(&["false"]),
-    key("smtputf8", BOOL, "SMTPUTF8")
-        .since("4.0")
-        .no_effect("SMTPUTF8 is not offered yet")
-        .except(&["false"]),
+    key("chunking", BOOL, "CHUNKING (BDAT)").default("true").since("5.4"),
+    key("smtputf8", BOOL, "SMTPUTF8").default("true").since("4.0"),
+    key("dsn", BOOL, "DSN; without this, only a HELO script can announce it (a key of this project)")
+        .default("false"),
+    key("limits", BOOL, "LIMITS (a key of this project)").default("true"),
+    key("requiretls", BOOL, "REQUIRETLS, under TLS (a key of this project)").default("true"),
 ];

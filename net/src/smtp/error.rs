@@ -41,6 +41,10 @@ pub enum LocalLimit {
     ShuttingDown,
     /// A line of the message is longer than allowed.
     TextLineTooLong,
+    /// More wrong credentials than allowed, on this connection.
+    TooManyAuthFailures,
+    /// More wrong credentials than allowed, from this address.
+    TooManyAuthFailuresFromAddress,
     /// More connections than allowed, in total or from this address.
     TooManyConnections,
     /// More Received fields than allowed: the message loops.
@@ -78,6 +82,16 @@ pub enum PeerIncompatible {
 /// See [`Error::PeerMisbehaved`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum PeerMisbehaved {
+    /// AUTH after one that was accepted.
+    AlreadyAuthenticated,
+    /// The peer gave up an AUTH exchange.
+    AuthCancelled,
+    /// A line of an AUTH exchange was longer than allowed.
+    AuthLineTooLong,
+    /// A response in an AUTH exchange that is not base64, or not what the mechanism wants.
+    BadAuthResponse,
+    /// A BDAT without a size that can be read: what follows cannot be skipped.
+    BadChunkSize,
     /// A parameter of MAIL or RCPT has a wrong value, or came twice.
     BadParameter,
     /// The recipient is not an address.
@@ -88,6 +102,8 @@ pub enum PeerMisbehaved {
     BareCarriageReturn,
     /// An LF without CR before it, in a message.
     BareLineFeed,
+    /// A chunk of a message of which an earlier one was refused.
+    ChunkRefused,
     /// A command line was longer than allowed.
     CommandTooLong,
     /// A command line that never ended.
@@ -96,6 +112,10 @@ pub enum PeerMisbehaved {
     ControlCharacter,
     /// A refused message went on for too long.
     EndlessMessage,
+    /// A command that may not come between the chunks of a message.
+    InChunks,
+    /// A command that may not come within a transaction.
+    InTransaction,
     /// A command needed a HELO or EHLO before it.
     NeedHello,
     /// A command needed a MAIL before it.
@@ -126,8 +146,12 @@ pub enum PeerMisbehaved {
     TooManyBadCommands,
     /// A command nobody knows.
     UnknownCommand,
+    /// An AUTH mechanism that was not announced.
+    UnknownMechanism,
     /// A parameter of MAIL or RCPT that was not announced.
     UnknownParameter,
+    /// Name and password do not match, or the peer may not log in.
+    WrongCredentials,
 }
 
 /// See [`Error::Storage`].
@@ -197,6 +221,10 @@ impl Error {
                 LocalLimit::MessageTooLarge => (Info, "552 5.3.4 Message too large\r\n"),
                 LocalLimit::ShuttingDown => (Info, "421 4.3.2 Service shutting down, closing connection\r\n"),
                 LocalLimit::TextLineTooLong => (Info, "554 5.6.0 Line too long in message\r\n"),
+                LocalLimit::TooManyAuthFailures => (Info, "421 4.7.0 Too many authentication failures\r\n"),
+                LocalLimit::TooManyAuthFailuresFromAddress => {
+                    (Info, "454 4.7.0 Too many authentication failures from your address\r\n")
+                }
                 LocalLimit::TooManyConnections => (Info, "421 4.7.0 Too many connections\r\n"),
                 LocalLimit::TooManyHops => (Warning, "554 5.4.6 Too many hops, mail loop suspected\r\n"),
                 LocalLimit::TooManyMessages => (Info, "421 4.7.0 Too many messages on this connection\r\n"),
@@ -226,6 +254,11 @@ impl PeerMisbehaved {
     fn row(self) -> (LogClass, &'static str) {
         use LogClass::{Debug, Info, Warning};
         match self {
+            PeerMisbehaved::AlreadyAuthenticated => (Debug, "503 5.5.1 Already authenticated\r\n"),
+            PeerMisbehaved::AuthCancelled => (Debug, "501 5.7.0 Authentication cancelled\r\n"),
+            PeerMisbehaved::AuthLineTooLong => (Debug, "500 5.5.6 Authentication exchange line too long\r\n"),
+            PeerMisbehaved::BadAuthResponse => (Debug, "501 5.5.2 Cannot decode authentication response\r\n"),
+            PeerMisbehaved::BadChunkSize => (Info, "501 5.5.4 Bad chunk size, closing connection\r\n"),
             PeerMisbehaved::BadParameter => (Debug, "501 5.5.4 Bad parameter value\r\n"),
             PeerMisbehaved::BadRecipient => (Debug, "501 5.1.3 Bad recipient address syntax\r\n"),
             PeerMisbehaved::BadSender => (Debug, "501 5.1.7 Bad sender address syntax\r\n"),
@@ -233,6 +266,7 @@ impl PeerMisbehaved {
                 (Info, "550 5.6.11 Bare CR in message, lines end with CRLF\r\n")
             }
             PeerMisbehaved::BareLineFeed => (Info, "550 5.6.11 Bare LF in message, lines end with CRLF\r\n"),
+            PeerMisbehaved::ChunkRefused => (Debug, "503 5.5.1 An earlier chunk was refused, send RSET\r\n"),
             PeerMisbehaved::CommandTooLong => (Debug, "500 5.5.2 Command line too long\r\n"),
             PeerMisbehaved::CommandWithoutEnd => {
                 (Info, "421 4.5.2 Command line too long, closing connection\r\n")
@@ -241,6 +275,8 @@ impl PeerMisbehaved {
                 (Debug, "500 5.5.2 Commands end with CRLF and hold no CR, LF or NUL\r\n")
             }
             PeerMisbehaved::EndlessMessage => (Info, "421 4.5.0 Refused message goes on too long\r\n"),
+            PeerMisbehaved::InChunks => (Debug, "503 5.5.1 Not between the chunks of a message\r\n"),
+            PeerMisbehaved::InTransaction => (Debug, "503 5.5.1 Not within a transaction\r\n"),
             PeerMisbehaved::NeedHello => (Debug, "503 5.5.1 Send HELO or EHLO first\r\n"),
             PeerMisbehaved::NeedMail => (Debug, "503 5.5.1 Send MAIL first\r\n"),
             PeerMisbehaved::NeedRecipient => (Debug, "503 5.5.1 No valid recipients\r\n"),
@@ -258,7 +294,11 @@ impl PeerMisbehaved {
             PeerMisbehaved::TimedOut => (Info, "421 4.4.2 Timeout, closing connection\r\n"),
             PeerMisbehaved::TooManyBadCommands => (Info, "421 4.7.0 Too many errors, closing connection\r\n"),
             PeerMisbehaved::UnknownCommand => (Debug, "500 5.5.2 Command not recognized\r\n"),
+            PeerMisbehaved::UnknownMechanism => {
+                (Debug, "504 5.5.4 Authentication mechanism not recognized\r\n")
+            }
             PeerMisbehaved::UnknownParameter => (Debug, "555 5.5.4 Parameter not recognized\r\n"),
+            PeerMisbehaved::WrongCredentials => (Debug, "535 5.7.8 Authentication failed\r\n"),
         }
     }
 }
@@ -302,21 +342,31 @@ mod tests {
             LocalLimit::MessageTooLarge,
             LocalLimit::ShuttingDown,
             LocalLimit::TextLineTooLong,
+            LocalLimit::TooManyAuthFailures,
+            LocalLimit::TooManyAuthFailuresFromAddress,
             LocalLimit::TooManyConnections,
             LocalLimit::TooManyHops,
             LocalLimit::TooManyMessages,
             LocalLimit::TooManyRecipients,
         ];
         let faults = [
+            Peer::AlreadyAuthenticated,
+            Peer::AuthCancelled,
+            Peer::AuthLineTooLong,
+            Peer::BadAuthResponse,
+            Peer::BadChunkSize,
             Peer::BadParameter,
             Peer::BadRecipient,
             Peer::BadSender,
             Peer::BareCarriageReturn,
             Peer::BareLineFeed,
+            Peer::ChunkRefused,
             Peer::CommandTooLong,
             Peer::CommandWithoutEnd,
             Peer::ControlCharacter,
             Peer::EndlessMessage,
+            Peer::InChunks,
+            Peer::InTransaction,
             Peer::NeedHello,
             Peer::NeedMail,
             Peer::NeedRecipient,
@@ -332,7 +382,9 @@ mod tests {
             Peer::TimedOut,
             Peer::TooManyBadCommands,
             Peer::UnknownCommand,
+            Peer::UnknownMechanism,
             Peer::UnknownParameter,
+            Peer::WrongCredentials,
         ];
         let others = [
             Error::Configuration(Configuration::NoTransport),

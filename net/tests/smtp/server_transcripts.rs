@@ -21,6 +21,7 @@ struct Transcript {
     name: String,
     config: Config,
     refusals: Vec<(Address, Reply)>,
+    xclient: bool,
     turns: Vec<Turn>,
     messages: Vec<Vec<u8>>,
     discards: Vec<String>,
@@ -43,6 +44,9 @@ fn the_server_keeps_to_every_transcript() {
 /// What the server says must come when it has been asked for, not only in the end.
 fn play_as_written(transcript: &Transcript) {
     let mut server = Server::new(transcript.config.clone(), transcript.refusals.clone());
+    if transcript.xclient {
+        server.session.offer_xclient();
+    }
     let mut said = Vec::new();
     let talks_first = matches!(transcript.turns.first(), Some(Turn::Client(_)));
     if talks_first {
@@ -73,7 +77,7 @@ fn play_as_written(transcript: &Transcript) {
 }
 
 fn play_pipelined(transcript: &Transcript) {
-    if matches!(transcript.turns.first(), Some(Turn::Client(_))) {
+    if matches!(transcript.turns.first(), Some(Turn::Client(_))) || transcript.xclient {
         return;
     }
     let (mut input, mut output) = (Vec::new(), Vec::new());
@@ -111,6 +115,7 @@ fn parse(name: &str, lines: &[&str]) -> Transcript {
         name: name.to_owned(),
         config: server_config(BareEol::Reject),
         refusals: Vec::new(),
+        xclient: false,
         turns: Vec::new(),
         messages: Vec::new(),
         discards: Vec::new(),
@@ -138,6 +143,7 @@ fn parse_line(transcript: &mut Transcript, line: &str) -> Option<()> {
             let (enhanced, _) = EnhancedCode::parse_prefix(words.next()?.as_bytes())?;
             transcript.refusals.push((address, Reply::new(code, Some(enhanced), words.next()?)));
         }
+        "option:" if text == "xclient true" => transcript.xclient = true,
         "option:" => set_option(&mut transcript.config, text)?,
         _ => return None,
     }
@@ -156,6 +162,10 @@ fn set_option(config: &mut Config, text: &str) -> Option<()> {
         "starttls" => config.extensions.starttls = value.parse().ok()?,
         "tls.required" => config.tls_required = value.parse().ok()?,
         "smtputf8" => config.extensions.smtputf8 = value.parse().ok()?,
+        "chunking" => config.extensions.chunking = value.parse().ok()?,
+        "limits" => config.extensions.limits = value.parse().ok()?,
+        "auth" => config.extensions.auth = value.parse().ok()?,
+        "auth.tls" => config.auth.tls_required = value.parse().ok()?,
         "dsn" => config.extensions.dsn = value.parse().ok()?,
         "enhancedstatuscodes" => config.extensions.enhanced_status_codes = value.parse().ok()?,
         _ => return None,

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 
-use net::smtp::error::{Error, LocalLimit, LogClass};
+use net::smtp::error::{Error, LocalLimit, LogClass, PeerMisbehaved};
 use net::smtp::server::{Close, Discard, Event, Hello, Session, Step, Summary};
 use tls::Received;
 
@@ -275,8 +275,9 @@ impl Driver {
                 Some(transaction) => transaction.open_intake(&self.shard),
                 None => Ok(()),
             },
-            // Not offered while there is no certificate.
+            // Not offered while there is no certificate, nobody that checks, and nobody listed.
             Event::StartTls => Ok(()),
+            Event::Auth(_) | Event::XClient(_) => Err(PeerMisbehaved::NotImplemented.into()),
             // Answered elsewhere.
             Event::Connect | Event::EndOfData(_) => Ok(()),
         };

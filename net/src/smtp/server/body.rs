@@ -1,4 +1,5 @@
-//! Takes message bytes off the wire: finds the end, removes transparent dots, checks line ends.
+//! Takes message bytes off the wire: finds the end, removes transparent dots, checks line ends. In chunks (RFC 3030)
+//! there are no dots and no end to find: only line ends are checked.
 //!
 //! Only CRLF.CRLF ends a message (RFC 5321 4.1.1.4). A bare CR or LF is never taken for a line end by the search
 //! for the end or for transparent dots, not even where it is converted.
@@ -18,6 +19,8 @@ use crate::smtp::scan::{BLOCK_BYTES, Block};
 pub(super) struct Decoder {
     position: Position,
     bare_eol: BareEol,
+    /// Lines begin with transparent dots, and one with nothing but a dot is the end.
+    dots: bool,
     eight_bit: bool,
     /// Bytes of the current line so far.
     line_bytes: u64,
@@ -53,12 +56,22 @@ pub(super) enum Decoded<'i> {
 
 impl Decoder {
     pub(super) fn new(bare_eol: BareEol) -> Decoder {
-        Decoder { position: Position::LineStart, bare_eol, eight_bit: false, line_bytes: 0 }
+        Decoder { position: Position::LineStart, bare_eol, dots: true, eight_bit: false, line_bytes: 0 }
+    }
+
+    /// Of a message that comes in chunks. Its end is told by [`finish`](Self::finish).
+    pub(super) fn raw(bare_eol: BareEol) -> Decoder {
+        Decoder { dots: false, ..Decoder::new(bare_eol) }
     }
 
     /// Whether any byte of the message so far was above 127.
     pub(super) fn eight_bit(&self) -> bool {
         self.eight_bit
+    }
+
+    /// The last chunk is over: a CR that waited for its LF waits no more.
+    pub(super) fn finish(&mut self) -> Option<Decoded<'static>> {
+        (self.position == Position::Cr).then(|| self.bare(PeerMisbehaved::BareCarriageReturn))
     }
 
     /// Takes bytes from `input` up to the first thing to report.
@@ -97,7 +110,7 @@ impl Decoder {
         let mut at = clean;
         // Bytes to pass on, and bytes to take.
         let (passed, taken) = loop {
-            if self.position == Position::LineStart && bytes.get(at) == Some(&b'.') {
+            if self.dots && self.position == Position::LineStart && bytes.get(at) == Some(&b'.') {
                 self.position = Position::Dot;
                 break (at, at + 1);
             }
@@ -153,7 +166,7 @@ impl Decoder {
             let line_bytes_at_most =
                 lf_block.map_or(self.line_bytes + at as u64, |start| (at - start) as u64);
             let too_long = line_bytes_at_most + BLOCK_BYTES as u64 > TEXT_LINE_BYTES_MAX;
-            if seen.bare_eol || seen.dot || too_long {
+            if seen.bare_eol || (seen.dot && self.dots) || too_long {
                 break;
             }
             self.eight_bit |= seen.eight_bit;

@@ -3,15 +3,24 @@
 use memchr::memchr2;
 
 use super::Extensions;
+use super::auth::decode_initial;
 use super::event::{Hello, Mail, Rcpt, Verb, Written};
+use super::message::Chunk;
 use super::parameters::{self, OfMail};
-use crate::limits::{COMMAND_BYTES_MAX, COMMAND_LINE_BYTES_MAX, DOMAIN_BYTES_MAX};
+use super::xclient::{self, XClient};
+use crate::limits::{AUTH_LINE_BYTES_MAX, COMMAND_BYTES_MAX, COMMAND_LINE_BYTES_MAX, DOMAIN_BYTES_MAX};
 use crate::smtp::address::Address;
 use crate::smtp::error::PeerMisbehaved;
 
 /// A command that is well formed.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) enum Command {
+    /// Mechanism as written, initial response decoded.
+    Auth {
+        mechanism: Box<[u8]>,
+        initial: Option<Box<[u8]>>,
+    },
+    Bdat(Chunk),
     Data,
     Hello(Hello),
     Help,
@@ -22,15 +31,15 @@ pub(super) enum Command {
     Rset,
     StartTls,
     Vrfy,
+    XClient(XClient),
 }
 
 /// Parses a line as it came: up to but without its LF. Parameters of what is not offered are unknown.
 pub(super) fn parse(line: &[u8], offered: Extensions) -> Result<Command, PeerMisbehaved> {
-    if line.len() > COMMAND_LINE_BYTES_MAX + 1 {
-        return Err(PeerMisbehaved::CommandTooLong);
-    }
     let line = match line.strip_suffix(b"\r") {
         Some(line) if memchr2(b'\r', 0, line).is_none() => line,
+        // How many bytes to skip is anybody's guess.
+        _ if strip_keyword(line, b"bdat ").is_some() => return Err(PeerMisbehaved::BadChunkSize),
         _ => return Err(PeerMisbehaved::ControlCharacter),
     };
     let line = line.trim_ascii_end();
@@ -39,10 +48,17 @@ pub(super) fn parse(line: &[u8], offered: Extensions) -> Result<Command, PeerMis
         None => (line, &b""[..]),
     };
     let Some(verb) = Known::parse(verb) else { return Err(PeerMisbehaved::UnknownCommand) };
-    if line.len() > COMMAND_BYTES_MAX && !matches!(verb, Known::Mail | Known::Rcpt) {
+    let line_bytes_max = match verb {
+        Known::Auth => AUTH_LINE_BYTES_MAX,
+        Known::Mail | Known::Rcpt | Known::XClient => COMMAND_LINE_BYTES_MAX,
+        _ => COMMAND_BYTES_MAX,
+    };
+    if line.len() > line_bytes_max && !matches!(verb, Known::Bdat) {
         return Err(PeerMisbehaved::CommandTooLong);
     }
     match verb {
+        Known::Auth => parse_auth(arguments),
+        Known::Bdat => parse_bdat(arguments),
         Known::Data => without_arguments(arguments, Command::Data),
         Known::Ehlo => parse_hello(Verb::Ehlo, arguments),
         Known::Helo => parse_hello(Verb::Helo, arguments),
@@ -55,6 +71,7 @@ pub(super) fn parse(line: &[u8], offered: Extensions) -> Result<Command, PeerMis
         Known::StartTls => without_arguments(arguments, Command::StartTls),
         Known::Vrfy if arguments.is_empty() => Err(PeerMisbehaved::Syntax),
         Known::Vrfy => Ok(Command::Vrfy),
+        Known::XClient => Ok(Command::XClient(xclient::parse(arguments)?)),
         Known::NotOffered => Err(PeerMisbehaved::NotImplemented),
     }
 }
@@ -62,6 +79,8 @@ pub(super) fn parse(line: &[u8], offered: Extensions) -> Result<Command, PeerMis
 /// The verbs this server knows.
 #[derive(Clone, Copy)]
 enum Known {
+    Auth,
+    Bdat,
     Data,
     Ehlo,
     Helo,
@@ -74,11 +93,11 @@ enum Known {
     Rset,
     StartTls,
     Vrfy,
+    XClient,
 }
 
 /// Verbs that exist in some extension or in an old standard.
-const NOT_OFFERED: &[&[u8]] =
-    &[b"auth", b"bdat", b"etrn", b"expn", b"saml", b"send", b"soml", b"turn", b"xclient", b"xforward"];
+const NOT_OFFERED: &[&[u8]] = &[b"etrn", b"expn", b"saml", b"send", b"soml", b"turn", b"xforward"];
 
 impl Known {
     fn parse(verb: &[u8]) -> Option<Known> {
@@ -87,6 +106,8 @@ impl Known {
         lower.copy_from_slice(verb);
         lower.make_ascii_lowercase();
         match &*lower {
+            b"auth" => Some(Known::Auth),
+            b"bdat" => Some(Known::Bdat),
             b"data" => Some(Known::Data),
             b"ehlo" => Some(Known::Ehlo),
             b"helo" => Some(Known::Helo),
@@ -98,6 +119,7 @@ impl Known {
             b"rset" => Some(Known::Rset),
             b"starttls" => Some(Known::StartTls),
             b"vrfy" => Some(Known::Vrfy),
+            b"xclient" => Some(Known::XClient),
             other => NOT_OFFERED.contains(&other).then_some(Known::NotOffered),
         }
     }
@@ -105,6 +127,33 @@ impl Known {
 
 fn without_arguments(arguments: &[u8], command: Command) -> Result<Command, PeerMisbehaved> {
     if arguments.is_empty() { Ok(command) } else { Err(PeerMisbehaved::Syntax) }
+}
+
+fn parse_auth(arguments: &[u8]) -> Result<Command, PeerMisbehaved> {
+    let mut words = arguments.splitn(2, |&byte| byte == b' ');
+    let mechanism = words.next().unwrap_or_default();
+    if mechanism.is_empty() || !mechanism.iter().all(u8::is_ascii_graphic) {
+        return Err(PeerMisbehaved::Syntax);
+    }
+    let initial = words.next().map(|text| decode_initial(text.trim_ascii())).transpose()?;
+    Ok(Command::Auth { mechanism: mechanism.into(), initial })
+}
+
+/// A chunk of a size that cannot be read cannot be skipped, either: what would be taken for commands then?
+fn parse_bdat(arguments: &[u8]) -> Result<Command, PeerMisbehaved> {
+    let bad = PeerMisbehaved::BadChunkSize;
+    let mut words = arguments.split(|&byte| byte == b' ').filter(|word| !word.is_empty());
+    let size = words.next().filter(|size| size.iter().all(u8::is_ascii_digit)).ok_or(bad)?;
+    let left_bytes = std::str::from_utf8(size).ok().and_then(|size| size.parse().ok()).ok_or(bad)?;
+    let last = match words.next() {
+        None => false,
+        Some(word) if word.eq_ignore_ascii_case(b"last") => true,
+        Some(_) => return Err(bad),
+    };
+    if words.next().is_some() {
+        return Err(bad);
+    }
+    Ok(Command::Bdat(Chunk { left_bytes, last }))
 }
 
 /// The name is for the hooks to judge: many good clients send one that is no domain.
@@ -225,6 +274,14 @@ mod tests {
             ("RCPT TO:<postmaster@b.example>", rcpt("postmaster@b.example")),
             ("rcpt to: <\"a b\"@b.example>", rcpt("\"a b\"@b.example")),
             ("DATA", Command::Data),
+            ("BDAT 10", Command::Bdat(Chunk { left_bytes: 10, last: false })),
+            ("bdat  0  last", Command::Bdat(Chunk { left_bytes: 0, last: true })),
+            ("AUTH plain =", Command::Auth { mechanism: b"plain"[..].into(), initial: Some(Box::default()) }),
+            (
+                "AUTH XYZ YWI=",
+                Command::Auth { mechanism: b"XYZ"[..].into(), initial: Some(b"ab"[..].into()) },
+            ),
+            ("auth LOGIN", Command::Auth { mechanism: b"LOGIN"[..].into(), initial: None }),
             ("StartTls", Command::StartTls),
             ("data ", Command::Data),
             ("RSET", Command::Rset),
@@ -249,7 +306,16 @@ mod tests {
             ("MAILFROM:<a@b.example>", PeerMisbehaved::UnknownCommand),
             ("EXPN list", PeerMisbehaved::NotImplemented),
             ("STARTTLS now", PeerMisbehaved::Syntax),
-            ("BDAT 10 LAST", PeerMisbehaved::NotImplemented),
+            ("BDAT", PeerMisbehaved::BadChunkSize),
+            ("BDAT -1", PeerMisbehaved::BadChunkSize),
+            ("BDAT 0x10", PeerMisbehaved::BadChunkSize),
+            ("BDAT 18446744073709551616", PeerMisbehaved::BadChunkSize),
+            ("BDAT 10 LAST LAST", PeerMisbehaved::BadChunkSize),
+            ("BDAT 10 FIRST", PeerMisbehaved::BadChunkSize),
+            ("bdat 10\rLAST", PeerMisbehaved::BadChunkSize),
+            ("AUTH", PeerMisbehaved::Syntax),
+            ("AUTH PLAIN AAA", PeerMisbehaved::BadAuthResponse),
+            ("XCLIENT", PeerMisbehaved::Syntax),
             ("EHLO", PeerMisbehaved::Syntax),
             ("HELO a\x07b", PeerMisbehaved::Syntax),
             ("DATA now", PeerMisbehaved::Syntax),

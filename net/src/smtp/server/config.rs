@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Extensions;
+use super::{Auth, Extensions};
 use crate::limits;
 use crate::smtp::address::Hostname;
 
@@ -15,6 +15,8 @@ pub struct Config {
     pub extensions: Extensions,
     /// Refuse MAIL (and AUTH) before TLS with 530.
     pub tls_required: bool,
+    /// What AUTH offers.
+    pub auth: Auth,
     /// Largest message in bytes; 0 means no limit. Announced with SIZE, enforced at MAIL and while receiving.
     pub size_bytes_max: u64,
     /// Most recipients of one transaction; then 452.
@@ -61,9 +63,12 @@ impl Config {
                 size: true,
                 eight_bit_mime: true,
                 enhanced_status_codes: true,
+                chunking: true,
+                smtputf8: true,
                 ..Extensions::NONE
             },
             tls_required: false,
+            auth: Auth::default(),
             size_bytes_max: 0,
             recipients_max: limits::RECIPIENTS_MAX,
             messages_max: 0,

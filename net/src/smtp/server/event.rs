@@ -1,5 +1,7 @@
 //! What a server session reports.
 
+use super::auth::Claim;
+use super::xclient::XClient;
 use crate::smtp::address::Address;
 use crate::smtp::error::Error;
 use crate::smtp::parameters::{MailParameters, RcptParameters};
@@ -31,14 +33,20 @@ pub enum Event {
     Connect,
     /// HELO or EHLO. Accepting it ends a transaction that was open.
     Hello(Hello),
+    /// AUTH: also answered with [`challenge`](super::Session::challenge). Accepting it authenticates the peer; a
+    /// permanent refusal is counted.
+    Auth(Claim),
+    /// XCLIENT: accepting it greets the peer anew, as the client that it speaks for; what it said before is
+    /// forgotten.
+    XClient(Box<XClient>),
     /// MAIL: accepting it begins a transaction.
     Mail(Mail),
     /// RCPT: accepting it adds a recipient.
     Rcpt(Rcpt),
     /// STARTTLS: accepting it sends 220, and [`Step::Handshake`] follows.
     StartTls,
-    /// DATA: open the intake. Accepting sends 354, and [`Step::Body`] follows. Refusing leaves the transaction
-    /// open.
+    /// DATA or the first BDAT: open the intake. Accepting sends 354 (nothing, to BDAT), and [`Step::Body`] follows.
+    /// Refusing leaves the transaction open.
     Data,
     /// The message is complete, and every byte of it has passed as [`Step::Body`]. Accept it when it is durable,
     /// best with [`accept_message`](super::Session::accept_message). The transaction is over either way.

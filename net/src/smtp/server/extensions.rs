@@ -1,7 +1,5 @@
 //! The service extensions a server offers.
 
-use super::Config;
-
 /// Which extensions are on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Extensions {
@@ -25,7 +23,7 @@ pub struct Extensions {
     pub require_tls: bool,
     /// STARTTLS (RFC 3207): there is a certificate. Offered only before TLS.
     pub starttls: bool,
-    /// AUTH (RFC 4954): there is something that checks. Whether it is offered before TLS, [`Config::auth`] says.
+    /// AUTH (RFC 4954): there is something that checks. Whether it is offered before TLS, [`Config::auth`](super::Config::auth) says.
     pub auth: bool,
 }
 
@@ -65,23 +63,5 @@ impl Extensions {
         self.starttls &= !encrypted;
         self.require_tls &= encrypted;
         self
-    }
-
-    /// The lines of an EHLO reply, without the first.
-    pub(super) fn lines(self, config: &Config) -> Vec<String> {
-        let size = match config.size_bytes_max {
-            0 => "SIZE".to_owned(),
-            max => format!("SIZE {max}"),
-        };
-        let lines = [
-            (self.pipelining, "PIPELINING".to_owned()),
-            (self.size, size),
-            (self.eight_bit_mime, "8BITMIME".to_owned()),
-            (self.enhanced_status_codes, "ENHANCEDSTATUSCODES".to_owned()),
-            (self.smtputf8, "SMTPUTF8".to_owned()),
-            (self.dsn, "DSN".to_owned()),
-            (self.starttls, "STARTTLS".to_owned()),
-        ];
-        lines.into_iter().filter(|(on, _)| *on).map(|(_, line)| line).collect()
     }
 }

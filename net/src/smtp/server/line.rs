@@ -2,7 +2,7 @@
 
 use memchr::memchr;
 
-use crate::limits::{COMMAND_LINE_BYTES_MAX, COMMAND_LINE_SKIP_BYTES_MAX};
+use crate::limits::COMMAND_LINE_SKIP_BYTES_MAX;
 
 /// Holds the part of a line that has arrived; no heap otherwise.
 #[derive(Debug, Default)]
@@ -26,9 +26,14 @@ pub(super) enum Line<T> {
 }
 
 impl LineReader {
-    /// Takes the next line off `input` and parses it: up to but without its LF. Copies only a line that came in
-    /// pieces.
-    pub(super) fn next<T>(&mut self, input: &mut &[u8], parse: impl FnOnce(&[u8]) -> T) -> Line<T> {
+    /// Takes the next line off `input` and parses it: up to but without its LF, at most `line_bytes_max` and a CR.
+    /// Copies only a line that came in pieces.
+    pub(super) fn next<T>(
+        &mut self,
+        input: &mut &[u8],
+        line_bytes_max: usize,
+        parse: impl FnOnce(&[u8]) -> T,
+    ) -> Line<T> {
         let lf = memchr(b'\n', input);
         let piece = &input[..lf.unwrap_or(input.len())];
         *input = &input[lf.map_or(input.len(), |lf| lf + 1)..];
@@ -39,7 +44,7 @@ impl LineReader {
             return Line::Endless;
         }
         // One more than a line may have, for its CR.
-        if line_bytes > COMMAND_LINE_BYTES_MAX + 1 {
+        if line_bytes > line_bytes_max + 1 {
             *self = LineReader { partial: Vec::new(), skipped_bytes: line_bytes };
             if lf.is_none() {
                 return Line::Partial;
@@ -68,6 +73,7 @@ impl LineReader {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::COMMAND_LINE_BYTES_MAX;
 
     fn lines(pieces: &[&[u8]]) -> Vec<Line<usize>> {
         let mut reader = LineReader::default();
@@ -75,7 +81,7 @@ mod tests {
         for piece in pieces {
             let mut input = *piece;
             while !input.is_empty() {
-                match reader.next(&mut input, |line| line.len()) {
+                match reader.next(&mut input, COMMAND_LINE_BYTES_MAX, |line| line.len()) {
                     Line::Partial => {}
                     line => lines.push(line),
                 }

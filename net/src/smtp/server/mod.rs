@@ -13,18 +13,25 @@
 //! After [`Event::Connect`] is answered and before the output is sent, give `step` what has already arrived: a
 //! peer that talks before the greeting is answered with 554 and closed.
 
+mod auth;
 mod body;
 mod command;
+mod commands;
 mod config;
 mod event;
 mod extensions;
+mod hello;
 mod line;
+mod message;
 mod parameters;
 mod session;
 #[cfg(test)]
 mod tests;
+mod xclient;
 
+pub use auth::{Auth, Claim};
 pub use config::{BareEol, Config, Timeouts};
 pub use event::{BodyType, Close, Discard, Event, Hello, Mail, Rcpt, Step, Summary, Verb, Written};
 pub use extensions::Extensions;
 pub use session::Session;
+pub use xclient::{Attribute, XClient};

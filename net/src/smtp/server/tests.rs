@@ -207,7 +207,7 @@ fn plaintext_behind_starttls_is_dropped_and_the_hello_before_it_forgotten() {
     ));
     let output = session.take_output();
     let text = std::str::from_utf8(&output).expect("ASCII");
-    assert!(text.contains("250 ENHANCEDSTATUSCODES") && !text.contains("STARTTLS"), "{text}");
+    assert!(text.contains("REQUIRETLS") && !text.contains("STARTTLS"), "{text}");
     assert!(text.ends_with("502 5.5.1 Command not implemented\r\n"), "{text}");
 }
 
