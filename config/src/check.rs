@@ -161,13 +161,10 @@ impl Checker<'_> {
             Status::NoEffect { why, .. } => {
                 self.report.warning(at, path, Problem::new("has no effect").hint(why));
             }
-            Status::NotYet { fine, .. } if one_of(value, fine) => return,
-            Status::NotYet { tolerated, why, .. } if one_of(value, tolerated) => {
-                self.report.warning(at, path, Problem::new("has no effect").hint(why));
-            }
+            Status::NotYet { fine } if one_of(value, fine) => return,
             // A value that is no value of this key gets the error about that.
             Status::NotYet { .. } if !scalar::is_choice(value, key.shape) => return,
-            Status::NotYet { fine, .. } => {
+            Status::NotYet { fine } => {
                 let hint = match fine {
                     [] => "remove it".to_owned(),
                     [one] => format!("remove it, or write {one}"),

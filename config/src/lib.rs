@@ -44,6 +44,7 @@ mod schema;
 mod scripting;
 mod startup;
 mod suspends;
+mod tls;
 mod transport;
 mod tree;
 mod version;
@@ -63,6 +64,7 @@ pub use startup::{
     UuidVersion, load_startup,
 };
 pub use suspends::{Property, Suspend, Suspends, load_suspends};
+pub use tls::{ClientCertificates, Implicit, SendName, ServerTls, TlsProtocols, TransportTls, VerifyTls};
 pub use transport::{DeliveryTimeouts, NextHop, Retry, RetryInterval, Transport};
 pub use version::Version;
 

@@ -79,16 +79,10 @@ fn status(status: Status) -> String {
     match status {
         Status::Used => "used".to_owned(),
         Status::NoEffect { why, .. } => format!("no effect: {why}"),
-        Status::NotYet { fine: [], .. } => "not yet".to_owned(),
-        Status::NotYet { fine, tolerated, why } => {
-            let values = |values: &[&str]| {
-                values.iter().map(|value| format!("`{value}`")).collect::<Vec<_>>().join(", ")
-            };
-            let mut text = format!("not yet, except {}", values(fine));
-            if !tolerated.is_empty() {
-                let _ = write!(text, "; {} with a warning: {why}", values(tolerated));
-            }
-            text
+        Status::NotYet { fine: [] } => "not yet".to_owned(),
+        Status::NotYet { fine } => {
+            let values: Vec<String> = fine.iter().map(|value| format!("`{value}`")).collect();
+            format!("not yet, except {}", values.join(", "))
         }
     }
 }
@@ -139,6 +133,9 @@ fn name_of(ty: Type) -> String {
         Type::Path => "path".to_owned(),
         Type::Tag => "text of at most 32 characters".to_owned(),
         Type::Free => "text, number or boolean".to_owned(),
+        Type::BoolOrHostName => "`true`, `false`, host name".to_owned(),
+        Type::TlsVersions => "list of versions".to_owned(),
+        Type::Ciphers => "list of ciphers".to_owned(),
         Type::Match { .. } => "match".to_owned(),
     }
 }

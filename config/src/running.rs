@@ -9,8 +9,8 @@ use crate::report::Report;
 use crate::schema::File;
 use crate::tree::{Checked, Match, Tree};
 use crate::{
-    Error, Field, Lists, Loaded, Options, Pattern, Pki, Scope, Scripting, ServerKind, Source, Startup,
-    Transport, Version, check, cross_check, pki, scripting, transport,
+    Error, Field, Lists, Loaded, Options, Pattern, Pki, Scope, Scripting, ServerKind, ServerTls, Source,
+    Startup, Transport, Version, check, cross_check, pki, scripting, tls, transport,
 };
 
 /// The running file.
@@ -65,6 +65,8 @@ pub struct Server {
     pub max_hops: u32,
     /// What to do with a bare CR or LF in a message.
     pub bare_eol: BareEol,
+    /// TLS for clients; `None`: it is not offered.
+    pub tls: Option<ServerTls>,
     /// What `EHLO` announces.
     pub extensions: Extensions,
 }
@@ -186,7 +188,9 @@ pub fn load_running(
     let value = read.and_then(|(mut tree, version)| {
         cross_check::running(&tree, startup, &mut report);
         transport::inherit(&mut tree);
+        tls::check_servers(&tree, startup, &mut report);
         transport::cross_check(&tree, &mut report);
+        tls::check_transports(&tree, startup, &mut report);
         scripting::cross_check(&tree, &mut report);
         pki::cross_check(&tree, &mut report);
         check::fill(&mut tree, File::Running.keys(Scope::Server));
@@ -228,6 +232,7 @@ fn server(tree: &Tree) -> Server {
             Some("convert") => BareEol::Convert,
             _ => BareEol::Reject,
         },
+        tls: tree.get("tls").and_then(tls::server),
         extensions: Extensions {
             pipelining: tree.bool("extensions.pipelining").expect("has a default"),
             size: tree.bool("extensions.size").expect("has a default"),

@@ -9,6 +9,7 @@ use crate::limits::{MAX_QUOTED_CHARS, MAX_TAG_CHARS};
 use crate::pattern;
 use crate::report::Problem;
 use crate::schema::{Shape, Type};
+use crate::tls::{CipherList, Versions};
 use crate::tree::Checked;
 use crate::yaml::{Kind, Node, Scalar, Value};
 
@@ -21,6 +22,10 @@ pub(crate) fn check(scalar: &Scalar, ty: Type) -> Result<Checked, Problem> {
         Type::Size => size(scalar).map(Checked::Integer),
         Type::Octal => octal(scalar).map(Checked::Integer),
         Type::Free => Ok(free(scalar)),
+        Type::BoolOrHostName => match scalar.retyped() {
+            Kind::Bool(bool) => Ok(Checked::Bool(bool)),
+            _ => string(scalar).and_then(|text| check_text(text, Type::HostName)),
+        },
         _ => string(scalar).and_then(|text| check_text(text, ty)),
     }
 }
@@ -54,11 +59,17 @@ fn check_text(text: &str, ty: Type) -> Result<Checked, Problem> {
             &format!("is longer than {MAX_TAG_CHARS} characters, or not printable"),
         ),
         Type::Match { field, lists } => pattern::parse(text, field, lists).map(Checked::Match),
+        Type::TlsVersions => Versions::parse(text).map(|_| Checked::Text(text.to_owned())),
+        Type::Ciphers => CipherList::parse(text).map(|_| Checked::Text(text.to_owned())),
         Type::TextOrEmpty => Ok(Checked::Text(text.to_owned())),
         Type::Text | Type::Path => text_if(!text.is_empty() && !text.contains('\0'), "is empty or has a NUL"),
-        Type::Integer { .. } | Type::Bool | Type::Time { .. } | Type::Size | Type::Octal | Type::Free => {
-            unreachable!("not read as text")
-        }
+        Type::Integer { .. }
+        | Type::Bool
+        | Type::Time { .. }
+        | Type::Size
+        | Type::Octal
+        | Type::Free
+        | Type::BoolOrHostName => unreachable!("not read as text"),
     }
 }
 
@@ -239,6 +250,7 @@ pub(crate) fn name_of(ty: Type) -> &'static str {
         Type::Size => "a size",
         Type::Octal => "an octal string",
         Type::Free => "a string, number or boolean",
+        Type::BoolOrHostName => "true, false or a host name",
         Type::Text
         | Type::TextOrEmpty
         | Type::Id
@@ -250,6 +262,8 @@ pub(crate) fn name_of(ty: Type) -> &'static str {
         | Type::Host
         | Type::Path
         | Type::Tag
+        | Type::TlsVersions
+        | Type::Ciphers
         | Type::Match { .. } => "a string",
     }
 }

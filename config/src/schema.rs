@@ -57,8 +57,7 @@ pub(crate) enum Status {
     /// No, and nothing bad comes of it: read, checked, and a warning with this reason. No warning for values in `fine`.
     NoEffect { why: &'static str, fine: &'static [&'static str] },
     /// No, and mail would not get what the operator expects: refused. `fine` values mean that the feature is off;
-    /// `tolerated` ones give a warning with `why`.
-    NotYet { fine: &'static [&'static str], tolerated: &'static [&'static str], why: &'static str },
+    NotYet { fine: &'static [&'static str] },
 }
 
 /// The form of a value.
@@ -117,6 +116,12 @@ pub(crate) enum Type {
     Tag,
     /// Text, number or boolean.
     Free,
+    /// A list of TLS versions.
+    TlsVersions,
+    /// A list of cipher suites as OpenSSL writes it.
+    Ciphers,
+    /// `true`, `false` or a host name.
+    BoolOrHostName,
     /// A value to match `Field` with; `@list` where `lists` says so.
     Match {
         field: Field,
@@ -213,7 +218,7 @@ impl Key {
     }
 
     const fn not_yet(mut self) -> Key {
-        self.status = Status::NotYet { fine: &[], tolerated: &[], why: "" };
+        self.status = Status::NotYet { fine: &[] };
         self
     }
 
@@ -222,16 +227,8 @@ impl Key {
         self.status = match self.status {
             Status::Used => Status::Used,
             Status::NoEffect { why, .. } => Status::NoEffect { why, fine: values },
-            Status::NotYet { tolerated, why, .. } => Status::NotYet { fine: values, tolerated, why },
+            Status::NotYet { .. } => Status::NotYet { fine: values },
         };
-        self
-    }
-
-    /// Values that are let through with a warning.
-    const fn tolerating(mut self, values: &'static [&'static str], reason: &'static str) -> Key {
-        if let Status::NotYet { fine, .. } = self.status {
-            self.status = Status::NotYet { fine, tolerated: values, why: reason };
-        }
         self
     }
 }
@@ -269,11 +266,11 @@ const VERSION: Key =
 const PEM: Shape =
     Shape::Object(&[key("path", PATH, "PEM file"), key("data", TEXT, "PEM text; excludes `path`")]);
 
+const PROTOCOLS: &str =
+    "Versions: a list of names, where `!` takes one away; versions before TLS 1.2 are never spoken";
+const CIPHERS: &str = "Cipher suites of TLS 1.2 as OpenSSL writes them; those of TLS 1.3 change only where the list names some of them";
 const THREADS: &str = "one shard per CPU serves everything; see environment.shards";
-const NO_TLS: &str = "there is no TLS yet";
 const NO_DSN: &str = "there are no delivery status notifications yet: what fails for good is held";
 const NO_MONITOR: &str = "there is no monitor yet";
 const NO_HOOKS: &str = "the server runs no scripts yet";
 const NO_SCRIPTS: &str = "the server runs no scripts yet; hsh does";
-const NO_TLS_NOR_SCRIPTS: &str =
-    "the server has no TLS and runs no scripts yet; the scripts that hsh runs use it";

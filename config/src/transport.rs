@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::TransportTls;
 use crate::report::{Problem, Report};
 use crate::tree::{Checked, Tree};
 
@@ -23,6 +24,8 @@ pub struct Transport {
     pub ipv6: bool,
     /// HELO name; `None`: the system host name.
     pub helo: Option<String>,
+    /// Outgoing TLS; `None`: everything is in clear.
+    pub tls: Option<TransportTls>,
     /// When to try again; `None`: there is no `retry` block, and the queue's own schedule applies.
     pub retry: Option<Retry>,
     /// How long to wait for what.
@@ -69,6 +72,7 @@ pub struct DeliveryTimeouts {
     pub banner: Duration,
     pub ehlo: Duration,
     pub helo: Duration,
+    pub starttls: Duration,
     pub mail: Duration,
     pub rcpt: Duration,
     pub data: Duration,
@@ -139,6 +143,7 @@ fn transport(tree: &Tree, group: &str) -> Transport {
         ipv4: tree.bool("connection.sourceip.ipv4").expect("has a default"),
         ipv6: tree.bool("connection.sourceip.ipv6").expect("has a default"),
         helo: tree.text("session.helo").map(str::to_owned),
+        tls: tree.get("session.tls").and_then(crate::tls::transport),
         retry: retry(tree),
         timeouts: timeouts(tree),
     }
@@ -164,6 +169,7 @@ fn timeouts(tree: &Tree) -> DeliveryTimeouts {
         banner: of("BANNER"),
         ehlo: of("EHLO"),
         helo: of("HELO"),
+        starttls: of("STARTTLS"),
         mail: of("MAIL"),
         rcpt: of("RCPT"),
         data: of("DATA"),

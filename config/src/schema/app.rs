@@ -38,7 +38,7 @@ pub(super) const SCRIPT_KEYS: &[Key] = &[
 
 const RESOLVER_KEY: Key = key("resolver", Shape::Object(RESOLVER), "DNS client");
 const SCRIPTING_KEY: Key = key("scripting", Shape::Object(SCRIPTING), "Packed scripts and files");
-const PKI_KEY: Key = key("pki", Shape::Object(PKI), "Certificates, trust").no_effect(NO_TLS_NOR_SCRIPTS);
+const PKI_KEY: Key = key("pki", Shape::Object(PKI), "Certificates, trust");
 
 const ADDRESS: &[Key] = &[
     key("id", ID, "Name used in `sourceip` and in scripts").required(),

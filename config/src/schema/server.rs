@@ -32,29 +32,30 @@ const SERVER_TLS: &[Key] = &[
     key(
         "certs",
         Shape::Object(&[
-            key("cert", ID, "`pki.private` entry used without SNI; absent: STARTTLS is not offered"),
+            key("cert", ID, "`pki.private` entry for clients that ask for no name, or for an unknown one; absent: STARTTLS is not offered"),
             key(
                 "sni",
                 Shape::List(&Shape::Object(&[
-                    key("hostname", TEXT, "Name"),
-                    key("cert", ID, "`pki.private` entry"),
+                    key("hostname", TEXT, "Name, or `*.` and a domain for the names with one label more").required(),
+                    key("cert", ID, "`pki.private` entry").required(),
                 ])),
-                "Certificates by name",
-            ),
+                "Certificates by the name that a client asks for",
+            )
+            .default("[]"),
         ]),
         "Certificates",
+    ),
+    key("implicit", BOOL, "All listeners start in TLS").default("false").since("5.0"),
+    key("implicit", Shape::List(&ID), "Ids of the listeners that start in TLS").since("5.0"),
+    key("protocols", Shape::One(Type::TlsVersions), PROTOCOLS).derived("`TLSv1.2,TLSv1.3`"),
+    key("ciphers", Shape::One(Type::Ciphers), CIPHERS).derived("all that this program has"),
+    key(
+        "clientcert",
+        choice(&["disabled", "optional", "require"]),
+        "Ask clients for a certificate: never, without demanding that it passes, or as a condition; `pki.trusted` has the authorities",
     )
-    .not_yet(),
-    key("implicit", BOOL, "All listeners start in TLS").since("5.0").not_yet().except(&["false"]),
-    key("implicit", Shape::List(&ID), "Listeners that start in TLS").since("5.0").not_yet(),
-    key("protocols", TEXT, "Protocol versions").no_effect(NO_TLS),
-    key("ciphers", TEXT, "Cipher list").no_effect(NO_TLS),
-    key("clientcert", choice(&["disabled", "optional", "require"]), "Ask for a client certificate")
-        .default("disabled")
-        .not_yet()
-        .except(&["disabled"])
-        .tolerating(&["optional"], NO_TLS),
-    key("required", BOOL, "Refuse `MAIL` before TLS").default("false").not_yet().except(&["false"]),
+    .default("disabled"),
+    key("required", BOOL, "Refuse `MAIL` before TLS with `530`").default("false"),
 ];
 
 const PHASES: &[Key] = &[

@@ -21,8 +21,7 @@ pub(super) const SCRIPT_KEYS: &[Key] = &[VERSION, SCRIPTING_KEY, PKI_KEY, ENVIRO
 
 const SCRIPTING_KEY: Key =
     key("scripting", Shape::Object(SCRIPTING), "Script settings that need a restart").no_effect(NO_SCRIPTS);
-const PKI_KEY: Key =
-    key("pki", Shape::Object(PKI), "Private keys and certificates").no_effect(NO_TLS_NOR_SCRIPTS);
+const PKI_KEY: Key = key("pki", Shape::Object(PKI), "Private keys and certificates");
 const ENVIRONMENT_KEY: Key =
     key("environment", Shape::Object(ENVIRONMENT), "Paths, privileges, sockets, limits");
 

@@ -100,23 +100,29 @@ const CLIENT_TLS: &[Key] = &[
     )
     .default("disabled")
     .not_yet()
-    .except(&["disabled"])
-    .tolerating(&["optional"], "there is no TLS yet: deliveries are in clear text"),
-    key("implicit", BOOL, "TLS from the first byte").default("false").not_yet().except(&["false"]),
-    key("protocols", TEXT, "Protocol versions").no_effect(NO_TLS),
-    key("ciphers", TEXT, "Cipher list").no_effect(NO_TLS),
-    key("sni", BOOL, "Send the connected name").no_effect(NO_TLS).except(&["false"]),
+    .except(&["disabled", "optional", "optional_verify", "require", "require_verify"]),
+    key("implicit", BOOL, "TLS from the first byte; there is no delivery in clear then").default("false"),
+    key("protocols", Shape::One(Type::TlsVersions), PROTOCOLS).derived("`TLSv1.2,TLSv1.3`"),
+    key("ciphers", Shape::One(Type::Ciphers), CIPHERS).derived("all that this program has"),
+    key(
+        "sni",
+        Shape::One(Type::BoolOrHostName),
+        "`true`: ask for the connected host by its name; or the name to ask for",
+    )
+    .default("false"),
     key(
         "verify",
         Shape::Object(&[
-            key("host", BOOL, "Check the certificate name against the host"),
-            key("names", Shape::List(&TEXT), "Names to accept instead"),
-            key("defaultca", BOOL, "Trust the system's certificate authorities"),
+            key("host", BOOL, "The certificate must be for the connected host")
+                .derived("`true`; see compatibility.md"),
+            key("names", Shape::List(&HOST), "The certificate must be for one of these instead")
+                .default("[]"),
+            key("defaultca", BOOL, "Trust the system's certificate authorities, besides `pki.trusted`")
+                .derived("`true`; see compatibility.md"),
         ]),
-        "Checks of the certificate",
-    )
-    .no_effect(NO_TLS),
-    key("clientcert", ID, "`pki.private` entry").no_effect(NO_TLS),
+        "Checks of the certificate, in the modes `optional_verify` and `require_verify`",
+    ),
+    key("clientcert", ID, "`pki.private` entry to show to servers that ask"),
 ];
 
 const RETRY: Key = key(
@@ -171,7 +177,7 @@ const STATES: &[Key] = &[
     key("HELO", TIME_FROM_1_S, "HELO").default("300"),
     key("EHLO", TIME_FROM_1_S, "EHLO").default("300"),
     key("LHLO", TIME_FROM_1_S, "LHLO").no_effect("there is no LMTP yet"),
-    key("STARTTLS", TIME_FROM_1_S, "STARTTLS").no_effect(NO_TLS),
+    key("STARTTLS", TIME_FROM_1_S, "STARTTLS, and the handshake after it").default("300"),
     key("AUTH-CRAM-MD5", TIME_FROM_1_S, "AUTH").no_effect(NO_AUTH),
     key("AUTH-PLAIN", TIME_FROM_1_S, "AUTH").no_effect(NO_AUTH),
     key("AUTH-LOGIN", TIME_FROM_1_S, "AUTH").no_effect(NO_AUTH),

@@ -101,8 +101,10 @@ impl Authority {
     fn new() -> Authority {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(DnType::CommonName, "Authority of the tests");
         let key = KeyPair::generate().expect("generates");
+        // Each has a name of its own, or one would look like another with a wrong signature.
+        let name = format!("Authority {}", BASE64_MIME.encode(&key.public_key_raw()[1..9]));
+        params.distinguished_name.push(DnType::CommonName, name.trim());
         let certificate = params.self_signed(&key).expect("signs").der().clone();
         Authority { issuer: Issuer::new(params, key), certificate }
     }
