@@ -22,6 +22,7 @@ pub mod ids;
 pub mod limits;
 pub mod log;
 mod patience;
+pub mod pki;
 pub mod process;
 pub mod program;
 pub mod resolver;

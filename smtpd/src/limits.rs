@@ -22,6 +22,16 @@ pub const LOG_DRAIN: Duration = Duration::from_secs(2);
 /// Size of a configuration file.
 pub const CONFIG_FILE_BYTES: usize = 64 << 20;
 
+/// Size of a file with a certificate chain or a key.
+pub const PEM_FILE_BYTES: u64 = 1 << 20;
+/// How long reading keys and certificates, with those of the system's authorities, may take.
+pub const KEYS_DEADLINE: Duration = Duration::from_secs(30);
+/// How often the end of certificates is looked at.
+pub const EXPIRY_INTERVAL: Duration = Duration::from_secs(3600);
+
+/// How long a client may take for a TLS handshake.
+pub const TLS_HANDSHAKE: Duration = Duration::from_secs(60);
+
 /// Pause after an accept that failed (out of descriptors, mostly).
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long a goodbye to a peer may take when we hang up.

@@ -8,6 +8,8 @@ use config::{Driver, Startup};
 use engine::boot::DriverChoice;
 use smtpd::args::{self, Command, Options};
 use smtpd::log::{Priority, Syslog, Target};
+use smtpd::pki::Keyring;
+use smtpd::pki::expiry::ExpiryWatch;
 use smtpd::process;
 use smtpd::program::{self, Process, Program};
 use smtpd::snapshot::Snapshot;
@@ -43,12 +45,21 @@ fn complain(text: &str) {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "there is no engine yet")]
+fn unix_seconds() -> i64 {
+    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since_epoch.map_or(0, |time| i64::try_from(time.as_secs()).unwrap_or(i64::MAX))
+}
+
 /// `-t`.
 fn check(options: &Options) -> ExitCode {
     let checked = load_startup(options).and_then(|startup| {
         let warn = |warning: &config::Error| complain(&format!("warning: {warning}"));
         let files = program::load_running_files(&startup, &read, options.env_substitution, &warn)?;
-        Snapshot::build(&startup, &files, &process::hostname(), 1).map(drop)
+        let (keyring, notices) = Keyring::at_start(&startup).renewed(&startup, &files.running)?;
+        let expiring = ExpiryWatch::default().look(&keyring.status(), unix_seconds());
+        notices.iter().chain(&expiring).for_each(|(_, text)| complain(&format!("warning: {text}")));
+        Snapshot::build(&startup, &files, &process::hostname(), 1, &keyring).map(drop)
     });
     match checked {
         Ok(()) => print("configuration ok\n"),

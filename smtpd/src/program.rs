@@ -1,5 +1,6 @@
 //! The program as a whole: its start, reload and stop, which run on the control thread.
 
+use std::cell::RefCell;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -16,6 +17,8 @@ use spool::Spool;
 use crate::ids::UuidVersion;
 use crate::limits;
 use crate::log::{Log, Output, Priority, Target};
+use crate::pki::expiry::ExpiryWatch;
+use crate::pki::{self, Keyring};
 use crate::process::Identity;
 use crate::session::seat::Seats;
 use crate::shard::Shell;
@@ -54,8 +57,25 @@ pub struct Process {
     pub umask: Option<u32>,
 }
 
-/// A socket to be bound on every shard: index of the server, address, backlog.
-type Socket = (usize, SocketAddr, u32);
+/// A socket to be bound on every shard.
+#[derive(Clone, Copy, Debug)]
+pub struct Socket {
+    /// Whose connections it takes.
+    pub door: Door,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Listen backlog; 0: the system's.
+    pub backlog: u32,
+}
+
+/// A listener of the startup file.
+#[derive(Clone, Copy, Debug)]
+pub struct Door {
+    /// Index of the server.
+    pub server: usize,
+    /// Index among its listeners.
+    pub listener: usize,
+}
 
 impl Program {
     /// A program that has not started.
@@ -103,7 +123,7 @@ impl Program {
         let output = Output::start(self.log_target.clone());
         let log = Log::start(self.log_target.clone());
         mesh::local::set(Rc::clone(&log));
-        let control = Control { program: Arc::clone(&self), log: Rc::clone(&log) };
+        let control = Control::new(Arc::clone(&self), Rc::clone(&log));
         if let Err(reason) = control.serve().await {
             for line in reason.lines() {
                 log.line(Priority::Error, format_args!("Could not load configuration: {line}"));
@@ -120,9 +140,16 @@ impl Program {
 struct Control {
     program: Arc<Program>,
     log: Rc<Log>,
+    /// Of the snapshot in force.
+    keyring: RefCell<Arc<Keyring>>,
+    expiry: ExpiryWatch,
 }
 
 impl Control {
+    fn new(program: Arc<Program>, log: Rc<Log>) -> Control {
+        Control { program, log, keyring: RefCell::default(), expiry: ExpiryWatch::default() }
+    }
+
     /// From start to stop.
     async fn serve(&self) -> Result<(), String> {
         let version = env!("CARGO_PKG_VERSION");
@@ -130,9 +157,13 @@ impl Control {
         self.announce_driver();
         let sockets = self.announce_sockets()?;
         self.bind(sockets).await?;
+        self.read_startup_keys();
         self.become_user()?;
         let files = self.read_files().await?;
-        let snapshot = Arc::new(self.build(&files)?);
+        let (snapshot, keyring) = self.build(&files).await?;
+        self.keyring.replace(keyring);
+        self.watch_expiry();
+        let snapshot = Arc::new(snapshot);
         let spool = Spool::open(self.spool_options()).await.map_err(|error| error.to_string())?;
         self.start(spool, snapshot).await?;
         let shards = self.program.shards;
@@ -161,10 +192,11 @@ impl Control {
         let mut sockets = Vec::new();
         for (index, server) in self.program.startup.servers.iter().enumerate() {
             self.log.line(Priority::Notice, format_args!("serverid: {}", server.id));
-            for listener in &server.listeners {
+            for (number, listener) in server.listeners.iter().enumerate() {
+                let door = Door { server: index, listener: number };
                 let backlog = listener.backlog.unwrap_or(0);
                 for address in self.probe(listener)? {
-                    sockets.push((index, address, backlog));
+                    sockets.push(Socket { door, address, backlog });
                 }
             }
         }
@@ -236,8 +268,36 @@ impl Control {
         })
     }
 
-    fn build(&self, files: &Reloadable) -> Result<Snapshot, String> {
-        Snapshot::build(&self.program.startup, files, &self.program.hostname, self.program.shards)
+    /// Keys that the startup file names, while the program may still read them. The server does not run yet, so that
+    /// nobody waits for it.
+    fn read_startup_keys(&self) {
+        self.keyring.replace(Arc::new(Keyring::at_start(&self.program.startup)));
+    }
+
+    async fn build(&self, files: &Reloadable) -> Result<(Snapshot, Arc<Keyring>), String> {
+        let (program, before) = (Arc::clone(&self.program), Arc::clone(&self.keyring.borrow()));
+        let running = files.running.clone();
+        let renewed =
+            engine::offload::run(limits::KEYS_DEADLINE, move || before.renewed(&program.startup, &running));
+        let renewed = renewed.await.map_err(|error| format!("keys and certificates: {error}"))?;
+        let (keyring, notices) = renewed?;
+        self.say(notices);
+        let program = &self.program;
+        let snapshot = Snapshot::build(&program.startup, files, &program.hostname, program.shards, &keyring)?;
+        Ok((snapshot, Arc::new(keyring)))
+    }
+
+    fn say(&self, notices: Vec<pki::Notice>) {
+        for (priority, text) in notices {
+            self.log.line(priority, format_args!("{text}"));
+        }
+    }
+
+    /// Says which certificates have come nearer to their end.
+    fn watch_expiry(&self) {
+        let status = self.keyring.borrow().status();
+        let now_s = i64::try_from(engine::time::wall_ms() / 1000).unwrap_or(i64::MAX);
+        self.say(self.expiry.look(&status, now_s));
     }
 
     fn spool_options(&self) -> spool::Options {
@@ -288,10 +348,11 @@ impl Control {
     /// Until the end.
     async fn obey_signals(&self) -> Result<(), String> {
         loop {
-            match engine::signal::next().await {
-                libc::SIGHUP => self.reload().await,
-                libc::SIGTERM | libc::SIGINT => return self.stop().await,
-                _ => {}
+            match engine::time::timeout(limits::EXPIRY_INTERVAL, engine::signal::next()).await {
+                Ok(libc::SIGHUP) => self.reload().await,
+                Ok(libc::SIGTERM | libc::SIGINT) => return self.stop().await,
+                Ok(_) => {}
+                Err(engine::time::Elapsed) => self.watch_expiry(),
             }
         }
     }
@@ -299,11 +360,13 @@ impl Control {
     /// All or nothing: on any error what is in force stays.
     async fn reload(&self) {
         let built = match self.read_files().await {
-            Ok(files) => self.build(&files),
+            Ok(files) => self.build(&files).await,
             Err(reason) => Err(reason),
         };
         match built {
-            Ok(snapshot) => {
+            Ok((snapshot, keyring)) => {
+                self.keyring.replace(keyring);
+                self.watch_expiry();
                 let snapshot = Arc::new(snapshot);
                 self.each_shard(move || {
                     if let Some(shard) = Shell::here().shard() {

@@ -18,7 +18,7 @@ use crate::delivery::Delivery;
 use crate::domain::domain_of;
 use crate::limits;
 use crate::log::{Log, Priority};
-use crate::program::Program;
+use crate::program::{Door, Program, Socket};
 use crate::resolver::Resolver;
 use crate::session::{self, Sessions};
 use crate::snapshot::Snapshot;
@@ -56,11 +56,11 @@ pub struct Shell {
     ended: Notify,
 }
 
-/// A bound socket, and which of the startup file's servers it belongs to.
+/// A bound socket, and which of the startup file's listeners it is of.
 #[derive(Debug)]
 struct Listening {
     listener: Listener,
-    server: usize,
+    door: Door,
 }
 
 impl Shell {
@@ -88,11 +88,11 @@ impl Shell {
     ///
     /// # Errors
     /// Those of `bind` and `listen`, with the address.
-    pub fn bind(&self, addresses: &[(usize, SocketAddr, u32)]) -> Result<(), (SocketAddr, io::Error)> {
-        let mut listeners = Vec::with_capacity(addresses.len());
-        for &(server, address, backlog) in addresses {
+    pub fn bind(&self, sockets: &[Socket]) -> Result<(), (SocketAddr, io::Error)> {
+        let mut listeners = Vec::with_capacity(sockets.len());
+        for &Socket { door, address, backlog } in sockets {
             let listener = Listener::bind(address, backlog).map_err(|error| (address, error))?;
-            listeners.push(Listening { listener, server });
+            listeners.push(Listening { listener, door });
         }
         *self.listeners.borrow_mut() = listeners;
         Ok(())
@@ -131,8 +131,8 @@ impl Shell {
         });
         engine::task::spawn(Class::Background, load(Rc::clone(&shard)));
         engine::task::spawn(Class::Interactive, crate::delivery::pick_up(Rc::clone(&shard)));
-        for Listening { listener, server } in self.listeners.take() {
-            let accept = session::accept(Rc::clone(&shard), listener, server);
+        for Listening { listener, door } in self.listeners.take() {
+            let accept = session::accept(Rc::clone(&shard), listener, door);
             shard.accepting.borrow_mut().push(engine::task::spawn(Class::Interactive, accept));
         }
         let seats = Arc::clone(&shard.program.seats);

@@ -8,6 +8,9 @@ use config::{Field, Pattern, Reloadable, Startup};
 use net::smtp::address::Hostname;
 use net::smtp::{client, server};
 use rustc_hash::FxHashMap;
+use tls::{ClientSide, ServerSide};
+
+use crate::pki::{self, CertificateStatus, Keyring};
 
 /// A configuration in force. Immutable; sessions and attempts keep the one they started with.
 #[derive(Debug)]
@@ -26,6 +29,8 @@ pub struct Snapshot {
     pub pool_size: usize,
     /// The DNS client's settings.
     pub resolver: config::Resolver,
+    /// The certificates in force, by id: until when they are valid.
+    pub certificates: Vec<CertificateStatus>,
 }
 
 /// One server: how its sessions behave.
@@ -43,6 +48,17 @@ pub struct Server {
     pub session: Arc<server::Config>,
     /// Most connections over all shards.
     pub max_connections: u32,
+    /// TLS for its clients; `None`: it is not offered.
+    pub tls: Option<ServerTls>,
+}
+
+/// TLS of a server.
+#[derive(Debug)]
+pub struct ServerTls {
+    /// How it is spoken.
+    pub side: ServerSide,
+    /// Whether a listener begins in TLS, in the order of the startup file's listeners.
+    pub implicit: Vec<bool>,
 }
 
 /// One transport: how its mail goes out.
@@ -62,6 +78,19 @@ pub struct Route {
     pub connect_timeout: Duration,
     /// Settings of its sessions.
     pub session: Arc<client::Config>,
+    /// TLS on its connections; `None`: never.
+    pub tls: Option<RouteTls>,
+}
+
+/// TLS of a transport. Whether it is required, and asked for with STARTTLS, is in the settings of the sessions.
+#[derive(Debug)]
+pub struct RouteTls {
+    /// How it is spoken.
+    pub side: ClientSide,
+    /// From the first byte.
+    pub implicit: bool,
+    /// Where it fails, the message goes in clear.
+    pub optional: bool,
 }
 
 impl Snapshot {
@@ -74,6 +103,7 @@ impl Snapshot {
         files: &Reloadable,
         hostname: &str,
         shards: u16,
+        keyring: &Keyring,
     ) -> Result<Snapshot, String> {
         let running = &files.running;
         let mut servers = Vec::with_capacity(startup.servers.len());
@@ -81,11 +111,11 @@ impl Snapshot {
             let server = running
                 .server(&listen.id)
                 .ok_or_else(|| format!("servers: no entry for server \"{}\"", listen.id))?;
-            servers.push(Arc::new(build_server(server, hostname)?));
+            servers.push(Arc::new(build_server(listen, server, hostname, keyring)?));
         }
         let mut routes = FxHashMap::default();
         for transport in &running.transports {
-            routes.insert(transport.id.clone(), Arc::new(build_route(transport, hostname)?));
+            routes.insert(transport.id.clone(), Arc::new(build_route(transport, hostname, keyring)?));
         }
         let shards = u32::from(shards.max(1));
         let mut queue_options = queue::Options {
@@ -106,6 +136,7 @@ impl Snapshot {
             suspends: Arc::new(compile_suspends(&files.suspends)?),
             pool_size: (running.queues.pool_size / shards) as usize,
             resolver: running.resolver.clone(),
+            certificates: keyring.status(),
         })
     }
 }
@@ -114,7 +145,12 @@ fn parse_hostname(name: &str, key: &str) -> Result<Hostname, String> {
     Hostname::parse(name.as_bytes()).map_err(|_| format!("{key}: \"{name}\" is not a host name"))
 }
 
-fn build_server(server: &config::Server, system_hostname: &str) -> Result<Server, String> {
+fn build_server(
+    listen: &config::ListenServer,
+    server: &config::Server,
+    system_hostname: &str,
+    keyring: &Keyring,
+) -> Result<Server, String> {
     let name = server.hostname.as_deref().unwrap_or(system_hostname);
     let hostname = parse_hostname(name, &format!("servers \"{}\": hostname", server.id))?;
     let mut session = server::Config::new(hostname.clone());
@@ -138,6 +174,9 @@ fn build_server(server: &config::Server, system_hostname: &str) -> Result<Server
     };
     session.timeouts.idle = server.idle_timeout;
     session.timeouts.data = server.idle_timeout;
+    let tls = build_server_tls(listen, server, keyring)?;
+    session.extensions.starttls = tls.is_some();
+    session.tls_required = server.tls.as_ref().is_some_and(|tls| tls.required);
     Ok(Server {
         id: server.id.as_str().into(),
         id_bytes: Bytes::copy_from_slice(server.id.as_bytes()),
@@ -145,10 +184,31 @@ fn build_server(server: &config::Server, system_hostname: &str) -> Result<Server
         hostname,
         session: Arc::new(session),
         max_connections: server.max_connections,
+        tls,
     })
 }
 
-fn build_route(transport: &config::Transport, system_hostname: &str) -> Result<Route, String> {
+fn build_server_tls(
+    listen: &config::ListenServer,
+    server: &config::Server,
+    keyring: &Keyring,
+) -> Result<Option<ServerTls>, String> {
+    let Some(tls) = &server.tls else { return Ok(None) };
+    let implicit = |listener: &config::Listener| match &tls.implicit {
+        config::Implicit::None => false,
+        config::Implicit::All => true,
+        config::Implicit::Listeners(ids) => listener.id.as_ref().is_some_and(|id| ids.contains(id)),
+    };
+    let side =
+        pki::server_side(tls, keyring).map_err(|why| format!("servers \"{}\": tls: {why}", server.id))?;
+    Ok(Some(ServerTls { side, implicit: listen.listeners.iter().map(implicit).collect() }))
+}
+
+fn build_route(
+    transport: &config::Transport,
+    system_hostname: &str,
+    keyring: &Keyring,
+) -> Result<Route, String> {
     let name = transport.helo.as_deref().unwrap_or(system_hostname);
     let hostname = parse_hostname(name, &format!("transport \"{}\": session.helo", transport.id))?;
     let mut session = client::Config::new(hostname);
@@ -157,6 +217,7 @@ fn build_route(transport: &config::Transport, system_hostname: &str) -> Result<R
         banner: timeouts.banner,
         ehlo: timeouts.ehlo,
         helo: timeouts.helo,
+        starttls: timeouts.starttls,
         mail: timeouts.mail,
         rcpt: timeouts.rcpt,
         data: timeouts.data,
@@ -164,6 +225,20 @@ fn build_route(transport: &config::Transport, system_hostname: &str) -> Result<R
         rset: timeouts.rset,
         quit: timeouts.quit,
         ..client::Timeouts::default()
+    };
+    session.starttls = match &transport.tls {
+        None => client::StartTls::Never,
+        Some(tls) if tls.implicit => client::StartTls::Never,
+        Some(tls) if tls.optional => client::StartTls::IfOffered,
+        Some(_) => client::StartTls::Required,
+    };
+    let tls = match &transport.tls {
+        None => None,
+        Some(tls) => {
+            let side = pki::client_side(tls, keyring)
+                .map_err(|why| format!("transport \"{}\": session.tls: {why}", transport.id))?;
+            Some(RouteTls { side, implicit: tls.implicit, optional: tls.optional })
+        }
     };
     Ok(Route {
         id: transport.id.as_str().into(),
@@ -173,6 +248,7 @@ fn build_route(transport: &config::Transport, system_hostname: &str) -> Result<R
         ipv6: transport.ipv6,
         connect_timeout: timeouts.connect,
         session: Arc::new(session),
+        tls,
     })
 }
 

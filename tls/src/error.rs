@@ -7,6 +7,8 @@ use std::{fmt, io};
 pub enum TlsError {
     /// The connection broke.
     Connection(io::Error),
+    /// The peer took too long.
+    TimedOut,
     /// The peer closed the connection, without a word, before both sides agreed.
     Ended,
     /// The peer's certificate does not pass: the reason.
@@ -72,6 +74,7 @@ impl fmt::Display for TlsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             TlsError::Connection(error) => write!(f, "the connection broke: {error}"),
+            TlsError::TimedOut => f.write_str("the peer took too long"),
             TlsError::Ended => f.write_str("the peer closed the connection"),
             TlsError::Certificate(why) => write!(f, "the peer's certificate is not accepted: {why}"),
             TlsError::Refused(alert) => write!(f, "the peer refused: {alert}"),

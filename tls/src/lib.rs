@@ -41,6 +41,7 @@ pub use error::TlsError;
 pub use identity::{Identity, IdentityError, certificates};
 pub use info::{PeerCertificate, TlsInfo, Verified};
 pub use received::Received;
+pub use rustls::pki_types::CertificateDer;
 pub use server::{ClientCertificates, ServerOptions, ServerResumption, ServerSide};
 pub use stream::Stream;
 pub use suites::{CIPHER_SUITES, Protocols};

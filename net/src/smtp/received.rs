@@ -55,6 +55,8 @@ pub struct Received<'a> {
 pub enum With {
     /// EHLO.
     Esmtp,
+    /// EHLO, under TLS.
+    Esmtps,
     /// HELO, or nothing.
     Smtp,
 }
@@ -77,6 +79,7 @@ impl Received<'_> {
         push_word(self.by.as_bytes(), out);
         out.extend_from_slice(match self.with {
             With::Esmtp => b" with ESMTP id ",
+            With::Esmtps => b" with ESMTPS id ",
             With::Smtp => b" with SMTP id ",
         });
         push_word(self.id.as_bytes(), out);

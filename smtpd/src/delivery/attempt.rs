@@ -4,15 +4,16 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use engine::net::{Conn, Connect};
 use net::smtp::address::Address;
-use net::smtp::client::{self, Cause, Closed, DotStuffer, Envelope, Session, Step};
+use net::smtp::client::{self, Cause, Closed, DotStuffer, Envelope, Protection, Session, Step};
 use net::smtp::error::{Error, Network};
 use queue::{Attempt, Diagnosis, Outcome, Remote};
 use spool::ReadError;
-use tls::{Received, Stream};
+use tls::{Received, Stream, TlsError, TlsInfo, Verified};
 
 use super::facts::AttemptFacts;
 use super::next_hop::Candidate;
@@ -20,7 +21,7 @@ use super::report::{Report, message_id, outcome_of};
 use crate::limits;
 use crate::patience::Clocks;
 use crate::shard::Shard;
-use crate::snapshot::Route;
+use crate::snapshot::{Route, RouteTls};
 use crate::stored::{self, EIGHT_BIT};
 
 /// An open SMTP session with a peer, between transactions.
@@ -28,12 +29,21 @@ use crate::stored::{self, EIGHT_BIT};
 pub(super) struct Connection {
     stream: Stream,
     session: Session,
+    /// What was agreed in the TLS handshake; `None` in clear.
+    tls: Option<Rc<TlsInfo>>,
     clocks: Clocks,
     input: Option<(Received, usize)>,
     /// Name of the host.
     mx: Arc<str>,
     /// `mx.example.net[192.0.2.1]:25`, for the log.
     peer: Rc<str>,
+}
+
+/// Why there is no connection that is ready for transactions.
+struct Unready {
+    outcome: Outcome,
+    /// Where the session ended, if it had begun.
+    at: Option<client::Phase>,
 }
 
 /// Why a message could not be sent to its end. The connection is of no more use.
@@ -45,7 +55,40 @@ enum Broken {
 }
 
 impl Connection {
-    pub(super) async fn open(route: &Route, to: &Candidate) -> Result<Connection, Outcome> {
+    /// A connection that has been greeted and is ready for transactions. Where TLS is optional and fails, a second one
+    /// is made without.
+    pub(super) async fn establish(route: &Route, to: &Candidate) -> Result<Connection, Outcome> {
+        match Connection::open_and_greet(route, to, Session::new).await {
+            Err(Unready { at: Some(client::Phase::StartTls), .. })
+                if route.tls.as_ref().is_some_and(|tls| tls.optional) =>
+            {
+                Connection::open_and_greet(route, to, Session::in_clear).await
+            }
+            other => other,
+        }
+        .map_err(|unready| unready.outcome)
+    }
+
+    async fn open_and_greet(
+        route: &Route,
+        to: &Candidate,
+        session: fn(Arc<client::Config>) -> Session,
+    ) -> Result<Connection, Unready> {
+        let session = session(Arc::clone(&route.session));
+        let opened = Connection::open(route, to, session).await;
+        let mut open = opened.map_err(|outcome| Unready { outcome, at: None })?;
+        let tls = route.tls.as_ref();
+        if let Some(tls) = tls.filter(|tls| tls.implicit)
+            && let Err(error) = open.shake_hands(tls, route.session.timeouts.starttls).await
+        {
+            let diagnosis = Diagnosis::new(format!("TLS: {error}")).with_enhanced(4, 7, 5);
+            let outcome = Outcome::Temporary(diagnosis.with_remote(open.remote()).into());
+            return Err(Unready { outcome, at: None });
+        }
+        open.greeted(tls).await.map(|()| open)
+    }
+
+    async fn open(route: &Route, to: &Candidate, session: Session) -> Result<Connection, Outcome> {
         let remote = SocketAddr::new(to.address, route.port);
         let peer: Rc<str> = format!("{}[{}]:{}", to.name, to.address, route.port).into();
         let connecting = Conn::connect(Connect { remote, local: None });
@@ -60,9 +103,21 @@ impl Connection {
             Ok(Err(error)) => return Err(connect_failure(&error, failed(&error))),
             Err(engine::time::Elapsed) => return Err(Outcome::Temporary(failed(&"timed out").into())),
         };
-        let session = Session::new(Arc::clone(&route.session));
         let (stream, mx) = (Stream::plain(conn), Arc::clone(&to.name));
-        Ok(Connection { stream, session, clocks: Clocks::start(), input: None, mx, peer })
+        Ok(Connection { stream, session, tls: None, clocks: Clocks::start(), input: None, mx, peer })
+    }
+
+    /// The TLS handshake.
+    async fn shake_hands(&mut self, tls: &RouteTls, timeout: Duration) -> Result<(), TlsError> {
+        let connecting = self.stream.connect_tls(&tls.side, &self.mx);
+        let agreed = engine::time::timeout(timeout, connecting).await;
+        let info = agreed.unwrap_or(Err(TlsError::TimedOut))?;
+        self.session.tls_started(match info.verified {
+            Verified::Passed => Protection::Verified,
+            Verified::Unchecked | Verified::Failed(_) => Protection::Encrypted,
+        });
+        self.tls = Some(Rc::new(info));
+        Ok(())
     }
 
     /// The peer, for a diagnosis.
@@ -81,15 +136,27 @@ impl Connection {
         facts.remote = Some(self.stream.peer_addr());
         facts.mx = Some(Arc::clone(&self.mx));
         facts.reused = self.session.transactions();
+        facts.tls.clone_from(&self.tls);
     }
 
-    /// Waits for greeting and EHLO. Some: the peer does not serve us.
-    pub(super) async fn greeted(&mut self) -> Option<Outcome> {
-        match self.advance().await {
-            Step::Ready => None,
-            Step::Closed(closed) => Some(self.closed_outcome(closed)),
-            Step::NeedInput | Step::StartTls | Step::SendBody | Step::Done(_) => {
-                Some(Outcome::LocalFault("the session began out of order".into()))
+    /// Waits for greeting, EHLO and what goes before MAIL. The error means that the peer does not serve us.
+    async fn greeted(&mut self, tls: Option<&RouteTls>) -> Result<(), Unready> {
+        loop {
+            match (self.advance().await, tls) {
+                (Step::Ready, _) => return Ok(()),
+                (Step::StartTls, Some(tls)) => {
+                    let (wait, _) = self.clocks.wait(self.session.patience());
+                    if let Err(error) = self.shake_hands(tls, wait).await {
+                        self.session.tls_failed(&error.to_string());
+                    }
+                }
+                (Step::Closed(closed), _) => {
+                    return Err(Unready { at: Some(closed.phase), outcome: self.closed_outcome(closed) });
+                }
+                (Step::NeedInput | Step::StartTls | Step::SendBody | Step::Done(_), _) => {
+                    let outcome = Outcome::LocalFault("the session began out of order".into());
+                    return Err(Unready { outcome, at: None });
+                }
             }
         }
     }
@@ -225,7 +292,11 @@ impl Connection {
         if matches!(self.session.step(&mut &[][..]), Step::Ready) {
             self.session.quit();
             let output = self.session.take_output();
-            let _ = engine::time::timeout(limits::FAREWELL, self.stream.send(output)).await;
+            let _ = engine::time::timeout(limits::FAREWELL, async {
+                self.stream.send(output).await?;
+                self.stream.close().await
+            })
+            .await;
         }
     }
 }

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use engine::time::Instant;
+use tls::TlsInfo;
 
 /// Facts of one attempt, filled in along its way. What it did not get to stays empty.
 #[derive(Clone, Debug, Default)]
@@ -17,8 +18,8 @@ pub struct AttemptFacts {
     pub mx: Option<Arc<str>>,
     /// The name given with EHLO.
     pub helo: Option<Arc<str>>,
-    /// Protocol version and cipher; `None` in clear text.
-    pub tls: Option<Rc<str>>,
+    /// What was agreed in the TLS handshake; `None` in clear text.
+    pub tls: Option<Rc<TlsInfo>>,
     /// Connections opened or tried to be opened for it.
     pub connects: u32,
     /// Transactions on the connection before this one: 0 on a new one.

@@ -39,21 +39,15 @@ pub(super) async fn run(
     let connecting = Stopwatch::start();
     for candidate in candidates.iter().take(limits::HOSTS_PER_ATTEMPT) {
         facts.connects += 1;
-        let opened = Connection::open(route, candidate).await;
+        let opened = Connection::establish(route, candidate).await;
         facts.connect_ms = connecting.elapsed_ms();
-        let mut open = match opened {
+        let open = match opened {
             Ok(open) => open,
             Err(outcome) => {
                 failure = Report::for_all(outcome);
                 continue;
             }
         };
-        let refused = open.greeted().await;
-        facts.connect_ms = connecting.elapsed_ms();
-        if let Some(outcome) = refused {
-            failure = Report::for_all(outcome);
-            continue;
-        }
         let (peer, remote) = (open.peer(), open.remote());
         if let Some(report) = transact(shard, attempt, open, connection, facts).await {
             return report;

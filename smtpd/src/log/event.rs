@@ -19,6 +19,8 @@ pub enum Event<'a> {
     Refused(&'a Refused<'a>),
     /// A client failed to authenticate.
     AuthFailed(&'a AuthFailed<'a>),
+    /// A client and this server did not agree on TLS.
+    TlsFailed(&'a TlsFailed<'a>),
     /// An attempt was made, for one recipient.
     Attempted(&'a Attempted<'a>),
     /// An attempt that did not count, for all of its recipients.
@@ -63,6 +65,14 @@ pub struct Tls<'a> {
     pub cipher: &'a str,
     /// The peer's certificate is what it has to be.
     pub verified: bool,
+}
+
+impl<'a> Tls<'a> {
+    /// In short.
+    pub fn of(info: &'a tls::TlsInfo) -> Tls<'a> {
+        let verified = info.verified == tls::Verified::Passed;
+        Tls { version: info.version, cipher: info.cipher, verified }
+    }
 }
 
 impl std::fmt::Display for Tls<'_> {
@@ -119,6 +129,17 @@ pub struct AuthFailed<'a> {
     pub user: Option<&'a [u8]>,
     /// What was wrong, in words of ours.
     pub why: &'a str,
+}
+
+/// See [`Kind::TlsFailed`].
+#[derive(Clone, Copy, Debug)]
+pub struct TlsFailed<'a> {
+    /// Id of the server.
+    pub server: &'a str,
+    /// The client.
+    pub remote: SocketAddr,
+    /// What was wrong.
+    pub error: &'a str,
 }
 
 /// See [`Kind::Delivered`], [`Kind::Deferred`], [`Kind::Failed`].
@@ -281,6 +302,7 @@ impl Event<'_> {
             Event::Accepted(_) => Kind::Accepted,
             Event::Refused(_) => Kind::Refused,
             Event::AuthFailed(_) => Kind::AuthFailed,
+            Event::TlsFailed(_) => Kind::TlsFailed,
             Event::Attempted(attempted) => match attempted.result {
                 AttemptResult::Delivered => Kind::Delivered,
                 AttemptResult::Deferred { .. } => Kind::Deferred,
@@ -318,6 +340,10 @@ impl Event<'_> {
                 event.write(line);
             }
             Event::AuthFailed(event) => {
+                line.begin(None, None, name);
+                event.write(line);
+            }
+            Event::TlsFailed(event) => {
                 line.begin(None, None, name);
                 event.write(line);
             }
@@ -376,6 +402,14 @@ impl AuthFailed<'_> {
         line.text(Field::Mechanism, self.mechanism.as_bytes());
         line.text_or_none(Field::User, self.user);
         line.sentence(Field::Why, self.why.as_bytes());
+    }
+}
+
+impl TlsFailed<'_> {
+    fn write(&self, line: &mut Line<'_>) {
+        line.text(Field::Server, self.server.as_bytes());
+        line.socket(Field::Remote, Some(self.remote));
+        line.sentence(Field::Error, self.error.as_bytes());
     }
 }
 

@@ -100,6 +100,7 @@ pub enum Kind {
     Accepted,
     Refused,
     AuthFailed,
+    TlsFailed,
     Delivered,
     Deferred,
     Failed,
@@ -178,6 +179,15 @@ pub const EVENTS: &[Row] = &[
         accounted: false,
         meaning: "a client failed to authenticate; one line for each failure, which fail2ban can count",
         fields: &[Field::Server, Field::Remote, Field::Mechanism, Field::User, Field::Why],
+    },
+    Row {
+        kind: Kind::TlsFailed,
+        name: "tls_failed",
+        priority: Priority::Info,
+        ids: Ids::Transaction,
+        accounted: false,
+        meaning: "a client and this server did not agree on TLS; the connection is closed",
+        fields: &[Field::Server, Field::Remote, Field::Error],
     },
     Row {
         kind: Kind::Delivered,

@@ -49,6 +49,7 @@ fn with_samples(mut see: impl FnMut(&Event<'_>)) {
         user: Some(b"bob\r\n"),
         why: "wrong user or password",
     }));
+    see(&Event::TlsFailed(&TlsFailed { server: "inbound", remote, error: "the peer refused: UnknownCA" }));
     let taken = Reply::new(250, code(2, 0, 0), "Ok: queued as 4Ws\n\"thanks\"");
     let attempted = Attempted {
         transaction: TRANSACTION,

@@ -8,10 +8,11 @@ use std::task::Poll;
 
 use net::smtp::error::{Error, LocalLimit, LogClass, PeerMisbehaved};
 use net::smtp::server::{Close, Discard, Event, Hello, Session, Step, Summary};
-use tls::Received;
+use tls::{Received, TlsInfo};
 
 use super::transaction::Transaction;
 use super::{Peer, Place};
+use crate::limits;
 use crate::log::Priority;
 use crate::log::event::{self as logged, Action};
 use crate::patience::Clocks;
@@ -26,30 +27,34 @@ pub(super) async fn run(place: Place, server: Arc<Server>, peer: Rc<Peer>) {
         server,
         peer,
         hello: None,
+        tls: None,
         transaction: None,
         clocks: Clocks::start(),
         input: None,
     };
-    if Box::pin(driver.greet(place.admitted)).await.is_ok() {
+    if Box::pin(driver.begin(&place)).await.is_ok() {
         driver.converse().await;
     }
     // Replies that are still due: to QUIT, or with the reason why we close.
     driver.flush().await;
+    let _ = engine::time::timeout(limits::FAREWELL, driver.peer.stream.close()).await;
 }
 
 /// The session is over.
-struct Over;
+pub(super) struct Over;
 
-struct Driver {
-    machine: Session,
-    shard: Rc<Shard>,
-    server: Arc<Server>,
-    peer: Rc<Peer>,
-    hello: Option<Hello>,
-    transaction: Option<Box<Transaction>>,
+pub(super) struct Driver {
+    pub(super) machine: Session,
+    pub(super) shard: Rc<Shard>,
+    pub(super) server: Arc<Server>,
+    pub(super) peer: Rc<Peer>,
+    pub(super) hello: Option<Hello>,
+    /// What was agreed in a handshake; `None` in clear.
+    pub(super) tls: Option<Rc<TlsInfo>>,
+    pub(super) transaction: Option<Box<Transaction>>,
     clocks: Clocks,
     /// What has arrived and was not stepped through.
-    input: Option<Input>,
+    pub(super) input: Option<Input>,
 }
 
 /// What the machine asks for and takes a wait to answer.
@@ -60,7 +65,7 @@ enum Awaited {
 }
 
 /// Input that has arrived: a buffer, mostly of the ring, or a copy of what was left of one when the session had to wait.
-enum Input {
+pub(super) enum Input {
     Received(Received, usize),
     Copy(Vec<u8>, usize),
 }
@@ -81,13 +86,21 @@ impl Input {
 
     /// Gives the ring its buffer back, before a wait.
     fn release(&mut self) {
-        if let Input::Received(..) = self {
-            *self = Input::Copy(self.rest().to_vec(), 0);
+        if let Input::Received(..) = self
+            && let Input::Received(buffer, used) = std::mem::replace(self, Input::Copy(Vec::new(), 0))
+        {
+            *self = Input::Copy(buffer.into_vec(used), 0);
         }
     }
 }
 
 impl Driver {
+    /// From the first byte to the greeting. The error means that the session is over.
+    async fn begin(&mut self, place: &Place) -> Result<(), Over> {
+        self.begin_in_tls(place.door.listener, place.admitted).await?;
+        self.greet(place.admitted).await
+    }
+
     /// Up to the greeting. The error means that the session is over.
     async fn greet(&mut self, admitted: bool) -> Result<(), Over> {
         let Step::Event(Event::Connect) = self.machine.step(&mut &[][..]) else { return Err(Over) };
@@ -165,8 +178,7 @@ impl Driver {
         match awaited {
             Awaited::Event(Event::EndOfData(summary)) => self.commit(summary).await,
             Awaited::Event(event) => self.decide(event),
-            // There is no TLS yet: STARTTLS is not offered.
-            Awaited::Handshake => return Err(Over),
+            Awaited::Handshake => self.shake_hands().await?,
         }
         Ok(())
     }
@@ -192,7 +204,7 @@ impl Driver {
     }
 
     /// Sends all replies so far. False when the peer has gone.
-    async fn flush(&mut self) -> bool {
+    pub(super) async fn flush(&mut self) -> bool {
         let output = self.machine.take_output();
         output.is_empty() || self.peer.stream.send(output).await.is_ok()
     }
@@ -263,8 +275,10 @@ impl Driver {
                 self.transaction = None;
                 Ok(())
             }
-            Event::Mail(mail) => Transaction::begin(&self.shard, self.peer.stream.peer_addr(), mail)
-                .map(|transaction| self.transaction = Some(Box::new(transaction))),
+            Event::Mail(mail) => {
+                Transaction::begin(&self.shard, self.peer.stream.peer_addr(), self.tls.clone(), mail)
+                    .map(|transaction| self.transaction = Some(Box::new(transaction)))
+            }
             Event::Rcpt(rcpt) => {
                 if let Some(transaction) = &mut self.transaction {
                     transaction.recipients.push(rcpt);
@@ -275,8 +289,9 @@ impl Driver {
                 Some(transaction) => transaction.open_intake(&self.shard),
                 None => Ok(()),
             },
-            // Not offered while there is no certificate, nobody that checks, and nobody listed.
+            // Offered only where there is a certificate; the handshake follows.
             Event::StartTls => Ok(()),
+            // Not offered while there is nobody that checks, and nobody listed.
             Event::Auth(_) | Event::XClient(_) => Err(PeerMisbehaved::NotImplemented.into()),
             // Answered elsewhere.
             Event::Connect | Event::EndOfData(_) => Ok(()),
@@ -312,7 +327,7 @@ impl Driver {
         }
     }
 
-    fn log_refusal(&self, error: Error, action: Action) {
+    pub(super) fn log_refusal(&self, error: Error, action: Action) {
         let priority = match error.log_class() {
             LogClass::Debug => return,
             LogClass::Info => Priority::Info,

@@ -4,7 +4,9 @@
 //! message on its way in is in [`transaction`]. Which shard serves a connection is settled in [`seat`].
 
 mod driver;
+mod encryption;
 pub mod seat;
+
 mod transaction;
 
 use std::cell::{Cell, RefCell};
@@ -23,6 +25,7 @@ use tls::Stream;
 
 use crate::limits;
 use crate::log::Priority;
+use crate::program::Door;
 use crate::shard::{Shard, Shell};
 use seat::Seat;
 
@@ -51,11 +54,11 @@ struct Peer {
     dismissed: Cell<bool>,
 }
 
-/// Accepts connections of one listener until it is aborted. `server` is the index of the server it belongs to.
-pub async fn accept(shard: Rc<Shard>, listener: Listener, server: usize) {
+/// Accepts connections of one listener until it is aborted.
+pub async fn accept(shard: Rc<Shard>, listener: Listener, door: Door) {
     loop {
         match listener.accept().await {
-            Ok(conn) => seat_and_open(&shard, conn, server),
+            Ok(conn) => seat_and_open(&shard, conn, door),
             Err(error) => {
                 let address = listener.local_addr();
                 shard.log.line(Priority::Error, format_args!("accept: {error} ({address})"));
@@ -66,7 +69,7 @@ pub async fn accept(shard: Rc<Shard>, listener: Listener, server: usize) {
 }
 
 /// Opens a session, here or on the shard that has the fewest.
-fn seat_and_open(shard: &Rc<Shard>, conn: Conn, server: usize) {
+fn seat_and_open(shard: &Rc<Shard>, conn: Conn, door: Door) {
     let here = engine::boot::current();
     let seat = shard.program.seats.take(here.0);
     let there = ShardId(seat.shard());
@@ -77,19 +80,19 @@ fn seat_and_open(shard: &Rc<Shard>, conn: Conn, server: usize) {
     match conn {
         Ok(handover) => {
             let arrive = move || match Shell::here().shard().filter(|shard| !shard.is_stopping()) {
-                Some(shard) => shard.sessions.open(&shard, handover.take_up(), server, seat),
+                Some(shard) => shard.sessions.open(&shard, handover.take_up(), door, seat),
                 // It began to stop meanwhile: the peer tries again, as after any connection that breaks.
                 None => drop(handover),
             };
             // There is room, as asked above; a process that ends closes the connection.
             let _ = engine::mesh::send(there, arrive);
         }
-        Err(conn) => shard.sessions.open(shard, conn, server, shard.program.seats.on(here.0)),
+        Err(conn) => shard.sessions.open(shard, conn, door, shard.program.seats.on(here.0)),
     }
 }
 
 impl Sessions {
-    fn open(&self, shard: &Rc<Shard>, conn: Conn, server: usize, seat: Seat) {
+    fn open(&self, shard: &Rc<Shard>, conn: Conn, door: Door, seat: Seat) {
         let number = self.next.get();
         self.next.set(number + 1);
         let peer = Rc::new(Peer {
@@ -98,8 +101,8 @@ impl Sessions {
             dismissed: Cell::new(false),
         });
         self.open.borrow_mut().insert(number, Handle { task: None, peer: Rc::clone(&peer) });
-        let settings = Arc::clone(&shard.snapshot().servers[server]);
-        let place = Place::take(shard, server, number, seat);
+        let settings = Arc::clone(&shard.snapshot().servers[door.server]);
+        let place = Place::take(shard, door, number, seat);
         let task = engine::task::spawn(Class::Interactive, driver::run(place, settings, peer));
         if let Some(handle) = self.open.borrow_mut().get_mut(&number) {
             handle.task = Some(task);
@@ -153,7 +156,7 @@ impl Sessions {
 #[derive(Debug)]
 struct Place {
     shard: Rc<Shard>,
-    server: usize,
+    door: Door,
     number: u64,
     /// False: the server has as many connections as it may.
     admitted: bool,
@@ -161,16 +164,16 @@ struct Place {
 }
 
 impl Place {
-    fn take(shard: &Rc<Shard>, server: usize, number: u64, seat: Seat) -> Place {
-        let max = shard.snapshot().servers[server].max_connections;
-        let admitted = shard.program.connections[server].fetch_add(1, Ordering::Relaxed) < max;
-        Place { shard: Rc::clone(shard), server, number, admitted, _seat: seat }
+    fn take(shard: &Rc<Shard>, door: Door, number: u64, seat: Seat) -> Place {
+        let max = shard.snapshot().servers[door.server].max_connections;
+        let admitted = shard.program.connections[door.server].fetch_add(1, Ordering::Relaxed) < max;
+        Place { shard: Rc::clone(shard), door, number, admitted, _seat: seat }
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.shard.program.connections[self.server].fetch_sub(1, Ordering::Relaxed);
+        self.shard.program.connections[self.door.server].fetch_sub(1, Ordering::Relaxed);
         // The handle may hold the last reference to this very task: drop it outside the borrow.
         let handle = self.shard.sessions.open.borrow_mut().remove(&self.number);
         drop(handle);

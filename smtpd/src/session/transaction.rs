@@ -11,13 +11,14 @@ use net::smtp::received::{Received, With};
 use net::smtp::server::{BodyType, Hello, Mail, Rcpt, Summary, Verb};
 use queue::Entry;
 use spool::{Admission, CommitError, Envelope, Intake, Refused};
+use tls::TlsInfo;
 use uuid::Uuid;
 
 use crate::domain::normalise;
 use crate::ids::transaction_id;
 use crate::limits;
 use crate::log::Priority;
-use crate::log::event::{Accepted, Event};
+use crate::log::event::{Accepted, Event, Tls};
 use crate::shard::Shard;
 use crate::snapshot::Server;
 use crate::stored;
@@ -28,6 +29,8 @@ pub(super) struct Transaction {
     pub(super) id: Uuid,
     pub(super) recipients: Vec<Rcpt>,
     peer: SocketAddr,
+    /// What the session had agreed on at MAIL.
+    tls: Option<Rc<TlsInfo>>,
     mail: Mail,
     begun: Instant,
     intake: Option<Intake>,
@@ -35,7 +38,12 @@ pub(super) struct Transaction {
 
 impl Transaction {
     /// MAIL: refused early when there is no room to take anything.
-    pub(super) fn begin(shard: &Shard, peer: SocketAddr, mail: Mail) -> Result<Transaction, Error> {
+    pub(super) fn begin(
+        shard: &Shard,
+        peer: SocketAddr,
+        tls: Option<Rc<TlsInfo>>,
+        mail: Mail,
+    ) -> Result<Transaction, Error> {
         match shard.store.admission() {
             Admission::Open => {}
             Admission::DiskFull => return Err(Error::Storage(Storage::Full)),
@@ -45,7 +53,15 @@ impl Transaction {
             return Err(Error::Storage(Storage::Full));
         }
         let id = transaction_id(shard.program.uuid_version());
-        Ok(Transaction { id, recipients: Vec::new(), peer, mail, begun: engine::time::now(), intake: None })
+        Ok(Transaction {
+            id,
+            recipients: Vec::new(),
+            peer,
+            tls,
+            mail,
+            begun: engine::time::now(),
+            intake: None,
+        })
     }
 
     /// DATA: from here on bytes come in.
@@ -111,9 +127,10 @@ impl Transaction {
             peer_name: None,
             peer_ip: self.peer.ip(),
             by: &server.hostname,
-            with: match hello.map(|hello| hello.verb) {
-                Some(Verb::Ehlo) => With::Esmtp,
-                Some(Verb::Helo) | None => With::Smtp,
+            with: match (hello.map(|hello| hello.verb), &self.tls) {
+                (Some(Verb::Ehlo), Some(_)) => With::Esmtps,
+                (Some(Verb::Ehlo), None) => With::Esmtp,
+                (Some(Verb::Helo) | None, _) => With::Smtp,
             },
             id,
             recipient: match self.recipients.as_slice() {
@@ -163,7 +180,7 @@ impl Transaction {
             remote: self.peer,
             helo: hello.map(|hello| &*hello.host),
             user: None,
-            tls: None,
+            tls: self.tls.as_deref().map(Tls::of),
             from: self.sender(),
             to: &to[..named],
             recipients: self.recipients.len(),

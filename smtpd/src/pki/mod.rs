@@ -1,0 +1,230 @@
+//! Keys and certificates in force, and how they are renewed.
+//!
+//! What the startup file names is read with the privileges of the start, and again at each reload with those that are
+//! left: where that fails, what was read before stays. A pair that does not fit stays out, too; the one before it
+//! serves on, and the log names both files.
+
+pub mod expiry;
+mod sides;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use config::{Pem, PkiEntry, Running, Startup};
+use rustc_hash::{FxHashMap, FxHashSet};
+use tls::{CertificateDer, Identity, IdentityError, Roots, ServerResumption};
+
+use crate::limits;
+use crate::log::Priority;
+pub(crate) use sides::{client_side, server_side};
+
+/// Keys and certificates that servers and transports use, by id.
+#[derive(Debug, Default)]
+pub struct Keyring {
+    held: FxHashMap<String, Held>,
+    /// Files that the startup file names, as they were last read.
+    startup_texts: FxHashMap<PathBuf, Arc<[u8]>>,
+    /// `pki.trusted`.
+    trusted: Option<Roots>,
+    /// The same and the system's authorities, where somebody trusts those.
+    with_system: Option<Roots>,
+    /// Once there is a server with TLS.
+    resumption: Option<ServerResumption>,
+}
+
+/// One identity.
+#[derive(Clone, Debug)]
+struct Held {
+    identity: Identity,
+    /// Where the certificate comes from, for messages.
+    certificate: Arc<str>,
+}
+
+/// A certificate in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateStatus {
+    /// Its id in `pki.private`.
+    pub id: String,
+    /// Subject of the leaf.
+    pub subject: Box<str>,
+    /// Where it comes from: a path, or `pki.private`.
+    pub source: Arc<str>,
+    /// Until when it is valid, in seconds since 1970.
+    pub not_after_s: i64,
+}
+
+/// Something for the log.
+pub type Notice = (Priority, String);
+
+impl Keyring {
+    /// Reads what the startup file names: before privileges are dropped. What cannot be read is an error once it turns
+    /// out to be needed. Blocks: not on a shard.
+    pub fn at_start(startup: &Startup) -> Keyring {
+        let entries = startup.pki.private.iter();
+        let pems = entries.flat_map(|entry| [&entry.key, &entry.certificate]).flatten();
+        let paths = pems.filter_map(|pem| match pem {
+            Pem::Path(path) => Some(path),
+            Pem::Data(_) => None,
+        });
+        let read = paths.filter_map(|path| Some((path.clone(), read(path).ok()?.into())));
+        Keyring { startup_texts: read.collect(), ..Keyring::default() }
+    }
+
+    /// What both files name now; of what fails, what `self` has. Blocks: not on a shard.
+    ///
+    /// # Errors
+    /// A line for each identity that is needed, cannot be had, and is not in `self`, and for `pki.trusted`.
+    pub fn renewed(&self, startup: &Startup, running: &Running) -> Result<(Keyring, Vec<Notice>), String> {
+        let mut renewal = Renewal { before: self, texts: self.startup_texts.clone(), notices: Vec::new() };
+        let pki = startup.pki.joined(&running.pki);
+        let mut errors = Vec::new();
+        let mut held = FxHashMap::default();
+        for id in needed(running) {
+            let entry = pki.private.iter().find(|entry| entry.id == id);
+            match entry
+                .ok_or_else(|| format!("pki.private: there is no \"{id}\""))
+                .and_then(|entry| renewal.identity(entry))
+            {
+                Ok(identity) => drop(held.insert(id.to_owned(), identity)),
+                Err(why) => errors.push(why),
+            }
+        }
+        let mut trusted = Vec::new();
+        for entry in &pki.trusted {
+            match renewal.certificates(entry) {
+                Ok(certificates) => trusted.extend(certificates),
+                Err(why) => errors.push(why),
+            }
+        }
+        if !errors.is_empty() {
+            return Err(errors.join("\n"));
+        }
+        let system = wants_system(running).then(|| Roots::load(true, &trusted));
+        let resumption = match running.servers.iter().any(|server| server.tls.is_some()) {
+            true => Some(self.resumption.clone().map_or_else(ServerResumption::new, Ok)?),
+            false => self.resumption.clone(),
+        };
+        let Renewal { texts, notices, .. } = renewal;
+        let trusted = Some(Roots::load(false, &trusted));
+        Ok((Keyring { held, startup_texts: texts, trusted, with_system: system, resumption }, notices))
+    }
+
+    /// The certificates in force, by id.
+    pub fn status(&self) -> Vec<CertificateStatus> {
+        let status = |(id, held): (&String, &Held)| CertificateStatus {
+            id: id.clone(),
+            subject: held.identity.subject.clone(),
+            source: Arc::clone(&held.certificate),
+            not_after_s: held.identity.not_after_s,
+        };
+        let mut all: Vec<_> = self.held.iter().map(status).collect();
+        all.sort_by(|one, other| one.id.cmp(&other.id));
+        all
+    }
+}
+
+/// Ids that servers and transports use.
+fn needed(running: &Running) -> FxHashSet<&str> {
+    let servers = running.servers.iter().filter_map(|server| server.tls.as_ref());
+    let of_servers = servers.flat_map(|tls| {
+        let by_name = tls.by_name.iter().map(|(_, id)| id.as_str());
+        by_name.chain([tls.certificate.as_str()])
+    });
+    let transports = running.transports.iter().filter_map(|transport| transport.tls.as_ref());
+    of_servers.chain(transports.filter_map(|tls| tls.client_certificate.as_deref())).collect()
+}
+
+fn wants_system(running: &Running) -> bool {
+    let policies = running.transports.iter().filter_map(|transport| transport.tls.as_ref()?.verify.as_ref());
+    policies.into_iter().any(|verify| verify.default_ca)
+}
+
+/// One pass over the files.
+struct Renewal<'k> {
+    before: &'k Keyring,
+    texts: FxHashMap<PathBuf, Arc<[u8]>>,
+    notices: Vec<Notice>,
+}
+
+impl Renewal<'_> {
+    /// The pair of an entry, or the one in force before.
+    fn identity(&mut self, entry: &PkiEntry) -> Result<Held, String> {
+        let id = &entry.id;
+        self.read_identity(entry).or_else(|why| {
+            let why = format!("pki.private \"{id}\": {why}");
+            let old = self.before.held.get(id).cloned().ok_or_else(|| why.clone())?;
+            self.notices.push((Priority::Error, format!("{why}; the certificate in force stays")));
+            Ok(old)
+        })
+    }
+
+    fn read_identity(&mut self, entry: &PkiEntry) -> Result<Held, String> {
+        let missing = |half: &str| format!("{half} is missing");
+        let certificate = entry.certificate.as_ref().ok_or_else(|| missing("certificate"))?;
+        let key = entry.key.as_ref().ok_or_else(|| missing("privatekey"))?;
+        let (chain_text, key_text) = (self.text(&entry.id, certificate)?, self.text(&entry.id, key)?);
+        let (certificate, key) = (name_of(certificate), name_of(key));
+        let identity = Identity::from_pem(&chain_text, &key_text).map_err(|error| match error {
+            IdentityError::Mismatch => {
+                format!("the private key in {key} is not that of the certificate in {certificate}")
+            }
+            IdentityError::Certificate(why) => {
+                format!("the certificate in {certificate} cannot be used: {why}")
+            }
+            IdentityError::Key(why) => format!("the private key in {key} cannot be used: {why}"),
+        })?;
+        Ok(Held { identity, certificate: certificate.into() })
+    }
+
+    fn certificates(&mut self, entry: &PkiEntry) -> Result<Vec<CertificateDer<'static>>, String> {
+        let certificate = entry.certificate.as_ref();
+        let read = certificate.ok_or_else(|| "certificate is missing".to_owned()).and_then(|pem| {
+            let text = self.text(&entry.id, pem)?;
+            tls::certificates(&text).map_err(|why| format!("{} cannot be used: {why}", name_of(pem)))
+        });
+        read.map_err(|why| format!("pki.trusted \"{}\": {why}", entry.id))
+    }
+
+    fn text(&mut self, id: &str, pem: &Pem) -> Result<Arc<[u8]>, String> {
+        let path = match pem {
+            Pem::Data(text) => return Ok(text.as_bytes().into()),
+            Pem::Path(path) => path,
+        };
+        match (read(path), self.texts.get_mut(path)) {
+            (Ok(bytes), Some(known)) => {
+                *known = bytes.into();
+                Ok(Arc::clone(known))
+            }
+            (Ok(bytes), None) => Ok(bytes.into()),
+            (Err(error), Some(known)) => {
+                let text = format!(
+                    "pki.private \"{id}\": cannot read {} again: {error}; what was read at start stays",
+                    path.display()
+                );
+                self.notices.push((Priority::Warning, text));
+                Ok(Arc::clone(known))
+            }
+            (Err(error), None) => Err(format!("cannot read {}: {error}", path.display())),
+        }
+    }
+}
+
+fn name_of(pem: &Pem) -> String {
+    match pem {
+        Pem::Path(path) => path.display().to_string(),
+        Pem::Data(_) => "the configuration".to_owned(),
+    }
+}
+
+/// A small file. Runs on the control thread before the start, and in the offload pool.
+#[expect(clippy::disallowed_methods, reason = "never on a shard")]
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let size_bytes = std::fs::metadata(path)?.len();
+    if size_bytes > limits::PEM_FILE_BYTES {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than any certificate"));
+    }
+    std::fs::read(path)
+}

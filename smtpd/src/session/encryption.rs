@@ -1,0 +1,60 @@
+//! TLS of a session: implicit, or after STARTTLS.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use net::smtp::error::LocalLimit;
+use tls::TlsError;
+
+use super::driver::{Driver, Over};
+use crate::limits;
+use crate::log::event::{Action, Event, TlsFailed};
+
+impl Driver {
+    /// TLS before the greeting (RFC 8314), where the listener begins with it. The error means that the session is over.
+    pub(super) async fn begin_in_tls(&mut self, listener: usize, admitted: bool) -> Result<(), Over> {
+        let tls = self.server.tls.as_ref();
+        if tls.is_none_or(|tls| tls.implicit.get(listener) != Some(&true)) {
+            return Ok(());
+        }
+        if !admitted {
+            // There is no way to say so without the work of a handshake.
+            self.log_refusal(LocalLimit::TooManyConnections.into(), Action::Connection);
+            return Err(Over);
+        }
+        self.shake_hands().await
+    }
+
+    /// The handshake, once its announcement has been sent. What arrived in clear before it is dropped: it may have
+    /// been put there by somebody between the client and us. The error means that the session is over.
+    pub(super) async fn shake_hands(&mut self) -> Result<(), Over> {
+        self.input = None;
+        if !self.flush().await {
+            return Err(Over);
+        }
+        let server = Arc::clone(&self.server);
+        let Some(tls) = &server.tls else { return Err(Over) };
+        let accepting = self.peer.stream.accept_tls(&tls.side);
+        let agreed = engine::time::timeout(limits::TLS_HANDSHAKE, accepting).await;
+        match agreed.unwrap_or(Err(TlsError::TimedOut)) {
+            Ok(info) => {
+                self.tls = Some(Rc::new(info));
+                self.hello = None;
+                self.transaction = None;
+                self.machine.tls_started();
+                Ok(())
+            }
+            Err(error) => {
+                self.log_tls_failure(&error);
+                Err(Over)
+            }
+        }
+    }
+    fn log_tls_failure(&self, error: &TlsError) {
+        self.shard.log.event(&Event::TlsFailed(&TlsFailed {
+            server: &self.server.id,
+            remote: self.peer.stream.peer_addr(),
+            error: &error.to_string(),
+        }));
+    }
+}
