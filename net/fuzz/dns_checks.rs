@@ -2,8 +2,8 @@
 #![allow(dead_code, unreachable_pub)] // a module of several programs; each uses its own part
 
 use net::dns::{
-    Answer, DomainName, Families, Handled, HostSearch, Kind, Lookup, QueryId, Question, Settings, Step, Stub,
-    Transmit, resolv_conf,
+    Answer, DomainName, Families, Handled, HostSearch, Kind, Lookup, QueryId, Question, Resolved, Settings,
+    Step, Stub, Transmit, resolv_conf,
 };
 
 /// A stub with one server, and its question for the MX records of example.com: id 0, lower case.
@@ -59,14 +59,15 @@ pub fn response(data: &[u8]) {
     }
 }
 
-fn search(mx: Answer) {
+fn search(mx: Resolved) {
     let mut search = HostSearch::mail("example.com", Families { ipv4: true, ipv6: true }, 7);
     for _ in 0..100 {
         let Step::Ask(questions) = search.step() else { return };
         assert!(!questions.is_empty());
         for question in questions {
-            let answer = if question.kind == Kind::Mx { mx.clone() } else { Answer::NoData };
-            search.answer(&question, answer);
+            let no_data = Resolved { answer: Answer::NoData, ..mx.clone() };
+            let resolved = if question.kind == Kind::Mx { mx.clone() } else { no_data };
+            search.answer(&question, resolved);
         }
     }
     panic!("a search comes to an end");

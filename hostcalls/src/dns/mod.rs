@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
-use net::dns::{Record, RecordData, RecordKind};
+use net::dns::{DomainName, Record, RecordData, RecordKind};
 use script::fault::Fault;
 use script::host::HostCall;
 use script::native::{Native, NativeRun, Options};
@@ -80,7 +80,9 @@ fn legacy_query(execution: Rc<Execution>, call: HostCall) -> HostFuture {
         let host = call.str(0)?;
         let address = std::str::from_utf8(host.as_bytes()).ok().and_then(|host| host.parse::<IpAddr>().ok());
         let name = match address {
-            Some(address) if kind == RecordKind::Ptr => resolver::reverse_name(address).into_bytes(),
+            Some(address) if kind == RecordKind::Ptr => {
+                DomainName::reverse(address).as_str().as_bytes().to_vec()
+            }
             _ => host.as_bytes().to_vec(),
         };
         let extended = options.boolean("extended_result", false)?;

@@ -229,18 +229,3 @@ async fn by_tcp(query: &RecordQuery, server: SocketAddr) -> Option<Records> {
         }
     }
 }
-
-/// The name that PTR records of an address have.
-pub(super) fn reverse_name(address: IpAddr) -> String {
-    match address {
-        IpAddr::V4(address) => {
-            let [a, b, c, d] = address.octets();
-            format!("{d}.{c}.{b}.{a}.in-addr.arpa")
-        }
-        IpAddr::V6(address) => {
-            let nibbles = address.octets().into_iter().rev().flat_map(|byte| [byte & 15, byte >> 4]);
-            let labels: Vec<String> = nibbles.map(|nibble| format!("{nibble:x}")).collect();
-            format!("{}.ip6.arpa", labels.join("."))
-        }
-    }
-}

@@ -15,6 +15,8 @@ pub enum Kind {
     Aaaa,
     /// Mail exchangers.
     Mx,
+    /// Names of an address.
+    Ptr,
 }
 
 /// One question.
@@ -42,12 +44,32 @@ pub enum Answer {
     Addresses(Arc<[IpAddr]>),
     /// Mail exchangers. Empty when there are some and none has a name that can be looked up.
     Mx(Arc<[Mx]>),
+    /// Names, at least one, without duplicates.
+    Names(Arc<[DomainName]>),
     /// The name exists and has nothing of this kind.
     NoData,
     /// The name does not exist.
     NoDomain,
     /// Not known now.
     Failed(Failure),
+}
+
+/// An answer with what is known about it. Cheap to clone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolved {
+    /// What came of the question.
+    pub answer: Answer,
+    /// A name server that is trusted with it has checked the signatures of all of the answer (AD, RFC 4035 3.2.3).
+    pub authentic: bool,
+    /// For how long it is good, in milliseconds. 0: for those who asked, and nobody else.
+    pub left_ms: u64,
+}
+
+impl Resolved {
+    /// A failure that is not worth keeping.
+    pub fn failed(failure: Failure) -> Resolved {
+        Resolved { answer: Answer::Failed(failure), authentic: false, left_ms: 0 }
+    }
 }
 
 /// Why a question has no answer.
@@ -57,6 +79,8 @@ pub enum Failure {
     Timeout,
     /// No name server could be reached.
     Unreachable,
+    /// No name server has answered anything for some time; this question was not sent.
+    AllSilent,
     /// The name servers answered with this response code (2: SERVFAIL, 5: REFUSED).
     ServerFailure(u16),
     /// The name servers gave answers that make no sense.
@@ -74,6 +98,7 @@ impl fmt::Display for Failure {
         match self {
             Failure::Timeout => f.write_str("no name server answered in time"),
             Failure::Unreachable => f.write_str("no name server could be reached"),
+            Failure::AllSilent => f.write_str("no name server has answered for some time"),
             Failure::ServerFailure(2) => f.write_str("the name server answered SERVFAIL"),
             Failure::ServerFailure(5) => f.write_str("the name server answered REFUSED"),
             Failure::ServerFailure(code) => write!(f, "the name server answered with code {code}"),

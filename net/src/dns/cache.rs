@@ -5,12 +5,19 @@ use std::hash::BuildHasher;
 
 use siphasher::sip::SipHasher13;
 
-use crate::dns::answer::{Answer, Question};
+use crate::dns::answer::{Answer, Failure, Question, Resolved};
+
+/// How long a failure is kept the first time (RFC 9520 section 3.2: at least a second).
+const FAILURE_TTL_MS: u64 = 5_000;
+
+/// How long a failure is kept that has come again and again (RFC 9520: at most five minutes). Mail waits longer than
+/// that between two tries anyway, and finds the name again soon after it has been repaired.
+const FAILURE_TTL_MAX_MS: u64 = 60_000;
 
 /// A bounded cache. When it is full, the hand of a clock takes the first entry that has expired or was not used
 /// since the hand last passed. An entry costs about 250 bytes.
 #[derive(Debug)]
-pub(crate) struct Cache {
+pub struct Cache {
     entries: Vec<Entry>,
     by_question: HashMap<Question, usize, Keyed>,
     hand: usize,
@@ -21,6 +28,9 @@ pub(crate) struct Cache {
 struct Entry {
     question: Question,
     answer: Answer,
+    authentic: bool,
+    /// How long it was good when it came.
+    ttl_ms: u64,
     expires_ms: u64,
     used: bool,
 }
@@ -37,25 +47,41 @@ impl BuildHasher for Keyed {
 }
 
 impl Cache {
-    pub(crate) fn new(max_entries: usize, hash_seed: u64) -> Cache {
+    /// An empty one. 0 entries: it keeps nothing. `hash_seed` is a random number.
+    pub fn new(max_entries: usize, hash_seed: u64) -> Cache {
         let by_question = HashMap::with_hasher(Keyed(hash_seed));
         Cache { entries: Vec::new(), by_question, hand: 0, max_entries }
     }
 
-    /// The answer and for how long it is good, in milliseconds.
-    pub(crate) fn get(&mut self, question: &Question, now_ms: u64) -> Option<(Answer, u64)> {
+    /// What is still good.
+    pub fn get(&mut self, question: &Question, now_ms: u64) -> Option<Resolved> {
         let entry = &mut self.entries[*self.by_question.get(question)?];
         let left_ms = entry.expires_ms.checked_sub(now_ms).filter(|left_ms| *left_ms > 0)?;
         entry.used = true;
-        Some((entry.answer.clone(), left_ms))
+        Some(Resolved { answer: entry.answer.clone(), authentic: entry.authentic, left_ms })
     }
 
-    pub(crate) fn insert(&mut self, question: Question, answer: Answer, ttl_ms: u64, now_ms: u64) {
+    /// How long a failure of this question is to be kept: longer each time in a row, where the name is to blame and not
+    /// the way to the name servers.
+    pub(crate) fn failure_ttl_ms(&self, question: &Question, failure: Failure) -> u64 {
+        if matches!(failure, Failure::Timeout | Failure::Unreachable) {
+            return FAILURE_TTL_MS;
+        }
+        let last = self.by_question.get(question).map(|number| &self.entries[*number]);
+        match last.filter(|last| last.answer == Answer::Failed(failure)) {
+            Some(last) => (last.ttl_ms * 2).min(FAILURE_TTL_MAX_MS),
+            None => FAILURE_TTL_MS,
+        }
+    }
+
+    /// Keeps an answer for as long as it is good.
+    pub fn insert(&mut self, question: Question, resolved: &Resolved, now_ms: u64) {
+        let Resolved { answer, authentic, left_ms: ttl_ms } = resolved.clone();
         if ttl_ms == 0 || self.max_entries == 0 {
             return;
         }
         let expires_ms = now_ms.saturating_add(ttl_ms);
-        let entry = Entry { question: question.clone(), answer, expires_ms, used: false };
+        let entry = Entry { question: question.clone(), answer, authentic, ttl_ms, expires_ms, used: false };
         if let Some(number) = self.by_question.get(&question) {
             self.entries[*number] = entry;
         } else if self.entries.len() < self.max_entries {
@@ -69,14 +95,21 @@ impl Cache {
         }
     }
 
-    pub(crate) fn clear(&mut self) {
+    /// Forgets everything.
+    pub fn clear(&mut self) {
         self.entries.clear();
         self.by_question.clear();
         self.hand = 0;
     }
 
-    pub(crate) fn len(&self) -> usize {
+    /// Entries, those that are good no longer too.
+    pub fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    /// True without entries.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
     }
 
     /// The place of an entry that can go. Ends after two rounds at the latest.
@@ -101,12 +134,31 @@ mod tests {
         Question { name: DomainName::parse(&format!("n{number}.test")).unwrap(), kind: Kind::A }
     }
 
+    fn nothing(left_ms: u64) -> Resolved {
+        Resolved { answer: Answer::NoData, authentic: true, left_ms }
+    }
+
+    #[test]
+    fn a_name_that_fails_again_is_left_alone_for_longer_and_a_dead_name_server_is_not() {
+        let mut cache = Cache::new(10, 1);
+        let mut kept = |failure: Failure, now_ms: u64| {
+            let left_ms = cache.failure_ttl_ms(&question(1), failure);
+            let resolved = Resolved { left_ms, ..Resolved::failed(failure) };
+            cache.insert(question(1), &resolved, now_ms);
+            left_ms
+        };
+        let sick = Failure::ServerFailure(2);
+        let times: Vec<u64> = (0..6).map(|number| kept(sick, number * 100_000)).collect();
+        assert_eq!(times, [5_000, 10_000, 20_000, 40_000, 60_000, 60_000]);
+        assert_eq!([kept(Failure::Timeout, 0), kept(Failure::Timeout, 9_000), kept(sick, 0)], [5_000; 3]);
+    }
+
     #[test]
     fn an_entry_is_good_until_its_time_and_says_how_long() {
         let mut cache = Cache::new(10, 1);
-        cache.insert(question(1), Answer::NoData, 5_000, 1_000);
-        assert_eq!(cache.get(&question(1), 1_000), Some((Answer::NoData, 5_000)));
-        assert_eq!(cache.get(&question(1), 5_999), Some((Answer::NoData, 1)));
+        cache.insert(question(1), &nothing(5_000), 1_000);
+        assert_eq!(cache.get(&question(1), 1_000), Some(nothing(5_000)));
+        assert_eq!(cache.get(&question(1), 5_999), Some(nothing(1)));
         assert_eq!(cache.get(&question(1), 6_000), None);
         assert_eq!(cache.get(&Question { kind: Kind::Mx, ..question(1) }, 1_000), None);
     }
@@ -115,7 +167,7 @@ mod tests {
     fn a_full_cache_keeps_what_is_used_and_stays_in_bounds() {
         let mut cache = Cache::new(4, 1);
         for number in 0..100 {
-            cache.insert(question(number), Answer::NoData, 60_000, 0);
+            cache.insert(question(number), &nothing(60_000), 0);
             assert!(cache.get(&question(0), 0).is_some(), "used all the time, lost after {number}");
         }
         assert!(cache.get(&question(99), 0).is_some(), "the last one is there");
@@ -125,10 +177,10 @@ mod tests {
     #[test]
     fn no_entries_and_no_lifetime_keep_nothing() {
         let mut cache = Cache::new(0, 1);
-        cache.insert(question(1), Answer::NoData, 60_000, 0);
+        cache.insert(question(1), &nothing(60_000), 0);
         assert_eq!(cache.get(&question(1), 0), None);
         let mut cache = Cache::new(1, 1);
-        cache.insert(question(1), Answer::NoData, 0, 0);
+        cache.insert(question(1), &nothing(0), 0);
         assert_eq!(cache.len(), 0);
     }
 }

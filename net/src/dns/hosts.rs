@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-use crate::dns::answer::{Answer, Kind, Mx, Question};
+use crate::dns::answer::{Answer, Kind, Mx, Question, Resolved};
 use crate::dns::name::DomainName;
 use crate::limits;
 
@@ -29,6 +29,9 @@ pub struct MailHost {
     pub addresses: Vec<IpAddr>,
     /// Preference of its MX record; 0 when there is none.
     pub preference: u16,
+    /// A trusted name server vouches for the way from the domain to these addresses: for the MX records, or that there
+    /// are none, and for the addresses (what RFC 7672 section 2.2 calls secure). Never for an address literal.
+    pub authentic: bool,
 }
 
 /// What a search for hosts came to.
@@ -71,6 +74,8 @@ enum State {
 struct Addresses {
     /// The domain, for texts; and it is itself the host.
     domain: DomainName,
+    /// The hosts are known by an authentic answer; or they are configured.
+    authentic: bool,
     implicit: bool,
     /// Hosts not yet asked for.
     left: VecDeque<(u16, DomainName)>,
@@ -88,6 +93,8 @@ struct Asked {
     /// By family; `None` when not asked for or not yet answered.
     ipv4: Option<Answer>,
     ipv6: Option<Answer>,
+    /// All answers so far were.
+    authentic: bool,
 }
 
 /// What a search needs next.
@@ -100,9 +107,9 @@ pub enum Step {
 }
 
 impl HostSearch {
-    /// The hosts for mail to `domain` (A-labels, any case), or for an address literal in brackets.
+    /// The hosts for mail to `domain` (in any case, with or without the last dot, its labels in ASCII or Unicode), or for an address literal in brackets.
     pub fn mail(domain: &str, families: Families, seed: u64) -> HostSearch {
-        let state = match (literal(domain), DomainName::parse(domain)) {
+        let state = match (literal(domain), DomainName::from_unicode(domain)) {
             (Some(literal), _) => State::Done(one_address(literal, families)),
             (None, Ok(name)) => match localhost(&name, families) {
                 Some(hosts) => State::Done(hosts),
@@ -115,11 +122,11 @@ impl HostSearch {
 
     /// The addresses of a fixed next hop: a host name, an address (bare or in brackets), or `localhost`.
     pub fn host(name: &str, families: Families, seed: u64) -> HostSearch {
-        let state = match (name.parse().ok().or_else(|| literal(name)), DomainName::parse(name)) {
+        let state = match (name.parse().ok().or_else(|| literal(name)), DomainName::from_unicode(name)) {
             (Some(address), _) => State::Done(one_address(address, families)),
             (None, Ok(name)) => match localhost(&name, families) {
                 Some(hosts) => State::Done(hosts),
-                None => State::Addresses(Addresses::implicit(name)),
+                None => State::Addresses(Addresses::implicit(name, true)),
             },
             (None, Err(_)) => State::Done(not_a_name(name)),
         };
@@ -144,13 +151,13 @@ impl HostSearch {
     }
 
     /// Takes an answer.
-    pub fn answer(&mut self, question: &Question, answer: Answer) {
+    pub fn answer(&mut self, question: &Question, resolved: Resolved) {
         match &mut self.state {
             State::Exchangers(domain) if question.kind == Kind::Mx => {
                 let domain = domain.clone();
-                self.state = after_exchangers(domain, answer, self.seed);
+                self.state = after_exchangers(domain, resolved, self.seed);
             }
-            State::Addresses(addresses) => addresses.take(question, answer),
+            State::Addresses(addresses) => addresses.take(question, resolved),
             _ => {}
         }
     }
@@ -158,18 +165,21 @@ impl HostSearch {
 
 /// RFC 5321 5.1: MX records decide; without any the domain is its own host; anything but a clear answer is no
 /// reason to go on to its addresses.
-fn after_exchangers(domain: DomainName, answer: Answer, seed: u64) -> State {
-    match answer {
+fn after_exchangers(domain: DomainName, resolved: Resolved, seed: u64) -> State {
+    let authentic = resolved.authentic;
+    match resolved.answer {
         Answer::Mx(exchangers) if exchangers.iter().any(|mx| mx.host.is_some()) => {
             let left = in_order(&exchangers, seed);
-            State::Addresses(Addresses { implicit: false, left, ..Addresses::implicit(domain) })
+            State::Addresses(Addresses { implicit: false, left, ..Addresses::implicit(domain, authentic) })
         }
         Answer::Mx(exchangers) if exchangers.is_empty() => {
             State::Done(MailHosts::NoMailHost(format!("{domain}: no MX record names a host").into()))
         }
         Answer::Mx(_) => State::Done(MailHosts::NullMx),
         Answer::NoDomain => State::Done(no_domain(&domain)),
-        Answer::NoData | Answer::Addresses(_) => State::Addresses(Addresses::implicit(domain)),
+        Answer::NoData | Answer::Addresses(_) | Answer::Names(_) => {
+            State::Addresses(Addresses::implicit(domain, authentic))
+        }
         Answer::Failed(failure) => {
             State::Done(MailHosts::Temporary(format!("{domain} MX: {failure}").into()))
         }
@@ -195,11 +205,12 @@ fn in_order(exchangers: &[Mx], seed: u64) -> VecDeque<(u16, DomainName)> {
 }
 
 impl Addresses {
-    fn implicit(domain: DomainName) -> Addresses {
+    fn implicit(domain: DomainName, authentic: bool) -> Addresses {
         Addresses {
             left: VecDeque::from([(0, domain.clone())]),
             implicit: true,
             domain,
+            authentic,
             wave: Vec::new(),
             found: Vec::new(),
             failure: None,
@@ -212,7 +223,8 @@ impl Addresses {
         let addresses: usize = self.found.iter().map(|host| host.addresses.len()).sum();
         if addresses < limits::MAIL_ADDRESSES_ENOUGH {
             let count = WAVE.min(self.left.len());
-            let asked = |(preference, name)| Asked { preference, name, ipv4: None, ipv6: None };
+            let asked =
+                |(preference, name)| Asked { preference, name, ipv4: None, ipv6: None, authentic: true };
             self.wave = self.left.drain(..count).map(asked).collect();
         }
         !self.wave.is_empty()
@@ -225,16 +237,18 @@ impl Addresses {
         hosts.flat_map(|host| kinds().map(|kind| Question { name: host.name.clone(), kind })).collect()
     }
 
-    fn take(&mut self, question: &Question, answer: Answer) {
+    fn take(&mut self, question: &Question, resolved: Resolved) {
+        let Resolved { answer, authentic, .. } = resolved;
         self.none_exist &= answer == Answer::NoDomain;
         if let Answer::Failed(failure) = &answer {
             self.failure.get_or_insert_with(|| format!("{}: {failure}", question.name).into());
         }
         if let Some(host) = self.wave.iter_mut().find(|host| host.name == question.name) {
+            host.authentic &= authentic;
             match question.kind {
                 Kind::A => host.ipv4 = Some(answer),
                 Kind::Aaaa => host.ipv6 = Some(answer),
-                Kind::Mx => {}
+                Kind::Mx | Kind::Ptr => {}
             }
         }
     }
@@ -251,7 +265,8 @@ impl Addresses {
             let addresses = in_turn(ipv4, ipv6, seed);
             if !addresses.is_empty() {
                 let name = host.name.to_shared();
-                self.found.push(MailHost { name, addresses, preference: host.preference });
+                let authentic = self.authentic && host.authentic;
+                self.found.push(MailHost { name, addresses, preference: host.preference, authentic });
             }
         }
     }
@@ -309,6 +324,7 @@ fn one_address(address: IpAddr, families: Families) -> MailHosts {
         name: format!("[{address}]").into(),
         addresses: vec![address],
         preference: 0,
+        authentic: false,
     }])
 }
 
@@ -325,7 +341,12 @@ fn localhost(name: &DomainName, families: Families) -> Option<MailHosts> {
     if addresses.is_empty() {
         return Some(MailHosts::NoMailHost(format!("{name}: no address family is in use").into()));
     }
-    Some(MailHosts::Found(vec![MailHost { name: name.to_shared(), addresses, preference: 0 }]))
+    Some(MailHosts::Found(vec![MailHost {
+        name: name.to_shared(),
+        addresses,
+        preference: 0,
+        authentic: false,
+    }]))
 }
 
 /// Fisher-Yates with splitmix64.

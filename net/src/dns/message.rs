@@ -30,10 +30,10 @@ pub(crate) struct Asked {
 /// What an answer says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Response {
-    /// An answer, good for this many seconds; `None`: not to be kept.
-    Answer(Answer, Option<u32>),
-    /// The name is an alias of this one, about which nothing is said; good for this many seconds.
-    Alias(DomainName, u32),
+    /// An answer.
+    Answer(Answer, Found),
+    /// The name is an alias of this one, about which nothing is said.
+    Alias(DomainName, Found),
     /// Cut short: ask by TCP.
     Truncated,
     /// It repeats the question in another case: from a server that changes case, or from a forger.
@@ -48,14 +48,43 @@ pub(crate) enum Response {
     AliasLoop,
 }
 
+/// What else an answer says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// For how many seconds it is good; `None`: it does not say.
+    pub(crate) ttl_s: Option<u32>,
+    /// The server vouches for it (AD).
+    pub(crate) authentic: bool,
+}
+
 /// The bytes do not belong to the query: keep waiting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NotOurs;
 
-/// A query for UDP, and what its answer must repeat.
-pub(crate) fn encode(question: &Question, edns: bool, random: &[u8; RANDOM_BYTES]) -> (Bytes, Asked) {
+/// A query for UDP, and what its answer must repeat. `ask_authentic` as for [`encode_query`].
+pub(crate) fn encode(
+    question: &Question,
+    edns: bool,
+    ask_authentic: bool,
+    random: &[u8; RANDOM_BYTES],
+) -> (Bytes, Asked) {
     let name = random_case(question.name.as_str().split('.').map(str::as_bytes), &random[2..]);
-    encode_query(name, record_type(question.kind), edns, false, random)
+    encode_query(name, record_type(question.kind), edns, ask_authentic, random)
+}
+
+/// Takes away what decides on the case of letters: all of them are small.
+pub(crate) fn in_lower_case(random: &mut [u8; RANDOM_BYTES]) {
+    random[2..].fill(0);
+}
+
+/// Whether a message repeats the question with its letters in their case.
+pub(crate) fn repeats_case(bytes: &[u8], asked: &Asked) -> bool {
+    let mut decoder = BinDecoder::new(bytes);
+    if Header::read(&mut decoder).is_err() {
+        return false;
+    }
+    let queries = Message::read_queries(&mut decoder, 1).unwrap_or_default();
+    queries.first().is_some_and(|query| query.name.eq_case(&asked.name))
 }
 
 /// The same for any name and type; `ask_authentic` asks whether the server vouches for the answer (RFC 6840 5.7).
@@ -96,7 +125,7 @@ pub fn first_tcp_message(stream: &[u8]) -> Option<&[u8]> {
 pub(crate) fn decode(bytes: &[u8], asked: &Asked, exact_case: bool) -> Result<Response, NotOurs> {
     Ok(match open(bytes, asked, exact_case)? {
         Opened::Response(response) => response,
-        Opened::Sections(it) => interpret(asked, it.code, &it.answers, &it.authorities),
+        Opened::Sections(sections) => interpret(asked, &sections),
     })
 }
 
@@ -171,37 +200,39 @@ fn failure(code: ResponseCode) -> Response {
     }
 }
 
-fn interpret(asked: &Asked, code: ResponseCode, answers: &[Record], authorities: &[Record]) -> Response {
+fn interpret(asked: &Asked, sections: &Sections) -> Response {
+    let Sections { code, authentic, answers, authorities } = sections;
+    let found = |ttl_s: Option<u32>| Found { ttl_s, authentic: *authentic };
     let Some((name, alias_ttl_s)) = follow_aliases(&asked.name, answers) else { return Response::AliasLoop };
     let records = answers.iter().filter(|record| {
         record.name == *name && record.dns_class == DNSClass::IN && record.record_type() == asked.kind
     });
-    let (mut ttl_s, mut found) = (alias_ttl_s, Vec::new());
+    let (mut ttl_s, mut data) = (alias_ttl_s, Vec::new());
     for record in records.take(limits::DNS_RECORDS_MAX) {
         ttl_s = ttl_s.min(lifetime_s(record));
-        found.push(&record.data);
+        data.push(&record.data);
     }
-    if !found.is_empty() {
-        return Response::Answer(collect(asked.kind, &found), Some(ttl_s));
+    if !data.is_empty() {
+        return Response::Answer(collect(asked.kind, &data), found(Some(ttl_s)));
     }
     let negative_s = negative_lifetime_s(authorities).map(|negative_s| negative_s.min(alias_ttl_s));
-    if code == ResponseCode::NXDomain {
-        return Response::Answer(Answer::NoDomain, negative_s);
+    if *code == ResponseCode::NXDomain {
+        return Response::Answer(Answer::NoDomain, found(negative_s));
     }
     if negative_s.is_some() {
-        return Response::Answer(Answer::NoData, negative_s);
+        return Response::Answer(Answer::NoData, found(negative_s));
     }
     if *name != asked.name {
         return match to_domain_name(name) {
-            Some(name) => Response::Alias(name, alias_ttl_s),
-            None => Response::Answer(Answer::NoData, Some(alias_ttl_s)),
+            Some(name) => Response::Alias(name, found(Some(alias_ttl_s))),
+            None => Response::Answer(Answer::NoData, found(Some(alias_ttl_s))),
         };
     }
     // RFC 2308 2.2: with NS records and no SOA it is a referral, from a server that does not resolve for us.
     if authorities.iter().any(|record| record.record_type() == RecordType::NS) {
         return Response::ServerFailure(u16::from(ResponseCode::Refused));
     }
-    Response::Answer(Answer::NoData, None)
+    Response::Answer(Answer::NoData, found(None))
 }
 
 /// Where the aliases of `name` lead, with the shortest lifetime on the way. `None`: too far.
@@ -230,6 +261,17 @@ fn collect(kind: RecordType, records: &[&RData]) -> Answer {
             _ => None,
         });
         return Answer::Mx(exchangers.collect());
+    }
+    if kind == RecordType::PTR {
+        let mut names: Vec<DomainName> = Vec::new();
+        for data in records {
+            if let RData::PTR(name) = data
+                && let Some(name) = to_domain_name(&name.0).filter(|name| !names.contains(name))
+            {
+                names.push(name);
+            }
+        }
+        return if names.is_empty() { Answer::NoData } else { Answer::Names(names.into()) };
     }
     let mut addresses: Vec<IpAddr> = Vec::new();
     for data in records {
@@ -263,6 +305,7 @@ fn record_type(kind: Kind) -> RecordType {
         Kind::A => RecordType::A,
         Kind::Aaaa => RecordType::AAAA,
         Kind::Mx => RecordType::MX,
+        Kind::Ptr => RecordType::PTR,
     }
 }
 

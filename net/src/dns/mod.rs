@@ -4,7 +4,8 @@
 //!   received goes into [`Stub::handle_response`], and answers come out of [`Stub::poll_answer`].
 //! * [`RecordQuery`]: one question for records of any type, for those who have sockets and patience of their own.
 //! * [`HostSearch`]: which questions lead to the [`MailHosts`] of a domain.
-//! * [`Question`], [`Answer`], [`DomainName`]: the values they speak of.
+//! * [`Question`], [`Answer`], [`Resolved`], [`DomainName`]: the values they speak of.
+//! * [`Cache`]: answers that are still good; a stub has one, and whoever asks a stub elsewhere may have another.
 //! * [`resolv_conf`]: the system's resolver file.
 //!
 //! Times are milliseconds of any clock that does not go back; randomness comes from the caller.
@@ -31,6 +32,7 @@ mod cache;
 mod hosts;
 mod message;
 mod name;
+mod query;
 mod records;
 pub mod resolv_conf;
 mod servers;
@@ -38,7 +40,8 @@ mod stub;
 #[cfg(test)]
 mod tests;
 
-pub use answer::{Answer, Failure, Kind, Mx, Question};
+pub use answer::{Answer, Failure, Kind, Mx, Question, Resolved};
+pub use cache::Cache;
 pub use hosts::{Families, HostSearch, MailHost, MailHosts, Step};
 pub use message::{RANDOM_BYTES, first_tcp_message};
 pub use name::{DomainName, NameError};

@@ -1,6 +1,7 @@
 //! Domain names as this crate keeps them.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// A host or domain name: lower case, no trailing dot, 1 to 253 bytes of letters, digits, `-`, `_` and dots
@@ -33,6 +34,31 @@ impl DomainName {
             return Ok(DomainName(text.to_ascii_lowercase().into()));
         }
         Ok(DomainName(text.into()))
+    }
+
+    /// From text that may have labels in Unicode, which become A-labels (RFC 5891, with the mapping of UTS 46).
+    pub fn from_unicode(text: &str) -> Result<DomainName, NameError> {
+        if text.is_ascii() {
+            return DomainName::parse(text);
+        }
+        DomainName::parse(&idna::domain_to_ascii(text).map_err(|_| NameError)?)
+    }
+
+    /// Where the names of an address are (RFC 1035 section 3.5, RFC 3596 section 2.5). An IPv4 address in the clothes of
+    /// an IPv6 one is an IPv4 address.
+    pub fn reverse(address: IpAddr) -> DomainName {
+        let text = match address.to_canonical() {
+            IpAddr::V4(address) => {
+                let [a, b, c, d] = address.octets();
+                format!("{d}.{c}.{b}.{a}.in-addr.arpa")
+            }
+            IpAddr::V6(address) => {
+                let nibbles = address.octets().into_iter().rev().flat_map(|byte| [byte & 15, byte >> 4]);
+                let labels: Vec<String> = nibbles.map(|nibble| format!("{nibble:x}")).collect();
+                format!("{}.ip6.arpa", labels.join("."))
+            }
+        };
+        DomainName(text.into())
     }
 
     /// The text.

@@ -1,4 +1,8 @@
-//! Which name server to ask: in the listed order, dead ones left out while there are others.
+//! Which name server to ask, and how: in the listed order, dead ones left out while there are others.
+//!
+//! A dead server is asked again by a *probe*, which is a copy of somebody's question: nobody waits for it. When no
+//! server answers at all, most questions fail at once and one a second is sent, so that whoever asks finds out soon
+//! that it is over.
 
 use std::net::SocketAddr;
 
@@ -7,25 +11,67 @@ use crate::limits;
 /// Times without an answer in a row after which a server counts as dead.
 const DEAD_AFTER: u32 = 2;
 
-/// For how long.
+/// For how long, until it is probed.
 const DEAD_MS: u64 = 30_000;
+
+/// All servers are silent when each of them has not answered so often ...
+const SILENT_AFTER: u32 = 5;
+
+/// ... and for so long.
+const SILENT_MS: u64 = 10_000;
+
+/// Pause between two questions that are sent while all servers are silent.
+const SILENT_PAUSE_MS: u64 = 1_000;
+
+/// For how long it is remembered what a server does not understand.
+const MANNERS_MS: u64 = 600_000;
 
 #[derive(Debug)]
 pub(crate) struct Servers {
     list: Vec<Server>,
+    /// Begin with another one each time.
+    rotate: bool,
+    turn: usize,
+    /// When the next question may be sent while all are silent.
+    permit_ms: u64,
 }
 
 #[derive(Debug)]
 struct Server {
     address: SocketAddr,
+    /// Tries in a row without an answer.
     silent: u32,
-    dead_until_ms: u64,
+    /// Since when.
+    silent_since_ms: u64,
+    /// When it is to be probed; none: it is not dead.
+    probe_at_ms: Option<u64>,
+    /// Until then it is asked without EDNS.
+    without_edns_until_ms: u64,
+    /// Until then it is asked in lower case.
+    in_one_case_until_ms: u64,
+}
+
+/// How to ask a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Manner {
+    /// With EDNS.
+    pub(crate) edns: bool,
+    /// With letters of random case, which the answer must repeat.
+    pub(crate) mixed_case: bool,
 }
 
 impl Servers {
-    pub(crate) fn new(addresses: &[SocketAddr]) -> Servers {
-        let server = |address: &SocketAddr| Server { address: *address, silent: 0, dead_until_ms: 0 };
-        Servers { list: addresses.iter().take(limits::DNS_SERVERS_MAX).map(server).collect() }
+    pub(crate) fn new(addresses: &[SocketAddr], rotate: bool) -> Servers {
+        let server = |address: &SocketAddr| Server {
+            address: *address,
+            silent: 0,
+            silent_since_ms: 0,
+            probe_at_ms: None,
+            without_edns_until_ms: 0,
+            in_one_case_until_ms: 0,
+        };
+        let list = addresses.iter().take(limits::DNS_SERVERS_MAX).map(server).collect();
+        Servers { list, rotate, turn: 0, permit_ms: 0 }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -36,30 +82,92 @@ impl Servers {
         self.list[number].address
     }
 
+    /// The server for a new question.
+    pub(crate) fn first(&mut self) -> usize {
+        let start = if self.rotate { self.turn } else { 0 };
+        self.turn = (self.turn + 1) % self.list.len().max(1);
+        self.choose(start, 0).unwrap_or(0)
+    }
+
     /// The server to ask after `last`: the next one that is alive, else the next one; `excluded` ones not at all
     /// (bit by number).
-    pub(crate) fn choose(&self, last: Option<usize>, excluded: u32, now_ms: u64) -> Option<usize> {
+    pub(crate) fn after(&self, last: usize, excluded: u32) -> Option<usize> {
+        self.choose(last + 1, excluded)
+    }
+
+    fn choose(&self, start: usize, excluded: u32) -> Option<usize> {
         let count = self.list.len();
-        let start = last.map_or(0, |last| last + 1);
         let in_turn = || (0..count).map(|step| (start + step) % count);
         let permitted = |number: &usize| excluded >> number & 1 == 0;
         in_turn()
             .filter(permitted)
-            .find(|number| self.list[*number].dead_until_ms <= now_ms)
+            .find(|number| self.list[*number].probe_at_ms.is_none())
             .or_else(|| in_turn().find(permitted))
+    }
+
+    /// No server has answered for some time.
+    pub(crate) fn all_silent(&self, now_ms: u64) -> bool {
+        self.list.iter().all(|server| {
+            server.silent >= SILENT_AFTER && now_ms.saturating_sub(server.silent_since_ms) >= SILENT_MS
+        })
+    }
+
+    /// Whether a new question may be sent now.
+    pub(crate) fn permits(&mut self, now_ms: u64) -> bool {
+        if !self.all_silent(now_ms) {
+            return true;
+        }
+        let permitted = now_ms >= self.permit_ms;
+        if permitted {
+            self.permit_ms = now_ms.saturating_add(SILENT_PAUSE_MS);
+        }
+        permitted
+    }
+
+    /// A dead server that is to be probed now, while others answer. It counts as being probed until
+    /// [`Servers::answered`], or for another [`DEAD_MS`].
+    pub(crate) fn take_probe(&mut self, now_ms: u64) -> Option<usize> {
+        if self.list.iter().all(|server| server.probe_at_ms.is_some()) {
+            return None;
+        }
+        let is_due = |server: &Server| server.probe_at_ms.is_some_and(|at_ms| at_ms <= now_ms);
+        let number = self.list.iter().position(is_due)?;
+        self.list[number].probe_at_ms = Some(now_ms.saturating_add(DEAD_MS));
+        Some(number)
     }
 
     pub(crate) fn answered(&mut self, number: usize) {
         let server = &mut self.list[number];
-        (server.silent, server.dead_until_ms) = (0, 0);
+        (server.silent, server.probe_at_ms) = (0, None);
     }
 
     pub(crate) fn was_silent(&mut self, number: usize, now_ms: u64) {
         let server = &mut self.list[number];
+        if server.silent == 0 {
+            server.silent_since_ms = now_ms;
+        }
         server.silent = server.silent.saturating_add(1);
         if server.silent >= DEAD_AFTER {
-            server.dead_until_ms = now_ms.saturating_add(DEAD_MS);
+            server.probe_at_ms = Some(now_ms.saturating_add(DEAD_MS));
         }
+    }
+
+    pub(crate) fn manner(&self, number: usize, now_ms: u64) -> Manner {
+        let server = &self.list[number];
+        Manner {
+            edns: server.without_edns_until_ms <= now_ms,
+            mixed_case: server.in_one_case_until_ms <= now_ms,
+        }
+    }
+
+    /// The server has answered without EDNS what it had not understood with it.
+    pub(crate) fn knows_no_edns(&mut self, number: usize, now_ms: u64) {
+        self.list[number].without_edns_until_ms = now_ms.saturating_add(MANNERS_MS);
+    }
+
+    /// The server has changed the case of a question, where nobody else could have.
+    pub(crate) fn changes_case(&mut self, number: usize, now_ms: u64) {
+        self.list[number].in_one_case_until_ms = now_ms.saturating_add(MANNERS_MS);
     }
 }
 
@@ -67,21 +175,50 @@ impl Servers {
 mod tests {
     use super::*;
 
+    fn two() -> Servers {
+        Servers::new(&["192.0.2.1:53".parse().unwrap(), "192.0.2.2:53".parse().unwrap()], false)
+    }
+
     #[test]
-    fn a_dead_server_is_left_out_until_its_time_is_over() {
-        let mut servers = Servers::new(&["192.0.2.1:53".parse().unwrap(), "192.0.2.2:53".parse().unwrap()]);
-        assert_eq!(servers.choose(None, 0, 0), Some(0));
-        assert_eq!(servers.choose(Some(0), 0, 0), Some(1));
-        assert_eq!(servers.choose(Some(1), 0, 0), Some(0));
+    fn a_dead_server_is_left_out_until_a_probe_was_answered() {
+        let mut servers = two();
+        assert_eq!((servers.first(), servers.after(0, 0), servers.after(1, 0)), (0, Some(1), Some(0)));
         servers.was_silent(0, 0);
-        assert_eq!(servers.choose(None, 0, 0), Some(0), "once is no proof");
+        assert_eq!(servers.first(), 0, "once is no proof");
         servers.was_silent(0, 0);
-        assert_eq!(servers.choose(None, 0, 1), Some(1));
-        assert_eq!(servers.choose(None, 0b10, 1), Some(0), "a dead one is better than none");
-        assert_eq!(servers.choose(None, 0b11, 1), None);
-        assert_eq!(servers.choose(None, 0, DEAD_MS), Some(0));
-        servers.was_silent(0, DEAD_MS);
+        assert_eq!(servers.first(), 1);
+        assert_eq!(servers.after(1, 0), Some(1));
+        assert_eq!(servers.after(1, 0b10), Some(0), "a dead one is better than none");
+        assert_eq!(servers.after(1, 0b11), None);
+        assert_eq!(servers.take_probe(DEAD_MS - 1), None);
+        assert_eq!(servers.take_probe(DEAD_MS), Some(0));
+        assert_eq!((servers.take_probe(DEAD_MS), servers.first()), (None, 1), "one probe at a time");
+        servers.was_silent(0, DEAD_MS + 5_000);
+        assert_eq!(servers.take_probe(2 * DEAD_MS), None);
+        assert_eq!(servers.take_probe(2 * DEAD_MS + 5_000), Some(0));
         servers.answered(0);
-        assert_eq!(servers.choose(None, 0, DEAD_MS), Some(0));
+        assert_eq!((servers.first(), servers.take_probe(u64::MAX)), (0, None));
+    }
+
+    #[test]
+    fn while_all_are_silent_one_question_a_second_is_sent() {
+        let mut servers = two();
+        for number in [0, 1] {
+            (0..SILENT_AFTER).for_each(|_| servers.was_silent(number, 5_000));
+        }
+        assert!(servers.permits(14_999) && servers.permits(14_999), "a burst that was lost is no proof");
+        let permitted: Vec<u64> = (15_000..18_000).filter(|now_ms| servers.permits(*now_ms)).collect();
+        assert_eq!(permitted, [15_000, 16_000, 17_000]);
+        assert_eq!(servers.take_probe(100_000), None, "there is nobody else to ask");
+        servers.answered(1);
+        assert!(servers.permits(17_001) && servers.permits(17_001));
+    }
+
+    #[test]
+    fn servers_take_turns_where_that_is_wanted() {
+        let addresses = ["192.0.2.1:53", "192.0.2.2:53", "192.0.2.3:53"].map(|text| text.parse().unwrap());
+        let mut servers = Servers::new(&addresses, true);
+        let turns: Vec<usize> = (0..4).map(|_| servers.first()).collect();
+        assert_eq!(turns, [0, 1, 2, 0]);
     }
 }

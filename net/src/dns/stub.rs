@@ -6,14 +6,15 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use rustc_hash::FxHashMap;
 
-use crate::dns::answer::{Answer, Failure, Question};
+use crate::dns::answer::{Answer, Failure, Question, Resolved};
 use crate::dns::cache::{Cache, Keyed};
-use crate::dns::message::{self, Asked, RANDOM_BYTES, Response};
+use crate::dns::message::{self, Found, RANDOM_BYTES, Response};
 use crate::dns::name::DomainName;
+use crate::dns::query::{InFlight, Query, Way};
 use crate::dns::servers::Servers;
 use crate::limits;
 
-/// How long an answer without a lifetime of its own is kept, and a failure (RFC 9520: at least one second).
+/// How long an answer without a lifetime of its own is kept.
 const UNTIMED_TTL_MS: u64 = 5_000;
 
 /// Longest life of a negative answer (RFC 2308 section 5 suggests one to three hours).
@@ -24,6 +25,12 @@ const NEGATIVE_TTL_MAX_S: u32 = 3_600;
 pub struct Settings {
     /// Name servers, the preferred first; those beyond [`limits::DNS_SERVERS_MAX`] are left out.
     pub servers: Vec<SocketAddr>,
+    /// Begin with another server each time.
+    pub rotate: bool,
+    /// Ask by TCP only.
+    pub tcp: bool,
+    /// The servers, and the way to them, are trusted to say which answers are authentic (AD).
+    pub trust_ad: bool,
     /// How long one server may take to answer, in milliseconds.
     pub timeout_ms: u64,
     /// How often each server is asked before a question fails.
@@ -43,6 +50,9 @@ impl Default for Settings {
     fn default() -> Self {
         Settings {
             servers: Vec::new(),
+            rotate: false,
+            tcp: false,
+            trust_ad: false,
             timeout_ms: 5_000,
             rounds: 2,
             cache_entries: 10_000,
@@ -68,7 +78,7 @@ pub struct TransmitId {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lookup {
     /// Known.
-    Known(Answer),
+    Known(Resolved),
     /// Will come out of [`Stub::poll_answer`] under this id. Whoever asks the same meanwhile gets the same id.
     Wait(QueryId),
 }
@@ -112,35 +122,8 @@ pub struct Stub {
     waiting: VecDeque<QueryId>,
     to_send: VecDeque<QueryId>,
     deadlines: BTreeSet<(u64, QueryId)>,
-    answers: VecDeque<(QueryId, Answer)>,
+    answers: VecDeque<(QueryId, Resolved)>,
     running: usize,
-}
-
-#[derive(Debug)]
-struct Query {
-    question: Question,
-    /// What is asked for now: the question's name, or where its aliases led.
-    name: DomainName,
-    aliases: usize,
-    /// Shortest lifetime on the way.
-    alias_ttl_ms: u64,
-    /// Tries for `name` that came to nothing.
-    tries: u32,
-    /// Number of the last transmit.
-    transmit: u32,
-    server: usize,
-    /// Servers that answered, without success: no use in asking them again. Bit by number.
-    useless: u32,
-    tcp: bool,
-    edns: bool,
-    last_failure: Failure,
-    in_flight: Option<InFlight>,
-}
-
-#[derive(Debug)]
-struct InFlight {
-    asked: Asked,
-    deadline_ms: u64,
 }
 
 impl Stub {
@@ -148,7 +131,7 @@ impl Stub {
     pub fn new(settings: Settings, hash_seed: u64) -> Stub {
         Stub {
             cache: Cache::new(settings.cache_entries, hash_seed),
-            servers: Servers::new(&settings.servers),
+            servers: Servers::new(&settings.servers, settings.rotate),
             queries: FxHashMap::default(),
             by_question: HashMap::with_hasher(Keyed(hash_seed)),
             next_id: 0,
@@ -163,35 +146,19 @@ impl Stub {
 
     /// Asks.
     pub fn lookup(&mut self, question: &Question, now_ms: u64) -> Lookup {
-        if let Some((answer, _)) = self.cache.get(question, now_ms) {
-            return Lookup::Known(answer);
+        if let Some(resolved) = self.cache.get(question, now_ms) {
+            return Lookup::Known(resolved);
         }
         if let Some(id) = self.by_question.get(question) {
             return Lookup::Wait(*id);
         }
-        let Some(server) = self.servers.choose(None, 0, now_ms) else {
-            return Lookup::Known(Answer::Failed(Failure::NoServers));
-        };
-        if self.waiting.len() >= limits::DNS_WAITING_MAX {
-            return Lookup::Known(Answer::Failed(Failure::Overloaded));
+        if self.servers.len() == 0 {
+            return Lookup::Known(Resolved::failed(Failure::NoServers));
         }
-        let id = QueryId(self.next_id);
-        self.next_id += 1;
-        let query = Query {
-            question: question.clone(),
-            name: question.name.clone(),
-            aliases: 0,
-            alias_ttl_ms: u64::MAX,
-            tries: 0,
-            transmit: 0,
-            server,
-            useless: 0,
-            tcp: false,
-            edns: true,
-            last_failure: Failure::Timeout,
-            in_flight: None,
-        };
-        self.queries.insert(id, query);
+        if self.waiting.len() >= limits::DNS_WAITING_MAX {
+            return Lookup::Known(Resolved::failed(Failure::Overloaded));
+        }
+        let id = self.add(question.clone(), 0, false, now_ms);
         self.by_question.insert(question.clone(), id);
         self.waiting.push_back(id);
         self.start_waiting(now_ms);
@@ -204,8 +171,11 @@ impl Stub {
         let query = self.queries.get_mut(&id).expect("what is to be sent is a query");
         let mut bits = [0; RANDOM_BYTES];
         random(&mut bits);
-        let question = Question { name: query.name.clone(), kind: query.question.kind };
-        let (payload, asked) = message::encode(&question, query.edns, &bits);
+        let Way { tcp, manner, .. } = query.way;
+        if !manner.mixed_case {
+            message::in_lower_case(&mut bits);
+        }
+        let (payload, asked) = message::encode(&query.current(), manner.edns, self.settings.trust_ad, &bits);
         let deadline_ms = now_ms.saturating_add(self.settings.timeout_ms);
         query.transmit += 1;
         query.in_flight = Some(InFlight { asked, deadline_ms });
@@ -213,8 +183,8 @@ impl Stub {
         Some(Transmit {
             id: TransmitId { query: id, number: query.transmit },
             server: self.servers.address(query.server),
-            tcp: query.tcp,
-            payload: if query.tcp { message::for_tcp(&payload) } else { payload },
+            tcp,
+            payload: if tcp { message::for_tcp(&payload) } else { payload },
             deadline_ms,
         })
     }
@@ -223,23 +193,43 @@ impl Stub {
     pub fn handle_response(&mut self, transmit: TransmitId, bytes: &[u8], now_ms: u64) -> Handled {
         let id = transmit.query;
         let Some((query, flight)) = in_flight(&mut self.queries, transmit) else { return Handled::Closed };
-        let response = match message::decode(bytes, &flight.asked, !query.tcp) {
+        let tcp = query.way.tcp;
+        let response = match message::decode(bytes, &flight.asked, !tcp) {
             Ok(response) => response,
-            Err(message::NotOurs) if query.tcp => Response::Malformed,
+            Err(message::NotOurs) if tcp => Response::Malformed,
             Err(message::NotOurs) => return Handled::Ignored,
         };
+        // Nobody else can have changed it on a TCP connection.
+        let changes_case = tcp && query.way.case_changed && !message::repeats_case(bytes, &flight.asked);
+        let server = query.server;
         self.land(id);
+        self.servers.answered(server);
+        if changes_case {
+            self.servers.changes_case(server, now_ms);
+        }
         let query = self.queries.get_mut(&id).expect("it has just been in flight");
-        self.servers.answered(query.server);
+        if query.is_probe {
+            self.queries.remove(&id);
+            return Handled::Closed;
+        }
         match response {
-            Response::Answer(answer, ttl_s) => self.answer(id, answer, ttl_s, now_ms),
-            Response::Alias(target, ttl_s) => self.follow(id, target, ttl_s, now_ms),
-            Response::Truncated | Response::CaseChanged if !query.tcp => {
-                query.tcp = true;
+            Response::Answer(answer, found) => {
+                if query.way.edns_refused {
+                    self.servers.knows_no_edns(server, now_ms);
+                }
+                self.answer(id, answer, found, now_ms);
+            }
+            Response::Alias(target, found) => self.follow(id, target, found, now_ms),
+            Response::Truncated if !tcp => {
+                query.way.tcp = true;
                 self.to_send.push_back(id);
             }
-            Response::NotUnderstood if query.edns => {
-                query.edns = false;
+            Response::CaseChanged if !tcp && query.way.manner.mixed_case => {
+                (query.way.tcp, query.way.case_changed) = (true, true);
+                self.to_send.push_back(id);
+            }
+            Response::NotUnderstood if query.way.manner.edns => {
+                (query.way.manner.edns, query.way.edns_refused) = (false, true);
                 self.to_send.push_back(id);
             }
             Response::NotUnderstood => self.useless(id, Failure::ServerFailure(1), now_ms),
@@ -274,7 +264,7 @@ impl Stub {
     }
 
     /// The next question that has come to an end.
-    pub fn poll_answer(&mut self) -> Option<(QueryId, Answer)> {
+    pub fn poll_answer(&mut self) -> Option<(QueryId, Resolved)> {
         self.answers.pop_front()
     }
 
@@ -295,12 +285,44 @@ impl Stub {
         self.cache.len()
     }
 
+    /// Takes in a query of this server.
+    fn add(&mut self, question: Question, server: usize, is_probe: bool, now_ms: u64) -> QueryId {
+        let id = QueryId(self.next_id);
+        self.next_id += 1;
+        let way = self.way(server, now_ms);
+        self.queries.insert(id, Query::new(question, server, way, is_probe));
+        id
+    }
+
+    /// How a server is asked first.
+    fn way(&self, server: usize, now_ms: u64) -> Way {
+        Way::new(self.settings.tcp, self.servers.manner(server, now_ms))
+    }
+
+    /// Starts what waits, as far as there is room; nothing waits for servers that do not answer anybody.
     fn start_waiting(&mut self, now_ms: u64) {
-        while self.running < self.settings.max_queries.max(1) {
+        loop {
+            let has_room = self.running < self.settings.max_queries.max(1);
+            if !has_room && !self.servers.all_silent(now_ms) {
+                break;
+            }
             let Some(id) = self.waiting.pop_front() else { break };
             self.running += 1;
-            let query = self.queries.get_mut(&id).expect("what waits is a query");
-            query.server = self.servers.choose(None, 0, now_ms).expect("there are servers");
+            if !has_room || !self.servers.permits(now_ms) {
+                self.close(id, Resolved::failed(Failure::AllSilent));
+                continue;
+            }
+            let server = self.servers.first();
+            self.ask(id, server, now_ms);
+            let question = self.queries[&id].question.clone();
+            self.probe(&question, now_ms);
+        }
+    }
+
+    /// Asks a dead server whether it is alive, if it is time for that.
+    fn probe(&mut self, question: &Question, now_ms: u64) {
+        if let Some(server) = self.servers.take_probe(now_ms) {
+            let id = self.add(question.clone(), server, true, now_ms);
             self.to_send.push_back(id);
         }
     }
@@ -318,10 +340,20 @@ impl Stub {
         let query = self.queries.get_mut(&id).expect("the caller names a query");
         query.last_failure = failure;
         // A server that is not reached by TCP may still be a good one by UDP.
-        if !query.tcp {
+        if !query.way.tcp || self.settings.tcp {
             self.servers.was_silent(query.server, now_ms);
         }
-        self.next_try(id, now_ms);
+        if query.is_probe {
+            self.queries.remove(&id);
+        } else if query.way.case_changed && query.way.tcp && !self.settings.tcp {
+            // It cannot be asked by TCP whether the change of case was its own. In lower case there is nothing to change.
+            query.tries += 1;
+            query.way = Way::new(false, query.way.manner);
+            query.way.manner.mixed_case = false;
+            self.to_send.push_back(id);
+        } else {
+            self.next_try(id, now_ms);
+        }
     }
 
     fn useless(&mut self, id: QueryId, failure: Failure, now_ms: u64) {
@@ -334,62 +366,84 @@ impl Stub {
     fn next_try(&mut self, id: QueryId, now_ms: u64) {
         let query = self.queries.get_mut(&id).expect("the caller names a query");
         query.tries += 1;
-        (query.tcp, query.edns) = (false, true);
         let most = self.settings.rounds.max(1).saturating_mul(self.servers.len() as u32);
-        let next = self.servers.choose(Some(query.server), query.useless, now_ms);
-        match next.filter(|_| query.tries < most) {
-            Some(server) => {
-                query.server = server;
-                self.to_send.push_back(id);
-            }
-            None => {
-                let failure = query.last_failure;
-                self.fail(id, failure, now_ms);
-            }
-        }
+        let next = self.servers.after(query.server, query.useless).filter(|_| query.tries < most);
+        let Some(server) = next else {
+            let failure = query.last_failure;
+            return self.fail(id, failure, now_ms);
+        };
+        self.ask(id, server, now_ms);
+    }
+
+    /// Asks this server for what is asked for now.
+    fn ask(&mut self, id: QueryId, server: usize, now_ms: u64) {
+        let way = self.way(server, now_ms);
+        let query = self.queries.get_mut(&id).expect("the caller names a query");
+        (query.server, query.way) = (server, way);
+        self.to_send.push_back(id);
     }
 
     /// The name is an alias: goes on with its target.
-    fn follow(&mut self, id: QueryId, target: DomainName, ttl_s: u32, now_ms: u64) {
+    fn follow(&mut self, id: QueryId, target: DomainName, found: Found, now_ms: u64) {
+        let authentic = self.is_authentic(found);
         let query = self.queries.get_mut(&id).expect("the caller names a query");
         query.aliases += 1;
         if query.aliases > limits::DNS_ALIASES_MAX {
             return self.fail(id, Failure::AliasLoop, now_ms);
         }
-        query.alias_ttl_ms = query.alias_ttl_ms.min(u64::from(ttl_s) * 1_000);
+        query.alias_ttl_ms = query.alias_ttl_ms.min(u64::from(found.ttl_s.unwrap_or(0)) * 1_000);
+        query.alias_authentic &= authentic;
         query.name = target;
-        (query.tries, query.useless, query.tcp, query.edns) = (0, 0, false, true);
-        let question = Question { name: query.name.clone(), kind: query.question.kind };
-        match self.cache.get(&question, now_ms) {
-            Some((answer, left_ms)) => self.finish(id, answer, left_ms, now_ms),
-            None => self.to_send.push_back(id),
+        (query.tries, query.useless) = (0, 0);
+        let server = query.server;
+        match self.cache.get(&query.current(), now_ms) {
+            Some(resolved) => self.finish(id, resolved, now_ms),
+            None => self.ask(id, server, now_ms),
         }
     }
 
-    fn answer(&mut self, id: QueryId, answer: Answer, ttl_s: Option<u32>, now_ms: u64) {
+    fn is_authentic(&self, found: Found) -> bool {
+        found.authentic && self.settings.trust_ad
+    }
+
+    fn answer(&mut self, id: QueryId, answer: Answer, found: Found, now_ms: u64) {
         let negative = matches!(answer, Answer::NoData | Answer::NoDomain);
         let longest_s = if negative { NEGATIVE_TTL_MAX_S } else { u32::MAX };
-        let ttl_ms = match ttl_s {
+        let left_ms = match found.ttl_s {
             Some(ttl_s) => {
                 let Settings { ttl_min_s, ttl_max_s, .. } = self.settings;
                 u64::from(ttl_s.min(longest_s).max(ttl_min_s).min(ttl_max_s)) * 1_000
             }
             None => UNTIMED_TTL_MS,
         };
-        self.finish(id, answer, ttl_ms, now_ms);
+        let authentic = self.is_authentic(found);
+        self.finish(id, Resolved { answer, authentic, left_ms }, now_ms);
     }
 
     fn fail(&mut self, id: QueryId, failure: Failure, now_ms: u64) {
-        self.finish(id, Answer::Failed(failure), UNTIMED_TTL_MS, now_ms);
+        let query = self.queries.get(&id).expect("the caller names a query");
+        let left_ms = self.cache.failure_ttl_ms(&query.question, failure);
+        self.finish(id, Resolved { left_ms, ..Resolved::failed(failure) }, now_ms);
     }
 
-    fn finish(&mut self, id: QueryId, answer: Answer, ttl_ms: u64, now_ms: u64) {
+    /// The question has an answer, seen from where its aliases led.
+    fn finish(&mut self, id: QueryId, resolved: Resolved, now_ms: u64) {
+        let query = self.queries.get(&id).expect("the caller names a query");
+        let resolved = Resolved {
+            answer: resolved.answer,
+            authentic: resolved.authentic && query.alias_authentic,
+            left_ms: resolved.left_ms.min(query.alias_ttl_ms),
+        };
+        self.cache.insert(query.question.clone(), &resolved, now_ms);
+        self.close(id, resolved);
+        self.start_waiting(now_ms);
+    }
+
+    fn close(&mut self, id: QueryId, resolved: Resolved) {
         let query = self.queries.remove(&id).expect("the caller names a query");
         self.by_question.remove(&query.question);
-        self.cache.insert(query.question, answer.clone(), ttl_ms.min(query.alias_ttl_ms), now_ms);
-        self.answers.push_back((id, answer));
+        self.answers.push_back((id, resolved));
         self.running -= 1;
-        self.start_waiting(now_ms);
     }
 }
 

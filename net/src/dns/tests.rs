@@ -1,7 +1,7 @@
 //! The stub against servers made of values, on a clock that is a number; the search for hosts as a table.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::rdata::{A, AAAA, CNAME, MX, SOA};
@@ -9,6 +9,8 @@ use hickory_proto::rr::{Name, RData, Record};
 
 use super::*;
 use crate::limits;
+
+mod servers;
 
 const FIRST: &str = "192.0.2.1:53";
 const SECOND: &str = "192.0.2.2:53";
@@ -70,6 +72,15 @@ fn code(transmit: &Transmit, code: ResponseCode) -> Vec<u8> {
     answer_to(transmit, |message, _| message.metadata.response_code = code)
 }
 
+fn resolved(answer: Answer, left_ms: u64) -> Resolved {
+    Resolved { answer, authentic: false, left_ms }
+}
+
+/// The next answer, alone.
+fn answered(stub: &mut Stub) -> Option<(QueryId, Answer)> {
+    stub.poll_answer().map(|(query, resolved)| (query, resolved.answer))
+}
+
 fn found(addresses: &[&str]) -> Answer {
     Answer::Addresses(addresses.iter().map(|address| address.parse::<IpAddr>().unwrap()).collect())
 }
@@ -89,9 +100,9 @@ fn a_question_goes_out_with_random_id_and_case_and_its_answer_is_kept_for_its_li
     assert!(text.bytes().any(|byte| byte.is_ascii_lowercase()), "{text}");
 
     assert_eq!(stub.handle_response(transmit.id, &address(&transmit, 7), 1_000), Handled::Closed);
-    assert_eq!(stub.poll_answer(), Some((query, found(&["192.0.2.7"]))));
+    assert_eq!(answered(&mut stub), Some((query, found(&["192.0.2.7"]))));
     assert_eq!(stub.poll_timeout(), None);
-    assert_eq!(stub.lookup(&asked, 300_999), Lookup::Known(found(&["192.0.2.7"])));
+    assert_eq!(stub.lookup(&asked, 300_999), Lookup::Known(resolved(found(&["192.0.2.7"]), 1)));
     wait(&mut stub, &asked, 301_000);
 }
 
@@ -122,34 +133,10 @@ fn silence_goes_on_to_the_next_server_and_ends_after_the_rounds() {
         assert_eq!(stub.handle_response(transmit.id, &address(&transmit, 7), now_ms), Handled::Closed);
     }
     assert_eq!(asked, [FIRST, SECOND, FIRST, SECOND]);
-    assert_eq!(stub.poll_answer(), Some((query, Answer::Failed(Failure::Timeout))));
+    assert_eq!(answered(&mut stub), Some((query, Answer::Failed(Failure::Timeout))));
     // RFC 9520: a failure is kept too, for a short time.
     assert!(matches!(stub.lookup(&question("a.test", Kind::A), now_ms + 4_999), Lookup::Known(_)));
     wait(&mut stub, &question("a.test", Kind::A), now_ms + 5_000);
-}
-
-#[test]
-fn a_dead_server_is_not_asked_first_again_until_it_has_had_its_pause() {
-    let mut stub = Stub::new(settings(&[FIRST, SECOND]), 1);
-    let mut first_asked = |number: u32, now_ms: u64| {
-        wait(&mut stub, &question(&format!("n{number}.test"), Kind::A), now_ms);
-        let mut asked = Vec::new();
-        while let Some(transmit) = stub.poll_transmit(now_ms, &mut random()) {
-            asked.push(transmit.server);
-            if transmit.server == SECOND.parse::<SocketAddr>().unwrap() {
-                stub.handle_response(transmit.id, &address(&transmit, 7), now_ms);
-            } else {
-                stub.handle_failure(transmit.id, now_ms);
-            }
-        }
-        assert!(stub.poll_answer().is_some());
-        asked[0].to_string()
-    };
-    assert_eq!(first_asked(1, 0), FIRST);
-    assert_eq!(first_asked(2, 0), FIRST);
-    assert_eq!(first_asked(3, 0), SECOND);
-    assert_eq!(first_asked(4, 29_999), SECOND);
-    assert_eq!(first_asked(5, 30_000), FIRST);
 }
 
 #[test]
@@ -161,7 +148,7 @@ fn servfail_asks_each_server_once() {
         assert_eq!(transmit.server.to_string(), server);
         stub.handle_response(transmit.id, &code(&transmit, ResponseCode::ServFail), 0);
     }
-    assert_eq!(stub.poll_answer(), Some((query, Answer::Failed(Failure::ServerFailure(2)))));
+    assert_eq!(answered(&mut stub), Some((query, Answer::Failed(Failure::ServerFailure(2)))));
 }
 
 #[test]
@@ -177,7 +164,7 @@ fn a_truncated_answer_is_asked_again_by_tcp_from_the_same_server() {
     let transmit = stub.poll_transmit(0, &mut random()).unwrap();
     assert_eq!((transmit.tcp, transmit.server.to_string().as_str()), (true, FIRST));
     stub.handle_response(transmit.id, &address(&transmit, 7), 0);
-    assert_eq!(stub.poll_answer(), Some((query, found(&["192.0.2.7"]))));
+    assert_eq!(answered(&mut stub), Some((query, found(&["192.0.2.7"]))));
 }
 
 /// A server that writes the question in small letters was taken for a forger, and its mail never left.
@@ -191,11 +178,11 @@ fn a_server_that_changes_the_case_is_asked_by_tcp_and_believed_there() {
     };
     let transmit = stub.poll_transmit(0, &mut random()).unwrap();
     stub.handle_response(transmit.id, &answer_to(&transmit, lower), 0);
-    assert_eq!(stub.poll_answer(), None);
+    assert_eq!(answered(&mut stub), None);
     let transmit = stub.poll_transmit(0, &mut random()).unwrap();
     assert!(transmit.tcp);
     stub.handle_response(transmit.id, &answer_to(&transmit, lower), 0);
-    assert!(matches!(stub.poll_answer(), Some((_, Answer::Addresses(_)))));
+    assert!(matches!(answered(&mut stub), Some((_, Answer::Addresses(_)))));
 }
 
 #[test]
@@ -207,7 +194,7 @@ fn a_server_without_edns_is_asked_without_it() {
     let transmit = stub.poll_transmit(0, &mut random()).unwrap();
     assert_eq!(Message::from_vec(&transmit.payload).unwrap().edns, None);
     stub.handle_response(transmit.id, &code(&transmit, ResponseCode::FormErr), 0);
-    assert!(matches!(stub.poll_answer(), Some((_, Answer::Failed(Failure::ServerFailure(1))))));
+    assert!(matches!(answered(&mut stub), Some((_, Answer::Failed(Failure::ServerFailure(1))))));
 }
 
 #[test]
@@ -229,7 +216,7 @@ fn aliases_are_followed_across_answers_for_the_shortest_lifetime_and_not_for_eve
     }
     let transmit = stub.poll_transmit(0, &mut random()).unwrap();
     stub.handle_response(transmit.id, &address(&transmit, 7), 0);
-    assert!(matches!(stub.poll_answer(), Some((_, Answer::Addresses(_)))));
+    assert!(matches!(answered(&mut stub), Some((_, Answer::Addresses(_)))));
     assert!(matches!(stub.lookup(&asked, 59_999), Lookup::Known(_)));
     wait(&mut stub, &asked, 60_000);
 
@@ -238,7 +225,7 @@ fn aliases_are_followed_across_answers_for_the_shortest_lifetime_and_not_for_eve
         hops += 1;
         stub.handle_response(transmit.id, &answer_to(&transmit, alias(format!("m{hops}.test"))), 60_000);
     }
-    assert!(matches!(stub.poll_answer(), Some((_, Answer::Failed(Failure::AliasLoop)))));
+    assert!(matches!(answered(&mut stub), Some((_, Answer::Failed(Failure::AliasLoop)))));
     assert_eq!(hops, limits::DNS_ALIASES_MAX + 1);
 }
 
@@ -270,10 +257,10 @@ fn too_many_waiting_questions_and_no_servers_fail_at_once() {
         wait(&mut stub, &question(&format!("n{number}.test"), Kind::A), 0);
     }
     let refused = stub.lookup(&question("x.test", Kind::A), 0);
-    assert_eq!(refused, Lookup::Known(Answer::Failed(Failure::Overloaded)));
+    assert_eq!(refused, Lookup::Known(Resolved::failed(Failure::Overloaded)));
     let mut stub = Stub::new(settings(&[]), 1);
     let refused = stub.lookup(&question("x.test", Kind::A), 0);
-    assert_eq!(refused, Lookup::Known(Answer::Failed(Failure::NoServers)));
+    assert_eq!(refused, Lookup::Known(Resolved::failed(Failure::NoServers)));
 }
 
 #[test]
@@ -349,7 +336,7 @@ impl Zone {
                     asked += questions.len();
                     for question in questions {
                         let answer = self.0.get(&question).cloned().unwrap_or(Answer::NoDomain);
-                        search.answer(&question, answer);
+                        search.answer(&question, resolved(answer, 1));
                     }
                 }
             }
@@ -479,6 +466,7 @@ fn domain_names_are_read_in_any_case_and_bad_ones_are_refused() {
         ("test", Some("test")),
         ("", None),
         (".", None),
+        ("example.com..", None),
         ("a..b", None),
         (".a", None),
         ("a b", None),
@@ -489,6 +477,66 @@ fn domain_names_are_read_in_any_case_and_bad_ones_are_refused() {
     for (text, expected) in cases {
         let parsed = DomainName::parse(text).ok();
         assert_eq!(parsed.as_ref().map(DomainName::as_str), expected, "{text}");
+    }
+}
+
+#[test]
+fn names_in_unicode_become_those_of_dns() {
+    let cases = [
+        ("Example.COM.", Some("example.com")),
+        ("B\u{fc}cher.test", Some("xn--bcher-kva.test")),
+        ("bu\u{308}cher.test.", Some("xn--bcher-kva.test")),
+        ("\u{4f8b}\u{3002}test", Some("xn--fsq.test")),
+        ("stra\u{df}e.test", Some("xn--strae-oqa.test")),
+        ("xn--bcher-kva.test", Some("xn--bcher-kva.test")),
+        ("b\u{fc}cher test", None),
+        ("\u{200d}.test", None),
+        ("\u{fc}..test", None),
+    ];
+    for (text, expected) in cases {
+        let parsed = DomainName::from_unicode(text).ok();
+        assert_eq!(parsed.as_ref().map(DomainName::as_str), expected, "{text}");
+    }
+}
+
+#[test]
+fn addresses_are_reversed_for_their_names() {
+    let reverse = |address: &str| DomainName::reverse(address.parse().unwrap()).to_string();
+    assert_eq!(reverse("192.0.2.1"), "1.2.0.192.in-addr.arpa");
+    assert_eq!(reverse("::ffff:192.0.2.1"), "1.2.0.192.in-addr.arpa");
+    let name = reverse("2001:db8::1");
+    assert!(name.starts_with("1.0.0.0.0.") && name.ends_with(".8.b.d.0.1.0.0.2.ip6.arpa"), "{name}");
+    assert!(DomainName::parse(&name).is_ok());
+}
+
+#[test]
+fn hosts_are_authentic_when_every_step_to_them_is() {
+    let cases = [
+        // MX, A, AAAA; the host is.
+        ([true, true, true], true),
+        ([false, true, true], false),
+        ([true, false, true], false),
+        ([true, true, false], false),
+    ];
+    for (authentic, expected) in cases {
+        let [mx, a, aaaa] = authentic;
+        let exchanger = Mx { preference: 10, host: Some(DomainName::parse("mx.test").unwrap()) };
+        let mut search = HostSearch::mail("a.test", BOTH, 1);
+        let hosts = loop {
+            match search.step() {
+                Step::Done(hosts) => break hosts,
+                Step::Ask(questions) => questions.iter().for_each(|question| {
+                    let (answer, authentic) = match question.kind {
+                        Kind::Mx => (Answer::Mx([exchanger.clone()].into()), mx),
+                        Kind::A => (found(&["192.0.2.1"]), a),
+                        _ => (Answer::NoData, aaaa),
+                    };
+                    search.answer(question, Resolved { authentic, ..resolved(answer, 1) });
+                }),
+            }
+        };
+        let MailHosts::Found(hosts) = hosts else { panic!("{hosts:?}") };
+        assert_eq!(hosts[0].authentic, expected, "{authentic:?}");
     }
 }
 
@@ -519,5 +567,5 @@ fn an_answer_with_mx_and_soa_records_from_a_message_builder_is_understood() {
     });
     stub.handle_response(transmit.id, &answer, 0);
     let expected = Mx { preference: 10, host: Some(DomainName::parse("mx.a.test").unwrap()) };
-    assert_eq!(stub.poll_answer().unwrap().1, Answer::Mx([expected].into()));
+    assert_eq!(answered(&mut stub).unwrap().1, Answer::Mx([expected].into()));
 }

@@ -43,8 +43,8 @@ fn meaning(packet: &[u8]) -> String {
     if stub.handle_response(transmit.id, packet, 0) == Handled::Ignored {
         return "ignored".into();
     }
-    if let Some((_, answer)) = stub.poll_answer() {
-        return format!("{} for {} s", text(&answer), lifetime_s(&mut stub));
+    if let Some((_, resolved)) = stub.poll_answer() {
+        return format!("{} for {} s", text(&resolved.answer), lifetime_s(&mut stub));
     }
     let next = checks::send(&mut stub, 0).expect("no answer, so another query");
     if next.tcp {
