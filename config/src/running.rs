@@ -150,8 +150,10 @@ pub struct Grouping {
 pub struct Resolver {
     /// Name servers; empty: those of the system's resolver file.
     pub servers: Vec<SocketAddr>,
-    /// Per query.
-    pub timeout: Duration,
+    /// Per query; `None`: what the system's resolver file says, or 5 seconds.
+    pub timeout: Option<Duration>,
+    /// The name servers are trusted to say which answers are authentic; `None`: what the system's resolver file says.
+    pub trust_ad: Option<bool>,
     /// Entries in the cache over all shards; 0: off.
     pub cache_size: u32,
     /// Shortest life of a cache entry.
@@ -308,7 +310,8 @@ fn resolver(tree: &Tree) -> Resolver {
     };
     Resolver {
         servers: tree.items("servers").iter().filter_map(server).collect(),
-        timeout: tree.time("timeout").expect("has a default"),
+        timeout: tree.time("timeout"),
+        trust_ad: tree.bool("trustad"),
         cache_size: tree.count("cache.size").expect("has a default"),
         cache_ttl_min: tree.time("cache.ttl.min").expect("has a default"),
         cache_ttl_max: tree.time("cache.ttl.max"),

@@ -5,8 +5,8 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use config::{Listener, Reloadable, Startup};
@@ -45,6 +45,8 @@ pub struct Program {
     pub seats: Arc<Seats>,
     /// Last word on how the spool is opened; the simulator asks for small segments.
     pub tune_spool: Option<fn(&mut spool::Options)>,
+    /// Decides which shard a DNS question belongs to; drawn by the shard that starts first.
+    pub dns_key: OnceLock<u64>,
     exit_status: AtomicI32,
 }
 
@@ -98,6 +100,7 @@ impl Program {
             connections,
             seats: Seats::new(shards),
             tune_spool: None,
+            dns_key: OnceLock::new(),
             exit_status: AtomicI32::new(0),
         }
     }

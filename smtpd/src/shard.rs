@@ -121,7 +121,7 @@ impl Shell {
             store,
             queue: RefCell::new(queue),
             due: Notify::new(),
-            resolver: Resolver::start(&snapshot.resolver),
+            resolver: Resolver::start(&snapshot.resolver, *program.dns_key.get_or_init(engine::rng::u64)),
             sessions: Sessions::default(),
             delivery: Delivery::default(),
             snapshot: RefCell::new(snapshot),

@@ -165,7 +165,14 @@ const RESOLVER: &[Key] = &[
         "Name servers: `address`, `address:port` or `[v6]:port`",
     )
     .derived("those of the system's resolver file"),
-    key("timeout", TIME_FROM_1_S, "Per query").default("5"),
+    key("timeout", TIME_FROM_1_S, "Per query to one server")
+        .derived("what the system's resolver file says, or 5; 5 with `servers`"),
+    key(
+        "trustad",
+        BOOL,
+        "The name servers, and the way to them, are trusted to have checked the signatures of what they call authentic (a key of this project)",
+    )
+    .derived("what the system's resolver file says (`options trust-ad`); false with `servers`"),
     key("domaincache", Shape::Object(&[key("size", COUNT, "Entries")]), "Cache of fully resolved domains")
         .no_effect("there is one cache"),
 ];

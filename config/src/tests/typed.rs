@@ -43,7 +43,7 @@ fn an_almost_empty_running_file_has_safe_defaults() {
     assert_eq!(running.queues.pool_size, 1000);
     assert_eq!(running.queues.default_group, DefaultGroup::None);
     assert_eq!(running.resolver.cache_size, 10_000);
-    assert_eq!(running.resolver.timeout, Duration::from_secs(5));
+    assert_eq!((running.resolver.timeout, running.resolver.trust_ad), (None, None));
     assert!(running.resolver.servers.is_empty());
 }
 

@@ -1,10 +1,12 @@
 //! Questions and what is known about them.
 
 use std::fmt;
+use std::hash::BuildHasher as _;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::dns::DomainName;
+use crate::dns::cache::Keyed;
 
 /// What can be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,6 +28,13 @@ pub struct Question {
     pub name: DomainName,
     /// What.
     pub kind: Kind,
+}
+
+impl Question {
+    /// A hash that is the same wherever the key is, and cannot be foreseen without it.
+    pub fn keyed_hash(&self, key: u64) -> u64 {
+        Keyed(key).hash_one(self)
+    }
 }
 
 /// A mail exchanger.

@@ -96,7 +96,7 @@ impl Cache {
     }
 
     /// Forgets everything.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.entries.clear();
         self.by_question.clear();
         self.hand = 0;

@@ -275,6 +275,11 @@ impl Stub {
             .is_some_and(|query| query.in_flight.is_some() && query.transmit == transmit.number)
     }
 
+    /// No server has answered anything for some time; questions fail at once.
+    pub fn all_silent(&self, now_ms: u64) -> bool {
+        self.servers.len() > 0 && self.servers.all_silent(now_ms)
+    }
+
     /// Empties the cache.
     pub fn clear_cache(&mut self) {
         self.cache.clear();

@@ -29,10 +29,10 @@ pub(super) async fn find(
         NextHop::Address(address) => {
             return Ok(vec![Candidate { name: address.to_string().into(), address: *address }]);
         }
-        NextHop::Host(name) => shard.resolver.host(name, route.ipv4, route.ipv6).await,
+        NextHop::Host(name) => shard.resolver.host(name, route.ipv4, route.ipv6, engine::rng::u64()).await,
         NextHop::Mx => {
             let domain = destination.domain.as_deref().unwrap_or_default();
-            shard.resolver.mail_hosts(domain, route.ipv4, route.ipv6).await
+            shard.resolver.mail_hosts(domain, route.ipv4, route.ipv6, engine::rng::u64()).await
         }
     };
     candidates(hosts)

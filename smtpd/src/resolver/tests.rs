@@ -4,14 +4,22 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use hickory_proto::op::{Message, MessageType, OpCode, ResponseCode};
-use hickory_proto::rr::rdata::{A, MX};
+use hickory_proto::rr::rdata::{A, MX, PTR};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 
+use std::rc::Rc;
+use std::time::Duration;
+
+use engine::boot::ShardId;
+use engine::task::Class;
+
 use super::*;
+
+const KEY: u64 = 7;
 
 /// A name server for `*.test` on one port, UDP and TCP. It writes down what it was asked.
 struct NameServer {
@@ -114,6 +122,19 @@ fn answers(query: &[u8], tcp: bool, asked: &Mutex<BTreeMap<String, u32>>) -> Vec
             let packets = [&forged, &message].map(|message| message.to_vec().expect("encodes"));
             return [vec![b"noise".to_vec()], packets.to_vec()].concat();
         }
+        (host, RecordType::PTR) => {
+            let names: &[&str] = match host.split('.').next() {
+                Some("1") => &["mx1.test."],
+                Some("2") => &["mx1.test.", "mx2.test."],
+                Some("3") => &["mx1.test.", "gone.test."],
+                Some("5") => &["sick.test."],
+                _ => &[],
+            };
+            for name in names {
+                let name = Name::from_ascii(name).expect("a name");
+                message.add_answer(record(RData::PTR(PTR(name))));
+            }
+        }
         (host, RecordType::A) if host.starts_with("mx") || host.starts_with("silent-once") => {
             let last = if host == "mx2.test" { 2 } else { 1 };
             message.add_answer(record(RData::A(A::new(127, 0, 0, last))));
@@ -127,11 +148,26 @@ fn answers(query: &[u8], tcp: bool, asked: &Mutex<BTreeMap<String, u32>>) -> Vec
 fn settings(servers: &[SocketAddr]) -> config::Resolver {
     config::Resolver {
         servers: servers.to_vec(),
-        timeout: Duration::from_millis(300),
+        timeout: Some(Duration::from_millis(300)),
+        trust_ad: None,
         cache_size: 1_000,
         cache_ttl_min: Duration::ZERO,
         cache_ttl_max: None,
         concurrency: 100,
+    }
+}
+
+/// Where shards wait for each other.
+#[derive(Default)]
+struct Meeting(AtomicU32);
+
+impl Meeting {
+    /// Waits until all shards have come here for the `time`-th time.
+    async fn meet(&self, time: u32) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        while self.0.load(Ordering::SeqCst) < time * u32::from(engine::boot::shards()) {
+            engine::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 }
 
@@ -142,22 +178,35 @@ where
     F: Fn() -> Fut + Send + Sync + 'static,
     Fut: Future<Output = T> + 'static,
 {
-    let result = Arc::new(Mutex::new(None));
-    let place = Arc::clone(&result);
-    let test = Arc::new(test);
+    on_shards(1, move |_, _| test()).remove(0)
+}
+
+/// Runs `test` on each of so many shards and gives back what they returned. A shard ends when all have.
+fn on_shards<T, F, Fut>(shards: u16, test: F) -> Vec<T>
+where
+    T: Send + 'static,
+    F: Fn(u16, Arc<Meeting>) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = T> + 'static,
+{
+    let results = Arc::new(Mutex::new(BTreeMap::new()));
+    let (place, test, meeting, end) =
+        (Arc::clone(&results), Arc::new(test), Arc::<Meeting>::default(), Arc::<Meeting>::default());
     let options =
-        engine::boot::Options { shards: 1, pin: false, driver: Default::default(), signals: Vec::new() };
-    let root = move |_| {
+        engine::boot::Options { shards, pin: false, driver: Default::default(), signals: Vec::new() };
+    let root = move |id: ShardId| {
         let (place, test) = (Arc::clone(&place), Arc::clone(&test));
+        let (meeting, end) = (Arc::clone(&meeting), Arc::clone(&end));
         async move {
             if !engine::boot::is_control() {
-                let value = test().await;
-                *place.lock().expect("no panic") = Some(value);
+                let value = test(id.0, meeting).await;
+                place.lock().expect("no panic").insert(id.0, value);
+                end.meet(1).await;
             }
         }
     };
     engine::boot::run(options, root).expect("the engine runs here");
-    result.lock().expect("no panic").take().expect("the shard has run")
+    let results = std::mem::take(&mut *results.lock().expect("no panic"));
+    results.into_values().collect()
 }
 
 fn text(hosts: &MailHosts) -> String {
@@ -176,14 +225,14 @@ fn mail_hosts_are_found_by_udp_and_tcp_through_loss_and_forgery() {
     let server = NameServer::start();
     let address = server.address;
     let results = on_a_shard(move || async move {
-        let resolver = Resolver::start(&settings(&[address]));
+        let resolver = Resolver::start(&settings(&[address]), KEY);
         let mut results = Vec::new();
         for domain in ["mail.test", "big.test", "silent-once.test", "forged.test", "gone.test", "empty.test"]
         {
-            results.push(text(&resolver.mail_hosts(domain, true, false).await));
+            results.push(text(&resolver.mail_hosts(domain, true, false, 1).await));
         }
         for name in ["mx1.test", "localhost", "127.0.0.9"] {
-            results.push(text(&resolver.host(name, true, false).await));
+            results.push(text(&resolver.host(name, true, false, 1).await));
         }
         results
     });
@@ -210,11 +259,11 @@ fn a_question_is_in_flight_once_whoever_asks() {
     let server = NameServer::start();
     let address = server.address;
     let results = on_a_shard(move || async move {
-        let resolver = Resolver::start(&settings(&[address]));
+        let resolver = Resolver::start(&settings(&[address]), KEY);
         let ask = || {
             let resolver = Rc::clone(&resolver);
             engine::task::spawn(Class::Interactive, async move {
-                resolver.mail_hosts("mail.test", true, false).await
+                resolver.mail_hosts("mail.test", true, false, 1).await
             })
         };
         let tasks: Vec<_> = (0..20).map(|_| ask()).collect();
@@ -239,16 +288,16 @@ fn failures_are_temporary_and_end_in_time() {
     let address = server.address;
     let closed = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port").local_addr().expect("bound");
     let results = on_a_shard(move || async move {
-        let resolver = Resolver::start(&settings(&[address]));
+        let resolver = Resolver::start(&settings(&[address]), KEY);
         let mut results = Vec::new();
         for domain in ["sick.test", "silent.test"] {
-            results.push(text(&resolver.mail_hosts(domain, true, false).await));
+            results.push(text(&resolver.mail_hosts(domain, true, false, 1).await));
         }
         // The first server's port is closed: the second one answers.
         resolver.reconfigure(&settings(&[closed, address]));
-        results.push(text(&resolver.mail_hosts("mail.test", true, false).await));
+        results.push(text(&resolver.mail_hosts("mail.test", true, false, 1).await));
         resolver.reconfigure(&settings(&[closed]));
-        results.push(text(&resolver.mail_hosts("mail.test", true, false).await));
+        results.push(text(&resolver.mail_hosts("mail.test", true, false, 1).await));
         results
     });
     let expected = [
@@ -261,10 +310,163 @@ fn failures_are_temporary_and_end_in_time() {
 }
 
 #[test]
-fn the_resolver_file_is_read_when_no_server_is_configured() {
-    let servers = on_a_shard(|| async {
-        let resolver = Resolver::start(&settings(&[]));
-        resolver.core().await.settings.servers.clone()
+fn a_question_is_in_flight_once_over_all_shards_and_each_keeps_the_answer() {
+    let server = NameServer::start();
+    let address = server.address;
+    let results = on_shards(4, move |_, meeting| async move {
+        let resolver = Resolver::start(&settings(&[address]), KEY);
+        meeting.meet(1).await;
+        let ask = |number: u32| {
+            let resolver = Rc::clone(&resolver);
+            engine::task::spawn(Class::Interactive, async move {
+                text(&resolver.host(&format!("mx{}.test", number % 20), true, false, 1).await)
+            })
+        };
+        let mut results = Vec::new();
+        for _ in 0..2 {
+            let tasks: Vec<_> = (0..40).map(ask).collect();
+            for task in tasks {
+                results.push(task.await.expect("it has run"));
+            }
+        }
+        results
     });
-    assert!(!servers.is_empty());
+    for results in results {
+        assert_eq!(results.len(), 80);
+        assert!(results.iter().all(|hosts| hosts.ends_with("[127.0.0.1]") || hosts.ends_with("[127.0.0.2]")));
+    }
+    for number in 0..20 {
+        assert_eq!(server.asked(&format!("A mx{number}.test.")), 1, "mx{number}.test");
+    }
+}
+
+#[test]
+fn failures_reach_the_shards_that_asked_others_too() {
+    let server = NameServer::start();
+    let address = server.address;
+    let results = on_shards(3, move |_, meeting| async move {
+        let resolver = Resolver::start(&settings(&[address]), KEY);
+        meeting.meet(1).await;
+        let mut results = Vec::new();
+        for domain in ["sick.test", "gone.test", "silent.test"] {
+            results.push(text(&resolver.mail_hosts(domain, true, false, 1).await));
+        }
+        results
+    });
+    let expected = [
+        "Temporary(\"sick.test MX: the name server answered SERVFAIL\")",
+        "NoDomain(\"gone.test: no such domain\")",
+        "Temporary(\"silent.test MX: no name server answered in time\")",
+    ];
+    assert_eq!(results, [expected; 3]);
+    assert_eq!((server.asked("MX sick.test."), server.asked("MX silent.test.")), (1, 2));
+}
+
+/// Asks for 20 names on shard 0 while shard 1 does what `other` says. Gives how long that took.
+fn asked_beside(other: fn(&Rc<Resolver>)) -> Duration {
+    let server = NameServer::start();
+    let address = server.address;
+    let results = on_shards(2, move |number, meeting| async move {
+        let resolver = (number == 0).then(|| Resolver::start(&settings(&[address]), KEY));
+        if let Some(resolver) = resolver {
+            meeting.meet(1).await;
+            engine::time::sleep(Duration::from_millis(100)).await;
+            let began = engine::time::now_precise();
+            let names: Vec<Question> = (0..20)
+                .map(|number| Question {
+                    name: DomainName::parse(&format!("mx{number}.test")).expect("a name"),
+                    kind: Kind::A,
+                })
+                .collect();
+            let answers = resolver.ask_all(&names).await;
+            assert!(answers.iter().all(|resolved| matches!(resolved.answer, Answer::Addresses(_))));
+            return engine::time::now_precise() - began;
+        }
+        let resolver = Resolver::start(&settings(&[address]), KEY);
+        other(&resolver);
+        meeting.meet(1).await;
+        Duration::ZERO
+    });
+    results[0]
+}
+
+#[test]
+fn nobody_waits_for_a_shard_that_is_stuck() {
+    let stuck = |_: &Rc<Resolver>| {
+        engine::task::spawn(Class::Interactive, async {
+            engine::time::sleep(Duration::from_millis(20)).await;
+            std::thread::sleep(Duration::from_millis(980));
+        });
+    };
+    let took = asked_beside(stuck);
+    assert!(took < Duration::from_millis(800), "{took:?}");
+}
+
+#[test]
+fn a_shard_without_a_resolver_says_so_at_once() {
+    let took = asked_beside(|resolver| drop(resolver.core.take()));
+    assert!(took < Duration::from_millis(200), "{took:?}");
+}
+
+#[test]
+fn a_changed_resolver_file_is_found_without_a_reload() {
+    let dir = std::env::temp_dir().join(format!("resolv-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).expect("a directory");
+    let path = dir.join("resolv.conf");
+    std::fs::write(&path, "nameserver 192.0.2.1\noptions attempts:3 timeout:2 rotate trust-ad\n")
+        .expect("written");
+    let file = path.clone();
+    let settings = on_a_shard(move || {
+        let file = file.clone();
+        async move {
+            let settings = config::Resolver { timeout: None, ..settings(&[]) };
+            let resolver = Resolver::with_file(&settings, KEY, SystemFile::at(file.clone()));
+            let before = resolver.core().await.settings().clone();
+            std::fs::write(&file, "nameserver 192.0.2.2\n").expect("written");
+            resolver.look_at_system_file();
+            engine::time::sleep(Duration::from_millis(50)).await;
+            assert_eq!(*resolver.core().await.settings(), before, "it is not looked at all the time");
+            resolver.system.looked_long_ago();
+            let mut after = before.clone();
+            for _ in 0..100 {
+                resolver.look_at_system_file();
+                engine::time::sleep(Duration::from_millis(5)).await;
+                after = resolver.core().await.settings().clone();
+                if after != before {
+                    break;
+                }
+            }
+            (before, after)
+        }
+    });
+    std::fs::remove_dir_all(&dir).expect("removed");
+    let (before, after) = settings;
+    let server = |text: &str| vec![text.parse::<SocketAddr>().expect("an address")];
+    assert_eq!((before.servers, before.rounds, before.timeout_ms), (server("192.0.2.1:53"), 3, 2_000));
+    assert!(before.rotate && before.trust_ad);
+    assert_eq!((after.servers, after.rounds, after.timeout_ms), (server("192.0.2.2:53"), 2, 5_000));
+    assert!(!after.rotate && !after.trust_ad);
+}
+
+#[test]
+fn a_name_of_an_address_counts_when_it_leads_back() {
+    let server = NameServer::start();
+    let address = server.address;
+    let results = on_a_shard(move || async move {
+        let resolver = Resolver::start(&settings(&[address]), KEY);
+        let mut results = Vec::new();
+        for last in [1, 2, 3, 4, 5] {
+            let address = IpAddr::V4(Ipv4Addr::new(127, 0, 0, last));
+            results.push(match resolver.reverse(address).await {
+                Reverse::Confirmed(name) => format!("is {name}"),
+                Reverse::Unconfirmed(name) => format!("claims {name}"),
+                Reverse::None => "none".to_owned(),
+                Reverse::Unknown(failure) => failure.to_string(),
+            });
+        }
+        results
+    });
+    let expected =
+        ["is mx1.test", "is mx2.test", "claims mx1.test", "none", "the name server answered SERVFAIL"];
+    assert_eq!(results, expected);
 }
