@@ -126,7 +126,7 @@ fn send(body: &[u8], rounds: usize) {
         session.begin(envelope.clone());
         black_box(session.take_output());
         let mut input: &[u8] = b"250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n354 End data with <CR><LF>.<CR><LF>\r\n";
-        assert!(matches!(session.step(&mut input), client::Step::SendBody));
+        assert!(matches!(session.step(&mut input), client::Step::SendBody(_)));
         stuff(&body, 1);
         session.body_sent();
         let mut input: &[u8] = b"250 2.0.0 Ok: queued as 0192f5a0-0000-7000-8000-000000000000\r\n";

@@ -3,12 +3,15 @@
 
 use std::sync::Arc;
 
+use data_encoding::BASE64;
 use net::smtp::address::{Address, Hostname};
-use net::smtp::client;
+use net::smtp::client::{self, BodyForm};
 use net::smtp::error::{Network, PeerMisbehaved};
 use net::smtp::parameters::MailParameters;
 use net::smtp::reply::Reply;
+use net::smtp::sasl::Credentials;
 use net::smtp::server::{self, Close, Discard, Event, Step};
+use net::smtp::xclient::Attribute;
 
 /// Settings small enough that a short input reaches the limits.
 pub fn server_config(bare_eol: server::BareEol) -> server::Config {
@@ -211,10 +214,11 @@ pub fn check_clean(body: &[u8]) {
 
 /// Client replies: whatever the peer says, every envelope is settled once, and what the client says is commands.
 pub fn client_replies(data: &[u8]) {
-    let (&piece_bytes, input) = data.split_first().unwrap_or((&1, b""));
+    let (&kind, rest) = data.split_first().unwrap_or((&0, b""));
+    let (&piece_bytes, input) = rest.split_first().unwrap_or((&1, b""));
     for pieces in [input.chunks(usize::from(piece_bytes).max(1)), input.chunks(input.len().max(1))] {
         let mut client = Client::default();
-        let mut session = Client::session();
+        let mut session = Client::session(kind);
         client.run(&mut session, b"");
         for piece in pieces {
             client.run(&mut session, piece);
@@ -226,8 +230,23 @@ pub fn client_replies(data: &[u8]) {
         let text = std::str::from_utf8(&client.output).expect("commands are ASCII here");
         assert!(text.is_empty() || text.ends_with("\r\n"));
         for line in text.split_terminator("\r\n") {
-            let known = ["EHLO ", "HELO ", "MAIL FROM:<", "RCPT TO:<", "DATA", "RSET", "QUIT", "."];
-            assert!(known.iter().any(|command| line.starts_with(command)), "{line:?}");
+            let known = [
+                "EHLO ",
+                "HELO ",
+                "LHLO ",
+                "STARTTLS",
+                "XCLIENT ",
+                "AUTH ",
+                "MAIL FROM:<",
+                "RCPT TO:<",
+                "DATA",
+                "BDAT ",
+                "RSET",
+                "QUIT",
+                ".",
+            ];
+            let is_response = kind & 2 != 0 && BASE64.decode(line.as_bytes()).is_ok();
+            assert!(is_response || known.iter().any(|command| line.starts_with(command)), "{line:?}");
             assert!(!line.bytes().any(|byte| byte.is_ascii_control()), "{line:?}");
         }
     }
@@ -243,9 +262,28 @@ struct Client {
 }
 
 impl Client {
-    fn session() -> client::Session {
-        let name = Hostname::parse(b"relay.example.com").expect("valid");
-        client::Session::new(Arc::new(client::Config::new(name)))
+    const BODY_BYTES: u64 = 100;
+
+    /// Protocol and what is to be done before mail is sent, by the bits of `kind`.
+    fn session(kind: u8) -> client::Session {
+        let mut config = client::Config::new(Hostname::parse(b"relay.example.com").expect("valid"));
+        if kind & 1 != 0 {
+            config.protocol = client::Protocol::Lmtp;
+        }
+        if kind & 2 != 0 {
+            let credentials = Credentials { username: "user".into(), password: "pencil".into() };
+            config.login = Some(client::Login { credentials, in_clear: true });
+        }
+        if kind & 4 != 0 {
+            config.xclient =
+                vec![(Attribute::Name, b"[UNAVAILABLE]"[..].into()), (Attribute::Helo, b"a b"[..].into())];
+        }
+        if kind & 8 != 0 {
+            config.starttls = client::StartTls::IfOffered;
+        }
+        let mut session = client::Session::new(Arc::new(config));
+        session.give_nonce([7; 18]);
+        session
     }
 
     fn run(&mut self, session: &mut client::Session, mut input: &[u8]) {
@@ -258,7 +296,13 @@ impl Client {
                 }
                 client::Step::Ready => session.quit(),
                 client::Step::StartTls => session.tls_failed("no handshake here"),
-                client::Step::SendBody => session.body_sent(),
+                client::Step::SendBody(form) => {
+                    self.output.extend_from_slice(&session.take_output());
+                    if let BodyForm::Chunk { size_bytes } = form {
+                        assert_eq!(size_bytes, Client::BODY_BYTES, "the peer is told how much comes");
+                    }
+                    session.body_sent();
+                }
                 client::Step::Done(outcomes) => {
                     self.settled += 1;
                     assert_eq!(outcomes.len(), self.settled, "one outcome for each recipient");
@@ -278,7 +322,7 @@ impl Client {
         client::Envelope {
             sender: Some(address(b"a@b.example")),
             recipients: vec![address(b"c@d.example").into(); number],
-            size_bytes: 100,
+            size_bytes: Client::BODY_BYTES,
             eight_bit: number == 2,
             parameters: MailParameters::default(),
         }

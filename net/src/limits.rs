@@ -100,6 +100,13 @@ pub const MAIL_ADDRESSES_ENOUGH: usize = 8;
 /// Addresses of one host that are kept.
 pub const HOST_ADDRESSES_MAX: usize = 16;
 
+/// Longest message that goes out right behind its envelope, before the peer has accepted a recipient. It comes in
+/// vain when no recipient is accepted; a longer one waits for that.
+pub const EARLY_BODY_BYTES_MAX: u64 = 64 * 1024;
+
+/// Longest XCLIENT line, without its CRLF, that further attributes are put on.
+pub const XCLIENT_LINE_BYTES_MAX: usize = 510;
+
 /// Longest ENVID, encoded (RFC 3461 4.4).
 pub const ENVELOPE_ID_BYTES_MAX: usize = 100;
 

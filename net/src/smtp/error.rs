@@ -67,6 +67,8 @@ pub enum Network {
 /// See [`Error::PeerIncompatible`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum PeerIncompatible {
+    /// We are to log in, and the peer offers no mechanism that may be used on this connection.
+    Auth,
     /// The message is 8-bit, the peer does not offer 8BITMIME, and sending it as it is has been switched off.
     EightBitMime,
     /// The message came with REQUIRETLS, and the peer does not offer that, or is not reached over verified TLS.
@@ -77,6 +79,10 @@ pub enum PeerIncompatible {
     SmtpUtf8,
     /// TLS is required and the peer does not offer STARTTLS.
     StartTls,
+    /// The transaction has more recipients than the peer takes at once.
+    TooManyRecipients,
+    /// XCLIENT is to be said, and the peer does not offer it.
+    Xclient,
 }
 
 /// See [`Error::PeerMisbehaved`].
@@ -92,6 +98,8 @@ pub enum PeerMisbehaved {
     BadAuthResponse,
     /// A BDAT without a size that can be read: what follows cannot be skipped.
     BadChunkSize,
+    /// A challenge of AUTH that is none, or asks for more work than allowed.
+    BadChallenge,
     /// A parameter of MAIL or RCPT has a wrong value, or came twice.
     BadParameter,
     /// The recipient is not an address.
@@ -104,6 +112,8 @@ pub enum PeerMisbehaved {
     BareLineFeed,
     /// A chunk of a message of which an earlier one was refused.
     ChunkRefused,
+    /// The peer offered CHUNKING and did not know BDAT.
+    BdatRefused,
     /// A command line was longer than allowed.
     CommandTooLong,
     /// A command line that never ended.
@@ -130,6 +140,8 @@ pub enum PeerMisbehaved {
     NonAsciiAddress,
     /// A command that this server knows and does not offer.
     NotImplemented,
+    /// The peer let us in without proof that it knows the password.
+    PasswordUnproven,
     /// A reply that is no reply.
     ReplyMalformed,
     /// A reply longer than the limits.
@@ -235,11 +247,18 @@ impl Error {
                 Network::TimedOut => (Info, "451 4.4.2 Connection timed out\r\n"),
             },
             Error::PeerIncompatible(lack) => match lack {
+                PeerIncompatible::Auth => {
+                    (Info, "451 4.7.0 Peer offers no AUTH mechanism for this connection\r\n")
+                }
                 PeerIncompatible::EightBitMime => (Info, "554 5.6.3 Peer does not take 8-bit messages\r\n"),
                 PeerIncompatible::RequireTls => (Info, "554 5.7.30 Peer does not keep to REQUIRETLS\r\n"),
                 PeerIncompatible::Size => (Info, "552 5.3.4 Message larger than peer allows\r\n"),
                 PeerIncompatible::SmtpUtf8 => (Info, "553 5.6.7 Peer does not take non-ASCII addresses\r\n"),
                 PeerIncompatible::StartTls => (Info, "451 4.7.10 Peer does not offer STARTTLS\r\n"),
+                PeerIncompatible::TooManyRecipients => {
+                    (Info, "452 4.5.3 Peer takes fewer recipients at once\r\n")
+                }
+                PeerIncompatible::Xclient => (Info, "451 4.7.0 Peer does not offer XCLIENT\r\n"),
             },
             Error::PeerMisbehaved(fault) => fault.row(),
             Error::Storage(fault) => match fault {
@@ -259,6 +278,7 @@ impl PeerMisbehaved {
             PeerMisbehaved::AuthLineTooLong => (Debug, "500 5.5.6 Authentication exchange line too long\r\n"),
             PeerMisbehaved::BadAuthResponse => (Debug, "501 5.5.2 Cannot decode authentication response\r\n"),
             PeerMisbehaved::BadChunkSize => (Info, "501 5.5.4 Bad chunk size, closing connection\r\n"),
+            PeerMisbehaved::BadChallenge => (Warning, "451 4.7.0 Malformed AUTH challenge from peer\r\n"),
             PeerMisbehaved::BadParameter => (Debug, "501 5.5.4 Bad parameter value\r\n"),
             PeerMisbehaved::BadRecipient => (Debug, "501 5.1.3 Bad recipient address syntax\r\n"),
             PeerMisbehaved::BadSender => (Debug, "501 5.1.7 Bad sender address syntax\r\n"),
@@ -267,6 +287,7 @@ impl PeerMisbehaved {
             }
             PeerMisbehaved::BareLineFeed => (Info, "550 5.6.11 Bare LF in message, lines end with CRLF\r\n"),
             PeerMisbehaved::ChunkRefused => (Debug, "503 5.5.1 An earlier chunk was refused, send RSET\r\n"),
+            PeerMisbehaved::BdatRefused => (Warning, "451 4.5.0 Peer offers CHUNKING and refuses BDAT\r\n"),
             PeerMisbehaved::CommandTooLong => (Debug, "500 5.5.2 Command line too long\r\n"),
             PeerMisbehaved::CommandWithoutEnd => {
                 (Info, "421 4.5.2 Command line too long, closing connection\r\n")
@@ -284,6 +305,9 @@ impl PeerMisbehaved {
             PeerMisbehaved::NestedMail => (Debug, "503 5.5.1 Sender already given\r\n"),
             PeerMisbehaved::NonAsciiAddress => (Debug, "553 5.6.7 Address must be ASCII\r\n"),
             PeerMisbehaved::NotImplemented => (Debug, "502 5.5.1 Command not implemented\r\n"),
+            PeerMisbehaved::PasswordUnproven => {
+                (Warning, "451 4.7.0 Peer does not prove that it knows the password\r\n")
+            }
             PeerMisbehaved::ReplyMalformed => (Warning, "451 4.5.0 Malformed reply from peer\r\n"),
             PeerMisbehaved::ReplyTooLong => (Warning, "451 4.5.0 Reply from peer too long\r\n"),
             PeerMisbehaved::ReplyUnexpected => (Warning, "451 4.5.0 Unexpected reply from peer\r\n"),
@@ -355,12 +379,14 @@ mod tests {
             Peer::AuthLineTooLong,
             Peer::BadAuthResponse,
             Peer::BadChunkSize,
+            Peer::BadChallenge,
             Peer::BadParameter,
             Peer::BadRecipient,
             Peer::BadSender,
             Peer::BareCarriageReturn,
             Peer::BareLineFeed,
             Peer::ChunkRefused,
+            Peer::BdatRefused,
             Peer::CommandTooLong,
             Peer::CommandWithoutEnd,
             Peer::ControlCharacter,
@@ -374,6 +400,7 @@ mod tests {
             Peer::NestedMail,
             Peer::NonAsciiAddress,
             Peer::NotImplemented,
+            Peer::PasswordUnproven,
             Peer::ReplyMalformed,
             Peer::ReplyTooLong,
             Peer::ReplyUnexpected,
@@ -391,11 +418,14 @@ mod tests {
             Error::Configuration(Configuration::RelayDenied),
             Error::Network(Network::ConnectionLost),
             Error::Network(Network::TimedOut),
+            Error::PeerIncompatible(PeerIncompatible::Auth),
             Error::PeerIncompatible(PeerIncompatible::EightBitMime),
             Error::PeerIncompatible(PeerIncompatible::RequireTls),
             Error::PeerIncompatible(PeerIncompatible::Size),
             Error::PeerIncompatible(PeerIncompatible::SmtpUtf8),
             Error::PeerIncompatible(PeerIncompatible::StartTls),
+            Error::PeerIncompatible(PeerIncompatible::TooManyRecipients),
+            Error::PeerIncompatible(PeerIncompatible::Xclient),
             Error::Storage(Storage::Failed),
             Error::Storage(Storage::Full),
         ];

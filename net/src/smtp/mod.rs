@@ -16,6 +16,7 @@ pub mod reply;
 pub mod sasl;
 mod scan;
 pub mod server;
+pub mod xclient;
 
 pub use header_scan::HeaderScan;
 pub use patience::{Clock, Patience};

@@ -9,6 +9,8 @@
 //!   last of them; `rcpt: NOTIFY ORCPT`, `-` for nothing: of its next recipient that has nothing yet;
 //! - `starttls: offered`, `starttls: required`: when to use it; `tls: encrypted`, `tls: verified`, `tls: REASON`: how
 //!   the handshake ends;
+//! - `lmtp`, `no chunking`, `login: USER PASSWORD`, `login: USER PASSWORD in-clear`, `xclient: NAME=VALUE`: how the
+//!   client is set up;
 //! - `lost: ConnectionLost`, `lost: TimedOut`: the connection breaks here;
 //! - `outcome: PHASE CAUSE`: what a recipient ends with, in order; `closed: PHASE CAUSE`: how the session ends.
 //!
@@ -20,10 +22,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use net::smtp::address::{Address, Hostname};
 use net::smtp::client::{
-    Closed, Config, DotStuffer, Envelope, Protection, Recipient, Session, StartTls, Step,
+    BodyForm, Closed, Config, DotStuffer, Envelope, Login, Protection, Protocol, Recipient, Session,
+    StartTls, Step,
 };
 use net::smtp::error::Network;
 use net::smtp::parameters::{EnvelopeId, MailParameters, Notify, OriginalRecipient, RcptParameters, Ret};
+use net::smtp::sasl::Credentials;
+use net::smtp::xclient::Attribute;
 
 use crate::text::{show, split_titles, unescape};
 
@@ -65,7 +70,8 @@ struct Client {
 
 fn play(transcript: Transcript, piece_bytes: usize) {
     let Transcript { name, config, mails, stays_idle, turns, outcomes, closed } = transcript;
-    let session = Session::new(Arc::new(config));
+    let mut session = Session::new(Arc::new(config));
+    session.give_nonce([0; 18]);
     let mut client =
         Client { session, mails, stays_idle, said: Vec::new(), outcomes: Vec::new(), closed: None };
     client.run(b"");
@@ -114,7 +120,12 @@ impl Client {
                     None if self.stays_idle => break,
                     None => self.session.quit(),
                 },
-                Step::SendBody => {
+                Step::SendBody(BodyForm::Chunk { size_bytes }) => {
+                    self.said.extend_from_slice(&self.session.take_output());
+                    self.said.extend(b".dot\r\n".iter().cycle().take(size_bytes as usize));
+                    self.session.body_sent();
+                }
+                Step::SendBody(BodyForm::Dots) => {
                     self.said.extend_from_slice(&self.session.take_output());
                     let (mut stuffer, mut slices) = (DotStuffer::new(), Vec::new());
                     stuffer.push(Bytes::from_static(b".dot\r\n"), &mut slices).expect("clean");
@@ -125,9 +136,12 @@ impl Client {
                 Step::Done(outcomes) => {
                     for outcome in outcomes {
                         let uncertain = if outcome.is_uncertain() { " (uncertain)" } else { "" };
+                        let left_over = if outcome.is_left_over() { " (left over)" } else { "" };
                         let delivered = if outcome.is_delivered() { " (delivered)" } else { "" };
-                        self.outcomes
-                            .push(format!("{} {}{uncertain}{delivered}", outcome.phase, outcome.cause));
+                        self.outcomes.push(format!(
+                            "{} {}{uncertain}{delivered}{left_over}",
+                            outcome.phase, outcome.cause
+                        ));
                     }
                 }
                 Step::Closed(closed) => {
@@ -206,6 +220,20 @@ fn parse_line(transcript: &mut Transcript, line: &str) -> Option<()> {
             "verified" => Ok(Protection::Verified),
             reason => Err(reason.to_owned()),
         })),
+        "lmtp" => transcript.config.protocol = Protocol::Lmtp,
+        "no" if text == "chunking" => transcript.config.chunking = false,
+        "login:" => {
+            let mut words = text.split(' ');
+            let (username, password) = (words.next()?.into(), words.next()?.into());
+            let in_clear = words.next() == Some("in-clear");
+            let credentials = Credentials { username, password };
+            transcript.config.login = Some(Login { credentials, in_clear });
+        }
+        "xclient:" => {
+            let (name, value) = text.split_once('=')?;
+            let value = unescape(value, b"")?.into();
+            transcript.config.xclient.push((Attribute::parse(name.as_bytes())?, value));
+        }
         "strict" => transcript.config.eight_bit_as_is = false,
         "idle" => transcript.stays_idle = true,
         "outcome:" => transcript.outcomes.push(text.to_owned()),

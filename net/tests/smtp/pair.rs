@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use net::smtp::address::{Address, Hostname};
-use net::smtp::client::{self, DotStuffer, Envelope, Outcome, Step};
+use net::smtp::client::{self, BodyForm, DotStuffer, Envelope, Outcome, Step};
 use net::smtp::parameters::MailParameters;
 use net::smtp::reply::Reply;
 use net::smtp::server::BareEol;
@@ -63,13 +63,10 @@ impl Pair {
                         }
                     }
                     Step::StartTls => unreachable!("not configured"),
-                    Step::SendBody => {
+                    Step::SendBody(form) => {
                         self.to_server.extend_from_slice(&self.client.take_output());
                         let message = sending.expect("asked for within a transaction");
-                        let (mut stuffer, mut out) = (DotStuffer::new(), Vec::new());
-                        stuffer.push(Bytes::copy_from_slice(&message.body), &mut out).expect("clean");
-                        stuffer.finish(&mut out).expect("clean");
-                        self.to_server.extend(out.concat());
+                        self.to_server.extend(in_form(&message.body, form));
                         self.client.body_sent();
                     }
                     Step::Done(outcomes) => self.outcomes.push(outcomes),
@@ -86,6 +83,17 @@ impl Pair {
             }
         }
     }
+}
+
+fn in_form(body: &[u8], form: BodyForm) -> Vec<u8> {
+    if let BodyForm::Chunk { size_bytes } = form {
+        assert_eq!(size_bytes, body.len() as u64);
+        return body.to_vec();
+    }
+    let (mut stuffer, mut out) = (DotStuffer::new(), Vec::new());
+    stuffer.push(Bytes::copy_from_slice(body), &mut out).expect("clean");
+    stuffer.finish(&mut out).expect("clean");
+    out.concat()
 }
 
 fn envelope(message: &Message) -> Envelope {

@@ -53,6 +53,11 @@ const SERVER_WORDS: &[&[u8]] = &[
     b"550-5.1.1 no\r\n550 5.1.1 user\r\n",
     b"503 no\r\n",
     b"421 4.3.2 bye\r\n",
+    b"250-x\r\n250-PIPELINING\r\n250-CHUNKING\r\n250-XCLIENT NAME HELO\r\n250-STARTTLS\r\n250 AUTH CRAM-MD5 SCRAM-SHA-256\r\n",
+    b"334 \r\n",
+    b"334 PDE4OTYuNjk3MTcwOTUyQHBvc3RvZmZpY2UucmVzdG9uLm1jaS5uZXQ+\r\n",
+    b"235 2.7.0 in\r\n",
+    b"452 4.5.3 too many\r\n",
     b"\n",
     b"\r",
 ];
@@ -78,7 +83,12 @@ proptest! {
     #[test]
     fn a_client_settles_every_envelope_of_a_peer_that_begins_well(data in conversation(SERVER_WORDS)) {
         let (first, rest) = data.split_at(1);
-        checks::client_replies(&[first, b"220 x\r\n250-x\r\n250 PIPELINING\r\n", rest].concat());
+        for extensions in ["PIPELINING", "PIPELINING\r\n250-CHUNKING", "CHUNKING", "LIMITS RCPTMAX=1"] {
+            for kind in 0..8 {
+                let start = format!("220 x\r\n250-x\r\n250-{extensions}\r\n250 AUTH LOGIN PLAIN\r\n");
+                checks::client_replies(&[&[kind], first, start.as_bytes(), rest].concat());
+            }
+        }
     }
 
     #[test]

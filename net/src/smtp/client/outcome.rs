@@ -3,8 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::Phase;
 use crate::smtp::address::Address;
-use crate::smtp::error::Error;
+use crate::smtp::error::{Error, PeerIncompatible, PeerMisbehaved};
 use crate::smtp::parameters::{MailParameters, RcptParameters};
 use crate::smtp::reply::Reply;
 
@@ -20,13 +21,26 @@ pub enum Step {
     /// No transaction is in flight: [`begin`](super::Session::begin) one, or [`quit`](super::Session::quit), or
     /// keep the connection idle and step again when input arrives. Said again on every step until then.
     Ready,
-    /// The peer waits for the message: send it with its final dot, then say
+    /// It is the message's turn: send the output, and behind it the message in this form, then say
     /// [`body_sent`](super::Session::body_sent). Said again on every step until then.
-    SendBody,
+    SendBody(BodyForm),
     /// The transaction is over: one outcome for each recipient, in the order of the envelope.
     Done(Vec<Outcome>),
     /// The connection is of no more use: close it. Further steps say the same.
     Closed(Closed),
+}
+
+/// How a message is to be sent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum BodyForm {
+    /// Through a [`DotStuffer`](super::DotStuffer), with its final dot.
+    Dots,
+    /// As it is: exactly this many bytes, which the peer has been or will be told. Sending fewer, or more, is no
+    /// message: then say [`lost`](super::Session::lost).
+    Chunk {
+        /// The envelope's `size_bytes`.
+        size_bytes: u64,
+    },
 }
 
 /// A transaction to carry out.
@@ -36,7 +50,7 @@ pub struct Envelope {
     pub sender: Option<Address>,
     /// At least one, at most [`CLIENT_RECIPIENTS_MAX`](crate::limits::CLIENT_RECIPIENTS_MAX).
     pub recipients: Vec<Recipient>,
-    /// Size of the message as stored, without transparent dots.
+    /// Exact size of the message as stored, without transparent dots.
     pub size_bytes: u64,
     /// Whether the message has bytes above 127.
     pub eight_bit: bool,
@@ -95,33 +109,6 @@ pub struct Closed {
     pub cause: Option<Cause>,
 }
 
-/// What the client waits for. The names are those of time-outs, logs and results.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Phase {
-    /// The greeting.
-    Banner,
-    /// The reply to EHLO.
-    Ehlo,
-    /// The reply to HELO.
-    Helo,
-    /// The reply to STARTTLS, and the handshake.
-    StartTls,
-    /// The reply to MAIL. Also between transactions.
-    Mail,
-    /// The reply to RCPT.
-    Rcpt,
-    /// The reply to DATA.
-    Data,
-    /// The peer to take the message.
-    Body,
-    /// The reply to the final dot.
-    Eod,
-    /// The reply to RSET.
-    Rset,
-    /// The reply to QUIT.
-    Quit,
-}
-
 impl Outcome {
     /// Whether the peer has taken over the message for this recipient.
     pub fn is_delivered(&self) -> bool {
@@ -131,7 +118,28 @@ impl Outcome {
     /// Whether the peer may have taken over the message without our knowing: the final dot was sent and no reply
     /// came. Trying again may make a duplicate, not trying again may lose the message.
     pub fn is_uncertain(&self) -> bool {
-        self.phase == Phase::Eod && matches!(self.cause, Cause::Error(_))
+        self.phase == Phase::Eod && matches!(self.cause, Cause::Error(_)) && !self.is_bdat_refused()
+    }
+
+    /// Whether the peer offered CHUNKING and then did not know BDAT: another connection, without it, may do.
+    pub fn is_bdat_refused(&self) -> bool {
+        self.cause == Cause::Error(PeerMisbehaved::BdatRefused.into())
+    }
+
+    /// Whether the recipient was left out, or refused, because the peer takes no more recipients in one transaction:
+    /// the next transaction may bring it there (RFC 5321 4.5.3.1.10, RFC 9422). Says nothing unless another
+    /// recipient of the same transaction was accepted: there must be fewer each time.
+    pub fn is_left_over(&self) -> bool {
+        match &self.cause {
+            _ if self.phase != Phase::Rcpt => false,
+            Cause::Error(error) => *error == PeerIncompatible::TooManyRecipients.into(),
+            Cause::Reply(reply) => {
+                // 552 is what RFC 821 said.
+                let about_number = reply.enhanced().is_none_or(|code| (code.subject, code.detail) == (5, 3));
+                matches!(reply.code(), 452 | 552) && about_number
+            }
+            Cause::Tls(_) => false,
+        }
     }
 
     /// Whether trying again may help.
@@ -147,31 +155,6 @@ impl Outcome {
 impl From<Address> for Recipient {
     fn from(address: Address) -> Recipient {
         Recipient { address, parameters: RcptParameters::default() }
-    }
-}
-
-impl Phase {
-    /// `BANNER`, `EHLO`, ... `EOD`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Phase::Banner => "BANNER",
-            Phase::Ehlo => "EHLO",
-            Phase::Helo => "HELO",
-            Phase::StartTls => "STARTTLS",
-            Phase::Mail => "MAIL",
-            Phase::Rcpt => "RCPT",
-            Phase::Data => "DATA",
-            Phase::Body => "BODY",
-            Phase::Eod => "EOD",
-            Phase::Rset => "RSET",
-            Phase::Quit => "QUIT",
-        }
-    }
-}
-
-impl fmt::Display for Phase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
     }
 }
 

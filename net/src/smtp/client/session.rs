@@ -1,4 +1,5 @@
-//! The state machine.
+//! The state machine: what the driver sees of it, and the moves that all states share. The states before the first
+//! transaction are in `handshake.rs`, those within one in `exchange.rs`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,38 +8,42 @@ use bytes::Bytes;
 
 use super::Capabilities;
 use super::config::{Config, StartTls};
-use super::outcome::{Cause, Closed, Envelope, Outcome, Phase, Protection, Step};
+use super::handshake::Entry;
+use super::outcome::{BodyForm, Cause, Closed, Envelope, Outcome, Protection, Step};
+use super::phase::Phase;
 use super::reply_reader::ReplyReader;
 use super::transaction::Transaction;
-use crate::smtp::error::{Error, Network, PeerIncompatible, PeerMisbehaved};
+use crate::smtp::error::{Error, Network, PeerMisbehaved};
 use crate::smtp::output::Output;
 use crate::smtp::patience::Patience;
 use crate::smtp::reply::Reply;
+use crate::smtp::sasl::Nonce;
 
 /// One connection to a peer that takes our mail.
 #[derive(Debug)]
 pub struct Session {
-    config: Arc<Config>,
-    output: Output,
+    pub(super) config: Arc<Config>,
+    pub(super) output: Output,
     replies: ReplyReader,
-    state: State,
-    greeting: Option<Reply>,
-    capabilities: Capabilities,
-    protection: Protection,
-    /// When to ask for TLS: as configured, until it is up or is known not to work.
-    starttls: StartTls,
-    transaction: Option<Box<Transaction>>,
+    pub(super) state: State,
+    pub(super) entry: Entry,
+    pub(super) capabilities: Capabilities,
+    pub(super) transaction: Option<Box<Transaction>>,
+    /// The message of the transaction in flight, while the caller sends it.
+    sending: Option<BodyForm>,
     /// Outcomes of a transaction that is over, for the caller to fetch.
     outcomes: Option<Vec<Outcome>>,
     /// Whether a transaction is open at the peer that will not be completed.
-    needs_reset: bool,
+    pub(super) needs_reset: bool,
+    /// Whether to use BDAT where it is offered.
+    chunking: bool,
     transactions: u32,
     /// See [`Patience::mark`].
     mark: u32,
 }
 
 #[derive(Debug)]
-enum State {
+pub(super) enum State {
     /// Something is awaited.
     Awaiting(Phase),
     /// The caller makes a TLS handshake.
@@ -68,20 +73,30 @@ impl Session {
 
     fn with_starttls(config: Arc<Config>, starttls: StartTls) -> Session {
         Session {
-            config,
             output: Output::default(),
             replies: ReplyReader::default(),
             state: State::Awaiting(Phase::Banner),
-            greeting: None,
+            entry: Entry::new(&config, starttls),
             capabilities: Capabilities::default(),
-            protection: Protection::None,
-            starttls,
             transaction: None,
+            sending: None,
             outcomes: None,
             needs_reset: false,
+            chunking: config.chunking,
             transactions: 0,
             mark: 0,
+            config,
         }
+    }
+
+    /// Random bytes for the login, without which SCRAM is not used. Before the first step.
+    pub fn give_nonce(&mut self, nonce: Nonce) {
+        self.entry.nonce = Some(nonce);
+    }
+
+    /// Sends messages with DATA from now on, whatever the peer offers: it has shown that its BDAT does not work.
+    pub fn avoid_chunking(&mut self) {
+        self.chunking = false;
     }
 
     /// Takes bytes from `input` (and moves it forward) up to the first thing the caller must act on.
@@ -105,9 +120,9 @@ impl Session {
                 Ok(Some(reply)) => self.take_reply(reply),
                 Err(fault) => self.fail(Cause::Error(fault.into())),
                 Ok(None) => {
-                    return match self.state {
-                        State::Ready if !self.replies.is_amid() => Step::Ready,
-                        State::Awaiting(Phase::Body) => Step::SendBody,
+                    return match (&self.state, self.sending) {
+                        (State::Ready, _) if !self.replies.is_amid() => Step::Ready,
+                        (_, Some(form)) => Step::SendBody(form),
                         _ => Step::NeedInput,
                     };
                 }
@@ -122,25 +137,15 @@ impl Session {
     /// When the session is not [ready](Step::Ready), or the envelope has no or too many recipients.
     pub fn begin(&mut self, envelope: Envelope) {
         assert!(matches!(self.state, State::Ready), "a transaction begins when the session is ready");
-        let transaction = Transaction::new(envelope, self.capabilities, self.protection, &self.config);
+        let protection = self.entry.protection;
+        let transaction =
+            Transaction::new(envelope, self.capabilities, protection, self.chunking, &self.config);
         self.transactions = self.transactions.saturating_add(1);
-        if !transaction.is_offered() {
+        if transaction.is_offered() {
+            self.open_transaction(transaction);
+        } else {
             self.outcomes = Some(transaction.into_outcomes());
-            return;
         }
-        let pipelined = transaction.pipelined;
-        if self.needs_reset {
-            self.output.push_constant(b"RSET\r\n");
-        }
-        if pipelined || !self.needs_reset {
-            transaction.push_mail(self.capabilities, &mut self.output);
-        }
-        if pipelined {
-            transaction.push_all_rcpt(&mut self.output);
-            self.output.push_constant(b"DATA\r\n");
-        }
-        self.transaction = Some(Box::new(transaction));
-        self.wait_for(if self.needs_reset { Phase::Rset } else { Phase::Mail });
     }
 
     /// TLS is up. After [`Step::StartTls`], or before the first step of a connection that is encrypted from its
@@ -150,14 +155,10 @@ impl Session {
     /// At any other time, and with [`Protection::None`].
     pub fn tls_started(&mut self, protection: Protection) {
         assert!(protection != Protection::None, "TLS protects");
-        self.protection = protection;
-        self.starttls = StartTls::Never;
+        self.entry.protection = protection;
+        self.entry.starttls = StartTls::Never;
         match self.state {
-            State::Handshake => {
-                self.capabilities = Capabilities::default();
-                self.push_hello("EHLO ");
-                self.wait_for(Phase::Ehlo);
-            }
+            State::Handshake => self.say_hello(),
             State::Awaiting(Phase::Banner) => {}
             _ => panic!("no handshake was asked for"),
         }
@@ -172,13 +173,13 @@ impl Session {
         self.fail(Cause::Tls(reason.into()));
     }
 
-    /// The message and its final dot have been handed to the connection. Say so before the next step.
+    /// The message has been handed to the connection, in the form that was asked for. Say so before the next step.
     ///
     /// # Panics
     /// When no [`Step::SendBody`] came before.
     pub fn body_sent(&mut self) {
-        assert!(matches!(self.state, State::Awaiting(Phase::Body)), "no message was asked for");
-        self.wait_for(Phase::Eod);
+        assert!(self.sending.take().is_some(), "no message was asked for");
+        self.mark = self.mark.wrapping_add(1);
     }
 
     /// Says QUIT. [`Step::Closed`] follows when it is answered; the driver need not wait for that.
@@ -214,12 +215,10 @@ impl Session {
     /// How long to wait for the next input; while the message is being sent, for the peer to take the next block.
     /// Between transactions there is no limit: how long to keep an idle connection is the caller's to say.
     pub fn patience(&self) -> Patience {
+        let timeouts = &self.config.timeouts;
         let (idle, total) = match self.state {
-            State::Awaiting(Phase::Body) => (self.config.timeouts.body, Duration::MAX),
-            State::Awaiting(_) | State::Handshake => {
-                let time = self.config.timeouts.of(self.phase());
-                (time, time)
-            }
+            _ if self.sending.is_some() => (timeouts.body, Duration::MAX),
+            State::Awaiting(_) | State::Handshake => (timeouts.of(self.phase()), timeouts.of(self.phase())),
             State::Ready | State::Closed(_) => (Duration::MAX, Duration::MAX),
         };
         Patience { idle, total, mark: self.mark }
@@ -228,6 +227,7 @@ impl Session {
     /// What is awaited now.
     pub fn phase(&self) -> Phase {
         match &self.state {
+            State::Awaiting(_) if self.sending.is_some() => Phase::Body,
             State::Awaiting(phase) => *phase,
             State::Handshake => Phase::StartTls,
             State::Ready => Phase::Mail,
@@ -237,12 +237,12 @@ impl Session {
 
     /// The greeting, once it has come.
     pub fn greeting(&self) -> Option<&Reply> {
-        self.greeting.as_ref()
+        self.entry.greeting.as_ref()
     }
 
     /// How the connection is protected.
     pub fn protection(&self) -> Protection {
-        self.protection
+        self.entry.protection
     }
 
     /// What the peer offers.
@@ -255,7 +255,11 @@ impl Session {
         self.transactions
     }
 
-    // Replies.
+    /// Whether the peer takes a further transaction on this connection, as far as it has said (MAILMAX of RFC
+    /// 9422).
+    pub fn has_room(&self) -> bool {
+        self.capabilities.limits.mail_max.is_none_or(|max| self.transactions < max)
+    }
 
     fn take_reply(&mut self, reply: Reply) {
         self.mark = self.mark.wrapping_add(1);
@@ -271,154 +275,47 @@ impl Session {
     fn take_awaited(&mut self, phase: Phase, reply: Reply) {
         match phase {
             Phase::Banner => self.take_banner(reply),
-            Phase::Ehlo | Phase::Helo => self.take_hello(phase, reply),
-            Phase::StartTls => self.take_starttls(reply),
-            Phase::Rset if reply.is_positive() => {
-                self.needs_reset = false;
-                self.ask_next(Phase::Mail);
+            Phase::Ehlo | Phase::Helo | Phase::Lhlo => self.take_hello(phase, &reply),
+            Phase::StartTls => self.take_starttls(&reply),
+            Phase::Xclient => self.take_xclient(&reply),
+            Phase::AuthCramMd5 | Phase::AuthPlain | Phase::AuthLogin | Phase::AuthLoginUser | Phase::Auth => {
+                self.take_auth(phase, &reply)
             }
+            Phase::Rset => self.take_rset(&reply),
             Phase::Mail => self.take_mail(reply),
             Phase::Rcpt => self.take_rcpt(reply),
             Phase::Data => self.take_data(reply),
-            // A refusal may come before the whole message has been sent; the rest cannot be taken back.
-            Phase::Body if !reply.is_positive() && !reply.is_intermediate() => self.fail(Cause::Reply(reply)),
-            Phase::Eod if !reply.is_intermediate() => {
-                self.finish(Phase::Eod, Some(reply));
-                self.needs_reset = false;
-            }
-            Phase::Rset | Phase::Body | Phase::Eod | Phase::Quit => self.unexpected(),
-        }
-    }
-
-    fn take_banner(&mut self, reply: Reply) {
-        let accepted = reply.is_positive();
-        if !accepted {
-            return self.refused(reply);
-        }
-        self.greeting = Some(reply);
-        self.push_hello("EHLO ");
-        self.wait_for(Phase::Ehlo);
-    }
-
-    fn take_hello(&mut self, phase: Phase, reply: Reply) {
-        if reply.is_positive() {
-            if phase == Phase::Ehlo {
-                self.capabilities = Capabilities::from_ehlo(&reply);
-            }
-            self.greeted();
-        } else if phase == Phase::Ehlo && reply.is_permanent() && self.starttls != StartTls::Required {
-            self.push_hello("HELO ");
-            self.wait_for(Phase::Helo);
-        } else {
-            self.refused(reply);
-        }
-    }
-
-    /// The peer has told what it offers.
-    fn greeted(&mut self) {
-        match self.starttls {
-            StartTls::IfOffered | StartTls::Required if self.capabilities.starttls => {
-                self.output.push_constant(b"STARTTLS\r\n");
-                self.wait_for(Phase::StartTls);
-            }
-            StartTls::Required => self.fail_at(Phase::StartTls, PeerIncompatible::StartTls.into()),
-            StartTls::Never | StartTls::IfOffered => self.state = State::Ready,
-        }
-    }
-
-    fn take_starttls(&mut self, reply: Reply) {
-        if reply.is_positive() {
-            self.state = State::Handshake;
-        } else if self.starttls == StartTls::Required || reply.is_intermediate() {
-            self.refused(reply);
-        } else {
-            self.starttls = StartTls::Never;
-            self.state = State::Ready;
-        }
-    }
-
-    fn take_mail(&mut self, reply: Reply) {
-        if reply.is_intermediate() {
-            return self.unexpected();
-        }
-        let transaction = self.transaction();
-        let accepted = reply.is_positive();
-        transaction.mail_accepted = accepted;
-        if !accepted {
-            transaction.decide_rest(Phase::Mail, &Cause::Reply(reply));
-        }
-        // The answers to what was sent behind MAIL come in any case.
-        if accepted || transaction.pipelined {
-            self.ask_next(Phase::Rcpt)
-        } else {
-            self.finish(Phase::Mail, None)
-        }
-    }
-
-    fn take_rcpt(&mut self, reply: Reply) {
-        if reply.is_intermediate() {
-            return self.unexpected();
-        }
-        let transaction = self.transaction();
-        let refusal = (!reply.is_positive()).then_some(Cause::Reply(reply));
-        transaction.answer_recipient(refusal);
-        if !transaction.all_answered() {
-            self.ask_next(Phase::Rcpt);
-        } else if transaction.any_accepted || transaction.pipelined {
-            self.ask_next(Phase::Data);
-        } else {
-            self.finish(Phase::Rcpt, None);
-        }
-    }
-
-    fn take_data(&mut self, reply: Reply) {
-        if reply.is_positive() {
-            self.unexpected();
-        } else if !reply.is_intermediate() {
-            self.finish(Phase::Data, Some(reply));
-        } else if self.transaction().any_accepted {
-            self.wait_for(Phase::Body);
-        } else {
-            // RFC 2920 3.1: DATA was accepted though no recipient was; end it with a lone dot.
-            self.output.push_constant(b".\r\n");
-            self.wait_for(Phase::Eod);
+            Phase::Eod => self.take_end(reply),
+            Phase::Body | Phase::Quit => self.unexpected(),
         }
     }
 
     // Moves.
 
-    /// Sends the command for `phase`, unless it has left already, and waits for its answer.
-    fn ask_next(&mut self, phase: Phase) {
-        let transaction = self.transaction.as_ref().expect("asked within a transaction");
-        if !transaction.pipelined {
-            match phase {
-                Phase::Mail => transaction.push_mail(self.capabilities, &mut self.output),
-                Phase::Rcpt => transaction.push_next_rcpt(&mut self.output),
-                Phase::Data => self.output.push_constant(b"DATA\r\n"),
-                other => unreachable!("{other} is no part of an envelope"),
-            }
-        }
-        self.wait_for(phase);
-    }
-
-    fn wait_for(&mut self, phase: Phase) {
+    pub(super) fn wait_for(&mut self, phase: Phase) {
         self.state = State::Awaiting(phase);
         self.mark = self.mark.wrapping_add(1);
     }
 
-    /// Ends the transaction. `reply` decides for who is left.
-    fn finish(&mut self, phase: Phase, reply: Option<Reply>) {
-        let mut transaction = self.transaction.take().expect("finished within a transaction");
-        if let Some(reply) = reply {
-            transaction.decide_rest(phase, &Cause::Reply(reply));
-        }
-        self.needs_reset = transaction.mail_accepted;
-        self.outcomes = Some(transaction.into_outcomes());
+    /// Has the caller send the message; the next reply is that of `phase`.
+    pub(super) fn send_body(&mut self, form: BodyForm, phase: Phase) {
+        self.sending = Some(form);
+        self.wait_for(phase);
+    }
+
+    /// Whether the caller still sends the message.
+    pub(super) fn is_sending(&self) -> bool {
+        self.sending.is_some()
+    }
+
+    /// A transaction is over, the connection is not.
+    pub(super) fn settle(&mut self, outcomes: Vec<Outcome>) {
+        self.outcomes = Some(outcomes);
         self.state = State::Ready;
     }
 
     /// Ends the connection, and with it the transaction in flight.
-    fn fail(&mut self, cause: Cause) {
+    pub(super) fn fail(&mut self, cause: Cause) {
         let phase = self.phase();
         if let Some(mut transaction) = self.transaction.take() {
             transaction.decide_rest(phase, &cause);
@@ -427,34 +324,13 @@ impl Session {
         self.close(Some(cause));
     }
 
-    /// Ends a connection that never became ready.
-    fn fail_at(&mut self, phase: Phase, error: Error) {
-        self.state = State::Awaiting(phase);
-        self.fail(Cause::Error(error));
-    }
-
-    /// A reply that ends the session before it was ready.
-    fn refused(&mut self, reply: Reply) {
-        if reply.is_intermediate() { self.unexpected() } else { self.fail(Cause::Reply(reply)) }
-    }
-
-    fn unexpected(&mut self) {
+    pub(super) fn unexpected(&mut self) {
         self.fail(Cause::Error(PeerMisbehaved::ReplyUnexpected.into()));
     }
 
     fn close(&mut self, cause: Option<Cause>) {
         self.state = State::Closed(Closed { phase: self.phase(), cause });
+        self.sending = None;
         self.output.clear();
-    }
-
-    fn transaction(&mut self) -> &mut Transaction {
-        self.transaction.as_mut().expect("these replies are awaited within a transaction")
-    }
-
-    fn push_hello(&mut self, verb: &str) {
-        let buffer = self.output.buffer();
-        buffer.extend_from_slice(verb.as_bytes());
-        buffer.extend_from_slice(self.config.hostname.as_bytes());
-        buffer.extend_from_slice(b"\r\n");
     }
 }

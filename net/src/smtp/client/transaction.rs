@@ -2,11 +2,14 @@
 
 use super::Capabilities;
 use super::config::Config;
-use super::outcome::{Cause, Envelope, Outcome, Phase, Protection};
-use crate::limits::CLIENT_RECIPIENTS_MAX;
+use super::outcome::{BodyForm, Cause, Envelope, Outcome, Protection};
+use super::phase::Phase;
+use crate::limits::{CLIENT_RECIPIENTS_MAX, EARLY_BODY_BYTES_MAX};
+use crate::smtp::address::Address;
 use crate::smtp::error::{Error, PeerIncompatible};
 use crate::smtp::output::Output;
 use crate::smtp::parameters::{MailParameters, RcptParameters};
+use crate::smtp::reply::Reply;
 
 /// A transaction in flight: what is known of each recipient.
 #[derive(Debug)]
@@ -21,8 +24,10 @@ pub(super) struct Transaction {
     pub(super) any_accepted: bool,
     /// Whether the peer accepted MAIL, so that a transaction is open there.
     pub(super) mail_accepted: bool,
-    /// Whether MAIL, RCPT and DATA leave in one write.
+    /// Whether MAIL and RCPT, with what begins the message, leave in one write.
     pub(super) pipelined: bool,
+    /// How the message is sent.
+    pub(super) form: BodyForm,
     /// Whether the peer takes the parameters of RFC 3461.
     tells_dsn: bool,
 }
@@ -36,6 +41,7 @@ impl Transaction {
         envelope: Envelope,
         peer: Capabilities,
         protection: Protection,
+        chunking: bool,
         config: &Config,
     ) -> Transaction {
         let count = envelope.recipients.len();
@@ -47,22 +53,41 @@ impl Transaction {
             any_accepted: false,
             mail_accepted: false,
             pipelined: peer.pipelining,
+            form: if chunking && peer.chunking {
+                BodyForm::Chunk { size_bytes: envelope.size_bytes }
+            } else {
+                BodyForm::Dots
+            },
             tells_dsn: peer.dsn,
             envelope,
         };
         if let Some(lack) = transaction.lack(peer, protection, config) {
             transaction.decide_rest(Phase::Mail, &Cause::Error(Error::PeerIncompatible(lack)));
         }
-        for index in 0..count {
-            if !peer.smtp_utf8 && !transaction.envelope.recipients[index].address.is_ascii() {
-                let cause = Cause::Error(Error::PeerIncompatible(PeerIncompatible::SmtpUtf8));
-                transaction.outcomes[index].get_or_insert(Outcome { phase: Phase::Rcpt, cause });
-            }
-            if transaction.outcomes[index].is_none() {
-                transaction.offered.push(index as u8);
-            }
-        }
+        transaction.offer(peer);
         transaction
+    }
+
+    /// Decides whom to give the peer.
+    fn offer(&mut self, peer: Capabilities) {
+        let recipients_max = peer.limits.rcpt_max.map_or(usize::MAX, |max| max as usize);
+        let domains_max = peer.limits.rcpt_domain_max.map_or(usize::MAX, |max| max as usize);
+        let mut domains: Vec<&[u8]> = Vec::new();
+        for (index, recipient) in self.envelope.recipients.iter().enumerate() {
+            if self.outcomes[index].is_some() {
+                continue;
+            }
+            let address = &recipient.address;
+            let lack = if !peer.smtp_utf8 && !address.is_ascii() {
+                PeerIncompatible::SmtpUtf8
+            } else if self.offered.len() >= recipients_max || !has_room(&mut domains, address, domains_max) {
+                PeerIncompatible::TooManyRecipients
+            } else {
+                self.offered.push(index as u8);
+                continue;
+            };
+            self.outcomes[index] = Some(Outcome { phase: Phase::Rcpt, cause: Cause::Error(lack.into()) });
+        }
     }
 
     /// What the peer lacks for this message, whoever it is for.
@@ -87,6 +112,19 @@ impl Transaction {
         !self.offered.is_empty()
     }
 
+    /// Whether a message goes out right behind its envelope, in the hope that somebody is accepted. When nobody is,
+    /// it was sent in vain, so only a short one is.
+    pub(super) fn sends_body_early(&self) -> bool {
+        let short = self.envelope.size_bytes <= EARLY_BODY_BYTES_MAX;
+        self.pipelined && short && matches!(self.form, BodyForm::Chunk { .. })
+    }
+
+    /// Whether `reply` to BDAT says that the peer does not know it, or has not understood what came before.
+    pub(super) fn refuses_bdat(&self, reply: &Reply) -> bool {
+        let is_chunk = matches!(self.form, BodyForm::Chunk { .. });
+        is_chunk && self.any_accepted && matches!(reply.code(), 500..=504)
+    }
+
     /// Whether every RCPT has been answered.
     pub(super) fn all_answered(&self) -> bool {
         self.answered == self.offered.len()
@@ -109,6 +147,18 @@ impl Transaction {
         for outcome in &mut self.outcomes {
             outcome.get_or_insert_with(|| Outcome { phase, cause: cause.clone() });
         }
+    }
+
+    /// Gives the first recipient that has none this outcome.
+    pub(super) fn decide_next(&mut self, phase: Phase, cause: Cause) {
+        if let Some(outcome) = self.outcomes.iter_mut().find(|outcome| outcome.is_none()) {
+            *outcome = Some(Outcome { phase, cause });
+        }
+    }
+
+    /// Whether a recipient has no outcome yet.
+    pub(super) fn is_undecided(&self) -> bool {
+        self.outcomes.iter().any(Option::is_none)
     }
 
     /// The outcomes, once all are decided.
@@ -139,6 +189,12 @@ impl Transaction {
             push_mail_dsn(parameters, buffer);
         }
         buffer.extend_from_slice(b"\r\n");
+    }
+
+    /// BDAT for the whole message (RFC 3030 2).
+    pub(super) fn push_bdat(&self, output: &mut Output) {
+        let command = format!("BDAT {} LAST\r\n", self.envelope.size_bytes);
+        output.buffer().extend_from_slice(command.as_bytes());
     }
 
     /// RCPT for the recipient whose answer is awaited next.
@@ -175,6 +231,18 @@ impl Envelope {
     fn needs_smtp_utf8(&self) -> bool {
         self.concerns_all_smtp_utf8() || self.recipients.iter().any(|to| !to.address.is_ascii())
     }
+}
+
+/// Whether a transaction with recipients at `domains` may have one at `address` too; notes its domain.
+fn has_room<'a>(domains: &mut Vec<&'a [u8]>, address: &'a Address, domains_max: usize) -> bool {
+    if domains_max == usize::MAX || domains.iter().any(|known| known.eq_ignore_ascii_case(address.domain())) {
+        return true;
+    }
+    let room = domains.len() < domains_max;
+    if room {
+        domains.push(address.domain());
+    }
+    room
 }
 
 fn push_mail_dsn(parameters: &MailParameters, buffer: &mut Vec<u8>) {
