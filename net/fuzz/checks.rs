@@ -5,13 +5,12 @@ use std::sync::Arc;
 
 use data_encoding::BASE64;
 use net::smtp::address::{Address, Hostname};
-use net::smtp::client::{self, BodyForm};
+use net::smtp::client::{self, BodyForm, XclientAttribute};
 use net::smtp::error::{Network, PeerMisbehaved};
 use net::smtp::parameters::MailParameters;
 use net::smtp::reply::Reply;
 use net::smtp::sasl::Credentials;
 use net::smtp::server::{self, Close, Discard, Event, Step};
-use net::smtp::xclient::Attribute;
 
 /// Settings small enough that a short input reaches the limits.
 pub fn server_config(bare_eol: server::BareEol) -> server::Config {
@@ -275,8 +274,10 @@ impl Client {
             config.login = Some(client::Login { credentials, in_clear: true });
         }
         if kind & 4 != 0 {
-            config.xclient =
-                vec![(Attribute::Name, b"[UNAVAILABLE]"[..].into()), (Attribute::Helo, b"a b"[..].into())];
+            config.xclient = vec![
+                (XclientAttribute::Name, b"[UNAVAILABLE]"[..].into()),
+                (XclientAttribute::Helo, b"a b"[..].into()),
+            ];
         }
         if kind & 8 != 0 {
             config.starttls = client::StartTls::IfOffered;

@@ -54,5 +54,11 @@ pub const UNHEALTHY_PAUSE: Duration = Duration::from_secs(1);
 pub const HOSTS_PER_ATTEMPT: usize = 5;
 /// How long an outgoing connection waits for the next message before it says QUIT.
 pub const PARKED_MAX: Duration = Duration::from_secs(10);
+/// How long a peer that closes while it is sent a message may take to say why.
+pub const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long a peer gets DATA that did not do BDAT though it offers it.
+pub const CHUNKING_DISTRUST: Duration = Duration::from_secs(3600);
+/// Such peers that are remembered; about 40 bytes each.
+pub const CHUNKING_DISTRUSTED: usize = 1000;
 /// Message bytes gathered into one write: what a busy attempt holds in memory besides the spool's cache.
 pub const BODY_WRITE_BYTES: usize = 256 << 10;

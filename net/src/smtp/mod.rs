@@ -16,7 +16,6 @@ pub mod reply;
 pub mod sasl;
 mod scan;
 pub mod server;
-pub mod xclient;
 
 pub use header_scan::HeaderScan;
 pub use patience::{Clock, Patience};

@@ -23,12 +23,11 @@ use bytes::Bytes;
 use net::smtp::address::{Address, Hostname};
 use net::smtp::client::{
     BodyForm, Closed, Config, DotStuffer, Envelope, Login, Protection, Protocol, Recipient, Session,
-    StartTls, Step,
+    StartTls, Step, XclientAttribute,
 };
 use net::smtp::error::Network;
 use net::smtp::parameters::{EnvelopeId, MailParameters, Notify, OriginalRecipient, RcptParameters, Ret};
 use net::smtp::sasl::Credentials;
-use net::smtp::xclient::Attribute;
 
 use crate::text::{show, split_titles, unescape};
 
@@ -232,7 +231,7 @@ fn parse_line(transcript: &mut Transcript, line: &str) -> Option<()> {
         "xclient:" => {
             let (name, value) = text.split_once('=')?;
             let value = unescape(value, b"")?.into();
-            transcript.config.xclient.push((Attribute::parse(name.as_bytes())?, value));
+            transcript.config.xclient.push((XclientAttribute::parse(name.as_bytes())?, value));
         }
         "strict" => transcript.config.eight_bit_as_is = false,
         "idle" => transcript.stays_idle = true,

@@ -1,42 +1,39 @@
-//! A connection to a next hop, and the transactions on it.
+//! A connection to a next hop: opening, moving bytes, closing.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use engine::net::{Conn, Connect};
-use net::smtp::address::Address;
-use net::smtp::client::{self, Cause, Closed, DotStuffer, Envelope, Protection, Session, Step};
+use net::smtp::client::{self, Cause, Closed, Protection, Session, Step};
 use net::smtp::error::{Error, Network};
-use queue::{Attempt, Diagnosis, Outcome, Remote};
-use spool::ReadError;
+use queue::{Diagnosis, Outcome, Remote};
 use tls::{Received, Stream, TlsError, TlsInfo, Verified};
 
 use super::facts::AttemptFacts;
 use super::next_hop::Candidate;
-use super::report::{Report, message_id, outcome_of};
+use super::report::outcome_of;
 use crate::limits;
 use crate::patience::Clocks;
-use crate::shard::Shard;
 use crate::snapshot::{Route, RouteTls};
-use crate::stored::{self, EIGHT_BIT};
 
 /// An open SMTP session with a peer, between transactions.
 #[derive(Debug)]
 pub(super) struct Connection {
-    stream: Stream,
-    session: Session,
+    pub(super) stream: Stream,
+    pub(super) session: Session,
     /// What was agreed in the TLS handshake; `None` in clear.
     tls: Option<Rc<TlsInfo>>,
     clocks: Clocks,
-    input: Option<(Received, usize)>,
+    /// What has been received, and how much of it the session has seen.
+    pub(super) input: Option<(Received, usize)>,
     /// Name of the host.
     mx: Arc<str>,
     /// `mx.example.net[192.0.2.1]:25`, for the log.
-    peer: Rc<str>,
+    pub(super) peer: Rc<str>,
 }
 
 /// Why there is no connection that is ready for transactions.
@@ -44,14 +41,6 @@ struct Unready {
     outcome: Outcome,
     /// Where the session ended, if it had begun.
     at: Option<client::Phase>,
-}
-
-/// Why a message could not be sent to its end. The connection is of no more use.
-enum Broken {
-    /// The connection, or the peer on it.
-    Peer(Network),
-    /// The stored message.
-    Message(Outcome),
 }
 
 impl Connection {
@@ -120,6 +109,11 @@ impl Connection {
         Ok(())
     }
 
+    /// The peer's address.
+    pub(super) fn address(&self) -> IpAddr {
+        self.stream.peer_addr().ip()
+    }
+
     /// The peer, for a diagnosis.
     pub(super) fn remote(&self) -> Remote {
         Remote { name: Arc::clone(&self.mx), address: self.stream.peer_addr().ip() }
@@ -141,6 +135,11 @@ impl Connection {
 
     /// Waits for greeting, EHLO and what goes before MAIL. The error means that the peer does not serve us.
     async fn greeted(&mut self, tls: Option<&RouteTls>) -> Result<(), Unready> {
+        if self.session.wants_nonce() {
+            let mut nonce = [0; 18];
+            engine::rng::fill(&mut nonce);
+            self.session.give_nonce(nonce);
+        }
         loop {
             match (self.advance().await, tls) {
                 (Step::Ready, _) => return Ok(()),
@@ -153,7 +152,7 @@ impl Connection {
                 (Step::Closed(closed), _) => {
                     return Err(Unready { at: Some(closed.phase), outcome: self.closed_outcome(closed) });
                 }
-                (Step::NeedInput | Step::StartTls | Step::SendBody | Step::Done(_), _) => {
+                (Step::NeedInput | Step::StartTls | Step::SendBody(_) | Step::Done(_), _) => {
                     let outcome = Outcome::LocalFault("the session began out of order".into());
                     return Err(Unready { outcome, at: None });
                 }
@@ -170,40 +169,8 @@ impl Connection {
         }
     }
 
-    /// One transaction. `None`: the connection was gone before the peer said anything about it.
-    pub(super) async fn transact(&mut self, shard: &Rc<Shard>, attempt: &Attempt) -> Option<Report> {
-        let envelope = match envelope(shard, attempt).await {
-            Ok(envelope) => envelope,
-            Err(outcome) => return Some(Report::for_all(outcome)),
-        };
-        match self.advance().await {
-            Step::Ready => self.session.begin(envelope),
-            _ => return None,
-        }
-        loop {
-            match self.advance().await {
-                Step::SendBody => match self.send_message(shard, attempt).await {
-                    Ok(()) => self.session.body_sent(),
-                    Err(Broken::Peer(how)) => self.session.lost(how),
-                    Err(Broken::Message(outcome)) => {
-                        // Without the final dot the peer discards what it got (RFC 5321 section 4.1.1.4).
-                        self.session.lost(Network::ConnectionLost);
-                        return Some(Report::for_all(outcome));
-                    }
-                },
-                Step::Done(outcomes) => {
-                    if outcomes.iter().all(unheard) {
-                        return None;
-                    }
-                    return Some(Report::answered(outcomes, Rc::clone(&self.peer)));
-                }
-                Step::Closed(_) | Step::Ready | Step::NeedInput | Step::StartTls => return None,
-            }
-        }
-    }
-
     /// Steps up to the next thing to decide: sends what is to be sent, receives, watches the clocks.
-    async fn advance(&mut self) -> Step {
+    pub(super) async fn advance(&mut self) -> Step {
         loop {
             let mut rest: &[u8] = match &self.input {
                 Some((buffer, used)) => &buffer[*used..],
@@ -240,35 +207,13 @@ impl Connection {
         }
     }
 
-    async fn send(&mut self, list: Vec<Bytes>) -> Result<(), Network> {
+    pub(super) async fn send(&mut self, list: Vec<Bytes>) -> Result<(), Network> {
         let (wait, _) = self.clocks.wait(self.session.patience());
         match engine::time::timeout(wait, self.stream.send_list(list)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(Network::ConnectionLost),
             Err(engine::time::Elapsed) => Err(Network::TimedOut),
         }
-    }
-
-    /// Sends the message with its final dot, in one write when it is small.
-    async fn send_message(&mut self, shard: &Rc<Shard>, attempt: &Attempt) -> Result<(), Broken> {
-        let mut body = shard.store.body(message_id(attempt.message));
-        let mut stuffer = DotStuffer::new();
-        let mut list = Vec::with_capacity(8);
-        let output = self.session.take_output();
-        if !output.is_empty() {
-            list.push(output);
-        }
-        let mut held_bytes = 0;
-        while let Some(chunk) = body.next().await.map_err(read_failure)? {
-            held_bytes += chunk.len();
-            stuffer.push(chunk, &mut list).map_err(|_| unclean())?;
-            if held_bytes >= limits::BODY_WRITE_BYTES {
-                self.send(std::mem::take(&mut list)).await.map_err(Broken::Peer)?;
-                held_bytes = 0;
-            }
-        }
-        stuffer.finish(&mut list).map_err(|_| unclean())?;
-        self.send(list).await.map_err(Broken::Peer)
     }
 
     /// Ends when the peer of an idle connection says something or goes: then it is of no more use.
@@ -284,7 +229,9 @@ impl Connection {
 
     /// Whether a further transaction can begin here.
     pub(super) fn is_usable(&mut self) -> bool {
-        self.input.is_none() && matches!(self.session.step(&mut &[][..]), Step::Ready)
+        self.input.is_none()
+            && matches!(self.session.step(&mut &[][..]), Step::Ready)
+            && self.session.has_room()
     }
 
     /// Says goodbye; the answer is not waited for.
@@ -299,31 +246,6 @@ impl Connection {
             .await;
         }
     }
-}
-
-async fn envelope(shard: &Shard, attempt: &Attempt) -> Result<Envelope, Outcome> {
-    let bad = |text: &[u8]| {
-        let text = format!("\"{}\" is not an address", String::from_utf8_lossy(text));
-        Outcome::Permanent(text.into())
-    };
-    let sender = match &*attempt.sender {
-        [] => None,
-        text => Some(Address::parse(text).map_err(|_| bad(text))?),
-    };
-    let (parameters, of_recipients) = stored::parameters(shard, attempt).await.map_err(unreadable)?;
-    let mut recipients = Vec::with_capacity(attempt.recipients.len());
-    for (recipient, parameters) in attempt.recipients.iter().zip(of_recipients) {
-        let address = Address::parse(&recipient.address).map_err(|_| bad(&recipient.address))?;
-        recipients.push(client::Recipient { address, parameters });
-    }
-    let eight_bit = attempt.flags & EIGHT_BIT != 0;
-    Ok(Envelope { sender, recipients, size_bytes: attempt.size_bytes, eight_bit, parameters })
-}
-
-/// The connection ended before the peer said anything about the transaction.
-fn unheard(outcome: &client::Outcome) -> bool {
-    matches!(outcome.phase, client::Phase::Rset | client::Phase::Mail)
-        && outcome.cause == Cause::Error(Error::Network(Network::ConnectionLost))
 }
 
 /// A connect that failed because of this host does not count against the message.
@@ -342,22 +264,4 @@ fn connect_failure(error: &io::Error, diagnosis: Diagnosis) -> Outcome {
         ) => Outcome::LocalFault(diagnosis.into()),
         _ => Outcome::Temporary(diagnosis.into()),
     }
-}
-
-fn read_failure(error: ReadError) -> Broken {
-    Broken::Message(unreadable(error))
-}
-
-fn unreadable(error: ReadError) -> Outcome {
-    match error {
-        ReadError::Corrupt => Outcome::Permanent("the stored message is damaged".into()),
-        ReadError::Gone => Outcome::Permanent("the stored message is gone".into()),
-        ReadError::Io(error) => {
-            Outcome::LocalFault(format!("cannot read the stored message: {error}").into())
-        }
-    }
-}
-
-fn unclean() -> Broken {
-    Broken::Message(Outcome::Permanent("the stored message has a bare CR or LF".into()))
 }

@@ -4,10 +4,12 @@
 //! then stays parked with its connection for a while, where the next attempt for the destination finds it.
 
 mod attempt;
+mod chunking;
 pub mod facts;
 mod hosts;
 mod next_hop;
 mod report;
+mod transaction;
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -25,6 +27,7 @@ use spool::Admission;
 use crate::limits;
 use crate::shard::Shard;
 use attempt::Connection;
+use chunking::Chunking;
 use facts::AttemptFacts;
 pub use report::{item_id, message_id};
 
@@ -36,6 +39,7 @@ pub struct Delivery {
     parked: RefCell<FxHashMap<Destination, Vec<Parked>>>,
     parked_count: Cell<usize>,
     changed: Notify,
+    chunking: Chunking,
 }
 
 /// A lane that waits with an open connection.

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
-use net::smtp::client::{self, Cause, Phase};
+use net::smtp::client::{self, Cause};
 use net::smtp::error::Error;
 use queue::{
     Attempt, Change, Diagnosis, EnhancedCode, FailCause, ItemKey, MessageKey, Outcome, Reason, Remote,
@@ -19,6 +19,8 @@ use crate::shard::Shard;
 #[derive(Debug)]
 pub(super) struct Report {
     outcomes: Outcomes,
+    /// Whether those who are left over had no turn.
+    rest_not_tried: bool,
     /// The peer that answered: `mx.example.net[192.0.2.1]:25`, where there was one.
     peer: Option<Rc<str>>,
 }
@@ -34,25 +36,37 @@ enum Outcomes {
 impl Report {
     /// The same for all recipients, without a peer's answer.
     pub(super) fn for_all(outcome: Outcome) -> Report {
-        Report { outcomes: Outcomes::All(outcome), peer: None }
+        Report { outcomes: Outcomes::All(outcome), rest_not_tried: false, peer: None }
     }
 
     /// As the peer answered.
     pub(super) fn answered(outcomes: Vec<client::Outcome>, peer: Rc<str>) -> Report {
-        Report { outcomes: Outcomes::Each(outcomes), peer: Some(peer) }
+        Report { outcomes: Outcomes::Each(outcomes), rest_not_tried: false, peer: Some(peer) }
+    }
+
+    /// Recipients beyond those that the peer takes at once have had no turn: others had it.
+    pub(super) fn rest_not_tried(self) -> Report {
+        Report { rest_not_tried: true, ..self }
+    }
+
+    fn outcome_of(&self, outcome: &client::Outcome, remote: Option<&Remote>) -> Outcome {
+        // What refuses BDAT gets DATA, by and by.
+        if outcome.is_bdat_refused() || (self.rest_not_tried && outcome.is_left_over()) {
+            Outcome::NotTried
+        } else {
+            outcome_of(outcome, remote)
+        }
     }
 }
 
 /// What a client outcome means for the queue. A refusal before MAIL is about the peer, not about the message, and
 /// never final.
 pub(super) fn outcome_of(outcome: &client::Outcome, remote: Option<&Remote>) -> Outcome {
-    let phase = outcome.phase;
     match &outcome.cause {
         Cause::Reply(reply) if reply.is_positive() => Outcome::Delivered,
         Cause::Reply(reply) => {
-            let about_message = matches!(phase, Phase::Mail | Phase::Rcpt | Phase::Data | Phase::Eod);
             let reason = diagnosis(outcome, remote).into();
-            if reply.is_permanent() && about_message {
+            if reply.is_permanent() && outcome.phase.is_about_message() {
                 Outcome::Permanent(reason)
             } else {
                 Outcome::Temporary(reason)
@@ -99,7 +113,7 @@ pub(super) fn report(shard: &Rc<Shard>, attempt: &Attempt, report: Report, facts
         Outcomes::All(outcome) => vec![outcome.clone(); attempt.recipients.len()],
         Outcomes::Each(each) => {
             let remote = facts.remote_host();
-            each.iter().map(|outcome| outcome_of(outcome, remote.as_ref())).collect()
+            each.iter().map(|outcome| report.outcome_of(outcome, remote.as_ref())).collect()
         }
     };
     log_delivered(shard, attempt, &report, &outcomes, facts, peer);

@@ -1,8 +1,8 @@
 //! What a peer offers.
 
+use super::xclient::XclientAttribute;
 use crate::smtp::reply::Reply;
 use crate::smtp::sasl::Mechanism;
-use crate::smtp::xclient::Attribute;
 
 /// What the peer announced in its EHLO reply.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -98,12 +98,12 @@ impl Mechanisms {
 
 impl Attributes {
     /// Whether the peer takes `attribute`.
-    pub fn contains(self, attribute: Attribute) -> bool {
+    pub fn contains(self, attribute: XclientAttribute) -> bool {
         self.0 & 1 << attribute as u8 != 0
     }
 
     fn add(&mut self, name: &[u8]) {
-        self.0 |= Attribute::parse(name).map_or(0, |attribute| 1 << attribute as u8);
+        self.0 |= XclientAttribute::parse(name).map_or(0, |attribute| 1 << attribute as u8);
     }
 }
 
@@ -170,7 +170,11 @@ mod tests {
             Mechanism::ALL.into_iter().filter(|&one| read.auth.contains(one)).map(Mechanism::name).collect();
         assert_eq!(offered, ["LOGIN", "PLAIN"]);
         let taken = |attributes: Attributes| -> Vec<&str> {
-            Attribute::ALL.into_iter().filter(|&one| attributes.contains(one)).map(Attribute::name).collect()
+            XclientAttribute::ALL
+                .into_iter()
+                .filter(|&one| attributes.contains(one))
+                .map(XclientAttribute::name)
+                .collect()
         };
         assert_eq!(read.xclient.map(taken), Some(vec!["ADDR", "NAME"]));
         assert_eq!(read.limits, Limits { rcpt_max: Some(20), ..Limits::default() });

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use super::Phase;
+use super::{Phase, XclientAttribute};
 use crate::smtp::address::Hostname;
 use crate::smtp::sasl::Credentials;
-use crate::smtp::xclient::Attribute;
 
 /// Settings shared by all sessions of one transport. Build it with [`Config::new`] and change what differs.
 #[derive(Clone, Debug)]
@@ -25,7 +24,7 @@ pub struct Config {
     pub login: Option<Login>,
     /// What to say with XCLIENT, of which the peer is told what it takes. A peer that does not offer XCLIENT gets no
     /// mail: it would take the mail for our own.
-    pub xclient: Vec<(Attribute, Box<[u8]>)>,
+    pub xclient: Vec<(XclientAttribute, Box<[u8]>)>,
     /// How long to wait for each reply.
     pub timeouts: Timeouts,
 }

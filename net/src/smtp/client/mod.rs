@@ -25,6 +25,7 @@ mod phase;
 mod reply_reader;
 mod session;
 mod transaction;
+mod xclient;
 
 pub use capabilities::{Attributes, Capabilities, Limits, Mechanisms};
 pub use config::{Config, Login, Protocol, StartTls, Timeouts};
@@ -32,3 +33,4 @@ pub use dot_stuff::{DotStuffer, Unclean};
 pub use outcome::{BodyForm, Cause, Closed, Envelope, Outcome, Protection, Recipient, Step};
 pub use phase::Phase;
 pub use session::Session;
+pub use xclient::XclientAttribute;

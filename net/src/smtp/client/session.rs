@@ -89,6 +89,11 @@ impl Session {
         }
     }
 
+    /// Whether [`give_nonce`](Self::give_nonce) is of use.
+    pub fn wants_nonce(&self) -> bool {
+        self.config.login.is_some()
+    }
+
     /// Random bytes for the login, without which SCRAM is not used. Before the first step.
     pub fn give_nonce(&mut self, nonce: Nonce) {
         self.entry.nonce = Some(nonce);
