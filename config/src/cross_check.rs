@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use crate::report::{Problem, Report};
 use crate::schema::File;
 use crate::tree::Tree;
-use crate::{Listener, ServerKind, Startup};
+use crate::{ListenServer, Listener, ServerKind, Startup};
 
 /// Checks the servers against the startup file and their references against the transports.
 pub(crate) fn running(tree: &Tree, startup: &Startup, report: &mut Report) {
@@ -58,14 +58,25 @@ fn open_relay(server: &Tree, index: usize, startup: &Startup, report: &mut Repor
     else {
         return;
     };
-    let Some(listener) = entry.listeners.iter().find(|listener| !is_loopback(listener)) else { return };
-    let address = listener.address.map_or("all addresses".to_owned(), |address| address.to_string());
+    let Some(reach) = reach(server, entry) else { return };
     let text = format!(
-        "server \"{}\" listens on {address}, port {}, without an rcptto or eod hook: anyone could send mail through it",
-        entry.id, listener.port
+        "server \"{}\" {reach}, without an rcptto or eod hook: anyone could send mail through it",
+        entry.id
     );
     let problem = Problem::new(text).hint("listen on loopback only, or set openrelay: true");
     report.error(server.at, &format!("servers[{index}].openrelay"), problem);
+}
+
+/// How others than this host can reach a server, if they can.
+fn reach(server: &Tree, entry: &ListenServer) -> Option<String> {
+    if let Some(listener) = entry.listeners.iter().find(|listener| !is_loopback(listener)) {
+        let address = listener.address.map_or("all addresses".to_owned(), |address| address.to_string());
+        return Some(format!("listens on {address}, port {}", listener.port));
+    }
+    let proxied =
+        [("proxyprotocol", !entry.proxies.is_empty()), ("xclient", !server.networks("xclient").is_empty())];
+    let (key, _) = proxied.into_iter().find(|(_, is_set)| *is_set)?;
+    Some(format!("serves the clients of a proxy ({key})"))
 }
 
 fn is_loopback(listener: &Listener) -> bool {

@@ -51,6 +51,10 @@ pub struct Server {
     pub hostname: Option<String>,
     /// Most open connections over all shards; over it, new ones get `421`.
     pub max_connections: u32,
+    /// Most open connections of one address over all shards; `None`: no limit.
+    pub max_connections_per_address: Option<u32>,
+    /// Who may use XCLIENT.
+    pub xclient: Vec<IpNet>,
     /// Time without input before `421` and close.
     pub idle_timeout: Duration,
     /// `MAIL` needs a `HELO` or `EHLO` before it.
@@ -224,6 +228,8 @@ fn server(tree: &Tree) -> Server {
         open_relay: tree.bool("openrelay").expect("has a default"),
         hostname: tree.text("hostname").map(str::to_owned),
         max_connections: tree.count("concurrency.total").expect("has a default"),
+        max_connections_per_address: tree.count("concurrency.remoteip").filter(|limit| *limit > 0),
+        xclient: tree.networks("xclient"),
         idle_timeout: tree.time("timeout.idle").expect("has a default"),
         helo_required: tree.bool("phases.helo.required").expect("has a default"),
         max_messages: tree.count("phases.mailfrom.maxmessages").filter(|limit| *limit > 0),

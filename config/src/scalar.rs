@@ -47,7 +47,7 @@ fn check_text(text: &str, ty: Type) -> Result<Checked, Problem> {
         }
         Type::Ip => text.parse().map(Checked::Ip).map_err(|_| Problem::new("not an IPv4 or IPv6 address")),
         // Only keys of features to come have this type.
-        Type::Network => network(text).map(|_| Checked::Opaque),
+        Type::Network => network(text).map(Checked::Network),
         Type::Server { port } => server(text, port).map(Checked::Server),
         Type::HostName => text_if(is_host_name(text) || is_literal(text), "is not a host name"),
         Type::Host => text_if(

@@ -3,6 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use ipnet::IpNet;
+
 use crate::report::{Problem, Report};
 use crate::schema::File;
 use crate::tree::{Checked, Tree};
@@ -36,6 +38,8 @@ pub struct ListenServer {
     pub kind: ServerKind,
     /// At least one.
     pub listeners: Vec<Listener>,
+    /// Peers that send a PROXY header first.
+    pub proxies: Vec<IpNet>,
 }
 
 /// `servers[].type`.
@@ -294,6 +298,7 @@ fn server(tree: &Tree) -> ListenServer {
     ListenServer {
         id: tree.text("id").expect("required").to_owned(),
         kind: ServerKind::Smtp,
+        proxies: tree.networks("proxyprotocol"),
         listeners: tree
             .items("listeners")
             .iter()

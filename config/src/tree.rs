@@ -3,6 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use crate::Pattern;
 use crate::yaml::Position;
 
@@ -24,6 +26,7 @@ pub(crate) enum Checked {
     Bool(bool),
     Time(Duration),
     Ip(IpAddr),
+    Network(IpNet),
     Server(SocketAddr),
     Match(Match),
     List(Vec<Tree>),
@@ -104,6 +107,15 @@ impl Tree {
             Checked::Ip(ip) => Some(ip),
             _ => None,
         }
+    }
+
+    /// The networks of a list.
+    pub(crate) fn networks(&self, path: &str) -> Vec<IpNet> {
+        let network = |tree: &Tree| match tree.value {
+            Checked::Network(network) => Some(network),
+            _ => None,
+        };
+        self.items(path).iter().filter_map(network).collect()
     }
 
     /// Adds what `self` lacks and `other` has: mappings key by key, everything else as a whole.

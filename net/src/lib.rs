@@ -10,6 +10,7 @@
 //! - [`smtp::address`], [`smtp::reply`], [`smtp::error`]: the values both speak of.
 //! - [`dns`]: a stub resolver with cache, and the search for the hosts that take a domain's mail.
 //! - [`http`]: an HTTP/1.1 client's side of one exchange.
+//! - [`proxy`]: the header that a proxy puts before a connection.
 //! - [`limits`]: every bound, with the memory it implies.
 //!
 //! A server session, fed by hand:
@@ -38,4 +39,5 @@
 pub mod dns;
 pub mod http;
 pub mod limits;
+pub mod proxy;
 pub mod smtp;

@@ -28,6 +28,9 @@ pub const AUTH_ROUNDS_MAX: u32 = 16;
 /// Wrong credentials on one connection before it closes with 421.
 pub const AUTH_FAILURES_MAX: u8 = 3;
 
+/// Longest PROXY header with its extra fields; held on the heap while it arrives.
+pub const PROXY_HEADER_BYTES_MAX: usize = 4096;
+
 /// Commands that were not understood, not in sequence or badly written before the session closes with 421. The
 /// count starts anew with every accepted message.
 pub const BAD_COMMANDS_MAX: u8 = 20;

@@ -37,6 +37,19 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long a goodbye to a peer may take when we hang up.
 pub const FAREWELL: Duration = Duration::from_secs(2);
 
+/// How long a listed proxy may take for its PROXY header.
+pub const PROXY_HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Buckets of a table of addresses, and slots in each: 64 Ki slots of 8 bytes, 512 KiB for each of the two tables (open
+/// connections, failed logins).
+pub const ADDRESS_BUCKETS: usize = 8192;
+/// See [`ADDRESS_BUCKETS`]. A bucket is one cache line.
+pub const ADDRESS_SLOTS: usize = 8;
+/// Failed logins of an address within [`AUTH_FAILURE_WINDOW`] after which its logins are refused.
+pub const AUTH_FAILURES_PER_ADDRESS: u64 = 20;
+/// See [`AUTH_FAILURES_PER_ADDRESS`]; also how long they are refused.
+pub const AUTH_FAILURE_WINDOW: Duration = Duration::from_secs(600);
+
 /// How long a stop waits for transactions and attempts before it drops them. Service managers commonly kill
 /// after 90 seconds.
 pub const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(30);

@@ -20,6 +20,7 @@ use crate::log::{Log, Output, Priority, Target};
 use crate::pki::expiry::ExpiryWatch;
 use crate::pki::{self, Keyring};
 use crate::process::Identity;
+use crate::session::by_address::{Crowd, Failures};
 use crate::session::seat::Seats;
 use crate::shard::Shell;
 use crate::snapshot::Snapshot;
@@ -41,6 +42,10 @@ pub struct Program {
     pub process: Option<Process>,
     /// Open connections of each of the startup file's servers, over all shards.
     pub connections: Vec<AtomicU32>,
+    /// Open connections by address.
+    pub crowd: Arc<Crowd>,
+    /// Failed logins by address.
+    pub auth_failures: Arc<Failures>,
     /// Open connections of each shard.
     pub seats: Arc<Seats>,
     /// Last word on how the spool is opened; the simulator asks for small segments.
@@ -98,6 +103,8 @@ impl Program {
             shards,
             process,
             connections,
+            crowd: Crowd::new(),
+            auth_failures: Failures::new(),
             seats: Seats::new(shards),
             tune_spool: None,
             dns_key: OnceLock::new(),

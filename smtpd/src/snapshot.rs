@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use config::{Field, Pattern, Reloadable, Startup};
+use ipnet::IpNet;
 use net::smtp::address::Hostname;
 use net::smtp::{client, server};
 use rustc_hash::FxHashMap;
@@ -48,6 +49,12 @@ pub struct Server {
     pub session: Arc<server::Config>,
     /// Most connections over all shards.
     pub max_connections: u32,
+    /// Most connections of one address over all shards; 0: no limit.
+    pub max_connections_per_address: u32,
+    /// Peers that send a PROXY header first.
+    pub proxies: Vec<IpNet>,
+    /// Who may use XCLIENT.
+    pub xclient: Vec<IpNet>,
     /// TLS for its clients; `None`: it is not offered.
     pub tls: Option<ServerTls>,
 }
@@ -185,6 +192,9 @@ fn build_server(
         session: Arc::new(session),
         max_connections: server.max_connections,
         tls,
+        max_connections_per_address: server.max_connections_per_address.unwrap_or(0),
+        proxies: listen.proxies.clone(),
+        xclient: server.xclient.clone(),
     })
 }
 

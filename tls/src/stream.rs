@@ -37,10 +37,21 @@ impl Stream {
     /// # Panics
     /// When the connection is encrypted already.
     pub async fn accept_tls(&self, side: &ServerSide) -> Result<TlsInfo, TlsError> {
+        self.accept_tls_after(side, &[]).await
+    }
+
+    /// The same where the first bytes of the handshake were received already.
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Panics
+    /// As there.
+    pub async fn accept_tls_after(&self, side: &ServerSide, early: &[u8]) -> Result<TlsInfo, TlsError> {
         let sni = SniSlot::default();
         let session = side.session(&sni).map_err(TlsError::of)?;
         self.encrypt_with(Machine::server(session));
-        self.handshake().await?;
+        self.handshake(early).await?;
         let session = self.session.borrow();
         let machine = session.as_ref().expect("just put there");
         side.info(machine.state(), &sni)
@@ -58,7 +69,7 @@ impl Stream {
         let target = Target::new(host, self.conn.peer_addr().ip());
         let session = side.session(&target).map_err(TlsError::of)?;
         self.encrypt_with(Machine::client(session));
-        self.handshake().await?;
+        self.handshake(&[]).await?;
         let session = self.session.borrow();
         let machine = session.as_ref().expect("just put there");
         side.info(machine.state(), &target)
@@ -70,8 +81,11 @@ impl Stream {
     }
 
     /// Goes on until both sides are agreed.
-    async fn handshake(&self) -> Result<(), TlsError> {
-        let mut taken = self.with_session(Machine::start);
+    async fn handshake(&self, early: &[u8]) -> Result<(), TlsError> {
+        let mut taken = self.with_session(|machine| match early {
+            [] => machine.start(),
+            early => machine.take(early),
+        });
         loop {
             let outgoing = self.with_session(Machine::take_outgoing);
             if !outgoing.is_empty() {

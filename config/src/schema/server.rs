@@ -13,9 +13,7 @@ pub(super) const SERVER: &[Key] = &[
         Shape::Object(&[
             key("total", POSITIVE, "Most open connections; over it, `421`").default("10000").since("4.0"),
             key("remoteip", COUNT, "Most connections from one address; over it, `421`; 0: no limit")
-                .default("0")
-                .no_effect("connections from one address are not counted yet")
-                .except(&["0"]),
+                .default("0"),
         ]),
         "Limits on connections",
     ),
@@ -23,7 +21,7 @@ pub(super) const SERVER: &[Key] = &[
     key("logging", Shape::Object(&[key("verbose", BOOL, "Protocol log").since("5.0").no_effect("there is no protocol log yet").except(&["false"])]), "Logging"),
     key("apikeys", Shape::List(&TEXT), "For `http` and `https`: accepted `X-API-Key` values").since("5.8").not_yet(),
     key("tls", Shape::Object(SERVER_TLS), "TLS for clients"),
-    key("xclient", Shape::List(&Shape::Any), "Who may use XCLIENT").not_yet(),
+    key("xclient", Shape::List(&Shape::One(Type::Network)), "Who may use XCLIENT: addresses or networks").default("[]"),
     key("phases", Shape::Object(PHASES), "The phases of a session"),
     key("extensions", Shape::Object(EXTENSIONS), "What `EHLO` announces"),
 ];

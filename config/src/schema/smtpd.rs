@@ -45,7 +45,7 @@ const SERVER: &[Key] = &[
         Shape::List(&Shape::One(Type::Network)),
         "Peers from which a PROXY header is required and trusted",
     )
-    .not_yet(),
+    .default("[]"),
     key("threads", Shape::Object(SERVER_THREADS), "Threads of this server").no_effect(THREADS),
 ];
 

@@ -55,8 +55,12 @@ pub struct Received<'a> {
 pub enum With {
     /// EHLO.
     Esmtp,
+    /// EHLO, authenticated.
+    Esmtpa,
     /// EHLO, under TLS.
     Esmtps,
+    /// EHLO, authenticated under TLS.
+    Esmtpsa,
     /// HELO, or nothing.
     Smtp,
 }
@@ -79,7 +83,9 @@ impl Received<'_> {
         push_word(self.by.as_bytes(), out);
         out.extend_from_slice(match self.with {
             With::Esmtp => b" with ESMTP id ",
+            With::Esmtpa => b" with ESMTPA id ",
             With::Esmtps => b" with ESMTPS id ",
+            With::Esmtpsa => b" with ESMTPSA id ",
             With::Smtp => b" with SMTP id ",
         });
         push_word(self.id.as_bytes(), out);

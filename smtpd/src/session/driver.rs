@@ -6,10 +6,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 
-use net::smtp::error::{Error, LocalLimit, LogClass, PeerMisbehaved};
+use net::smtp::error::{Error, LocalLimit, LogClass};
 use net::smtp::server::{Close, Discard, Event, Hello, Session, Step, Summary};
 use tls::{Received, TlsInfo};
 
+use super::by_address::Counted;
+use super::client::{Client, Refused};
 use super::transaction::Transaction;
 use super::{Peer, Place};
 use crate::limits;
@@ -21,11 +23,15 @@ use crate::snapshot::Server;
 
 /// The task of a session.
 pub(super) async fn run(place: Place, server: Arc<Server>, peer: Rc<Peer>) {
+    let remote = peer.stream.peer_addr();
     let mut driver = Driver {
         machine: Session::new(Arc::clone(&server.session)),
         shard: Rc::clone(&place.shard),
         server,
         peer,
+        client: Client::new(remote),
+        number: place.door.server,
+        counted: None,
         hello: None,
         tls: None,
         transaction: None,
@@ -48,11 +54,16 @@ pub(super) struct Driver {
     pub(super) shard: Rc<Shard>,
     pub(super) server: Arc<Server>,
     pub(super) peer: Rc<Peer>,
+    pub(super) client: Client,
+    /// Which of the startup file's servers it is.
+    pub(super) number: usize,
+    /// The connection as one of its client's.
+    pub(super) counted: Option<Counted>,
     pub(super) hello: Option<Hello>,
     /// What was agreed in a handshake; `None` in clear.
     pub(super) tls: Option<Rc<TlsInfo>>,
     pub(super) transaction: Option<Box<Transaction>>,
-    clocks: Clocks,
+    pub(super) clocks: Clocks,
     /// What has arrived and was not stepped through.
     pub(super) input: Option<Input>,
 }
@@ -71,7 +82,7 @@ pub(super) enum Input {
 }
 
 impl Input {
-    fn rest(&self) -> &[u8] {
+    pub(super) fn rest(&self) -> &[u8] {
         match self {
             Input::Received(buffer, used) => &buffer[*used..],
             Input::Copy(bytes, used) => &bytes[*used..],
@@ -97,8 +108,12 @@ impl Input {
 impl Driver {
     /// From the first byte to the greeting. The error means that the session is over.
     async fn begin(&mut self, place: &Place) -> Result<(), Over> {
-        self.begin_in_tls(place.door.listener, place.admitted).await?;
-        self.greet(place.admitted).await
+        let met = if place.admitted { self.meet().await } else { Err(Refused::TooMany) };
+        if let Err(Refused::Silently) = met {
+            return Err(Over);
+        }
+        self.begin_in_tls(place.door.listener, met.is_ok()).await?;
+        self.greet(met.is_ok()).await
     }
 
     /// Up to the greeting. The error means that the session is over.
@@ -109,6 +124,9 @@ impl Driver {
             return Err(Over);
         }
         self.machine.accept();
+        if self.input.is_some() {
+            return Ok(());
+        }
         match self.early_input().await {
             None => {}
             Some(Ok(early)) if !early.is_empty() => self.input = Some(Input::Received(early, 0)),
@@ -178,7 +196,7 @@ impl Driver {
         match awaited {
             Awaited::Event(Event::EndOfData(summary)) => self.commit(summary).await,
             Awaited::Event(event) => self.decide(event),
-            Awaited::Handshake => self.shake_hands().await?,
+            Awaited::Handshake => self.shake_hands(&[]).await?,
         }
         Ok(())
     }
@@ -191,13 +209,14 @@ impl Driver {
     /// Answers the end of data.
     async fn commit(&mut self, summary: Summary) {
         let Some(transaction) = self.transaction.take() else { return };
-        match transaction.commit(&self.shard, &self.server, self.hello.as_ref(), summary).await {
+        match transaction.commit(&self.shard, &self.server, &self.client, self.hello.as_ref(), summary).await
+        {
             Ok(id) => self.machine.accept_message(&id),
             Err(error) => self.refuse_event(error),
         }
     }
 
-    fn refuse_connection(&mut self, limit: LocalLimit) {
+    pub(super) fn refuse_connection(&mut self, limit: LocalLimit) {
         let error = Error::LocalLimit(limit);
         self.machine.abort(error);
         self.log_refusal(error, Action::Connection);
@@ -275,10 +294,8 @@ impl Driver {
                 self.transaction = None;
                 Ok(())
             }
-            Event::Mail(mail) => {
-                Transaction::begin(&self.shard, self.peer.stream.peer_addr(), self.tls.clone(), mail)
-                    .map(|transaction| self.transaction = Some(Box::new(transaction)))
-            }
+            Event::Mail(mail) => Transaction::begin(&self.shard, self.tls.clone(), mail)
+                .map(|transaction| self.transaction = Some(Box::new(transaction))),
             Event::Rcpt(rcpt) => {
                 if let Some(transaction) = &mut self.transaction {
                     transaction.recipients.push(rcpt);
@@ -291,8 +308,8 @@ impl Driver {
             },
             // Offered only where there is a certificate; the handshake follows.
             Event::StartTls => Ok(()),
-            // Not offered while there is nobody that checks, and nobody listed.
-            Event::Auth(_) | Event::XClient(_) => Err(PeerMisbehaved::NotImplemented.into()),
+            Event::XClient(xclient) => return self.xclient(*xclient),
+            Event::Auth(claim) => return self.auth_unchecked(&claim),
             // Answered elsewhere.
             Event::Connect | Event::EndOfData(_) => Ok(()),
         };
@@ -338,7 +355,7 @@ impl Driver {
             transaction: self.transaction.as_ref().map(|transaction| transaction.id),
             priority,
             server: &self.server.id,
-            remote: self.peer.stream.peer_addr(),
+            remote: self.client.remote,
             action,
             code: error.code(),
             enhanced: Some(error.enhanced()),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use net::smtp::error::LocalLimit;
 use tls::TlsError;
 
-use super::driver::{Driver, Over};
+use super::driver::{Driver, Input, Over};
 use crate::limits;
 use crate::log::event::{Action, Event, TlsFailed};
 
@@ -22,24 +22,27 @@ impl Driver {
             self.log_refusal(LocalLimit::TooManyConnections.into(), Action::Connection);
             return Err(Over);
         }
-        self.shake_hands().await
+        // What came behind a proxy's header belongs to the handshake.
+        let early = self.input.take();
+        self.shake_hands(early.as_ref().map_or(&[], Input::rest)).await
     }
 
-    /// The handshake, once its announcement has been sent. What arrived in clear before it is dropped: it may have
+    /// The handshake, of which `early` has come, once its announcement has been sent. What arrived in clear before it is dropped: it may have
     /// been put there by somebody between the client and us. The error means that the session is over.
-    pub(super) async fn shake_hands(&mut self) -> Result<(), Over> {
+    pub(super) async fn shake_hands(&mut self, early: &[u8]) -> Result<(), Over> {
         self.input = None;
         if !self.flush().await {
             return Err(Over);
         }
         let server = Arc::clone(&self.server);
         let Some(tls) = &server.tls else { return Err(Over) };
-        let accepting = self.peer.stream.accept_tls(&tls.side);
+        let accepting = self.peer.stream.accept_tls_after(&tls.side, early);
         let agreed = engine::time::timeout(limits::TLS_HANDSHAKE, accepting).await;
         match agreed.unwrap_or(Err(TlsError::TimedOut)) {
             Ok(info) => {
                 self.tls = Some(Rc::new(info));
                 self.hello = None;
+                self.client.user = None;
                 self.transaction = None;
                 self.machine.tls_started();
                 Ok(())
@@ -50,10 +53,11 @@ impl Driver {
             }
         }
     }
+
     fn log_tls_failure(&self, error: &TlsError) {
         self.shard.log.event(&Event::TlsFailed(&TlsFailed {
             server: &self.server.id,
-            remote: self.peer.stream.peer_addr(),
+            remote: self.client.remote,
             error: &error.to_string(),
         }));
     }

@@ -1,8 +1,12 @@
 //! Reception: listeners and the sessions they open.
 //!
 //! Each connection has a task that drives the machine of [`net::smtp::server`]: [`driver`]. What belongs to one
-//! message on its way in is in [`transaction`]. Which shard serves a connection is settled in [`seat`].
+//! message on its way in is in [`transaction`]. Which shard serves a connection is settled in [`seat`]; who the client is,
+//! in [`client`]; what is counted by address, in [`by_address`].
 
+mod auth;
+pub mod by_address;
+mod client;
 mod driver;
 mod encryption;
 pub mod seat;

@@ -1,6 +1,5 @@
 //! One message on its way in: from MAIL to the `250` after its final dot.
 
-use std::net::SocketAddr;
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -14,6 +13,7 @@ use spool::{Admission, CommitError, Envelope, Intake, Refused};
 use tls::TlsInfo;
 use uuid::Uuid;
 
+use super::client::Client;
 use crate::domain::normalise;
 use crate::ids::transaction_id;
 use crate::limits;
@@ -28,7 +28,6 @@ use crate::stored;
 pub(super) struct Transaction {
     pub(super) id: Uuid,
     pub(super) recipients: Vec<Rcpt>,
-    peer: SocketAddr,
     /// What the session had agreed on at MAIL.
     tls: Option<Rc<TlsInfo>>,
     mail: Mail,
@@ -38,12 +37,7 @@ pub(super) struct Transaction {
 
 impl Transaction {
     /// MAIL: refused early when there is no room to take anything.
-    pub(super) fn begin(
-        shard: &Shard,
-        peer: SocketAddr,
-        tls: Option<Rc<TlsInfo>>,
-        mail: Mail,
-    ) -> Result<Transaction, Error> {
+    pub(super) fn begin(shard: &Shard, tls: Option<Rc<TlsInfo>>, mail: Mail) -> Result<Transaction, Error> {
         match shard.store.admission() {
             Admission::Open => {}
             Admission::DiskFull => return Err(Error::Storage(Storage::Full)),
@@ -53,15 +47,7 @@ impl Transaction {
             return Err(Error::Storage(Storage::Full));
         }
         let id = transaction_id(shard.program.uuid_version());
-        Ok(Transaction {
-            id,
-            recipients: Vec::new(),
-            peer,
-            tls,
-            mail,
-            begun: engine::time::now(),
-            intake: None,
-        })
+        Ok(Transaction { id, recipients: Vec::new(), tls, mail, begun: engine::time::now(), intake: None })
     }
 
     /// DATA: from here on bytes come in.
@@ -90,6 +76,7 @@ impl Transaction {
         mut self: Box<Self>,
         shard: &Rc<Shard>,
         server: &Server,
+        client: &Client,
         hello: Option<&Hello>,
         summary: Summary,
     ) -> Result<String, Error> {
@@ -98,12 +85,12 @@ impl Transaction {
             return Err(Error::Storage(Storage::Full));
         }
         let id = self.id.to_string();
-        let prefix = self.received(server, hello, &id);
+        let prefix = self.received(server, client, hello, &id);
         let size_bytes = summary.size_bytes + prefix.len() as u64;
-        let envelope = self.envelope(server, hello, &summary);
+        let envelope = self.envelope(server, client, hello, &summary);
         match intake.commit(&envelope, prefix).await {
             Ok(message) => {
-                self.log_accepted(shard, server, hello, size_bytes);
+                self.log_accepted(shard, server, client, hello, size_bytes);
                 let items = (0u32..).zip(&self.recipients).map(|(index, _)| (index, 0, Entry::Active));
                 shard.enqueue(message, &envelope, size_bytes, items);
                 shard.due.notify_one();
@@ -120,17 +107,19 @@ impl Transaction {
         self.mail.sender.as_ref().map_or(&[], Address::as_bytes)
     }
 
-    fn received(&self, server: &Server, hello: Option<&Hello>, id: &str) -> Bytes {
+    fn received(&self, server: &Server, client: &Client, hello: Option<&Hello>, id: &str) -> Bytes {
         let mut out = Vec::with_capacity(256);
         Received {
             helo: hello.map(|hello| &*hello.host),
-            peer_name: None,
-            peer_ip: self.peer.ip(),
+            peer_name: client.name.as_deref(),
+            peer_ip: client.remote.ip(),
             by: &server.hostname,
-            with: match (hello.map(|hello| hello.verb), &self.tls) {
-                (Some(Verb::Ehlo), Some(_)) => With::Esmtps,
-                (Some(Verb::Ehlo), None) => With::Esmtp,
-                (Some(Verb::Helo) | None, _) => With::Smtp,
+            with: match (hello.map(|hello| hello.verb), &self.tls, &client.user) {
+                (Some(Verb::Ehlo), Some(_), Some(_)) => With::Esmtpsa,
+                (Some(Verb::Ehlo), Some(_), None) => With::Esmtps,
+                (Some(Verb::Ehlo), None, Some(_)) => With::Esmtpa,
+                (Some(Verb::Ehlo), None, None) => With::Esmtp,
+                (Some(Verb::Helo) | None, _, _) => With::Smtp,
             },
             id,
             recipient: match self.recipients.as_slice() {
@@ -143,7 +132,13 @@ impl Transaction {
         out.into()
     }
 
-    fn envelope(&self, server: &Server, hello: Option<&Hello>, summary: &Summary) -> Envelope {
+    fn envelope(
+        &self,
+        server: &Server,
+        client: &Client,
+        hello: Option<&Hello>,
+        summary: &Summary,
+    ) -> Envelope {
         let recipients = self.recipients.iter().map(|rcpt| spool::Recipient {
             address: Bytes::copy_from_slice(rcpt.recipient.as_bytes()),
             transport: server.transport_bytes.clone(),
@@ -159,9 +154,9 @@ impl Transaction {
             server_id: server.id_bytes.clone(),
             sender: Bytes::copy_from_slice(self.sender()),
             received_ms: engine::time::wall_ms(),
-            peer: Some(self.peer),
+            peer: Some(client.remote),
             helo: hello.map(|hello| Bytes::copy_from_slice(&hello.host)).unwrap_or_default(),
-            auth_user: None,
+            auth_user: client.user.as_deref().map(Bytes::copy_from_slice),
             eight_bit: summary.eight_bit || self.mail.body == BodyType::EightBitMime,
             smtputf8: self.mail.parameters.smtp_utf8,
             recipients: recipients.collect(),
@@ -169,7 +164,14 @@ impl Transaction {
         }
     }
 
-    fn log_accepted(&self, shard: &Shard, server: &Server, hello: Option<&Hello>, size_bytes: u64) {
+    fn log_accepted(
+        &self,
+        shard: &Shard,
+        server: &Server,
+        client: &Client,
+        hello: Option<&Hello>,
+        size_bytes: u64,
+    ) {
         let mut to = [&[][..]; limits::LOG_RECIPIENTS];
         let named = to.iter_mut().zip(&self.recipients);
         let named = named.map(|(place, rcpt)| *place = rcpt.recipient.as_bytes()).count();
@@ -177,9 +179,9 @@ impl Transaction {
         shard.log.event(&Event::Accepted(&Accepted {
             transaction: self.id,
             server: &server.id,
-            remote: self.peer,
+            remote: client.remote,
             helo: hello.map(|hello| &*hello.host),
-            user: None,
+            user: client.user.as_deref(),
             tls: self.tls.as_deref().map(Tls::of),
             from: self.sender(),
             to: &to[..named],

@@ -4,8 +4,10 @@
 
 mod client;
 mod scram;
+mod server;
 
 pub use client::{Client, Credentials, Failure, Nonce};
+pub use server::{CramMd5, CramMd5Response, ScramFinal, ScramFirst, ScramKeys};
 
 /// A mechanism.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -1,0 +1,5 @@
+//! The PROXY protocol, versions 1 and 2: a proxy says for whom it connects, before anything else on the connection.
+
+mod parse;
+
+pub use parse::{Header, NoHeader, Parsed, Proxied, parse};

@@ -1,0 +1,151 @@
+//! For whom a session speaks: the peer of the connection, or the client that a proxy names.
+
+use std::net::{IpAddr, SocketAddr};
+
+use engine::time;
+use ipnet::IpNet;
+use net::proxy::{self, Parsed, Proxied};
+use net::smtp::error::LocalLimit;
+use net::smtp::server::{Attribute, Hello, Verb, XClient};
+
+use super::by_address::TooMany;
+use super::driver::{Driver, Input};
+use crate::limits;
+
+/// The client of a session.
+#[derive(Debug)]
+pub(super) struct Client {
+    /// Its address.
+    pub(super) remote: SocketAddr,
+    /// What it connected to, where a proxy says so.
+    pub(super) destination: Option<Box<SocketAddr>>,
+    /// The proxy that the connection came from, if it came from one.
+    pub(super) proxy: Option<Box<IpAddr>>,
+    /// Its name.
+    pub(super) name: Option<Box<[u8]>>,
+    /// As whom it has authenticated.
+    pub(super) user: Option<Box<[u8]>>,
+}
+
+/// Why a client is not greeted.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Refused {
+    /// It is no client, or one that would not understand an answer.
+    Silently,
+    /// It has as many connections as it may.
+    TooMany,
+}
+
+impl Client {
+    /// The peer itself.
+    pub(super) fn new(remote: SocketAddr) -> Client {
+        Client { remote, destination: None, proxy: None, name: None, user: None }
+    }
+}
+
+impl Driver {
+    /// Before the first step: who is it, and may there be one more of it?
+    pub(super) async fn meet(&mut self) -> Result<(), Refused> {
+        if is_in(&self.server.proxies, self.client.remote.ip()) {
+            self.receive_proxy_header().await?;
+        }
+        if is_in(&self.server.xclient, self.client.remote.ip()) {
+            self.machine.offer_xclient();
+        }
+        self.enter_crowd()
+    }
+
+    /// A listed proxy that sends no header in time gets no answer: it would pass it on to somebody.
+    async fn receive_proxy_header(&mut self) -> Result<(), Refused> {
+        let deadline = time::now() + limits::PROXY_HEADER_TIMEOUT;
+        let mut header = Vec::new();
+        loop {
+            let received = time::timeout(deadline - time::now(), self.peer.stream.recv()).await;
+            let Ok(Ok(bytes)) = received else { return self.no_proxy_header("no PROXY header in time") };
+            if bytes.is_empty() {
+                // Health checks connect and go.
+                return Err(Refused::Silently);
+            }
+            header.extend_from_slice(&bytes);
+            drop(bytes);
+            match proxy::parse(&header) {
+                Ok(Parsed::Partial) => {}
+                Ok(Parsed::Complete(parsed, used)) => {
+                    self.client.proxy = Some(Box::new(self.client.remote.ip()));
+                    if let Some(Proxied { source, destination }) = parsed.proxied {
+                        self.client.remote = SocketAddr::new(source.ip().to_canonical(), source.port());
+                        self.client.destination = Some(Box::new(destination));
+                    }
+                    if used < header.len() {
+                        self.input = Some(Input::Copy(header, used));
+                    }
+                    return Ok(());
+                }
+                Err(proxy::NoHeader) => return self.no_proxy_header("what it sent first is no PROXY header"),
+            }
+        }
+    }
+
+    fn no_proxy_header(&self, why: &str) -> Result<(), Refused> {
+        let (server, remote) = (&self.server.id, self.client.remote);
+        let line =
+            format_args!("[-] closed server={server} remote={remote}: {why}, and it is in proxyprotocol");
+        self.shard.log.line(crate::log::Priority::Warning, line);
+        Err(Refused::Silently)
+    }
+
+    /// Counts the connection for its address.
+    fn enter_crowd(&mut self) -> Result<(), Refused> {
+        let max = self.server.max_connections_per_address;
+        self.counted = None;
+        if max == 0 {
+            return Ok(());
+        }
+        let crowd = &self.shard.program.crowd;
+        match crowd.enter(self.number, self.client.remote.ip(), max) {
+            Ok(counted) => {
+                self.counted = counted;
+                Ok(())
+            }
+            Err(TooMany) => Err(Refused::TooMany),
+        }
+    }
+
+    /// XCLIENT from a peer that may say it.
+    pub(super) fn xclient(&mut self, xclient: XClient) {
+        let XClient { name, address, port, protocol, helo, login, destination_address, destination_port } =
+            xclient;
+        self.transaction = None;
+        self.hello = match helo {
+            Attribute::Value(host) => Some(Hello { verb: protocol.unwrap_or(Verb::Helo), host }),
+            Attribute::Absent | Attribute::Unavailable => None,
+        };
+        let client = &mut self.client;
+        name.apply_option(&mut client.name);
+        login.apply_option(&mut client.user);
+        if let Attribute::Value(address) = address {
+            client.proxy.get_or_insert(Box::new(client.remote.ip()));
+            client.remote.set_ip(address.to_canonical());
+        }
+        if let Attribute::Value(port) = port {
+            client.remote.set_port(port);
+        }
+        let mut destination = client.destination.as_deref().copied().unwrap_or(self.peer.stream.local_addr());
+        if let Attribute::Value(address) = destination_address {
+            destination.set_ip(address);
+        }
+        if let Attribute::Value(port) = destination_port {
+            destination.set_port(port);
+        }
+        client.destination = Some(Box::new(destination));
+        match self.enter_crowd() {
+            Ok(()) => self.machine.accept(),
+            Err(_) => self.refuse_connection(LocalLimit::TooManyConnections),
+        }
+    }
+}
+
+fn is_in(networks: &[IpNet], address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    networks.iter().any(|network| network.contains(&address))
+}
