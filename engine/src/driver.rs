@@ -77,6 +77,27 @@ impl Driver {
             Driver::Sim(port) => port.listen(addr, backlog),
         }
     }
+    /// Has `addr` for later, where that is more than knowing it.
+    pub(crate) fn reserve(&self, addr: SocketAddr) -> io::Result<Option<Descriptor>> {
+        match self {
+            Driver::Uring(_) | Driver::Epoll(_) => crate::os::socket::reserve(addr).map(Some),
+            Driver::Sim(_) => Ok(None),
+        }
+    }
+    /// Listens on a socket of the kernel that is bound, or that listens already.
+    pub(crate) fn start_listening(
+        &self,
+        socket: Descriptor,
+        backlog: u32,
+    ) -> io::Result<(Rc<Descriptor>, SocketAddr)> {
+        let nonblocking = match self {
+            Driver::Uring(_) => false,
+            Driver::Epoll(_) => true,
+            Driver::Sim(_) => return Err(io::ErrorKind::Unsupported.into()),
+        };
+        crate::os::socket::switch_nonblocking(socket.raw(), nonblocking)?;
+        crate::os::socket::start_listening(socket, backlog)
+    }
     /// Whether `addr` can be bound without SO_REUSEPORT.
     pub(crate) fn probe_bind(&self, addr: SocketAddr) -> io::Result<()> {
         match self {

@@ -51,6 +51,7 @@ pub mod offload;
 mod op;
 mod os;
 pub mod rng;
+pub mod service;
 mod shard;
 pub mod signal;
 pub mod sim;

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use crate::buf::RecvBuf;
 use crate::limits;
 use crate::op::future::{Stream, once};
 use crate::op::{Accepted, ConnectOp, Descriptor, Detached, Item, Op, Reply, SendList, Target};
+use crate::service::PassedSocket;
 use crate::shard;
 use crate::time;
 
@@ -38,6 +40,36 @@ impl Listener {
     pub fn bind(addr: SocketAddr, backlog: u32) -> io::Result<Listener> {
         let (listener, local) = shard::with(|shard| shard.driver.listen(addr, backlog))?;
         Ok(Listener { accepting: Stream::default(), listener, local, exhausted: Cell::new(false) })
+    }
+
+    /// Takes over a listening socket that the service manager handed over. `backlog` as with [`Listener::bind`].
+    pub fn adopt(socket: PassedSocket, backlog: u32) -> io::Result<Listener> {
+        Listener::listen(socket.into_descriptor(), backlog)
+    }
+
+    fn listen(socket: Descriptor, backlog: u32) -> io::Result<Listener> {
+        let (listener, local) = shard::with(|shard| shard.driver.start_listening(socket, backlog))?;
+        Ok(Listener { accepting: Stream::default(), listener, local, exhausted: Cell::new(false) })
+    }
+
+    /// A descriptor of the same socket, for [`crate::service::Manager::keep`]. An error in the simulator.
+    pub fn duplicate(&self) -> io::Result<OwnedFd> {
+        self.listener.duplicate()
+    }
+
+    /// Stops accepting, and gives the connections that were already taken from the kernel: dropping the listener would
+    /// drop them.
+    pub async fn close(self) -> Vec<Conn> {
+        let mut conns = Vec::new();
+        if shard::with(|shard| self.accepting.end(shard)) {
+            let op = || Op::Accept { listener: self.listener.clone() };
+            while let Ok(Some(Item::Conn(accepted))) =
+                poll_fn(|cx| shard::with(|shard| self.accepting.poll_next(shard, cx, op))).await
+            {
+                conns.push(Conn::new(accepted, None));
+            }
+        }
+        conns
     }
 
     /// The next connection. TCP_NODELAY is set. Connections are taken from the kernel from the first call on; dropping
@@ -70,6 +102,34 @@ impl Listener {
     /// The bound address (with the port the system chose for port 0).
     pub fn local_addr(&self) -> SocketAddr {
         self.local
+    }
+}
+
+/// An address that is ours, on which nobody listens yet: connections are refused.
+pub struct Reservation {
+    addr: SocketAddr,
+    socket: Option<Descriptor>,
+}
+
+impl Reservation {
+    /// Binds. Others of the same user can bind the address as well, with SO_REUSEPORT.
+    pub fn take(addr: SocketAddr) -> io::Result<Reservation> {
+        let socket = shard::with(|shard| shard.driver.reserve(addr))?;
+        Ok(Reservation { addr, socket })
+    }
+
+    /// Listens. `backlog` as with [`Listener::bind`].
+    pub fn listen(self, backlog: u32) -> io::Result<Listener> {
+        match self.socket {
+            Some(socket) => Listener::listen(socket, backlog),
+            None => Listener::bind(self.addr, backlog),
+        }
+    }
+}
+
+impl std::fmt::Debug for Reservation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Reservation({})", self.addr)
     }
 }
 

@@ -9,6 +9,7 @@
 use std::any::Any;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -47,6 +48,14 @@ impl Descriptor {
     }
     pub(crate) fn raw(&self) -> i32 {
         self.raw
+    }
+    /// Another descriptor of the same thing. An error in the simulator.
+    pub(crate) fn duplicate(&self) -> io::Result<OwnedFd> {
+        if self.simulated {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        // SAFETY: open, as long as this lives.
+        unsafe { BorrowedFd::borrow_raw(self.raw) }.try_clone_to_owned()
     }
     /// Gives up ownership, to pass it to another thread.
     pub(crate) fn detach(self) -> Detached {

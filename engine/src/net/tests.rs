@@ -7,6 +7,7 @@ use crate::task::{Class, Task, spawn, yield_now};
 use crate::testing::{alone, on_a_shard};
 use crate::time::{sleep, timeout};
 
+mod close;
 mod drops;
 mod hand_over;
 mod local;

@@ -58,12 +58,25 @@ impl Drop for Once {
 #[derive(Default)]
 pub(crate) struct Stream {
     id: std::cell::Cell<Option<OpId>>,
+    /// It was asked to end.
+    ending: std::cell::Cell<bool>,
 }
 
 impl Stream {
     /// Whether anything was asked for yet.
     pub(crate) fn is_begun(&self) -> bool {
         self.id.get().is_some()
+    }
+
+    /// Asks for the end of the operation: what has arrived can still be taken, then it ends with an error. False
+    /// when nothing was asked for yet.
+    pub(crate) fn end(&self, shard: &Shard) -> bool {
+        if let Some(id) = self.id.get() {
+            self.ending.set(true);
+            shard.ops.borrow_mut().end(id);
+            shard.driver.cancel(shard, id);
+        }
+        self.is_begun()
     }
 
     /// The next item; `Ok(None)` when it has ended well.
@@ -87,7 +100,9 @@ impl Stream {
                 Poll::Ready(result.map(|_| None))
             }
             Poll::Pending => {
-                shard.driver.resume(shard, id);
+                if !self.ending.get() {
+                    shard.driver.resume(shard, id);
+                }
                 Poll::Pending
             }
         }

@@ -18,6 +18,8 @@ struct Slot {
     scratch: u32,
     /// The future is gone: what arrives is dropped, and the terminal completion frees.
     orphaned: bool,
+    /// A multishot operation that was asked to end: the driver must not carry on with it.
+    ending: bool,
     op: Op,
     output: Output,
     waker: Option<Waker>,
@@ -86,7 +88,8 @@ impl OpTable {
 
     /// Stores a new operation; the caller tells the driver.
     pub(crate) fn insert(&mut self, op: Op) -> OpId {
-        let slot = Slot { scratch: 0, orphaned: false, op, output: Output::Nothing, waker: None };
+        let slot =
+            Slot { scratch: 0, orphaned: false, ending: false, op, output: Output::Nothing, waker: None };
         self.slots.insert(slot).into()
     }
 
@@ -160,6 +163,13 @@ impl OpTable {
         true
     }
 
+    /// Marks a multishot operation as to be ended; the caller has the driver cancel it.
+    pub(crate) fn end(&mut self, id: OpId) {
+        if let Some(slot) = self.slots.get_mut(id.into()) {
+            slot.ending = true;
+        }
+    }
+
     // ---- the side of the driver
 
     /// The operation, unless `id` is stale or has completed.
@@ -182,6 +192,11 @@ impl OpTable {
     /// True when nobody waits for it any more.
     pub(crate) fn is_orphaned(&self, id: OpId) -> bool {
         self.slots.get(id.into()).is_none_or(|slot| slot.orphaned)
+    }
+
+    /// True when a multishot operation is not to be carried on.
+    pub(crate) fn is_over(&self, id: OpId) -> bool {
+        self.slots.get(id.into()).is_none_or(|slot| slot.orphaned || slot.ending)
     }
 
     /// Items that arrived and were not taken, and their bytes: what flow control looks at.

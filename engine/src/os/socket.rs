@@ -159,7 +159,17 @@ fn bound(addr: SocketAddr, reuse_port: bool) -> io::Result<Descriptor> {
 }
 
 pub(crate) fn listen(addr: SocketAddr, backlog: u32) -> io::Result<(Rc<Descriptor>, SocketAddr)> {
-    let fd = bound(addr, true)?;
+    start_listening(reserve(addr)?, backlog)
+}
+
+/// A socket that has the address for itself and those of the same user that ask for it in the same way, and does not
+/// listen yet: connections are refused.
+pub(crate) fn reserve(addr: SocketAddr) -> io::Result<Descriptor> {
+    bound(addr, true)
+}
+
+/// Listens on a socket that is bound, or that listens already.
+pub(crate) fn start_listening(fd: Descriptor, backlog: u32) -> io::Result<(Rc<Descriptor>, SocketAddr)> {
     // Accepted sockets inherit it.
     set(&fd, libc::IPPROTO_TCP, libc::TCP_NODELAY, 1)?;
     let backlog = if backlog == 0 { libc::c_int::MAX } else { i32::try_from(backlog).unwrap_or(i32::MAX) };
@@ -252,7 +262,20 @@ pub(crate) fn shutdown(socket: &Descriptor) -> io::Result<()> {
 }
 
 pub(crate) fn local_addr(socket: &Descriptor) -> io::Result<SocketAddr> {
-    RawAddr::ask(socket.raw(), libc::getsockname)
+    local_addr_of(socket.raw())
+}
+
+pub(crate) fn local_addr_of(raw: libc::c_int) -> io::Result<SocketAddr> {
+    RawAddr::ask(raw, libc::getsockname)
+}
+
+/// A socket option that is a number.
+pub(crate) fn option(raw: libc::c_int, level: libc::c_int, name: libc::c_int) -> io::Result<libc::c_int> {
+    let mut value: libc::c_int = 0;
+    let mut len = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: room for a c_int, and `len` says so.
+    check(unsafe { libc::getsockopt(raw, level, name, (&raw mut value).cast(), &raw mut len) })?;
+    Ok(value)
 }
 
 pub(crate) fn peer_addr(socket: &Descriptor) -> io::Result<SocketAddr> {
@@ -263,7 +286,12 @@ pub(crate) fn peer_addr(socket: &Descriptor) -> io::Result<SocketAddr> {
 
 /// Calls on this descriptor give EAGAIN instead of waiting.
 pub(crate) fn set_nonblocking(raw: libc::c_int) -> io::Result<()> {
-    let mut on: libc::c_int = 1;
+    switch_nonblocking(raw, true)
+}
+
+/// Whether calls on this descriptor, and on its copies, give EAGAIN instead of waiting.
+pub(crate) fn switch_nonblocking(raw: libc::c_int, on: bool) -> io::Result<()> {
+    let mut on = libc::c_int::from(on);
     // SAFETY: the argument is a c_int, as FIONBIO wants it.
     check(unsafe { libc::ioctl(raw, libc::FIONBIO, &raw mut on) }).map(drop)
 }
@@ -275,18 +303,7 @@ pub(crate) fn connect(socket: &Descriptor, addr: &RawAddr) -> io::Result<()> {
 
 /// How a connect that was under way has ended.
 pub(crate) fn take_error(socket: &Descriptor) -> io::Result<()> {
-    let mut error: libc::c_int = 0;
-    let mut len = size_of::<libc::c_int>() as libc::socklen_t;
-    // SAFETY: room for a c_int, and `len` says so.
-    check(unsafe {
-        libc::getsockopt(
-            socket.raw(),
-            libc::SOL_SOCKET,
-            libc::SO_ERROR,
-            (&raw mut error).cast(),
-            &raw mut len,
-        )
-    })?;
+    let error = option(socket.raw(), libc::SOL_SOCKET, libc::SO_ERROR)?;
     if error == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(error)) }
 }
 
@@ -339,4 +356,41 @@ pub(crate) fn new_bell() -> io::Result<OwnedFd> {
     let fd = check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) })?;
     // SAFETY: just created, nobody else has it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Descriptors that one message may carry: fewer than the kernel's SCM_MAX_FD of 253.
+pub(crate) const MESSAGE_DESCRIPTORS: usize = 64;
+
+/// Sends one datagram with copies of at most [`MESSAGE_DESCRIPTORS`] descriptors (SCM_RIGHTS).
+pub(crate) fn send_with_descriptors(
+    raw: libc::c_int,
+    data: &[u8],
+    descriptors: &[OwnedFd],
+) -> io::Result<()> {
+    assert!(descriptors.len() <= MESSAGE_DESCRIPTORS, "the caller sends them in pieces");
+    let numbers: Vec<libc::c_int> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
+    let bytes = size_of_val(numbers.as_slice());
+    // As words, since the header of a control message has to be aligned.
+    let mut control = [0_u64; (MESSAGE_DESCRIPTORS * size_of::<libc::c_int>()) / 8 + 8];
+    let mut part = libc::iovec { iov_base: data.as_ptr().cast_mut().cast(), iov_len: data.len() };
+    // SAFETY: all zeros is a valid, empty message.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = &raw mut part;
+    message.msg_iovlen = 1;
+    if bytes > 0 {
+        message.msg_control = control.as_mut_ptr().cast();
+        // SAFETY: computes a size.
+        message.msg_controllen = unsafe { libc::CMSG_SPACE(bytes as libc::c_uint) } as _;
+        // SAFETY: `control` is aligned and larger than a header with the most descriptors, as the assertion above says.
+        unsafe {
+            let header = libc::CMSG_FIRSTHDR(&raw const message);
+            (*header).cmsg_level = libc::SOL_SOCKET;
+            (*header).cmsg_type = libc::SCM_RIGHTS;
+            (*header).cmsg_len = libc::CMSG_LEN(bytes as libc::c_uint) as _;
+            std::ptr::copy_nonoverlapping(numbers.as_ptr().cast::<u8>(), libc::CMSG_DATA(header), bytes);
+        }
+    }
+    // SAFETY: the message points to data and control bytes that outlive the call.
+    count(unsafe { libc::sendmsg(raw, &raw const message, libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT) })
+        .map(drop)
 }

@@ -143,12 +143,12 @@ impl Uring {
         }
     }
 
-    /// After a completion of a multishot operation: end it when nobody waits for it, stop it when what it gives is
+    /// After a completion of a multishot operation: end it when it is not to be carried on, stop it when what it gives is
     /// not taken, and arm it again when the kernel has ended it.
     fn carry_on(&self, shard: &Shard, id: OpId, more: bool, full: bool) {
-        let orphaned = shard.ops.borrow().is_orphaned(id);
+        let over = shard.ops.borrow().is_over(id);
         match (more, full) {
-            (false, _) if orphaned => shard.complete(id, Err(cancelled())),
+            (false, _) if over => shard.complete(id, Err(cancelled())),
             // `resume` arms it.
             (false, true) => {}
             (false, false) => self.arm(shard, id),
