@@ -9,6 +9,7 @@ pub mod facts;
 mod hosts;
 mod next_hop;
 mod report;
+mod tell;
 mod transaction;
 
 use std::cell::{Cell, RefCell};

@@ -5,14 +5,10 @@ use std::rc::Rc;
 use bytes::Bytes;
 use net::smtp::client::{self, Cause};
 use net::smtp::error::Error;
-use queue::{
-    Attempt, Change, Diagnosis, EnhancedCode, FailCause, ItemKey, MessageKey, Outcome, Reason, Remote,
-};
+use queue::{Attempt, Change, Diagnosis, EnhancedCode, ItemKey, MessageKey, Outcome, Reason, Remote};
 use spool::{ItemId, MessageId, Settle};
-use uuid::Uuid;
 
 use super::facts::AttemptFacts;
-use crate::log::Priority;
 use crate::shard::Shard;
 
 /// How an attempt ended.
@@ -21,8 +17,6 @@ pub(super) struct Report {
     outcomes: Outcomes,
     /// Whether those who are left over had no turn.
     rest_not_tried: bool,
-    /// The peer that answered: `mx.example.net[192.0.2.1]:25`, where there was one.
-    peer: Option<Rc<str>>,
 }
 
 #[derive(Debug)]
@@ -36,12 +30,12 @@ enum Outcomes {
 impl Report {
     /// The same for all recipients, without a peer's answer.
     pub(super) fn for_all(outcome: Outcome) -> Report {
-        Report { outcomes: Outcomes::All(outcome), rest_not_tried: false, peer: None }
+        Report { outcomes: Outcomes::All(outcome), rest_not_tried: false }
     }
 
     /// As the peer answered.
-    pub(super) fn answered(outcomes: Vec<client::Outcome>, peer: Rc<str>) -> Report {
-        Report { outcomes: Outcomes::Each(outcomes), rest_not_tried: false, peer: Some(peer) }
+    pub(super) fn answered(outcomes: Vec<client::Outcome>) -> Report {
+        Report { outcomes: Outcomes::Each(outcomes), rest_not_tried: false }
     }
 
     /// Recipients beyond those that the peer takes at once have had no turn: others had it.
@@ -108,7 +102,6 @@ fn diagnosis(outcome: &client::Outcome, remote: Option<&Remote>) -> Diagnosis {
 
 /// Reports an attempt: the queue decides, the spool makes it durable, the log tells.
 pub(super) fn report(shard: &Rc<Shard>, attempt: &Attempt, report: Report, facts: &AttemptFacts) {
-    let peer = report.peer.as_deref().unwrap_or("-");
     let outcomes: Vec<Outcome> = match &report.outcomes {
         Outcomes::All(outcome) => vec![outcome.clone(); attempt.recipients.len()],
         Outcomes::Each(each) => {
@@ -116,16 +109,13 @@ pub(super) fn report(shard: &Rc<Shard>, attempt: &Attempt, report: Report, facts
             each.iter().map(|outcome| report.outcome_of(outcome, remote.as_ref())).collect()
         }
     };
-    log_delivered(shard, attempt, &report, &outcomes, facts, peer);
-    let fault = first_fault(&outcomes);
     let now_ms = engine::time::wall_ms();
     let changes = shard.queue.borrow_mut().report(attempt.id, outcomes, now_ms);
-    for change in &changes {
-        log_change(shard, attempt, change, peer, now_ms);
-    }
-    if let Some(reason) = fault {
-        log_local_fault(shard, attempt, &reason);
-    }
+    let answers = match &report.outcomes {
+        Outcomes::All(_) => None,
+        Outcomes::Each(each) => Some(each.as_slice()),
+    };
+    super::tell::tell(shard, attempt, answers, &changes, facts);
     // On disk with the next batch. Until then a crash repeats the attempt: the window that SMTP has anyway.
     let settled: Vec<_> = changes.into_iter().filter_map(|change| settle(shard, change)).collect();
     if !settled.is_empty() {
@@ -162,89 +152,4 @@ pub fn item_id(key: ItemKey) -> ItemId {
 /// The spool's name of a queued message.
 pub fn message_id(key: MessageKey) -> MessageId {
     MessageId { log: key.log, sequence: key.sequence }
-}
-
-fn log_delivered(
-    shard: &Shard,
-    attempt: &Attempt,
-    report: &Report,
-    outcomes: &[Outcome],
-    facts: &AttemptFacts,
-    peer: &str,
-) {
-    let Outcomes::Each(answers) = &report.outcomes else { return };
-    let id = Uuid::from_bytes(attempt.transaction);
-    let sender = String::from_utf8_lossy(&attempt.sender);
-    for ((recipient, outcome), answer) in attempt.recipients.iter().zip(outcomes).zip(answers) {
-        let (Outcome::Delivered, Cause::Reply(reply)) = (outcome, &answer.cause) else { continue };
-        let address = String::from_utf8_lossy(&recipient.address);
-        shard.log.line(
-            Priority::Info,
-            format_args!(
-                "[{id}:{}] delivered from=<{sender}> to=<{address}> transport={} peer={peer} size={} retry={} \
-                 queue={}ms dns={}ms connect={}ms send={}ms reply=\"{reply}\"",
-                recipient.key.recipient + 1,
-                attempt.destination.transport,
-                attempt.size_bytes,
-                recipient.attempts,
-                facts.queue_ms,
-                facts.dns_ms,
-                facts.connect_ms,
-                facts.send_ms,
-            ),
-        );
-    }
-}
-
-fn first_fault(outcomes: &[Outcome]) -> Option<Reason> {
-    outcomes.iter().find_map(|outcome| match outcome {
-        Outcome::LocalFault(reason) => Some(reason.clone()),
-        _ => None,
-    })
-}
-
-/// A fault of ours stops mail without using up a retry, and changes nothing on disk: say so once per attempt.
-fn log_local_fault(shard: &Shard, attempt: &Attempt, reason: &Reason) {
-    let id = Uuid::from_bytes(attempt.transaction);
-    let transport = &attempt.destination.transport;
-    shard.log.line(
-        Priority::Warning,
-        format_args!("[{id}] waiting, no retry used up: transport={transport}: {reason}"),
-    );
-}
-
-fn log_change(shard: &Shard, attempt: &Attempt, change: &Change, peer: &str, now_ms: u64) {
-    let key = change.key();
-    let id = Uuid::from_bytes(attempt.transaction);
-    let address = attempt.recipients.iter().find(|recipient| recipient.key == key);
-    let address = address.map(|recipient| String::from_utf8_lossy(&recipient.address)).unwrap_or_default();
-    let queue_id = key.recipient + 1;
-    let transport = &attempt.destination.transport;
-    match change {
-        Change::Done { .. } | Change::Unchanged { .. } => {}
-        Change::RetryAt { at_ms, attempts, reason, .. } => {
-            let wait_s = at_ms.saturating_sub(now_ms) / 1000;
-            shard.log.line(
-                Priority::Info,
-                format_args!(
-                    "[{id}:{queue_id}] deferred to=<{address}> transport={transport} peer={peer} \
-                     retry={attempts} next={wait_s}s: {reason}"
-                ),
-            );
-        }
-        Change::Hold { .. } => {}
-        Change::Failed { attempts, cause, reason, .. } => {
-            let why = match cause {
-                FailCause::Permanent => "failed permanently",
-                FailCause::Expired => "expired",
-            };
-            shard.log.line(
-                Priority::Warning,
-                format_args!(
-                    "[{id}:{queue_id}] hold to=<{address}> transport={transport} peer={peer} \
-                     retry={attempts}: {why}: {reason}"
-                ),
-            );
-        }
-    }
 }

@@ -61,7 +61,7 @@ impl Connection {
         if outcomes.iter().any(|outcome| outcome.is_bdat_refused() || outcome.is_uncertain()) {
             chunking.distrust(self.address());
         }
-        let report = Report::answered(outcomes, Rc::clone(&self.peer));
+        let report = Report::answered(outcomes);
         Some(if all_had_a_turn { report } else { report.rest_not_tried() })
     }
 

@@ -185,7 +185,7 @@ pub struct Peer<'a> {
 /// Where the time of an attempt went, in milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Delays {
-    /// Due, and not yet attempted.
+    /// From when it was received to the attempt.
     pub queue_ms: u64,
     /// Waiting for the name server.
     pub dns_ms: u64,

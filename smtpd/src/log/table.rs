@@ -73,7 +73,7 @@ pub const FIELDS: &[(Field, &str, &str)] = &[
     (Field::Error, "error", "what went wrong, where there was no reply"),
     (Field::Next, "next_s", "seconds until it is tried again; `-`: when the reason is gone"),
     (Field::Why, "why", "why it came to that"),
-    (Field::QueueDelay, "queue_ms", "milliseconds between due and attempted"),
+    (Field::QueueDelay, "queue_ms", "milliseconds from when it was received to the attempt"),
     (Field::DnsDelay, "dns_ms", "milliseconds for the name server"),
     (
         Field::ConnectDelay,

@@ -10,7 +10,7 @@ use super::*;
 
 const TRANSACTION: Uuid = Uuid::from_u128(0x018f_6b1e_7c21_11ef_8d5b_0242_ac12_0002);
 const REPORT: Uuid = Uuid::from_u128(0x018f_6b1e_7c21_11ef_8d5b_0242_ac12_0003);
-const TLS: Tls<'static> = Tls { version: "TLSv1.3", cipher: "TLS13_AES_256_GCM_SHA384", verified: true };
+const TLS: Tls<'static> = Tls { version: "TLSv1.3", cipher: "TLS_AES_256_GCM_SHA384", verified: true };
 
 fn code(class: u8, subject: u16, detail: u16) -> Option<EnhancedCode> {
     Some(EnhancedCode { class, subject, detail })

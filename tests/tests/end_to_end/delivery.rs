@@ -100,8 +100,8 @@ fn a_deferred_message_is_tried_again_and_delivered_once() {
     sink.answer(SinkReply::Rcpt("451 4.2.1 later".into()));
     let server = Smtpd::relay_to(sink.port()).start();
     Client::connect(server.port()).send("a@a.example", &["b@b.example"], b"Subject: x\r\n\r\nx\r\n");
-    server.wait_for_log("deferred to=<b@b.example>");
-    server.wait_for_log("RCPT: 451 4.2.1 later");
+    server.wait_for_log("deferred from=<a@a.example> to=<b@b.example>");
+    server.wait_for_log("state=RCPT enhanced=4.2.1 reply=\"451 4.2.1 later\"");
     sink.answer(SinkReply::Accept);
     sink.wait_for(1);
     server.wait_for_log("delivered from=<a@a.example> to=<b@b.example>");
@@ -115,7 +115,7 @@ fn a_permanent_failure_is_held_with_a_log_line_and_not_tried_again() {
     sink.answer(SinkReply::Eod("554 5.7.1 no".into()));
     let server = Smtpd::relay_to(sink.port()).start();
     Client::connect(server.port()).send("a@a.example", &["b@b.example"], b"Subject: x\r\n\r\nx\r\n");
-    server.wait_for_log("hold to=<b@b.example>");
+    server.wait_for_log("failed from=<a@a.example> to=<b@b.example>");
     sink.answer(SinkReply::Accept);
     let (builder, status) = server.stop();
     assert!(status.success());
@@ -282,10 +282,9 @@ fn mail_goes_to_the_hosts_that_dns_names_in_order_of_preference() {
     let mut to: Vec<&str> = arrived.iter().map(|message| message.to[0].as_str()).collect();
     to.sort_unstable();
     assert_eq!(to, ["x@[127.0.0.1]", "x@b.example", "x@implicit.example"]);
-    server.wait_for_log(
-        "delivered from=<a@a.example> to=<x@b.example> transport=out peer=second.b.example[127.0.0.1]",
-    );
-    server.wait_for_log("hold to=<x@null.example>");
+    server.wait_for_log("delivered from=<a@a.example> to=<x@b.example> transport=out size=");
+    server.wait_for_log("mx=second.b.example remote=127.0.0.1:");
+    server.wait_for_log("failed from=<a@a.example> to=<x@null.example>");
     // A first NXDOMAIN may be a mistake of somebody's zone file: it defers.
-    server.wait_for_log("deferred to=<x@missing.example>");
+    server.wait_for_log("deferred from=<a@a.example> to=<x@missing.example>");
 }
