@@ -60,8 +60,8 @@ pub use running::{
 };
 pub use scripting::{FileContent, HookScript, PHASES, ScriptSettings, Scripting, VirtualFile};
 pub use startup::{
-    Corrupt, Driver, Environment, Facility, ListenServer, Listener, PrivDrop, ServerKind, Spool, Startup,
-    UuidVersion, load_startup,
+    Accounting, Corrupt, Driver, Environment, Facility, ListenServer, Listener, PrivDrop, ServerKind, Spool,
+    Startup, UuidVersion, load_startup,
 };
 pub use suspends::{Property, Suspend, Suspends, load_suspends};
 pub use tls::{ClientCertificates, Implicit, SendName, ServerTls, TlsProtocols, TransportTls, VerifyTls};

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use ipnet::IpNet;
 
@@ -21,6 +22,8 @@ pub struct Startup {
     pub spool: Spool,
     /// Most recipients kept in the queue; `None`: the queue's own bound.
     pub queue_max_messages: Option<u64>,
+    /// The accounting file; `None`: there is none.
+    pub accounting: Option<Accounting>,
     /// What scripts may reach.
     pub scripting: ScriptSettings,
     /// Keys and certificates, read with start privileges; the running file can add to them.
@@ -88,6 +91,17 @@ pub enum Corrupt {
     Ignore,
 }
 
+/// `accounting`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accounting {
+    /// The file.
+    pub path: PathBuf,
+    /// It is changed when it is as large as this.
+    pub rotate_size_bytes: u64,
+    /// It is changed when it is as old as this.
+    pub rotate_interval: Duration,
+}
+
 /// `environment`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Environment {
@@ -115,6 +129,8 @@ pub struct Environment {
     pub shards: Option<u32>,
     /// What sockets and files are driven by.
     pub driver: Driver,
+    /// How long a stop lets transactions and attempts go on.
+    pub drain: Duration,
     /// Public suffix list of the host; `None`: the one built into the program.
     pub publicsuffix: Option<PathBuf>,
 }
@@ -288,6 +304,13 @@ fn startup(tree: &Tree, version: Version) -> Startup {
             },
         },
         queue_max_messages: tree.integer("queues.maxmessages"),
+        accounting: tree.get("accounting").filter(|tree| tree.text("path").is_some()).map(|tree| {
+            Accounting {
+                path: path(tree, "path"),
+                rotate_size_bytes: tree.integer("rotate.size").expect("has a default"),
+                rotate_interval: tree.time("rotate.interval").expect("has a default"),
+            }
+        }),
         scripting: scripting::settings(tree),
         pki: pki::pki(tree),
         environment: environment(tree.get("environment").expect("has a default")),
@@ -336,6 +359,7 @@ fn environment(tree: &Tree) -> Environment {
             "epoll" => Driver::Epoll,
             _ => Driver::Auto,
         },
+        drain: tree.time("drain").expect("has a default"),
         publicsuffix: tree.text("publicsuffix").map(PathBuf::from),
     }
 }

@@ -118,6 +118,11 @@ impl Reservation {
         Ok(Reservation { addr, socket })
     }
 
+    /// The address.
+    pub fn address(&self) -> SocketAddr {
+        self.addr
+    }
+
     /// Listens. `backlog` as with [`Listener::bind`].
     pub fn listen(self, backlog: u32) -> io::Result<Listener> {
         match self.socket {

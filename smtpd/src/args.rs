@@ -9,21 +9,23 @@ pub const DEFAULT_CONFIG: &str = "/etc/halon/smtpd.yaml";
 pub const USAGE: &str = "\
 smtpd - SMTP mail transfer agent
 
-Usage: smtpd [-f] [-c PATH] [--config-env-substitution] [-t]
+Usage: smtpd [-f] [-c PATH] [--config-env-substitution] [-t | --frozen]
        smtpd -v | -h
 
   -f                          stay in the foreground and log to standard error; without it, log to
                               syslog (the program does not fork: run it under a supervisor, or from
-                              a systemd unit of Type=exec)
+                              a systemd unit of Type=notify)
   -c PATH, --config PATH      startup configuration (default /etc/halon/smtpd.yaml)
   --config-env-substitution   allow !Env tags in the configuration files
-  -t                          check the configuration files, bind nothing, and exit; exit status 0
-                              means that a start would get past its configuration
+  -t                          check everything that a start needs (files, certificates, addresses, user,
+                              hosts), bind nothing, and exit; exit status 0 means that a start would
+                              get past its configuration
+  --frozen                    load the queue, but neither accept nor send until SIGUSR2
   -v, --version               print the version and exit
   -h, --help                  print this text and exit
 
 Signals: SIGTERM and SIGINT shut down gracefully (a second one at once), SIGHUP reloads the running
-and suspend files.
+and suspend files, SIGUSR1 opens the accounting file anew, SIGUSR2 thaws a frozen server.
 
 Examples:
   smtpd -t -c ./smtpd.yaml        check a configuration
@@ -52,6 +54,8 @@ pub struct Options {
     pub config: PathBuf,
     /// `--config-env-substitution`.
     pub env_substitution: bool,
+    /// `--frozen`: neither accept nor send until thawed.
+    pub frozen: bool,
 }
 
 /// Reads the arguments after the program name. The error is a sentence for standard error.
@@ -61,8 +65,12 @@ where
 {
     use lexopt::prelude::*;
     let mut parser = lexopt::Parser::from_args(args);
-    let mut options =
-        Options { foreground: false, config: PathBuf::from(DEFAULT_CONFIG), env_substitution: false };
+    let mut options = Options {
+        foreground: false,
+        config: PathBuf::from(DEFAULT_CONFIG),
+        env_substitution: false,
+        frozen: false,
+    };
     let mut check = false;
     let usage = |error: lexopt::Error| format!("{error}; see smtpd --help");
     while let Some(arg) = parser.next().map_err(usage)? {
@@ -70,6 +78,7 @@ where
             Short('f') => options.foreground = true,
             Short('c') | Long("config") => options.config = parser.value().map_err(usage)?.into(),
             Long("config-env-substitution") => options.env_substitution = true,
+            Long("frozen") => options.frozen = true,
             Short('t') => check = true,
             Short('v') | Long("version") => return Ok(Command::Version),
             Short('h') | Long("help") => return Ok(Command::Help),
@@ -90,12 +99,13 @@ mod tests {
     #[test]
     fn flags_combine_and_have_documented_defaults() {
         let run = |foreground, config: &str, env_substitution| {
-            Ok(Command::Run(Options { foreground, config: config.into(), env_substitution }))
+            Ok(Command::Run(Options { foreground, config: config.into(), env_substitution, frozen: false }))
         };
         assert_eq!(parse_words(""), run(false, DEFAULT_CONFIG, false));
         assert_eq!(parse_words("-f -c a.yaml"), run(true, "a.yaml", false));
         assert_eq!(parse_words("--config=b.yaml --config-env-substitution"), run(false, "b.yaml", true));
         assert!(matches!(parse_words("-t -c a.yaml"), Ok(Command::Check(_))));
+        assert!(matches!(parse_words("-f --frozen"), Ok(Command::Run(Options { frozen: true, .. }))));
         assert_eq!(parse_words("-v"), Ok(Command::Version));
         assert_eq!(parse_words("--help"), Ok(Command::Help));
     }

@@ -7,6 +7,8 @@
 //! - [`delivery`]: from the queue to the next hop.
 //! - [`stored`]: what is kept with a message in the spool.
 //! - [`log`]: lines that never hold up mail.
+//! - [`accounting`]: a file of what became of each message.
+//! - [`sockets`], [`manager`]: listening sockets, and the service manager that keeps them across restarts.
 //!
 //! The program `smtpd` runs it on the real engine; the simulator runs the same code:
 //!
@@ -15,12 +17,14 @@
 //! engine::boot::run(options, move |id| Arc::clone(&program).run(id))?;
 //! ```
 
+pub mod accounting;
 pub mod args;
 pub mod delivery;
 mod domain;
 pub mod ids;
 pub mod limits;
 pub mod log;
+pub mod manager;
 mod patience;
 pub mod pki;
 pub mod process;
@@ -29,4 +33,5 @@ pub mod resolver;
 pub mod session;
 pub mod shard;
 pub mod snapshot;
+pub mod sockets;
 pub mod stored;

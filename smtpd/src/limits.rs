@@ -50,10 +50,6 @@ pub const AUTH_FAILURES_PER_ADDRESS: u64 = 20;
 /// See [`AUTH_FAILURES_PER_ADDRESS`]; also how long they are refused.
 pub const AUTH_FAILURE_WINDOW: Duration = Duration::from_secs(600);
 
-/// How long a stop waits for transactions and attempts before it drops them. Service managers commonly kill
-/// after 90 seconds.
-pub const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(30);
-
 /// Recovered messages queued in one turn of the loop.
 pub const LOAD_CHUNK: u32 = 64;
 /// How long the load waits before it looks again whether the queue has room.
@@ -75,3 +71,18 @@ pub const CHUNKING_DISTRUST: Duration = Duration::from_secs(3600);
 pub const CHUNKING_DISTRUSTED: usize = 1000;
 /// Message bytes gathered into one write: what a busy attempt holds in memory besides the spool's cache.
 pub const BODY_WRITE_BYTES: usize = 256 << 10;
+
+/// How long an accounting line may wait for others to be written with, and with it what the spool is told.
+pub const ACCOUNTING_DELAY: Duration = Duration::from_millis(5);
+/// Accounting text a shard may hold while the disk is slow; beyond it, events are lost and counted.
+pub const ACCOUNTING_BUFFER_BYTES: usize = 16 << 20;
+/// How long a write of the accounting file is waited for before mail goes on without it.
+pub const ACCOUNTING_WRITE_DEADLINE: Duration = Duration::from_secs(10);
+/// Bytes of the accounting file read at once at the start (once per process).
+pub const ACCOUNTING_READ_BYTES: usize = 1 << 20;
+/// Messages below the mark of the accounting file that are told again after a crash: twice what a batch of the spool
+/// holds, within which they may be written out of order.
+pub const ACCOUNTING_MARGIN: u64 = 20_000;
+
+/// Descriptors that a shard needs beside connections: rings, listeners, segments of the spool.
+pub const DESCRIPTORS_PER_SHARD: u64 = 128;

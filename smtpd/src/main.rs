@@ -108,16 +108,18 @@ fn run(options: &Options) -> Result<i32, ()> {
             Driver::Uring => DriverChoice::Uring,
             Driver::Epoll => DriverChoice::Epoll,
         },
-        signals: vec![libc::SIGHUP, libc::SIGINT, libc::SIGTERM],
+        signals: vec![libc::SIGHUP, libc::SIGINT, libc::SIGTERM, libc::SIGUSR1, libc::SIGUSR2],
     };
-    let program = Arc::new(Program::new(
+    let mut program = Program::new(
         startup,
         options.env_substitution,
         target.clone(),
         process::hostname(),
         shards,
         Some(becomes),
-    ));
+    );
+    program.frozen = options.frozen;
+    let program = Arc::new(program);
     let root = Arc::clone(&program);
     engine::boot::run(engine_options, move |id| Arc::clone(&root).run(id))
         .map_err(|error| fail(format!("engine: {error}")))?;

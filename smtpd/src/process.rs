@@ -6,7 +6,10 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, Group, Uid, User, setgid, setgroups, setuid};
 
-/// Raises the limit on open files: to `nofile` where the configuration says so, else to the hard limit.
+use crate::limits;
+
+/// Raises the limits on open files and locked memory: open files to `nofile` where the configuration says so, else both
+/// to their hard limits.
 ///
 /// # Errors
 /// `setrlimit: <reason>`, when `nofile` is above the hard limit and the process may not raise that.
@@ -17,7 +20,41 @@ pub fn raise_limits(nofile: Option<u64>) -> Result<(), String> {
         Some(wanted) => (wanted, hard.max(wanted)),
         None => (hard, hard),
     };
-    setrlimit(Resource::RLIMIT_NOFILE, soft, hard).map_err(failed)
+    setrlimit(Resource::RLIMIT_NOFILE, soft, hard).map_err(failed)?;
+    let (_, hard) = getrlimit(Resource::RLIMIT_MEMLOCK).map_err(failed)?;
+    setrlimit(Resource::RLIMIT_MEMLOCK, hard, hard).map_err(failed)
+}
+
+/// What the configuration may ask of the system.
+#[derive(Clone, Copy, Debug)]
+pub struct Need {
+    /// Connections of clients.
+    pub inbound: u64,
+    /// Connections to next hops.
+    pub outbound: u64,
+    /// Shards.
+    pub shards: u64,
+}
+
+impl Need {
+    /// Sentences on what the limits of this process do not allow, with numbers and the remedy.
+    pub fn shortages(&self) -> Vec<String> {
+        let files = getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(soft, _)| soft);
+        self.shortage_of_files(files).into_iter().collect()
+    }
+
+    fn shortage_of_files(&self, limit: u64) -> Option<String> {
+        let Need { inbound, outbound, shards } = self;
+        let own = shards * limits::DESCRIPTORS_PER_SHARD;
+        let need = inbound.saturating_add(*outbound).saturating_add(own);
+        (limit < need).then(|| {
+            format!(
+                "open files: the limit is {limit}, and {need} may be needed: {inbound} connections of clients, {outbound} \
+                 to next hops, {own} for {shards} shards; raise LimitNOFILE= of the service or environment.rlimit.nofile, \
+                 or lower concurrency.total"
+            )
+        })
+    }
 }
 
 /// User and group to become, looked up while the files that name them can be read.
@@ -88,6 +125,23 @@ mod tests {
     fn an_unknown_user_is_named() {
         let privdrop = config::PrivDrop { user: Some("no-such-user-here".into()), group: None };
         assert!(find_identity(&privdrop).unwrap_err().contains("no-such-user-here"));
+    }
+
+    #[test]
+    fn a_shortage_of_files_is_named_in_numbers() {
+        let need = Need { inbound: 10_000, outbound: 5_000, shards: 2 };
+        assert_eq!(need.shortage_of_files(20_000), None);
+        let text = need.shortage_of_files(1024).unwrap();
+        assert!(text.contains("the limit is 1024, and 15256 may be needed"), "{text}");
+    }
+
+    #[test]
+    fn limits_are_raised_to_what_is_allowed() {
+        raise_limits(None).unwrap();
+        for resource in [Resource::RLIMIT_NOFILE, Resource::RLIMIT_MEMLOCK] {
+            let (soft, hard) = getrlimit(resource).unwrap();
+            assert_eq!(soft, hard);
+        }
     }
 
     #[test]

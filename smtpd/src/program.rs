@@ -2,21 +2,23 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use config::{Listener, Reloadable, Startup};
+use config::{Reloadable, Startup};
 use engine::boot::{ShardId, Unsupported};
 use engine::mesh;
+use engine::service::PassedSocket;
 use spool::Spool;
 
+use crate::accounting::{Marks, Writer};
 use crate::ids::UuidVersion;
 use crate::limits;
 use crate::log::{Log, Output, Priority, Target};
+use crate::manager::Manager;
 use crate::pki::expiry::ExpiryWatch;
 use crate::pki::{self, Keyring};
 use crate::process::Identity;
@@ -24,6 +26,7 @@ use crate::session::by_address::{Crowd, Failures};
 use crate::session::seat::Seats;
 use crate::shard::Shell;
 use crate::snapshot::Snapshot;
+use crate::sockets::{self, Plan, bind_error};
 
 /// What is the same for the whole life of the process, on all its threads.
 #[derive(Debug)]
@@ -48,6 +51,8 @@ pub struct Program {
     pub auth_failures: Arc<Failures>,
     /// Open connections of each shard.
     pub seats: Arc<Seats>,
+    /// Neither accept nor send until thawed.
+    pub frozen: bool,
     /// Last word on how the spool is opened; the simulator asks for small segments.
     pub tune_spool: Option<fn(&mut spool::Options)>,
     /// Decides which shard a DNS question belongs to; drawn by the shard that starts first.
@@ -62,17 +67,6 @@ pub struct Process {
     pub identity: Option<Identity>,
     /// File mode creation mask.
     pub umask: Option<u32>,
-}
-
-/// A socket to be bound on every shard.
-#[derive(Clone, Copy, Debug)]
-pub struct Socket {
-    /// Whose connections it takes.
-    pub door: Door,
-    /// Where it listens.
-    pub address: SocketAddr,
-    /// Listen backlog; 0: the system's.
-    pub backlog: u32,
 }
 
 /// A listener of the startup file.
@@ -106,6 +100,7 @@ impl Program {
             crowd: Crowd::new(),
             auth_failures: Failures::new(),
             seats: Seats::new(shards),
+            frozen: false,
             tune_spool: None,
             dns_key: OnceLock::new(),
             exit_status: AtomicI32::new(0),
@@ -153,11 +148,13 @@ struct Control {
     /// Of the snapshot in force.
     keyring: RefCell<Arc<Keyring>>,
     expiry: ExpiryWatch,
+    manager: Manager,
 }
 
 impl Control {
     fn new(program: Arc<Program>, log: Rc<Log>) -> Control {
-        Control { program, log, keyring: RefCell::default(), expiry: ExpiryWatch::default() }
+        let manager = Manager::find(Rc::clone(&log));
+        Control { program, log, keyring: RefCell::default(), expiry: ExpiryWatch::default(), manager }
     }
 
     /// From start to stop.
@@ -165,8 +162,7 @@ impl Control {
         let version = env!("CARGO_PKG_VERSION");
         self.log.line(Priority::Notice, format_args!("Starting Halon ({version})"));
         self.announce_driver();
-        let sockets = self.announce_sockets()?;
-        self.bind(sockets).await?;
+        self.bind().await?;
         self.read_startup_keys();
         self.become_user()?;
         let files = self.read_files().await?;
@@ -174,10 +170,18 @@ impl Control {
         self.keyring.replace(keyring);
         self.watch_expiry();
         let snapshot = Arc::new(snapshot);
+        self.announce_shortages(&files, &snapshot);
+        let marks = match &self.program.startup.accounting {
+            Some(settings) => Some(Writer::open(settings, Rc::clone(&self.log)).await?),
+            None => None,
+        };
         let spool = Spool::open(self.spool_options()).await.map_err(|error| error.to_string())?;
-        self.start(spool, snapshot).await?;
+        self.start(spool, snapshot, marks).await?;
         let shards = self.program.shards;
-        self.log.line(Priority::Notice, format_args!("Started: {shards} shards"));
+        let state = if self.program.frozen { ", frozen until SIGUSR2" } else { "" };
+        self.log.line(Priority::Notice, format_args!("Started: {shards} shards{state}"));
+        self.manager.ready(&format!("{shards} shards{state}"));
+        let _watch = self.manager.watch(shards);
         self.obey_signals().await
     }
 
@@ -197,50 +201,59 @@ impl Control {
         }
     }
 
-    /// Writes the documented lines, and finds out early which address cannot be had.
-    fn announce_sockets(&self) -> Result<Vec<Socket>, String> {
-        let mut sockets = Vec::new();
-        for (index, server) in self.program.startup.servers.iter().enumerate() {
-            self.log.line(Priority::Notice, format_args!("serverid: {}", server.id));
-            for (number, listener) in server.listeners.iter().enumerate() {
-                let door = Door { server: index, listener: number };
-                let backlog = listener.backlog.unwrap_or(0);
-                for address in self.probe(listener)? {
-                    sockets.push(Socket { door, address, backlog });
+    /// Writes the documented lines, finds out early which address cannot be had, and binds on every shard.
+    async fn bind(&self) -> Result<(), String> {
+        let mut passed = Vec::new();
+        // A simulated server was started by nobody.
+        if self.program.process.is_some() {
+            for socket in engine::service::passed_sockets() {
+                match socket {
+                    Ok(socket) => passed.push(socket),
+                    Err(unfit) => self.log.line(Priority::Warning, format_args!("{unfit}")),
                 }
             }
         }
-        Ok(sockets)
-    }
-
-    /// The addresses to bind for a listener: without one of its own, all of IPv4 and, where the host has it, IPv6.
-    fn probe(&self, listener: &Listener) -> Result<Vec<SocketAddr>, String> {
-        let wanted: &[IpAddr] = match &listener.address {
-            Some(address) => std::slice::from_ref(address),
-            None => &[IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)],
-        };
-        let mut found = Vec::with_capacity(wanted.len());
-        for ip in wanted {
-            let address = SocketAddr::new(*ip, listener.port);
-            self.log.line(Priority::Notice, format_args!("- listen on {address}"));
-            match engine::net::probe_bind(address) {
-                Ok(()) => found.push(address),
-                Err(error) if ip.is_ipv6() && listener.address.is_none() && is_no_ipv6(&error) => {
-                    self.log.line(Priority::Notice, format_args!("  this host has no IPv6"));
-                }
-                Err(error) => return Err(bind_error(&error, address)),
-            }
+        let announce = |text: std::fmt::Arguments<'_>| self.log.line(Priority::Notice, text);
+        let mut plan = Plan::make(&self.program.startup, passed, &announce)?;
+        self.give_back(plan.take_unclaimed());
+        if plan.passed_count() > 0 {
+            let count = plan.passed_count();
+            announce(format_args!("{count} of these addresses were handed over by the service manager"));
         }
-        Ok(found)
-    }
-
-    async fn bind(&self, sockets: Vec<Socket>) -> Result<(), String> {
-        let sockets = Arc::new(sockets);
-        let results = self.each_shard(move || Shell::here().bind(&sockets)).await;
+        let (plan, shards, frozen) = (Arc::new(plan), self.program.shards, self.program.frozen);
+        let results = self
+            .each_shard(move || Shell::here().bind(&plan, engine::boot::current().0, shards, !frozen))
+            .await;
         for result in results {
-            result.map_err(|(address, error)| bind_error(&error, address))?;
+            self.manager.keep(result.map_err(|(address, error)| bind_error(&error, address))?);
         }
         Ok(())
+    }
+
+    /// Sockets that the startup file no longer names.
+    fn give_back(&self, unclaimed: Vec<PassedSocket>) {
+        for socket in unclaimed {
+            let (name, address) = (socket.name(), socket.local_addr());
+            let text =
+                format_args!("socket \"{name}\" from the service manager: no listener is on {address}");
+            self.log.line(Priority::Warning, text);
+            if name.starts_with(sockets::STORED_PREFIX) {
+                self.manager.forget(name);
+            }
+        }
+    }
+
+    /// Says which limits of the system are below what the configuration allows.
+    fn announce_shortages(&self, files: &Reloadable, snapshot: &Snapshot) {
+        if self.program.process.is_none() {
+            return;
+        }
+        let inbound: u64 = snapshot.servers.iter().map(|server| u64::from(server.max_connections)).sum();
+        let outbound = u64::from(files.running.queues.max_connections);
+        let need = crate::process::Need { inbound, outbound, shards: u64::from(self.program.shards) };
+        for shortage in need.shortages() {
+            self.log.line(Priority::Warning, format_args!("{shortage}"));
+        }
     }
 
     fn become_user(&self) -> Result<(), String> {
@@ -336,14 +349,20 @@ impl Control {
         options
     }
 
-    async fn start(&self, spool: Arc<Spool>, snapshot: Arc<Snapshot>) -> Result<(), String> {
+    async fn start(
+        &self,
+        spool: Arc<Spool>,
+        snapshot: Arc<Snapshot>,
+        marks: Option<Arc<Marks>>,
+    ) -> Result<(), String> {
         let mut starting = Vec::new();
         for number in 0..self.program.shards {
             let (program, spool, snapshot) =
                 (Arc::clone(&self.program), Arc::clone(&spool), Arc::clone(&snapshot));
+            let marks = marks.clone();
             let id = ShardId(number);
             starting.push(engine::task::spawn(engine::task::Class::Interactive, async move {
-                mesh::call_task(id, move || Shell::here().start(program, spool, snapshot, id)).await
+                mesh::call_task(id, move || Shell::here().start(program, spool, snapshot, marks, id)).await
             }));
         }
         for task in starting {
@@ -359,11 +378,45 @@ impl Control {
     async fn obey_signals(&self) -> Result<(), String> {
         loop {
             match engine::time::timeout(limits::EXPIRY_INTERVAL, engine::signal::next()).await {
-                Ok(libc::SIGHUP) => self.reload().await,
+                Ok(libc::SIGHUP) => {
+                    self.manager.reloading();
+                    self.reload().await;
+                    self.manager.ready(&format!("{} shards", self.program.shards));
+                }
+                Ok(libc::SIGUSR1) => match Writer::reopen_here() {
+                    true => {
+                        self.log.line(Priority::Notice, format_args!("accounting: the file is opened anew"))
+                    }
+                    false => {
+                        self.log.line(Priority::Notice, format_args!("SIGUSR1: there is no accounting file"))
+                    }
+                },
+                Ok(libc::SIGUSR2) => self.thaw().await,
                 Ok(libc::SIGTERM | libc::SIGINT) => return self.stop().await,
                 Ok(_) => {}
                 Err(engine::time::Elapsed) => self.watch_expiry(),
             }
+        }
+    }
+
+    /// Lets a frozen server begin.
+    async fn thaw(&self) {
+        let mut thawed = false;
+        for result in self.each_shard(|| Shell::here().thaw()).await {
+            match result {
+                Ok(Some(copies)) => {
+                    thawed = true;
+                    self.manager.keep(copies);
+                }
+                Ok(None) => {}
+                Err((address, error)) => {
+                    self.log.line(Priority::Error, format_args!("{}", bind_error(&error, address)));
+                }
+            }
+        }
+        if thawed {
+            self.log.line(Priority::Notice, format_args!("Thawed"));
+            self.manager.ready(&format!("{} shards", self.program.shards));
         }
     }
 
@@ -398,11 +451,13 @@ impl Control {
     async fn stop(&self) -> Result<(), String> {
         self.log
             .line(Priority::Notice, format_args!("Stopping: waiting for transactions and attempts to end"));
+        let deadline = self.program.startup.environment.drain;
+        self.manager.stopping(deadline);
         let hurry = engine::task::spawn(engine::task::Class::Interactive, hurry(self.program.shards));
         let mut stopping = Vec::new();
         for number in 0..self.program.shards {
             stopping.push(engine::task::spawn(engine::task::Class::Interactive, async move {
-                mesh::call_task(ShardId(number), move || stop_here(limits::SHUTDOWN_DEADLINE)).await
+                mesh::call_task(ShardId(number), move || stop_here(deadline)).await
             }));
         }
         for task in stopping {
@@ -489,18 +544,6 @@ pub fn lines(errors: &[config::Error]) -> String {
 /// `InvalidData` when it is not UTF-8.
 pub fn into_text(bytes: Vec<u8>) -> io::Result<String> {
     String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not UTF-8 text"))
-}
-
-fn is_no_ipv6(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL))
-}
-
-/// `bind: Cannot assign requested address (192.0.2.5:25)`.
-fn bind_error(error: &io::Error, address: SocketAddr) -> String {
-    // The words of strerror alone, as operators know them.
-    let text = error.to_string();
-    let words = text.split(" (os error").next().unwrap_or_default();
-    format!("bind: {words} ({address})")
 }
 
 fn event_priority(event: &spool::Event) -> Priority {

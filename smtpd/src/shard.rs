@@ -8,20 +8,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::boot::ShardId;
-use engine::net::Listener;
 use engine::sync::Notify;
 use engine::task::{Class, Task};
 use queue::{Entry, Item, ItemKey, Queue};
-use spool::{Envelope, ItemState, MessageId, Spool, Store};
+use spool::{Envelope, ItemState, MessageId, Recovered, Spool, Store};
 
+use crate::accounting::{Accounting, Marks};
 use crate::delivery::Delivery;
 use crate::domain::domain_of;
 use crate::limits;
+use crate::log::event::{Accepted, Event};
 use crate::log::{Log, Priority};
-use crate::program::{Door, Program, Socket};
+use crate::program::Program;
 use crate::resolver::Resolver;
 use crate::session::{self, Sessions};
 use crate::snapshot::Snapshot;
+use crate::sockets::{self, Copies, Idle, Listening, Plan};
 use crate::stored;
 
 /// One shard of a running server. Shared by its tasks.
@@ -31,6 +33,8 @@ pub struct Shard {
     pub program: Arc<Program>,
     /// Where its lines go.
     pub log: Rc<Log>,
+    /// What is told of messages beside the log.
+    pub accounting: Rc<Accounting>,
     /// Its part of the spool.
     pub store: Rc<Store>,
     /// What is queued here.
@@ -44,23 +48,22 @@ pub struct Shard {
     /// Its attempts and outgoing connections.
     pub delivery: Delivery,
     snapshot: RefCell<Arc<Snapshot>>,
+    frozen: Cell<bool>,
     stopping: Cell<bool>,
+    /// Says that listeners are to be closed.
+    closing: Notify,
     accepting: RefCell<Vec<Task<()>>>,
 }
 
 /// What a shard has before it starts, and what its root task waits on. Found by calls from the control thread.
 #[derive(Debug, Default)]
 pub struct Shell {
-    listeners: RefCell<Vec<Listening>>,
+    /// Bound, and not listening: the server is frozen.
+    idle: RefCell<Vec<Idle>>,
+    /// Listening, and not accepting: the shard has not started.
+    listening: RefCell<Vec<Listening>>,
     shard: RefCell<Option<Rc<Shard>>>,
     ended: Notify,
-}
-
-/// A bound socket, and which of the startup file's listeners it is of.
-#[derive(Debug)]
-struct Listening {
-    listener: Listener,
-    door: Door,
 }
 
 impl Shell {
@@ -84,18 +87,54 @@ impl Shell {
         self.ended.notify_one();
     }
 
-    /// Binds this shard's sockets.
+    /// Binds this shard's sockets, and lets them listen unless the server is frozen. Gives copies for the service
+    /// manager.
     ///
     /// # Errors
     /// Those of `bind` and `listen`, with the address.
-    pub fn bind(&self, sockets: &[Socket]) -> Result<(), (SocketAddr, io::Error)> {
-        let mut listeners = Vec::with_capacity(sockets.len());
-        for &Socket { door, address, backlog } in sockets {
-            let listener = Listener::bind(address, backlog).map_err(|error| (address, error))?;
-            listeners.push(Listening { listener, door });
+    pub fn bind(
+        &self,
+        plan: &Plan,
+        shard: u16,
+        shards: u16,
+        listen: bool,
+    ) -> Result<Copies, (SocketAddr, io::Error)> {
+        *self.idle.borrow_mut() = plan.bind(shard, shards)?;
+        if listen { self.listen() } else { Ok(Copies::new()) }
+    }
+
+    fn listen(&self) -> Result<Copies, (SocketAddr, io::Error)> {
+        let mut listening = Vec::new();
+        for socket in self.idle.take() {
+            let address = socket.address();
+            listening.push(socket.listen().map_err(|error| (address, error))?);
         }
-        *self.listeners.borrow_mut() = listeners;
-        Ok(())
+        let copies = sockets::copies(&listening);
+        *self.listening.borrow_mut() = listening;
+        Ok(copies)
+    }
+
+    /// Lets a frozen shard accept and send. `None`: it is not frozen, or has not started.
+    ///
+    /// # Errors
+    /// Those of `listen`, with the address.
+    pub fn thaw(&self) -> Result<Option<Copies>, (SocketAddr, io::Error)> {
+        let Some(shard) = self.shard().filter(|shard| shard.frozen.get() && !shard.is_stopping()) else {
+            return Ok(None);
+        };
+        let copies = self.listen()?;
+        shard.frozen.set(false);
+        self.accept(&shard);
+        shard.due.notify_one();
+        Ok(Some(copies))
+    }
+
+    fn accept(&self, shard: &Rc<Shard>) {
+        for Listening { listener, door, .. } in self.listening.take() {
+            let accept = session::accept(Rc::clone(shard), listener, door);
+            shard.accepting.borrow_mut().push(engine::task::spawn(Class::Interactive, accept));
+        }
+        shard.program.seats.set_open(engine::boot::current().0, true);
     }
 
     /// Opens the store, then takes connections and delivers while what was queued before is still loading.
@@ -107,6 +146,7 @@ impl Shell {
         program: Arc<Program>,
         spool: Arc<Spool>,
         snapshot: Arc<Snapshot>,
+        marks: Option<Arc<Marks>>,
         id: ShardId,
     ) -> Result<(), String> {
         let log = Log::start(program.log_target.clone());
@@ -116,8 +156,10 @@ impl Shell {
             Queue::new(queue::Options { hash_seed: engine::rng::u64(), ..snapshot.queue_options.clone() });
         queue.set_transports(&snapshot.queue_transports);
         queue.set_suspends(Arc::clone(&snapshot.suspends));
+        let accounting = Accounting::start(Rc::clone(&store), Rc::clone(&log), marks);
         let shard = Rc::new(Shard {
             log,
+            accounting,
             store,
             queue: RefCell::new(queue),
             due: Notify::new(),
@@ -125,19 +167,18 @@ impl Shell {
             sessions: Sessions::default(),
             delivery: Delivery::default(),
             snapshot: RefCell::new(snapshot),
+            frozen: Cell::new(program.frozen),
             stopping: Cell::new(false),
+            closing: Notify::new(),
             accepting: RefCell::new(Vec::new()),
             program,
         });
         engine::task::spawn(Class::Background, load(Rc::clone(&shard)));
         engine::task::spawn(Class::Interactive, crate::delivery::pick_up(Rc::clone(&shard)));
-        for Listening { listener, door } in self.listeners.take() {
-            let accept = session::accept(Rc::clone(&shard), listener, door);
-            shard.accepting.borrow_mut().push(engine::task::spawn(Class::Interactive, accept));
+        *self.shard.borrow_mut() = Some(Rc::clone(&shard));
+        if !shard.frozen.get() {
+            self.accept(&shard);
         }
-        let seats = Arc::clone(&shard.program.seats);
-        *self.shard.borrow_mut() = Some(shard);
-        seats.set_open(id.0, true);
         Ok(())
     }
 
@@ -169,6 +210,24 @@ impl Shard {
     /// True when the shard is shutting down: begin nothing new.
     pub fn is_stopping(&self) -> bool {
         self.stopping.get()
+    }
+
+    /// True while the server neither accepts nor sends, although its queue is loaded.
+    pub fn is_frozen(&self) -> bool {
+        self.frozen.get()
+    }
+
+    /// Waits until listeners are to be closed.
+    pub async fn closing(&self) {
+        if !self.stopping.get() {
+            self.closing.notified().await;
+        }
+    }
+
+    /// Tells the log, and accounting where it belongs there.
+    pub fn tell(&self, event: &Event<'_>) {
+        self.log.event(event);
+        self.accounting.record(event);
     }
 
     /// Queues recipients of a message that is in the spool: index in the envelope, attempts behind it, state. One
@@ -218,8 +277,10 @@ impl Shard {
     pub async fn stop(self: Rc<Self>, deadline: Duration) -> Result<(), String> {
         self.stopping.set(true);
         self.program.seats.set_open(engine::boot::current().0, false);
+        // Connections that were already taken from the kernel are served before the listener goes.
+        self.closing.notify_all();
         for task in self.accepting.take() {
-            task.abort();
+            let _ = engine::time::timeout(limits::FAREWELL, task).await;
         }
         self.due.notify_one();
         self.sessions.stop(&self);
@@ -231,6 +292,7 @@ impl Shard {
         .await;
         self.sessions.abort();
         self.delivery.abort();
+        let _ = engine::time::timeout(limits::ACCOUNTING_WRITE_DEADLINE, self.accounting.flush()).await;
         let closed = self.store.close().await;
         self.log.flush();
         closed.map_err(|_| "the spool could not write its last records".to_owned())
@@ -254,6 +316,9 @@ async fn load(shard: Rc<Shard>) {
         while shard.queue.borrow().room() < message.items.len() && !shard.is_stopping() {
             engine::time::sleep(limits::LOAD_PAUSE).await;
         }
+        if shard.accounting.may_lack(message.id) {
+            tell_again(&shard, &message);
+        }
         let items = message.items.iter().map(|item| (item.recipient, item.attempts, entry(&item.state)));
         shard.enqueue(message.id, &message.envelope, message.size_bytes, items);
         unannounced += 1;
@@ -264,4 +329,26 @@ async fn load(shard: Rc<Shard>) {
         }
     }
     shard.due.notify_one();
+}
+
+/// A crash may have come between the `250` and the accounting file.
+fn tell_again(shard: &Shard, message: &Recovered) {
+    let envelope = &message.envelope;
+    let mut to = [&[][..]; limits::LOG_RECIPIENTS];
+    let named = to.iter_mut().zip(&envelope.recipients);
+    let named = named.map(|(place, recipient)| *place = &*recipient.address).count();
+    let event = Event::Accepted(&Accepted {
+        transaction: uuid::Uuid::from_bytes(envelope.transaction),
+        server: std::str::from_utf8(&envelope.server_id).unwrap_or_default(),
+        remote: envelope.peer.unwrap_or_else(|| SocketAddr::from(([0; 4], 0))),
+        helo: Some(&*envelope.helo).filter(|helo| !helo.is_empty()),
+        user: envelope.auth_user.as_deref(),
+        tls: None,
+        from: &envelope.sender,
+        to: &to[..named],
+        recipients: envelope.recipients.len(),
+        size_bytes: message.size_bytes,
+        took_ms: 0,
+    });
+    shard.accounting.record_accepted_again(message.id, &event);
 }

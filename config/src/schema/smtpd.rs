@@ -12,6 +12,11 @@ pub(super) const KEYS: &[Key] = &[
     PKI_KEY,
     key("cluster", Shape::Object(CLUSTER), "Link to the cluster coordinator")
         .no_effect("there are no policies yet whose counters could be shared"),
+    key(
+        "accounting",
+        Shape::Object(ACCOUNTING),
+        "File of what became of each message, as JSON lines (ours); absent: none",
+    ),
     key("monitor", Shape::Object(MONITOR), "Health and metrics listener").no_effect(NO_MONITOR),
     ENVIRONMENT_KEY,
 ];
@@ -96,6 +101,19 @@ const SPOOL: &[Key] = &[
     .since("5.5"),
     key("loader", Shape::Object(&[key("threads", POSITIVE, "Threads that read the queue at start")]), "Start-up scan")
         .no_effect("each shard reads its own segments"),
+];
+
+const ACCOUNTING: &[Key] = &[
+    key("path", PATH, "The file; its directory exists and can be written by the server's user").required(),
+    key(
+        "rotate",
+        Shape::Object(&[
+            key("size", SIZE, "Size from which on the file is renamed, with its first sequence number at the end, and begun anew")
+                .default("256MiB"),
+            key("interval", Shape::One(Type::Time { min_s: 60 }), "Age at which that is done").default("1d"),
+        ]),
+        "When the file is changed",
+    ),
 ];
 
 const SCRIPTING: &[Key] = &[
@@ -198,6 +216,12 @@ const ENVIRONMENT: &[Key] = &[
         "What sockets and files are driven by (ours); `auto`: io_uring where the kernel has and allows it, else epoll",
     )
     .default("auto"),
+    key(
+        "drain",
+        Shape::One(Type::Time { min_s: 0 }),
+        "How long a stop lets transactions and attempts go on (ours); then they are dropped where they stand",
+    )
+    .default("30"),
     key("licensekey", TEXT, "Licence file").no_effect("no licence is needed").except(&[]),
     key("tmpdir", PATH, "Scratch directory")
         .default("/var/spool/halon/tmp")

@@ -69,7 +69,7 @@ pub async fn pick_up(shard: Rc<Shard>) {
 }
 
 fn may_pick_up(shard: &Shard) -> bool {
-    !shard.is_stopping() && shard.store.admission() != Admission::Unhealthy
+    !shard.is_stopping() && !shard.is_frozen() && shard.store.admission() != Admission::Unhealthy
 }
 
 /// Waits until something may have become due.

@@ -116,10 +116,10 @@ pub(super) fn report(shard: &Rc<Shard>, attempt: &Attempt, report: Report, facts
         Outcomes::Each(each) => Some(each.as_slice()),
     };
     super::tell::tell(shard, attempt, answers, &changes, facts);
-    // On disk with the next batch. Until then a crash repeats the attempt: the window that SMTP has anyway.
+    // On disk with the next batch, or after accounting. Until then a crash repeats the attempt: the window that SMTP has anyway.
     let settled: Vec<_> = changes.into_iter().filter_map(|change| settle(shard, change)).collect();
     if !settled.is_empty() {
-        drop(shard.store.settle(settled));
+        shard.accounting.settle(settled);
     }
     shard.store.release_body(message_id(attempt.message));
 }

@@ -69,7 +69,7 @@ fn attempted(
         (_, Some(reason)) => diagnosed(reason),
         (_, None) => Answer { state: "-", enhanced: None, cause: AnswerCause::Error("") },
     };
-    shard.log.event(&Event::Attempted(&Attempted {
+    shard.tell(&Event::Attempted(&Attempted {
         transaction: Uuid::from_bytes(attempt.transaction),
         queue_id: recipient.key.recipient + 1,
         from: &attempt.sender,

@@ -14,9 +14,12 @@ pub mod seat;
 mod transaction;
 
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 
 use bytes::Bytes;
 use engine::boot::ShardId;
@@ -58,18 +61,33 @@ struct Peer {
     dismissed: Cell<bool>,
 }
 
-/// Accepts connections of one listener until it is aborted.
+/// Accepts connections of one listener until the shard closes it.
 pub async fn accept(shard: Rc<Shard>, listener: Listener, door: Door) {
     loop {
-        match listener.accept().await {
-            Ok(conn) => seat_and_open(&shard, conn, door),
-            Err(error) => {
+        match accept_or_close(&shard, &listener).await {
+            Some(Ok(conn)) => seat_and_open(&shard, conn, door),
+            Some(Err(error)) => {
                 let address = listener.local_addr();
                 shard.log.line(Priority::Error, format_args!("accept: {error} ({address})"));
-                engine::time::sleep(limits::ACCEPT_PAUSE).await;
+                let _ = engine::time::timeout(limits::ACCEPT_PAUSE, shard.closing()).await;
             }
+            None => break,
         }
     }
+    for conn in listener.close().await {
+        seat_and_open(&shard, conn, door);
+    }
+}
+
+/// The next connection; `None` when the listener is to be closed.
+async fn accept_or_close(shard: &Shard, listener: &Listener) -> Option<std::io::Result<Conn>> {
+    let mut closing = pin!(shard.closing());
+    let mut accepting = pin!(listener.accept());
+    poll_fn(|cx| match closing.as_mut().poll(cx) {
+        Poll::Ready(()) => Poll::Ready(None),
+        Poll::Pending => accepting.as_mut().poll(cx).map(Some),
+    })
+    .await
 }
 
 /// Opens a session, here or on the shard that has the fewest.
@@ -83,9 +101,9 @@ fn seat_and_open(shard: &Rc<Shard>, conn: Conn, door: Door) {
     };
     match conn {
         Ok(handover) => {
-            let arrive = move || match Shell::here().shard().filter(|shard| !shard.is_stopping()) {
+            let arrive = move || match Shell::here().shard() {
                 Some(shard) => shard.sessions.open(&shard, handover.take_up(), door, seat),
-                // It began to stop meanwhile: the peer tries again, as after any connection that breaks.
+                // It has ended meanwhile: the peer tries again, as after any connection that breaks.
                 None => drop(handover),
             };
             // There is room, as asked above; a process that ends closes the connection.

@@ -9,7 +9,7 @@ use net::smtp::error::{Error, LocalLimit, Storage};
 use net::smtp::received::{Received, With};
 use net::smtp::server::{BodyType, Hello, Mail, Rcpt, Summary, Verb};
 use queue::Entry;
-use spool::{Admission, CommitError, Envelope, Intake, Refused};
+use spool::{Admission, CommitError, Envelope, Intake, MessageId, Refused};
 use tls::TlsInfo;
 use uuid::Uuid;
 
@@ -90,7 +90,7 @@ impl Transaction {
         let envelope = self.envelope(server, client, hello, &summary);
         match intake.commit(&envelope, prefix).await {
             Ok(message) => {
-                self.log_accepted(shard, server, client, hello, size_bytes);
+                self.tell_accepted(shard, message, server, client, hello, size_bytes);
                 let items = (0u32..).zip(&self.recipients).map(|(index, _)| (index, 0, Entry::Active));
                 shard.enqueue(message, &envelope, size_bytes, items);
                 shard.due.notify_one();
@@ -164,9 +164,10 @@ impl Transaction {
         }
     }
 
-    fn log_accepted(
+    fn tell_accepted(
         &self,
         shard: &Shard,
+        message: MessageId,
         server: &Server,
         client: &Client,
         hello: Option<&Hello>,
@@ -176,7 +177,7 @@ impl Transaction {
         let named = to.iter_mut().zip(&self.recipients);
         let named = named.map(|(place, rcpt)| *place = rcpt.recipient.as_bytes()).count();
         let took = engine::time::now() - self.begun;
-        shard.log.event(&Event::Accepted(&Accepted {
+        let event = Event::Accepted(&Accepted {
             transaction: self.id,
             server: &server.id,
             remote: client.remote,
@@ -188,7 +189,9 @@ impl Transaction {
             recipients: self.recipients.len(),
             size_bytes,
             took_ms: took.as_millis() as u64,
-        }));
+        });
+        shard.log.event(&event);
+        shard.accounting.record_accepted(message, &event);
     }
 }
 

@@ -1,0 +1,245 @@
+//! Where the server listens: the sockets of the startup file, bound by each shard or handed over by the service manager.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::OwnedFd;
+
+use config::{Listener, Startup};
+use engine::net::Reservation;
+use engine::service::PassedSocket;
+
+use crate::program::Door;
+
+/// The sockets of all shards, before they listen.
+#[derive(Debug)]
+pub struct Plan {
+    places: Vec<Place>,
+    /// Handed over, and not what the startup file names.
+    unclaimed: Vec<PassedSocket>,
+}
+
+/// One address of a server.
+#[derive(Debug)]
+struct Place {
+    door: Door,
+    address: SocketAddr,
+    backlog: u32,
+    /// What the service manager has of it; empty: each shard binds a socket of its own.
+    passed: Vec<PassedSocket>,
+}
+
+/// A socket of one shard that does not accept yet.
+#[derive(Debug)]
+pub struct Idle {
+    /// Whose connections it takes.
+    pub door: Door,
+    backlog: u32,
+    source: Source,
+}
+
+#[derive(Debug)]
+enum Source {
+    Reserved(Reservation),
+    Passed(PassedSocket),
+}
+
+/// A socket that listens, and its server.
+#[derive(Debug)]
+pub struct Listening {
+    /// Accepts connections.
+    pub listener: engine::net::Listener,
+    /// Whose connections it takes.
+    pub door: Door,
+    /// The service manager does not have it yet.
+    is_new: bool,
+}
+
+/// Copies of a shard's new listening sockets, for the service manager to keep.
+pub type Copies = Vec<(String, OwnedFd)>;
+
+impl Plan {
+    /// What the startup file asks for, with what was handed over put where it belongs. `announce` is told of each
+    /// server and address before it is tried; an address that nobody handed over is probed.
+    ///
+    /// # Errors
+    /// `bind: <reason> (<address>)`.
+    pub fn make(
+        startup: &Startup,
+        mut passed: Vec<PassedSocket>,
+        announce: &dyn Fn(std::fmt::Arguments<'_>),
+    ) -> Result<Plan, String> {
+        let mut places = Vec::new();
+        for (server, listen) in startup.servers.iter().enumerate() {
+            announce(format_args!("serverid: {}", listen.id));
+            for (number, listener) in listen.listeners.iter().enumerate() {
+                for address in addresses(listener) {
+                    announce(format_args!("- listen on {address}"));
+                    let (mine, rest) = passed.into_iter().partition(|socket| socket.local_addr() == address);
+                    passed = rest;
+                    let door = Door { server, listener: number };
+                    let place = Place { door, address, backlog: listener.backlog.unwrap_or(0), passed: mine };
+                    if place.can_be_had(listener, announce)? {
+                        places.push(place);
+                    }
+                }
+            }
+        }
+        Ok(Plan { places, unclaimed: passed })
+    }
+
+    /// Sockets that were handed over and that the startup file does not name. Dropping them closes them here.
+    pub fn take_unclaimed(&mut self) -> Vec<PassedSocket> {
+        std::mem::take(&mut self.unclaimed)
+    }
+
+    /// How many addresses are served by sockets that were handed over.
+    pub fn passed_count(&self) -> usize {
+        self.places.iter().filter(|place| !place.passed.is_empty()).count()
+    }
+
+    /// Binds the sockets of one shard of `shards`, or takes its part of those that were handed over. Each of these is
+    /// served by some shard, and each shard serves one, however many there are of either.
+    ///
+    /// # Errors
+    /// That of `bind`, with the address.
+    pub fn bind(&self, shard: u16, shards: u16) -> Result<Vec<Idle>, (SocketAddr, io::Error)> {
+        let mut bound = Vec::with_capacity(self.places.len());
+        for place in &self.places {
+            let mut add = |source| bound.push(Idle { door: place.door, backlog: place.backlog, source });
+            if place.passed.is_empty() {
+                let reserved = Reservation::take(place.address).map_err(|error| (place.address, error))?;
+                add(Source::Reserved(reserved));
+            }
+            for number in share(place.passed.len(), usize::from(shard), usize::from(shards)) {
+                let socket = place.passed[number].try_clone().map_err(|error| (place.address, error))?;
+                add(Source::Passed(socket));
+            }
+        }
+        Ok(bound)
+    }
+}
+
+impl Place {
+    /// False where the host lacks the address, and it need not be there.
+    fn can_be_had(
+        &self,
+        listener: &Listener,
+        announce: &dyn Fn(std::fmt::Arguments<'_>),
+    ) -> Result<bool, String> {
+        if !self.passed.is_empty() {
+            return Ok(true);
+        }
+        match engine::net::probe_bind(self.address) {
+            Ok(()) => Ok(true),
+            Err(error) if self.address.is_ipv6() && listener.address.is_none() && is_no_ipv6(&error) => {
+                announce(format_args!("  this host has no IPv6"));
+                Ok(false)
+            }
+            Err(error) => Err(bind_error(&error, self.address)),
+        }
+    }
+}
+
+impl Idle {
+    /// Where it will listen.
+    pub fn address(&self) -> SocketAddr {
+        match &self.source {
+            Source::Reserved(reservation) => reservation.address(),
+            Source::Passed(socket) => socket.local_addr(),
+        }
+    }
+
+    /// Listens.
+    ///
+    /// # Errors
+    /// That of `listen`.
+    pub fn listen(self) -> io::Result<Listening> {
+        let (listener, is_new) = match self.source {
+            Source::Reserved(reservation) => (reservation.listen(self.backlog)?, true),
+            Source::Passed(socket) => (engine::net::Listener::adopt(socket, self.backlog)?, false),
+        };
+        Ok(Listening { listener, door: self.door, is_new })
+    }
+}
+
+/// Copies of those that the service manager does not have. None where it is not possible (the simulator).
+pub fn copies(listening: &[Listening]) -> Copies {
+    let new = listening.iter().filter(|socket| socket.is_new);
+    new.filter_map(|socket| {
+        Some((stored_name(socket.listener.local_addr()), socket.listener.duplicate().ok()?))
+    })
+    .collect()
+}
+
+/// What the service manager knows a socket by: no colon may be in it.
+pub fn stored_name(address: SocketAddr) -> String {
+    format!("{STORED_PREFIX}{}", address.to_string().replace(':', "_"))
+}
+
+/// The sockets whose names begin so were given to the service manager by us.
+pub const STORED_PREFIX: &str = "listen-";
+
+/// The addresses to bind for a listener: without one of its own, all of IPv4 and all of IPv6.
+pub fn addresses(listener: &Listener) -> Vec<SocketAddr> {
+    let wanted: &[IpAddr] = match &listener.address {
+        Some(address) => std::slice::from_ref(address),
+        None => &[IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)],
+    };
+    wanted.iter().map(|ip| SocketAddr::new(*ip, listener.port)).collect()
+}
+
+/// Which of `sockets` sockets a shard of `shards` serves.
+fn share(sockets: usize, shard: usize, shards: usize) -> impl Iterator<Item = usize> {
+    let (start, step) = match sockets {
+        0 => (0, 1),
+        few if few < shards => (shard % few, few),
+        _ => (shard, shards),
+    };
+    (start..sockets).step_by(step)
+}
+
+/// `bind: Cannot assign requested address (192.0.2.5:25)`.
+pub fn bind_error(error: &io::Error, address: SocketAddr) -> String {
+    // The words of strerror alone, as operators know them.
+    let text = error.to_string();
+    let words = text.split(" (os error").next().unwrap_or_default();
+    format!("bind: {words} ({address})")
+}
+
+fn is_no_ipv6(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_socket_is_served_and_each_shard_serves_one() {
+        for sockets in 1..9 {
+            for shards in 1..9 {
+                let parts: Vec<Vec<usize>> =
+                    (0..shards).map(|shard| share(sockets, shard, shards).collect()).collect();
+                assert!(
+                    parts.iter().all(|part| !part.is_empty()),
+                    "{sockets} sockets, {shards} shards: {parts:?}"
+                );
+                for socket in 0..sockets {
+                    let servers = parts.iter().filter(|part| part.contains(&socket)).count();
+                    assert!(servers >= 1, "{sockets} sockets, {shards} shards: {parts:?}");
+                    assert!(
+                        servers == 1 || sockets < shards,
+                        "{sockets} sockets, {shards} shards: {parts:?}"
+                    );
+                }
+            }
+        }
+        assert_eq!(share(0, 0, 2).count(), 0);
+    }
+
+    #[test]
+    fn a_stored_name_has_no_colon() {
+        assert_eq!(stored_name("127.0.0.1:25".parse().unwrap()), "listen-127.0.0.1_25");
+        assert_eq!(stored_name("[::1]:25".parse().unwrap()), "listen-[__1]_25");
+    }
+}
