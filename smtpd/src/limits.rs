@@ -80,6 +80,8 @@ pub const ACCOUNTING_BUFFER_BYTES: usize = 16 << 20;
 pub const ACCOUNTING_WRITE_DEADLINE: Duration = Duration::from_secs(10);
 /// Bytes of the accounting file read at once at the start (once per process).
 pub const ACCOUNTING_READ_BYTES: usize = 1 << 20;
+/// Marks kept, one for each log of the spool and start of the server: 25 bytes each in every file.
+pub const ACCOUNTING_MARKS: usize = 1024;
 /// Messages below the mark of the accounting file that are told again after a crash: twice what a batch of the spool
 /// holds, within which they may be written out of order.
 pub const ACCOUNTING_MARGIN: u64 = 20_000;

@@ -1,6 +1,7 @@
 //! What one shard owns, and its life: bind, start, reload, stop.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -311,6 +312,7 @@ fn entry(state: &ItemState) -> Entry {
 async fn load(shard: Rc<Shard>) {
     let mut recovery = shard.store.recovery();
     let mut unannounced = 0;
+    let mut told_again = BTreeMap::new();
     while let Some(message) = recovery.next().await {
         // The index is full: wait for deliveries to make room. The rest is safe on disk meanwhile.
         while shard.queue.borrow().room() < message.items.len() && !shard.is_stopping() {
@@ -318,6 +320,9 @@ async fn load(shard: Rc<Shard>) {
         }
         if shard.accounting.may_lack(message.id) {
             tell_again(&shard, &message);
+            let epoch = spool::format::epoch_of(message.id.sequence);
+            let last = told_again.entry((message.id.log, epoch)).or_insert(message.id.sequence);
+            *last = message.id.sequence.max(*last);
         }
         let items = message.items.iter().map(|item| (item.recipient, item.attempts, entry(&item.state)));
         shard.enqueue(message.id, &message.envelope, message.size_bytes, items);
@@ -327,6 +332,9 @@ async fn load(shard: Rc<Shard>) {
             shard.due.notify_one();
             engine::task::yield_now().await;
         }
+    }
+    for ((log, _), sequence) in told_again.into_iter().filter(|_| !shard.is_stopping()) {
+        shard.accounting.record_caught_up(MessageId { log, sequence });
     }
     shard.due.notify_one();
 }

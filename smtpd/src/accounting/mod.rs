@@ -49,8 +49,11 @@ struct Gathered {
     filled: Notify,
     written: Notify,
     /// What the spool is told once so many lines are written.
-    waiting: RefCell<VecDeque<(u64, Vec<(ItemId, Settle)>)>>,
+    waiting: RefCell<VecDeque<(u64, Settled)>>,
 }
+
+/// What the spool is told of items.
+type Settled = Vec<(ItemId, Settle)>;
 
 impl std::fmt::Debug for Accounting {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -102,7 +105,17 @@ impl Accounting {
         self.add(Some(message), true, event);
     }
 
+    /// Notes that all messages up to this one, of its log and start of the server, have been told again where they may
+    /// have been missing.
+    pub fn record_caught_up(&self, last: MessageId) {
+        self.add_line(Some(last), false, |lines| lines.push_str("\"event\":\"caught_up\""));
+    }
+
     fn add(&self, message: Option<MessageId>, again: bool, event: &Event<'_>) {
+        self.add_line(message, again, |lines| event.write(&mut Line::new(lines, Form::Json)));
+    }
+
+    fn add_line(&self, message: Option<MessageId>, again: bool, write: impl FnOnce(&mut String)) {
         let Some(gathered) = &self.gathered else { return };
         let mut lines = gathered.lines.borrow_mut();
         if lines.len() >= limits::ACCOUNTING_BUFFER_BYTES {
@@ -116,7 +129,7 @@ impl Accounting {
         if again {
             lines.push_str("\"again\":true,");
         }
-        event.write(&mut Line::new(&mut lines, Form::Json));
+        write(&mut lines);
         lines.push_str("}\n");
         gathered.count.set(gathered.count.get() + 1);
         gathered.begun.set(gathered.begun.get() + 1);
@@ -124,7 +137,7 @@ impl Accounting {
     }
 
     /// Tells the spool what became of items, once all that was noted so far is written. In the order of the calls.
-    pub fn settle(&self, settled: Vec<(ItemId, Settle)>) {
+    pub fn settle(&self, settled: Settled) {
         match &self.gathered {
             Some(gathered) if gathered.ended.get() < gathered.begun.get() => {
                 gathered.waiting.borrow_mut().push_back((gathered.begun.get(), settled));

@@ -1,5 +1,6 @@
 //! The way of an attempt over the hosts of its next hop: which connection to use, and where to go on when one fails.
 
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -39,6 +40,8 @@ pub(super) async fn run(
     let connecting = Stopwatch::start();
     for candidate in candidates.iter().take(limits::HOSTS_PER_ATTEMPT) {
         facts.connects += 1;
+        facts.mx = Some(Arc::clone(&candidate.name));
+        facts.remote = Some(SocketAddr::new(candidate.address, route.port));
         let opened = Connection::establish(route, candidate).await;
         facts.connect_ms = connecting.elapsed_ms();
         let open = match opened {

@@ -66,8 +66,8 @@ fn attempted(
         (Some(client::Outcome { phase, cause: Cause::Reply(reply) }), _) => {
             Answer { state: phase.name(), enhanced: reply.enhanced(), cause: AnswerCause::Reply(reply) }
         }
-        (_, Some(reason)) => diagnosed(reason),
-        (_, None) => Answer { state: "-", enhanced: None, cause: AnswerCause::Error("") },
+        (_, Some(reason)) => diagnosed(reason, if facts.connects > 0 { "CONNECT" } else { "DNS" }),
+        (_, None) => Answer { state: "EOD", enhanced: None, cause: AnswerCause::Error("") },
     };
     shard.tell(&Event::Attempted(&Attempted {
         transaction: Uuid::from_bytes(attempt.transaction),
@@ -94,7 +94,8 @@ fn attempted(
     }));
 }
 
-fn diagnosed(diagnosis: &Diagnosis) -> Answer<'_> {
+/// `state`: where it ended, when that was before anything was awaited.
+fn diagnosed<'a>(diagnosis: &'a Diagnosis, state: &'a str) -> Answer<'a> {
     let enhanced = diagnosis.enhanced.map(|code| EnhancedCode {
         class: code.class,
         subject: code.subject,
@@ -104,7 +105,7 @@ fn diagnosed(diagnosis: &Diagnosis) -> Answer<'_> {
         Some(_) => AnswerCause::ReplyText(&diagnosis.text),
         None => AnswerCause::Error(&diagnosis.text),
     };
-    Answer { state: diagnosis.phase.unwrap_or("-"), enhanced, cause }
+    Answer { state: diagnosis.phase.unwrap_or(state), enhanced, cause }
 }
 
 /// What did not count is told once for an attempt: there may be many recipients, and many attempts.

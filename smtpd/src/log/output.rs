@@ -53,6 +53,12 @@ impl Output {
         output
     }
 
+    /// Lines lost since it was last said so.
+    #[cfg(test)]
+    pub(super) fn lines_dropped(&self) -> u64 {
+        self.dropped.get()
+    }
+
     /// Takes lines for writing. Runs on the control thread.
     pub(super) fn push(lines: String) {
         let Some(output) = engine::mesh::local::get::<Output>() else { return };

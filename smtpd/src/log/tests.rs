@@ -191,6 +191,44 @@ fn names(line: &str) -> impl Iterator<Item = &str> {
     line.split(split).skip(2).filter_map(|word| word.split_once('=')).map(|(name, _)| name)
 }
 
+/// The syslog socket is there, and its reader stands still: no shard waits, and what does not fit is counted.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a test stands outside the engine")]
+fn a_syslog_that_stands_still_costs_lines_and_no_time() {
+    use engine::boot::{DriverChoice, Options};
+    let path = std::env::temp_dir().join(format!("smtpd-log-{}", std::process::id()));
+    let silent = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    let syslog = Syslog { socket: path.clone(), ..Syslog::new(2, 255) };
+    let silent = std::sync::Mutex::new(Some(silent));
+    let options = Options { shards: 0, pin: false, driver: DriverChoice::Auto, signals: Vec::new() };
+    engine::boot::run(options, move |_| {
+        let target = Target::Syslog(syslog.clone());
+        let silent = silent.lock().unwrap().take();
+        async move {
+            let output = Output::start(target.clone());
+            let log = Log::start(target);
+            let begun = engine::time::now_precise();
+            let long = "x".repeat(10_000);
+            for _ in 0..40 {
+                for _ in 0..30 {
+                    log.line(Priority::Info, format_args!("{long}"));
+                }
+                engine::task::yield_now().await;
+                log.flush();
+            }
+            let took = engine::time::now_precise() - begun;
+            assert!(took < std::time::Duration::from_secs(2), "{took:?}");
+            assert!(output.lines_dropped() > 0, "12 MB do not fit into 8");
+            output.drain(std::time::Duration::from_millis(50)).await;
+            // The write that hangs ends with its reader.
+            drop(silent);
+            output.drain(std::time::Duration::from_secs(5)).await;
+        }
+    })
+    .unwrap();
+    std::fs::remove_file(&path).unwrap();
+}
+
 /// The text of `docs/reference/log-events.md`.
 fn reference() -> String {
     let mut text = String::from(include_str!("reference.md"));

@@ -7,4 +7,5 @@ mod bad_input;
 mod crash;
 mod delivery;
 mod hsh;
+mod operations;
 mod start;

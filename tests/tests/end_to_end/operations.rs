@@ -1,0 +1,307 @@
+//! What operators do: restart under load, freeze and thaw, check, count, and read the log slowly.
+
+use std::collections::{HashMap, HashSet};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tests::{Builder, Client, Sink, Smtpd, free_port, program, wait_until};
+
+const BODY: &[u8] = b"Subject: x\r\n\r\nx\r\n";
+
+/// The service manager keeps the sockets: no connection is refused or broken, whatever the number of shards.
+#[test]
+fn restarts_under_load_refuse_no_connection() {
+    let sink = Sink::start();
+    for driver in ["uring", "epoll"] {
+        let mut builder = Smtpd::relay_to(sink.port()).driver(driver);
+        let configs: Vec<PathBuf> = [2, 1, 3]
+            .into_iter()
+            .map(|shards| {
+                builder = std::mem::replace(&mut builder, Smtpd::relay_to(0)).shards(shards);
+                let path = builder.dir().join(format!("smtpd-{shards}.yaml"));
+                std::fs::copy(builder.write_files(), &path).expect("a temporary directory can be written");
+                path
+            })
+            .collect();
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/end_to_end/supervisor.py");
+        let before = sink.messages().len();
+        let output = Command::new("python3")
+            .arg(script)
+            .arg(program("smtpd"))
+            .arg(builder.dir().join("notify"))
+            .arg(builder.port().to_string())
+            .args(&configs)
+            .stderr(Stdio::piped())
+            .output()
+            .expect("python3 is there");
+        let report = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{report}{}", String::from_utf8_lossy(&output.stderr));
+        println!("{driver}: {report}");
+        let number = |name: &str| {
+            let (_, rest) = report.split_once(&format!("\"{name}\": ")).expect("it is reported");
+            rest.split(|c: char| !c.is_ascii_digit()).next().and_then(|n| n.parse::<usize>().ok())
+        };
+        assert_eq!((number("refused"), number("broken")), (Some(0), Some(0)), "{report}");
+        assert!(report.contains("\"handed_over\": [2, 2], \"exits\": [0, 0, 0]"), "{report}");
+        let accepted = number("accepted").expect("a number");
+        assert!(accepted > 20, "{report}");
+        sink.wait_for(before + accepted);
+    }
+}
+
+#[test]
+fn a_frozen_server_loads_its_queue_and_waits() {
+    let port = free_port();
+    let server = Smtpd::relay_to(port).start();
+    Client::connect(server.port()).send("a@a.example", &["b@b.example"], BODY);
+    let (builder, _) = server.stop();
+    let sink = Sink::start_on(port);
+    let config = builder.write_files();
+    let mut command = Command::new(program("smtpd"));
+    command.arg("-f").arg("--frozen").arg("-c").arg(config).stderr(Stdio::null());
+    let mut child = command.spawn().expect("smtpd can be started");
+    let pid = Pid::from_raw(i32::try_from(child.id()).expect("process ids fit"));
+    std::thread::sleep(Duration::from_millis(900));
+    assert!(std::net::TcpStream::connect(("127.0.0.1", builder.port())).is_err(), "it accepts");
+    assert!(sink.messages().is_empty(), "it sends");
+    kill(pid, Signal::SIGUSR2).expect("the process is ours");
+    sink.wait_for(1);
+    Client::connect(builder.port()).send("a@a.example", &["b@b.example"], BODY);
+    sink.wait_for(2);
+    kill(pid, Signal::SIGTERM).expect("the process is ours");
+    assert!(child.wait().expect("our own child").success());
+}
+
+/// Thaws in vain: nothing happens to a server that is not frozen.
+#[test]
+fn signals_that_ask_for_nothing_end_nothing() {
+    let server = Smtpd::relay_to(free_port()).start();
+    server.signal(Signal::SIGUSR2);
+    server.signal(Signal::SIGUSR1);
+    server.wait_for_log("SIGUSR1: there is no accounting file");
+    let (_, status) = server.stop();
+    assert!(status.success());
+}
+
+#[test]
+fn the_time_that_a_stop_may_take_is_a_key() {
+    let server = Smtpd::relay_to(free_port()).environment("drain: 1").start();
+    let mut client = Client::connect(server.port());
+    client.command("MAIL FROM:<a@a.example>", "250");
+    let begun = Instant::now();
+    let (_, status) = server.stop();
+    assert!(status.success());
+    let took = begun.elapsed();
+    assert!((Duration::from_millis(900)..Duration::from_secs(10)).contains(&took), "{took:?}");
+}
+
+#[test]
+fn a_check_finds_an_address_and_a_user_that_do_not_exist_and_binds_nothing() {
+    let server = Smtpd::relay_to(free_port()).start();
+    // Beside a running server: the port and the spool are in use, and nothing is bound or opened.
+    let config = server.dir().join("smtpd.yaml");
+    let check = |config: &Path| {
+        let output =
+            Command::new(program("smtpd")).arg("-t").arg("-c").arg(config).output().expect("it runs");
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    assert_eq!(check(&config), (true, String::new()));
+    let text = std::fs::read_to_string(&config).expect("written");
+    let bad = server.dir().join("bad.yaml");
+    std::fs::write(&bad, text.replace("address: 127.0.0.1", "address: 192.0.2.5")).expect("written");
+    let app = server.dir().join("smtpd-app.yaml");
+    let running = std::fs::read_to_string(&app).expect("written");
+    let open = running.replace("    transport: out\n", "    transport: out\n    openrelay: true\n");
+    std::fs::write(&app, open).expect("written");
+    let (good, said) = check(&bad);
+    assert!(!good && said.contains("192.0.2.5 is not an address of this host"), "{said}");
+    std::fs::write(&bad, format!("{text}  privdrop: {{user: no-such-user}}\n")).expect("written");
+    let (good, said) = check(&bad);
+    assert!(!good && said.contains("no user \"no-such-user\""), "{said}");
+}
+
+// ---- accounting
+
+fn with_accounting(builder: Builder, rotate: &str) -> Builder {
+    let (spool, path) = (builder.dir().join("spool"), accounting_file(&builder));
+    let block = format!(
+        "spool: {{path: \"{}\"}}\naccounting: {{path: \"{}\"{rotate}}}",
+        spool.display(),
+        path.display()
+    );
+    builder.replace_spool(&block)
+}
+
+fn accounting_file(builder: &Builder) -> PathBuf {
+    builder.dir().join("accounting.jsonl")
+}
+
+/// Everything in the file and those that it was rotated to, oldest first.
+fn accounted(dir: &Path) -> Vec<String> {
+    let mut files: Vec<PathBuf> = std::fs::read_dir(dir)
+        .expect("it is ours")
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.to_string_lossy().contains("accounting.jsonl"))
+        .collect();
+    // `accounting.jsonl.000000000001` ... and the present one last.
+    files.sort_by_key(|path| (path.extension().is_some_and(|end| end == "jsonl"), path.clone()));
+    let texts = files.iter().map(|path| std::fs::read_to_string(path).expect("it is ours"));
+    texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect()
+}
+
+fn member<'a>(line: &'a str, name: &str) -> Option<&'a str> {
+    let (_, rest) = line.split_once(&format!("\"{name}\":"))?;
+    let rest = rest.strip_prefix('"').unwrap_or(rest);
+    rest.split(['"', ',', '}']).next()
+}
+
+/// At least once: each message that was answered `250` is in the file as accepted, and each that arrived as delivered.
+#[test]
+fn accounting_loses_no_event_by_kill_9_under_load() {
+    let sink = Sink::start();
+    let mut builder = with_accounting(Smtpd::relay_to(sink.port()), "");
+    let mut queued = HashSet::new();
+    for (start, shards) in [2, 1, 3, 2].into_iter().enumerate() {
+        let driver = ["uring", "epoll"][start % 2];
+        let server = builder.shards(shards).driver(driver).start();
+        let (port, stop) = (server.port(), Arc::new(AtomicBool::new(false)));
+        let senders: Vec<_> = (0..4)
+            .map(|_| {
+                let stop = Arc::clone(&stop);
+                std::thread::spawn(move || send_until(port, &stop))
+            })
+            .collect();
+        std::thread::sleep(Duration::from_millis(300 + 70 * start as u64));
+        builder = server.kill();
+        stop.store(true, Ordering::SeqCst);
+        queued.extend(senders.into_iter().flat_map(|sender| sender.join().expect("no panic")));
+    }
+    let dir = builder.dir().to_owned();
+    let server = builder.start();
+    let missing = |event: &str| {
+        let lines = accounted(&dir);
+        let found: HashSet<&str> = lines
+            .iter()
+            .filter(|line| member(line, "event") == Some(event))
+            .filter_map(|line| member(line, "transaction"))
+            .collect();
+        queued.iter().filter(|id| !found.contains(id.as_str())).count()
+    };
+    let all = wait_until(Duration::from_secs(60), || missing("delivered") == 0);
+    println!("{} messages answered 250, {} lines", queued.len(), accounted(&dir).len());
+    assert!(all, "{} of {} not accounted as delivered", missing("delivered"), queued.len());
+    assert_eq!(missing("accepted"), 0, "of {}", queued.len());
+    let (builder, _) = server.stop();
+    let mut last = 0;
+    for line in accounted(builder.dir()) {
+        let sequence: u64 = member(&line, "seq").and_then(|n| n.parse().ok()).expect("each line has one");
+        assert!(sequence > last && line.ends_with('}'), "{last} is followed by {line}");
+        last = sequence;
+    }
+}
+
+/// The ids of the messages that were answered `250`.
+fn send_until(port: u16, stop: &AtomicBool) -> Vec<String> {
+    let mut ids = Vec::new();
+    let mut client = Client::open(port);
+    if !client.reply().starts_with("220") || client.try_write(b"EHLO x.example\r\n").is_err() {
+        return ids;
+    }
+    client.reply();
+    while !stop.load(Ordering::SeqCst) {
+        let message = b"MAIL FROM:<a@a.example>\r\nRCPT TO:<b@b.example>\r\nDATA\r\n";
+        if client.try_write(message).is_err()
+            || ["250", "250", "354"].iter().any(|code| !client.reply().starts_with(code))
+            || client.try_write(b"Subject: x\r\n\r\nx\r\n.\r\n").is_err()
+        {
+            return ids;
+        }
+        let reply = client.reply();
+        let Some((_, id)) = reply.trim_end().rsplit_once("queued as ").filter(|_| reply.starts_with("250"))
+        else {
+            return ids;
+        };
+        ids.push(id.to_owned());
+    }
+    ids
+}
+
+#[test]
+fn the_accounting_file_is_rotated_by_size_and_opened_anew_by_sigusr1() {
+    let sink = Sink::start();
+    let builder = with_accounting(Smtpd::relay_to(sink.port()), ", rotate: {size: 2000}");
+    let (file, dir) = (accounting_file(&builder), builder.dir().to_owned());
+    let server = builder.start();
+    let mut client = Client::connect(server.port());
+    for number in 0..12 {
+        client.send("a@a.example", &["b@b.example"], BODY);
+        sink.wait_for(number + 1);
+    }
+    let rotated = || {
+        let entries = std::fs::read_dir(&dir).expect("it is ours").filter_map(Result::ok);
+        entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("accounting.jsonl.")).count()
+    };
+    assert!(wait_until(Duration::from_secs(5), || rotated() >= 2), "{}", rotated());
+    std::fs::rename(&file, dir.join("moved-away")).expect("it is there");
+    server.signal(Signal::SIGUSR1);
+    server.wait_for_log("accounting: the file is opened anew");
+    client.send("a@a.example", &["b@b.example"], BODY);
+    assert!(wait_until(Duration::from_secs(5), || {
+        std::fs::read_to_string(&file).is_ok_and(|text| text.contains("\"event\":\"delivered\""))
+    }));
+    server.stop();
+    std::fs::rename(dir.join("moved-away"), dir.join("accounting.jsonl.999999")).expect("it is there");
+    let mut times: HashMap<String, u32> = HashMap::new();
+    for line in accounted(&dir) {
+        *times.entry(member(&line, "event").expect("each has one").to_owned()).or_default() += 1;
+    }
+    assert_eq!((times["accepted"], times["delivered"]), (13, 13), "{times:?}");
+}
+
+// ---- slow readers of the log
+
+/// Standard error is a pipe that nobody reads: mail goes on, and the lines that were dropped are counted.
+#[test]
+fn a_log_reader_that_stands_still_stalls_no_mail() {
+    let sink = Sink::start();
+    let builder = Smtpd::relay_to(sink.port());
+    let config = builder.write_files();
+    let mut command = Command::new(program("smtpd"));
+    command.arg("-f").arg("-c").arg(config).stdin(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("smtpd can be started");
+    let up = || std::net::TcpStream::connect(("127.0.0.1", builder.port())).is_ok();
+    assert!(wait_until(Duration::from_secs(20), up));
+    let mut client = Client::connect(builder.port());
+    // Each line names ten long recipients; the pipe takes 64 KiB, the queue behind it 8 MiB.
+    let long: Vec<String> = (0..10).map(|n| format!("{}{n}@b.example", "x".repeat(60))).collect();
+    let recipients: Vec<&str> = long.iter().map(String::as_str).collect();
+    let messages = 1500;
+    for _ in 0..messages {
+        client.send("a@a.example", &recipients, BODY);
+    }
+    sink.wait_for(messages);
+    // Now somebody reads.
+    let mut log = child.stderr.take().expect("a pipe");
+    let reader = std::thread::spawn(move || {
+        let mut text = Vec::new();
+        let _ = log.read_to_end(&mut text);
+        String::from_utf8_lossy(&text).into_owned()
+    });
+    client.send("a@a.example", &["last@b.example"], BODY);
+    sink.wait_for(messages + 1);
+    kill(Pid::from_raw(i32::try_from(child.id()).expect("process ids fit")), Signal::SIGTERM).expect("ours");
+    assert!(child.wait().expect("our own child").success());
+    let log = reader.join().expect("no panic");
+    let dropped = log.lines().filter(|line| line.contains("lines dropped, its reader is too slow")).count();
+    let lines = log.lines().count();
+    println!("{lines} lines came, {dropped} lines told of others");
+    assert!(log.contains("Stopped"), "the end is missing");
+    // Two lines and more for each message: they fit, or it was said that they did not.
+    assert!(dropped > 0 || lines >= messages * 11, "{lines} lines");
+}
