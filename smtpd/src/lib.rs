@@ -19,6 +19,7 @@
 
 pub mod accounting;
 pub mod args;
+pub mod check;
 pub mod delivery;
 mod domain;
 pub mod ids;

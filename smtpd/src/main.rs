@@ -7,6 +7,7 @@ use std::sync::Arc;
 use config::{Driver, Startup};
 use engine::boot::DriverChoice;
 use smtpd::args::{self, Command, Options};
+use smtpd::check;
 use smtpd::log::{Priority, Syslog, Target};
 use smtpd::pki::Keyring;
 use smtpd::pki::expiry::ExpiryWatch;
@@ -53,13 +54,15 @@ fn unix_seconds() -> i64 {
 
 /// `-t`.
 fn check(options: &Options) -> ExitCode {
-    let checked = load_startup(options).and_then(|startup| {
+    let warn = |text: std::fmt::Arguments<'_>| complain(&text.to_string());
+    let checked = load_startup(options, &warn).and_then(|startup| {
         let warn = |warning: &config::Error| complain(&format!("warning: {warning}"));
         let files = program::load_running_files(&startup, &read, options.env_substitution, &warn)?;
         let (keyring, notices) = Keyring::at_start(&startup).renewed(&startup, &files.running)?;
         let expiring = ExpiryWatch::default().look(&keyring.status(), unix_seconds());
         notices.iter().chain(&expiring).for_each(|(_, text)| complain(&format!("warning: {text}")));
-        Snapshot::build(&startup, &files, &process::hostname(), 1, &keyring).map(drop)
+        Snapshot::build(&startup, &files, &process::hostname(), 1, &keyring)?;
+        check::check(&startup, &files, &|text| complain(&format!("warning: {text}")))
     });
     match checked {
         Ok(()) => print("configuration ok\n"),
@@ -83,7 +86,8 @@ fn run(options: &Options) -> Result<i32, ()> {
         }
     };
     let early = if options.foreground { Target::Stderr } else { Target::Syslog(Syslog::new(2, 255)) };
-    let startup = load_startup(options).map_err(|reason| refuse(&early, &reason))?;
+    let startup = load_startup(options, &|text| early.line(Priority::Warning, text))
+        .map_err(|reason| refuse(&early, &reason))?;
     let environment = &startup.environment;
     let target = match early {
         Target::Syslog(_) => {
@@ -126,7 +130,8 @@ fn run(options: &Options) -> Result<i32, ()> {
     Ok(program.exit_status())
 }
 
-fn load_startup(options: &Options) -> Result<Startup, String> {
+/// `warn` is told what is odd about the file: keys without effect, mostly.
+fn load_startup(options: &Options, warn: &dyn Fn(std::fmt::Arguments<'_>)) -> Result<Startup, String> {
     let lookup = |name: &str| std::env::var(name).ok();
     let mut settings = config::Options::default();
     if options.env_substitution {
@@ -134,7 +139,7 @@ fn load_startup(options: &Options) -> Result<Startup, String> {
     }
     match config::load_startup_file(&options.config, &read, &settings) {
         Ok(loaded) => {
-            loaded.warnings.iter().for_each(|warning| complain(&format!("warning: {warning}")));
+            loaded.warnings.iter().for_each(|warning| warn(format_args!("warning: {warning}")));
             Ok(loaded.value)
         }
         Err(errors) => Err(program::lines(&errors)),

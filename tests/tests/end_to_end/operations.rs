@@ -111,7 +111,8 @@ fn a_check_finds_an_address_and_a_user_that_do_not_exist_and_binds_nothing() {
             Command::new(program("smtpd")).arg("-t").arg("-c").arg(config).output().expect("it runs");
         (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
-    assert_eq!(check(&config), (true, String::new()));
+    let (good, said) = check(&config);
+    assert!(good && said.lines().all(|line| line.contains("warning: open files")), "{said}");
     let text = std::fs::read_to_string(&config).expect("written");
     let bad = server.dir().join("bad.yaml");
     std::fs::write(&bad, text.replace("address: 127.0.0.1", "address: 192.0.2.5")).expect("written");
@@ -248,7 +249,8 @@ fn the_accounting_file_is_rotated_by_size_and_opened_anew_by_sigusr1() {
         entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("accounting.jsonl.")).count()
     };
     assert!(wait_until(Duration::from_secs(5), || rotated() >= 2), "{}", rotated());
-    std::fs::rename(&file, dir.join("moved-away")).expect("it is there");
+    // It may be away for a moment, while it is being rotated.
+    assert!(wait_until(Duration::from_secs(5), || std::fs::rename(&file, dir.join("moved-away")).is_ok()));
     server.signal(Signal::SIGUSR1);
     server.wait_for_log("accounting: the file is opened anew");
     client.send("a@a.example", &["b@b.example"], BODY);
@@ -279,11 +281,12 @@ fn a_log_reader_that_stands_still_stalls_no_mail() {
     assert!(wait_until(Duration::from_secs(20), up));
     let mut client = Client::connect(builder.port());
     // Each line names ten long recipients; the pipe takes 64 KiB, the queue behind it 8 MiB.
-    let long: Vec<String> = (0..10).map(|n| format!("{}{n}@b.example", "x".repeat(60))).collect();
+    let domain = format!("{0}.{0}.example", "y".repeat(60));
+    let long: Vec<String> = (0..10).map(|n| format!("{}{n}@{domain}", "x".repeat(60))).collect();
     let recipients: Vec<&str> = long.iter().map(String::as_str).collect();
     let messages = 1500;
     for _ in 0..messages {
-        client.send("a@a.example", &recipients, BODY);
+        client.send(recipients[0], &recipients, BODY);
     }
     sink.wait_for(messages);
     // Now somebody reads.
@@ -302,6 +305,5 @@ fn a_log_reader_that_stands_still_stalls_no_mail() {
     let lines = log.lines().count();
     println!("{lines} lines came, {dropped} lines told of others");
     assert!(log.contains("Stopped"), "the end is missing");
-    // Two lines and more for each message: they fit, or it was said that they did not.
-    assert!(dropped > 0 || lines >= messages * 11, "{lines} lines");
+    assert!(dropped > 0 && lines < messages * 11, "12 MB of lines do not fit");
 }
