@@ -93,7 +93,7 @@ fn signals_that_ask_for_nothing_end_nothing() {
 fn the_time_that_a_stop_may_take_is_a_key() {
     let server = Smtpd::relay_to(free_port()).environment("drain: 1").start();
     let mut client = Client::connect(server.port());
-    client.command("MAIL FROM:<a@a.example>", "250");
+    client.command("MAIL FROM:<a@a.example>\r\n", "250");
     let begun = Instant::now();
     let (_, status) = server.stop();
     assert!(status.success());
@@ -257,7 +257,7 @@ fn the_accounting_file_is_rotated_by_size_and_opened_anew_by_sigusr1() {
     assert!(wait_until(Duration::from_secs(5), || {
         std::fs::read_to_string(&file).is_ok_and(|text| text.contains("\"event\":\"delivered\""))
     }));
-    server.stop();
+    let _stopped = server.stop();
     std::fs::rename(dir.join("moved-away"), dir.join("accounting.jsonl.999999")).expect("it is there");
     let mut times: HashMap<String, u32> = HashMap::new();
     for line in accounted(&dir) {
