@@ -42,6 +42,7 @@ mod running;
 mod scalar;
 mod schema;
 mod scripting;
+mod session;
 mod startup;
 mod suspends;
 mod tls;
@@ -59,6 +60,7 @@ pub use running::{
     Address, BareEol, DefaultGroup, Extensions, Grouping, Queues, Resolver, Running, Server, load_running,
 };
 pub use scripting::{FileContent, HookScript, PHASES, ScriptSettings, Scripting, VirtualFile};
+pub use session::{TransportLogin, TransportSession};
 pub use startup::{
     Accounting, Corrupt, Driver, Environment, Facility, ListenServer, Listener, PrivDrop, ServerKind, Spool,
     Startup, UuidVersion, load_startup,

@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::TransportTls;
 use crate::report::{Problem, Report};
 use crate::tree::{Checked, Tree};
+use crate::{TransportSession, TransportTls};
 
 /// One outgoing route.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub struct Transport {
     pub ipv6: bool,
     /// HELO name; `None`: the system host name.
     pub helo: Option<String>,
+    /// What is said.
+    pub session: TransportSession,
     /// Outgoing TLS; `None`: everything is in clear.
     pub tls: Option<TransportTls>,
     /// When to try again; `None`: there is no `retry` block, and the queue's own schedule applies.
@@ -72,7 +74,14 @@ pub struct DeliveryTimeouts {
     pub banner: Duration,
     pub ehlo: Duration,
     pub helo: Duration,
+    pub lhlo: Duration,
     pub starttls: Duration,
+    pub xclient: Duration,
+    pub auth_cram_md5: Duration,
+    pub auth_plain: Duration,
+    pub auth_login: Duration,
+    pub auth_login_user: Duration,
+    pub auth: Duration,
     pub mail: Duration,
     pub rcpt: Duration,
     pub data: Duration,
@@ -112,6 +121,7 @@ pub(crate) fn cross_check(tree: &Tree, report: &mut Report) {
                     Problem::new("neither IPv4 nor IPv6 may be used").hint("set one of them to true");
                 report.error(transport.at, &format!("{path}.connection.sourceip"), problem);
             }
+            crate::session::cross_check(transport, &path, report);
             if let (Some(retry), None | Some(0)) = (transport.get("retry"), transport.integer("retry.count"))
             {
                 let problem = Problem::new("without a count above 0 the first temporary failure is final");
@@ -143,6 +153,7 @@ fn transport(tree: &Tree, group: &str) -> Transport {
         ipv4: tree.bool("connection.sourceip.ipv4").expect("has a default"),
         ipv6: tree.bool("connection.sourceip.ipv6").expect("has a default"),
         helo: tree.text("session.helo").map(str::to_owned),
+        session: crate::session::of_transport(tree),
         tls: tree.get("session.tls").and_then(crate::tls::transport),
         retry: retry(tree),
         timeouts: timeouts(tree),
@@ -169,7 +180,14 @@ fn timeouts(tree: &Tree) -> DeliveryTimeouts {
         banner: of("BANNER"),
         ehlo: of("EHLO"),
         helo: of("HELO"),
+        lhlo: of("LHLO"),
         starttls: of("STARTTLS"),
+        xclient: of("XCLIENT"),
+        auth_cram_md5: of("AUTH-CRAM-MD5"),
+        auth_plain: of("AUTH-PLAIN"),
+        auth_login: of("AUTH-LOGIN"),
+        auth_login_user: of("AUTH-LOGIN-USER"),
+        auth: of("AUTH"),
         mail: of("MAIL"),
         rcpt: of("RCPT"),
         data: of("DATA"),

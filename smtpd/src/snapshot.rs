@@ -7,6 +7,7 @@ use bytes::Bytes;
 use config::{Field, Pattern, Reloadable, Startup};
 use ipnet::IpNet;
 use net::smtp::address::Hostname;
+use net::smtp::sasl::Credentials;
 use net::smtp::{client, server};
 use rustc_hash::FxHashMap;
 use tls::{ClientSide, ServerSide};
@@ -227,7 +228,14 @@ fn build_route(
         banner: timeouts.banner,
         ehlo: timeouts.ehlo,
         helo: timeouts.helo,
+        lhlo: timeouts.lhlo,
         starttls: timeouts.starttls,
+        xclient: timeouts.xclient,
+        auth_cram_md5: timeouts.auth_cram_md5,
+        auth_plain: timeouts.auth_plain,
+        auth_login: timeouts.auth_login,
+        auth_login_user: timeouts.auth_login_user,
+        auth: timeouts.auth,
         mail: timeouts.mail,
         rcpt: timeouts.rcpt,
         data: timeouts.data,
@@ -236,6 +244,7 @@ fn build_route(
         quit: timeouts.quit,
         ..client::Timeouts::default()
     };
+    what_is_said(&transport.session, &mut session);
     session.starttls = match &transport.tls {
         None => client::StartTls::Never,
         Some(tls) if tls.implicit => client::StartTls::Never,
@@ -260,6 +269,26 @@ fn build_route(
         session: Arc::new(session),
         tls,
     })
+}
+
+/// Protocol, login and options of a transport's sessions.
+fn what_is_said(said: &config::TransportSession, session: &mut client::Config) {
+    session.protocol = if said.lmtp { client::Protocol::Lmtp } else { client::Protocol::Smtp };
+    session.chunking = said.chunking;
+    session.eight_bit_as_is = said.eight_bit_as_is;
+    session.login = said.login.as_ref().map(|login| client::Login {
+        credentials: Credentials {
+            username: login.username.as_str().into(),
+            password: login.password.as_str().into(),
+        },
+        in_clear: login.in_clear,
+    });
+    // The names have been checked.
+    let attribute = |(name, value): &(String, String)| {
+        let attribute = client::XclientAttribute::parse(name.as_bytes())?;
+        Some((attribute, value.as_bytes().into()))
+    };
+    session.xclient = said.xclient.iter().filter_map(attribute).collect();
 }
 
 fn queue_transport(transport: &config::Transport) -> queue::Transport {

@@ -69,15 +69,25 @@ const SESSION: Key = key(
     "session",
     Shape::Object(&[
         key("helo", HOST_NAME, "HELO name").derived("system host name"),
-        key("protocol", choice(&["smtp", "lmtp"]), "Protocol").default("smtp").not_yet().except(&["smtp"]),
+        key("protocol", choice(&["smtp", "lmtp"]), "Protocol").default("smtp"),
         key("tls", Shape::Object(CLIENT_TLS), "Outgoing TLS"),
         key(
             "sasl",
-            Shape::Object(&[key("username", TEXT, "User name"), key("password", TEXT, "Password")]),
-            "Log in before `MAIL`",
+            Shape::Object(&[
+                key("username", TEXT, "User name").required(),
+                key("password", TEXT, "Password").required(),
+            ]),
+            "Log in before `MAIL`: SCRAM-SHA-256, CRAM-MD5, and PLAIN and LOGIN under TLS or where `tls.mode: disabled` stands",
         )
-        .not_yet(),
-        key("xclient", Shape::Map(&TEXT), "XCLIENT attributes to send").not_yet(),
+        .optional("no login"),
+        key("xclient", Shape::Map(&TEXT), "XCLIENT attributes to send; a peer without XCLIENT gets no mail"),
+        key("chunking", BOOL, "Send with `BDAT` to a peer that offers CHUNKING (ours)").default("true"),
+        key(
+            "8bitmime",
+            choice(&["asis", "bounce"]),
+            "An 8-bit message for a peer without 8BITMIME: send it as it is, or fail it (ours)",
+        )
+        .default("asis"),
     ]),
     "What to say",
 );
@@ -98,7 +108,7 @@ const CLIENT_TLS: &[Key] = &[
         ]),
         "Outgoing TLS policy",
     )
-    .default("disabled")
+    .derived("`disabled`")
     .not_yet()
     .except(&["disabled", "optional", "optional_verify", "require", "require_verify"]),
     key("implicit", BOOL, "TLS from the first byte; there is no delivery in clear then").default("false"),
@@ -176,14 +186,14 @@ const STATES: &[Key] = &[
     key("BANNER", TIME_FROM_1_S, "Greeting").default("300"),
     key("HELO", TIME_FROM_1_S, "HELO").default("300"),
     key("EHLO", TIME_FROM_1_S, "EHLO").default("300"),
-    key("LHLO", TIME_FROM_1_S, "LHLO").no_effect("there is no LMTP yet"),
+    key("LHLO", TIME_FROM_1_S, "LHLO").default("300"),
     key("STARTTLS", TIME_FROM_1_S, "STARTTLS, and the handshake after it").default("300"),
-    key("AUTH-CRAM-MD5", TIME_FROM_1_S, "AUTH").no_effect(NO_AUTH),
-    key("AUTH-PLAIN", TIME_FROM_1_S, "AUTH").no_effect(NO_AUTH),
-    key("AUTH-LOGIN", TIME_FROM_1_S, "AUTH").no_effect(NO_AUTH),
-    key("AUTH-LOGIN-USER", TIME_FROM_1_S, "AUTH").no_effect(NO_AUTH),
-    key("AUTH", TIME_FROM_1_S, "AUTH").no_effect(NO_AUTH),
-    key("XCLIENT", TIME_FROM_1_S, "XCLIENT").no_effect("there is no XCLIENT yet"),
+    key("AUTH-CRAM-MD5", TIME_FROM_1_S, "The challenge of `AUTH CRAM-MD5`").default("300"),
+    key("AUTH-PLAIN", TIME_FROM_1_S, "The reply to `AUTH PLAIN`").default("300"),
+    key("AUTH-LOGIN", TIME_FROM_1_S, "`AUTH LOGIN`").default("300"),
+    key("AUTH-LOGIN-USER", TIME_FROM_1_S, "The user name of `AUTH LOGIN`").default("300"),
+    key("AUTH", TIME_FROM_1_S, "The last thing said to log in, and each step of SCRAM").default("300"),
+    key("XCLIENT", TIME_FROM_1_S, "XCLIENT").default("300"),
     key("MAIL", TIME_FROM_1_S, "MAIL FROM").default("300"),
     key("RCPT", TIME_FROM_1_S, "RCPT TO").default("300"),
     key("DATA", TIME_FROM_1_S, "DATA").default("120"),
@@ -192,5 +202,3 @@ const STATES: &[Key] = &[
     key("NOOP", TIME_FROM_1_S, "NOOP").no_effect("NOOP is not sent"),
     key("QUIT", TIME_FROM_1_S, "QUIT").default("300"),
 ];
-
-const NO_AUTH: &str = "there is no outgoing AUTH yet";

@@ -5,7 +5,8 @@ use std::time::Duration;
 use crate::schema::{Default, File, Key};
 use crate::{
     Corrupt, DefaultGroup, Facility, Field, FileContent, Loaded, NextHop, Options, Pattern, Pem, Property,
-    Running, Scope, Source, Startup, Suspends, Version, check, load_running, load_startup, load_suspends,
+    Running, Scope, Source, Startup, Suspends, TransportSession, Version, check, load_running, load_startup,
+    load_suspends,
 };
 
 fn startup(text: &str) -> Startup {
@@ -237,4 +238,26 @@ fn no_damage_to_a_file_makes_the_loader_panic() {
             }
         }
     }
+}
+
+#[test]
+fn a_password_is_shown_in_clear_only_where_tls_is_disabled_by_name() {
+    let login = |tls: &str| {
+        let text = format!(
+            "version: \"6.10\"
+transportgroups:
+  - id: g
+    session: {{{tls}sasl: {{username: u, password: p}}, xclient: {{name: x}}}}
+    transports: [{{id: t, session: {{protocol: lmtp}}}}]
+"
+        );
+        running(&text).transports[0].session.clone()
+    };
+    let plain = login("");
+    assert!(plain.lmtp && plain.chunking && plain.eight_bit_as_is);
+    assert_eq!(plain.xclient, [("NAME".to_owned(), "x".to_owned())]);
+    let shown = |session: TransportSession| session.login.is_some_and(|login| login.in_clear);
+    assert!(!shown(plain));
+    assert!(shown(login("tls: {mode: disabled}, ")));
+    assert!(!shown(login("tls: {mode: optional}, ")));
 }

@@ -125,7 +125,7 @@ pub(crate) fn server(tls: &Tree) -> Option<ServerTls> {
 
 /// The typed value at `session.tls`, from a tree without errors and with all defaults.
 pub(crate) fn transport(tls: &Tree) -> Option<TransportTls> {
-    let mode = tls.text("mode").expect("has a default");
+    let mode = tls.text("mode").unwrap_or("disabled");
     if mode == "disabled" {
         return None;
     }
