@@ -52,6 +52,8 @@ pub struct Server {
     pub max_connections: u32,
     /// Most connections of one address over all shards; 0: no limit.
     pub max_connections_per_address: u32,
+    /// Look up the names of clients.
+    pub remote_ptr: bool,
     /// Peers that send a PROXY header first.
     pub proxies: Vec<IpNet>,
     /// Who may use XCLIENT.
@@ -194,6 +196,7 @@ fn build_server(
         max_connections: server.max_connections,
         tls,
         max_connections_per_address: server.max_connections_per_address.unwrap_or(0),
+        remote_ptr: server.remote_ptr,
         proxies: listen.proxies.clone(),
         xclient: server.xclient.clone(),
     })

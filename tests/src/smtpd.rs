@@ -33,6 +33,7 @@ pub struct Builder {
     spool: PathBuf,
     port: u16,
     shards: u32,
+    listen: String,
     server: String,
     transport: String,
     running: String,
@@ -61,6 +62,7 @@ impl Smtpd {
             port: free_port(),
             shards: 2,
             driver: "auto",
+            listen: String::new(),
             server: String::new(),
             transport: format!("connection: {{server: 127.0.0.1, port: {port}}}"),
             running: String::new(),
@@ -179,6 +181,12 @@ impl Builder {
         self
     }
 
+    /// More keys of the startup file's server, in flow style.
+    pub fn listen(mut self, keys: &str) -> Builder {
+        let _ = writeln!(self.listen, "    {keys}");
+        self
+    }
+
     /// More keys of the transport, in flow style.
     pub fn transport(mut self, keys: &str) -> Builder {
         self.transport = format!("{}\n        {keys}", self.transport);
@@ -238,13 +246,14 @@ impl Builder {
         let spool = self.spool_lines.as_ref().unwrap_or(&spool);
         let startup = format!(
             "version: \"6.10\"\n\
-             servers:\n  - id: default\n    listeners:\n      - {{address: 127.0.0.1, port: {port}}}\n\
+             servers:\n  - id: default\n    listeners:\n      - {{address: 127.0.0.1, port: {port}}}\n{listen}\
              {spool}\n\
              environment:\n  shards: {shards}\n  driver: {driver}\n  appconf: \"{app}\"\n  suspendconf: \"{suspend}\"\n\
              {more}",
             app = dir.join("smtpd-app.yaml").display(),
             suspend = dir.join("smtpd-suspend.yaml").display(),
             driver = self.driver,
+            listen = self.listen,
             more = self.environment,
         );
         let running = format!(

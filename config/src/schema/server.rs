@@ -61,7 +61,7 @@ const PHASES: &[Key] = &[
         "connect",
         Shape::Object(&[
             HOOK,
-            key("remoteptr", BOOL, "Forward-confirmed reverse look-up of the peer").since("5.2").no_effect("there is no reverse look-up yet").except(&["false"]),
+            key("remoteptr", BOOL, "Forward-confirmed reverse look-up of the peer").default("true").since("5.2"),
         ]),
         "Before the banner",
     ),

@@ -10,6 +10,7 @@ use net::smtp::server::{Attribute, Hello, Verb, XClient};
 
 use super::by_address::TooMany;
 use super::driver::{Driver, Input};
+use super::reverse::Name;
 use crate::limits;
 
 /// The client of a session.
@@ -22,7 +23,7 @@ pub(super) struct Client {
     /// The proxy that the connection came from, if it came from one.
     pub(super) proxy: Option<Box<IpAddr>>,
     /// Its name.
-    pub(super) name: Option<Box<[u8]>>,
+    pub(super) name: Name,
     /// As whom it has authenticated.
     pub(super) user: Option<Box<[u8]>>,
 }
@@ -39,7 +40,7 @@ pub(super) enum Refused {
 impl Client {
     /// The peer itself.
     pub(super) fn new(remote: SocketAddr) -> Client {
-        Client { remote, destination: None, proxy: None, name: None, user: None }
+        Client { remote, destination: None, proxy: None, name: Name::Known(None), user: None }
     }
 }
 
@@ -52,7 +53,11 @@ impl Driver {
         if is_in(&self.server.xclient, self.client.remote.ip()) {
             self.machine.offer_xclient();
         }
-        self.enter_crowd()
+        self.enter_crowd()?;
+        if self.server.remote_ptr {
+            self.client.name = Name::ask(&self.shard, self.client.remote.ip());
+        }
+        Ok(())
     }
 
     /// A listed proxy that sends no header in time gets no answer: it would pass it on to somebody.
@@ -121,11 +126,16 @@ impl Driver {
             Attribute::Absent | Attribute::Unavailable => None,
         };
         let client = &mut self.client;
-        name.apply_option(&mut client.name);
         login.apply_option(&mut client.user);
         if let Attribute::Value(address) = address {
+            client.name = Name::Known(None);
             client.proxy.get_or_insert(Box::new(client.remote.ip()));
             client.remote.set_ip(address.to_canonical());
+        }
+        match name {
+            Attribute::Absent => {}
+            Attribute::Unavailable => client.name = Name::Known(None),
+            Attribute::Value(name) => client.name = Name::Known(Some(name)),
         }
         if let Attribute::Value(port) = port {
             client.remote.set_port(port);

@@ -209,6 +209,7 @@ impl Driver {
     /// Answers the end of data.
     async fn commit(&mut self, summary: Summary) {
         let Some(transaction) = self.transaction.take() else { return };
+        self.client.name.settle().await;
         match transaction.commit(&self.shard, &self.server, &self.client, self.hello.as_ref(), summary).await
         {
             Ok(id) => self.machine.accept_message(&id),

@@ -9,6 +9,7 @@ pub mod by_address;
 mod client;
 mod driver;
 mod encryption;
+mod reverse;
 pub mod seat;
 
 mod transaction;

@@ -111,7 +111,7 @@ impl Transaction {
         let mut out = Vec::with_capacity(256);
         Received {
             helo: hello.map(|hello| &*hello.host),
-            peer_name: client.name.as_deref(),
+            peer_name: client.name.get(),
             peer_ip: client.remote.ip(),
             by: &server.hostname,
             with: match (hello.map(|hello| hello.verb), &self.tls, &client.user) {

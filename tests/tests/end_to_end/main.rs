@@ -8,4 +8,5 @@ mod crash;
 mod delivery;
 mod hsh;
 mod operations;
+mod session;
 mod start;
