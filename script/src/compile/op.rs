@@ -186,16 +186,64 @@ pub(crate) enum Op {
         to: Num,
         from: Num,
     },
-    /// Goes to `to` if the relation holds.
-    NumJump {
-        relation: Relation,
+    // Go to `to` if the relation holds.
+    NumJumpLess {
         a: Num,
         b: Num,
         to: u32,
     },
-    /// The same backwards, which costs budget.
-    NumLoop {
-        relation: Relation,
+    NumJumpLessEqual {
+        a: Num,
+        b: Num,
+        to: u32,
+    },
+    NumJumpEqual {
+        a: Num,
+        b: Num,
+        to: u32,
+    },
+    NumJumpNotLess {
+        a: Num,
+        b: Num,
+        to: u32,
+    },
+    NumJumpNotLessEqual {
+        a: Num,
+        b: Num,
+        to: u32,
+    },
+    NumJumpNotEqual {
+        a: Num,
+        b: Num,
+        to: u32,
+    },
+    // The same backwards, which costs budget.
+    NumLoopLess {
+        a: Num,
+        b: Num,
+        to: u32,
+    },
+    NumLoopLessEqual {
+        a: Num,
+        b: Num,
+        to: u32,
+    },
+    NumLoopEqual {
+        a: Num,
+        b: Num,
+        to: u32,
+    },
+    NumLoopNotLess {
+        a: Num,
+        b: Num,
+        to: u32,
+    },
+    NumLoopNotLessEqual {
+        a: Num,
+        b: Num,
+        to: u32,
+    },
+    NumLoopNotEqual {
         a: Num,
         b: Num,
         to: u32,
@@ -220,6 +268,194 @@ pub(crate) enum Op {
         step: Num,
         or_equal: bool,
         limit: Reg,
+        by: i16,
+    },
+    // Two operations, one after the other.
+    NumAddAdd {
+        to: Num,
+        a: Num,
+        b: Num,
+        to2: Num,
+        a2: Num,
+        b2: Num,
+    },
+    NumAddSubtract {
+        to: Num,
+        a: Num,
+        b: Num,
+        to2: Num,
+        a2: Num,
+        b2: Num,
+    },
+    NumAddMultiply {
+        to: Num,
+        a: Num,
+        b: Num,
+        to2: Num,
+        a2: Num,
+        b2: Num,
+    },
+    NumAddMove {
+        to: Num,
+        a: Num,
+        b: Num,
+        to2: Num,
+        from: Num,
+    },
+    NumSubtractAdd {
+        to: Num,
+        a: Num,
+        b: Num,
+        to2: Num,
+        a2: Num,
+        b2: Num,
+    },
+    NumSubtractSubtract {
+        to: Num,
+        a: Num,
+        b: Num,
+        to2: Num,
+        a2: Num,
+        b2: Num,
+    },
+    NumSubtractMultiply {
+        to: Num,
+        a: Num,
+        b: Num,
+        to2: Num,
+        a2: Num,
+        b2: Num,
+    },
+    NumSubtractMove {
+        to: Num,
+        a: Num,
+        b: Num,
+        to2: Num,
+        from: Num,
+    },
+    NumMultiplyAdd {
+        to: Num,
+        a: Num,
+        b: Num,
+        to2: Num,
+        a2: Num,
+        b2: Num,
+    },
+    NumMultiplySubtract {
+        to: Num,
+        a: Num,
+        b: Num,
+        to2: Num,
+        a2: Num,
+        b2: Num,
+    },
+    NumMultiplyMultiply {
+        to: Num,
+        a: Num,
+        b: Num,
+        to2: Num,
+        a2: Num,
+        b2: Num,
+    },
+    NumMultiplyMove {
+        to: Num,
+        a: Num,
+        b: Num,
+        to2: Num,
+        from: Num,
+    },
+    // An operation, and a jump if a relation holds for the numbers after it.
+    NumModuloJumpEqual {
+        to: Num,
+        a: Num,
+        b: Num,
+        left: Num,
+        right: Num,
+        by: i16,
+    },
+    NumModuloJumpNotEqual {
+        to: Num,
+        a: Num,
+        b: Num,
+        left: Num,
+        right: Num,
+        by: i16,
+    },
+    NumAddJumpNotLess {
+        to: Num,
+        a: Num,
+        b: Num,
+        left: Num,
+        right: Num,
+        by: i16,
+    },
+    NumAddJumpNotLessEqual {
+        to: Num,
+        a: Num,
+        b: Num,
+        left: Num,
+        right: Num,
+        by: i16,
+    },
+    NumAddLoopLess {
+        to: Num,
+        a: Num,
+        b: Num,
+        left: Num,
+        right: Num,
+        by: i16,
+    },
+    NumAddLoopLessEqual {
+        to: Num,
+        a: Num,
+        b: Num,
+        left: Num,
+        right: Num,
+        by: i16,
+    },
+    NumSubtractLoopLess {
+        to: Num,
+        a: Num,
+        b: Num,
+        left: Num,
+        right: Num,
+        by: i16,
+    },
+    NumSubtractLoopLessEqual {
+        to: Num,
+        a: Num,
+        b: Num,
+        left: Num,
+        right: Num,
+        by: i16,
+    },
+    // `Unbox`, and a jump if a relation holds between the number and another, which is the left one if `Right`.
+    UnboxJumpNotLess {
+        number: Num,
+        other: Num,
+        operator: Operator,
+        from: Reg,
+        by: i16,
+    },
+    UnboxJumpNotLessRight {
+        number: Num,
+        other: Num,
+        operator: Operator,
+        from: Reg,
+        by: i16,
+    },
+    UnboxJumpNotLessEqual {
+        number: Num,
+        other: Num,
+        operator: Operator,
+        from: Reg,
+        by: i16,
+    },
+    UnboxJumpNotLessEqualRight {
+        number: Num,
+        other: Num,
+        operator: Operator,
+        from: Reg,
         by: i16,
     },
     /// The relation as a boolean.
@@ -431,6 +667,25 @@ pub(crate) enum Op {
         base: Reg,
         key: u16,
     },
+    // Each with the `Unbox` that follows.
+    NumIndex {
+        number: Num,
+        to: Reg,
+        base: Reg,
+        key: Reg,
+    },
+    NumIndexNum {
+        number: Num,
+        key: Num,
+        to: Reg,
+        base: Reg,
+    },
+    NumIndexConst {
+        number: Num,
+        to: Reg,
+        base: Reg,
+        key: u16,
+    },
     /// Of a variable.
     IndexSet {
         base: Reg,
@@ -450,6 +705,24 @@ pub(crate) enum Op {
     Append {
         base: Reg,
         from: Reg,
+    },
+    // `Box` with the store of the temporary that follows.
+    BoxIndexSetNum {
+        from: Num,
+        key: Num,
+        to: Reg,
+        base: Reg,
+    },
+    BoxIndexSetConst {
+        from: Num,
+        to: Reg,
+        base: Reg,
+        key: u16,
+    },
+    BoxAppend {
+        from: Num,
+        to: Reg,
+        base: Reg,
     },
     /// `$variable .= value`
     ConcatTo {

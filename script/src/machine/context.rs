@@ -292,12 +292,8 @@ impl Context {
             };
             let function = &loaded.protos[frame.proto as usize];
             let mut surroundings = Surroundings {
-                code: &function.proto.code,
-                constants: &function.constants,
-                keys: &function.keys,
-                proto: &function.proto,
+                function,
                 loaded: &loaded,
-                locals: function.proto.locals,
                 heap: &mut self.heap,
                 host: &mut *host,
                 fault: None,

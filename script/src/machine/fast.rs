@@ -4,12 +4,13 @@
 //! enough for the compiler to keep its state in machine registers. Around it is a loop for plain calls and returns; whatever
 //! else concerns other functions goes back to the caller.
 
-use crate::compile::op::{NO_REG, Op, Operator, Reg, Relation};
+use crate::compile::op::{Op, Operator, Reg, Relation};
 use crate::value::{Array, Value};
 
-use super::frame::{Entry, Frame, Mode};
+use super::frame::Entry;
 use super::loaded::{Loaded, Stacks};
 use super::operate::{self, Surroundings};
+use super::plain::{self, Stack};
 use super::rare;
 
 /// A window of number registers.
@@ -36,106 +37,17 @@ pub(super) fn run<'s>(
     depth: usize,
     budget: &mut u32,
 ) -> Exit {
-    let Some(Entry::Script(frame)) = entries.last() else { return Exit::Op };
     let loaded: &'s Loaded = surroundings.loaded;
+    let Some(Entry::Script(frame)) = entries.last() else { return Exit::Op };
     let mut pc = frame.pc as usize;
-    let mut base = frame.base as usize;
-    let mut end = frame.end as usize;
-    let mut nums_base = frame.nums as usize;
-    loop {
-        let regs = &mut stacks.values[base..end];
-        let nums = window(&mut stacks.numbers, nums_base);
-        let exit;
-        (pc, exit) = one_function(surroundings, pc, regs, nums, budget);
-        let Some(Entry::Script(frame)) = entries.last_mut() else { return exit };
-        frame.pc = pc as u32;
-        if exit != Exit::Op {
-            return exit;
-        }
-        match surroundings.code[pc - 1] {
-            Op::CallProto { count, to, start, proto } => {
-                let callee = &loaded.protos[usize::from(proto)];
-                let first = base + usize::from(start);
-                let last = first + usize::from(callee.proto.registers);
-                let caller_end = end;
-                let next_nums = frame.nums_end as usize;
-                let plain = callee.is_plain && u16::from(count) == callee.proto.params;
-                let fits = last <= stacks.values.len() && next_nums + 256 <= stacks.numbers.len();
-                frame.to = to;
-                if !plain || !fits || entries.len() >= depth {
-                    return Exit::Op;
-                }
-                // Temporaries of the caller that are registers of the function now.
-                let used = first + usize::from(count);
-                if used < caller_end.min(last) {
-                    stacks.values[used..caller_end.min(last)].iter_mut().for_each(wipe);
-                }
-                (pc, base, end, nums_base) = (0, first, last, next_nums);
-                for (number, constant) in stacks.numbers[nums_base..].iter_mut().zip(&callee.proto.numbers) {
-                    *number = *constant;
-                }
-                entries.push(Entry::Script(Frame {
-                    proto: u32::from(proto),
-                    pc: 0,
-                    base: base as u32,
-                    nums: nums_base as u32,
-                    end: end as u32,
-                    nums_end: (nums_base + usize::from(callee.proto.number_registers)) as u32,
-                    to: NO_REG,
-                    mode: Mode::Plain,
-                    generator: None,
-                }));
-                surroundings.switch(callee);
-            }
-            Op::Return { from } => {
-                let [.., Entry::Script(caller), Entry::Script(callee)] = &entries[..] else {
-                    return Exit::Op;
-                };
-                let slot = base + usize::from(from);
-                if callee.mode != Mode::Plain || matches!(stacks.values[slot], Value::Undefined) {
-                    return Exit::Op;
-                }
-                let target = caller.base as usize + usize::from(caller.to);
-                let is_wanted = caller.to != NO_REG;
-                // Numbers are not moved as values: a value is read in other pieces than it was written, which is slow.
-                if let (Value::Number(number), true) = (&stacks.values[slot], is_wanted) {
-                    let number = *number;
-                    stacks.values[base..end].iter_mut().for_each(wipe);
-                    set_number(&mut stacks.values[target..], 0, number);
-                } else {
-                    let value = std::mem::replace(&mut stacks.values[slot], Value::Undefined);
-                    stacks.values[base..end].iter_mut().for_each(wipe);
-                    if is_wanted {
-                        set(&mut stacks.values[target..], 0, value);
-                    }
-                }
-                pc = caller.pc as usize;
-                base = caller.base as usize;
-                end = caller.end as usize;
-                nums_base = caller.nums as usize;
-                surroundings.switch(&loaded.protos[caller.proto as usize]);
-                entries.pop();
-            }
-            _ => return Exit::Op,
-        }
-    }
-}
-
-/// Runs instructions of one function. Returns where it stopped.
-fn one_function(
-    surroundings: &mut Surroundings<'_>,
-    mut pc: usize,
-    regs: &mut [Value],
-    nums: &mut Numbers,
-    budget: &mut u32,
-) -> (usize, Exit) {
-    let code = surroundings.code;
+    let mut code = &*surroundings.function.proto.code;
+    let mut regs = &mut stacks.values[frame.base as usize..frame.end as usize];
+    let mut nums = window(&mut stacks.numbers, frame.nums as usize);
     let mut left = *budget;
     macro_rules! stop {
-        ($exit:expr) => {{
-            *budget = left;
-            return (pc, $exit);
-        }};
+        ($exit:expr) => {
+            break $exit
+        };
     }
     macro_rules! fail {
         ($fault:expr) => {{
@@ -143,6 +55,19 @@ fn one_function(
             surroundings.fault = Some(fault);
             stop!(Exit::Fault);
         }};
+    }
+    // Goes on with the function at the top of the call stack, which is another one now.
+    macro_rules! switch_if {
+        ($switched:expr) => {
+            if !$switched {
+                stop!(Exit::Op);
+            }
+            let Some(Entry::Script(frame)) = entries.last() else { stop!(Exit::Op) };
+            pc = frame.pc as usize;
+            code = &surroundings.function.proto.code;
+            regs = &mut stacks.values[frame.base as usize..frame.end as usize];
+            nums = window(&mut stacks.numbers, frame.nums as usize);
+        };
     }
     // Does what is not common: an error ends the loop.
     macro_rules! attempt {
@@ -168,6 +93,25 @@ fn one_function(
             }
         };
     }
+    macro_rules! jump_if {
+        ($relation:ident, $a:expr, $b:expr, $to:expr) => {
+            if holds(Relation::$relation, $a, $b) {
+                pc = $to;
+                branch();
+            }
+        };
+    }
+    // The second half of a fused instruction: goes past it, or as far as it says.
+    macro_rules! step_if {
+        ($relation:ident, $a:expr, $b:expr, $by:expr) => {
+            if holds(Relation::$relation, $a, $b) {
+                pc = pc.wrapping_add_signed(isize::from($by));
+                branch();
+            } else {
+                pc += 1;
+            }
+        };
+    }
     macro_rules! r {
         ($reg:expr) => {
             regs[$reg as usize]
@@ -178,10 +122,11 @@ fn one_function(
             nums[$num as usize]
         };
     }
-    loop {
-        let op = code[pc];
+    let exit = loop {
+        // By reference: operands are loaded where they are used.
+        let op = &code[pc];
         pc += 1;
-        match op {
+        match *op {
             Op::NumAdd { to, a, b } => n!(to) = n!(a) + n!(b),
             Op::NumSubtract { to, a, b } => n!(to) = n!(a) - n!(b),
             Op::NumMultiply { to, a, b } => n!(to) = n!(a) * n!(b),
@@ -199,21 +144,144 @@ fn one_function(
             Op::NumPower { to, a, b } => attempt!(operate::number_operation(Operator::Power, nums, to, a, b)),
             Op::NumNegate { to, from } => n!(to) = -n!(from),
             Op::NumMove { to, from } => n!(to) = n!(from),
-            Op::NumConst { to, constant } => n!(to) = surroundings.proto.more_numbers[constant as usize],
+            Op::NumConst { to, constant } => {
+                n!(to) = surroundings.function.proto.more_numbers[constant as usize]
+            }
             Op::NumBits { to, a, b, operator } => n!(to) = bits(operator, n!(a), n!(b)),
             Op::NumBitNot { to, from } => n!(to) = f64::from(!int32(n!(from))),
-            Op::NumJump { relation, a, b, to } => {
-                if holds(relation, n!(a), n!(b)) {
-                    pc = to as usize;
-                    branch();
-                }
-            }
-            Op::NumLoop { relation, a, b, to } => {
+            Op::NumJumpLess { a, b, to } => jump_if!(Less, n!(a), n!(b), to as usize),
+            Op::NumJumpLessEqual { a, b, to } => jump_if!(LessEqual, n!(a), n!(b), to as usize),
+            Op::NumJumpEqual { a, b, to } => jump_if!(Equal, n!(a), n!(b), to as usize),
+            Op::NumJumpNotLess { a, b, to } => jump_if!(NotLess, n!(a), n!(b), to as usize),
+            Op::NumJumpNotLessEqual { a, b, to } => jump_if!(NotLessEqual, n!(a), n!(b), to as usize),
+            Op::NumJumpNotEqual { a, b, to } => jump_if!(NotEqual, n!(a), n!(b), to as usize),
+            Op::NumLoopLess { a, b, to } => {
                 spend!();
-                if holds(relation, n!(a), n!(b)) {
-                    pc = to as usize;
-                    branch();
+                jump_if!(Less, n!(a), n!(b), to as usize);
+            }
+            Op::NumLoopLessEqual { a, b, to } => {
+                spend!();
+                jump_if!(LessEqual, n!(a), n!(b), to as usize);
+            }
+            Op::NumLoopEqual { a, b, to } => {
+                spend!();
+                jump_if!(Equal, n!(a), n!(b), to as usize);
+            }
+            Op::NumLoopNotLess { a, b, to } => {
+                spend!();
+                jump_if!(NotLess, n!(a), n!(b), to as usize);
+            }
+            Op::NumLoopNotLessEqual { a, b, to } => {
+                spend!();
+                jump_if!(NotLessEqual, n!(a), n!(b), to as usize);
+            }
+            Op::NumLoopNotEqual { a, b, to } => {
+                spend!();
+                jump_if!(NotEqual, n!(a), n!(b), to as usize);
+            }
+            Op::NumAddAdd { to, a, b, to2, a2, b2 } => {
+                n!(to) = n!(a) + n!(b);
+                n!(to2) = n!(a2) + n!(b2);
+                pc += 1;
+            }
+            Op::NumAddSubtract { to, a, b, to2, a2, b2 } => {
+                n!(to) = n!(a) + n!(b);
+                n!(to2) = n!(a2) - n!(b2);
+                pc += 1;
+            }
+            Op::NumAddMultiply { to, a, b, to2, a2, b2 } => {
+                n!(to) = n!(a) + n!(b);
+                n!(to2) = n!(a2) * n!(b2);
+                pc += 1;
+            }
+            Op::NumAddMove { to, a, b, to2, from } => {
+                n!(to) = n!(a) + n!(b);
+                n!(to2) = n!(from);
+                pc += 1;
+            }
+            Op::NumSubtractAdd { to, a, b, to2, a2, b2 } => {
+                n!(to) = n!(a) - n!(b);
+                n!(to2) = n!(a2) + n!(b2);
+                pc += 1;
+            }
+            Op::NumSubtractSubtract { to, a, b, to2, a2, b2 } => {
+                n!(to) = n!(a) - n!(b);
+                n!(to2) = n!(a2) - n!(b2);
+                pc += 1;
+            }
+            Op::NumSubtractMultiply { to, a, b, to2, a2, b2 } => {
+                n!(to) = n!(a) - n!(b);
+                n!(to2) = n!(a2) * n!(b2);
+                pc += 1;
+            }
+            Op::NumSubtractMove { to, a, b, to2, from } => {
+                n!(to) = n!(a) - n!(b);
+                n!(to2) = n!(from);
+                pc += 1;
+            }
+            Op::NumMultiplyAdd { to, a, b, to2, a2, b2 } => {
+                n!(to) = n!(a) * n!(b);
+                n!(to2) = n!(a2) + n!(b2);
+                pc += 1;
+            }
+            Op::NumMultiplySubtract { to, a, b, to2, a2, b2 } => {
+                n!(to) = n!(a) * n!(b);
+                n!(to2) = n!(a2) - n!(b2);
+                pc += 1;
+            }
+            Op::NumMultiplyMultiply { to, a, b, to2, a2, b2 } => {
+                n!(to) = n!(a) * n!(b);
+                n!(to2) = n!(a2) * n!(b2);
+                pc += 1;
+            }
+            Op::NumMultiplyMove { to, a, b, to2, from } => {
+                n!(to) = n!(a) * n!(b);
+                n!(to2) = n!(from);
+                pc += 1;
+            }
+            Op::NumModuloJumpEqual { to, a, b, left, right, by } => match small_remainder(n!(a), n!(b)) {
+                Some(result) => {
+                    n!(to) = result;
+                    step_if!(Equal, n!(left), n!(right), by);
                 }
+                // The jump follows.
+                None => attempt!(operate::number_operation(Operator::Modulo, nums, to, a, b)),
+            },
+            Op::NumModuloJumpNotEqual { to, a, b, left, right, by } => match small_remainder(n!(a), n!(b)) {
+                Some(result) => {
+                    n!(to) = result;
+                    step_if!(NotEqual, n!(left), n!(right), by);
+                }
+                // The jump follows.
+                None => attempt!(operate::number_operation(Operator::Modulo, nums, to, a, b)),
+            },
+            Op::NumAddJumpNotLess { to, a, b, left, right, by } => {
+                n!(to) = n!(a) + n!(b);
+                step_if!(NotLess, n!(left), n!(right), by);
+            }
+            Op::NumAddJumpNotLessEqual { to, a, b, left, right, by } => {
+                n!(to) = n!(a) + n!(b);
+                step_if!(NotLessEqual, n!(left), n!(right), by);
+            }
+            Op::NumAddLoopLess { to, a, b, left, right, by } => {
+                spend!();
+                n!(to) = n!(a) + n!(b);
+                step_if!(Less, n!(left), n!(right), by);
+            }
+            Op::NumAddLoopLessEqual { to, a, b, left, right, by } => {
+                spend!();
+                n!(to) = n!(a) + n!(b);
+                step_if!(LessEqual, n!(left), n!(right), by);
+            }
+            Op::NumSubtractLoopLess { to, a, b, left, right, by } => {
+                spend!();
+                n!(to) = n!(a) - n!(b);
+                step_if!(Less, n!(left), n!(right), by);
+            }
+            Op::NumSubtractLoopLessEqual { to, a, b, left, right, by } => {
+                spend!();
+                n!(to) = n!(a) - n!(b);
+                step_if!(LessEqual, n!(left), n!(right), by);
             }
             Op::NumForLess { a, step, limit, to } => {
                 spend!();
@@ -243,6 +311,42 @@ fn one_function(
                 if next < limit || (or_equal && next == limit) {
                     pc = pc.wrapping_add_signed(isize::from(by));
                     branch();
+                }
+            }
+            Op::UnboxJumpNotLess { number, other, operator, from, by } => {
+                if let Value::Number(value) = r!(from) {
+                    n!(number) = value;
+                    step_if!(NotLess, value, n!(other), by);
+                } else {
+                    let left = false;
+                    attempt!(operate::unbox(surroundings, regs, nums, (number, operator, from, left)));
+                }
+            }
+            Op::UnboxJumpNotLessRight { number, other, operator, from, by } => {
+                if let Value::Number(value) = r!(from) {
+                    n!(number) = value;
+                    step_if!(NotLess, n!(other), value, by);
+                } else {
+                    let left = true;
+                    attempt!(operate::unbox(surroundings, regs, nums, (number, operator, from, left)));
+                }
+            }
+            Op::UnboxJumpNotLessEqual { number, other, operator, from, by } => {
+                if let Value::Number(value) = r!(from) {
+                    n!(number) = value;
+                    step_if!(NotLessEqual, value, n!(other), by);
+                } else {
+                    let left = false;
+                    attempt!(operate::unbox(surroundings, regs, nums, (number, operator, from, left)));
+                }
+            }
+            Op::UnboxJumpNotLessEqualRight { number, other, operator, from, by } => {
+                if let Value::Number(value) = r!(from) {
+                    n!(number) = value;
+                    step_if!(NotLessEqual, n!(other), value, by);
+                } else {
+                    let left = true;
+                    attempt!(operate::unbox(surroundings, regs, nums, (number, operator, from, left)));
                 }
             }
             Op::NumCompare { to, a, b, relation } => {
@@ -310,7 +414,7 @@ fn one_function(
                 }
             }
             Op::EqualConstJump { when, a, constant, by } => {
-                let truth = match (&r!(a), &surroundings.constants[constant as usize]) {
+                let truth = match (&r!(a), &surroundings.function.constants[constant as usize]) {
                     (Value::Number(a), Value::Number(b)) => a == b,
                     (Value::Str(a), Value::Str(b)) => a == b,
                     (Value::Undefined, _) => fail!(surroundings.undefined(a)),
@@ -348,7 +452,7 @@ fn one_function(
                 Err(fault) => fail!(fault),
             },
             Op::IdenticalConstJump { when, a, constant, by } => {
-                let truth = match (&r!(a), &surroundings.constants[constant as usize]) {
+                let truth = match (&r!(a), &surroundings.function.constants[constant as usize]) {
                     (Value::None, right) => right.is_none(),
                     (Value::Undefined, _) => fail!(surroundings.undefined(a)),
                     (left, right) => match left.strict_eq(right) {
@@ -362,12 +466,14 @@ fn one_function(
                 }
             }
 
-            Op::Const { to, constant } => set(regs, to, surroundings.constants[constant as usize].clone()),
+            Op::Const { to, constant } => {
+                set(regs, to, surroundings.function.constants[constant as usize].clone())
+            }
             Op::Move { to, from } => {
                 if let Value::Number(number) = r!(from) {
                     set_number(regs, to, number);
                 } else {
-                    let value = if from >= surroundings.locals {
+                    let value = if from >= surroundings.function.locals {
                         std::mem::replace(&mut r!(from), Value::Undefined)
                     } else {
                         r!(from).clone()
@@ -400,15 +506,19 @@ fn one_function(
                 }
                 _ => attempt!(operate::binary(surroundings, regs, Operator::Multiply, (to, a, b))),
             },
-            Op::AddConst { to, a, constant } => match (&r!(a), &surroundings.constants[constant as usize]) {
-                (Value::Number(x), Value::Number(y)) => {
-                    let result = x + y;
-                    set_number(regs, to, result);
+            Op::AddConst { to, a, constant } => {
+                match (&r!(a), &surroundings.function.constants[constant as usize]) {
+                    (Value::Number(x), Value::Number(y)) => {
+                        let result = x + y;
+                        set_number(regs, to, result);
+                    }
+                    _ => {
+                        attempt!(operate::binary_const(surroundings, regs, Operator::Add, (to, a, constant)))
+                    }
                 }
-                _ => attempt!(operate::binary_const(surroundings, regs, Operator::Add, (to, a, constant))),
-            },
+            }
             Op::SubtractConst { to, a, constant } => {
-                match (&r!(a), &surroundings.constants[constant as usize]) {
+                match (&r!(a), &surroundings.function.constants[constant as usize]) {
                     (Value::Number(x), Value::Number(y)) => {
                         let result = x - y;
                         set_number(regs, to, result);
@@ -450,11 +560,62 @@ fn one_function(
                     Err(fault) => fail!(fault),
                 };
                 match slot(&mut r!(base), n!(key)) {
-                    Some(slot) if is_plain(slot) => std::mem::forget(std::mem::replace(slot, value)),
-                    Some(slot) => *slot = value,
+                    Some(slot) => put(slot, value),
                     None => attempt!(operate::set_index_number(surroundings, regs, base, n!(key), value)),
                 }
             }
+            Op::NumIndexNum { number, key, to, base } => match item(&r!(base), n!(key)) {
+                Some(Value::Number(item)) => {
+                    n!(number) = *item;
+                    pc += 1;
+                }
+                _ => attempt!(operate::index_number(surroundings, regs, (to, base, n!(key)))),
+            },
+            Op::NumIndex { number, to, base, key } => match operate::peek(&r!(base), &r!(key)) {
+                Some(Value::Number(item)) => {
+                    n!(number) = *item;
+                    pc += 1;
+                    if key >= surroundings.function.locals {
+                        wipe(&mut r!(key));
+                    }
+                }
+                _ => attempt!(operate::index(surroundings, regs, (to, base, key))),
+            },
+            Op::NumIndexConst { number, to, base, key } => {
+                match operate::peek_const(surroundings, &r!(base), key) {
+                    Some(Value::Number(item)) => {
+                        n!(number) = *item;
+                        pc += 1;
+                    }
+                    _ => attempt!(operate::index_const(surroundings, regs, (to, base, key))),
+                }
+            }
+            Op::BoxIndexSetNum { from, key, to, base } => match slot(&mut r!(base), n!(key)) {
+                Some(slot) => {
+                    let number = n!(from);
+                    put_number(slot, number);
+                    pc += 1;
+                }
+                None => set_number(regs, to, n!(from)),
+            },
+            Op::BoxIndexSetConst { from, to, base, key } => {
+                match operate::slot_const(surroundings, &mut r!(base), key) {
+                    Some(slot) => {
+                        put_number(slot, n!(from));
+                        pc += 1;
+                    }
+                    None => set_number(regs, to, n!(from)),
+                }
+            }
+            Op::BoxAppend { from, to, base } => match list(&mut r!(base)) {
+                Some(list) if list.len() < list.capacity() => {
+                    list.push(Value::Number(n!(from)));
+                    surroundings.heap.charge(32);
+                    pc += 1;
+                    count_memory!();
+                }
+                _ => set_number(regs, to, n!(from)),
+            },
             Op::Length { to, from } => match &r!(from) {
                 Value::Str(text) => {
                     let length = text.len() as f64;
@@ -510,18 +671,28 @@ fn one_function(
                     Err(fault) => fail!(fault),
                 }
             }
-            Op::CallProto { .. }
-            | Op::CallClass { .. }
+            Op::CallProto { count, to, start, proto } => {
+                spend!();
+                let stack = Stack { stacks, entries, depth };
+                switch_if!(plain::call(surroundings, stack, pc, (count, to, start), u32::from(proto)));
+            }
+            Op::CallMethod { count, to, start, name } => {
+                spend!();
+                let stack = Stack { stacks, entries, depth };
+                switch_if!(plain::call_method(surroundings, stack, pc, (count, to, start), name));
+            }
+            Op::Return { from } => {
+                switch_if!(plain::leave(surroundings, loaded, stacks, entries, from));
+            }
+            Op::CallClass { .. }
             | Op::CallValue { .. }
-            | Op::CallMethod { .. }
             | Op::CallSpread { .. }
             | Op::CallMethodSpread { .. }
             | Op::RunModule { .. } => {
                 spend!();
                 stop!(Exit::Op);
             }
-            Op::Return { .. }
-            | Op::ReturnNone
+            Op::ReturnNone
             | Op::Throw { .. }
             | Op::Rethrow { .. }
             | Op::NoMatch { .. }
@@ -536,12 +707,56 @@ fn one_function(
                     Err(fault) => fail!(fault),
                 }
             }
-            _ => {
-                attempt!(rare::other(surroundings, regs, op));
+            // All are named, so that the jump table needs no default.
+            Op::Copy { .. }
+            | Op::MoveQuiet { .. }
+            | Op::CellGet { .. }
+            | Op::CellQuiet { .. }
+            | Op::CellRaw { .. }
+            | Op::CellSet { .. }
+            | Op::CellUnset { .. }
+            | Op::CellIsset { .. }
+            | Op::Divide { .. }
+            | Op::Binary { .. }
+            | Op::ConcatMany { .. }
+            | Op::Negate { .. }
+            | Op::Plus { .. }
+            | Op::BitNot { .. }
+            | Op::Not { .. }
+            | Op::LessEqual { .. }
+            | Op::Equal { .. }
+            | Op::Identical { .. }
+            | Op::Matches { .. }
+            | Op::Echo { .. }
+            | Op::Update { .. }
+            | Op::PathGet { .. }
+            | Op::PathSet { .. }
+            | Op::PathUpdate { .. }
+            | Op::IndexUpdate { .. }
+            | Op::IndexUpdateConst { .. }
+            | Op::PathIsset { .. }
+            | Op::PathUnset { .. }
+            | Op::Slice { .. }
+            | Op::NewArray { .. }
+            | Op::ArrayBegin { .. }
+            | Op::ArrayPush { .. }
+            | Op::ArrayPut { .. }
+            | Op::ArraySpread { .. }
+            | Op::ArgumentSpread { .. }
+            | Op::ItemAt { .. }
+            | Op::ItemOf { .. }
+            | Op::ItemsFrom { .. }
+            | Op::ForeachBegin { .. } => {
+                attempt!(rare::other(surroundings, regs, *op));
                 count_memory!();
             }
         }
+    };
+    *budget = left;
+    if let Some(Entry::Script(frame)) = entries.last_mut() {
+        frame.pc = pc as u32;
     }
+    exit
 }
 
 /// Keeps a conditional jump a branch. As a conditional move, which the compiler likes here, the program counter would wait
@@ -554,7 +769,12 @@ fn branch() {
 /// Sets a register; the old value is freed.
 #[inline(always)]
 pub(super) fn set(regs: &mut [Value], to: Reg, value: Value) {
-    let slot = &mut regs[to as usize];
+    put(&mut regs[to as usize], value);
+}
+
+/// Replaces a value.
+#[inline(always)]
+pub(super) fn put(slot: &mut Value, value: Value) {
     if is_plain(slot) {
         // There is nothing to free, which the compiler cannot know.
         std::mem::forget(std::mem::replace(slot, value));
@@ -565,18 +785,14 @@ pub(super) fn set(regs: &mut [Value], to: Reg, value: Value) {
 
 /// Whether freeing the value does nothing.
 #[inline(always)]
-fn is_plain(value: &Value) -> bool {
+pub(super) fn is_plain(value: &Value) -> bool {
     matches!(value, Value::Undefined | Value::None | Value::Bool(_) | Value::Number(_))
 }
 
 /// Makes a register undefined.
 #[inline(always)]
-fn wipe(slot: &mut Value) {
-    if is_plain(slot) {
-        std::mem::forget(std::mem::replace(slot, Value::Undefined));
-    } else {
-        *slot = Value::Undefined;
-    }
+pub(super) fn wipe(slot: &mut Value) {
+    put(slot, Value::Undefined);
 }
 
 /// The number registers of a function.
@@ -586,12 +802,19 @@ fn window(numbers: &mut [f64], base: usize) -> &mut Numbers {
     window.try_into().expect("256 numbers were reserved when the function was entered")
 }
 
-/// The same for a number, which mostly replaces a number.
+/// The same for a number.
 #[inline(always)]
 pub(super) fn set_number(regs: &mut [Value], to: Reg, number: f64) {
-    match &mut regs[to as usize] {
-        Value::Number(old) => *old = number,
-        other => *other = Value::Number(number),
+    put_number(&mut regs[to as usize], number);
+}
+
+/// Puts a number where mostly one is already.
+#[inline(always)]
+pub(super) fn put_number(slot: &mut Value, number: f64) {
+    if let Value::Number(old) = slot {
+        *old = number;
+    } else {
+        put(slot, Value::Number(number));
     }
 }
 
@@ -650,7 +873,13 @@ fn item(base: &Value, key: f64) -> Option<&Value> {
 /// The item of a list that nobody shares, to be replaced.
 #[inline(always)]
 fn slot(base: &mut Value, key: f64) -> Option<&mut Value> {
-    let Value::Array(array) = base else { return None };
     let at = usize::try_from(key as i64).ok()?;
-    Array::as_list_mut(array)?.get_mut(at)
+    list(base)?.get_mut(at)
+}
+
+/// The items of a list that nobody shares.
+#[inline(always)]
+fn list(base: &mut Value) -> Option<&mut Vec<Value>> {
+    let Value::Array(array) = base else { return None };
+    Array::as_list_mut(array)
 }

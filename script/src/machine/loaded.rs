@@ -1,12 +1,14 @@
 //! A program on one shard: constants as values of this thread.
 
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::compile::Program;
+use crate::compile::op::Reg;
 use crate::compile::program::{ClassDef, Constant, Method, Proto, Restriction};
 use crate::native::Native;
 use crate::value::{Frozen, Function, FunctionBuf, Key, OrderedMap, ScriptFunction, Str, Value};
@@ -37,6 +39,41 @@ pub(super) struct LoadedProto {
     pub(super) is_plain: bool,
     /// What the constants are as keys of arrays.
     pub(super) keys: Box<[Key]>,
+    /// Where the names among the constants were found last.
+    pub(super) hints: Hints,
+    // From the function, within reach.
+    /// Registers from here are temporaries.
+    pub(super) locals: Reg,
+    pub(super) params: u16,
+    pub(super) registers: Reg,
+    pub(super) number_registers: u16,
+    pub(super) numbers: Box<[f64]>,
+}
+
+/// Where the constants of a function were found when they were looked up last: mostly they are there again.
+pub(super) struct Hints {
+    /// As methods.
+    pub(super) methods: Box<[Cell<MethodHint>]>,
+    /// As keys of arrays or names of properties: the position of the entry.
+    pub(super) positions: Box<[Cell<u32>]>,
+}
+
+/// Where a method was found that the function may call.
+#[derive(Clone, Copy)]
+pub(super) struct MethodHint {
+    pub(super) class: u32,
+    /// The number of its function.
+    pub(super) proto: u32,
+}
+
+impl Hints {
+    fn new(constants: usize) -> Hints {
+        let nothing = MethodHint { class: u32::MAX, proto: 0 };
+        Hints {
+            methods: vec![Cell::new(nothing); constants].into(),
+            positions: vec![Cell::new(0); constants].into(),
+        }
+    }
 }
 
 /// A class with its names as values.
@@ -74,9 +111,10 @@ impl Loaded {
 
     /// The same with the functions and objects of an earlier form of the program.
     pub(super) fn with_home(program: &Arc<Program>, home: Rc<dyn Any>) -> Rc<Loaded> {
+        let mut names = Names::default();
         let protos = program.protos.iter().map(|proto| {
             let constants: Box<[Value]> =
-                proto.constants.iter().map(|constant| value_of(constant, &home)).collect();
+                proto.constants.iter().map(|constant| names.value_of(constant, &home)).collect();
             let keys = constants.iter().map(|constant| match constant {
                 Value::Str(_) | Value::Number(_) | Value::Bool(_) => Key::from_value(constant.clone()),
                 // Not hashed before somebody asks for it.
@@ -86,13 +124,20 @@ impl Loaded {
                 proto: proto.clone(),
                 keys: keys.collect(),
                 is_plain: !proto.variadic && !proto.generator,
+                hints: Hints::new(constants.len()),
+                locals: proto.locals,
+                params: proto.params,
+                registers: proto.registers,
+                number_registers: proto.number_registers,
+                numbers: proto.numbers.clone(),
                 constants,
             }
         });
+        let protos = protos.collect();
         Rc::new(Loaded {
             program: program.clone(),
-            protos: protos.collect(),
-            classes: program.classes.iter().map(|class| LoadedClass::new(class)).collect(),
+            protos,
+            classes: program.classes.iter().map(|class| names.class(class)).collect(),
             natives: program.natives.clone(),
             home,
             spare: RefCell::default(),
@@ -117,39 +162,54 @@ impl Loaded {
     }
 }
 
-fn value_of(constant: &Constant, home: &Rc<dyn Any>) -> Value {
-    let function = match constant {
-        Constant::Value(Frozen::Str(text)) => return Value::Str(Str::from_frozen(text.clone())),
-        Constant::Value(value) => return Value::from_frozen(value),
-        Constant::Native(native) => FunctionBuf::Native(native),
-        Constant::NativeClass(class) => FunctionBuf::NativeClass(class),
-        Constant::Function(index) | Constant::Class(index) => FunctionBuf::Script(ScriptFunction {
-            home: home.clone(),
-            index: *index,
-            is_class: matches!(constant, Constant::Class(_)),
-            captures: Box::default(),
-            this: None,
-        }),
-    };
-    Value::Function(Function::new(function))
-}
+/// The texts of a program, each once: comparing one with itself is quick.
+#[derive(Default)]
+struct Names(HashMap<Arc<[u8]>, Str>);
 
-impl LoadedClass {
-    fn new(class: &ClassDef) -> LoadedClass {
+impl Names {
+    fn text(&mut self, bytes: &Arc<[u8]>) -> Str {
+        self.0.entry(bytes.clone()).or_insert_with(|| Str::from_frozen(bytes.clone())).clone()
+    }
+
+    fn name(&mut self, name: &str) -> Str {
+        match self.0.get(name.as_bytes()) {
+            Some(text) => text.clone(),
+            None => self.text(&Arc::from(name.as_bytes())),
+        }
+    }
+
+    fn value_of(&mut self, constant: &Constant, home: &Rc<dyn Any>) -> Value {
+        let function = match constant {
+            Constant::Value(Frozen::Str(text)) => return Value::Str(self.text(text)),
+            Constant::Value(value) => return Value::from_frozen(value),
+            Constant::Native(native) => FunctionBuf::Native(native),
+            Constant::NativeClass(class) => FunctionBuf::NativeClass(class),
+            Constant::Function(index) | Constant::Class(index) => FunctionBuf::Script(ScriptFunction {
+                home: home.clone(),
+                index: *index,
+                is_class: matches!(constant, Constant::Class(_)),
+                captures: Box::default(),
+                this: None,
+            }),
+        };
+        Value::Function(Function::new(function))
+    }
+
+    fn class(&mut self, class: &ClassDef) -> LoadedClass {
         let mut template = OrderedMap::new();
         for (name, value) in &class.fields {
-            template.insert(Str::from(name.as_ref()), Value::from_frozen(value));
+            template.insert(self.name(name), Value::from_frozen(value));
         }
         let mut methods = OrderedMap::new();
         for (name, method) in &class.methods {
-            methods.insert(Str::from(name.as_ref()), *method);
+            methods.insert(self.name(name), *method);
         }
         let mut restricted = OrderedMap::new();
         for (name, restriction) in &class.restricted {
-            restricted.insert(Str::from(name.as_ref()), *restriction);
+            restricted.insert(self.name(name), *restriction);
         }
         LoadedClass {
-            name: Str::from(class.name.as_ref()),
+            name: self.name(&class.name),
             constructor: class.constructor,
             initializer: class.initializer,
             template,

@@ -15,6 +15,7 @@ mod native_call;
 mod object;
 mod operate;
 mod path;
+mod plain;
 mod rare;
 mod session;
 #[cfg(test)]

@@ -60,7 +60,7 @@ fn method_value(env: &Surroundings<'_>, base: &Value, name: &Str) -> Result<Valu
         Some(instance) => {
             let class = &env.loaded.classes[instance.class as usize];
             let Some(method) = class.methods.get(name) else { return Ok(Value::None) };
-            if method.private && env.proto.class != Some(instance.class) {
+            if method.private && env.function.proto.class != Some(instance.class) {
                 return Err(private(&class.name, name));
             }
             FunctionBuf::Script(ScriptFunction {
@@ -87,7 +87,7 @@ pub(super) fn check(
     name: &Str,
     write: bool,
 ) -> Result<(), Fault> {
-    if env.proto.class == Some(instance.class) {
+    if env.function.proto.class == Some(instance.class) {
         return Ok(());
     }
     let class = &env.loaded.classes[instance.class as usize];

@@ -1,12 +1,11 @@
 //! What instructions do where the common case does not apply.
 
-use crate::compile::op::{CONSTANT, NO_REG, Num, Op, Operator, Reg};
-use crate::compile::program::Proto;
+use crate::compile::op::{CONSTANT, NO_REG, Num, Operator, Reg};
 use crate::fault::Fault;
 use crate::host::Host;
 use crate::native::{Call, NativeRun};
 use crate::ops;
-use crate::value::{Key, Value};
+use crate::value::Value;
 
 use super::fast::{Numbers, set, set_number};
 use super::heap::Heap;
@@ -17,14 +16,9 @@ use super::path;
 
 /// What an instruction may need beside registers.
 pub(super) struct Surroundings<'s> {
-    pub(super) code: &'s [Op],
-    pub(super) constants: &'s [Value],
-    /// The constants as keys of arrays.
-    pub(super) keys: &'s [Key],
-    pub(super) proto: &'s Proto,
+    /// The function that runs.
+    pub(super) function: &'s LoadedProto,
     pub(super) loaded: &'s Loaded,
-    /// Registers from here are temporaries.
-    pub(super) locals: Reg,
     pub(super) heap: &'s mut Heap,
     pub(super) host: &'s mut dyn Host,
     /// What ended the loop.
@@ -32,20 +26,10 @@ pub(super) struct Surroundings<'s> {
 }
 
 impl<'s> Surroundings<'s> {
-    /// What concerns the function that runs.
-    #[inline(always)]
-    pub(super) fn switch(&mut self, function: &'s LoadedProto) {
-        self.code = &function.proto.code;
-        self.constants = &function.constants;
-        self.keys = &function.keys;
-        self.proto = &function.proto;
-        self.locals = function.proto.locals;
-    }
-
     /// The error of reading an undefined variable.
     #[cold]
     pub(super) fn undefined(&self, reg: Reg) -> Fault {
-        match self.proto.names.get(usize::from(reg)) {
+        match self.function.proto.names.get(usize::from(reg)) {
             Some(name) => Fault::error(format!("undefined variable ${name}")),
             None => Fault::error("undefined variable"),
         }
@@ -64,15 +48,19 @@ impl<'s> Surroundings<'s> {
     #[inline]
     pub(super) fn take(&self, regs: &mut [Value], reg: Reg) -> Result<Value, Fault> {
         if reg >= CONSTANT {
-            return Ok(self.constants[usize::from(reg - CONSTANT)].clone());
+            return Ok(self.function.constants[usize::from(reg - CONSTANT)].clone());
         }
         let slot = &mut regs[usize::from(reg)];
-        let value = if reg >= self.locals { std::mem::replace(slot, Value::Undefined) } else { slot.clone() };
+        let value = if reg >= self.function.locals {
+            std::mem::replace(slot, Value::Undefined)
+        } else {
+            slot.clone()
+        };
         if matches!(value, Value::Undefined) { Err(self.undefined(reg)) } else { Ok(value) }
     }
 
     pub(super) fn constant(&self, index: u16) -> &Value {
-        &self.constants[usize::from(index)]
+        &self.function.constants[usize::from(index)]
     }
 }
 
@@ -269,12 +257,44 @@ pub(super) fn index(
     regs: &mut [Value],
     (to, base, key): (Reg, Reg, Reg),
 ) -> Result<(), Fault> {
-    let value = object::index(env, env.read(regs, base)?, env.read(regs, key)?)?;
-    if key >= env.locals && key != to {
+    let value = match peek(&regs[usize::from(base)], &regs[usize::from(key)]) {
+        Some(value) => value.clone(),
+        None => object::index(env, env.read(regs, base)?, env.read(regs, key)?)?,
+    };
+    if key >= env.function.locals && key != to {
         put(regs, key, Value::Undefined);
     }
     put(regs, to, value);
     Ok(())
+}
+
+/// The item of an array where it is stored, for keys that are texts.
+#[inline]
+pub(super) fn peek<'r>(base: &'r Value, key: &Value) -> Option<&'r Value> {
+    match (base, key) {
+        (Value::Array(array), Value::Str(text)) => array.peek_text(text),
+        _ => None,
+    }
+}
+
+/// The same for a constant key.
+#[inline]
+pub(super) fn peek_const<'r>(env: &Surroundings<'_>, base: &'r Value, key: u16) -> Option<&'r Value> {
+    let at = usize::from(key);
+    match base {
+        Value::Array(array) => array.peek_at(&env.function.keys[at], &env.function.hints.positions[at]),
+        _ => None,
+    }
+}
+
+/// The item of an array that nobody shares, to be replaced.
+#[inline]
+pub(super) fn slot_const<'r>(env: &Surroundings<'_>, base: &'r mut Value, key: u16) -> Option<&'r mut Value> {
+    let at = usize::from(key);
+    match base {
+        Value::Array(array) => array.own_slot_at(&env.function.keys[at], &env.function.hints.positions[at]),
+        _ => None,
+    }
 }
 
 #[inline(never)]
@@ -284,8 +304,7 @@ pub(super) fn index_const(
     (to, base, key): (Reg, Reg, u16),
 ) -> Result<(), Fault> {
     if let Value::Array(array) = &regs[usize::from(base)] {
-        let key = &env.keys[usize::from(key)];
-        match array.peek(key) {
+        match peek_const(env, &regs[usize::from(base)], key) {
             Some(Value::Number(number)) => {
                 let number = *number;
                 set_number(regs, to, number);
@@ -295,7 +314,7 @@ pub(super) fn index_const(
                 set(regs, to, value);
             }
             None => {
-                let value = array.get(key).unwrap_or_default();
+                let value = array.get(&env.function.keys[usize::from(key)]).unwrap_or_default();
                 set(regs, to, value);
             }
         }
@@ -312,6 +331,21 @@ pub(super) fn property(
     regs: &mut [Value],
     (to, base, name): (Reg, Reg, u16),
 ) -> Result<(), Fault> {
+    let at = usize::from(name);
+    if let (Value::Object(object), Value::Str(text)) = (&regs[usize::from(base)], &env.function.constants[at])
+        && let Some(instance) = object.as_instance()
+    {
+        object::check(env, instance, text, false)?;
+        let fields = instance.fields.borrow();
+        if let Some(value) = fields.get_at(text, &env.function.hints.positions[at])
+            && !value.is_none()
+        {
+            let value = value.clone();
+            drop(fields);
+            set(regs, to, value);
+            return Ok(());
+        }
+    }
     let value = object::property(env, env.read(regs, base)?, env.constant(name))?;
     put(regs, to, value);
     Ok(())
@@ -334,24 +368,8 @@ pub(super) fn index_set_const(
     regs: &mut [Value],
     (base, key, from): (Reg, u16, Reg),
 ) -> Result<(), Fault> {
-    if from < CONSTANT
-        && let Value::Number(number) = regs[usize::from(from)]
-        && let Value::Array(array) = &mut regs[usize::from(base)]
-        && !array.is_shared()
-        && let Some(slot) = array.get_mut(&env.keys[usize::from(key)])
-    {
-        match slot {
-            Value::Number(old) => *old = number,
-            other => *other = Value::Number(number),
-        }
-        return Ok(());
-    }
     let value = env.take(regs, from)?;
-    let keys = env.keys;
-    if let Value::Array(array) = &mut regs[usize::from(base)]
-        && !array.is_shared()
-        && let Some(slot) = array.get_mut(&keys[usize::from(key)])
-    {
+    if let Some(slot) = slot_const(env, &mut regs[usize::from(base)], key) {
         *slot = value;
         return Ok(());
     }
@@ -366,8 +384,23 @@ pub(super) fn property_set(
     (base, name, from): (Reg, u16, Reg),
 ) -> Result<(), Fault> {
     let value = env.take(regs, from)?;
-    let constants = env.constants;
-    path::set_property(env, regs, base, &constants[usize::from(name)], value)
+    let function = env.function;
+    let constants = &function.constants;
+    let at = usize::from(name);
+    if let (Value::Object(object), Value::Str(text)) = (&regs[usize::from(base)], &constants[at])
+        && let Some(instance) = object.as_instance()
+    {
+        object::check(env, instance, text, true)?;
+        let mut fields = instance.fields.borrow_mut();
+        if let Some(slot) = fields.get_mut_at(text, &env.function.hints.positions[at]) {
+            let old = std::mem::replace(slot, value);
+            // What it frees may look at the object.
+            drop(fields);
+            drop(old);
+            return Ok(());
+        }
+    }
+    path::set_property(env, regs, base, &constants[at], value)
 }
 
 /// `$object->name op= value`
@@ -378,22 +411,25 @@ pub(super) fn property_update(
     operator: Operator,
     (base, name, from): (Reg, u16, Reg),
 ) -> Result<(), Fault> {
-    let constants = env.constants;
+    let function = env.function;
+    let constants = &function.constants;
+    let at = usize::from(name);
     let right =
         if from >= CONSTANT { &constants[usize::from(from - CONSTANT)] } else { &regs[usize::from(from)] };
     if let (Value::Object(object), Value::Str(name), Value::Number(right)) =
-        (&regs[usize::from(base)], &constants[usize::from(name)], right)
+        (&regs[usize::from(base)], &constants[at], right)
         && let (Some(instance), Operator::Add | Operator::Subtract | Operator::Step) =
             (object.as_instance(), operator)
     {
         object::check(env, instance, name, true)?;
-        if let Some(Value::Number(left)) = instance.fields.borrow_mut().get_mut(name) {
+        let hint = &env.function.hints.positions[at];
+        if let Some(Value::Number(left)) = instance.fields.borrow_mut().get_mut_at(name, hint) {
             *left += if operator == Operator::Subtract { -right } else { *right };
             return Ok(());
         }
     }
     let right = env.take(regs, from)?;
-    path::compute_item(env, regs, base, constants[usize::from(name)].clone(), operator, right)
+    path::compute_item(env, regs, base, constants[at].clone(), operator, right)
 }
 
 #[inline(never)]

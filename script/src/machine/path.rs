@@ -202,7 +202,7 @@ pub(super) fn append(
 
 /// The keys of a path.
 fn steps(env: &Surroundings<'_>, regs: &[Value], path: u16) -> Result<Vec<Step>, Fault> {
-    let path = &env.proto.paths[usize::from(path)];
+    let path = &env.function.proto.paths[usize::from(path)];
     path.iter()
         .map(|step| {
             Ok(match step {

@@ -85,7 +85,7 @@ fn unary(
     operate: impl FnOnce(&Value) -> Result<Value, Fault>,
 ) -> Result<(), Fault> {
     let value = operate(env.read(regs, from)?)?;
-    if from >= env.locals {
+    if from >= env.function.locals {
         put(regs, from, Value::Undefined);
     }
     put(regs, to, value);
@@ -131,8 +131,11 @@ fn cells(env: &mut Surroundings<'_>, regs: &mut [Value], op: Op) -> Result<(), F
         }
         Op::CellSet { cell, from } => {
             let slot = &mut regs[usize::from(from)];
-            let value =
-                if from >= env.locals { std::mem::replace(slot, Value::Undefined) } else { slot.clone() };
+            let value = if from >= env.function.locals {
+                std::mem::replace(slot, Value::Undefined)
+            } else {
+                slot.clone()
+            };
             match &regs[usize::from(cell)] {
                 Value::Cell(shared) => shared.clone().set(value),
                 _ => put(regs, cell, value),

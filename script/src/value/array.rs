@@ -1,5 +1,6 @@
 //! Arrays: a dense list, or a map that keeps the order of insertion.
 
+use std::cell::Cell;
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -131,15 +132,45 @@ impl Array {
         }
     }
 
+    /// The same; `hint` is where the key was found last.
+    #[inline]
+    pub(crate) fn peek_at(&self, key: &Key, hint: &Cell<u32>) -> Option<&Value> {
+        match &*self.0 {
+            ArrayBuf::Map(entries) => entries.map.get_at(key, hint),
+            _ => self.peek(key),
+        }
+    }
+
+    /// The item of a key, to change in place, if there is one and nobody shares the array.
+    #[inline]
+    pub(crate) fn own_slot_at(&mut self, key: &Key, hint: &Cell<u32>) -> Option<&mut Value> {
+        match (Rc::get_mut(&mut self.0)?, key) {
+            (ArrayBuf::Map(entries), key) => entries.map.get_mut_at(key, hint),
+            (ArrayBuf::List(list), Key::Int(at)) => list.get_mut(usize::try_from(*at).ok()?),
+            _ => None,
+        }
+    }
+
+    /// The item of a key that is a text, where it is stored; `None` also if the text may mean a number.
+    #[inline]
+    pub fn peek_text(&self, text: &Str) -> Option<&Value> {
+        match &*self.0 {
+            ArrayBuf::Map(entries) if !text.first().is_some_and(|byte| may_be_integer(*byte)) => {
+                let same = |key: &Key| matches!(key, Key::Str(other) if other == text);
+                entries.map.get_with(text.hash_value(), same)
+            }
+            _ => None,
+        }
+    }
+
     /// The item of the key that a value means.
     #[inline]
     pub fn get_by(&self, key: &Value) -> Option<Value> {
         match (key, &*self.0) {
-            (Value::Str(text), ArrayBuf::Map(entries))
+            (Value::Str(text), ArrayBuf::Map(_))
                 if !text.first().is_some_and(|byte| may_be_integer(*byte)) =>
             {
-                let same = |key: &Key| matches!(key, Key::Str(other) if other == text);
-                entries.map.get_with(text.hash_value(), same).cloned()
+                self.peek_text(text).cloned()
             }
             (Value::Number(number), _) => self.get(&Key::from_number(*number)),
             _ => self.get(&Key::from_value(key.clone())),

@@ -33,9 +33,13 @@ pub use text::write_number;
 /// A value.
 #[derive(Clone, Debug, Default)]
 pub enum Value {
+    // What there is nothing to free for comes first: that is one comparison.
     /// `none`
     #[default]
     None,
+    /// A variable not yet assigned; never leaves the machine.
+    #[doc(hidden)]
+    Undefined,
     /// A boolean.
     Bool(bool),
     /// A number.
@@ -50,9 +54,6 @@ pub enum Value {
     Object(Object),
     /// An opaque handle.
     Resource(Resource),
-    /// A variable not yet assigned; never leaves the machine.
-    #[doc(hidden)]
-    Undefined,
     /// A variable that several functions share; never leaves the machine.
     #[doc(hidden)]
     Cell(CellRef),

@@ -3,6 +3,8 @@
 //! Entries stand in a vector, removed ones leave a hole, and a hash table of positions finds them; small maps do without
 //! the table. The vector closes its holes when they are more than half of it, and before the map is read by position.
 
+use std::cell::Cell;
+
 use hashbrown::HashTable;
 
 /// Up to so many entries, holes included, comparing hashes one by one is faster than a table.
@@ -66,6 +68,33 @@ impl<K: MapKey, V> OrderedMap<K, V> {
     pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
         let at = self.find(key.hash(), |other| other.same(key))?;
         self.slots[at].as_mut().map(|slot| &mut slot.value)
+    }
+
+    /// The value of a key, which is looked for first where it was found last; notes where it is.
+    #[inline]
+    pub(crate) fn get_at(&self, key: &K, hint: &Cell<u32>) -> Option<&V> {
+        let at = self.position(key, hint)?;
+        self.slots[at].as_ref().map(|slot| &slot.value)
+    }
+
+    /// The same, to change in place.
+    #[inline]
+    pub(crate) fn get_mut_at(&mut self, key: &K, hint: &Cell<u32>) -> Option<&mut V> {
+        let at = self.position(key, hint)?;
+        self.slots[at].as_mut().map(|slot| &mut slot.value)
+    }
+
+    #[inline]
+    fn position(&self, key: &K, hint: &Cell<u32>) -> Option<usize> {
+        let at = hint.get() as usize;
+        if let Some(Some(slot)) = self.slots.get(at)
+            && slot.key.same(key)
+        {
+            return Some(at);
+        }
+        let at = self.find(key.hash(), |other| other.same(key))?;
+        hint.set(at as u32);
+        Some(at)
     }
 
     /// Sets a key and returns what it had before. A new key goes to the end.

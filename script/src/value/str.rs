@@ -162,6 +162,9 @@ impl Deref for Str {
 impl PartialEq for Str {
     #[inline]
     fn eq(&self, other: &Str) -> bool {
+        if self.same(other) {
+            return true;
+        }
         let (a, b) = (self.as_bytes(), other.as_bytes());
         // Constants of a program share their bytes.
         a.len() == b.len() && (std::ptr::eq(a, b) || a == b)

@@ -1,6 +1,6 @@
 //! Jumps, truth and `match`.
 
-use crate::compile::op::{Op, Reg, Relation};
+use crate::compile::op::{Num, Op, Reg, Relation};
 use crate::compile::program::Constant;
 use crate::source::Span;
 use crate::syntax::ast::{BinaryOp, Expr, ExprKind, MatchArm, UnaryOp};
@@ -14,6 +14,8 @@ impl<'a> Emitter<'_, '_, 'a> {
     pub(super) fn jumps_backwards(&self, expr: &Expr) -> bool {
         match &expr.kind {
             ExprKind::Unary { operator: UnaryOp::Not, operand } => self.jumps_backwards(operand),
+            // Each operand finds a way of its own.
+            ExprKind::And(_) | ExprKind::Or(_) => true,
             ExprKind::Binary { first, links } => {
                 self.is_number_test(first, links.first()) && links.len() == 1
             }
@@ -51,8 +53,8 @@ impl<'a> Emitter<'_, '_, 'a> {
             ExprKind::Unary { operator: UnaryOp::Not, operand } => {
                 self.conditional_jump(operand, !when, target, backwards);
             }
-            ExprKind::And(operands) => self.logic_jump(operands, true, when, target),
-            ExprKind::Or(operands) => self.logic_jump(operands, false, when, target),
+            ExprKind::And(operands) => self.logic_jump(operands, true, when, target, backwards),
+            ExprKind::Or(operands) => self.logic_jump(operands, false, when, target, backwards),
             ExprKind::Binary { first, links } if links.len() == 1 => {
                 self.comparison_jump(expr, first, &links[0], when, target, backwards);
             }
@@ -64,16 +66,16 @@ impl<'a> Emitter<'_, '_, 'a> {
     }
 
     /// `and` (`all`) or `or`.
-    fn logic_jump(&mut self, operands: &'a [Expr], all: bool, when: bool, target: Label) {
+    fn logic_jump(&mut self, operands: &'a [Expr], all: bool, when: bool, target: Label, backwards: bool) {
         if all != when {
             // `and` that jumps if false, `or` that jumps if true: any operand decides.
-            operands.iter().for_each(|operand| self.jump_if(operand, when, target, false));
+            operands.iter().for_each(|operand| self.jump_if(operand, when, target, backwards));
             return;
         }
         let skip = self.code.label();
         if let Some((last, others)) = operands.split_last() {
             others.iter().for_each(|operand| self.jump_if(operand, !when, skip, false));
-            self.jump_if(last, when, target, false);
+            self.jump_if(last, when, target, backwards);
         }
         self.code.place(skip);
     }
@@ -127,12 +129,7 @@ impl<'a> Emitter<'_, '_, 'a> {
             let a = self.unboxed(left, operator, false, span);
             let b = self.unboxed(right, operator, true, span);
             let relation = relation(link.operator, when);
-            let op = if backwards {
-                Op::NumLoop { relation, a, b, to: 0 }
-            } else {
-                Op::NumJump { relation, a, b, to: 0 }
-            };
-            self.code.jump(op, target, span);
+            self.code.jump(number_jump(relation, a, b, backwards), target, span);
             return;
         }
         let (a, b) = (self.boxed(left, span), self.boxed(right, span));
@@ -263,5 +260,23 @@ fn relation(operator: BinaryOp, when: bool) -> Relation {
         (BinaryOp::Equal | BinaryOp::Identical, true)
         | (BinaryOp::NotEqual | BinaryOp::NotIdentical, false) => Relation::Equal,
         _ => Relation::NotEqual,
+    }
+}
+
+fn number_jump(relation: Relation, a: Num, b: Num, backwards: bool) -> Op {
+    let to = 0;
+    match (relation, backwards) {
+        (Relation::Less, false) => Op::NumJumpLess { a, b, to },
+        (Relation::Less, true) => Op::NumLoopLess { a, b, to },
+        (Relation::LessEqual, false) => Op::NumJumpLessEqual { a, b, to },
+        (Relation::LessEqual, true) => Op::NumLoopLessEqual { a, b, to },
+        (Relation::Equal, false) => Op::NumJumpEqual { a, b, to },
+        (Relation::Equal, true) => Op::NumLoopEqual { a, b, to },
+        (Relation::NotLess, false) => Op::NumJumpNotLess { a, b, to },
+        (Relation::NotLess, true) => Op::NumLoopNotLess { a, b, to },
+        (Relation::NotLessEqual, false) => Op::NumJumpNotLessEqual { a, b, to },
+        (Relation::NotLessEqual, true) => Op::NumLoopNotLessEqual { a, b, to },
+        (Relation::NotEqual, false) => Op::NumJumpNotEqual { a, b, to },
+        (Relation::NotEqual, true) => Op::NumLoopNotEqual { a, b, to },
     }
 }

@@ -5,6 +5,7 @@ mod binary;
 mod call;
 mod control;
 mod expression;
+mod fuse;
 mod pattern;
 mod place;
 mod proto;

@@ -8,6 +8,8 @@ use crate::compile::program::{Constant, Handler, Path};
 use crate::source::Span;
 use crate::value::Frozen;
 
+use super::fuse::fuse;
+
 /// Number registers for variables and temporaries come first while code is made; those of constants from here.
 pub(super) const FIRST_NUMBER_CONSTANT: u8 = 192;
 const MAX_NUMBER_CONSTANTS: usize = 256 - FIRST_NUMBER_CONSTANT as usize;
@@ -251,6 +253,7 @@ impl Code {
         for op in &mut self.ops {
             place_numbers(op, constants);
         }
+        fuse(&mut self.ops, self.locals);
     }
 }
 
@@ -262,8 +265,18 @@ fn set_target(op: &mut Op, target: u32, distance: Option<i16>) -> bool {
         | Op::JumpIf { to, .. }
         | Op::JumpSet { to, .. }
         | Op::JumpDefined { to, .. }
-        | Op::NumJump { to, .. }
-        | Op::NumLoop { to, .. }
+        | Op::NumJumpLess { to, .. }
+        | Op::NumJumpLessEqual { to, .. }
+        | Op::NumJumpEqual { to, .. }
+        | Op::NumJumpNotLess { to, .. }
+        | Op::NumJumpNotLessEqual { to, .. }
+        | Op::NumJumpNotEqual { to, .. }
+        | Op::NumLoopLess { to, .. }
+        | Op::NumLoopLessEqual { to, .. }
+        | Op::NumLoopEqual { to, .. }
+        | Op::NumLoopNotLess { to, .. }
+        | Op::NumLoopNotLessEqual { to, .. }
+        | Op::NumLoopNotEqual { to, .. }
         | Op::NumForLess { to, .. }
         | Op::NumForLessEqual { to, .. } => *to = target,
         Op::LessJump { by, .. }
@@ -307,7 +320,19 @@ fn place_numbers(op: &mut Op, constants: u8) {
             place(a);
             place(b);
         }
-        Op::NumJump { a, b, .. } | Op::NumLoop { a, b, .. } | Op::NumCompare { a, b, .. } => {
+        Op::NumCompare { a, b, .. }
+        | Op::NumJumpLess { a, b, .. }
+        | Op::NumJumpLessEqual { a, b, .. }
+        | Op::NumJumpEqual { a, b, .. }
+        | Op::NumJumpNotLess { a, b, .. }
+        | Op::NumJumpNotLessEqual { a, b, .. }
+        | Op::NumJumpNotEqual { a, b, .. }
+        | Op::NumLoopLess { a, b, .. }
+        | Op::NumLoopLessEqual { a, b, .. }
+        | Op::NumLoopEqual { a, b, .. }
+        | Op::NumLoopNotLess { a, b, .. }
+        | Op::NumLoopNotLessEqual { a, b, .. }
+        | Op::NumLoopNotEqual { a, b, .. } => {
             place(a);
             place(b);
         }
