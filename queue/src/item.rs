@@ -56,7 +56,8 @@ pub struct Item<'a> {
     pub received_ms: u64,
     /// Attempts behind the item (`retry` of hooks 5.3): 0 for a new one.
     pub attempts: u32,
-    /// Carried to the attempt unchanged: body type, SMTPUTF8 and the like. This crate does not look at it.
+    /// Carried to the attempt unchanged: body type, SMTPUTF8 and the like. Items with other flags are not in one attempt;
+    /// beyond that, and [`ALONE`](crate::ALONE), this crate does not look at them.
     pub flags: u16,
 }
 

@@ -73,4 +73,5 @@ pub use diagnosis::{Diagnosis, EnhancedCode, Reason, Remote};
 pub use item::{Counts, Entry, Item, ItemKey, ItemView, MessageKey, Refused, State};
 pub use queue::{Cursor, GroupingAtPickup, OperationError, Options, Queue, Transport};
 pub use retry::{After, RetryPolicy, RetryStep};
+pub use slot::ALONE;
 pub use suspend::{Facts, Field, List, Rule, RuleError, Suspends};

@@ -58,6 +58,9 @@ pub(crate) enum Place {
     Failing,
 }
 
+/// Bits of [`Item::flags`](crate::Item::flags): an item with all of them set is alone in its attempts.
+pub const ALONE: u16 = 0xff00;
+
 impl Slot {
     pub(crate) fn key(&self) -> ItemKey {
         ItemKey { message: self.message(), recipient: self.recipient_index }
@@ -74,6 +77,7 @@ impl Slot {
             && self.job_id == other.job_id
             && self.tenant_id == other.tenant_id
             && self.flags == other.flags
+            && self.flags & ALONE != ALONE
             && self.sender == other.sender
     }
 }

@@ -50,7 +50,8 @@ enum Source {
 /// A message on disk: prefix, parts, rest.
 #[derive(Debug)]
 struct Disk {
-    commit: (Handle, Uid, RecordAt),
+    /// What is left to be begun with; none for a message that is not committed.
+    commit: Option<(Handle, Uid, RecordAt)>,
     prefix_bytes: usize,
     parts: std::vec::IntoIter<DiskPart>,
     /// Data of the commit record behind the prefix.
@@ -58,7 +59,6 @@ struct Disk {
     /// Verified bytes that are given out next.
     waiting: Bytes,
     extent: Option<OpenExtent>,
-    begun: bool,
 }
 
 #[derive(Debug)]
@@ -142,29 +142,56 @@ fn source(state: &State, message: &Message) -> Source {
         chunks.retain(|chunk| !chunk.is_empty());
         return Source::Memory(chunks.into_iter());
     }
-    let handle = |uid: Uid| state.segments.get(&uid).map(|segment| segment.file.clone());
-    let Some(commit) = handle(message.home) else { return Source::Corrupt };
-    let mut parts = Vec::new();
-    for part in message.parts.iter().flatten() {
-        parts.push(match part {
-            PartRef::Record { segment, at } => match handle(*segment) {
-                Some(file) => DiskPart::Record(file, *segment, *at),
-                None => return Source::Corrupt,
-            },
-            PartRef::Extent { log, id, bytes, crcs } => {
-                DiskPart::Extent { log: *log, id: *id, bytes: *bytes, crcs: crcs.clone() }
-            }
-        });
-    }
+    let Some(segment) = state.segments.get(&message.home) else { return Source::Corrupt };
+    let Some(parts) = disk_parts(state, message.parts.iter().flatten()) else { return Source::Corrupt };
     Source::Disk(Box::new(Disk {
-        commit: (commit, message.home, message.at),
+        commit: Some((segment.file.clone(), message.home, message.at)),
         prefix_bytes: message.prefix_bytes as usize,
         parts: parts.into_iter(),
         rest: None,
         waiting: Bytes::new(),
         extent: None,
-        begun: false,
     }))
+}
+
+/// Where parts are; `None`: one of them is in no segment.
+fn disk_parts<'p>(state: &State, parts: impl Iterator<Item = &'p PartRef>) -> Option<Vec<DiskPart>> {
+    let parts = parts.map(|part| match part {
+        PartRef::Record { segment, at } => {
+            let file = state.segments.get(segment)?.file.clone();
+            Some(DiskPart::Record(file, *segment, *at))
+        }
+        PartRef::Extent { log, id, bytes, crcs } => {
+            Some(DiskPart::Extent { log: *log, id: *id, bytes: *bytes, crcs: crcs.clone() })
+        }
+    });
+    parts.collect()
+}
+
+/// Reads parts of a message that is not committed. The error is a text.
+pub(crate) async fn read_parts(
+    store: &Rc<Store>,
+    parts: &[PartRef],
+    out: &mut Vec<u8>,
+) -> Result<(), String> {
+    let parts = disk_parts(&store.state.borrow(), parts.iter());
+    let Some(parts) = parts else { return Err("a part of the message is in no segment".to_owned()) };
+    let mut disk = Disk {
+        commit: None,
+        prefix_bytes: 0,
+        parts: parts.into_iter(),
+        rest: None,
+        waiting: Bytes::new(),
+        extent: None,
+    };
+    loop {
+        match disk.next(store).await {
+            Ok(Some(bytes)) => out.extend_from_slice(&bytes),
+            Ok(None) => return Ok(()),
+            Err(Failure::Io(error)) => return Err(error.to_string()),
+            Err(Failure::Corrupt(_)) => return Err("what was just written fails its checks".to_owned()),
+        }
+    }
 }
 
 impl Disk {
@@ -174,15 +201,15 @@ impl Disk {
                 let len = self.waiting.len().min(CHUNK_MAX_BYTES);
                 return Ok(Some(self.waiting.split_to(len)));
             }
-            if !self.begun {
-                let (file, uid, at) = &self.commit;
+            if let Some(place) = &self.commit {
+                let (file, uid, at) = place;
                 let mut data = read_record(file, *uid, *at).await?;
                 if self.prefix_bytes > data.len() {
-                    return Err(Failure::Corrupt(Some(self.commit.clone())));
+                    return Err(Failure::Corrupt(Some(place.clone())));
                 }
                 self.waiting = data.split_to(self.prefix_bytes);
                 self.rest = Some(data);
-                self.begun = true;
+                self.commit = None;
             } else if let Some(extent) = &mut self.extent {
                 match extent.next(store).await? {
                     Some(bytes) => self.waiting = bytes,

@@ -65,6 +65,8 @@ pub struct Intake {
     holds: Vec<Handle>,
     spilled: u64,
     extent: Option<Extent>,
+    /// The extent is complete and among the parts.
+    sealed: bool,
     error: Option<CommitError>,
 }
 
@@ -83,6 +85,7 @@ impl Intake {
             holds: Vec::new(),
             spilled: 0,
             extent: None,
+            sealed: false,
             error: None,
         }
     }
@@ -228,6 +231,40 @@ impl Intake {
         whole.then(|| self.chunks.iter().map(|chunk| &chunk[..]).chain(last))
     }
 
+    /// All of the body in one piece, from memory or read back and verified: for scripts, once all of it has come.
+    ///
+    /// # Errors
+    /// The message cannot be committed any more.
+    pub async fn content(&mut self) -> Result<Bytes, CommitError> {
+        if let Some(error) = &self.error {
+            return Err(error.clone());
+        }
+        self.seal().await?;
+        let mut out = Vec::with_capacity(usize::try_from(self.len).unwrap_or_default());
+        if !self.parts.is_empty() {
+            let read = crate::body::read_parts(&self.store, &self.parts, &mut out).await;
+            if let Err(error) = read {
+                let error = CommitError::Io(error);
+                self.fail(error.clone());
+                return Err(error);
+            }
+        }
+        self.chunks.iter().for_each(|chunk| out.extend_from_slice(chunk));
+        out.extend_from_slice(&self.current);
+        Ok(out.into())
+    }
+
+    /// Completes the extent, if there is one: nothing is written after that.
+    async fn seal(&mut self) -> Result<(), CommitError> {
+        if let (Some(extent), false) = (&mut self.extent, self.sealed) {
+            let (part, named) = extent.finish(&self.store).await.map_err(|error| commit_error(&error))?;
+            self.parts.push(part);
+            self.named.push(named);
+            self.sealed = true;
+        }
+        Ok(())
+    }
+
     fn held(&self) -> usize {
         self.chunks.iter().map(Bytes::len).sum::<usize>() + self.current.len()
     }
@@ -257,11 +294,7 @@ impl Intake {
         if self.held() + prefix.len() > self.store.sizes.inline_bytes {
             self.spill().await?;
         }
-        if let Some(extent) = &mut self.extent {
-            let (part, named) = extent.finish(&self.store).await.map_err(|error| commit_error(&error))?;
-            self.parts.push(part);
-            self.named.push(named);
-        }
+        self.seal().await?;
         let meta = self.meta(envelope, prefix.len(), size);
         if meta.len() > self.store.sizes.meta_bytes {
             return Err(CommitError::TooLarge);

@@ -91,6 +91,16 @@ fn recipients_with_another_sender_go_apart() {
 }
 
 #[test]
+fn recipients_that_are_to_be_alone_are() {
+    let mut queue = queue();
+    for recipient in 0..2 {
+        let alone = Item { flags: crate::ALONE, ..item(1, recipient, "a.test") };
+        queue.insert(alone, Entry::Active, NOW_MS).unwrap();
+    }
+    assert_eq!(queue.next(NOW_MS).unwrap().recipients.len(), 1);
+}
+
+#[test]
 fn a_fixed_next_hop_takes_all_domains_in_one_attempt() {
     let mut queue = queue();
     for (recipient, domain) in ["a.test", "b.test"].into_iter().enumerate() {

@@ -8,7 +8,9 @@ use engine::boot;
 use engine::sim::Sim;
 use spool::{ItemState, Options, Settle};
 
-use crate::support::{accept, done, envelope, item, number, open, options, read, recovered, whole};
+use crate::support::{
+    PREFIX, accept, body, done, envelope, item, number, open, options, read, recovered, whole,
+};
 
 type Case = fn(Options) -> Pin<Box<dyn Future<Output = ()>>>;
 
@@ -114,6 +116,27 @@ fn messages_of_every_size_are_read_back_before_and_after_a_restart() {
         })
     }
     everywhere(&[first, second, third]);
+}
+
+#[test]
+fn a_body_that_has_come_in_can_be_read_before_it_is_committed() {
+    fn first(options: Options) -> Pin<Box<dyn Future<Output = ()>>> {
+        Box::pin(async move {
+            let store = open(options).await;
+            for (number, len) in LENGTHS.iter().enumerate() {
+                let mut intake = store.begin(None).expect("taken");
+                for piece in body(number as u64, *len).chunks(3000) {
+                    intake.write(piece);
+                    intake.ready().await.expect("room");
+                }
+                assert!(intake.content().await.expect("readable") == body(number as u64, *len), "{len}");
+                let id = intake.commit(&envelope(number as u64, 1), PREFIX.into()).await.expect("durable");
+                assert!(read(&store, id).await.expect("readable") == whole(number as u64, *len), "{len}");
+            }
+            store.close().await.expect("closed");
+        })
+    }
+    everywhere(&[first]);
 }
 
 #[test]
