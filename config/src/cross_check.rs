@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use crate::report::{Problem, Report};
 use crate::schema::File;
-use crate::tree::Tree;
-use crate::{ListenServer, Listener, ServerKind, Startup};
+use crate::tree::{Checked, Tree};
+use crate::{ListenServer, Listener, PHASES, ServerKind, Startup};
 
 /// Checks the servers against the startup file and their references against the transports.
 pub(crate) fn running(tree: &Tree, startup: &Startup, report: &mut Report) {
@@ -14,6 +14,7 @@ pub(crate) fn running(tree: &Tree, startup: &Startup, report: &mut Report) {
         pairing(server, index, startup, report);
         open_relay(server, index, startup, report);
         transport_exists(server, index, &transports, report);
+        hooks_exist(tree, server, index, report);
     }
     for server in &startup.servers {
         if !tree.items("servers").iter().any(|tree| tree.text("id") == Some(&server.id)) {
@@ -51,7 +52,8 @@ fn pairing(server: &Tree, index: usize, startup: &Startup, report: &mut Report) 
 
 /// Without hooks, a server that others can reach would send mail for anyone to anyone.
 fn open_relay(server: &Tree, index: usize, startup: &Startup, report: &mut Report) {
-    if server.bool("openrelay") == Some(true) {
+    let has_hook = |phase: &str| server.get(&format!("phases.{phase}.hook")).is_some();
+    if server.bool("openrelay") == Some(true) || has_hook("rcptto") || has_hook("eod") {
         return;
     }
     let Some(entry) = startup.servers.iter().find(|entry| Some(entry.id.as_str()) == server.text("id"))
@@ -100,6 +102,37 @@ fn transport_exists(server: &Tree, index: usize, transports: &[(&str, &str)], re
     };
     let problem = Problem::new(format!("unknown transport \"{id}\"")).hint(hint);
     report.error(at, &format!("servers[{index}].transport"), problem);
+}
+
+/// Every script that a phase names is there.
+fn hooks_exist(root: &Tree, server: &Tree, index: usize, report: &mut Report) {
+    for phase in PHASES {
+        let key = format!("phases.{phase}.hook");
+        let mut named: Vec<(String, &Tree)> = Vec::new();
+        if let Some(hook) = server.get(&key) {
+            named.push((key.clone(), hook));
+        }
+        if let Some(hook) = server.get(&format!("{key}.id")) {
+            named.push((format!("{key}.id"), hook));
+        }
+        for (domain, hook) in server.entries(&format!("{key}.recipientdomains")) {
+            named.push((format!("{key}.recipientdomains.{domain}"), hook));
+        }
+        let scripts = root.items(&format!("scripting.hooks.{phase}"));
+        let known: Vec<&str> = scripts.iter().filter_map(|script| script.text("id")).collect();
+        for (path, hook) in named {
+            let Checked::Text(id) = &hook.value else { continue };
+            if known.contains(&id.as_str()) {
+                continue;
+            }
+            let hint = match known.as_slice() {
+                [] => format!("scripting.hooks.{phase} has no scripts"),
+                known => format!("known: {}", known.join(", ")),
+            };
+            let problem = Problem::new(format!("there is no {phase} script \"{id}\"")).hint(hint);
+            report.error(hook.at, &format!("servers[{index}].{path}"), problem);
+        }
+    }
 }
 
 /// Transport ids are unique over all groups. Within one group the schema check has said so.

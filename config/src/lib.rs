@@ -57,7 +57,8 @@ pub use pattern::{Field, Lists, Pattern};
 pub use pki::{Pem, Pki, PkiEntry};
 pub use reference::reference;
 pub use running::{
-    Address, BareEol, DefaultGroup, Extensions, Grouping, Queues, Resolver, Running, Server, load_running,
+    Address, BareEol, DefaultGroup, Extensions, Grouping, Hooks, Queues, RcptHook, Resolver, Running, Server,
+    load_running,
 };
 pub use scripting::{FileContent, HookScript, PHASES, ScriptSettings, Scripting, VirtualFile};
 pub use session::{TransportLogin, TransportSession};

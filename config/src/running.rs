@@ -75,6 +75,35 @@ pub struct Server {
     pub tls: Option<ServerTls>,
     /// What `EHLO` announces.
     pub extensions: Extensions,
+    /// The scripts of its phases.
+    pub hooks: Hooks,
+    /// Mechanisms of AUTH, in capitals; it is offered where its phase has a script.
+    pub auth_mechanisms: Vec<String>,
+    /// AUTH is offered only under TLS.
+    pub auth_needs_tls: bool,
+}
+
+/// `servers[].phases.*.hook`: ids of scripts, each of which exists in [`Running::scripting`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "named as the phases")]
+pub struct Hooks {
+    pub connect: Option<String>,
+    pub proxy: Option<String>,
+    pub helo: Option<String>,
+    pub auth: Option<String>,
+    pub mailfrom: Option<String>,
+    pub rcptto: RcptHook,
+    pub eod: Option<String>,
+    pub disconnect: Option<String>,
+}
+
+/// `servers[].phases.rcptto.hook`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RcptHook {
+    /// For domains that are not in the map.
+    pub id: Option<String>,
+    /// By domain in lower case: `domain`, `*.domain` or `*`.
+    pub domains: Vec<(String, String)>,
 }
 
 /// `servers[].phases.data.bareeol`. In both cases only CRLF.CRLF ends the message.
@@ -255,6 +284,40 @@ fn server(tree: &Tree) -> Server {
             limits: tree.bool("extensions.limits").expect("has a default"),
             requiretls: tree.bool("extensions.requiretls").expect("has a default"),
         },
+        hooks: hooks(tree),
+        auth_mechanisms: texts(tree.items("phases.auth.mechanisms")),
+        auth_needs_tls: tree.bool("phases.auth.tls").expect("has a default"),
+    }
+}
+
+/// Words in capitals.
+fn texts(items: &[Tree]) -> Vec<String> {
+    let text = |tree: &Tree| match &tree.value {
+        Checked::Text(text) => Some(text.to_ascii_uppercase()),
+        _ => None,
+    };
+    items.iter().filter_map(text).collect()
+}
+
+fn hooks(tree: &Tree) -> Hooks {
+    let of = |phase: &str| tree.text(&format!("phases.{phase}.hook")).map(str::to_owned);
+    let domains = tree.entries("phases.rcptto.hook.recipientdomains").iter();
+    let domains = domains.filter_map(|(domain, id)| match &id.value {
+        Checked::Text(id) => Some((domain.to_ascii_lowercase(), id.clone())),
+        _ => None,
+    });
+    Hooks {
+        connect: of("connect"),
+        proxy: of("proxy"),
+        helo: of("helo"),
+        auth: of("auth"),
+        mailfrom: of("mailfrom"),
+        rcptto: RcptHook {
+            id: of("rcptto").or_else(|| tree.text("phases.rcptto.hook.id").map(str::to_owned)),
+            domains: domains.collect(),
+        },
+        eod: of("eod"),
+        disconnect: of("disconnect"),
     }
 }
 

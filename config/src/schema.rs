@@ -272,5 +272,3 @@ const CIPHERS: &str = "Cipher suites of TLS 1.2 as OpenSSL writes them; those of
 const THREADS: &str = "one shard per CPU serves everything; see environment.shards";
 const NO_DSN: &str = "there are no delivery status notifications yet: what fails for good is held";
 const NO_MONITOR: &str = "there is no monitor yet";
-const NO_HOOKS: &str = "the server runs no scripts yet";
-const NO_SCRIPTS: &str = "the server runs no scripts yet; hsh does";

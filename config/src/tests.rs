@@ -109,17 +109,14 @@ fn each_valid_configuration_gives_its_warnings_and_no_error() {
 fn every_key_of_the_rich_example_is_known() {
     let case = &cases(include_str!("tests/rich.txt"))[0];
     let options = Options { env: Some(&|_| Some("secret".to_owned())), ..Options::default() };
-    let mut refused = 0;
     for file in File::ALL {
         let text = &case.sections[file.file_name().trim_end_matches(".yaml")];
         let mut report = Report::new(file.source_name());
         let read = check::read(file, &Source { name: file.source_name(), text }, &options, &mut report);
         for error in report.loaded(read).err().unwrap_or_default() {
             assert!(error.text.ends_with("not supported yet by this version"), "{error}");
-            refused += 1;
         }
     }
-    assert!(refused > 20, "{refused}");
 }
 
 #[test]

@@ -156,8 +156,6 @@ pub enum AuthVerdict {
     Challenge {
         /// What to send, before base64.
         bytes: Vec<u8>,
-        /// The code in front of it.
-        code: u16,
         /// Close the connection afterwards.
         disconnect: bool,
     },
@@ -415,6 +413,7 @@ impl Conversation {
         recipient: &Address,
         parameters: &[Parameter],
         transport: &str,
+        transports: &TransportNames,
     ) -> Verdict<RcptAccepted> {
         let found = finder(&self.connection, &self.transaction, || {
             variables::rcpt_arguments(recipient, parameters, transport)
@@ -428,7 +427,13 @@ impl Conversation {
                     None => None,
                 };
                 let reply = accepting_reply(options, codes::RCPT_ACCEPTED)?;
-                Ok(RcptAccepted { recipient, transport: options.string("transportid")?, reply })
+                let transport = options.string("transportid")?;
+                if let Some(unknown) = transport.as_ref().filter(|name| !transports.contains(*name)) {
+                    return Err(Failure(format!(
+                        "option \"transportid\": there is no transport \"{unknown}\""
+                    )));
+                }
+                Ok(RcptAccepted { recipient, transport, reply })
             })
         });
         decision.await.unwrap_or_else(|| failed(&codes::RCPT))
@@ -573,9 +578,12 @@ fn auth_verdict(decision: &Decision, username: Option<&str>) -> Result<AuthVerdi
         }
         "Reply" => {
             let options = decision.options(1)?;
-            let codes = options.codes(Codes { code: 334, enhanced: None }, &[3])?;
-            let disconnect = options.boolean("disconnect")?;
-            Ok(AuthVerdict::Challenge { bytes: decision.bytes()?, code: codes.code, disconnect })
+            // SMTP knows no other code here (RFC 4954 section 4).
+            options.codes(Codes { code: 334, enhanced: None }, &[3])?;
+            Ok(AuthVerdict::Challenge {
+                bytes: decision.bytes()?,
+                disconnect: options.boolean("disconnect")?,
+            })
         }
         _ => refused(decision, &codes::AUTH).map(AuthVerdict::Refuse),
     }

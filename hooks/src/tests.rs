@@ -101,6 +101,10 @@ fn connection() -> Connection {
     }
 }
 
+fn transports() -> TransportNames {
+    Arc::new(["t2".to_owned(), "out".to_owned()].into())
+}
+
 fn address(text: &str) -> Address {
     Address::parse(text.as_bytes()).expect("an address")
 }
@@ -183,7 +187,10 @@ fn the_context_lives_from_hook_to_hook() {
     with(&scripts, |mut f| async move {
         let sender = address("John.DOE@X.example");
         f.talk.mail(&f.runner, f.script("mailfrom"), Some(&sender), &[]).await;
-        let verdict = f.talk.rcpt(&f.runner, f.script("rcptto"), &address("b@y.example"), &[], "t").await;
+        let verdict = f
+            .talk
+            .rcpt(&f.runner, f.script("rcptto"), &address("b@y.example"), &[], "t", &transports())
+            .await;
         assert_eq!(short(verdict), "refused 554 5.7.1 john.doe@x.example,b@y.example");
         f.told();
         f.talk.disconnect(&f.runner, f.script("disconnect"), &Ended::default()).await;
@@ -200,7 +207,10 @@ fn a_rejection_keeps_what_the_script_left_in_the_context() {
         ],
         |mut f| async move {
             f.talk.mail(&f.runner, f.script("mailfrom"), None, &[]).await;
-            let verdict = f.talk.rcpt(&f.runner, f.script("rcptto"), &address("b@y.example"), &[], "t").await;
+            let verdict = f
+                .talk
+                .rcpt(&f.runner, f.script("rcptto"), &address("b@y.example"), &[], "t", &transports())
+                .await;
             assert_eq!(short(verdict), "refused 554 5.7.1 7", "{:?}", f.told());
         },
     );
@@ -224,7 +234,10 @@ fn mail_and_rcpt_see_and_change_addresses_and_parameters() {
         let verdict = f.talk.mail(&f.runner, f.script("mailfrom"), Some(&sender), &parameters).await;
         let Verdict::Accept(accepted) = verdict else { panic!("{verdict:?}") };
         assert_eq!(accepted.sender, Some(Some(address("\"two words\"@y.example"))));
-        let verdict = f.talk.rcpt(&f.runner, f.script("rcptto"), &address("b@y.example"), &[], "t").await;
+        let verdict = f
+            .talk
+            .rcpt(&f.runner, f.script("rcptto"), &address("b@y.example"), &[], "t", &transports())
+            .await;
         let expected = RcptAccepted {
             recipient: Some(address("c@z.example")),
             transport: Some("t2".into()),
@@ -260,7 +273,7 @@ fn auth_accepts_refuses_and_asks_on() {
             Some(Auth { mechanism: "PLAIN".into(), username: Some("u".into()) })
         );
         let verdict = f.talk.auth_round(&f.runner, script, "XM", 0, None).await;
-        assert_eq!(verdict, AuthVerdict::Challenge { bytes: b"q".to_vec(), code: 334, disconnect: false });
+        assert_eq!(verdict, AuthVerdict::Challenge { bytes: b"q".to_vec(), disconnect: false });
         f.talk.auth_round(&f.runner, script, "XM", 1, Some(b"bob")).await;
         assert_eq!(f.talk.connection.auth.and_then(|auth| auth.username).as_deref(), Some("bob"));
     });
@@ -327,8 +340,7 @@ fn end_of_data(script: &str, check: fn(&str, Vec<Queued>, Vec<String>)) {
             });
         }
         let mail = mail::message::Message::parse(&b"Subject: A\r\n\r\nbody\r\n"[..]).expect("small");
-        let transports = Arc::new(["out".to_owned()].into());
-        let (verdict, queued) = f.talk.end_of_data(&f.runner, f.script("eod"), mail, 1.5, transports).await;
+        let (verdict, queued) = f.talk.end_of_data(&f.runner, f.script("eod"), mail, 1.5, transports()).await;
         check(&short(verdict), queued, f.told());
     });
 }

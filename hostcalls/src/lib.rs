@@ -41,6 +41,7 @@
 
 pub mod address;
 pub mod arguments;
+pub mod configured;
 pub mod crypto;
 pub mod dns;
 mod environment;

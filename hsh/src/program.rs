@@ -4,9 +4,9 @@ use std::io::{self, IsTerminal as _, Read};
 use std::path::Path;
 use std::sync::Arc;
 
-use hostcalls::Settings;
 use hostcalls::crypto::Pki;
 use hostcalls::source::{SourceLoader, Sources};
+use hostcalls::{Settings, configured};
 use script::compile::{self, CompileOptions, Compiled, SourceText};
 use script::lint::{Surroundings, lint};
 use script::source::SourceMap;
@@ -35,14 +35,16 @@ pub fn run(options: &Options, bounds: Bounds, output: &Arc<Output>) -> Result<i3
         }
     };
     let keys = Keys {
-        pki: Arc::new(settings::pki(&configuration, &mut warn)),
-        trusted: settings::trusted(&configuration, &mut warn),
+        pki: Arc::new(configured::pki(&configuration.startup, &configuration.running, &mut warn)),
+        trusted: configured::trusted(&configuration.running, &mut warn),
     };
     if options.privdrop {
         privdrop::assume(&configuration.startup)?;
     }
     settings::apply(&configuration)?;
-    let sources = Arc::new(settings::sources(&configuration, options.rootpath.as_deref(), &mut warn)?);
+    let Configuration { startup, running } = &configuration;
+    let sources = configured::sources(startup, running, options.rootpath.as_deref(), &mut warn)?;
+    let sources = Arc::new(sources.with_command_line());
     let Some(main) = main_script(options, &configuration, input)? else {
         if options.syntax {
             return Err("-s: there is no script to check".to_owned());

@@ -5,6 +5,7 @@
 //! - [`shard::Shard`]: what one shard owns: its part of the spool, its queue, its sessions and its deliveries.
 //! - [`session`]: reception, up to the `250`.
 //! - [`delivery`]: from the queue to the next hop.
+//! - [`scripts`]: what the operator's scripts need, and which of them a server has.
 //! - [`stored`]: what is kept with a message in the spool.
 //! - [`log`]: lines that never hold up mail.
 //! - [`accounting`]: a file of what became of each message.
@@ -31,6 +32,7 @@ pub mod pki;
 pub mod process;
 pub mod program;
 pub mod resolver;
+pub mod scripts;
 pub mod session;
 pub mod shard;
 pub mod snapshot;

@@ -91,3 +91,5 @@ pub const ACCOUNTING_MARGIN: u64 = 20_000;
 
 /// Descriptors that a shard needs beside connections: rings, listeners, segments of the spool.
 pub const DESCRIPTORS_PER_SHARD: u64 = 128;
+/// How long the scripts and other files of a configuration may take to be read and compiled.
+pub const CONFIGURE: Duration = Duration::from_secs(60);

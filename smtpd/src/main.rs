@@ -13,6 +13,7 @@ use smtpd::pki::Keyring;
 use smtpd::pki::expiry::ExpiryWatch;
 use smtpd::process;
 use smtpd::program::{self, Process, Program};
+use smtpd::scripts;
 use smtpd::snapshot::Snapshot;
 
 #[global_allocator]
@@ -58,10 +59,12 @@ fn check(options: &Options) -> ExitCode {
     let checked = load_startup(options, &warn).and_then(|startup| {
         let warn = |warning: &config::Error| complain(&format!("warning: {warning}"));
         let files = program::load_running_files(&startup, &read, options.env_substitution, &warn)?;
+        scripts::apply(&startup)?;
         let (keyring, notices) = Keyring::at_start(&startup).renewed(&startup, &files.running)?;
         let expiring = ExpiryWatch::default().look(&keyring.status(), unix_seconds());
         notices.iter().chain(&expiring).for_each(|(_, text)| complain(&format!("warning: {text}")));
-        Snapshot::build(&startup, &files, &process::hostname(), 1, &keyring)?;
+        let mut warn = |warning: String| complain(&format!("warning: {warning}"));
+        Snapshot::build(&startup, &files, &process::hostname(), 1, &keyring, &mut warn)?;
         check::check(&startup, &files, &|text| complain(&format!("warning: {text}")))
     });
     match checked {
@@ -96,6 +99,7 @@ fn run(options: &Options) -> Result<i32, ()> {
         foreground => foreground,
     };
     let fail = |reason: String| refuse(&target, &reason);
+    scripts::apply(&startup).map_err(fail)?;
     process::raise_limits(environment.rlimit_nofile).map_err(fail)?;
     let identity = environment.privdrop.as_ref().map(process::find_identity).transpose().map_err(fail)?;
     let shards = match environment.shards {

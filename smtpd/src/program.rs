@@ -166,7 +166,8 @@ impl Control {
         self.read_startup_keys();
         self.become_user()?;
         let files = self.read_files().await?;
-        let (snapshot, keyring) = self.build(&files).await?;
+        let files = Arc::new(files);
+        let (snapshot, keyring) = self.build(Arc::clone(&files)).await?;
         self.keyring.replace(keyring);
         self.watch_expiry();
         let snapshot = Arc::new(snapshot);
@@ -297,22 +298,31 @@ impl Control {
         self.keyring.replace(Arc::new(Keyring::at_start(&self.program.startup)));
     }
 
-    async fn build(&self, files: &Reloadable) -> Result<(Snapshot, Arc<Keyring>), String> {
+    /// On the pool: it reads further files, and compiles.
+    async fn build(&self, files: Arc<Reloadable>) -> Result<(Snapshot, Arc<Keyring>), String> {
         let (program, before) = (Arc::clone(&self.program), Arc::clone(&self.keyring.borrow()));
-        let running = files.running.clone();
-        let renewed =
-            engine::offload::run(limits::KEYS_DEADLINE, move || before.renewed(&program.startup, &running));
-        let renewed = renewed.await.map_err(|error| format!("keys and certificates: {error}"))?;
-        let (keyring, notices) = renewed?;
+        let build = move || {
+            let mut notices = Vec::new();
+            let built = before.renewed(&program.startup, &files.running).and_then(|(keyring, renewed)| {
+                notices = renewed;
+                let Program { startup, hostname, shards, .. } = &*program;
+                let mut warn = |warning| notices.push((Priority::Warning, warning));
+                let snapshot = Snapshot::build(startup, &files, hostname, *shards, &keyring, &mut warn)?;
+                Ok((snapshot, Arc::new(keyring)))
+            });
+            (built, notices)
+        };
+        let built = engine::offload::run(limits::CONFIGURE, build).await;
+        let (built, notices) = built.map_err(|error| format!("reading and compiling: {error}"))?;
         self.say(notices);
-        let program = &self.program;
-        let snapshot = Snapshot::build(&program.startup, files, &program.hostname, program.shards, &keyring)?;
-        Ok((snapshot, Arc::new(keyring)))
+        built
     }
 
     fn say(&self, notices: Vec<pki::Notice>) {
         for (priority, text) in notices {
-            self.log.line(priority, format_args!("{text}"));
+            for line in text.lines() {
+                self.log.line(priority, format_args!("{line}"));
+            }
         }
     }
 
@@ -423,7 +433,7 @@ impl Control {
     /// All or nothing: on any error what is in force stays.
     async fn reload(&self) {
         let built = match self.read_files().await {
-            Ok(files) => self.build(&files).await,
+            Ok(files) => self.build(Arc::new(files)).await,
             Err(reason) => Err(reason),
         };
         match built {

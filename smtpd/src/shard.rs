@@ -11,6 +11,7 @@ use std::time::Duration;
 use engine::boot::ShardId;
 use engine::sync::Notify;
 use engine::task::{Class, Task};
+use hooks::Runner;
 use queue::{Entry, Item, ItemKey, Queue};
 use spool::{Envelope, ItemState, MessageId, Recovered, Spool, Store};
 
@@ -48,6 +49,8 @@ pub struct Shard {
     pub sessions: Sessions,
     /// Its attempts and outgoing connections.
     pub delivery: Delivery,
+    /// Runs the scripts of the configuration in force; `None`: it has none.
+    runner: RefCell<Option<Rc<Runner>>>,
     snapshot: RefCell<Arc<Snapshot>>,
     frozen: Cell<bool>,
     stopping: Cell<bool>,
@@ -159,6 +162,7 @@ impl Shell {
         queue.set_suspends(Arc::clone(&snapshot.suspends));
         let accounting = Accounting::start(Rc::clone(&store), Rc::clone(&log), marks);
         let shard = Rc::new(Shard {
+            runner: RefCell::new(snapshot.scripts.start(&log)),
             log,
             accounting,
             store,
@@ -204,8 +208,14 @@ impl Shard {
             queue.set_suspends(Arc::clone(&snapshot.suspends));
         }
         self.resolver.reconfigure(&snapshot.resolver);
+        *self.runner.borrow_mut() = snapshot.scripts.start(&self.log);
         *self.snapshot.borrow_mut() = snapshot;
         self.due.notify_one();
+    }
+
+    /// Runs the scripts of the configuration in force; `None`: it has none.
+    pub fn runner(&self) -> Option<Rc<Runner>> {
+        self.runner.borrow().clone()
     }
 
     /// True when the shard is shutting down: begin nothing new.
@@ -244,23 +254,34 @@ impl Shard {
         let sender_domain = domain_of(&envelope.sender);
         let now_ms = engine::time::wall_ms();
         let flags = stored::flags(envelope);
+        let mut variants: Vec<&[u8]> = Vec::new();
         let mut queue = self.queue.borrow_mut();
         for (index, attempts, entry) in items {
             let Some(recipient) = envelope.recipients.get(index as usize) else { continue };
+            let ordered = stored::ordered(recipient);
+            let variant = variant_of(&mut variants, ordered.delta);
+            let (sender, sender_domain) = match ordered.sender {
+                Some(own) => (own.into(), domain_of(own)),
+                None => (Arc::clone(&sender), sender_domain.clone()),
+            };
+            let entry = match (entry, attempts, ordered.entry) {
+                (Entry::Active, 0, Some(first)) => first,
+                (entry, ..) => entry,
+            };
             let item = Item {
                 key: ItemKey::new(message.log, message.sequence, index),
                 transaction: envelope.transaction,
-                sender: Arc::clone(&sender),
+                sender,
                 sender_domain: sender_domain.as_deref(),
                 recipient: &recipient.address,
                 domain: std::str::from_utf8(&recipient.domain).unwrap_or_default(),
                 transport: std::str::from_utf8(&recipient.transport).unwrap_or_default(),
-                job_id: None,
-                tenant_id: None,
+                job_id: ordered.job_id,
+                tenant_id: ordered.tenant_id,
                 size_bytes,
                 received_ms: envelope.received_ms,
                 attempts,
-                flags,
+                flags: flags | variant,
             };
             if let Err(error) = queue.insert(item, entry, now_ms) {
                 let id = uuid::Uuid::from_bytes(envelope.transaction);
@@ -297,6 +318,22 @@ impl Shard {
         let closed = self.store.close().await;
         self.log.flush();
         closed.map_err(|_| "the spool could not write its last records".to_owned())
+    }
+}
+
+/// The queue flags that keep recipients with other changes apart. `variants`: the changes of the message so far.
+fn variant_of<'d>(variants: &mut Vec<&'d [u8]>, delta: &'d [u8]) -> u16 {
+    if delta.is_empty() {
+        return 0;
+    }
+    let known = variants.iter().position(|known| *known == delta);
+    let number = known.unwrap_or_else(|| {
+        variants.push(delta);
+        variants.len() - 1
+    });
+    match u16::try_from(number + 1) {
+        Ok(number) if usize::from(number) <= stored::VARIANTS_MAX => number << stored::VARIANT_SHIFT,
+        _ => queue::ALONE,
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use config::{Field, Pattern, Reloadable, Startup};
+use hooks::TransportNames;
 use ipnet::IpNet;
 use net::smtp::address::Hostname;
 use net::smtp::sasl::Credentials;
@@ -13,6 +14,8 @@ use rustc_hash::FxHashMap;
 use tls::{ClientSide, ServerSide};
 
 use crate::pki::{self, CertificateStatus, Keyring};
+
+use crate::scripts::{Prepared, ServerHooks};
 
 /// A configuration in force. Immutable; sessions and attempts keep the one they started with.
 #[derive(Debug)]
@@ -33,6 +36,8 @@ pub struct Snapshot {
     pub resolver: config::Resolver,
     /// The certificates in force, by id: until when they are valid.
     pub certificates: Vec<CertificateStatus>,
+    /// The scripts.
+    pub scripts: Prepared,
 }
 
 /// One server: how its sessions behave.
@@ -44,6 +49,8 @@ pub struct Server {
     pub id_bytes: Bytes,
     /// See `id_bytes`.
     pub transport_bytes: Bytes,
+    /// Transport of its recipients.
+    pub transport: String,
     /// Name of this host in its Received headers.
     pub hostname: Hostname,
     /// Settings of its sessions.
@@ -60,6 +67,10 @@ pub struct Server {
     pub xclient: Vec<IpNet>,
     /// TLS for its clients; `None`: it is not offered.
     pub tls: Option<ServerTls>,
+    /// Its scripts.
+    pub hooks: ServerHooks,
+    /// All transports, for the scripts.
+    pub transports: TransportNames,
 }
 
 /// TLS of a server.
@@ -104,24 +115,27 @@ pub struct RouteTls {
 }
 
 impl Snapshot {
-    /// Compiles what the files say. `hostname` is the system's, for where the files name none.
+    /// Compiles what the files say, scripts too. `hostname` is the system's, for where the files name none; `warn` hears of
+    /// what is odd but can be used. Reads further files, which blocks.
     ///
     /// # Errors
-    /// A sentence that names the value which cannot be used.
+    /// A sentence that names the value which cannot be used, or the errors of the scripts.
     pub fn build(
         startup: &Startup,
         files: &Reloadable,
         hostname: &str,
         shards: u16,
         keyring: &Keyring,
+        warn: &mut dyn FnMut(String),
     ) -> Result<Snapshot, String> {
         let running = &files.running;
+        let scripts = Prepared::compile(startup, running, warn)?;
         let mut servers = Vec::with_capacity(startup.servers.len());
         for listen in &startup.servers {
             let server = running
                 .server(&listen.id)
                 .ok_or_else(|| format!("servers: no entry for server \"{}\"", listen.id))?;
-            servers.push(Arc::new(build_server(listen, server, hostname, keyring)?));
+            servers.push(Arc::new(build_server(listen, server, hostname, keyring, &scripts)?));
         }
         let mut routes = FxHashMap::default();
         for transport in &running.transports {
@@ -147,6 +161,7 @@ impl Snapshot {
             pool_size: (running.queues.pool_size / shards) as usize,
             resolver: running.resolver.clone(),
             certificates: keyring.status(),
+            scripts,
         })
     }
 }
@@ -160,6 +175,7 @@ fn build_server(
     server: &config::Server,
     system_hostname: &str,
     keyring: &Keyring,
+    scripts: &Prepared,
 ) -> Result<Server, String> {
     let name = server.hostname.as_deref().unwrap_or(system_hostname);
     let hostname = parse_hostname(name, &format!("servers \"{}\": hostname", server.id))?;
@@ -182,6 +198,13 @@ fn build_server(
         config::BareEol::Reject => server::BareEol::Reject,
         config::BareEol::Convert => server::BareEol::Convert,
     };
+    if server.hooks.auth.is_some() {
+        session.extensions.auth = true;
+        session.auth = server::Auth {
+            mechanisms: server.auth_mechanisms.iter().map(|name| name.as_str().into()).collect(),
+            tls_required: server.auth_needs_tls,
+        };
+    }
     session.timeouts.idle = server.idle_timeout;
     session.timeouts.data = server.idle_timeout;
     let tls = build_server_tls(listen, server, keyring)?;
@@ -190,6 +213,7 @@ fn build_server(
     Ok(Server {
         id: server.id.as_str().into(),
         id_bytes: Bytes::copy_from_slice(server.id.as_bytes()),
+        transport: server.transport.clone(),
         transport_bytes: Bytes::copy_from_slice(server.transport.as_bytes()),
         hostname,
         session: Arc::new(session),
@@ -199,6 +223,8 @@ fn build_server(
         remote_ptr: server.remote_ptr,
         proxies: listen.proxies.clone(),
         xclient: server.xclient.clone(),
+        hooks: scripts.of_server(&server.hooks),
+        transports: scripts.transports.clone(),
     })
 }
 

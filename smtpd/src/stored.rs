@@ -11,11 +11,23 @@
 //! | message | 4 | the message is a report of ours: 16 bytes transaction id of what it reports on |
 //! | recipient | 1 | NOTIFY, as in the command |
 //! | recipient | 2 | ORCPT, as in the command |
+//! | recipient | 3 | sender for this recipient, where it is not that of the message; empty: the null sender |
+//! | recipient | 4 | changes to the message: the stored form of [`mail::delta::Delta`] |
+//! | recipient | 5 | held from the start, until somebody releases it: empty |
+//! | recipient | 6 | first attempt not before: milliseconds since the Unix epoch, little-endian u64 |
+//! | recipient | 7 | metadata: keys and values in turn, each with its length as little-endian u32 in front |
+//! | recipient | 8 | job id |
+//! | recipient | 9 | tenant id |
+//! | recipient | 10 | quotas: as metadata |
+//! | recipient | 11 | priority: one byte |
 //! | properties of an item | 1 | steps of the retry schedule that the sender was told of, little-endian u32: all below this number |
 
 use bytes::Bytes;
+use hooks::Queued;
+use mail::delta::Delta;
+use net::smtp::address::Address;
 use net::smtp::parameters::{EnvelopeId, MailParameters, Notify, OriginalRecipient, RcptParameters, Ret};
-use queue::{Attempt, NotifyStep};
+use queue::{Attempt, Entry, NotifyStep};
 use spool::{Envelope, ReadError};
 
 use crate::delivery::message_id;
@@ -31,6 +43,12 @@ pub const SMTP_UTF8: u16 = 2;
 /// Queue flag: the envelope has parameters of MAIL or RCPT to be looked up ([`parameters`]).
 pub const PARAMETERS: u16 = 4;
 
+/// Where a queue flag has the number of a recipient's changes among those of its message: recipients with other changes are
+/// never in one attempt. 0: no changes.
+pub const VARIANT_SHIFT: u32 = 8;
+/// Most different lists of changes in one message that recipients can share an attempt for; [`queue::ALONE`] is for the rest.
+pub const VARIANTS_MAX: usize = 254;
+
 const MESSAGE_RET: u16 = 1;
 const MESSAGE_ENVELOPE_ID: u16 = 2;
 const MESSAGE_REQUIRE_TLS: u16 = 3;
@@ -38,6 +56,16 @@ const MESSAGE_REPORTS_ON: u16 = 4;
 
 const RECIPIENT_NOTIFY: u16 = 1;
 const RECIPIENT_ORIGINAL: u16 = 2;
+
+const RECIPIENT_SENDER: u16 = 3;
+const RECIPIENT_DELTA: u16 = 4;
+const RECIPIENT_HELD: u16 = 5;
+const RECIPIENT_NOT_BEFORE: u16 = 6;
+const RECIPIENT_METADATA: u16 = 7;
+const RECIPIENT_JOB_ID: u16 = 8;
+const RECIPIENT_TENANT_ID: u16 = 9;
+const RECIPIENT_QUOTAS: u16 = 10;
+const RECIPIENT_PRIORITY: u16 = 11;
 
 const ITEM_TOLD: u16 = 1;
 
@@ -71,6 +99,102 @@ pub fn recipient_fields(parameters: &RcptParameters) -> Fields {
         fields.push((RECIPIENT_ORIGINAL, encoded(|out| original.encode(out))));
     }
     fields
+}
+
+/// Fields of a recipient that a script has queued: `sender` is that of the message, `now_ms` the time of the order.
+pub fn queued_fields(queued: &Queued, sender: &[u8], now_ms: u64) -> Fields {
+    let options = &queued.options;
+    let parameter = |keyword: &str| {
+        let found = options.dsn.iter().find(|(name, _)| *name == keyword);
+        found.map(|(_, value)| value.as_bytes())
+    };
+    let mut fields = recipient_fields(&RcptParameters {
+        notify: parameter("NOTIFY").and_then(Notify::parse),
+        original_recipient: parameter("ORCPT").and_then(OriginalRecipient::parse),
+    });
+    let own = queued.sender.as_ref().map_or(&[][..], Address::as_bytes);
+    let text = |text: &str| Bytes::copy_from_slice(text.as_bytes());
+    let quotas = || options.quotas.iter().map(String::as_bytes);
+    let metadata = || options.metadata.iter().flat_map(|(key, value)| [&key[..], &value[..]]);
+    let not_before_ms = now_ms.saturating_add((options.delay_s * 1000.0) as u64);
+    let values = [
+        (own != sender, RECIPIENT_SENDER, Bytes::copy_from_slice(own)),
+        (!queued.delta.is_empty(), RECIPIENT_DELTA, queued.delta.encode().into()),
+        (options.hold, RECIPIENT_HELD, Bytes::new()),
+        (options.delay_s > 0.0, RECIPIENT_NOT_BEFORE, Bytes::copy_from_slice(&not_before_ms.to_le_bytes())),
+        (!options.metadata.is_empty(), RECIPIENT_METADATA, strings(metadata())),
+        (!options.job_id.is_empty(), RECIPIENT_JOB_ID, text(&options.job_id)),
+        (!options.tenant_id.is_empty(), RECIPIENT_TENANT_ID, text(&options.tenant_id)),
+        (!options.quotas.is_empty(), RECIPIENT_QUOTAS, strings(quotas())),
+        (options.priority > 0, RECIPIENT_PRIORITY, Bytes::copy_from_slice(&[options.priority])),
+    ];
+    fields.extend(values.into_iter().filter(|(there, _, _)| *there).map(|(_, tag, value)| (tag, value)));
+    fields
+}
+
+/// Strings, each with its length in front.
+fn strings<'s>(list: impl Iterator<Item = &'s [u8]>) -> Bytes {
+    let mut out = Vec::new();
+    for text in list {
+        out.extend_from_slice(&(text.len() as u32).to_le_bytes());
+        out.extend_from_slice(text);
+    }
+    out.into()
+}
+
+/// What a script has said about a recipient, as far as the queue must know it.
+#[derive(Debug, Default)]
+pub struct Ordered<'e> {
+    /// Its sender, where it has one of its own.
+    pub sender: Option<&'e [u8]>,
+    /// Job id.
+    pub job_id: Option<&'e str>,
+    /// Tenant id.
+    pub tenant_id: Option<&'e str>,
+    /// How it enters the queue when nothing has happened to it yet; `None`: active.
+    pub entry: Option<Entry>,
+    /// The changes to the message, in their stored form; empty: none.
+    pub delta: &'e [u8],
+}
+
+/// See [`Ordered`].
+pub fn ordered(recipient: &spool::Recipient) -> Ordered<'_> {
+    let mut ordered = Ordered::default();
+    for (tag, value) in &recipient.fields {
+        let text = std::str::from_utf8(value).ok();
+        match *tag {
+            RECIPIENT_SENDER => ordered.sender = Some(value),
+            RECIPIENT_JOB_ID => ordered.job_id = text,
+            RECIPIENT_TENANT_ID => ordered.tenant_id = text,
+            RECIPIENT_DELTA => ordered.delta = value,
+            RECIPIENT_HELD => ordered.entry = Some(Entry::Hold("held by a script".into())),
+            RECIPIENT_NOT_BEFORE => {
+                let at_ms = <[u8; 8]>::try_from(value.as_ref()).map(u64::from_le_bytes);
+                ordered.entry = ordered.entry.or(at_ms.ok().map(Entry::DeferUntil));
+            }
+            _ => {}
+        }
+    }
+    ordered
+}
+
+/// The changes to a message for the recipients of an attempt, who share them: nothing is read where there are none.
+///
+/// # Errors
+/// Those of reading the stored message.
+pub async fn delta(shard: &Shard, attempt: &Attempt) -> Result<Delta, ReadError> {
+    if attempt.flags >> VARIANT_SHIFT == 0 {
+        return Ok(Delta::default());
+    }
+    let envelope = shard.store.envelope(message_id(attempt.message)).await?;
+    let first =
+        attempt.recipients.first().and_then(|first| envelope.recipients.get(first.key.recipient as usize));
+    let Some((_, stored)) =
+        first.and_then(|first| first.fields.iter().find(|(tag, _)| *tag == RECIPIENT_DELTA))
+    else {
+        return Ok(Delta::default());
+    };
+    Delta::decode(stored).map_err(|_| ReadError::Corrupt)
 }
 
 /// The transaction that a report of ours is about; `None`: the message is no report of ours.

@@ -187,6 +187,12 @@ impl Builder {
         self
     }
 
+    /// More lines of the running file, after its first transport group.
+    pub fn running(mut self, yaml: &str) -> Builder {
+        self.running.push_str(yaml);
+        self
+    }
+
     /// More keys of the transport, in flow style.
     pub fn transport(mut self, keys: &str) -> Builder {
         self.transport = format!("{}\n        {keys}", self.transport);

@@ -189,8 +189,7 @@ const SCRIPTING: &[Key] = &[
         ])),
         "Virtual files for imports and data; each has `data` or `path`",
     )
-    .default("[]")
-    .no_effect(NO_SCRIPTS),
+    .default("[]"),
 ];
 
 const SCRIPTS: Shape = Shape::List(&Shape::Object(&[
@@ -199,15 +198,14 @@ const SCRIPTS: Shape = Shape::List(&Shape::Object(&[
 ]));
 
 const HOOKS: &[Key] = &[
-    // A hook that no server uses does nothing; using one is refused where it is used.
-    key("connect", SCRIPTS, "Connect hooks").no_effect(NO_HOOKS),
-    key("proxy", SCRIPTS, "Proxy hooks").no_effect(NO_HOOKS),
-    key("helo", SCRIPTS, "HELO hooks").no_effect(NO_HOOKS),
-    key("auth", SCRIPTS, "AUTH hooks").no_effect(NO_HOOKS),
-    key("mailfrom", SCRIPTS, "MAIL FROM hooks").no_effect(NO_HOOKS),
-    key("rcptto", SCRIPTS, "RCPT TO hooks").no_effect(NO_HOOKS),
-    key("eod", SCRIPTS, "End-of-data hooks").no_effect(NO_HOOKS),
-    key("disconnect", SCRIPTS, "Disconnect hooks").no_effect(NO_HOOKS),
+    key("connect", SCRIPTS, "Connect hooks"),
+    key("proxy", SCRIPTS, "Proxy hooks"),
+    key("helo", SCRIPTS, "HELO hooks"),
+    key("auth", SCRIPTS, "AUTH hooks"),
+    key("mailfrom", SCRIPTS, "MAIL FROM hooks"),
+    key("rcptto", SCRIPTS, "RCPT TO hooks"),
+    key("eod", SCRIPTS, "End-of-data hooks"),
+    key("disconnect", SCRIPTS, "Disconnect hooks"),
     key("predelivery", Shape::One(Type::TextOrEmpty), "Script before each attempt").not_yet().except(&[""]),
     key("postdelivery", Shape::One(Type::TextOrEmpty), "Script after each attempt").not_yet().except(&[""]),
 ];

@@ -76,8 +76,8 @@ const PHASES: &[Key] = &[
         "auth",
         Shape::Object(&[
             HOOK,
-            key("tls", BOOL, "Offer AUTH only under TLS").no_effect("AUTH is not offered yet"),
-            key("mechanisms", Shape::List(&TEXT), "Mechanisms").no_effect("AUTH is not offered yet"),
+            key("tls", BOOL, "Offer AUTH only under TLS").default("true"),
+            key("mechanisms", Shape::List(&TEXT), "Mechanisms to offer where the phase has a hook; the server speaks PLAIN and LOGIN, the script any other").default("[PLAIN, LOGIN]"),
         ]),
         "AUTH",
     ),
@@ -94,11 +94,10 @@ const PHASES: &[Key] = &[
                 "hook",
                 Shape::Object(&[
                     key("id", ID, "Script for domains that are not in the map"),
-                    key("recipientdomains", Shape::Map(&ID), "Script per recipient domain"),
+                    key("recipientdomains", Shape::Map(&ID), "Script per recipient domain; `*.domain` for those below one, `*` for all others"),
                 ]),
                 "Scripts by recipient domain",
-            )
-            .not_yet(),
+            ),
             key("maxrecipients", POSITIVE, "Most recipients in one transaction, then `452`").default("1000").since("5.5"),
         ]),
         "RCPT TO",
@@ -122,7 +121,7 @@ const PHASES: &[Key] = &[
     key("disconnect", Shape::Object(&[HOOK]), "Close").since("5.4"),
 ];
 
-const HOOK: Key = key("hook", ID, "Script of this phase").not_yet();
+const HOOK: Key = key("hook", ID, "Script of this phase: an id of `scripting.hooks`");
 
 const EXTENSIONS: &[Key] = &[
     key("pipelining", BOOL, "PIPELINING").default("true"),

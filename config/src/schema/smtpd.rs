@@ -24,8 +24,7 @@ pub(super) const KEYS: &[Key] = &[
 /// What counts where scripts run without a server.
 pub(super) const SCRIPT_KEYS: &[Key] = &[VERSION, SCRIPTING_KEY, PKI_KEY, ENVIRONMENT_KEY];
 
-const SCRIPTING_KEY: Key =
-    key("scripting", Shape::Object(SCRIPTING), "Script settings that need a restart").no_effect(NO_SCRIPTS);
+const SCRIPTING_KEY: Key = key("scripting", Shape::Object(SCRIPTING), "Script settings that need a restart");
 const PKI_KEY: Key = key("pki", Shape::Object(PKI), "Private keys and certificates");
 const ENVIRONMENT_KEY: Key =
     key("environment", Shape::Object(ENVIRONMENT), "Paths, privileges, sockets, limits");
@@ -226,7 +225,7 @@ const ENVIRONMENT: &[Key] = &[
     key("tmpdir", PATH, "Scratch directory")
         .default("/var/spool/halon/tmp")
         .no_effect("nothing needs scratch files yet"),
-    key("publicsuffix", PATH, "Public suffix list").no_effect(NO_SCRIPTS),
+    key("publicsuffix", PATH, "Public suffix list"),
 ];
 
 pub(crate) const FACILITIES: &[&str] = &[

@@ -8,6 +8,7 @@ mod chunking;
 pub mod facts;
 mod hosts;
 mod next_hop;
+mod rendered;
 mod report;
 mod tell;
 mod transaction;

@@ -6,10 +6,11 @@ use net::smtp::address::Address;
 use net::smtp::client::{self, BodyForm, Cause, DotStuffer, Envelope, Step};
 use net::smtp::error::{Error, Network};
 use queue::{Attempt, Outcome};
-use spool::{BodyReader, ReadError};
+use spool::ReadError;
 
 use super::attempt::Connection;
-use super::report::{Report, message_id};
+use super::rendered::Rendered;
+use super::report::Report;
 use crate::limits;
 use crate::shard::Shard;
 use crate::stored::{self, EIGHT_BIT};
@@ -36,7 +37,10 @@ impl Connection {
     /// Gives the peer a message: in one transaction, or in several where it takes fewer recipients at once. `None`:
     /// the connection was gone before the peer said anything about it.
     pub(super) async fn transact(&mut self, shard: &Rc<Shard>, attempt: &Attempt) -> Option<Report> {
-        let body = shard.store.body(message_id(attempt.message));
+        let body = match Rendered::open(shard, attempt).await {
+            Ok(body) => body,
+            Err(error) => return Some(Report::for_all(unreadable(error))),
+        };
         let envelope = match envelope(shard, attempt, body.len()).await {
             Ok(envelope) => envelope,
             Err(outcome) => return Some(Report::for_all(outcome)),
@@ -85,7 +89,7 @@ impl Connection {
                 return false;
             }
             let recipients = left.iter().map(|&index| envelope.recipients[index].clone()).collect();
-            let body = shard.store.body(message_id(attempt.message));
+            let Ok(body) = Rendered::open(shard, attempt).await else { return false };
             match self.carry(Envelope { recipients, ..envelope.clone() }, body).await {
                 Ended::Answered(further) if !further.iter().all(unheard) => {
                     left.iter().zip(further).for_each(|(&index, outcome)| outcomes[index] = outcome);
@@ -96,7 +100,7 @@ impl Connection {
     }
 
     /// One transaction.
-    async fn carry(&mut self, envelope: Envelope, body: BodyReader) -> Ended {
+    async fn carry(&mut self, envelope: Envelope, body: Rendered) -> Ended {
         match self.advance().await {
             Step::Ready => self.session.begin(envelope),
             _ => return Ended::Over,
@@ -127,7 +131,7 @@ impl Connection {
     }
 
     /// Sends what is to be sent, and the message behind it: in one write when it is small.
-    async fn send_message(&mut self, mut body: BodyReader, form: BodyForm) -> Result<(), Broken> {
+    async fn send_message(&mut self, mut body: Rendered, form: BodyForm) -> Result<(), Broken> {
         let mut stuffer = match form {
             BodyForm::Dots => Some(DotStuffer::new()),
             BodyForm::Chunk { .. } => None,

@@ -19,6 +19,8 @@ pub enum Priority {
     Notice = 5,
     /// What happened to a message.
     Info = 6,
+    /// What scripts say with `echo`.
+    Debug = 7,
 }
 
 impl Priority {
@@ -30,6 +32,20 @@ impl Priority {
             Priority::Warning => "warning",
             Priority::Notice => "notice",
             Priority::Info => "info",
+            Priority::Debug => "debug",
+        }
+    }
+
+    /// The priority of syslog(3) with this number; the facility in it does not count, and the two above critical are one
+    /// with it.
+    pub fn of_syslog(number: u32) -> Priority {
+        match number & 7 {
+            0..=2 => Priority::Critical,
+            3 => Priority::Error,
+            4 => Priority::Warning,
+            5 => Priority::Notice,
+            6 => Priority::Info,
+            _ => Priority::Debug,
         }
     }
 }

@@ -7,12 +7,14 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use net::smtp::error::{Error, LocalLimit, LogClass};
+use net::smtp::reply::Reply;
 use net::smtp::server::{Close, Discard, Event, Hello, Session, Step, Summary};
 use tls::{Received, TlsInfo};
 
 use super::by_address::Counted;
 use super::client::{Client, Refused};
-use super::transaction::Transaction;
+use super::hooks::Talk;
+use super::transaction::{Reception, Transaction};
 use super::{Peer, Place};
 use crate::limits;
 use crate::log::Priority;
@@ -35,8 +37,10 @@ pub(super) async fn run(place: Place, server: Arc<Server>, peer: Rc<Peer>) {
         hello: None,
         tls: None,
         transaction: None,
+        talk: None,
         clocks: Clocks::start(),
         input: None,
+        closed: None,
     };
     if Box::pin(driver.begin(&place)).await.is_ok() {
         driver.converse().await;
@@ -44,6 +48,9 @@ pub(super) async fn run(place: Place, server: Arc<Server>, peer: Rc<Peer>) {
     // Replies that are still due: to QUIT, or with the reason why we close.
     driver.flush().await;
     let _ = engine::time::timeout(limits::FAREWELL, driver.peer.stream.close()).await;
+    if driver.talk.is_some() {
+        Box::pin(driver.hook_disconnect()).await;
+    }
 }
 
 /// The session is over.
@@ -63,9 +70,13 @@ pub(super) struct Driver {
     /// What was agreed in a handshake; `None` in clear.
     pub(super) tls: Option<Rc<TlsInfo>>,
     pub(super) transaction: Option<Box<Transaction>>,
+    /// With the scripts, if the server has any.
+    pub(super) talk: Option<Box<Talk>>,
     pub(super) clocks: Clocks,
     /// What has arrived and was not stepped through.
     pub(super) input: Option<Input>,
+    /// Why we close; `None` while we do not, and when the peer did.
+    pub(super) closed: Option<Close>,
 }
 
 /// What the machine asks for and takes a wait to answer.
@@ -123,7 +134,12 @@ impl Driver {
             self.refuse_connection(LocalLimit::TooManyConnections);
             return Err(Over);
         }
-        self.machine.accept();
+        self.begin_talk();
+        if self.has_script(&Event::Connect) {
+            self.hook_connect().await;
+        } else {
+            self.machine.accept();
+        }
         if self.input.is_some() {
             return Ok(());
         }
@@ -195,6 +211,10 @@ impl Driver {
     async fn answer(&mut self, awaited: Awaited) -> Result<(), Over> {
         match awaited {
             Awaited::Event(Event::EndOfData(summary)) => self.commit(summary).await,
+            Awaited::Event(Event::Hello(hello)) => self.hook_hello(hello).await,
+            Awaited::Event(Event::Mail(mail)) => self.hook_mail(mail).await,
+            Awaited::Event(Event::Rcpt(rcpt)) => self.hook_rcpt(rcpt).await,
+            Awaited::Event(Event::Auth(claim)) => self.hook_auth(claim).await,
             Awaited::Event(event) => self.decide(event),
             Awaited::Handshake => self.shake_hands(&[]).await?,
         }
@@ -203,18 +223,31 @@ impl Driver {
 
     /// Whether the answer to an event takes a wait.
     fn must_wait(&self, event: &Event) -> bool {
-        matches!(event, Event::EndOfData(_))
+        matches!(event, Event::EndOfData(_)) || self.has_script(event)
     }
 
     /// Answers the end of data.
     async fn commit(&mut self, summary: Summary) {
         let Some(transaction) = self.transaction.take() else { return };
         self.client.name.settle().await;
-        match transaction.commit(&self.shard, &self.server, &self.client, self.hello.as_ref(), summary).await
+        let at = Reception {
+            shard: &self.shard,
+            server: &self.server,
+            client: &self.client,
+            hello: self.hello.as_ref(),
+        };
+        let prefix = transaction.received(at);
+        if let Some(script) = self.server.hooks.eod
+            && self.talk.is_some()
         {
-            Ok(id) => self.machine.accept_message(&id),
-            Err(error) => self.refuse_event(error),
+            self.hook_end_of_data(script, transaction, summary, prefix).await;
+        } else {
+            match transaction.commit(at, summary, prefix, None).await {
+                Ok(id) => self.machine.accept_message(&id),
+                Err(error) => self.refuse_event(error),
+            }
         }
+        self.forget_transaction();
     }
 
     pub(super) fn refuse_connection(&mut self, limit: LocalLimit) {
@@ -288,19 +321,17 @@ impl Driver {
     }
 
     /// Answers an event that needs no wait.
-    fn decide(&mut self, event: Event) {
+    pub(super) fn decide(&mut self, event: Event) {
         let decision = match event {
             Event::Hello(hello) => {
-                self.hello = Some(hello);
-                self.transaction = None;
+                self.note_hello(hello);
                 Ok(())
             }
-            Event::Mail(mail) => Transaction::begin(&self.shard, self.tls.clone(), mail)
-                .map(|transaction| self.transaction = Some(Box::new(transaction))),
+            Event::Mail(mail) => {
+                self.begin_transaction(mail).map(|transaction| self.transaction = Some(transaction))
+            }
             Event::Rcpt(rcpt) => {
-                if let Some(transaction) = &mut self.transaction {
-                    transaction.recipients.push(rcpt);
-                }
+                self.note_recipient(rcpt, None);
                 Ok(())
             }
             Event::Data => match &mut self.transaction {
@@ -320,7 +351,7 @@ impl Driver {
         }
     }
 
-    fn refuse_event(&mut self, error: Error) {
+    pub(super) fn refuse_event(&mut self, error: Error) {
         self.machine.refuse(error);
         self.log_refusal(error, Action::Command);
     }
@@ -336,13 +367,29 @@ impl Driver {
         if let Discard::Refused(error) = why {
             self.log_refusal(error, Action::Message);
         }
-        self.transaction = None;
+        self.forget_transaction();
     }
 
-    fn log_close(&self, why: Close) {
+    fn log_close(&mut self, why: Close) {
+        self.closed = Some(why);
         if let Close::Failed(error) = why {
             self.log_refusal(error, Action::Session);
         }
+    }
+
+    /// Logs what a script refused.
+    pub(super) fn log_reply(&self, reply: &Reply, action: Action) {
+        let text: Vec<_> = reply.lines().map(String::from_utf8_lossy).collect();
+        self.shard.log.event(&logged::Event::Refused(&logged::Refused {
+            transaction: self.transaction.as_ref().map(|transaction| transaction.id),
+            priority: Priority::Info,
+            server: &self.server.id,
+            remote: self.client.remote,
+            action,
+            code: reply.code(),
+            enhanced: reply.enhanced(),
+            text: &text.join(" "),
+        }));
     }
 
     pub(super) fn log_refusal(&self, error: Error, action: Action) {

@@ -43,7 +43,8 @@ impl Driver {
                 self.tls = Some(Rc::new(info));
                 self.hello = None;
                 self.client.user = None;
-                self.transaction = None;
+                self.forget_transaction();
+                self.tell_of_tls();
                 self.machine.tls_started();
                 Ok(())
             }

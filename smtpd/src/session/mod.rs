@@ -9,6 +9,7 @@ pub mod by_address;
 mod client;
 mod driver;
 mod encryption;
+mod hooks;
 mod reverse;
 pub mod seat;
 

@@ -4,6 +4,8 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use engine::time::Instant;
+use hooks::Queued;
+use mail::message::Message;
 use net::smtp::address::Address;
 use net::smtp::error::{Error, LocalLimit, Storage};
 use net::smtp::received::{Received, With};
@@ -15,7 +17,6 @@ use uuid::Uuid;
 
 use super::client::Client;
 use crate::domain::normalise;
-use crate::ids::transaction_id;
 use crate::limits;
 use crate::log::Priority;
 use crate::log::event::{Accepted, Event, Tls};
@@ -27,17 +28,39 @@ use crate::stored;
 #[derive(Debug)]
 pub(super) struct Transaction {
     pub(super) id: Uuid,
-    pub(super) recipients: Vec<Rcpt>,
+    pub(super) recipients: Vec<Destination>,
+    pub(super) mail: Mail,
     /// What the session had agreed on at MAIL.
     tls: Option<Rc<TlsInfo>>,
-    mail: Mail,
     begun: Instant,
     intake: Option<Intake>,
 }
 
+/// A recipient that was accepted.
+#[derive(Debug)]
+pub(super) struct Destination {
+    pub(super) rcpt: Rcpt,
+    /// Its transport, where that is not the one of the server.
+    pub(super) transport: Option<String>,
+}
+
+/// Where a message came in.
+#[derive(Clone, Copy)]
+pub(super) struct Reception<'s> {
+    pub(super) shard: &'s Rc<Shard>,
+    pub(super) server: &'s Server,
+    pub(super) client: &'s Client,
+    pub(super) hello: Option<&'s Hello>,
+}
+
 impl Transaction {
     /// MAIL: refused early when there is no room to take anything.
-    pub(super) fn begin(shard: &Shard, tls: Option<Rc<TlsInfo>>, mail: Mail) -> Result<Transaction, Error> {
+    pub(super) fn begin(
+        shard: &Shard,
+        tls: Option<Rc<TlsInfo>>,
+        id: Uuid,
+        mail: Mail,
+    ) -> Result<Transaction, Error> {
         match shard.store.admission() {
             Admission::Open => {}
             Admission::DiskFull => return Err(Error::Storage(Storage::Full)),
@@ -46,7 +69,6 @@ impl Transaction {
         if shard.queue.borrow().room() == 0 {
             return Err(Error::Storage(Storage::Full));
         }
-        let id = transaction_id(shard.program.uuid_version());
         Ok(Transaction { id, recipients: Vec::new(), tls, mail, begun: engine::time::now(), intake: None })
     }
 
@@ -71,27 +93,37 @@ impl Transaction {
         }
     }
 
-    /// End of data: makes the message durable and queues it. Gives the id for `queued as`.
+    /// The message as it will be stored, for scripts: all of it has come in. `None`: it is too large for them.
+    pub(super) async fn message(&mut self, prefix: &[u8]) -> Result<Option<Message>, Error> {
+        let Some(intake) = &mut self.intake else { return Err(Error::Storage(Storage::Failed)) };
+        let body = intake.content().await.map_err(|error| commit_error(&error))?;
+        let mut whole = Vec::with_capacity(prefix.len() + body.len());
+        whole.extend_from_slice(prefix);
+        whole.extend_from_slice(&body);
+        Ok(Message::parse(whole).ok())
+    }
+
+    /// End of data: makes the message durable and queues it, for those that a script has `queued` it for, or for all
+    /// recipients. `prefix` is from [`Transaction::received`]. Gives the id for `queued as`.
     pub(super) async fn commit(
         mut self: Box<Self>,
-        shard: &Rc<Shard>,
-        server: &Server,
-        client: &Client,
-        hello: Option<&Hello>,
+        at: Reception<'_>,
         summary: Summary,
+        prefix: Bytes,
+        queued: Option<&[Queued]>,
     ) -> Result<String, Error> {
+        let shard = at.shard;
         let Some(intake) = self.intake.take() else { return Err(Error::Storage(Storage::Failed)) };
-        if shard.queue.borrow().room() < self.recipients.len() {
+        let envelope = self.envelope(at, &summary, queued);
+        if shard.queue.borrow().room() < envelope.recipients.len() {
             return Err(Error::Storage(Storage::Full));
         }
         let id = self.id.to_string();
-        let prefix = self.received(server, client, hello, &id);
         let size_bytes = summary.size_bytes + prefix.len() as u64;
-        let envelope = self.envelope(server, client, hello, &summary);
         match intake.commit(&envelope, prefix).await {
             Ok(message) => {
-                self.tell_accepted(shard, message, server, client, hello, size_bytes);
-                let items = (0u32..).zip(&self.recipients).map(|(index, _)| (index, 0, Entry::Active));
+                self.tell_accepted(at, message, &envelope, size_bytes);
+                let items = (0u32..).zip(&envelope.recipients).map(|(index, _)| (index, 0, Entry::Active));
                 shard.enqueue(message, &envelope, size_bytes, items);
                 shard.due.notify_one();
                 Ok(id)
@@ -107,7 +139,9 @@ impl Transaction {
         self.mail.sender.as_ref().map_or(&[], Address::as_bytes)
     }
 
-    fn received(&self, server: &Server, client: &Client, hello: Option<&Hello>, id: &str) -> Bytes {
+    /// The Received field that goes in front of the message.
+    pub(super) fn received(&self, at: Reception<'_>) -> Bytes {
+        let Reception { server, client, hello, .. } = at;
         let mut out = Vec::with_capacity(256);
         Received {
             helo: hello.map(|hello| &*hello.host),
@@ -121,9 +155,9 @@ impl Transaction {
                 (Some(Verb::Ehlo), None, None) => With::Esmtp,
                 (Some(Verb::Helo) | None, _, _) => With::Smtp,
             },
-            id,
+            id: &self.id.to_string(),
             recipient: match self.recipients.as_slice() {
-                [only] => Some(&only.recipient),
+                [only] => Some(&only.rcpt.recipient),
                 _ => None,
             },
             unix_seconds: engine::time::wall_ms() / 1000,
@@ -132,50 +166,60 @@ impl Transaction {
         out.into()
     }
 
-    fn envelope(
-        &self,
-        server: &Server,
-        client: &Client,
-        hello: Option<&Hello>,
-        summary: &Summary,
-    ) -> Envelope {
-        let recipients = self.recipients.iter().map(|rcpt| spool::Recipient {
-            address: Bytes::copy_from_slice(rcpt.recipient.as_bytes()),
-            transport: server.transport_bytes.clone(),
-            // `postmaster` without a domain is the one of this host.
-            domain: normalise(rcpt.recipient.domain())
+    fn envelope(&self, at: Reception<'_>, summary: &Summary, queued: Option<&[Queued]>) -> Envelope {
+        let Reception { server, client, hello, .. } = at;
+        // `postmaster` without a domain is the one of this host.
+        let domain = |address: &Address| -> Bytes {
+            normalise(address.domain())
                 .or_else(|| normalise(server.hostname.as_bytes()))
                 .unwrap_or_default()
-                .into(),
-            fields: stored::recipient_fields(&rcpt.parameters),
-        });
+                .into()
+        };
+        let now_ms = engine::time::wall_ms();
+        let recipients: Vec<spool::Recipient> = match queued {
+            Some(queued) => queued
+                .iter()
+                .map(|queued| spool::Recipient {
+                    address: Bytes::copy_from_slice(queued.recipient.as_bytes()),
+                    transport: Bytes::copy_from_slice(queued.transport.as_bytes()),
+                    domain: domain(&queued.recipient),
+                    fields: stored::queued_fields(queued, self.sender(), now_ms),
+                })
+                .collect(),
+            None => self
+                .recipients
+                .iter()
+                .map(|Destination { rcpt, transport }| spool::Recipient {
+                    address: Bytes::copy_from_slice(rcpt.recipient.as_bytes()),
+                    transport: match transport {
+                        Some(own) => Bytes::copy_from_slice(own.as_bytes()),
+                        None => server.transport_bytes.clone(),
+                    },
+                    domain: domain(&rcpt.recipient),
+                    fields: stored::recipient_fields(&rcpt.parameters),
+                })
+                .collect(),
+        };
         Envelope {
             transaction: *self.id.as_bytes(),
             server_id: server.id_bytes.clone(),
             sender: Bytes::copy_from_slice(self.sender()),
-            received_ms: engine::time::wall_ms(),
+            received_ms: now_ms,
             peer: Some(client.remote),
             helo: hello.map(|hello| Bytes::copy_from_slice(&hello.host)).unwrap_or_default(),
             auth_user: client.user.as_deref().map(Bytes::copy_from_slice),
             eight_bit: summary.eight_bit || self.mail.body == BodyType::EightBitMime,
             smtputf8: self.mail.parameters.smtp_utf8,
-            recipients: recipients.collect(),
+            recipients,
             fields: stored::message_fields(&self.mail.parameters),
         }
     }
 
-    fn tell_accepted(
-        &self,
-        shard: &Shard,
-        message: MessageId,
-        server: &Server,
-        client: &Client,
-        hello: Option<&Hello>,
-        size_bytes: u64,
-    ) {
+    fn tell_accepted(&self, at: Reception<'_>, message: MessageId, envelope: &Envelope, size_bytes: u64) {
+        let Reception { shard, server, client, hello } = at;
         let mut to = [&[][..]; limits::LOG_RECIPIENTS];
-        let named = to.iter_mut().zip(&self.recipients);
-        let named = named.map(|(place, rcpt)| *place = rcpt.recipient.as_bytes()).count();
+        let named = to.iter_mut().zip(&envelope.recipients);
+        let named = named.map(|(place, recipient)| *place = &recipient.address).count();
         let took = engine::time::now() - self.begun;
         let event = Event::Accepted(&Accepted {
             transaction: self.id,
@@ -186,7 +230,7 @@ impl Transaction {
             tls: self.tls.as_deref().map(Tls::of),
             from: self.sender(),
             to: &to[..named],
-            recipients: self.recipients.len(),
+            recipients: envelope.recipients.len(),
             size_bytes,
             took_ms: took.as_millis() as u64,
         });

@@ -6,6 +6,7 @@
 mod bad_input;
 mod crash;
 mod delivery;
+mod hooks;
 mod hsh;
 mod operations;
 mod session;

@@ -1,0 +1,227 @@
+//! The scripts of the server: compiled with the configuration, run by each shard.
+
+use std::fmt;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use config::{Running, Startup};
+use hooks::{Notices, Runner, ScriptId, Scripts, TransportNames};
+use hostcalls::{Environment, Settings, configured};
+use rustc_hash::FxHashMap;
+use script::machine::Limits;
+
+use crate::log::{Log, Priority};
+
+/// Everything that the scripts of one configuration need. Immutable.
+#[derive(Clone)]
+pub struct Prepared {
+    scripts: Arc<Scripts>,
+    settings: Arc<Settings>,
+    /// The names of the transports, for scripts that queue.
+    pub transports: TransportNames,
+}
+
+/// The scripts of one server.
+#[derive(Clone, Debug, Default)]
+#[expect(missing_docs, reason = "named as the phases")]
+pub struct ServerHooks {
+    pub connect: Option<ScriptId>,
+    pub proxy: Option<ScriptId>,
+    pub helo: Option<ScriptId>,
+    pub auth: Option<ScriptId>,
+    pub mailfrom: Option<ScriptId>,
+    pub rcptto: RcptHooks,
+    pub eod: Option<ScriptId>,
+    pub disconnect: Option<ScriptId>,
+}
+
+/// The scripts of RCPT, by recipient domain.
+#[derive(Clone, Debug, Default)]
+pub struct RcptHooks {
+    default: Option<ScriptId>,
+    domains: FxHashMap<String, ScriptId>,
+}
+
+impl Prepared {
+    /// Compiles the scripts. Reads the files that they and the configuration name, which blocks.
+    ///
+    /// # Errors
+    /// Every error of every script, with its place; or a root path that cannot be opened.
+    pub fn compile(
+        startup: &Startup,
+        running: &Running,
+        warn: &mut dyn FnMut(String),
+    ) -> Result<Prepared, String> {
+        let mut note = |text: &str| warn(text.to_owned());
+        let sources = configured::sources(startup, running, None, &mut note)?;
+        let pki = configured::pki(startup, running, &mut note);
+        let extra_roots = configured::trusted(running, &mut note);
+        let compiled = Scripts::compile(&running.scripting, &sources).map_err(|errors| errors.concat())?;
+        compiled.warnings.into_iter().for_each(warn);
+        let settings = Settings {
+            resolvers: running.resolver.servers.clone(),
+            sources: Arc::new(sources),
+            pki: Arc::new(pki),
+            extra_roots,
+            ..Settings::default()
+        };
+        let transports = running.transports.iter().map(|transport| transport.id.clone()).collect();
+        Ok(Prepared {
+            scripts: Arc::new(compiled.scripts),
+            settings: Arc::new(settings),
+            transports: Arc::new(transports),
+        })
+    }
+
+    /// The scripts that a server names, which exist: the configuration was checked.
+    pub fn of_server(&self, hooks: &config::Hooks) -> ServerHooks {
+        let find = |phase: &str, id: &Option<String>| self.scripts.find(phase, id.as_deref()?);
+        let domains = hooks.rcptto.domains.iter();
+        ServerHooks {
+            connect: find("connect", &hooks.connect),
+            proxy: find("proxy", &hooks.proxy),
+            helo: find("helo", &hooks.helo),
+            auth: find("auth", &hooks.auth),
+            mailfrom: find("mailfrom", &hooks.mailfrom),
+            rcptto: RcptHooks {
+                default: find("rcptto", &hooks.rcptto.id),
+                domains: domains
+                    .filter_map(|(domain, id)| Some((domain.clone(), self.scripts.find("rcptto", id)?)))
+                    .collect(),
+            },
+            eod: find("eod", &hooks.eod),
+            disconnect: find("disconnect", &hooks.disconnect),
+        }
+    }
+
+    /// Runs them on this shard. `None`: there are none.
+    pub fn start(&self, log: &Rc<Log>) -> Option<Rc<Runner>> {
+        if self.scripts.is_empty() {
+            return None;
+        }
+        let notices = Rc::new(ScriptLog(Rc::clone(log)));
+        let environment =
+            Environment::start(Arc::clone(&self.settings), Rc::clone(&notices) as Rc<dyn hostcalls::Log>);
+        Some(Runner::new(Arc::clone(&self.scripts), &environment, notices, Limits::default()))
+    }
+}
+
+impl fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prepared").field("scripts", &self.scripts).finish_non_exhaustive()
+    }
+}
+
+impl ServerHooks {
+    /// Whether any phase has a script.
+    pub fn any(&self) -> bool {
+        let always =
+            [self.connect, self.proxy, self.helo, self.auth, self.mailfrom, self.eod, self.disconnect];
+        always.iter().any(Option::is_some) || self.rcptto.any()
+    }
+}
+
+impl RcptHooks {
+    /// Whether there is any.
+    pub fn any(&self) -> bool {
+        self.default.is_some() || !self.domains.is_empty()
+    }
+
+    /// The script for a recipient domain: that of the domain, of the nearest domain above it (`*.domain`), of all
+    /// (`*`), or the default.
+    pub fn of_domain(&self, domain: &[u8]) -> Option<ScriptId> {
+        if self.domains.is_empty() {
+            return self.default;
+        }
+        let domain = String::from_utf8_lossy(domain).to_ascii_lowercase();
+        let mut above = domain.as_str();
+        let exact = self.domains.get(&domain).copied();
+        let wildcard = || loop {
+            let Some((_, rest)) = above.split_once('.') else { return self.domains.get("*").copied() };
+            if let Some(id) = self.domains.get(&format!("*.{rest}")) {
+                return Some(*id);
+            }
+            above = rest;
+        };
+        exact.or_else(wildcard).or(self.default)
+    }
+}
+
+/// Loads the public suffix list that the startup file names, and notes the form of ids: both hold for the whole process.
+///
+/// # Errors
+/// The list cannot be read.
+pub fn apply(startup: &Startup) -> Result<(), String> {
+    let environment = &startup.environment;
+    script::std::uuid::set_by_time(environment.uuid == config::UuidVersion::Time);
+    let Some(path) = &environment.publicsuffix else { return Ok(()) };
+    let failed = |error: String| format!("environment.publicsuffix: {}: {error}", path.display());
+    let list = read_file(path).map_err(|error| failed(error.to_string()))?;
+    script::std::domain::set_public_suffix_list(&list).map_err(failed)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the engine does not run yet")]
+fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
+    std::fs::read(path)
+}
+
+/// What scripts say, in the log.
+struct ScriptLog(Rc<Log>);
+
+impl Notices for ScriptLog {
+    fn echo(&self, transaction: &str, text: &[u8]) {
+        let text = String::from_utf8_lossy(text);
+        self.0.line(Priority::Debug, format_args!("[{transaction}] {text}"));
+    }
+
+    fn syslog(&self, priority: u32, text: &[u8]) {
+        hostcalls::Log::syslog(self, priority, text);
+    }
+
+    fn failed(&self, transaction: &str, script: &str, what: &str) {
+        self.0.line(Priority::Error, format_args!("[{transaction}] script {script} failed: {what}"));
+    }
+}
+
+impl hostcalls::Log for ScriptLog {
+    fn echo(&self, text: &[u8]) {
+        self.0.line(Priority::Debug, format_args!("{}", String::from_utf8_lossy(text)));
+    }
+
+    fn syslog(&self, priority: u32, text: &[u8]) {
+        self.0.line(Priority::of_syslog(priority), format_args!("{}", String::from_utf8_lossy(text)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_domain_decides_which_script_runs() {
+        let scripting = config::Scripting {
+            hooks: ["a", "b", "c", "d"]
+                .map(|id| config::HookScript { phase: "rcptto", id: id.to_owned(), data: String::new() })
+                .to_vec(),
+            ..config::Scripting::default()
+        };
+        let scripts = Scripts::compile(&scripting, &Default::default()).expect("they are empty").scripts;
+        let id = |id: &str| scripts.find("rcptto", id);
+        let domains = [("z.example", "a"), ("*.z.example", "b"), ("*", "c")];
+        let hooks = RcptHooks {
+            default: id("d"),
+            domains: domains
+                .iter()
+                .map(|(domain, name)| (domain.to_string(), id(name).expect("there")))
+                .collect(),
+        };
+        for (domain, expected) in
+            [("Z.example", "a"), ("x.z.example", "b"), ("y.x.z.example", "b"), ("example", "c"), ("", "c")]
+        {
+            assert_eq!(hooks.of_domain(domain.as_bytes()), id(expected), "{domain}");
+        }
+        let only_default = RcptHooks { default: id("d"), ..RcptHooks::default() };
+        assert_eq!(only_default.of_domain(b"z.example"), id("d"));
+    }
+}

@@ -1,0 +1,359 @@
+//! The hooks of a session: what the operator's scripts say to each command (reference: hooks 1 and 3).
+//!
+//! A phase without a script is answered in [`driver`](super::driver). One with a script is answered here; what the driver
+//! does for the phase anyway comes first, so that limits refuse before a script runs.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use hooks::{
+    AuthVerdict, Connection, Conversation, Ended, MessageAccepted, Parameter, Refusal, Runner, ScriptId,
+    Verdict,
+};
+use net::smtp::error::{Error, LocalLimit};
+use net::smtp::reply::Reply;
+use net::smtp::server::{Claim, Close, Event, Hello, Mail, Rcpt, Summary, Verb, Written};
+use uuid::Uuid;
+
+use super::driver::Driver;
+use super::transaction::{Destination, Reception, Transaction};
+use crate::ids::transaction_id;
+use crate::log::event::Action;
+
+/// A session's talk with its scripts.
+#[derive(Debug)]
+pub(super) struct Talk {
+    pub(super) runner: Rc<Runner>,
+    pub(super) conversation: Conversation,
+}
+
+impl Driver {
+    /// Begins the talk with the scripts, if the server has any.
+    pub(super) fn begin_talk(&mut self) {
+        if !self.server.hooks.any() {
+            return;
+        }
+        let Some(runner) = self.shard.runner() else { return };
+        let connection = Connection {
+            id: self.new_id(),
+            server_id: self.server.id.clone(),
+            remote: self.client.remote,
+            remote_ip: None,
+            remote_ptr: None,
+            local: self.client.destination.as_deref().copied().unwrap_or(self.peer.stream.local_addr()),
+            proxy_ip: self.client.proxy.as_deref().copied(),
+            hello: None,
+            tls: None,
+            auth: None,
+        };
+        let conversation = Conversation::new(connection, self.new_id());
+        self.talk = Some(Box::new(Talk { runner, conversation }));
+        self.tell_of_tls();
+    }
+
+    /// Scripts see what was agreed in the handshake. What the client said before it is forgotten (RFC 3207 section 4.2).
+    pub(super) fn tell_of_tls(&mut self) {
+        let (Some(talk), Some(agreed)) = (&mut self.talk, &self.tls) else { return };
+        let connection = &mut talk.conversation.connection;
+        (connection.hello, connection.auth) = (None, None);
+        connection.tls = Some(hooks::Tls {
+            protocol: agreed.version.to_owned(),
+            cipher: agreed.cipher.to_owned(),
+            key_bits: agreed.key_bits.into(),
+            sni: agreed.sni.as_deref().map(str::to_owned),
+        });
+    }
+
+    fn new_id(&self) -> Uuid {
+        transaction_id(self.shard.program.uuid_version())
+    }
+
+    /// Scripts see the client's confirmed name, for which they wait a little.
+    async fn learn_name(&mut self) {
+        self.client.name.settle().await;
+        if let (Some(talk), Some(name)) = (&mut self.talk, self.client.name.get()) {
+            talk.conversation.connection.remote_ptr.get_or_insert_with(|| lossy(name));
+        }
+    }
+
+    /// Whether a script answers this event.
+    pub(super) fn has_script(&self, event: &Event) -> bool {
+        let hooks = &self.server.hooks;
+        self.talk.is_some()
+            && match event {
+                Event::Connect => hooks.connect.is_some(),
+                Event::Hello(_) => hooks.helo.is_some(),
+                Event::Mail(_) => hooks.mailfrom.is_some(),
+                Event::Rcpt(_) => hooks.rcptto.any(),
+                Event::Auth(_) => hooks.auth.is_some(),
+                _ => false,
+            }
+    }
+
+    /// Answers the connect.
+    pub(super) async fn hook_connect(&mut self) {
+        self.learn_name().await;
+        let (Some(script), Some(talk)) = (self.server.hooks.connect, &mut self.talk) else {
+            return self.machine.accept();
+        };
+        match talk.conversation.connect(&talk.runner, script).await {
+            Verdict::Accept(connected) => match connected.banner {
+                Some(text) => self.machine.reply(&Reply::new(220, None, &text)),
+                None => self.machine.accept(),
+            },
+            Verdict::Refuse(refusal) => self.answer_refusal(&refusal, Action::Connection),
+        }
+    }
+
+    /// Answers HELO or EHLO.
+    pub(super) async fn hook_hello(&mut self, mut hello: Hello) {
+        self.learn_name().await;
+        let (Some(script), Some(talk)) = (self.server.hooks.helo, &mut self.talk) else {
+            return self.decide(Event::Hello(hello));
+        };
+        let keywords = self.machine.keywords();
+        match talk.conversation.hello(&talk.runner, script, said(&hello), &keywords).await {
+            Verdict::Accept(accepted) => {
+                if let Some(counts) = &talk.conversation.connection.hello {
+                    hello.host = counts.host.as_bytes().into();
+                }
+                self.note_hello(hello);
+                self.machine.accept_hello(accepted.greeting.as_deref(), accepted.extensions);
+            }
+            Verdict::Refuse(refusal) => self.answer_refusal(&refusal, Action::Command),
+        }
+    }
+
+    /// Answers AUTH, or a response within it.
+    pub(super) async fn hook_auth(&mut self, claim: Claim) {
+        self.learn_name().await;
+        if let Err(error) = self.auth_allowed() {
+            return self.machine.refuse(error);
+        }
+        let (Some(script), Some(talk)) = (self.server.hooks.auth, &mut self.talk) else {
+            return self.auth_unchecked(&claim);
+        };
+        let Talk { runner, conversation } = &mut **talk;
+        let (verdict, user) = match &claim {
+            Claim::Password { mechanism, username, password, .. } => {
+                let name = lossy(username);
+                let verdict = conversation.auth_password(runner, script, mechanism, &name, password).await;
+                (verdict, Some(username))
+            }
+            Claim::Round { mechanism, round, response } => {
+                (conversation.auth_round(runner, script, mechanism, *round, response.as_deref()).await, None)
+            }
+        };
+        match verdict {
+            AuthVerdict::Accept(accepted) => {
+                self.client.user = accepted.username.map(|name| name.into_bytes().into());
+                self.machine.reply(&accepted.reply);
+            }
+            AuthVerdict::Refuse(refusal) => {
+                if refusal.reply.is_permanent() {
+                    self.auth_failed(claim.mechanism(), user.map(|user| &**user), "refused by the script");
+                }
+                self.answer_refusal(&refusal, Action::Command);
+            }
+            AuthVerdict::Challenge { bytes, disconnect } => {
+                self.machine.challenge(&bytes);
+                if disconnect {
+                    self.machine.hang_up();
+                }
+            }
+        }
+    }
+
+    /// Answers MAIL.
+    pub(super) async fn hook_mail(&mut self, mail: Mail) {
+        self.learn_name().await;
+        let mut transaction = match self.begin_transaction(mail) {
+            Ok(transaction) => transaction,
+            Err(error) => return self.refuse_event(error),
+        };
+        let (Some(script), Some(talk)) = (self.server.hooks.mailfrom, &mut self.talk) else {
+            self.transaction = Some(transaction);
+            return self.machine.accept();
+        };
+        let parameters = parameters(&transaction.mail.written);
+        let sender = transaction.mail.sender.as_ref();
+        match talk.conversation.mail(&talk.runner, script, sender, &parameters).await {
+            Verdict::Accept(accepted) => {
+                if let Some(sender) = accepted.sender {
+                    transaction.mail.sender = sender;
+                }
+                self.transaction = Some(transaction);
+                self.answer_accepted(accepted.reply);
+            }
+            Verdict::Refuse(refusal) => self.answer_refusal(&refusal, Action::Command),
+        }
+    }
+
+    /// Answers RCPT.
+    pub(super) async fn hook_rcpt(&mut self, mut rcpt: Rcpt) {
+        self.learn_name().await;
+        let script = self.server.hooks.rcptto.of_domain(rcpt.recipient.domain());
+        let (Some(script), Some(talk)) = (script, &mut self.talk) else {
+            self.note_recipient(rcpt, None);
+            return self.machine.accept();
+        };
+        let parameters = parameters(&rcpt.written);
+        let transport = self.server.transport.as_str();
+        let Talk { runner, conversation } = &mut **talk;
+        let known = &self.server.transports;
+        match conversation.rcpt(runner, script, &rcpt.recipient, &parameters, transport, known).await {
+            Verdict::Accept(accepted) => {
+                if let Some(recipient) = accepted.recipient {
+                    rcpt.recipient = recipient;
+                }
+                self.note_recipient(rcpt, accepted.transport);
+                self.answer_accepted(accepted.reply);
+            }
+            Verdict::Refuse(refusal) => self.answer_refusal(&refusal, Action::Command),
+        }
+    }
+
+    /// Answers the end of data. What the script has queued is committed before the reply; if that fails, the reply says so.
+    pub(super) async fn hook_end_of_data(
+        &mut self,
+        script: ScriptId,
+        mut transaction: Box<Transaction>,
+        summary: Summary,
+        prefix: Bytes,
+    ) {
+        let message = match transaction.message(&prefix).await {
+            Ok(Some(message)) => message,
+            Ok(None) => return self.refuse_event(LocalLimit::MessageTooLarge.into()),
+            Err(error) => return self.refuse_event(error),
+        };
+        let Some(talk) = &mut self.talk else { return };
+        let received_s = engine::time::wall_ms() as f64 / 1000.0;
+        let Talk { runner, conversation } = &mut **talk;
+        let transports = self.server.transports.clone();
+        let (verdict, queued) =
+            conversation.end_of_data(runner, script, message, received_s, transports).await;
+        let mut id = transaction.id.to_string();
+        if !queued.is_empty() {
+            let at = Reception {
+                shard: &self.shard,
+                server: &self.server,
+                client: &self.client,
+                hello: self.hello.as_ref(),
+            };
+            match transaction.commit(at, summary, prefix, Some(&queued)).await {
+                Ok(committed) => id = committed,
+                Err(error) => return self.refuse_event(error),
+            }
+        }
+        match verdict {
+            Verdict::Accept(MessageAccepted { reply: Some(reply) }) => self.machine.reply(&reply),
+            Verdict::Accept(MessageAccepted { reply: None }) => self.machine.accept_message(&id),
+            Verdict::Refuse(refusal) => self.answer_refusal(&refusal, Action::Message),
+        }
+    }
+
+    /// The last hook, once the connection is over.
+    pub(super) async fn hook_disconnect(&mut self) {
+        let Some(script) = self.server.hooks.disconnect else { return };
+        let ended = self.ended();
+        if let Some(talk) = &mut self.talk {
+            talk.conversation.disconnect(&talk.runner, script, &ended).await;
+        }
+    }
+
+    fn ended(&self) -> Ended {
+        match &self.closed {
+            None => Ended { local: false, reply: None, error: Some("the connection ended".to_owned()) },
+            Some(Close::Quit) => {
+                let reply = Reply::new(221, None, "Bye");
+                Ended { local: true, reply: Some((reply, "QUIT".to_owned())), error: None }
+            }
+            Some(Close::HungUp) => Ended { local: true, ..Ended::default() },
+            Some(Close::Failed(error)) => {
+                let reply = Reply::new(error.code(), Some(error.enhanced()), error.text());
+                Ended { local: true, reply: Some((reply, String::new())), error: None }
+            }
+        }
+    }
+
+    /// HELO or EHLO counts.
+    pub(super) fn note_hello(&mut self, hello: Hello) {
+        if let Some(talk) = &mut self.talk {
+            talk.conversation.connection.hello = Some(said(&hello));
+        }
+        self.hello = Some(hello);
+        self.forget_transaction();
+    }
+
+    /// Keeps a recipient, for the scripts too.
+    pub(super) fn note_recipient(&mut self, rcpt: Rcpt, transport: Option<String>) {
+        if let Some(talk) = &mut self.talk {
+            talk.conversation.transaction.recipients.push(hooks::Recipient {
+                address: rcpt.recipient.clone(),
+                parameters: parameters(&rcpt.written),
+                transport: transport.clone().unwrap_or_else(|| self.server.transport.clone()),
+            });
+        }
+        if let Some(transaction) = &mut self.transaction {
+            transaction.recipients.push(Destination { rcpt, transport });
+        }
+    }
+
+    /// MAIL is accepted: for scripts that have no say in it.
+    pub(super) fn begin_transaction(&mut self, mail: Mail) -> Result<Box<Transaction>, Error> {
+        let id = match &self.talk {
+            Some(talk) => talk.conversation.transaction.id,
+            None => self.new_id(),
+        };
+        let transaction = Transaction::begin(&self.shard, self.tls.clone(), id, mail)?;
+        if let Some(talk) = &mut self.talk {
+            talk.conversation.transaction.sender = Some(transaction.mail.sender.clone());
+            talk.conversation.transaction.parameters = parameters(&transaction.mail.written);
+        }
+        Ok(Box::new(transaction))
+    }
+
+    /// A transaction is over, or never was: the next one has another id.
+    pub(super) fn forget_transaction(&mut self) {
+        self.transaction = None;
+        let id = self.talk.is_some().then(|| self.new_id());
+        if let (Some(talk), Some(id)) = (&mut self.talk, id) {
+            talk.conversation.reset(id);
+        }
+    }
+
+    fn answer_accepted(&mut self, reply: Option<Reply>) {
+        match reply {
+            Some(reply) => self.machine.reply(&reply),
+            None => self.machine.accept(),
+        }
+    }
+
+    /// Answers what a script refuses.
+    pub(super) fn answer_refusal(&mut self, refusal: &Refusal, action: Action) {
+        self.machine.reply(&refusal.reply);
+        self.log_reply(&refusal.reply, action);
+        if refusal.disconnect {
+            self.machine.hang_up();
+        }
+    }
+}
+
+/// A greeting as scripts see it.
+fn said(hello: &Hello) -> hooks::Hello {
+    let verb = match hello.verb {
+        Verb::Ehlo => "EHLO",
+        Verb::Helo => "HELO",
+    };
+    hooks::Hello { verb, host: String::from_utf8_lossy(&hello.host).into_owned() }
+}
+
+fn lossy(text: &[u8]) -> String {
+    String::from_utf8_lossy(text).into_owned()
+}
+
+/// Parameters as scripts see them.
+fn parameters(written: &Written) -> Vec<Parameter> {
+    let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+    written.entries().map(|(keyword, value)| (keyword, text(value))).collect()
+}

@@ -1,0 +1,188 @@
+//! Hooks: the acceptance cases of the reference, against the real program. The cases are in `hooks.txt`.
+
+use std::time::Duration;
+
+use tests::{Client, Message, Sink, Smtpd, wait_until};
+
+const CASES: &str = include_str!("hooks.txt");
+
+/// One case: its scripts, and the steps.
+struct Case<'c> {
+    name: &'c str,
+    /// Phase and text; `rcptto@domain` for one recipient domain.
+    scripts: Vec<(&'c str, String)>,
+    steps: Vec<(&'c str, &'c str)>,
+}
+
+/// What a line of a case begins with, if it is a step.
+const STEPS: [&str; 7] = ["C:", "S:", "S+", "closed", "delivered", "body", "log"];
+
+fn cases() -> Vec<Case<'static>> {
+    let mut cases: Vec<Case<'static>> = Vec::new();
+    for line in CASES.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        if let Some(name) = line.strip_prefix("== ") {
+            cases.push(Case { name, scripts: Vec::new(), steps: Vec::new() });
+            continue;
+        }
+        let case = cases.last_mut().expect("a case has begun");
+        let step = STEPS.iter().find(|step| line.starts_with(**step));
+        if line == "nothing delivered" {
+            case.steps.push((line, ""));
+        } else if let Some(step) = step {
+            case.steps.push((step, line[step.len()..].trim_start()));
+        } else if line.starts_with(' ') {
+            let (_, script) = case.scripts.last_mut().expect("a script goes on");
+            script.push('\n');
+            script.push_str(line);
+        } else {
+            let (phase, script) = line.split_once(": ").expect("a script has a phase");
+            case.scripts.push((phase, script.to_owned()));
+        }
+    }
+    cases
+}
+
+/// Starts the server of a case.
+fn server(case: &Case<'_>, port: u16) -> Smtpd {
+    let mut phases: Vec<String> = Vec::new();
+    let mut scripts: Vec<String> = Vec::new();
+    for (phase, text) in &case.scripts {
+        let (name, hook) = match phase.split_once('@') {
+            None => (*phase, "x".to_owned()),
+            Some((name, domain)) => (name, format!("{{recipientdomains: {{{domain}: x}}}}")),
+        };
+        let more = if name == "auth" { ", tls: false" } else { "" };
+        phases.push(format!("{name}: {{hook: {hook}{more}}}"));
+        scripts.push(format!("    {name}:\n      - id: x\n        data: {}\n", quoted(text)));
+    }
+    let running = format!(
+        "  - id: more\n    transports:\n      - id: t2\n        connection: {{server: 127.0.0.1, port: {port}}}\n\
+         scripting:\n  hooks:\n{}",
+        if scripts.is_empty() { "    connect: []\n".to_owned() } else { scripts.concat() }
+    );
+    let builder = Smtpd::relay_to(port).running(&running);
+    let builder = if phases.is_empty() {
+        builder
+    } else {
+        builder.server(&format!("phases: {{{}}}", phases.join(", ")))
+    };
+    builder.start()
+}
+
+/// A YAML string.
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
+}
+
+fn unescaped(text: &str) -> String {
+    text.replace("\\r", "\r").replace("\\n", "\n")
+}
+
+/// Whether a line is as the pattern says: a `*` stands for anything, three digits for the code alone.
+fn matches(pattern: &str, line: &str) -> bool {
+    if pattern.len() == 3 {
+        return line.starts_with(pattern);
+    }
+    match pattern.split_once('*') {
+        Some((start, end)) => line.starts_with(start) && line.ends_with(end),
+        None => line == pattern,
+    }
+}
+
+fn run(case: &Case<'_>) {
+    let name = case.name;
+    let sink = Sink::start();
+    let server = server(case, sink.port());
+    let mut client = Client::open(server.port());
+    let mut replied: Option<String> = None;
+    let mut seen: Vec<Message> = Vec::new();
+    let mut steps = case.steps.iter().peekable();
+    while let Some((step, text)) = steps.next() {
+        match *step {
+            "C:" => {
+                replied = None;
+                client.write(format!("{}\r\n", unescaped(text)).as_bytes());
+            }
+            "S:" => {
+                let reply = client.reply();
+                let last = reply.lines().last().unwrap_or_default();
+                assert!(matches(text, last) || matches(text, reply.trim_end()), "{name}: {text}: {reply:?}");
+            }
+            "S+" => {
+                let reply = replied.get_or_insert_with(|| client.reply());
+                assert!(reply.lines().any(|line| matches(text, line)), "{name}: {text}: {reply:?}");
+                if steps.peek().is_none_or(|(next, _)| *next != "S+") {
+                    replied = None;
+                }
+            }
+            "closed" => assert_eq!(client.reply(), "", "{name}: is not closed"),
+            "log" => server.wait_for_log(text),
+            "delivered" => {
+                let message = delivered(name, &sink, text);
+                seen.push(message);
+            }
+            "body" => {
+                let message = seen.last().expect("something was delivered");
+                let data = String::from_utf8_lossy(&message.data);
+                assert!(data.contains(&unescaped(text)), "{name}: {text}: {data}");
+            }
+            "nothing delivered" => {
+                let came = wait_until(Duration::from_millis(300), || sink.messages().len() > seen.len());
+                assert!(!came, "{name}: {:?}", sink.messages());
+            }
+            other => panic!("{name}: no such step: {other}"),
+        }
+    }
+}
+
+/// The message that `FROM -> TO...` describes, once it has come.
+fn delivered(name: &str, sink: &Sink, text: &str) -> Message {
+    let (from, to) = text.split_once("->").expect("FROM -> TO");
+    let (from, to): (&str, Vec<&str>) = (from.trim(), to.split_whitespace().collect());
+    let find = || sink.messages().into_iter().find(|message| message.from == from && message.to == to);
+    wait_until(Duration::from_secs(10), || find().is_some());
+    find().unwrap_or_else(|| panic!("{name}: {text}: {:?}", sink.messages()))
+}
+
+#[test]
+fn the_acceptance_cases_of_the_reference_hold() {
+    let cases = cases();
+    assert!(cases.len() > 20, "{}", cases.len());
+    for case in &cases {
+        run(case);
+    }
+}
+
+#[test]
+fn a_configuration_with_a_wrong_script_or_an_unknown_one_is_refused_with_its_place() {
+    let running = "scripting:\n  hooks:\n    mailfrom:\n      - id: x\n        data: \"Accept(\"\n";
+    let server = Smtpd::relay_to(1).running(running).server("phases: {mailfrom: {hook: x}}").launch();
+    server.wait_for_log("mailfrom:x:1:8: error: expected an expression");
+    let server = Smtpd::relay_to(1).server("phases: {mailfrom: {hook: y}}").launch();
+    server.wait_for_log("there is no mailfrom script \"y\"");
+}
+
+#[test]
+fn a_held_and_a_delayed_copy_are_so_after_a_restart_too() {
+    let script = "$m = $arguments[\"mail\"];
+        $m->queue(\"a@x.example\", \"held@z.example\", \"out\", [\"hold\" => true]);
+        $m->queue(\"a@x.example\", \"later@z.example\", \"out\", [\"delay\" => 3]);
+        $m->queue(\"a@x.example\", \"now@z.example\", \"out\");
+        Accept();";
+    let running =
+        format!("scripting:\n  hooks:\n    eod:\n      - id: x\n        data: {}\n", quoted(script));
+    let sink = Sink::start();
+    let server = Smtpd::relay_to(sink.port()).running(&running).server("phases: {eod: {hook: x}}").start();
+    Client::connect(server.port()).send("a@x.example", &["b@z.example"], b"Subject: x\r\n\r\nhi\r\n");
+    sink.wait_for(1);
+    let server = server.kill().start();
+    let to = || sink.messages().iter().flat_map(|message| message.to.clone()).collect::<Vec<_>>();
+    assert!(!to().contains(&"later@z.example".to_owned()), "{:?}", to());
+    assert!(
+        wait_until(Duration::from_secs(10), || to().contains(&"later@z.example".to_owned())),
+        "{:?}",
+        to()
+    );
+    assert!(!to().contains(&"held@z.example".to_owned()), "{:?}", to());
+    drop(server);
+}
