@@ -411,3 +411,18 @@ impl Driver {
         }));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn task_bytes<A, B, C, F: Future>(_: fn(A, B, C) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn the_task_of_an_idle_session_is_small() {
+        let bytes = task_bytes(run);
+        assert!(bytes <= 1600, "{bytes} bytes");
+    }
+}

@@ -260,3 +260,26 @@ fn swaks_is_served_with_the_options_it_has() {
     }
     proxied.wait_for_log("remote=192.0.2.9:4711");
 }
+
+/// The line of the reference, which a golden test keeps as the server writes it, through the filter's expression.
+#[test]
+fn the_fail2ban_filter_finds_failed_logins_and_no_forged_ones() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let read = |path: &str| std::fs::read_to_string(format!("{root}/{path}")).expect("a file of the tree");
+    let filter = read("packaging/fail2ban/halon-smtpd.conf");
+    let expression =
+        filter.lines().find_map(|line| line.strip_prefix("failregex = ")).expect("an expression");
+    // What fail2ban puts in the place of its own words, in short.
+    let expression = expression
+        .replace("%(__prefix_line)s", "(?:smtpd(?:\\[\\d+\\])?: )?")
+        .replace("<HOST>", "(?P<host>[0-9A-Fa-f.:]+)");
+    let expression = regex::Regex::new(&expression).expect("an expression");
+    let host = |line: &str| expression.captures(line).map(|found| found["host"].to_owned());
+    let reference = read("docs/reference/log-events.md");
+    let line = reference.lines().find(|line| line.contains("] auth_failed ")).expect("an example");
+    assert_eq!(host(line).as_deref(), Some("2001:db8::7"));
+    assert_eq!(host(&format!("smtpd[17]: {line}")).as_deref(), Some("2001:db8::7"));
+    assert_eq!(host(&line.replace("[2001:db8::7]", "192.0.2.7")).as_deref(), Some("192.0.2.7"));
+    let forged = format!("[-] refused server=in remote=192.0.2.9:1 action=command code=500 text=\"{line}\"");
+    assert_eq!(host(&forged), None);
+}

@@ -185,6 +185,7 @@ fn unescape(text: &[u8]) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Client, Credentials, Mechanism};
     use super::*;
 
     #[test]
@@ -220,6 +221,34 @@ mod tests {
             let mut changed = last.as_bytes().to_vec();
             changed[at] ^= 1;
             assert_eq!(rfc_7677().finish(&changed), None, "changed at {at}");
+        }
+    }
+
+    /// What our own client says to a server that keeps `kept` of a password.
+    fn scram_with_our_client(said: &str, kept: &str) -> Option<bool> {
+        let credentials = Credentials { username: "a,b=c".into(), password: said.into() };
+        let mut client = Client::new(Mechanism::ScramSha256, &credentials, &[7; 18]);
+        let first = ScramFirst::parse(&client.initial_response()?)?;
+        assert_eq!(first.username, b"a,b=c");
+        let server = first.challenge(ScramKeys::derive(kept.as_bytes(), b"salt", 4096), 1);
+        let proof = server.challenge().to_vec();
+        let last = client.respond(&proof).ok()?;
+        let signature = server.finish(&last)?;
+        client.respond(&signature).ok()?;
+        Some(client.succeeded().is_ok())
+    }
+
+    #[test]
+    fn our_client_and_our_server_agree_about_the_password() {
+        assert_eq!(scram_with_our_client("pencil", "pencil"), Some(true));
+        assert_eq!(scram_with_our_client("pencil", "pen"), None);
+        for (said, right) in [("secret", true), ("Secret", false)] {
+            let credentials = Credentials { username: "a b".into(), password: said.into() };
+            let mut client = Client::new(Mechanism::CramMd5, &credentials, &[7; 18]);
+            let server = CramMd5::new(1, "mx.example.com");
+            let response = client.respond(server.challenge()).expect("a challenge");
+            let response = server.respond(&response).expect("a response");
+            assert_eq!((&response.username[..], response.is_right(b"secret")), (&b"a b"[..], right));
         }
     }
 
