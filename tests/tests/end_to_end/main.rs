@@ -8,6 +8,7 @@ mod crash;
 mod delivery;
 mod hooks;
 mod hsh;
+mod next_hop_session;
 mod operations;
 mod session;
 mod start;
