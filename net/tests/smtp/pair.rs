@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use net::smtp::address::{Address, Hostname};
-use net::smtp::client::{self, BodyForm, DotStuffer, Envelope, Outcome, Step};
-use net::smtp::parameters::MailParameters;
+use net::smtp::client::{self, BodyForm, DotStuffer, Envelope, Outcome, Protection, Step};
+use net::smtp::parameters::{EnvelopeId, MailParameters, Ret};
 use net::smtp::reply::Reply;
-use net::smtp::server::BareEol;
+use net::smtp::sasl::Credentials;
+use net::smtp::server::{BareEol, Extensions};
 use proptest::prelude::*;
 
 use crate::checks::{Message, Server, server_config};
@@ -24,14 +25,20 @@ struct Pair {
 }
 
 impl Pair {
-    fn new(pipelining: bool, piece_bytes: usize, refusals: Vec<(Address, Reply)>) -> Pair {
+    fn new(extensions: Extensions, piece_bytes: usize, refusals: Vec<(Address, Reply)>) -> Pair {
         let mut config = server_config(BareEol::Reject);
-        config.extensions.pipelining = pipelining;
-        let name = Hostname::parse(b"relay.example.com").expect("valid");
+        config.extensions = extensions;
+        config.auth.tls_required = false;
         let mut server = Server::new(config, refusals);
         let to_client = server.feed(b"");
+        let mut config = client::Config::new(Hostname::parse(b"relay.example.com").expect("valid"));
+        config.starttls = client::StartTls::IfOffered;
+        config.login = extensions.auth.then(|| client::Login {
+            credentials: Credentials { username: "user".into(), password: "secret".into() },
+            in_clear: true,
+        });
         Pair {
-            client: client::Session::new(Arc::new(client::Config::new(name))),
+            client: client::Session::new(Arc::new(config)),
             server,
             to_client,
             to_server: Vec::new(),
@@ -62,7 +69,7 @@ impl Pair {
                             None => self.client.quit(),
                         }
                     }
-                    Step::StartTls => unreachable!("not configured"),
+                    Step::StartTls => self.client.tls_started(Protection::Verified),
                     Step::SendBody(form) => {
                         self.to_server.extend_from_slice(&self.client.take_output());
                         let message = sending.expect("asked for within a transaction");
@@ -102,7 +109,11 @@ fn envelope(message: &Message) -> Envelope {
         recipients: message.recipients.iter().cloned().map(client::Recipient::from).collect(),
         size_bytes: message.body.len() as u64,
         eight_bit: !message.body.is_ascii(),
-        parameters: MailParameters::default(),
+        parameters: MailParameters {
+            ret: Some(Ret::Full),
+            envelope_id: EnvelopeId::parse(b"id+2B1"),
+            ..MailParameters::default()
+        },
     }
 }
 
@@ -118,14 +129,24 @@ fn message(body: &[u8]) -> Message {
     }
 }
 
-/// Sends `messages` and checks that each arrives, in order, with the CRLF at its end that SMTP needs.
-fn check(messages: &[Message], pipelining: bool, piece_bytes: usize) -> Pair {
-    let mut pair = Pair::new(pipelining, piece_bytes, Vec::new());
+fn pipelining(pipelining: bool) -> Extensions {
+    Extensions {
+        pipelining,
+        size: true,
+        eight_bit_mime: true,
+        enhanced_status_codes: true,
+        ..Extensions::NONE
+    }
+}
+
+/// Sends `messages` and checks that each arrives, in order, with the CRLF at its end that DATA needs.
+fn check(messages: &[Message], extensions: Extensions, piece_bytes: usize) -> Pair {
+    let mut pair = Pair::new(extensions, piece_bytes, Vec::new());
     let closed = pair.run(messages);
     assert_eq!(closed.cause, None, "{closed:?}");
     let mut expected = messages.to_vec();
     for message in &mut expected {
-        if !message.body.is_empty() && !message.body.ends_with(b"\r\n") {
+        if !extensions.chunking && !message.body.is_empty() && !message.body.ends_with(b"\r\n") {
             message.body.extend_from_slice(b"\r\n");
         }
     }
@@ -154,27 +175,38 @@ fn messages_of_every_awkward_shape_arrive_byte_for_byte() {
         &b"0123456789abcdef.\r\n".repeat(100_000),
     ];
     let messages: Vec<Message> = bodies.iter().map(|body| message(body)).collect();
-    for (pipelining, piece_bytes) in [(true, usize::MAX), (false, usize::MAX), (true, 1000), (true, 255)] {
-        check(&messages, pipelining, piece_bytes);
+    for (offered, piece_bytes) in [(true, usize::MAX), (false, usize::MAX), (true, 1000), (true, 255)] {
+        check(&messages, pipelining(offered), piece_bytes);
+        check(&messages, Extensions { chunking: true, ..pipelining(offered) }, piece_bytes);
     }
     let small: Vec<Message> = messages.into_iter().filter(|message| message.body.len() < 10_000).collect();
-    check(&small, true, 1);
-    check(&small, false, 1);
+    for extensions in [pipelining(true), pipelining(false), Extensions::ALL] {
+        check(&small, extensions, 1);
+    }
 }
 
 #[test]
 fn a_pipelined_transaction_takes_two_writes() {
-    let pair = check(&[message(b"x\r\n"), message(b"y\r\n"), message(b"z\r\n")], true, usize::MAX);
+    let pair =
+        check(&[message(b"x\r\n"), message(b"y\r\n"), message(b"z\r\n")], pipelining(true), usize::MAX);
     assert_eq!(pair.client_writes, 1 + 3 * 2 + 1, "EHLO; an envelope and a message each; QUIT");
+}
+
+#[test]
+fn a_pipelined_transaction_with_a_chunk_takes_one_write() {
+    let extensions = Extensions { chunking: true, ..pipelining(true) };
+    let pair = check(&[message(b"x\r\n"), message(b"y\r\n"), message(b"z\r\n")], extensions, usize::MAX);
+    assert_eq!(pair.client_writes, 1 + 3 + 1, "EHLO; a transaction each; QUIT");
 }
 
 #[test]
 fn refused_recipients_are_told_apart_at_both_ends() {
     let refused = Reply::new(550, None, "no such user");
-    for pipelining in [true, false] {
+    let chunking = |offered| Extensions { chunking: true, ..pipelining(offered) };
+    for extensions in [pipelining(true), pipelining(false), chunking(true), chunking(false)] {
         let refusals =
             vec![(address("gone@d.example"), refused.clone()), (address("left@d.example"), refused.clone())];
-        let mut pair = Pair::new(pipelining, usize::MAX, refusals);
+        let mut pair = Pair::new(extensions, usize::MAX, refusals);
         let mut messages = [message(b"one\r\n"), message(b"two\r\n"), message(b"three\r\n")];
         messages[0].recipients.insert(0, address("gone@d.example"));
         messages[1].recipients = vec![address("gone@d.example"), address("left@d.example")];
@@ -213,14 +245,32 @@ fn any_message() -> impl Strategy<Value = Message> {
     })
 }
 
+fn any_extensions() -> impl Strategy<Value = Extensions> {
+    any::<[bool; 8]>().prop_map(|[pipelining, size, codes, chunking, dsn, limits, starttls, auth]| {
+        Extensions {
+            pipelining,
+            size,
+            eight_bit_mime: true,
+            enhanced_status_codes: codes,
+            chunking,
+            smtputf8: dsn,
+            dsn,
+            limits,
+            require_tls: limits,
+            starttls,
+            auth,
+        }
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
     #[test]
     fn random_messages_arrive_byte_for_byte(
         messages in prop::collection::vec(any_message(), 1..5),
-        pipelining: bool,
+        extensions in any_extensions(),
         piece_bytes in prop_oneof![Just(usize::MAX), 1usize..700],
     ) {
-        check(&messages, pipelining, piece_bytes);
+        check(&messages, extensions, piece_bytes);
     }
 }
