@@ -193,6 +193,12 @@ impl Builder {
         self
     }
 
+    /// Other keys of the running file's root, whole lines, than those of the constructor.
+    pub fn replace_running(mut self, lines: &str) -> Builder {
+        self.running = lines.to_owned();
+        self
+    }
+
     /// More keys of the transport, in flow style.
     pub fn transport(mut self, keys: &str) -> Builder {
         self.transport = format!("{}\n        {keys}", self.transport);

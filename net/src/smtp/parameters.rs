@@ -147,7 +147,9 @@ impl Notify {
 impl OriginalRecipient {
     /// Reads the value of ORCPT=, `TYPE;ADDRESS`, of at most
     /// [`ORIGINAL_RECIPIENT_BYTES_MAX`] bytes. The address is xtext, or for
-    /// the type `utf-8` what RFC 6533 section 3 says.
+    /// the type `utf-8` what RFC 6533 section 3 says. An address of another
+    /// type that is UTF-8 in xtext becomes one of type `utf-8`: Postfix
+    /// writes `rfc822;` before every address.
     pub fn parse(value: &[u8]) -> Option<OriginalRecipient> {
         if value.len() > ORIGINAL_RECIPIENT_BYTES_MAX {
             return None;
@@ -158,12 +160,18 @@ impl OriginalRecipient {
         if kind.is_empty() || address.is_empty() || !kind.iter().all(is_atom) {
             return None;
         }
-        let address = if kind.eq_ignore_ascii_case(b"utf-8") {
-            decode_unicode_text(address)?
-        } else {
-            decode_xtext(address)?
-        };
-        Some(OriginalRecipient { kind: kind.into(), address: address.into() })
+        if kind.eq_ignore_ascii_case(b"utf-8") {
+            return Some(OriginalRecipient {
+                kind: kind.into(),
+                address: decode_unicode_text(address)?.into(),
+            });
+        }
+        let address = decode_xtext_bytes(address)?;
+        if address.iter().all(|byte| is_printable(*byte)) {
+            return Some(OriginalRecipient { kind: kind.into(), address: address.into() });
+        }
+        let is_text = !std::str::from_utf8(&address).ok()?.chars().any(char::is_control);
+        is_text.then(|| OriginalRecipient { kind: (*b"utf-8").into(), address: address.into() })
     }
 
     /// The type of address, such as `rfc822`, as written.
@@ -191,6 +199,10 @@ impl OriginalRecipient {
 
 /// Decodes xtext (RFC 3461 4). `None` when it is none, or hides anything but printable ASCII and blanks.
 pub fn decode_xtext(text: &[u8]) -> Option<Vec<u8>> {
+    decode_xtext_bytes(text).filter(|decoded| decoded.iter().all(|byte| is_printable(*byte)))
+}
+
+fn decode_xtext_bytes(text: &[u8]) -> Option<Vec<u8>> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((&byte, tail)) = rest.split_first() {
@@ -204,9 +216,6 @@ pub fn decode_xtext(text: &[u8]) -> Option<Vec<u8>> {
             b'=' | b' ' => return None,
             plain => plain,
         };
-        if !is_printable(byte) {
-            return None;
-        }
         decoded.push(byte);
     }
     Some(decoded)
@@ -324,6 +333,11 @@ mod tests {
         let cases: &[(&str, &str, &str, &str)] = &[
             ("rfc822;a+2Bb@c.example", "rfc822", "a+b@c.example", "rfc822;a+2Bb@c.example"),
             ("x400;/S=+20x", "", "", ""),
+            // From Postfix 3.7 with SMTPUTF8: mail with such an address was refused for good.
+            ("rfc822;+C3+B8+40x.example", "utf-8", "ø@x.example", "utf-8;\\x{F8}@x.example"),
+            ("rfc822;ø@x.example", "utf-8", "ø@x.example", "utf-8;\\x{F8}@x.example"),
+            ("rfc822;+C3@x.example", "", "", ""),
+            ("rfc822;+C2+85@x.example", "", "", ""),
             ("X400;/S+3Dx", "X400", "/S=x", "X400;/S+3Dx"),
             ("utf-8;d\\x{F8}mi@x.example", "utf-8", "dømi@x.example", "utf-8;d\\x{F8}mi@x.example"),
             ("UTF-8;dømi@x.example", "UTF-8", "dømi@x.example", "UTF-8;d\\x{F8}mi@x.example"),

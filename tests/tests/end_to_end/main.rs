@@ -6,6 +6,7 @@
 mod bad_input;
 mod crash;
 mod delivery;
+mod dns;
 mod hooks;
 mod hsh;
 mod next_hop_session;
