@@ -9,7 +9,7 @@ use crate::log::event::{AuthFailed, Event};
 impl Driver {
     /// Answers AUTH where no script checks: nobody is right.
     pub(super) fn auth_unchecked(&mut self, claim: &Claim) {
-        let refusal = match self.auth_allowed() {
+        let refusal = match self.auth_allowed(claim) {
             Err(error) => error,
             Ok(()) => {
                 let user = match claim {
@@ -26,12 +26,20 @@ impl Driver {
     /// Whether the client may log in now. Asked before any password is looked at.
     ///
     /// # Errors
-    /// Too many from its address have failed.
-    pub(super) fn auth_allowed(&self) -> Result<(), Error> {
+    /// Too many from its address have failed; or it wants to act as somebody else than it logs in as (RFC 4616), which
+    /// no script is asked about.
+    pub(super) fn auth_allowed(&self, claim: &Claim) -> Result<(), Error> {
         let failures = &self.shard.program.auth_failures;
-        match failures.is_blocked(self.client.remote.ip(), engine::time::wall_ms() / 1000) {
-            true => Err(LocalLimit::TooManyAuthFailuresFromAddress.into()),
-            false => Ok(()),
+        if failures.is_blocked(self.client.remote.ip(), engine::time::wall_ms() / 1000) {
+            return Err(LocalLimit::TooManyAuthFailuresFromAddress.into());
+        }
+        match claim {
+            Claim::Password { authorization, username, .. }
+                if !authorization.is_empty() && authorization != username =>
+            {
+                Err(PeerMisbehaved::WrongCredentials.into())
+            }
+            _ => Ok(()),
         }
     }
 

@@ -148,6 +148,7 @@ impl Driver {
             destination.set_port(port);
         }
         client.destination = Some(Box::new(destination));
+        self.tell_of_client();
         match self.enter_crowd() {
             Ok(()) => self.machine.accept(),
             Err(_) => self.refuse_connection(LocalLimit::TooManyConnections),

@@ -64,6 +64,20 @@ impl Driver {
         });
     }
 
+    /// Scripts see the client that XCLIENT names.
+    pub(super) fn tell_of_client(&mut self) {
+        let Some(talk) = &mut self.talk else { return };
+        let (client, connection) = (&self.client, &mut talk.conversation.connection);
+        connection.remote = client.remote;
+        connection.remote_ip = None;
+        connection.remote_ptr = client.name.get().map(lossy);
+        connection.local = client.destination.as_deref().copied().unwrap_or(connection.local);
+        connection.hello = self.hello.as_ref().map(said);
+        if client.user.is_none() {
+            connection.auth = None;
+        }
+    }
+
     fn new_id(&self) -> Uuid {
         transaction_id(self.shard.program.uuid_version())
     }
@@ -127,7 +141,7 @@ impl Driver {
     /// Answers AUTH, or a response within it.
     pub(super) async fn hook_auth(&mut self, claim: Claim) {
         self.learn_name().await;
-        if let Err(error) = self.auth_allowed() {
+        if let Err(error) = self.auth_allowed(&claim) {
             return self.machine.refuse(error);
         }
         let (Some(script), Some(talk)) = (self.server.hooks.auth, &mut self.talk) else {

@@ -16,6 +16,8 @@ fn proxy_v2() -> Vec<u8> {
 
 const BEHIND_PROXY: &str = "openrelay: true";
 
+const AS_CLIENT: &str = "TCP4 192.0.2.9 127.0.0.1 4711 25";
+
 #[test]
 fn a_listed_proxy_names_the_client_before_the_greeting() {
     let sink = Sink::start();
@@ -226,12 +228,21 @@ fn swaks_is_served_with_the_options_it_has() {
         Smtpd::relay_to(sink.port()).server("xclient: [127.0.0.1]").server("openrelay: true").start();
     let proxied =
         Smtpd::relay_to(sink.port()).listen("proxyprotocol: [127.0.0.1]").server(BEHIND_PROXY).start();
-    let cases: [(u16, &[&str]); 6] = [
+    let logins = with_logins(&sink);
+    let cases: [(u16, &[&str]); 8] = [
         (direct.port(), &[]),
         (direct.port(), &["--pipeline"]),
         (direct.port(), &["--protocol", "SMTP"]),
+        (
+            logins.port(),
+            &["--auth", "PLAIN", "--auth-user", "bob", "--auth-password", "secret", "--proxy", AS_CLIENT],
+        ),
+        (
+            logins.port(),
+            &["--auth", "LOGIN", "--auth-user", "bob", "--auth-password", "secret", "--proxy", AS_CLIENT],
+        ),
         (direct.port(), &["--xclient", "NAME=spike.example ADDR=192.0.2.9 HELO=there"]),
-        (proxied.port(), &["--proxy", "TCP4 192.0.2.9 127.0.0.1 4711 25"]),
+        (proxied.port(), &["--proxy", AS_CLIENT]),
         (
             proxied.port(),
             &[
@@ -259,6 +270,68 @@ fn swaks_is_served_with_the_options_it_has() {
         sink.wait_for(index + 1);
     }
     proxied.wait_for_log("remote=192.0.2.9:4711");
+}
+
+/// A server whose script knows one user, in clear, behind a proxy that names the clients.
+fn with_logins(sink: &Sink) -> Smtpd {
+    let script = "if ($arguments[\\\"username\\\"] == \\\"bob\\\" and $arguments[\\\"password\\\"] == \\\"secret\\\") Accept();";
+    Smtpd::relay_to(sink.port())
+        .shards(4)
+        .listen("proxyprotocol: [127.0.0.1]")
+        .server("openrelay: true")
+        .server("phases: {auth: {hook: check, tls: false}}")
+        .running(&format!("scripting: {{hooks: {{auth: [{{id: check, data: \"{script}\"}}]}}}}\n"))
+        .start()
+}
+
+/// Connects as this client, up to EHLO.
+fn connect_as(server: &Smtpd, address: &str) -> Client {
+    let mut client = Client::open(server.port());
+    let family = if address.contains(':') { "TCP6" } else { "TCP4" };
+    let ours = if address.contains(':') { "::1" } else { "127.0.0.1" };
+    client.write(format!("PROXY {family} {address} {ours} 7 25\r\n").as_bytes());
+    client.expect("220");
+    client.command("EHLO client.test.example\r\n", "250");
+    client
+}
+
+#[test]
+fn who_logs_in_is_named_and_who_fails_thrice_is_gone() {
+    let sink = Sink::start();
+    let server = with_logins(&sink);
+    let mut client = connect_as(&server, "192.0.2.1");
+    client.command("AUTH PLAIN AGJvYgB3cm9uZw==\r\n", "535 5.7.8");
+    client.command("AUTH PLAIN YWxpY2UAYm9iAHNlY3JldA==\r\n", "535 5.7.8");
+    client.command("AUTH PLAIN AGJvYgBzZWNyZXQ=\r\n", "235 2.7.0");
+    client.send("a@a.example", &["c@b.example"], b"Subject: x\r\n\r\ny\r\n");
+    server.wait_for_log("helo=client.test.example user=bob");
+    let message = &sink.wait_for(1)[0];
+    assert!(String::from_utf8_lossy(&message.data).contains(" with ESMTPA id "));
+    let mut client = connect_as(&server, "192.0.2.2");
+    for _ in 0..3 {
+        client.command("AUTH LOGIN\r\n", "334");
+        client.command("Ym9i\r\n", "334");
+        client.command("d3Jvbmc=\r\n", "535");
+    }
+    client.expect("421 4.7.0");
+    assert_eq!(client.read_to_end(), b"");
+    server.wait_for_log("[-] auth_failed server=default remote=192.0.2.2:7 mechanism=LOGIN user=bob why=");
+}
+
+#[test]
+fn an_address_that_fails_twenty_times_may_not_log_in_for_a_while() {
+    let sink = Sink::start();
+    let server = with_logins(&sink);
+    for number in 0..10 {
+        let mut client = connect_as(&server, &format!("2001:db8::{number}"));
+        client.command("AUTH PLAIN AGJvYgB3cm9uZw==\r\n", "535");
+        client.command("AUTH PLAIN AGJvYgB3cm9uZw==\r\n", "535");
+    }
+    connect_as(&server, "2001:db8::ffff").command("AUTH PLAIN AGJvYgBzZWNyZXQ=\r\n", "454 4.7.0");
+    connect_as(&server, "2001:db8:0:1::").command("AUTH PLAIN AGJvYgBzZWNyZXQ=\r\n", "235");
+    let failures = || server.log().iter().filter(|line| line.contains("[-] auth_failed ")).count();
+    let logged = wait_until(Duration::from_secs(10), || failures() >= 20);
+    assert!(logged && failures() == 20, "one line for each");
 }
 
 /// The line of the reference, which a golden test keeps as the server writes it, through the filter's expression.
