@@ -29,6 +29,7 @@
 //! ```
 
 mod check;
+mod connection;
 mod cross_check;
 mod error;
 mod files;
@@ -51,14 +52,15 @@ mod tree;
 mod version;
 mod yaml;
 
+pub use connection::{MxFilter, MxPattern, SourceIp};
 pub use error::{Env, Error, Loaded, Options, Scope, Source};
 pub use files::{Read, Reloadable, load_files, load_startup_file};
 pub use pattern::{Field, Lists, Pattern};
 pub use pki::{Pem, Pki, PkiEntry};
 pub use reference::reference;
 pub use running::{
-    Address, BareEol, DefaultGroup, Extensions, Grouping, Hooks, Queues, RcptHook, Resolver, Running, Server,
-    load_running,
+    Address, BareEol, DefaultGroup, Extensions, Grouping, Hooks, PoolPolicy, Queues, RcptHook, Resolver,
+    Running, Server, load_running,
 };
 pub use scripting::{FileContent, HookScript, PHASES, ScriptSettings, Scripting, VirtualFile};
 pub use session::{TransportLogin, TransportSession};

@@ -139,6 +139,8 @@ pub struct Address {
     pub address: IpAddr,
     /// HELO name used with it.
     pub hostname: Option<String>,
+    /// The host need not have it.
+    pub nonlocal: bool,
 }
 
 /// `queues`.
@@ -148,12 +150,29 @@ pub struct Queues {
     pub max_connections: u32,
     /// Idle outgoing connections kept for reuse over all shards; 0: none.
     pub pool_size: u32,
+    /// What messages must share to use the same connection.
+    pub pool_policy: PoolPolicy,
     /// Every permanent failure becomes a temporary one.
     pub soft_bounce: bool,
     /// Group of a recipient that no grouping matches.
     pub default_group: DefaultGroup,
     /// First match in file order wins. Ids are unique.
     pub groupings: Vec<Grouping>,
+}
+
+/// `queues.pooling.policy`: what two messages must share, beside remote and local address and transport, to use the
+/// same connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PoolPolicy {
+    /// Nothing more.
+    #[default]
+    RemoteIp,
+    /// The name of the MX.
+    RemoteMx,
+    /// The group.
+    Grouping,
+    /// The recipient's domain.
+    RecipientDomain,
 }
 
 /// `queues.grouping.default`.
@@ -326,6 +345,7 @@ fn address(tree: &Tree) -> Address {
         id: tree.text("id").expect("required").to_owned(),
         address: tree.ip("address").expect("required"),
         hostname: tree.text("hostname").map(str::to_owned),
+        nonlocal: tree.bool("nonlocal").expect("has a default"),
     }
 }
 
@@ -333,6 +353,12 @@ fn queues(tree: &Tree) -> Queues {
     Queues {
         max_connections: tree.count("concurrency.total").expect("has a default"),
         pool_size: tree.count("pooling.size").expect("has a default"),
+        pool_policy: match tree.text("pooling.policy") {
+            Some("remotemx") => PoolPolicy::RemoteMx,
+            Some("grouping") => PoolPolicy::Grouping,
+            Some("recipientdomain") => PoolPolicy::RecipientDomain,
+            _ => PoolPolicy::RemoteIp,
+        },
         soft_bounce: tree.bool("softbounce").expect("has a default"),
         default_group: match tree.text("grouping.default") {
             Some("remotemx") => DefaultGroup::RemoteMx,

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::connection::{self, MxFilter, SourceIp};
 use crate::report::{Problem, Report};
 use crate::tree::{Checked, Tree};
 use crate::{TransportSession, TransportTls};
@@ -18,10 +19,14 @@ pub struct Transport {
     pub next_hop: NextHop,
     /// TCP port, also for deliveries by MX.
     pub port: u16,
-    /// May connect over IPv4. One of the two is `true`.
-    pub ipv4: bool,
-    /// May connect over IPv6.
-    pub ipv6: bool,
+    /// Where IPv4 connections come from. One of the two families is on.
+    pub source_ipv4: SourceIp,
+    /// Where IPv6 connections come from.
+    pub source_ipv6: SourceIp,
+    /// Messages are spread over the source addresses; `false`: the first that is not suspended.
+    pub source_random: bool,
+    /// Which of a domain's hosts may be used.
+    pub mx: MxFilter,
     /// HELO name; `None`: the system host name.
     pub helo: Option<String>,
     /// What is said.
@@ -115,13 +120,8 @@ pub(crate) fn cross_check(tree: &Tree, report: &mut Report) {
     for (group_index, group) in tree.items("transportgroups").iter().enumerate() {
         for (index, transport) in group.items("transports").iter().enumerate() {
             let path = format!("transportgroups[{group_index}].transports[{index}]");
-            let off = |family: &str| transport.bool(&format!("connection.sourceip.{family}")) == Some(false);
-            if off("ipv4") && off("ipv6") {
-                let problem =
-                    Problem::new("neither IPv4 nor IPv6 may be used").hint("set one of them to true");
-                report.error(transport.at, &format!("{path}.connection.sourceip"), problem);
-            }
             crate::session::cross_check(transport, &path, report);
+            connection::cross_check(transport, tree.items("addresses"), &path, report);
             if let (Some(retry), None | Some(0)) = (transport.get("retry"), transport.integer("retry.count"))
             {
                 let problem = Problem::new("without a count above 0 the first temporary failure is final");
@@ -139,6 +139,7 @@ pub(crate) fn of_group(group: &Tree) -> impl Iterator<Item = Transport> {
 
 fn transport(tree: &Tree, group: &str) -> Transport {
     let port = tree.integer("connection.port").expect("has a default");
+    let [source_ipv4, source_ipv6] = connection::source_ips(tree);
     Transport {
         id: tree.text("id").expect("required").to_owned(),
         group: group.to_owned(),
@@ -150,8 +151,10 @@ fn transport(tree: &Tree, group: &str) -> Transport {
             },
         },
         port: u16::try_from(port).expect("bounded by the schema"),
-        ipv4: tree.bool("connection.sourceip.ipv4").expect("has a default"),
-        ipv6: tree.bool("connection.sourceip.ipv6").expect("has a default"),
+        source_ipv4,
+        source_ipv6,
+        source_random: tree.bool("connection.sourceip.random").expect("has a default"),
+        mx: connection::mx_filter(tree),
         helo: tree.text("session.helo").map(str::to_owned),
         session: crate::session::of_transport(tree),
         tls: tree.get("session.tls").and_then(crate::tls::transport),

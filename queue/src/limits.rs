@@ -4,8 +4,9 @@
 /// At about 200 bytes each: 0.8 GB per shard when full. Configurable down through [`crate::Options`].
 pub const MAX_ITEMS: usize = 4_000_000;
 
-/// Recipients of one message in one attempt (one body, many RCPT). RFC 5321 4.5.3.1.8 has every server take 100.
-pub const MAX_ATTEMPT_RECIPIENTS: usize = 100;
+/// Recipients of one message in one attempt (one body, many RCPT). RFC 5321 4.5.3.1.8 has every server take 100;
+/// with half of that a refusal or a lost connection costs less.
+pub const MAX_ATTEMPT_RECIPIENTS: usize = 50;
 
 /// Attempts at once per destination, when a transport does not say.
 /// With [`MAX_ATTEMPT_RECIPIENTS`] this is also the window of prepared items per destination: an item

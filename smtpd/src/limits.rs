@@ -65,7 +65,11 @@ pub const UNHEALTHY_PAUSE: Duration = Duration::from_secs(1);
 /// Addresses tried in one attempt (reference: cli-and-operations 9.7).
 pub const HOSTS_PER_ATTEMPT: usize = 5;
 /// How long an outgoing connection waits for the next message before it says QUIT.
-pub const PARKED_MAX: Duration = Duration::from_secs(10);
+pub const CONNECTION_IDLE: Duration = Duration::from_secs(10);
+/// Transactions after which an outgoing connection is given up.
+pub const CONNECTION_TRANSACTIONS: u32 = 100;
+/// Paths to hosts that a shard remembers as their owner, and again as a reader: about 100 bytes each, 4 MB in all.
+pub const PATHS_MAX: usize = 20_000;
 /// How long a peer that closes while it is sent a message may take to say why.
 pub const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How long a peer gets DATA that did not do BDAT though it offers it.

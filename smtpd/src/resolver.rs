@@ -100,13 +100,13 @@ impl Resolver {
     /// The hosts for mail to `domain` by MX, or by address when it has no MX; also for an address literal
     /// (`[192.0.2.1]`, `[IPv6:2001:db8::1]`). The seed decides on the order of hosts of equal preference.
     pub async fn mail_hosts(self: &Rc<Self>, domain: &str, ipv4: bool, ipv6: bool, seed: u64) -> MailHosts {
-        self.search(HostSearch::mail(domain, Families { ipv4, ipv6 }, seed)).await
+        self.search(HostSearch::mail(domain, Families { ipv4, ipv6 }, seed), |_| true).await
     }
 
     /// The addresses of a fixed next hop: a host name, an address (bare or in brackets), or `localhost`. The seed decides
     /// on their order.
     pub async fn host(self: &Rc<Self>, name: &str, ipv4: bool, ipv6: bool, seed: u64) -> MailHosts {
-        self.search(HostSearch::host(name, Families { ipv4, ipv6 }, seed)).await
+        self.search(HostSearch::host(name, Families { ipv4, ipv6 }, seed), |_| true).await
     }
 
     /// The name of an address (PTR), and whether it leads back to the address (forward-confirmed reverse DNS).
@@ -142,7 +142,12 @@ impl Resolver {
         self.recovered.notified().await;
     }
 
-    async fn search(self: &Rc<Self>, mut search: HostSearch) -> MailHosts {
+    /// Carries out a search, without the MX hosts that `permits` does not want.
+    pub async fn search(
+        self: &Rc<Self>,
+        mut search: HostSearch,
+        permits: impl Fn(&str) -> bool,
+    ) -> MailHosts {
         loop {
             let questions = match search.step() {
                 Step::Done(hosts) => return hosts,
@@ -150,6 +155,7 @@ impl Resolver {
             };
             for (question, resolved) in questions.iter().zip(self.ask_all(&questions).await) {
                 search.answer(question, resolved);
+                search.retain(&permits);
             }
         }
     }

@@ -13,6 +13,7 @@ use net::smtp::{client, server};
 use rustc_hash::FxHashMap;
 use tls::{ClientSide, ServerSide};
 
+use crate::delivery::{Family, Groups, Source, Sources};
 use crate::pki::{self, CertificateStatus, Keyring};
 
 use crate::scripts::{Prepared, ServerHooks};
@@ -30,14 +31,25 @@ pub struct Snapshot {
     pub queue_options: queue::Options,
     /// What is not picked up.
     pub suspends: Arc<queue::Suspends>,
-    /// Idle outgoing connections each shard keeps.
-    pub pool_size: usize,
+    /// Groups of destinations.
+    pub groups: Groups,
+    /// How connections are used again.
+    pub pooling: Pooling,
     /// The DNS client's settings.
     pub resolver: config::Resolver,
     /// The certificates in force, by id: until when they are valid.
     pub certificates: Vec<CertificateStatus>,
     /// The scripts.
     pub scripts: Prepared,
+}
+
+/// How outgoing connections are used again.
+#[derive(Clone, Copy, Debug)]
+pub struct Pooling {
+    /// Idle connections that each shard keeps.
+    pub size: usize,
+    /// What messages must share, beside the hosts' addresses and the transport.
+    pub policy: config::PoolPolicy,
 }
 
 /// One server: how its sessions behave.
@@ -91,10 +103,10 @@ pub struct Route {
     pub next_hop: config::NextHop,
     /// TCP port.
     pub port: u16,
-    /// May use IPv4.
-    pub ipv4: bool,
-    /// May use IPv6.
-    pub ipv6: bool,
+    /// Which of a domain's hosts may be used.
+    pub mx: config::MxFilter,
+    /// Where its connections come from.
+    pub sources: Sources,
     /// How long a connect may take.
     pub connect_timeout: Duration,
     /// Settings of its sessions.
@@ -112,6 +124,13 @@ pub struct RouteTls {
     pub implicit: bool,
     /// Where it fails, the message goes in clear.
     pub optional: bool,
+}
+
+impl Route {
+    /// Connections are good only for the host name that they were opened for: its certificate was checked for it.
+    pub fn is_bound_to_name(&self) -> bool {
+        self.tls.is_some()
+    }
 }
 
 impl Snapshot {
@@ -139,7 +158,8 @@ impl Snapshot {
         }
         let mut routes = FxHashMap::default();
         for transport in &running.transports {
-            routes.insert(transport.id.clone(), Arc::new(build_route(transport, hostname, keyring)?));
+            let route = build_route(transport, &running.addresses, hostname, keyring)?;
+            routes.insert(transport.id.clone(), Arc::new(route));
         }
         let shards = u32::from(shards.max(1));
         let mut queue_options = queue::Options {
@@ -158,7 +178,11 @@ impl Snapshot {
             queue_transports: running.transports.iter().map(queue_transport).collect(),
             queue_options,
             suspends: Arc::new(compile_suspends(&files.suspends)?),
-            pool_size: (running.queues.pool_size / shards) as usize,
+            groups: Groups::build(&running.queues.groupings, running.queues.default_group)?,
+            pooling: Pooling {
+                size: running.queues.pool_size.div_ceil(shards) as usize,
+                policy: running.queues.pool_policy,
+            },
             resolver: running.resolver.clone(),
             certificates: keyring.status(),
             scripts,
@@ -246,6 +270,7 @@ fn build_server_tls(
 
 fn build_route(
     transport: &config::Transport,
+    addresses: &[config::Address],
     system_hostname: &str,
     keyring: &Keyring,
 ) -> Result<Route, String> {
@@ -292,8 +317,14 @@ fn build_route(
         id: transport.id.as_str().into(),
         next_hop: transport.next_hop.clone(),
         port: transport.port,
-        ipv4: transport.ipv4,
-        ipv6: transport.ipv6,
+        mx: transport.mx.clone(),
+        sources: Sources {
+            families: [
+                family(&transport.source_ipv4, addresses, &session)?,
+                family(&transport.source_ipv6, addresses, &session)?,
+            ],
+            spread: transport.source_random,
+        },
         connect_timeout: timeouts.connect,
         session: Arc::new(session),
         tls,
@@ -318,6 +349,34 @@ fn what_is_said(said: &config::TransportSession, session: &mut client::Config) {
         Some((attribute, value.as_bytes().into()))
     };
     session.xclient = said.xclient.iter().filter_map(attribute).collect();
+}
+
+/// Where the connections of one family come from; sessions say what `session` says, under the address's own name.
+fn family(
+    source: &config::SourceIp,
+    addresses: &[config::Address],
+    session: &client::Config,
+) -> Result<Family, String> {
+    let ids = match source {
+        config::SourceIp::Off => return Ok(Family::Off),
+        config::SourceIp::System => return Ok(Family::System),
+        config::SourceIp::Addresses(ids) => ids,
+    };
+    let mut pool = Vec::with_capacity(ids.len());
+    // A name that this host does not define was warned of.
+    for address in ids.iter().filter_map(|id| addresses.iter().find(|address| address.id == *id)) {
+        let mut session = session.clone();
+        if let Some(name) = &address.hostname {
+            session.hostname = parse_hostname(name, &format!("addresses \"{}\": hostname", address.id))?;
+        }
+        pool.push(Arc::new(Source {
+            id: address.id.as_str().into(),
+            address: address.address,
+            nonlocal: address.nonlocal,
+            session: Arc::new(session),
+        }));
+    }
+    Ok(Family::Pool(pool))
 }
 
 fn queue_transport(transport: &config::Transport) -> queue::Transport {
@@ -381,7 +440,7 @@ fn queue_field(field: Field) -> queue::Field {
 }
 
 /// The pattern as it stands in a file, which is what the queue compiles.
-fn pattern_text(pattern: &Pattern) -> String {
+pub(crate) fn pattern_text(pattern: &Pattern) -> String {
     match pattern {
         Pattern::Exact(text) => text.clone(),
         Pattern::Subdomains(suffix) => format!("*{suffix}"),

@@ -205,6 +205,13 @@ impl Builder {
         self
     }
 
+    /// The transport's `connection` block instead of its own.
+    pub fn replace_connection(mut self, block: &str) -> Builder {
+        let rest = self.transport.find('\n').map_or("", |end| &self.transport[end..]);
+        self.transport = format!("{block}{rest}");
+        self
+    }
+
     /// Another `spool` block of the startup file.
     pub fn replace_spool(mut self, block: &str) -> Builder {
         self.spool_lines = Some(block.to_owned());

@@ -6,9 +6,7 @@ pub(super) const KEYS: &[Key] = &[
     VERSION,
     key("servers", Shape::List(&Shape::Object(server::SERVER)), "Behaviour of the servers").default("[]"),
     key("transportgroups", Shape::List(&Shape::Object(transports::GROUP)), "Outgoing routes").default("[]"),
-    key("addresses", Shape::List(&Shape::Object(ADDRESS)), "Named source addresses")
-        .default("[]")
-        .no_effect("source addresses cannot be chosen yet"),
+    key("addresses", Shape::List(&Shape::Object(ADDRESS)), "Named source addresses").default("[]"),
     key("queues", Shape::Object(QUEUES), "Grouping, pooling, limits"),
     key("lists", Shape::Object(LISTS), "Named match lists, used as `@name`"),
     RESOLVER_KEY,
@@ -45,10 +43,7 @@ const ADDRESS: &[Key] = &[
     key("address", IP, "IPv4 or IPv6 address").required(),
     key("hostname", HOST_NAME, "HELO name used with this address"),
     key("proxyprotocol", transports::PROXY_TO, "Outgoing PROXY server for this address").not_yet(),
-    key("nonlocal", BOOL, "Bind an address that the host does not have")
-        .default("false")
-        .not_yet()
-        .except(&["false"]),
+    key("nonlocal", BOOL, "Bind an address that the host does not have").default("false"),
 ];
 
 const QUEUES: &[Key] = &[
@@ -66,9 +61,9 @@ const QUEUES: &[Key] = &[
             key(
                 "policy",
                 choice(&["remoteip", "remotemx", "grouping", "recipientdomain"]),
-                "What two messages must share to use the same connection",
+                "What two messages must share, beside address, transport and source, to use the same connection",
             )
-            .no_effect("connections are shared by next hop"),
+            .default("remoteip"),
         ]),
         "Connection reuse",
     ),
@@ -86,8 +81,7 @@ const QUEUES: &[Key] = &[
         ]),
         "Groups of destinations",
     )
-    .since("5.12")
-    .no_effect("nothing goes by group yet"),
+    .since("5.12"),
 ];
 
 const GROUPING: &[Key] = &[

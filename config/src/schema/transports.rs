@@ -40,13 +40,15 @@ const CONNECTION: Key = key(
         key(
             "sourceip",
             Shape::Object(&[
-                key("ipv4", BOOL, "`false`: do not use IPv4").default("true"),
-                key("ipv4", Shape::List(&ID), "Address ids to rotate over").not_yet(),
-                key("ipv6", BOOL, "`false`: do not use IPv6").default("true"),
-                key("ipv6", Shape::List(&ID), "Address ids to rotate over").not_yet(),
-                key("random", BOOL, "`false`: use addresses in the written order")
+                key("ipv4", BOOL, "`false`: do not use IPv4").derived(OTHER_FAMILY),
+                key("ipv4", Shape::List(&ID), "Ids of `addresses` to spread over; an id may repeat")
+                    .derived(OTHER_FAMILY),
+                key("ipv6", BOOL, "`false`: do not use IPv6").derived(OTHER_FAMILY),
+                key("ipv6", Shape::List(&ID), "Ids of `addresses` to spread over; an id may repeat")
+                    .derived(OTHER_FAMILY),
+                key("random", BOOL, "`false`: the first address that is not suspended, in the written order")
                     .since("5.5")
-                    .no_effect("the system chooses the source address"),
+                    .default("true"),
             ]),
             "Source addresses",
         ),
@@ -57,13 +59,14 @@ const CONNECTION: Key = key(
                 key("include", Shape::List(&TEXT), "Use only MX names that match"),
                 key("exclude", Shape::List(&TEXT), "Leave out MX names that match"),
             ]),
-            "Filter on MX names",
+            "Filter on MX names; `*` stands for one whole label",
         )
-        .since("5.2")
-        .not_yet(),
+        .since("5.2"),
     ]),
     "Where to connect",
 );
+
+const OTHER_FAMILY: &str = "`true`; `false` when the other family has a list";
 
 const SESSION: Key = key(
     "session",

@@ -86,20 +86,20 @@ transportgroups:
     );
     let same = running.transport("same").expect("defined");
     assert_eq!(same.next_hop, NextHop::Host("relay.example".to_owned()));
-    assert_eq!((same.port, same.ipv4, same.ipv6), (2526, true, false));
+    assert_eq!((same.port, same.source_ipv4.is_on(), same.source_ipv6.is_on()), (2526, true, false));
     assert_eq!(same.helo.as_deref(), Some("out.example"));
     assert_eq!(same.timeouts.connect, Duration::from_secs(7));
     assert_eq!(same.timeouts.eod, Duration::from_secs(1200));
     assert_eq!(same.timeouts.mail, Duration::from_secs(300));
     let own = running.transport("own").expect("defined");
     assert_eq!(own.next_hop, NextHop::Address("192.0.2.9".parse().expect("an address")));
-    assert_eq!((own.port, own.ipv6), (2526, false));
+    assert_eq!((own.port, own.source_ipv6.is_on()), (2526, false));
     let retry = own.retry.as_ref().expect("given");
     assert_eq!(retry.count, 4, "an object is merged key by key");
     assert_eq!(retry.intervals.len(), 1, "a list replaces the list of the group");
     assert_eq!(own.timeouts.mail, Duration::from_secs(60));
     assert_eq!(own.timeouts.eod, Duration::from_secs(1200));
-    assert!(running.transport("v6").expect("defined").ipv6);
+    assert!(running.transport("v6").expect("defined").source_ipv6.is_on());
     assert_eq!(own.group, "g");
 }
 

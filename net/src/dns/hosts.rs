@@ -163,6 +163,23 @@ impl HostSearch {
     }
 }
 
+impl HostSearch {
+    /// Leaves out those of the hosts named by MX records that `permits` does not want. Call it after each answer.
+    pub fn retain(&mut self, permits: impl Fn(&str) -> bool) {
+        let State::Addresses(addresses) = &mut self.state else { return };
+        if addresses.implicit || addresses.left.is_empty() {
+            return;
+        }
+        addresses.left.retain(|(_, host)| permits(host.as_str()));
+        let nothing_left =
+            addresses.left.is_empty() && addresses.wave.is_empty() && addresses.found.is_empty();
+        if nothing_left {
+            let text = format!("{}: every MX host is excluded by the configuration", addresses.domain);
+            self.state = State::Done(MailHosts::NoMailHost(text.into()));
+        }
+    }
+}
+
 /// RFC 5321 5.1: MX records decide; without any the domain is its own host; anything but a clear answer is no
 /// reason to go on to its addresses.
 fn after_exchangers(domain: DomainName, resolved: Resolved, seed: u64) -> State {

@@ -31,6 +31,7 @@ impl Suspends {
 
     fn add(&mut self, rule: Vec<(Field, Matcher)>) {
         let number = self.rules.len() as u32;
+        self.looks_at_the_way |= rule.iter().any(|(field, _)| field.is_of_the_way());
         match rule.iter().find(|(_, matcher)| matcher.is_indexable()) {
             Some((field, matcher)) => {
                 let by_value = &mut self.by_value[*field as usize];

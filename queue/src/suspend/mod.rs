@@ -64,6 +64,11 @@ impl Field {
         matches!(self, Field::LocalIp | Field::RemoteIp)
     }
 
+    /// Not known before hosts and addresses are.
+    fn is_of_the_way(self) -> bool {
+        matches!(self, Field::LocalIp | Field::Grouping | Field::RemoteIp | Field::RemoteMx)
+    }
+
     /// Its values are domains: compared without case, `*.domain` permitted.
     fn is_domain(self) -> bool {
         matches!(self, Field::Grouping | Field::RemoteMx | Field::RecipientDomain)
@@ -171,6 +176,7 @@ pub struct Suspends {
     by_value: [ByValue; Field::ALL.len()],
     /// Rules to be gone through.
     scan: Vec<u32>,
+    looks_at_the_way: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -183,6 +189,11 @@ impl Suspends {
     /// True when there are no rules.
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty()
+    }
+
+    /// True when some rule looks at what is known only once hosts and addresses are: the way that a message takes.
+    pub fn look_at_the_way(&self) -> bool {
+        self.looks_at_the_way
     }
 
     /// The index of the first rule that matches what is known, if any.

@@ -7,18 +7,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use engine::net::{Conn, Connect};
-use net::smtp::client::{self, Cause, Closed, Protection, Session, Step};
+use engine::net::{Bind, Conn, Connect};
+use net::smtp::client::{self, Cause, Closed, Phase, Protection, Session, Step};
 use net::smtp::error::{Error, Network};
-use queue::{Diagnosis, Outcome, Remote};
+use queue::{Diagnosis, Outcome, Reason, Remote};
 use tls::{Received, Stream, TlsError, TlsInfo, Verified};
 
 use super::facts::AttemptFacts;
 use super::next_hop::Candidate;
+use super::pool::Key;
 use super::report::outcome_of;
+use super::source::Choice;
 use crate::limits;
 use crate::patience::Clocks;
-use crate::snapshot::{Route, RouteTls};
+use crate::snapshot::RouteTls;
 
 /// An open SMTP session with a peer, between transactions.
 #[derive(Debug)]
@@ -34,66 +36,84 @@ pub(super) struct Connection {
     mx: Arc<str>,
     /// `mx.example.net[192.0.2.1]:25`, for the log.
     pub(super) peer: Rc<str>,
+    key: Key,
 }
 
-/// Why there is no connection that is ready for transactions.
-struct Unready {
-    outcome: Outcome,
-    /// Where the session ended, if it had begun.
-    at: Option<client::Phase>,
+/// Why a host could not be used.
+pub(super) enum Unusable {
+    /// It does not answer, or does not greet us.
+    Host(Reason),
+    /// It greets us, and does not serve us: it wants no TLS, say.
+    Refused(Reason),
+    /// STARTTLS failed.
+    NoTls(Reason),
+    /// Something on our side.
+    Ours(Reason),
+    /// There is no way from here to its network.
+    NoRoute(Reason),
 }
 
 impl Connection {
     /// A connection that has been greeted and is ready for transactions. Where TLS is optional and fails, a second one
     /// is made without.
-    pub(super) async fn establish(route: &Route, to: &Candidate) -> Result<Connection, Outcome> {
-        match Connection::open_and_greet(route, to, Session::new).await {
-            Err(Unready { at: Some(client::Phase::StartTls), .. })
-                if route.tls.as_ref().is_some_and(|tls| tls.optional) =>
-            {
-                Connection::open_and_greet(route, to, Session::in_clear).await
+    pub(super) async fn establish(to: &Candidate, from: &Choice, key: Key) -> Result<Connection, Unusable> {
+        let optional = key.route.tls.as_ref().is_some_and(|tls| tls.optional);
+        match Connection::open_and_greet(to, from, key.clone(), Session::new).await {
+            Err(Unusable::NoTls(_)) if optional => {
+                Connection::open_and_greet(to, from, key, Session::in_clear).await
             }
             other => other,
         }
-        .map_err(|unready| unready.outcome)
     }
 
     async fn open_and_greet(
-        route: &Route,
         to: &Candidate,
+        from: &Choice,
+        key: Key,
         session: fn(Arc<client::Config>) -> Session,
-    ) -> Result<Connection, Unready> {
-        let session = session(Arc::clone(&route.session));
-        let opened = Connection::open(route, to, session).await;
-        let mut open = opened.map_err(|outcome| Unready { outcome, at: None })?;
+    ) -> Result<Connection, Unusable> {
+        let route = Arc::clone(&key.route);
+        let config = match from {
+            Choice::From(source) => Arc::clone(&source.session),
+            _ => Arc::clone(&route.session),
+        };
+        let mut open = Connection::open(to, from, key, session(config)).await?;
         let tls = route.tls.as_ref();
         if let Some(tls) = tls.filter(|tls| tls.implicit)
             && let Err(error) = open.shake_hands(tls, route.session.timeouts.starttls).await
         {
             let diagnosis = Diagnosis::new(format!("TLS: {error}")).with_enhanced(4, 7, 5);
-            let outcome = Outcome::Temporary(diagnosis.with_remote(open.remote()).into());
-            return Err(Unready { outcome, at: None });
+            return Err(Unusable::Refused(diagnosis.with_remote(open.remote()).into()));
         }
         open.greeted(tls).await.map(|()| open)
     }
 
-    async fn open(route: &Route, to: &Candidate, session: Session) -> Result<Connection, Outcome> {
-        let remote = SocketAddr::new(to.address, route.port);
-        let peer: Rc<str> = format!("{}[{}]:{}", to.name, to.address, route.port).into();
-        let connecting = Conn::connect(Connect { remote, local: None });
+    async fn open(to: &Candidate, from: &Choice, key: Key, session: Session) -> Result<Connection, Unusable> {
+        let peer: Rc<str> = format!("{}[{}]:{}", to.name, to.address, key.route.port).into();
         let peer_host = Remote { name: Arc::clone(&to.name), address: to.address };
         // RFC 3463: 4.4.1 no answer from host.
-        let failed = |what: &dyn std::fmt::Display| {
+        let failed = |what: &dyn std::fmt::Display| -> Reason {
             let text = format!("connect to {peer}: {what}");
-            Diagnosis::new(text).with_enhanced(4, 4, 1).with_remote(peer_host.clone())
+            Diagnosis::new(text).with_enhanced(4, 4, 1).with_remote(peer_host.clone()).into()
         };
-        let conn = match engine::time::timeout(route.connect_timeout, connecting).await {
+        let connecting = connect(key.remote, from);
+        let conn = match engine::time::timeout(key.route.connect_timeout, connecting).await {
             Ok(Ok(conn)) => conn,
-            Ok(Err(error)) => return Err(connect_failure(&error, failed(&error))),
-            Err(engine::time::Elapsed) => return Err(Outcome::Temporary(failed(&"timed out").into())),
+            Ok(Err(error)) => return Err(connect_failure(&error, from, failed)),
+            Err(engine::time::Elapsed) => return Err(Unusable::Host(failed(&"timed out"))),
         };
         let (stream, mx) = (Stream::plain(conn), Arc::clone(&to.name));
-        Ok(Connection { stream, session, tls: None, clocks: Clocks::start(), input: None, mx, peer })
+        Ok(Connection { stream, session, tls: None, clocks: Clocks::start(), input: None, mx, peer, key })
+    }
+
+    /// What messages must share to use it.
+    pub(super) fn key(&self) -> &Key {
+        &self.key
+    }
+
+    /// Transactions so far.
+    pub(super) fn transactions(&self) -> u32 {
+        self.session.transactions()
     }
 
     /// The TLS handshake.
@@ -134,7 +154,7 @@ impl Connection {
     }
 
     /// Waits for greeting, EHLO and what goes before MAIL. The error means that the peer does not serve us.
-    async fn greeted(&mut self, tls: Option<&RouteTls>) -> Result<(), Unready> {
+    async fn greeted(&mut self, tls: Option<&RouteTls>) -> Result<(), Unusable> {
         if self.session.wants_nonce() {
             let mut nonce = [0; 18];
             engine::rng::fill(&mut nonce);
@@ -150,22 +170,27 @@ impl Connection {
                     }
                 }
                 (Step::Closed(closed), _) => {
-                    return Err(Unready { at: Some(closed.phase), outcome: self.closed_outcome(closed) });
+                    return Err(self.unusable(closed));
                 }
                 (Step::NeedInput | Step::StartTls | Step::SendBody(_) | Step::Done(_), _) => {
-                    let outcome = Outcome::LocalFault("the session began out of order".into());
-                    return Err(Unready { outcome, at: None });
+                    return Err(Unusable::Ours("the session began out of order".into()));
                 }
             }
         }
     }
 
-    fn closed_outcome(&self, closed: Closed) -> Outcome {
+    /// It is about the peer, not about the message: never final.
+    fn unusable(&self, closed: Closed) -> Unusable {
+        let phase = closed.phase;
         let cause = closed.cause.unwrap_or(Cause::Error(Error::Network(Network::ConnectionLost)));
-        match outcome_of(&client::Outcome { phase: closed.phase, cause }, Some(&self.remote())) {
-            // It is about the peer, not about the message: never final.
-            Outcome::Permanent(reason) => Outcome::Temporary(reason),
-            other => other,
+        match outcome_of(&client::Outcome { phase, cause }, Some(&self.remote())) {
+            Outcome::Permanent(reason) | Outcome::Temporary(reason) => match phase {
+                Phase::Banner | Phase::Ehlo | Phase::Helo => Unusable::Host(reason),
+                Phase::StartTls => Unusable::NoTls(reason),
+                _ => Unusable::Refused(reason),
+            },
+            Outcome::LocalFault(reason) => Unusable::Ours(reason),
+            _ => Unusable::Ours("the session ended out of order".into()),
         }
     }
 
@@ -248,20 +273,43 @@ impl Connection {
     }
 }
 
-/// A connect that failed because of this host does not count against the message.
-fn connect_failure(error: &io::Error, diagnosis: Diagnosis) -> Outcome {
-    match error.raw_os_error() {
-        Some(
-            libc::EMFILE
-            | libc::ENFILE
-            | libc::ENOBUFS
-            | libc::ENOMEM
-            | libc::ENETUNREACH
-            | libc::ENETDOWN
-            | libc::EADDRNOTAVAIL
-            | libc::EACCES
-            | libc::EPERM,
-        ) => Outcome::LocalFault(diagnosis.into()),
-        _ => Outcome::Temporary(diagnosis.into()),
+async fn connect(remote: SocketAddr, from: &Choice) -> io::Result<Conn> {
+    match from {
+        Choice::From(source) => {
+            let bind = Bind { addr: SocketAddr::new(source.address, 0), nonlocal: source.nonlocal };
+            Conn::connect_from(remote, bind).await
+        }
+        _ => Conn::connect(Connect { remote, local: None }).await,
+    }
+}
+
+/// A connect that failed because of this host says nothing about the other one.
+fn connect_failure(
+    error: &io::Error,
+    from: &Choice,
+    failed: impl Fn(&dyn std::fmt::Display) -> Reason,
+) -> Unusable {
+    match (error.raw_os_error(), from) {
+        (Some(libc::EADDRNOTAVAIL), Choice::From(source)) => {
+            let text =
+                format!("this host does not have the source address {} \"{}\"", source.address, source.id);
+            Unusable::Ours(failed(&text))
+        }
+        (Some(libc::ENETUNREACH | libc::ENETDOWN | libc::EAFNOSUPPORT), _) => {
+            Unusable::NoRoute(failed(error))
+        }
+        (
+            Some(
+                libc::EMFILE
+                | libc::ENFILE
+                | libc::ENOBUFS
+                | libc::ENOMEM
+                | libc::EADDRNOTAVAIL
+                | libc::EACCES
+                | libc::EPERM,
+            ),
+            _,
+        ) => Unusable::Ours(failed(error)),
+        _ => Unusable::Host(failed(error)),
     }
 }

@@ -1,85 +1,263 @@
 //! The way of an attempt over the hosts of its next hop: which connection to use, and where to go on when one fails.
+//!
+//! A failure before MAIL goes on to the next address and host within the same attempt, and is never final. What is
+//! parked, suspended or unreachable from here is passed over.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use queue::{Attempt, Diagnosis, Outcome, Reason, Remote};
+use engine::sync::Sender;
+use queue::{Attempt, Diagnosis, Outcome, Reason};
 
-use super::attempt::Connection;
+use super::attempt::{Connection, Unusable};
 use super::facts::{AttemptFacts, Stopwatch};
-use super::next_hop;
-use super::report::Report;
+use super::next_hop::{self, Candidate};
+use super::parking::Path;
+use super::paths::{self, Admitted, Paths, Ticket};
+use super::pool::Key;
+use super::report::{self, Report};
+use super::rules::{Host, Rules};
+use super::source::Choice;
 use crate::limits;
 use crate::shard::Shard;
-use crate::snapshot::Route;
+use crate::snapshot::{Route, Snapshot};
 
-/// Carries out an attempt over `connection`, or over a new one, which is left there if it can be used again.
-pub(super) async fn run(
-    shard: &Rc<Shard>,
-    attempt: &Attempt,
-    route: &Arc<Route>,
-    connection: &mut Option<Connection>,
-    facts: &mut AttemptFacts,
-) -> Report {
-    facts.queue_ms = engine::time::wall_ms().saturating_sub(attempt.received_ms);
-    if let Some(open) = connection.take() {
-        // A connection that stood idle may have been closed by the peer: that says nothing about the message.
-        if let Some(report) = transact(shard, attempt, open, connection, facts).await {
-            return report;
+/// How a way ended.
+pub(super) enum Ended {
+    /// With this report.
+    Here(Report),
+    /// Another lane has a connection that will do: give it the attempt.
+    Elsewhere(Sender<Attempt>),
+}
+
+/// One attempt under way.
+pub(super) struct Way<'a> {
+    pub(super) shard: &'a Rc<Shard>,
+    pub(super) snapshot: &'a Arc<Snapshot>,
+    pub(super) attempt: &'a Attempt,
+    pub(super) route: &'a Arc<Route>,
+}
+
+/// What became of the hosts that were no use.
+#[derive(Default)]
+struct Failures {
+    /// One of them: the host's fault. The last word counts.
+    theirs: Option<Reason>,
+    /// A fault of ours.
+    ours: Option<Reason>,
+    /// The earliest time at which a parked one may be tried.
+    parked_until_ms: Option<u64>,
+    suspended: bool,
+}
+
+impl Way<'_> {
+    /// Goes over `connection`, or over a new one, which is left there if it can be used again.
+    pub(super) async fn go(&self, connection: &mut Option<Connection>, facts: &mut AttemptFacts) -> Ended {
+        facts.queue_ms = engine::time::wall_ms().saturating_sub(self.attempt.received_ms);
+        if let Some(open) = connection.take()
+            && let Some(report) = self.transact(open, connection, facts).await
+        {
+            return Ended::Here(report);
         }
+        let looking = Stopwatch::start();
+        let candidates = next_hop::find(self.shard, self.route, self.attempt).await;
+        facts.dns_ms = looking.elapsed_ms();
+        let candidates = match candidates {
+            Ok(candidates) => candidates,
+            Err(outcome) => return Ended::Here(Report::for_all(outcome)),
+        };
+        let mut failures = Failures::default();
+        let connecting = Stopwatch::start();
+        for candidate in reachable(candidates) {
+            if facts.connects as usize == limits::HOSTS_PER_ATTEMPT {
+                break;
+            }
+            let ended = self.try_host(&candidate, connecting, connection, facts, &mut failures).await;
+            if let Some(ended) = ended {
+                return ended;
+            }
+        }
+        Ended::Here(Report::for_all(failures.outcome()))
     }
-    let looking = Stopwatch::start();
-    let candidates = next_hop::find(shard, route, &attempt.destination).await;
-    facts.dns_ms = looking.elapsed_ms();
-    let candidates = match candidates {
-        Ok(candidates) => candidates,
-        Err(outcome) => return Report::for_all(outcome),
-    };
-    let mut failure = Report::for_all(Outcome::Temporary("no host to connect to".into()));
-    let connecting = Stopwatch::start();
-    for candidate in candidates.iter().take(limits::HOSTS_PER_ATTEMPT) {
+
+    /// `None`: it was no use, which is noted in `failures`.
+    async fn try_host(
+        &self,
+        candidate: &Candidate,
+        connecting: Stopwatch,
+        connection: &mut Option<Connection>,
+        facts: &mut AttemptFacts,
+        failures: &mut Failures,
+    ) -> Option<Ended> {
+        let host = Host { mx: &candidate.name, address: candidate.address };
+        let rules = Rules::new(self.snapshot, self.attempt);
+        let source = self.source(host, &rules)?;
+        match &source {
+            Choice::Suspended => {
+                failures.suspended = true;
+                return None;
+            }
+            Choice::Undefined => {
+                failures.ours = Some(undefined(&self.route.id, candidate));
+                return None;
+            }
+            Choice::System | Choice::From(_) => {}
+        }
+        if let Some(stopped) = rules.stopped(host, source.address()) {
+            // The others come back at once, without those.
+            let outcome = |stop| if stop { Outcome::Suspended } else { Outcome::NotTried };
+            return Some(Ended::Here(Report::decided(stopped.into_iter().map(outcome).collect())));
+        }
+        let remote = SocketAddr::new(candidate.address, self.route.port);
+        let key = self.key(remote, &source, host);
+        if let Some(lane) = self.shard.delivery.pool.claim(&key) {
+            return Some(Ended::Elsewhere(lane));
+        }
+        let path = Path { source: source.address(), remote };
+        let ticket = match Paths::here().admit(path).await {
+            Admitted::Go(ticket) => ticket,
+            Admitted::Skip { until_ms } => {
+                let earliest_ms = failures.parked_until_ms.get_or_insert(until_ms);
+                *earliest_ms = until_ms.min(*earliest_ms);
+                return None;
+            }
+        };
         facts.connects += 1;
         facts.mx = Some(Arc::clone(&candidate.name));
-        facts.remote = Some(SocketAddr::new(candidate.address, route.port));
-        let opened = Connection::establish(route, candidate).await;
+        facts.remote = Some(remote);
+        let opened = self.open(candidate, source, key, ticket).await;
         facts.connect_ms = connecting.elapsed_ms();
         let open = match opened {
             Ok(open) => open,
-            Err(outcome) => {
-                failure = Report::for_all(outcome);
-                continue;
+            Err(unusable) => {
+                failures.note(unusable, candidate);
+                return None;
             }
         };
         let (peer, remote) = (open.peer(), open.remote());
-        if let Some(report) = transact(shard, attempt, open, connection, facts).await {
-            return report;
+        match self.transact(open, connection, facts).await {
+            Some(report) => Some(Ended::Here(report)),
+            None => {
+                let lost = Diagnosis::new(format!("{peer}: connection lost")).with_enhanced(4, 4, 2);
+                failures.theirs = Some(lost.with_remote(remote).into());
+                None
+            }
         }
-        failure = Report::for_all(Outcome::Temporary(connection_lost(&peer, remote)));
     }
-    failure
+
+    /// A connection that is ready for MAIL.
+    async fn open(
+        &self,
+        candidate: &Candidate,
+        source: Choice,
+        key: Key,
+        ticket: Ticket,
+    ) -> Result<Connection, Unusable> {
+        let opened = Connection::establish(candidate, &source, key).await;
+        let peer = || format!("{}[{}]:{}", candidate.name, candidate.address, self.route.port);
+        match &opened {
+            Ok(_) | Err(Unusable::Refused(_) | Unusable::NoTls(_)) => ticket.succeeded(&peer()),
+            Err(Unusable::Host(reason)) => ticket.failed(&peer(), &reason.to_string()),
+            Err(Unusable::Ours(_) | Unusable::NoRoute(_)) => drop(ticket),
+        }
+        opened
+    }
+
+    /// Where from. `None`: the transport does not use the family.
+    fn source(&self, host: Host<'_>, rules: &Rules<'_>) -> Option<Choice> {
+        let permits = |local| !rules.stop_all(host, local);
+        self.route.sources.choose(host.address.is_ipv6(), &self.attempt.transaction, permits)
+    }
+
+    fn key(&self, remote: SocketAddr, source: &Choice, host: Host<'_>) -> Key {
+        let domain = self.attempt.recipients.first().map_or("", |recipient| &*recipient.domain);
+        let share = match self.snapshot.pooling.policy {
+            config::PoolPolicy::RemoteIp => self.route.is_bound_to_name().then_some(host.mx),
+            config::PoolPolicy::RemoteMx => Some(host.mx),
+            config::PoolPolicy::RecipientDomain => Some(domain),
+            config::PoolPolicy::Grouping => Some(self.snapshot.groups.of(domain, host.mx, host.address)),
+        };
+        let share = share.map(Arc::from);
+        Key { route: Arc::clone(self.route), remote, source: source.address(), share }
+    }
+
+    /// After an abort, a message that may have caused it leaves a mark before it is tried again. What only waits leaves
+    /// none: it was not touched.
+    async fn mark(&self) {
+        let recipients = self.attempt.recipients.iter();
+        let items: Vec<_> = recipients.map(|recipient| report::item_id(recipient.key)).collect();
+        if let Some(marked) = self.shard.store.attempt(&items) {
+            let _ = marked.await;
+        }
+    }
+
+    /// One transaction; the connection stays in `connection` if it can be used again. `None`: it says nothing about
+    /// the message, because the connection was gone before, or had served others and was given no more.
+    async fn transact(
+        &self,
+        mut open: Connection,
+        connection: &mut Option<Connection>,
+        facts: &mut AttemptFacts,
+    ) -> Option<Report> {
+        open.describe(facts);
+        self.mark().await;
+        let sending = Stopwatch::start();
+        let report = open.transact(self.shard, self.attempt).await;
+        facts.send_ms = sending.elapsed_ms();
+        let report = report.filter(|report| facts.reused == 0 || !report.asks_for_a_new_connection())?;
+        if open.is_usable() {
+            *connection = Some(open);
+        }
+        Some(report)
+    }
 }
 
-/// RFC 3463: 4.4.2 bad connection.
-fn connection_lost(peer: &str, remote: Remote) -> Reason {
-    Diagnosis::new(format!("{peer}: connection lost")).with_enhanced(4, 4, 2).with_remote(remote).into()
+impl Failures {
+    fn note(&mut self, unusable: Unusable, candidate: &Candidate) {
+        match unusable {
+            Unusable::Host(reason) | Unusable::Refused(reason) | Unusable::NoTls(reason) => {
+                self.theirs = Some(reason);
+            }
+            Unusable::Ours(reason) => self.ours = Some(reason),
+            Unusable::NoRoute(reason) => {
+                Paths::here().note_unreachable(candidate.address.is_ipv6());
+                self.ours = Some(reason);
+            }
+        }
+    }
+
+    /// Only what a host itself did counts as an attempt.
+    fn outcome(self) -> Outcome {
+        match self {
+            Failures { theirs: Some(reason), .. } => Outcome::Temporary(reason),
+            Failures { ours: Some(reason), .. } => Outcome::LocalFault(reason),
+            Failures { parked_until_ms: Some(until_ms), .. } => {
+                let wait_ms = until_ms.saturating_sub(paths::now_ms());
+                Outcome::Parked { until_ms: engine::time::wall_ms().saturating_add(wait_ms) }
+            }
+            Failures { suspended: true, .. } => Outcome::Suspended,
+            // RFC 3463: 4.4.4 unable to route.
+            _ => Outcome::Temporary(Diagnosis::new("no host to connect to").with_enhanced(4, 4, 4).into()),
+        }
+    }
 }
 
-/// One transaction; the connection stays in `connection` if it can be used again. `None`: it was gone before the
-/// peer said anything about the message.
-async fn transact(
-    shard: &Rc<Shard>,
-    attempt: &Attempt,
-    mut open: Connection,
-    connection: &mut Option<Connection>,
-    facts: &mut AttemptFacts,
-) -> Option<Report> {
-    open.describe(facts);
-    let sending = Stopwatch::start();
-    let report = open.transact(shard, attempt).await;
-    facts.send_ms = sending.elapsed_ms();
-    if report.is_some() && open.is_usable() {
-        *connection = Some(open);
+/// Leaves out the family that lately led nowhere from here, where there is the other one.
+fn reachable(candidates: Vec<Candidate>) -> Vec<Candidate> {
+    let paths = Paths::here();
+    let leads_somewhere = |candidate: &Candidate| !paths.is_unreachable(candidate.address.is_ipv6());
+    if candidates.iter().any(leads_somewhere) {
+        candidates.into_iter().filter(leads_somewhere).collect()
+    } else {
+        candidates
     }
-    report
+}
+
+fn undefined(transport: &str, candidate: &Candidate) -> Reason {
+    let family = if candidate.address.is_ipv6() { "ipv6" } else { "ipv4" };
+    let text = format!(
+        "transport \"{transport}\": this host defines none of the addresses named in connection.sourceip.{family}"
+    );
+    Diagnosis::new(text).with_enhanced(4, 3, 5).into()
 }

@@ -4,9 +4,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use config::NextHop;
-use net::dns::{MailHost, MailHosts};
-use queue::{Destination, Diagnosis, Outcome};
+use net::dns::{Families, HostSearch, MailHost, MailHosts};
+use queue::{Attempt, Diagnosis, Outcome};
 
+use super::source::mix;
 use crate::shard::Shard;
 use crate::snapshot::Route;
 
@@ -19,23 +20,28 @@ pub(super) struct Candidate {
     pub(super) address: IpAddr,
 }
 
-/// The candidates in the order in which to try them. The error is the outcome for all recipients.
-pub(super) async fn find(
-    shard: &Shard,
-    route: &Route,
-    destination: &Destination,
-) -> Result<Vec<Candidate>, Outcome> {
-    let hosts = match &route.next_hop {
+/// The candidates in the order in which to try them: by preference, and in an order that the message and its number
+/// of attempts decide where that is equal. The error is the outcome for all recipients.
+pub(super) async fn find(shard: &Shard, route: &Route, attempt: &Attempt) -> Result<Vec<Candidate>, Outcome> {
+    let families = Families { ipv4: route.sources.is_on(false), ipv6: route.sources.is_on(true) };
+    let search = match &route.next_hop {
         NextHop::Address(address) => {
             return Ok(vec![Candidate { name: address.to_string().into(), address: *address }]);
         }
-        NextHop::Host(name) => shard.resolver.host(name, route.ipv4, route.ipv6, engine::rng::u64()).await,
+        NextHop::Host(name) => HostSearch::host(name, families, seed(attempt)),
         NextHop::Mx => {
-            let domain = destination.domain.as_deref().unwrap_or_default();
-            shard.resolver.mail_hosts(domain, route.ipv4, route.ipv6, engine::rng::u64()).await
+            let domain = attempt.destination.domain.as_deref().unwrap_or_default();
+            HostSearch::mail(domain, families, seed(attempt))
         }
     };
-    candidates(hosts)
+    candidates(shard.resolver.search(search, |host| route.mx.permits(host)).await)
+}
+
+/// The same for the same message and number of attempts.
+fn seed(attempt: &Attempt) -> u64 {
+    let id = u128::from_be_bytes(attempt.transaction);
+    let retry = attempt.recipients.first().map_or(0, |recipient| recipient.attempts);
+    mix(mix(id as u64 ^ (id >> 64) as u64) ^ u64::from(retry))
 }
 
 /// What a look-up means for the mail: only what the domain itself says is final.

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
-use net::smtp::client::{self, Cause};
+use net::smtp::client::{self, Cause, Phase};
 use net::smtp::error::Error;
 use queue::{Attempt, Change, Diagnosis, EnhancedCode, ItemKey, MessageKey, Outcome, Reason, Remote};
 use spool::{ItemId, MessageId, Settle};
@@ -25,12 +25,36 @@ enum Outcomes {
     All(Outcome),
     /// One for each recipient, as the peer answered.
     Each(Vec<client::Outcome>),
+    /// One for each recipient, without a transaction.
+    Decided(Vec<Outcome>),
 }
 
 impl Report {
     /// The same for all recipients, without a peer's answer.
     pub(super) fn for_all(outcome: Outcome) -> Report {
         Report { outcomes: Outcomes::All(outcome), rest_not_tried: false }
+    }
+
+    /// One for each recipient, without a peer's answer.
+    pub(super) fn decided(outcomes: Vec<Outcome>) -> Report {
+        Report { outcomes: Outcomes::Decided(outcomes), rest_not_tried: false }
+    }
+
+    /// Whether the peer refused MAIL for now, or closed with 421 before it had the message: on a connection that has
+    /// served others, that is about the connection.
+    pub(super) fn asks_for_a_new_connection(&self) -> bool {
+        let Outcomes::Each(outcomes) = &self.outcomes else { return false };
+        outcomes.iter().all(|outcome| match &outcome.cause {
+            Cause::Reply(reply) => match outcome.phase {
+                Phase::Rset | Phase::Mail => reply.is_transient(),
+                Phase::Rcpt | Phase::Data => reply.code() == 421,
+                _ => false,
+            },
+            Cause::Error(error) => {
+                matches!(error, Error::Network(_)) && matches!(outcome.phase, Phase::Rset | Phase::Mail)
+            }
+            Cause::Tls(_) => false,
+        })
     }
 
     /// As the peer answered.
@@ -104,6 +128,7 @@ fn diagnosis(outcome: &client::Outcome, remote: Option<&Remote>) -> Diagnosis {
 pub(super) fn report(shard: &Rc<Shard>, attempt: &Attempt, report: Report, facts: &AttemptFacts) {
     let outcomes: Vec<Outcome> = match &report.outcomes {
         Outcomes::All(outcome) => vec![outcome.clone(); attempt.recipients.len()],
+        Outcomes::Decided(outcomes) => outcomes.clone(),
         Outcomes::Each(each) => {
             let remote = facts.remote_host();
             each.iter().map(|outcome| report.outcome_of(outcome, remote.as_ref())).collect()
@@ -112,7 +137,7 @@ pub(super) fn report(shard: &Rc<Shard>, attempt: &Attempt, report: Report, facts
     let now_ms = engine::time::wall_ms();
     let changes = shard.queue.borrow_mut().report(attempt.id, outcomes, now_ms);
     let answers = match &report.outcomes {
-        Outcomes::All(_) => None,
+        Outcomes::All(_) | Outcomes::Decided(_) => None,
         Outcomes::Each(each) => Some(each.as_slice()),
     };
     super::tell::tell(shard, attempt, answers, &changes, facts);

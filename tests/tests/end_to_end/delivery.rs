@@ -246,11 +246,12 @@ fn with_too_little_free_space_nothing_is_accepted_but_everything_is_delivered() 
     // No disk has this much: as good as a full one.
     let spool = builder.dir().join("spool");
     let more = format!("spool: {{path: \"{}\", minfree: {{bytes: 1000TiB}}}}", spool.display());
+    // Before the start, which forgets that the next hop was dead.
+    let sink = Sink::start_on(port);
     let server = builder.replace_spool(&more).start();
     let mut client = Client::connect(server.port());
     let refused = client.command("MAIL FROM:<a@a.example>\r\n", "452");
     assert!(refused.starts_with("452 4.3.1"), "{refused}");
-    let sink = Sink::start_on(port);
     sink.wait_for(10);
     let (builder, status) = server.stop();
     assert!(status.success());

@@ -10,6 +10,7 @@ mod dns;
 mod hooks;
 mod hsh;
 mod next_hop_session;
+mod next_hops;
 mod operations;
 mod session;
 mod start;

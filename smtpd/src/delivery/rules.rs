@@ -1,0 +1,141 @@
+//! What is known of an attempt once hosts and addresses are: its group, and whether a suspend stops it there.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use config::{DefaultGroup, Grouping, Pattern};
+use queue::{Attempt, Facts, Field, Recipient, Rule, Suspends};
+
+use crate::snapshot::{Snapshot, pattern_text};
+
+/// `queues.grouping`, compiled.
+#[derive(Debug)]
+pub struct Groups {
+    /// A rule for each list of each grouping, in order.
+    rules: Suspends,
+    /// The group that each rule stands for, as `&id`.
+    of_rule: Vec<Arc<str>>,
+    default: DefaultGroup,
+}
+
+impl Groups {
+    /// Compiles the groupings.
+    ///
+    /// # Errors
+    /// A sentence that names the value.
+    pub fn build(groupings: &[Grouping], default: DefaultGroup) -> Result<Groups, String> {
+        let (mut rules, mut of_rule) = (Vec::new(), Vec::new());
+        for grouping in groupings {
+            let texts = |patterns: &[Pattern]| patterns.iter().map(pattern_text).collect::<Vec<_>>();
+            let lists = [
+                (Field::RemoteMx, texts(&grouping.remote_mx)),
+                (Field::RecipientDomain, texts(&grouping.recipient_domain)),
+                (Field::RemoteIp, grouping.remote_ip.iter().map(ToString::to_string).collect()),
+            ];
+            for (field, values) in lists.into_iter().filter(|(_, values)| !values.is_empty()) {
+                rules.push(Rule { fields: vec![(field, values)], tag: None });
+                of_rule.push(format!("&{}", grouping.id).into());
+            }
+        }
+        let rules = Suspends::compile(&rules, &[])
+            .map_err(|error| format!("queues.grouping: \"{}\": {}", error.value, error.problem))?;
+        Ok(Groups { rules, of_rule, default })
+    }
+
+    /// The group of mail for `domain` at a host: the first grouping that matches, or the default.
+    pub fn of<'a>(&'a self, domain: &'a str, mx: &'a str, ip: IpAddr) -> &'a str {
+        let facts = Facts {
+            remote_mx: Some(mx),
+            recipient_domain: Some(domain),
+            remote_ip: Some(ip),
+            ..Facts::default()
+        };
+        match (self.rules.matches(&facts), self.default) {
+            (Some(rule), _) => &self.of_rule[rule],
+            (None, DefaultGroup::RemoteMx) => mx,
+            (None, DefaultGroup::RecipientDomain) => domain,
+            (None, DefaultGroup::None) => "",
+        }
+    }
+}
+
+/// Holds the suspends against the recipients of an attempt, at a host.
+pub(super) struct Rules<'a> {
+    snapshot: &'a Snapshot,
+    attempt: &'a Attempt,
+}
+
+/// A host, and the name that it was found by.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Host<'a> {
+    pub(super) mx: &'a str,
+    pub(super) address: IpAddr,
+}
+
+impl<'a> Rules<'a> {
+    pub(super) fn new(snapshot: &'a Snapshot, attempt: &'a Attempt) -> Rules<'a> {
+        Rules { snapshot, attempt }
+    }
+
+    /// Whether there is nothing to hold against: what is known at pick-up was looked at there.
+    fn is_empty(&self) -> bool {
+        !self.snapshot.suspends.look_at_the_way()
+    }
+
+    /// Whether a rule stops each recipient from going to `host` from `local`.
+    pub(super) fn stop_all(&self, host: Host<'_>, local: Option<IpAddr>) -> bool {
+        !self.is_empty() && self.attempt.recipients.iter().all(|recipient| self.stop(recipient, host, local))
+    }
+
+    /// Which recipients a rule stops from going to `host` from `local`; `None`: none.
+    pub(super) fn stopped(&self, host: Host<'_>, local: Option<IpAddr>) -> Option<Vec<bool>> {
+        if self.is_empty() {
+            return None;
+        }
+        let recipients = self.attempt.recipients.iter();
+        let stopped: Vec<bool> = recipients.map(|recipient| self.stop(recipient, host, local)).collect();
+        stopped.contains(&true).then_some(stopped)
+    }
+
+    fn stop(&self, recipient: &Recipient, host: Host<'_>, local: Option<IpAddr>) -> bool {
+        let group = self.snapshot.groups.of(&recipient.domain, host.mx, host.address);
+        let facts = Facts {
+            tenant_id: Some(self.attempt.tenant_id.as_deref().unwrap_or("")),
+            job_id: Some(self.attempt.job_id.as_deref().unwrap_or("")),
+            transport_id: Some(&self.attempt.destination.transport),
+            local_ip: local,
+            grouping: Some(group),
+            remote_ip: Some(host.address),
+            remote_mx: Some(host.mx),
+            recipient_domain: Some(&recipient.domain),
+        };
+        self.snapshot.suspends.matches(&facts).is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_grouping_that_matches_gives_the_group_and_else_the_default() {
+        let grouping = |id: &str, mx: &str, domain: &str, ip: &str| Grouping {
+            id: id.into(),
+            remote_mx: vec![Pattern::Subdomains(mx.into())],
+            recipient_domain: vec![Pattern::Exact(domain.into())],
+            remote_ip: vec![ip.parse().unwrap()],
+        };
+        let groupings = [
+            grouping("a", ".a.example", "a.test", "192.0.2.0/28"),
+            grouping("b", ".b.example", "a.test", "192.0.2.0/24"),
+        ];
+        let groups = Groups::build(&groupings, DefaultGroup::RemoteMx).unwrap();
+        let of = |domain, mx, ip: &str| groups.of(domain, mx, ip.parse().unwrap()).to_owned();
+        assert_eq!(of("x.test", "mx.a.example", "198.51.100.1"), "&a");
+        assert_eq!(of("a.test", "mx.b.example", "198.51.100.1"), "&a", "the order of the file decides");
+        assert_eq!(of("x.test", "mx.example", "192.0.2.99"), "&b");
+        assert_eq!(of("x.test", "mx.example", "198.51.100.1"), "mx.example");
+        let of_domain = Groups::build(&[], DefaultGroup::RecipientDomain).unwrap();
+        assert_eq!(of_domain.of("x.test", "mx", "::1".parse().unwrap()), "x.test");
+    }
+}
