@@ -3,7 +3,7 @@
 //!
 //! - [`Smtpd`]: the program under test, killed when dropped.
 //! - [`Sink`]: a next hop; [`Peer`]: one that does what a script says, phase by phase.
-//! - [`Client`]: a peer.
+//! - [`Client`]: a peer; [`SecureClient`]: one that speaks TLS.
 //! - [`Run`]: a run of `hsh` or `hsl-lint`.
 //! - [`NameServer`]: DNS with the records, and the faults, of the test.
 //! - [`pki`]: certificates for the test.
@@ -25,6 +25,7 @@ mod hsh;
 pub mod name_server;
 pub mod peer;
 pub mod pki;
+mod secure_client;
 mod sink;
 mod smtpd;
 
@@ -32,6 +33,7 @@ pub use client::Client;
 pub use hsh::{Ended, Run};
 pub use name_server::{NameServer, Record};
 pub use peer::{Behaviour, Message, Peer, Phase, Rule};
+pub use secure_client::SecureClient;
 pub use sink::{Sink, SinkReply};
 pub use smtpd::{Builder, Smtpd, program};
 

@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
     date_time_ymd,
 };
+use rustls::client::WantsClientCert;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore, ServerConfig};
 
 /// Issues certificates.
 #[derive(Debug)]
@@ -36,6 +37,9 @@ impl Authority {
         let mut params = CertificateParams::new(Vec::new()).expect("no names are good names");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().expect("a key can be made");
+        // A name of its own, or it would look like another one that signs wrongly.
+        let name: String = key.public_key_raw()[1..9].iter().map(|byte| format!("{byte:02x}")).collect();
+        params.distinguished_name.push(DnType::CommonName, name);
         Authority(CertifiedIssuer::self_signed(params, key).expect("the parameters are good"))
     }
 
@@ -65,6 +69,28 @@ impl Authority {
             certificate: certificate.der().clone(),
             key: key.serialize_der(),
         }
+    }
+
+    /// A TLS client that trusts it, and nobody else.
+    pub fn client(&self) -> ClientConfig {
+        self.client_builder().with_no_client_auth()
+    }
+
+    /// The same, which shows a certificate.
+    pub fn client_with(&self, issued: &Issued) -> ClientConfig {
+        let key = PrivateKeyDer::try_from(issued.key.clone()).expect("a key that was just made");
+        self.client_builder()
+            .with_client_auth_cert(vec![issued.certificate.clone()], key)
+            .expect("certificate and key fit")
+    }
+
+    fn client_builder(&self) -> ConfigBuilder<ClientConfig, WantsClientCert> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.0.der().clone()).expect("its own certificate");
+        ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .expect("the provider knows them")
+            .with_root_certificates(roots)
     }
 
     /// Asks clients for certificates of this authority, and takes clients without.
@@ -98,6 +124,11 @@ impl Issued {
         (certificate, key)
     }
 
+    /// The certificate, DER.
+    pub fn der(&self) -> &[u8] {
+        &self.certificate
+    }
+
     /// A TLS server that shows it, to anybody.
     pub fn server(&self) -> Arc<ServerConfig> {
         server_config(self, |builder| builder.with_no_client_auth())
@@ -108,8 +139,8 @@ fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
-type WantsVerifier = rustls::ConfigBuilder<ServerConfig, rustls::WantsVerifier>;
-type WantsCertificate = rustls::ConfigBuilder<ServerConfig, rustls::server::WantsServerCert>;
+type WantsVerifier = ConfigBuilder<ServerConfig, rustls::WantsVerifier>;
+type WantsCertificate = ConfigBuilder<ServerConfig, rustls::server::WantsServerCert>;
 
 fn server_config(
     issued: &Issued,

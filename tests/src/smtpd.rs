@@ -37,6 +37,9 @@ pub struct Builder {
     server: String,
     transport: String,
     running: String,
+    /// More listeners, and more keys of the startup file's root.
+    listeners: String,
+    startup: String,
     spool_lines: Option<String>,
     /// `environment.driver`.
     driver: &'static str,
@@ -66,6 +69,8 @@ impl Smtpd {
             server: String::new(),
             transport: format!("connection: {{server: 127.0.0.1, port: {port}}}"),
             running: String::new(),
+            listeners: String::new(),
+            startup: String::new(),
             spool_lines: None,
             environment: String::new(),
             suspends: None,
@@ -190,6 +195,21 @@ impl Builder {
     /// More lines of the running file, after its first transport group.
     pub fn running(mut self, yaml: &str) -> Builder {
         self.running.push_str(yaml);
+        if !yaml.ends_with('\n') {
+            self.running.push('\n');
+        }
+        self
+    }
+
+    /// One more listener, in flow style: `{address: 127.0.0.1, port: 2465, id: tls}`.
+    pub fn listener(mut self, keys: &str) -> Builder {
+        let _ = writeln!(self.listeners, "      - {keys}");
+        self
+    }
+
+    /// More keys of the startup file, in flow style.
+    pub fn startup(mut self, keys: &str) -> Builder {
+        let _ = writeln!(self.startup, "{keys}");
         self
     }
 
@@ -265,14 +285,16 @@ impl Builder {
         let spool = self.spool_lines.as_ref().unwrap_or(&spool);
         let startup = format!(
             "version: \"6.10\"\n\
-             servers:\n  - id: default\n    listeners:\n      - {{address: 127.0.0.1, port: {port}}}\n{listen}\
+             servers:\n  - id: default\n    listeners:\n      - {{address: 127.0.0.1, port: {port}}}\n{listeners}{listen}\
              {spool}\n\
-             environment:\n  shards: {shards}\n  driver: {driver}\n  appconf: \"{app}\"\n  suspendconf: \"{suspend}\"\n\
+             {more_startup}environment:\n  shards: {shards}\n  driver: {driver}\n  appconf: \"{app}\"\n  suspendconf: \"{suspend}\"\n\
              {more}",
             app = dir.join("smtpd-app.yaml").display(),
             suspend = dir.join("smtpd-suspend.yaml").display(),
             driver = self.driver,
             listen = self.listen,
+            listeners = self.listeners,
+            more_startup = self.startup,
             more = self.environment,
         );
         let running = format!(

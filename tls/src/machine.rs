@@ -20,6 +20,8 @@ pub(crate) struct Machine {
     outgoing: Vec<u8>,
     /// The peer has said that it has said all.
     ended: bool,
+    /// The session is over for this reason. The library must not be asked again: it would try to say so twice.
+    failed: Option<Error>,
 }
 
 enum Side {
@@ -59,13 +61,22 @@ impl Machine {
     }
 
     fn new(side: Side) -> Machine {
-        Machine { side, incoming: Vec::new(), plain: Vec::new(), outgoing: Vec::new(), ended: false }
+        Machine {
+            side,
+            incoming: Vec::new(),
+            plain: Vec::new(),
+            outgoing: Vec::new(),
+            ended: false,
+            failed: None,
+        }
     }
 
     /// Takes what the peer has sent. On an error what there is [to send](Machine::take_outgoing) is an alert.
     pub(crate) fn take(&mut self, bytes: &[u8]) -> Result<(), Error> {
         if self.incoming.len() + bytes.len() > INCOMING_BYTES {
-            return Err(Error::General("the peer sends a handshake message without end".to_owned()));
+            let error = Error::General("the peer sends a handshake message without end".to_owned());
+            self.failed = Some(error.clone());
+            return Err(error);
         }
         self.incoming.extend_from_slice(bytes);
         self.run(&Job::Read)
@@ -81,9 +92,9 @@ impl Machine {
         if data.is_empty() { Ok(()) } else { self.run(&Job::Write(data)) }
     }
 
-    /// Says that all is said, unless the handshake is not over.
+    /// Says that all is said, unless the handshake is not over or the session has failed.
     pub(crate) fn close(&mut self) -> Result<(), Error> {
-        self.run(&Job::Close)
+        if self.failed.is_some() { Ok(()) } else { self.run(&Job::Close) }
     }
 
     /// What there is to send.
@@ -113,6 +124,9 @@ impl Machine {
     }
 
     fn run(&mut self, job: &Job<'_>) -> Result<(), Error> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
         let mut used = 0;
         let result = loop {
             let (discard, turn) = self.turn(used, job);
@@ -124,6 +138,7 @@ impl Machine {
                     // The alert that tells the peer, if there is one.
                     let (discard, _) = self.turn(used, &Job::Read);
                     used += discard;
+                    self.failed = Some(error.clone());
                     break Err(error);
                 }
             }
@@ -139,7 +154,7 @@ impl Machine {
 
     /// One pass: how much of `incoming` behind `used` is done with, and where it ended.
     fn turn(&mut self, used: usize, job: &Job<'_>) -> (usize, Result<Turn, Error>) {
-        let Machine { side, incoming, plain, outgoing, ended } = self;
+        let Machine { side, incoming, plain, outgoing, ended, .. } = self;
         let rest = &mut incoming[used..];
         match side {
             Side::Server(session) => advance(session.process_tls_records(rest), job, plain, outgoing, ended),

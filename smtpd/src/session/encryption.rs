@@ -27,8 +27,9 @@ impl Driver {
         self.shake_hands(early.as_ref().map_or(&[], Input::rest)).await
     }
 
-    /// The handshake, of which `early` has come, once its announcement has been sent. What arrived in clear before it is dropped: it may have
-    /// been put there by somebody between the client and us. The error means that the session is over.
+    /// The handshake, of which `early` has come, once its announcement has been sent. What arrived in clear before it is
+    /// dropped: it may have been put there by somebody between the client and us. The error means that the session is
+    /// over.
     pub(super) async fn shake_hands(&mut self, early: &[u8]) -> Result<(), Over> {
         self.input = None;
         if !self.flush().await {

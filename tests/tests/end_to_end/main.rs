@@ -14,3 +14,4 @@ mod next_hops;
 mod operations;
 mod session;
 mod start;
+mod tls;
