@@ -127,7 +127,7 @@ fn required_tls_waits_where_there_is_none_and_asks_nothing_of_certificates() {
             ("expired", Encrypted),
             ("garbage", Deferred("what it sent is no TLS")),
             ("closes", Deferred("TLS: the ")),
-            ("plaintext behind", Deferred("STARTTLS: ")),
+            ("plaintext behind", Deferred("state=STARTTLS")),
         ],
     );
 }
@@ -145,7 +145,7 @@ fn required_tls_that_verifies_waits_for_a_good_certificate() {
             ("expired", Deferred("it has expired")),
             ("garbage", Deferred("what it sent is no TLS")),
             ("closes", Deferred("TLS: the ")),
-            ("plaintext behind", Deferred("STARTTLS: ")),
+            ("plaintext behind", Deferred("state=STARTTLS")),
         ],
     );
 }
