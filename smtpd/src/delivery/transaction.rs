@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use net::smtp::address::Address;
-use net::smtp::client::{self, BodyForm, Cause, DotStuffer, Envelope, Step};
+use net::smtp::client::{self, BodyForm, Cause, DotStuffer, Envelope, LineEnds, Step};
 use net::smtp::error::{Error, Network};
 use queue::{Attempt, Outcome};
 use spool::ReadError;
@@ -132,10 +132,8 @@ impl Connection {
 
     /// Sends what is to be sent, and the message behind it: in one write when it is small.
     async fn send_message(&mut self, mut body: Rendered, form: BodyForm) -> Result<(), Broken> {
-        let mut stuffer = match form {
-            BodyForm::Dots => Some(DotStuffer::new()),
-            BodyForm::Chunk { .. } => None,
-        };
+        let mut stuffer = (form == BodyForm::Dots).then(DotStuffer::new);
+        let mut line_ends = LineEnds::new();
         let mut list = Vec::with_capacity(8);
         let output = self.session.take_output();
         if !output.is_empty() {
@@ -147,7 +145,10 @@ impl Connection {
             body_bytes += chunk.len() as u64;
             match &mut stuffer {
                 Some(stuffer) => stuffer.push(chunk, &mut list).map_err(|_| unclean())?,
-                None => list.push(chunk),
+                None => {
+                    line_ends.push(&chunk).map_err(|_| unclean())?;
+                    list.push(chunk);
+                }
             }
             if held_bytes >= limits::BODY_WRITE_BYTES {
                 self.send(std::mem::take(&mut list)).await.map_err(Broken::Peer)?;
@@ -160,7 +161,7 @@ impl Connection {
                 let text = format!("the stored message has {body_bytes} bytes instead of {size_bytes}");
                 return Err(Broken::Message(Outcome::LocalFault(text.into())));
             }
-            (None, _) => {}
+            (None, _) => line_ends.finish().map_err(|_| unclean())?,
         }
         self.send(list).await.map_err(Broken::Peer)
     }

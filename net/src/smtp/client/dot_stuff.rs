@@ -51,7 +51,7 @@ impl DotStuffer {
         let mut at = 0;
         while at < chunk.len() {
             let end = chunk.len().min(at + BLOCK_BYTES);
-            let seen = self.look(&chunk[at..end], byte_before(&chunk, at, self.before));
+            let seen = look(&chunk[at..end], byte_before(&chunk, at, self.before));
             if seen.bare_eol && !self.passes_bare_eol {
                 out.truncate(given_before);
                 return Err(Unclean);
@@ -87,26 +87,64 @@ impl DotStuffer {
         out.push(Bytes::from_static(if self.before == *b"\r\n" { b".\r\n" } else { b"\r\n.\r\n" }));
         Ok(())
     }
-
-    /// Looks at a block, or at what is left at the end of a chunk.
-    fn look(&self, bytes: &[u8], before: u8) -> Block {
-        if let Ok(block) = bytes.try_into() {
-            return Block::look(before, block);
-        }
-        // Filled up so that the filling itself shows nothing, not even behind a CR.
-        let mut block = [0; BLOCK_BYTES];
-        block[..bytes.len()].copy_from_slice(bytes);
-        if bytes.ends_with(b"\r") {
-            block[bytes.len()] = b'\n';
-        }
-        Block::look(before, &block)
-    }
 }
 
 impl Default for DotStuffer {
     fn default() -> DotStuffer {
         DotStuffer::new()
     }
+}
+
+/// Checks the line ends of a message that goes out as it is, chunk by chunk: BDAT frames it by its size, but its lines
+/// must end with CRLF all the same (RFC 3030 section 3), and whoever gets it may pass it on by other means.
+#[derive(Clone, Copy, Debug)]
+pub struct LineEnds {
+    /// The byte before the next chunk.
+    before: u8,
+}
+
+impl LineEnds {
+    /// For a message.
+    pub fn new() -> LineEnds {
+        LineEnds { before: b'\n' }
+    }
+
+    /// The next chunk of the message.
+    pub fn push(&mut self, chunk: &[u8]) -> Result<(), Unclean> {
+        // What stands before the message is no CR, so that an LF at its start is bare.
+        for block in chunk.chunks(BLOCK_BYTES) {
+            if look(block, self.before).bare_eol {
+                return Err(Unclean);
+            }
+            self.before = block.last().copied().unwrap_or(self.before);
+        }
+        Ok(())
+    }
+
+    /// The end of the message.
+    pub fn finish(self) -> Result<(), Unclean> {
+        if self.before == b'\r' { Err(Unclean) } else { Ok(()) }
+    }
+}
+
+impl Default for LineEnds {
+    fn default() -> LineEnds {
+        LineEnds::new()
+    }
+}
+
+/// Looks at a block, or at what is left at the end of a chunk.
+fn look(bytes: &[u8], before: u8) -> Block {
+    if let Ok(block) = bytes.try_into() {
+        return Block::look(before, block);
+    }
+    // Filled up so that the filling itself shows nothing, not even behind a CR.
+    let mut block = [0; BLOCK_BYTES];
+    block[..bytes.len()].copy_from_slice(bytes);
+    if bytes.ends_with(b"\r") {
+        block[bytes.len()] = b'\n';
+    }
+    Block::look(before, &block)
 }
 
 fn byte_before(chunk: &[u8], at: usize, before: [u8; 2]) -> u8 {
@@ -159,6 +197,31 @@ mod tests {
             for cut in 0..=message.len() {
                 let result = stuff(DotStuffer::new(), &[&message[..cut], &message[cut..]]);
                 assert_eq!(result.as_deref(), expected.as_deref(), "{} cut at {cut}", message.escape_ascii());
+            }
+        }
+    }
+
+    #[test]
+    fn line_ends_are_checked_where_no_dots_are_doubled() {
+        let long = [&[b'x'; 3 * BLOCK_BYTES - 1][..], b"\r\n"].concat();
+        let long_bare = [&[b'x'; 3 * BLOCK_BYTES - 1][..], b"\ry"].concat();
+        let cases: &[(&[u8], bool)] = &[
+            (b"", true),
+            (b"a\r\n.\r\nb", true),
+            (&long, true),
+            (&long_bare, false),
+            (b"\n", false),
+            (b"a\nb", false),
+            (b"a\rb", false),
+            (b"a\r", false),
+            (b"a\r\r\n", false),
+        ];
+        for (message, clean) in cases {
+            for cut in 0..=message.len() {
+                let mut ends = LineEnds::new();
+                let pushed = ends.push(&message[..cut]).and_then(|()| ends.push(&message[cut..]));
+                let result = pushed.and_then(|()| ends.finish());
+                assert_eq!(result.is_ok(), *clean, "{} cut at {cut}", message.escape_ascii());
             }
         }
     }

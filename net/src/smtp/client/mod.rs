@@ -5,8 +5,8 @@
 //! 1. [`Session::step`] with what has arrived, again and again.
 //! 2. On [`Step::Ready`]: [`Session::begin`] a transaction, or keep the connection for later, or
 //!    [`Session::quit`].
-//! 3. On [`Step::SendBody`]: send the output and the message behind it, as it is or through a [`DotStuffer`] as the
-//!    [`BodyForm`] says, then say [`Session::body_sent`].
+//! 3. On [`Step::SendBody`]: send the output and the message behind it, as it is (its [`LineEnds`] checked) or through
+//!    a [`DotStuffer`] as the [`BodyForm`] says, then say [`Session::body_sent`].
 //! 4. On [`Step::Done`]: each recipient has its [`Outcome`].
 //! 5. On [`Step::NeedInput`]: send [`Session::take_output`], then receive, for at most [`Session::patience`].
 //! 6. On [`Step::StartTls`]: make the TLS handshake, then [`Session::tls_started`] or [`Session::tls_failed`].
@@ -29,7 +29,7 @@ mod xclient;
 
 pub use capabilities::{Attributes, Capabilities, Limits, Mechanisms};
 pub use config::{Config, Login, Protocol, StartTls, Timeouts};
-pub use dot_stuff::{DotStuffer, Unclean};
+pub use dot_stuff::{DotStuffer, LineEnds, Unclean};
 pub use outcome::{BodyForm, Cause, Closed, Envelope, Outcome, Protection, Recipient, Step};
 pub use phase::Phase;
 pub use session::Session;
