@@ -4,7 +4,8 @@
     python3 -m venv /tmp/v && /tmp/v/bin/pip install dkimpy pynacl
     cargo build -p hsh && /tmp/v/bin/python scripts/interop-dkim.py target/debug/hsh
 
-Every message is tried with each key and each pair of canonicalisations. The keys are those of the tests.
+Every message is tried with each key and each pair of canonicalisations, and gets ARC chains of up to three hops that hsh and
+dkimpy seal in all orders, which both validate. The keys are those of the tests.
 """
 
 import base64
@@ -46,6 +47,26 @@ $result = $mail->verifyDKIM($mail->getHeader("DKIM-Signature", ["field" => true]
 echo $result["result"] . " " . ($result["error"] ?? "");
 """
 
+SEAL = """
+import { ARC, arc_validate } from "extras://arc";
+$mail = MailMessage::String(File("file://message")->read());
+$record = File("file://record")->read();
+$ask = function ($name, $options) closure ($record) { return ["result" => [$record]]; };
+$chain = arc_validate($mail, $ask, ["dns_function" => function ($name) closure ($record) { return ["result" => $record]; }]);
+if (!ARC::seal($mail, "rsa2048", "example.org", File("file://key")->read(), $chain, "mx.example.org; arc=" . $chain["status"]))
+    throw "no seal";
+echo $mail->toString();
+"""
+
+VALIDATE = """
+import { arc_validate } from "extras://arc";
+$record = File("file://record")->read();
+$ask = function ($name, $options) closure ($record) { return ["result" => [$record]]; };
+$chain = arc_validate(MailMessage::String(File("file://message")->read()), $ask,
+    ["dns_function" => function ($name) closure ($record) { return ["result" => $record]; }]);
+echo $chain["status"] . " " . ($chain["error"] ?? "");
+"""
+
 
 def records():
     lines = RECORDS.read_text().splitlines()
@@ -64,6 +85,41 @@ def hsh(program, folder, script):
 def seed_of(pem):
     """The raw private key, which is how dkimpy wants an Ed25519 key: the last 32 bytes of its PKCS#8."""
     return base64.b64encode(base64.b64decode(b"".join(pem.split(b"\n")[1:-2]))[-32:])
+
+
+def seal(message, by, program, folder):
+    """The message with one more set."""
+    if by == "hsh":
+        (folder / "message").write_bytes(message)
+        return hsh(program, folder, SEAL)
+    pem = (KEYS / "rsa2048.pkcs1.pem").read_bytes()
+    # What dkimpy writes into cv= is what this says about the chain so far.
+    status = b"pass" if b"ARC-Seal:" in message else b"none"
+    results = b"Authentication-Results: mx.example.org; arc=" + status + b"\r\n"
+    fields = dkim.arc_sign(results + message, b"rsa2048", b"example.org", pem, b"mx.example.org")
+    return b"".join(fields) + message
+
+
+def chains(program, folder, record):
+    """Seals and validates; returns how many verdicts there were and which were wrong."""
+    (folder / "key").write_bytes((KEYS / "rsa2048.pkcs1.pem").read_bytes())
+    (folder / "record").write_text(record)
+    failed, count = [], 0
+    for title in ["plain", "folded", "blank", "eightbit"]:
+        for hops in itertools.chain(*(itertools.product(["hsh", "dkimpy"], repeat=length) for length in (1, 2, 3))):
+            message = MESSAGES[title]
+            for by in hops:
+                message = seal(message, by, program, folder)
+            for changed in [False, True]:
+                sealed = message + b"more\r\n" if changed else message
+                wanted = "fail" if changed else "pass"
+                theirs = (dkim.arc_verify(sealed, dnsfunc=lambda name, timeout=5: record.encode())[0] or b"none").decode()
+                (folder / "message").write_bytes(sealed)
+                ours = hsh(program, folder, VALIDATE).decode().strip()
+                if theirs != wanted or ours.split()[0] != wanted:
+                    failed.append(f"{title} {'-'.join(hops)} changed={changed}: hsh says {ours}, dkimpy {theirs}")
+                count += 2
+    return count, failed
 
 
 def main():
@@ -94,6 +150,8 @@ def main():
             if verdict != "pass":
                 failed.append(f"hsh says {verdict} to {title} {selector} {header}/{body}")
             count += 2
+        more, wrong = chains(program, folder, known["rsa2048._domainkey.example.org"])
+        count, failed = count + more, failed + wrong
     print(f"{count} verifications, {len(failed)} failed")
     sys.exit("\n".join(failed) if failed else 0)
 

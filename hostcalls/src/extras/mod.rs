@@ -1,6 +1,8 @@
 //! Small modules that scripts import from `extras://…`: HSL, and what HSL cannot do by itself.
 
 #[cfg(test)]
+mod authentication_tests;
+#[cfg(test)]
 mod tests;
 
 use jiff::Timestamp;
@@ -24,8 +26,11 @@ pub(crate) static FAMILY: Family = Family {
         Native::inline("__getenv", "string name", (1, Some(1)), "What getenv of extras://env runs.", getenv),
     ],
     modules: &[
+        ("extras://arc", include_str!("arc.hsl")),
         ("extras://arf", include_str!("arf.hsl")),
+        ("extras://authentication-results", include_str!("authentication_results.hsl")),
         ("extras://batv", include_str!("batv.hsl")),
+        ("extras://dmarc", include_str!("dmarc.hsl")),
         ("extras://dsn", include_str!("dsn.hsl")),
         ("extras://env", include_str!("env.hsl")),
         ("extras://proxytlv", include_str!("proxytlv.hsl")),

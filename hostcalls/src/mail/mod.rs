@@ -4,7 +4,7 @@
 //! that a change through one shows when any of them is written.
 
 mod builder;
-mod dkim;
+pub(crate) mod dkim;
 mod functions;
 mod message;
 mod outbox;

@@ -7,7 +7,7 @@ mod sign;
 mod verify;
 
 #[cfg(test)]
-mod script_tests;
+pub(crate) mod script_tests;
 #[cfg(test)]
 mod tests;
 

@@ -65,7 +65,7 @@ fn name_server() -> SocketAddr {
     address
 }
 
-async fn result(environment: &Rc<Environment>, source: &str) -> String {
+pub(crate) async fn result(environment: &Rc<Environment>, source: &str) -> String {
     let main = SourceText { name: "test".into(), bytes: source.as_bytes().to_vec() };
     let compiled = match compile(main, &mut NoLoader, &library(), &CompileOptions::default()) {
         Ok(compiled) => compiled,
@@ -78,7 +78,7 @@ async fn result(environment: &Rc<Environment>, source: &str) -> String {
     }
 }
 
-fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     let mut pki = Pki::default();
     let key = include_bytes!("../../../../mail/src/keys/testdata/rsa2048.pkcs8.pem");
     pki.add_private("signing", Some(key), None).unwrap();

@@ -1,5 +1,7 @@
 //! Values into JSON text.
 
+use std::collections::HashMap;
+
 use super::JsonError;
 use crate::limits::{MAX_JSON_DEPTH, MAX_STRING_BYTES};
 use crate::value::{Array, Key, Value};
@@ -16,14 +18,20 @@ pub struct JsonStyle {
 /// Encodes a value. What JSON cannot say is an error: functions, objects, resources, numbers that are not
 /// finite, bytes that are not UTF-8, nesting or size beyond the limits.
 pub fn encode(value: &Value, style: JsonStyle, out: &mut Vec<u8>) -> Result<(), JsonError> {
-    let mut encoder = Encoder { style, out, depth: 0 };
+    let mut encoder = Encoder { style, out, depth: 0, root: value, is_measured: false };
     encoder.value(value)
 }
+
+/// From this size on it is worth to know whether the text will fit at all: an array that holds itself several times, and that
+/// again and again, makes a short script write for seconds.
+const MEASURE_FROM_BYTES: usize = 1 << 20;
 
 struct Encoder<'a> {
     style: JsonStyle,
     out: &'a mut Vec<u8>,
     depth: usize,
+    root: &'a Value,
+    is_measured: bool,
 }
 
 impl Encoder<'_> {
@@ -39,6 +47,12 @@ impl Encoder<'_> {
             Value::Str(text) => self.string(text.as_bytes())?,
             Value::Array(array) => self.array(array)?,
             _ => return Err(self.error("a value that JSON cannot express")),
+        }
+        if self.out.len() > MEASURE_FROM_BYTES && !self.is_measured {
+            self.is_measured = true;
+            if least_bytes(self.root, &mut HashMap::new(), 0) > MAX_STRING_BYTES {
+                return Err(self.error("text too long"));
+            }
         }
         if self.out.len() > MAX_STRING_BYTES { Err(self.error("text too long")) } else { Ok(()) }
     }
@@ -155,4 +169,21 @@ impl Encoder<'_> {
     fn error(&self, problem: &'static str) -> JsonError {
         JsonError { problem, at: self.out.len() }
     }
+}
+
+/// Bytes that the text of a value takes at least. What is shared is looked at once: `known` has the arrays by address. What is
+/// frozen has a bound of its own.
+fn least_bytes(value: &Value, known: &mut HashMap<usize, usize>, depth: usize) -> usize {
+    let array = match value {
+        Value::Str(text) => return text.len() + 2,
+        Value::Array(array) if depth < MAX_JSON_DEPTH => array,
+        _ => return 1,
+    };
+    if let Some(bytes) = known.get(&array.address()) {
+        return *bytes;
+    }
+    let items = array.values().map(|item| least_bytes(&item, known, depth + 1) + 1);
+    let bytes = items.fold(1, usize::saturating_add);
+    known.insert(array.address(), bytes);
+    bytes
 }

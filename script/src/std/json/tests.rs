@@ -156,6 +156,15 @@ fn nesting_ends_at_the_limit_and_not_at_the_stack() {
     assert!(decoded(&nested(MAX_JSON_DEPTH)).unwrap().freeze().is_ok());
 }
 
+#[test]
+fn an_array_that_holds_itself_again_and_again_is_given_up_early() {
+    let mut value = Value::from("text");
+    for _ in 0..40 {
+        value = Value::Array(Array::from_list(vec![value.clone(), value]));
+    }
+    assert_eq!(encoded(&value, false, false), None);
+}
+
 fn any_json() -> impl Strategy<Value = serde_json::Value> {
     let leaf = prop_oneof![
         Just(serde_json::Value::Null),
