@@ -367,6 +367,7 @@ async fn load(shard: Rc<Shard>) {
         if unannounced == limits::LOAD_CHUNK {
             unannounced = 0;
             shard.due.notify_one();
+            shard.accounting.ready().await;
             engine::task::yield_now().await;
         }
     }

@@ -147,6 +147,14 @@ impl Accounting {
         }
     }
 
+    /// Waits while much waits for the disk: for the load of a large queue, which need not hurry.
+    pub async fn ready(&self) {
+        let Some(gathered) = &self.gathered else { return };
+        while gathered.lines.borrow().len() > limits::ACCOUNTING_BUFFER_BYTES / 2 {
+            gathered.written.notified().await;
+        }
+    }
+
     /// Waits until all that was noted so far is written, and the spool has been told; for at most as long as a write may take.
     pub async fn flush(&self) {
         let Some(gathered) = &self.gathered else { return };

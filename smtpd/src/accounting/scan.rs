@@ -17,8 +17,9 @@ pub(super) struct Scan {
     pub(super) last: u64,
     /// That of its first line.
     pub(super) first: Option<u64>,
-    /// Bytes up to the end of the last whole line.
+    /// Bytes up to the end of the last whole line of ours.
     pub(super) whole_bytes: u64,
+    read_bytes: u64,
     /// How far it has come.
     pub(super) marks: Marks,
 }
@@ -71,7 +72,7 @@ impl Scan {
     /// Goes on with the next bytes of the file, which end with a whole line.
     pub(super) fn lines(&mut self, bytes: &[u8]) {
         for line in bytes.split_inclusive(|&byte| byte == b'\n').filter(|line| line.ends_with(b"\n")) {
-            self.whole_bytes += line.len() as u64;
+            self.read_bytes += line.len() as u64;
             self.line(line);
         }
     }
@@ -80,6 +81,7 @@ impl Scan {
     fn line(&mut self, line: &[u8]) {
         let Some(rest) = line.strip_prefix(b"{\"seq\":") else { return };
         let Some(sequence) = number(rest) else { return };
+        self.whole_bytes = self.read_bytes;
         self.first.get_or_insert(sequence);
         self.last = self.last.max(sequence);
         // It stands before anything that somebody else wrote.

@@ -126,7 +126,7 @@ impl Writer {
 
     async fn next_file(&self, open: &mut Open, rotate: bool) -> io::Result<()> {
         if rotate {
-            open.dir.rename(&self.name, &format!("{}.{:012}", self.name, open.first)).await?;
+            open.dir.rename(&self.name, &format!("{}.{:0ROTATED_DIGITS$}", self.name, open.first)).await?;
         }
         let parent = parent(&self.settings.path);
         let state = (open.next, open.marks.clone());
@@ -150,7 +150,12 @@ async fn open(parent: &std::path::Path, name: &str, state: Option<(u64, Marks)>)
     let mut scan = scan(&file).await?;
     // A line that was cut off by the end of the process was not acknowledged: its event is told again.
     file.set_len(scan.whole_bytes).await?;
-    let (mut next, marks) = state.unwrap_or_default();
+    let (mut next, marks) = match state {
+        Some(state) => state,
+        // The process ended while it changed the file, or somebody took the file away: go on after the one before it.
+        None if scan.last == 0 => before(&dir, name).await?,
+        None => (1, Marks::default()),
+    };
     next = next.max(scan.last + 1);
     scan.marks.merge(&marks);
     let opened_ms = engine::time::wall_ms();
@@ -169,6 +174,22 @@ async fn open(parent: &std::path::Path, name: &str, state: Option<(u64, Marks)>)
         marks: scan.marks,
     })
 }
+
+/// Where the last file that was rotated ends.
+async fn before(dir: &Dir, name: &str) -> io::Result<(u64, Marks)> {
+    let rotated = |entry: &str| -> Option<u64> {
+        let number = entry.strip_prefix(name)?.strip_prefix('.')?;
+        if number.len() < ROTATED_DIGITS { None } else { number.parse().ok() }
+    };
+    let entries = dir.list().await?;
+    let last = entries.iter().filter_map(|entry| Some((rotated(&entry.name)?, &entry.name))).max();
+    let Some((_, last)) = last else { return Ok((1, Marks::default())) };
+    let found = scan(&dir.open_file(last, OpenOptions::default()).await?).await?;
+    Ok((found.last + 1, found.marks))
+}
+
+/// Digits of the sequence number at the end of a rotated file's name; logrotate uses fewer.
+const ROTATED_DIGITS: usize = 12;
 
 async fn scan(file: &File) -> io::Result<Scan> {
     let len = file.len().await?;

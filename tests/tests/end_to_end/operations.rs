@@ -48,7 +48,10 @@ fn restarts_under_load_refuse_no_connection() {
             rest.split(|c: char| !c.is_ascii_digit()).next().and_then(|n| n.parse::<usize>().ok())
         };
         assert_eq!((number("refused"), number("broken")), (Some(0), Some(0)), "{report}");
-        assert!(report.contains("\"handed_over\": [2, 2], \"exits\": [0, 0, 0]"), "{report}");
+        assert!(
+            report.contains("\"handed_over\": [2, 2], \"exits\": [0, 0, 0], \"alive\": true"),
+            "{report}"
+        );
         let accepted = number("accepted").expect("a number");
         assert!(accepted > 20, "{report}");
         sink.wait_for(before + accepted);
@@ -125,6 +128,44 @@ fn a_check_finds_an_address_and_a_user_that_do_not_exist_and_binds_nothing() {
     std::fs::write(&bad, format!("{text}  privdrop: {{user: no-such-user}}\n")).expect("written");
     let (good, said) = check(&bad);
     assert!(!good && said.contains("no user \"no-such-user\""), "{said}");
+}
+
+/// Where systemd is there to ask.
+#[test]
+fn the_unit_file_is_one_that_systemd_accepts() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../packaging/systemd/smtpd.service");
+    let unit = std::fs::read_to_string(source).expect("it is part of the project");
+    let unit = unit.replace("/opt/halon/sbin/smtpd", &program("smtpd").display().to_string());
+    let path = dir.path().join("smtpd.service");
+    std::fs::write(&path, unit).expect("it can be written");
+    let Ok(output) = Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(&path).output() else {
+        return;
+    };
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && !said.contains("smtpd.service"), "{said}");
+}
+
+/// `environment.shards` is not set: one for each CPU that the process may use.
+#[test]
+fn shards_follow_the_affinity_mask() {
+    let builder = Smtpd::relay_to(free_port());
+    let config = builder.write_files();
+    let text = std::fs::read_to_string(&config).expect("written").replace("  shards: 2\n", "");
+    std::fs::write(&config, text).expect("written");
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux has it");
+    let cpus = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).expect("it is there");
+    let cpu = cpus.trim().split([',', '-']).next().expect("one at least");
+    let mut command = Command::new("taskset");
+    command.args(["-c", cpu]).arg(program("smtpd")).arg("-f").arg("-c").arg(config).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("taskset is there");
+    let up = || std::net::TcpStream::connect(("127.0.0.1", builder.port())).is_ok();
+    assert!(wait_until(Duration::from_secs(20), up));
+    kill(Pid::from_raw(i32::try_from(child.id()).expect("process ids fit")), Signal::SIGTERM).expect("ours");
+    let mut log = String::new();
+    child.stderr.take().expect("a pipe").read_to_string(&mut log).expect("text");
+    assert!(child.wait().expect("our own child").success());
+    assert!(log.contains("Started: 1 shards"), "{log}");
 }
 
 // ---- accounting

@@ -19,15 +19,16 @@ notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 notify.bind(notify_path)
 notify.settimeout(60)
 kept = {}  # name -> descriptors
-told = []
+alive = 0
 
 
 def listen_until(word):
     """Takes what the server says until it says `word`."""
+    global alive
     while True:
         data, ancillary, _, _ = notify.recvmsg(4096, socket.CMSG_SPACE(64 * 4))
         lines = data.decode().split("\n")
-        told.extend(line for line in lines if not line.startswith("WATCHDOG"))
+        alive += lines.count("WATCHDOG=1")
         name = next((line[7:] for line in lines if line.startswith("FDNAME=")), "stored")
         for level, kind, payload in ancillary:
             if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
@@ -129,4 +130,4 @@ listen_until("READY=1")
 os.kill(pid, signal.SIGTERM)
 listen_until("STOPPING=1")
 exits.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-print(json.dumps(dict(counts, handed_over=handed_over, exits=exits)))
+print(json.dumps(dict(counts, handed_over=handed_over, exits=exits, alive=alive > 0)))
