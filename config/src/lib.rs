@@ -31,6 +31,7 @@
 mod check;
 mod connection;
 mod cross_check;
+mod dsn;
 mod error;
 mod files;
 mod limits;
@@ -53,6 +54,7 @@ mod version;
 mod yaml;
 
 pub use connection::{MxFilter, MxPattern, SourceIp};
+pub use dsn::{Dsn, DsnReturns, DsnTransport};
 pub use error::{Env, Error, Loaded, Options, Scope, Source};
 pub use files::{Read, Reloadable, load_files, load_startup_file};
 pub use pattern::{Field, Lists, Pattern};

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::connection::{self, MxFilter, SourceIp};
+use crate::dsn::{self, Dsn};
 use crate::report::{Problem, Report};
 use crate::tree::{Checked, Tree};
 use crate::{TransportSession, TransportTls};
@@ -35,6 +36,8 @@ pub struct Transport {
     pub tls: Option<TransportTls>,
     /// When to try again; `None`: there is no `retry` block, and the queue's own schedule applies.
     pub retry: Option<Retry>,
+    /// How senders are told what became of their mail.
+    pub dsn: Dsn,
     /// How long to wait for what.
     pub timeouts: DeliveryTimeouts,
 }
@@ -117,11 +120,17 @@ pub(crate) fn inherit(tree: &mut Tree) {
 
 /// What the schema cannot say about transports; after [`inherit`], before defaults.
 pub(crate) fn cross_check(tree: &Tree, report: &mut Report) {
+    let groups = tree.items("transportgroups").iter();
+    let ids: Vec<&str> = groups
+        .flat_map(|group| group.items("transports"))
+        .filter_map(|transport| transport.text("id"))
+        .collect();
     for (group_index, group) in tree.items("transportgroups").iter().enumerate() {
         for (index, transport) in group.items("transports").iter().enumerate() {
             let path = format!("transportgroups[{group_index}].transports[{index}]");
             crate::session::cross_check(transport, &path, report);
             connection::cross_check(transport, tree.items("addresses"), &path, report);
+            dsn::cross_check(transport, &path, &ids, report);
             if let (Some(retry), None | Some(0)) = (transport.get("retry"), transport.integer("retry.count"))
             {
                 let problem = Problem::new("without a count above 0 the first temporary failure is final");
@@ -159,6 +168,7 @@ fn transport(tree: &Tree, group: &str) -> Transport {
         session: crate::session::of_transport(tree),
         tls: tree.get("session.tls").and_then(crate::tls::transport),
         retry: retry(tree),
+        dsn: dsn::dsn(tree),
         timeouts: timeouts(tree),
     }
 }

@@ -8,6 +8,7 @@
 //! - [`build::Builder`]: new messages and parts.
 //! - [`mime`]: the parser and the transfer encodings; [`header`]: fields, encoded words, folding.
 //! - [`address`]: address lists of headers, addresses of envelopes.
+//! - [`report`]: delivery status notifications.
 //! - [`dkim`], [`keys`], [`taglist`]: signatures; [`spf`]: who may send for a domain.
 //!
 //! ```
@@ -37,6 +38,7 @@ pub mod keys;
 pub mod limits;
 pub mod message;
 pub mod mime;
+pub mod report;
 pub mod spf;
 pub mod taglist;
 #[cfg(test)]

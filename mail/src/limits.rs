@@ -48,6 +48,9 @@ pub const ENCODED_WORD_BYTES_MAX: usize = 75;
 /// Longest line of a body that is left as 7bit (RFC 5322 2.1.1).
 pub const BODY_LINE_BYTES_MAX: usize = 998;
 
+/// Fields of an original's header that a report looks at for its Message-ID.
+pub const REPORT_FIELDS_MAX: usize = 1000;
+
 /// Children within one another in the builder.
 pub const BUILD_DEPTH_MAX: usize = 64;
 

@@ -95,6 +95,8 @@ pub enum Outcome {
         /// When to look again, in milliseconds since the Unix epoch.
         until_ms: u64,
     },
+    /// The stored message is damaged: it is held until an operator decides. Does not count.
+    Damaged(Reason),
     /// A suspend rule matched on what is known only after resolving or connecting. Does not count;
     /// due again when the rules change.
     Suspended,

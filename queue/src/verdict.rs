@@ -9,6 +9,7 @@
 //! | not tried | no | at once; when it repeats, after a pause of 1 s, 2 s, ... 60 s |
 //! | parked | no | when its hosts may be tried again |
 //! | local fault | no | when the fault is over, at the latest after a pause of 15 s, 30 s, 60 s, 120 s |
+//! | damaged | no | held until an operator decides |
 //! | suspended | no | when the rules change |
 //!
 //! What does not count waits no longer than [`RetryPolicy::longest_wait_ms`]; then it has expired and fails for good.
@@ -53,6 +54,8 @@ pub(crate) enum Verdict {
     Pause(u64),
     /// Not counted; due at this time, or when what is wrong on our side is over.
     WaitForUs(u64, Reason),
+    /// Not counted; due when an operator says so.
+    Hold(Reason),
     /// Not counted; due when the rules change.
     Park,
 }
@@ -80,6 +83,7 @@ pub(crate) fn verdict(outcome: Outcome, at: Situation<'_>) -> Verdict {
         Outcome::Parked { until_ms } => {
             Verdict::Pause(until_ms.max(at.now_ms.saturating_add(PARKED_SHORTEST_MS)))
         }
+        Outcome::Damaged(reason) => Verdict::Hold(reason),
         Outcome::Suspended => Verdict::Park,
     }
 }
@@ -175,6 +179,7 @@ mod tests {
             (Outcome::LocalFault(reason()), 2, 255, wait(120_000)),
             (Outcome::Parked { until_ms: NOW_MS + 60_000 }, 2, 7, pause(60_000)),
             (Outcome::Parked { until_ms: NOW_MS }, 2, 0, pause(1_000)),
+            (Outcome::Damaged(reason()), 2, 0, Verdict::Hold(reason())),
             (Outcome::Suspended, 2, 0, Verdict::Park),
         ];
         for (outcome, attempts, uncounted, expected) in cases {

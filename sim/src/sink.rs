@@ -30,6 +30,8 @@ pub struct Mood {
     pub hangs_up: u64,
     /// The message is taken and the connection ends instead of the answer: the sender must send it again.
     pub takes_and_hangs_up: u64,
+    /// Messages whose number this divides are refused for good, each time; 0: none. (Not of a thousand.)
+    pub fails_every: u64,
 }
 
 /// One message that a sink took.
@@ -46,6 +48,8 @@ pub struct Delivery {
 pub struct Deliveries {
     /// By number.
     pub taken: BTreeMap<Number, Vec<Delivery>>,
+    /// Reports on messages that have failed, by the number of the message that they are about.
+    pub reports: BTreeMap<Number, usize>,
     /// Messages that are none of ours, or not byte for byte.
     pub damaged: Vec<Vec<u8>>,
 }
@@ -130,6 +134,10 @@ async fn data(
         say(conn, "451 4.3.0 not now\r\n").await?;
         return Ok(true);
     }
+    if fails(&message, mood) {
+        say(conn, "554 5.7.1 never\r\n").await?;
+        return Ok(true);
+    }
     let answered = !happens(mood.takes_and_hangs_up);
     take(message, answered, &mut deliveries.borrow_mut());
     if answered {
@@ -155,8 +163,20 @@ fn take(message: Vec<u8>, answered: bool, deliveries: &mut Deliveries) {
         Some(number) if mail::is_intact(&message, number) => {
             deliveries.taken.entry(number).or_default().push(Delivery { at: time::now(), answered });
         }
+        Some(number) if is_report(&message) => *deliveries.reports.entry(number).or_default() += 1,
         _ => deliveries.damaged.push(message),
     }
+}
+
+fn fails(message: &[u8], mood: Mood) -> bool {
+    let number = mail::number(message).filter(|_| mood.fails_every > 0 && !is_report(message));
+    number.is_some_and(|number| number.is_multiple_of(mood.fails_every))
+}
+
+/// A report on a message that has failed, which names it by giving back its header.
+pub fn is_report(message: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(message);
+    text.contains("multipart/report; report-type=delivery-status") && text.contains("Action: failed")
 }
 
 async fn say(conn: &Conn, text: &'static str) -> io::Result<()> {

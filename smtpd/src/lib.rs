@@ -6,6 +6,7 @@
 //! - [`session`]: reception, up to the `250`.
 //! - [`delivery`]: from the queue to the next hop.
 //! - [`scripts`]: what the operator's scripts need, and which of them a server has.
+//! - [`bounce`]: what senders are told.
 //! - [`stored`]: what is kept with a message in the spool.
 //! - [`log`]: lines that never hold up mail.
 //! - [`accounting`]: a file of what became of each message.
@@ -20,6 +21,7 @@
 
 pub mod accounting;
 pub mod args;
+pub mod bounce;
 pub mod check;
 pub mod delivery;
 mod domain;

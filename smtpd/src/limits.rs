@@ -76,6 +76,22 @@ pub const LAST_WORDS: Duration = Duration::from_secs(1);
 pub const CHUNKING_DISTRUST: Duration = Duration::from_secs(3600);
 /// Such peers that are remembered; about 40 bytes each.
 pub const CHUNKING_DISTRUSTED: usize = 1000;
+/// How long a report waits for further recipients of the message to fail, after the last one.
+pub const REPORT_GATHER_QUIET: Duration = Duration::from_secs(1);
+/// How long it waits in all. Until it is written, a crash repeats the attempts that it is about.
+pub const REPORT_GATHER_MAX: Duration = Duration::from_secs(10);
+/// Reports that wait for further recipients, each about 1 KiB; with more, none waits.
+pub const REPORTS_GATHERING: usize = 10_000;
+/// Recipients in one report: at most about 3 KiB each.
+pub const REPORT_RECIPIENTS: usize = 500;
+/// Bytes of what a peer said that a report repeats.
+pub const REPORT_DIAGNOSTIC_BYTES: usize = 1024;
+/// Largest message that a report gives back whole; of a larger one it gives the header.
+pub const REPORT_MESSAGE_BYTES: usize = 256 << 10;
+/// Bytes of a header that a report gives back.
+pub const REPORT_HEADER_BYTES: usize = 64 << 10;
+/// When an attempt is repeated whose report could not be stored.
+pub const REPORT_RETRY: Duration = Duration::from_secs(60);
 /// Message bytes gathered into one write: what a busy attempt holds in memory besides the spool's cache.
 pub const BODY_WRITE_BYTES: usize = 256 << 10;
 

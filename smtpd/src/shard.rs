@@ -16,6 +16,7 @@ use queue::{Entry, Item, ItemKey, Queue};
 use spool::{Envelope, ItemState, MessageId, Recovered, Spool, Store};
 
 use crate::accounting::{Accounting, Marks};
+use crate::bounce::Bounces;
 use crate::delivery::Delivery;
 use crate::domain::domain_of;
 use crate::limits;
@@ -51,6 +52,8 @@ pub struct Shard {
     pub delivery: Delivery,
     /// Runs the scripts of the configuration in force; `None`: it has none.
     runner: RefCell<Option<Rc<Runner>>>,
+    /// Reports that are being gathered or written.
+    pub bounces: Bounces,
     snapshot: RefCell<Arc<Snapshot>>,
     frozen: Cell<bool>,
     stopping: Cell<bool>,
@@ -171,6 +174,7 @@ impl Shell {
             resolver: Resolver::start(&snapshot.resolver, *program.dns_key.get_or_init(engine::rng::u64)),
             sessions: Sessions::default(),
             delivery: Delivery::default(),
+            bounces: Bounces::default(),
             snapshot: RefCell::new(snapshot),
             frozen: Cell::new(program.frozen),
             stopping: Cell::new(false),
@@ -310,6 +314,7 @@ impl Shard {
         let _ = engine::time::timeout(deadline, async {
             self.sessions.ended().await;
             self.delivery.ended().await;
+            self.bounces.finish().await;
         })
         .await;
         self.sessions.abort();

@@ -35,6 +35,8 @@ pub struct Snapshot {
     pub groups: Groups,
     /// How connections are used again.
     pub pooling: Pooling,
+    /// Name of this host, as the system has it.
+    pub hostname: String,
     /// The DNS client's settings.
     pub resolver: config::Resolver,
     /// The certificates in force, by id: until when they are valid.
@@ -111,6 +113,8 @@ pub struct Route {
     pub connect_timeout: Duration,
     /// Settings of its sessions.
     pub session: Arc<client::Config>,
+    /// How senders of its mail are told what became of it.
+    pub dsn: Arc<Dsn>,
     /// TLS on its connections; `None`: never.
     pub tls: Option<RouteTls>,
 }
@@ -133,7 +137,40 @@ impl Route {
     }
 }
 
+/// Reports on the mail of a transport, ready for use.
+#[derive(Debug)]
+pub struct Dsn {
+    /// The transport that carries them; `None`: there are none.
+    pub transport: Option<Arc<str>>,
+    /// Name of this host.
+    pub host: String,
+    /// Address of their From field.
+    pub from: String,
+    /// Name of their From field.
+    pub from_name: String,
+    /// Whether they give back the whole message when its sender did not say.
+    pub full: bool,
+    /// How long mail is kept at most, in milliseconds.
+    pub longest_wait_ms: u64,
+}
+
 impl Snapshot {
+    /// How senders of a transport's mail are told; for one that is gone from the configuration, as without a word
+    /// about it there.
+    pub fn dsn(&self, transport: &str) -> Arc<Dsn> {
+        match self.routes.get(transport) {
+            Some(route) => Arc::clone(&route.dsn),
+            None => Arc::new(Dsn {
+                transport: Some(transport.into()),
+                host: self.hostname.clone(),
+                from: mailer_daemon(&self.hostname),
+                from_name: "Mail Delivery System".to_owned(),
+                full: false,
+                longest_wait_ms: queue::RetryPolicy::default().longest_wait_ms(),
+            }),
+        }
+    }
+
     /// Compiles what the files say, scripts too. `hostname` is the system's, for where the files name none; `warn` hears of
     /// what is odd but can be used. Reads further files, which blocks.
     ///
@@ -183,6 +220,7 @@ impl Snapshot {
                 size: running.queues.pool_size.div_ceil(shards) as usize,
                 policy: running.queues.pool_policy,
             },
+            hostname: hostname.to_owned(),
             resolver: running.resolver.clone(),
             certificates: keyring.status(),
             scripts,
@@ -326,6 +364,7 @@ fn build_route(
             spread: transport.source_random,
         },
         connect_timeout: timeouts.connect,
+        dsn: Arc::new(dsn(transport, name)),
         session: Arc::new(session),
         tls,
     })
@@ -377,6 +416,26 @@ fn family(
         }));
     }
     Ok(Family::Pool(pool))
+}
+
+fn dsn(transport: &config::Transport, host: &str) -> Dsn {
+    let settings = &transport.dsn;
+    Dsn {
+        transport: match &settings.transport {
+            config::DsnTransport::OfTheMessage => Some(transport.id.as_str().into()),
+            config::DsnTransport::Named(id) => Some(id.as_str().into()),
+            config::DsnTransport::Off => None,
+        },
+        host: host.to_owned(),
+        from: settings.from.clone().unwrap_or_else(|| mailer_daemon(host)),
+        from_name: settings.from_name.clone(),
+        full: settings.returns == config::DsnReturns::Full,
+        longest_wait_ms: queue_transport(transport).retry.longest_wait_ms(),
+    }
+}
+
+fn mailer_daemon(host: &str) -> String {
+    format!("MAILER-DAEMON@{host}")
 }
 
 fn queue_transport(transport: &config::Transport) -> queue::Transport {

@@ -79,9 +79,14 @@ pub fn message_fields(parameters: &MailParameters) -> Fields {
         fields.push((MESSAGE_ENVELOPE_ID, encoded(|out| id.encode(out))));
     }
     if parameters.require_tls {
-        fields.push((MESSAGE_REQUIRE_TLS, Bytes::new()));
+        fields.extend(require_tls_fields());
     }
     fields
+}
+
+/// The field of a message with REQUIRETLS.
+pub fn require_tls_fields() -> Fields {
+    vec![(MESSAGE_REQUIRE_TLS, Bytes::new())]
 }
 
 /// Fields of a report of ours on this transaction.

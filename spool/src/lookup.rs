@@ -36,6 +36,11 @@ impl Store {
         envelope::decode(&bytes).map(|(envelope, _)| envelope).map_err(|_| ReadError::Corrupt)
     }
 
+    /// Recipients of a message that are not done; 0 when it is gone.
+    pub fn live_recipients(&self, id: MessageId) -> u32 {
+        self.state.borrow().messages.get(&id).map_or(0, |message| message.live)
+    }
+
     /// The properties of an item that is not done, as last settled.
     pub fn properties(&self, item: ItemId) -> Option<Bytes> {
         let state = self.state.borrow();

@@ -146,10 +146,7 @@ const RETRY: Key = key(
             "intervals",
             Shape::List(&Shape::Object(&[
                 key("interval", TIME_FROM_1_S, "Delay before the next attempt").required(),
-                key("notify", BOOL, "Tell the sender that the message is delayed")
-                    .default("false")
-                    .no_effect(NO_DSN)
-                    .except(&["false"]),
+                key("notify", BOOL, "Tell the sender that the message is delayed").default("false"),
             ])),
             "One delay per retry; the last repeats",
         )
@@ -167,14 +164,19 @@ const DSN: Key = key(
             "transport",
             Shape::One(Type::TextOrEmpty),
             "Transport that carries notifications; empty: none are sent",
-        ),
-        key("from", TEXT, "From address"),
-        key("fromname", TEXT, "From name"),
-        key("format", choice(&["full", "headers"]), "What of the original is sent back"),
+        )
+        .derived("the transport of the message"),
+        key("from", TEXT, "From address").derived("`MAILER-DAEMON` at the HELO name"),
+        key("fromname", TEXT, "From name").default("Mail Delivery System"),
+        key(
+            "format",
+            choice(&["full", "headers"]),
+            "What of the original is sent back when its sender does not say (RET)",
+        )
+        .default("headers"),
     ]),
     "Delivery status notifications",
-)
-.no_effect(NO_DSN);
+);
 
 const TIMEOUT: Key = key(
     "timeout",

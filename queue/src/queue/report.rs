@@ -72,6 +72,10 @@ impl Queue {
                 self.wait_for_us(id, at_ms);
                 unchanged(key, Again::At(bucket_end_ms(bucket_of(at_ms))), waited, Some(reason))
             }
+            Verdict::Hold(reason) => {
+                self.put_on_hold(id, &reason.to_string());
+                Change::Hold { key, attempts: self.slots[id].attempts, reason }
+            }
             // The rules have changed since: look again at once.
             Verdict::Park if generation != self.generation => unchanged(key, Again::AtOnce, None, None),
             Verdict::Park => {

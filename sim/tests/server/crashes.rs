@@ -23,7 +23,7 @@ fn what_was_answered_250_survives_crashes_at_any_step() {
             refuses_recipient: 50,
             refuses_message: 50,
             hangs_up: 20,
-            takes_and_hangs_up: 0,
+            ..Mood::default()
         });
         let shards = 1 + world.sim.below(3) as u16;
         world.start_server(shards);
@@ -36,6 +36,27 @@ fn what_was_answered_250_survives_crashes_at_any_step() {
             world.start_server(shards);
         }
         world.finish();
+    }
+}
+
+#[test]
+fn what_fails_for_good_is_reported_whatever_crashes_come() {
+    for seed in seeds(40) {
+        let mut world = World::new(seed);
+        world.start_sink(Mood { fails_every: 2, refuses_recipient: 50, ..Mood::default() });
+        let shards = 1 + world.sim.below(3) as u16;
+        world.start_server(shards);
+        world.send(40, 4);
+        let crashes = 1 + world.sim.below(4) as usize;
+        for _ in 0..crashes {
+            somewhere(&mut world);
+            world.crash_server_somehow();
+            world.start_server(shards);
+        }
+        // What was neither delivered nor reported, and is not queued any more, is lost.
+        let reports = world.finish();
+        assert!(reports.values().all(|times| *times <= 1 + crashes), "seed {seed}: {reports:?}");
+        assert!(reports.keys().all(|number| number % 2 == 0), "seed {seed}: {reports:?}");
     }
 }
 

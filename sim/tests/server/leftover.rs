@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use engine::sim::{HostId, Sim};
 use sim::mail::{self, Number};
+use sim::sink;
 use spool::{Options, Spool, Store};
 
 use crate::world::SEGMENT_BYTES;
@@ -14,6 +15,7 @@ use crate::world::SEGMENT_BYTES;
 /// Messages found in a spool.
 #[derive(Debug, Default)]
 pub(crate) struct Leftover {
+    /// Those that are queued, or that a queued report is about.
     pub(crate) numbers: BTreeSet<Number>,
     /// Messages that cannot be read, or are none of ours.
     pub(crate) damaged: usize,
@@ -65,7 +67,8 @@ async fn read_all(spool: &std::sync::Arc<Spool>, result: &Rc<RefCell<Leftover>>)
                 Err(_) => break false,
             }
         };
-        let number = mail::number(&bytes).filter(|&number| whole && mail::is_intact(&bytes, number));
+        let good = |number: &Number| mail::is_intact(&bytes, *number) || sink::is_report(&bytes);
+        let number = mail::number(&bytes).filter(|number| whole && good(number));
         match number {
             Some(number) => drop(result.borrow_mut().numbers.insert(number)),
             None => result.borrow_mut().damaged += 1,

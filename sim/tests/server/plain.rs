@@ -34,6 +34,7 @@ fn a_moody_next_hop_gets_everything_in_the_end() {
             refuses_message: 100,
             hangs_up: 100,
             takes_and_hangs_up: 50,
+            ..Mood::default()
         });
         world.start_server(2);
         world.send(40, 3);

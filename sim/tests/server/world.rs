@@ -1,6 +1,7 @@
 //! Three hosts: client, server, sink.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::rc::Rc;
@@ -188,7 +189,11 @@ impl World {
         let deliveries = self.deliveries.clone();
         let mut missing = accepted.len();
         self.sim.run_until(limit, || {
-            while missing > 0 && deliveries.borrow().taken.contains_key(&accepted[missing - 1]) {
+            let deliveries = deliveries.borrow();
+            let arrived = |number: &Number| {
+                deliveries.taken.contains_key(number) || deliveries.reports.contains_key(number)
+            };
+            while missing > 0 && arrived(&accepted[missing - 1]) {
                 missing -= 1;
             }
             missing == 0
@@ -209,8 +214,8 @@ impl World {
     }
 
     /// Lets everything be delivered, stops the server, and holds what was promised against what happened and what
-    /// is still in the spool.
-    pub(crate) fn finish(mut self) {
+    /// is still in the spool. Gives the reports that came, by the number of what they are about.
+    pub(crate) fn finish(mut self) -> BTreeMap<Number, usize> {
         self.finish_client();
         // On hold is as good as delivered, but never comes: do not wait for long.
         self.run_until_delivered(Duration::from_secs(120));
@@ -219,18 +224,19 @@ impl World {
         if !found.is_empty() {
             self.fail(&format!("{found:#?}"));
         }
+        self.deliveries.take().reports
     }
 
     /// What is wrong now; the server must not run.
     pub(crate) fn breaches(&mut self) -> Vec<Breach> {
         let left = leftover::read(&mut self.sim, self.server, SPOOL);
-        let mut found = verdict::breaches(
-            &self.ledger.borrow(),
-            &self.deliveries.borrow(),
-            &self.ends,
-            self.window,
-            |number| left.numbers.contains(&number),
-        );
+        let deliveries = self.deliveries.borrow();
+        // A report is as good as a delivery.
+        let mut found =
+            verdict::breaches(&self.ledger.borrow(), &deliveries, &self.ends, self.window, |number| {
+                left.numbers.contains(&number) || deliveries.reports.contains_key(&number)
+            });
+        drop(deliveries);
         if self.log_contains("cannot write") {
             // The write failed, and so did the record that would have taken it back: nobody can know what is there.
             found.retain(|breach| !matches!(breach, Breach::Refused(_)));

@@ -9,7 +9,9 @@ use queue::{Attempt, Change, Diagnosis, EnhancedCode, ItemKey, MessageKey, Outco
 use spool::{ItemId, MessageId, Settle};
 
 use super::facts::AttemptFacts;
+use crate::bounce;
 use crate::shard::Shard;
+use crate::stored;
 
 /// How an attempt ended.
 #[derive(Debug)]
@@ -17,6 +19,8 @@ pub(super) struct Report {
     outcomes: Outcomes,
     /// Whether those who are left over had no turn.
     rest_not_tried: bool,
+    /// The peer tells senders what becomes of mail that it has taken over (DSN).
+    peer_reports: bool,
 }
 
 #[derive(Debug)]
@@ -32,12 +36,12 @@ enum Outcomes {
 impl Report {
     /// The same for all recipients, without a peer's answer.
     pub(super) fn for_all(outcome: Outcome) -> Report {
-        Report { outcomes: Outcomes::All(outcome), rest_not_tried: false }
+        Report { outcomes: Outcomes::All(outcome), rest_not_tried: false, peer_reports: false }
     }
 
     /// One for each recipient, without a peer's answer.
     pub(super) fn decided(outcomes: Vec<Outcome>) -> Report {
-        Report { outcomes: Outcomes::Decided(outcomes), rest_not_tried: false }
+        Report { outcomes: Outcomes::Decided(outcomes), rest_not_tried: false, peer_reports: false }
     }
 
     /// Whether the peer refused MAIL for now, or closed with 421 before it had the message: on a connection that has
@@ -57,9 +61,9 @@ impl Report {
         })
     }
 
-    /// As the peer answered.
-    pub(super) fn answered(outcomes: Vec<client::Outcome>) -> Report {
-        Report { outcomes: Outcomes::Each(outcomes), rest_not_tried: false }
+    /// As the peer answered; `peer_reports`: it has taken over what there is to tell the sender.
+    pub(super) fn answered(outcomes: Vec<client::Outcome>, peer_reports: bool) -> Report {
+        Report { outcomes: Outcomes::Each(outcomes), rest_not_tried: false, peer_reports }
     }
 
     /// Recipients beyond those that the peer takes at once have had no turn: others had it.
@@ -141,32 +145,55 @@ pub(super) fn report(shard: &Rc<Shard>, attempt: &Attempt, report: Report, facts
         Outcomes::Each(each) => Some(each.as_slice()),
     };
     super::tell::tell(shard, attempt, answers, &changes, facts);
+    let passed_on = passed_on(attempt, &report, &changes, facts);
     // On disk with the next batch, or after accounting. Until then a crash repeats the attempt: the window that SMTP has anyway.
-    let settled: Vec<_> = changes.into_iter().filter_map(|change| settle(shard, change)).collect();
+    let later = |change: &&Change| passed_on.iter().any(|passed| passed.key == change.key());
+    let settled: Vec<_> = changes.iter().filter(|change| !later(change)).filter_map(settle).collect();
     if !settled.is_empty() {
         shard.accounting.settle(settled);
+    }
+    bounce::note_changes(shard, attempt, &changes, now_ms);
+    if !passed_on.is_empty() {
+        bounce::passed_on(shard, attempt, passed_on);
     }
     shard.store.release_body(message_id(attempt.message));
 }
 
+/// Recipients whose senders may have asked to be told of success, which the peer will not do.
+fn passed_on(
+    attempt: &Attempt,
+    report: &Report,
+    changes: &[Change],
+    facts: &AttemptFacts,
+) -> Vec<bounce::PassedOn> {
+    let Outcomes::Each(answers) = &report.outcomes else { return Vec::new() };
+    if report.peer_reports || attempt.flags & stored::PARAMETERS == 0 || attempt.sender.is_empty() {
+        return Vec::new();
+    }
+    let remote = facts.remote_host();
+    let each = attempt.recipients.iter().zip(changes).zip(answers);
+    let done = each.filter(|((_, change), _)| matches!(change, Change::Done { .. }));
+    done.map(|((recipient, _), answer)| bounce::PassedOn {
+        key: recipient.key,
+        address: recipient.address.clone(),
+        reason: diagnosis(answer, remote.as_ref()).into(),
+    })
+    .collect()
+}
+
 /// What the spool is told, if anything.
-fn settle(shard: &Shard, change: Change) -> Option<(ItemId, Settle)> {
-    let key = change.key();
-    let text = |reason: Reason| Bytes::from(reason.to_string());
+fn settle(change: &Change) -> Option<(ItemId, Settle)> {
+    let text = |reason: &Reason| Bytes::from(reason.to_string());
     let settle = match change {
         Change::Done { .. } => Settle::Done,
         Change::RetryAt { at_ms, attempts, reason, .. } => {
-            Settle::RetryAt { at_ms, attempts, reply: text(reason) }
-        }
-        // There are no bounces yet: it is kept on disk, out of the queue.
-        Change::Failed { reason, .. } => {
-            shard.queue.borrow_mut().finish(key);
-            Settle::Hold { reason: text(reason) }
+            Settle::RetryAt { at_ms: *at_ms, attempts: *attempts, reply: text(reason) }
         }
         Change::Hold { reason, .. } => Settle::Hold { reason: text(reason) },
-        Change::Unchanged { .. } => return None,
+        // A failure is settled when its report is durable.
+        Change::Failed { .. } | Change::Unchanged { .. } => return None,
     };
-    Some((item_id(key), settle))
+    Some((item_id(change.key()), settle))
 }
 
 /// The spool's name of a queued item.

@@ -6,7 +6,9 @@ use queue::{Again, Attempt, Change, Diagnosis, FailCause, Reason, Recipient};
 use uuid::Uuid;
 
 use super::facts::AttemptFacts;
-use crate::log::event::{Answer, AnswerCause, AttemptResult, Attempted, Delays, Event, Peer, Tls, Waiting};
+use crate::log::event::{
+    Answer, AnswerCause, AttemptResult, Attempted, Delays, End, Event, Final, Peer, Tls, Waiting,
+};
 use crate::shard::Shard;
 
 /// Tells what became of each recipient. `answers` are the peer's, where there was a transaction.
@@ -45,7 +47,10 @@ pub(super) fn tell(
             Change::Unchanged { again, reason: Some(reason), .. } => {
                 waiting.get_or_insert((again, reason));
             }
-            Change::Unchanged { reason: None, .. } | Change::Hold { .. } => {}
+            Change::Hold { attempts, reason, .. } => {
+                held(shard, attempt, recipient, *attempts, reason, now_ms)
+            }
+            Change::Unchanged { reason: None, .. } => {}
         }
     }
     if let Some((again, reason)) = waiting {
@@ -91,6 +96,29 @@ fn attempted(
         },
         result,
         answer,
+    }));
+}
+
+fn held(
+    shard: &Shard,
+    attempt: &Attempt,
+    recipient: &Recipient,
+    attempts: u32,
+    reason: &Reason,
+    now_ms: u64,
+) {
+    shard.tell(&Event::Final(&Final {
+        transaction: Uuid::from_bytes(attempt.transaction),
+        queue_id: recipient.key.recipient + 1,
+        end: End::Held,
+        from: &attempt.sender,
+        to: &recipient.address,
+        transport: &attempt.destination.transport,
+        size_bytes: attempt.size_bytes,
+        retry: attempts,
+        age_s: now_ms.saturating_sub(attempt.received_ms) / 1000,
+        why: "damaged",
+        error: &reason.text,
     }));
 }
 

@@ -65,7 +65,7 @@ impl Connection {
         if outcomes.iter().any(|outcome| outcome.is_bdat_refused() || outcome.is_uncertain()) {
             chunking.distrust(self.address());
         }
-        let report = Report::answered(outcomes);
+        let report = Report::answered(outcomes, self.session.capabilities().dsn);
         Some(if all_had_a_turn { report } else { report.rest_not_tried() })
     }
 
@@ -215,7 +215,7 @@ fn read_failure(error: ReadError) -> Broken {
 
 fn unreadable(error: ReadError) -> Outcome {
     match error {
-        ReadError::Corrupt => Outcome::Permanent("the stored message is damaged".into()),
+        ReadError::Corrupt => Outcome::Damaged("the stored message is damaged".into()),
         ReadError::Gone => Outcome::Permanent("the stored message is gone".into()),
         ReadError::Io(error) => {
             Outcome::LocalFault(format!("cannot read the stored message: {error}").into())

@@ -110,21 +110,6 @@ fn a_deferred_message_is_tried_again_and_delivered_once() {
 }
 
 #[test]
-fn a_permanent_failure_is_held_with_a_log_line_and_not_tried_again() {
-    let sink = Sink::start();
-    sink.answer(SinkReply::Eod("554 5.7.1 no".into()));
-    let server = Smtpd::relay_to(sink.port()).start();
-    Client::connect(server.port()).send("a@a.example", &["b@b.example"], b"Subject: x\r\n\r\nx\r\n");
-    server.wait_for_log("failed from=<a@a.example> to=<b@b.example>");
-    sink.answer(SinkReply::Accept);
-    let (builder, status) = server.stop();
-    assert!(status.success());
-    let server = builder.start();
-    std::thread::sleep(Duration::from_millis(1500));
-    assert!(sink.messages().is_empty(), "a held message left: {:?}", server.log());
-}
-
-#[test]
 fn recipients_of_one_message_share_a_transaction() {
     let sink = Sink::start();
     let server = Smtpd::relay_to(sink.port()).start();

@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, reason = "figures for whoever reads the test output")]
 
 mod bad_input;
+mod bounces;
 mod crash;
 mod delivery;
 mod dns;

@@ -1,0 +1,287 @@
+//! Delivery status notifications (RFC 3461, 3464; RFC 6533 where addresses are not ASCII), from what is known of a
+//! delivery to the bytes of a message.
+//!
+//! A [`Report`] tells the sender of a message one thing ([`Action`]) about one or more recipients. [`Report::write`]
+//! makes a `multipart/report` of it: a text in plain words, the same for programs, and what is given back of the
+//! original. Nothing in it can break out of its line: what peers said and what addresses hold is cleaned on the way.
+
+mod status;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use std::net::IpAddr;
+
+use bytes::Bytes;
+
+use crate::date;
+use crate::header::{self, encode_field};
+use crate::limits::REPORT_FIELDS_MAX;
+
+/// What there is to tell about some recipients of a message.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// What became of them.
+    pub action: Action,
+    /// Name of this host: the reporting MTA.
+    pub host: String,
+    /// Address of the From field.
+    pub from: String,
+    /// Display name of the From field.
+    pub from_name: String,
+    /// Whom it is for: the sender of the message. UTF-8 where the message had SMTPUTF8.
+    pub to: String,
+    /// Id of the report itself, for its Message-ID.
+    pub id: String,
+    /// What separates its parts: random.
+    pub boundary: String,
+    /// When it is written, in seconds since the Unix epoch.
+    pub date_unix_s: i64,
+    /// Until when delivery is tried, for [`Action::Delayed`].
+    pub will_retry_until_unix_s: Option<i64>,
+    /// What it is about.
+    pub original: Original,
+    /// Whom it is about: at least one.
+    pub recipients: Vec<Recipient>,
+}
+
+/// What became of the recipients (RFC 3464 2.3.3).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Action {
+    /// Given up.
+    Failed,
+    /// Not yet delivered; it will be tried again.
+    Delayed,
+    /// Handed to a next hop that does not report.
+    Relayed,
+    /// Delivered to the mailbox.
+    Delivered,
+}
+
+/// The message that a report is about.
+#[derive(Clone, Debug)]
+pub struct Original {
+    /// Its transaction id.
+    pub id: String,
+    /// ENVID, decoded.
+    pub envelope_id: Option<Vec<u8>>,
+    /// When it was received, in seconds since the Unix epoch.
+    pub arrival_unix_s: i64,
+    /// It came with SMTPUTF8, so that its sender understands reports with UTF-8.
+    pub smtp_utf8: bool,
+    /// What of it is given back.
+    pub returned: Returned,
+}
+
+/// What of the original is given back.
+#[derive(Clone, Debug)]
+pub enum Returned {
+    /// All of it.
+    Message(Bytes),
+    /// Its header, or the beginning of that.
+    Header {
+        /// The header, without the blank line.
+        bytes: Bytes,
+        /// All of it was wanted, or the header is not whole: it was too large.
+        shortened: bool,
+    },
+    /// Nothing: it cannot be read.
+    Nothing,
+}
+
+/// One recipient that a report is about.
+#[derive(Clone, Debug)]
+pub struct Recipient {
+    /// Its address.
+    pub address: Vec<u8>,
+    /// ORCPT: type and address, decoded.
+    pub original: Option<(Vec<u8>, Vec<u8>)>,
+    /// Enhanced code (RFC 3463): class, subject, detail.
+    pub status: (u8, u16, u16),
+    /// The peer that decided, or with which it went wrong.
+    pub remote: Option<Remote>,
+    /// What was awaited of it, by the name that logs and time-outs give it.
+    pub phase: Option<&'static str>,
+    /// What was said, or found.
+    pub diagnostic: Diagnostic,
+    /// When it was last tried, in seconds since the Unix epoch.
+    pub last_attempt_unix_s: Option<i64>,
+}
+
+/// A peer.
+#[derive(Clone, Debug)]
+pub struct Remote {
+    /// Its name.
+    pub name: String,
+    /// Its address.
+    pub address: IpAddr,
+}
+
+/// What was said, or found, about a recipient.
+#[derive(Clone, Debug)]
+pub enum Diagnostic {
+    /// The peer's reply, codes included, its lines joined by a space.
+    Reply(String),
+    /// A sentence of ours.
+    Ours(String),
+}
+
+/// A report as a message.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// The message.
+    pub bytes: Vec<u8>,
+    /// It has bytes above 127: it needs 8BITMIME.
+    pub eight_bit: bool,
+    /// Its header or its recipient needs SMTPUTF8.
+    pub smtp_utf8: bool,
+}
+
+impl Report {
+    /// Writes it.
+    pub fn write(&self) -> Written {
+        let mut out = Vec::with_capacity(4096 + 512 * self.recipients.len() + self.original.returned.len());
+        self.write_header(&mut out);
+        let needs_utf8 = !out.is_ascii();
+        self.write_part(&mut out, |out| text::write(self, out));
+        self.write_part(&mut out, |out| status::write(self, out));
+        match &self.original.returned {
+            Returned::Message(bytes) => self.write_part(&mut out, |out| self.write_message(bytes, out)),
+            Returned::Header { bytes, .. } => self.write_part(&mut out, |out| self.write_fields(bytes, out)),
+            Returned::Nothing => {}
+        }
+        out.extend_from_slice(format!("\r\n--{}--\r\n", self.boundary).as_bytes());
+        let eight_bit = !out.is_ascii();
+        Written { eight_bit, smtp_utf8: needs_utf8 || !self.to.is_ascii(), bytes: out }
+    }
+
+    fn write_header(&self, out: &mut Vec<u8>) {
+        let host = clean(&self.host);
+        out.extend(encode_field(b"Date", date::format(self.date_unix_s, 0).as_bytes()));
+        out.extend(encode_field(b"From", format!("{} <{}>", quoted(&self.from_name), self.from).as_bytes()));
+        // The address stands as it is: an encoded word may not be part of it.
+        out.extend_from_slice(format!("To: <{}>\r\n", clean(&self.to)).as_bytes());
+        out.extend(encode_field(b"Subject", self.action.subject().as_bytes()));
+        out.extend_from_slice(format!("Message-ID: <{}@{host}>\r\n", clean(&self.id)).as_bytes());
+        if let Some(id) = self.original.message_id() {
+            for name in ["In-Reply-To", "References"] {
+                out.extend(encode_field(name.as_bytes(), &id));
+            }
+        }
+        // RFC 3834 5.
+        out.extend_from_slice(b"Auto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n");
+        let boundary = &self.boundary;
+        out.extend_from_slice(
+            format!(
+                "Content-Type: multipart/report; report-type=delivery-status;\r\n boundary=\"{boundary}\"\r\n\r\n\
+                 This is a delivery status notification (RFC 3464).\r\n"
+            )
+            .as_bytes(),
+        );
+    }
+
+    fn write_part(&self, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+        out.extend_from_slice(format!("\r\n--{}\r\n", self.boundary).as_bytes());
+        write(out);
+    }
+
+    /// The whole message as the last part.
+    fn write_message(&self, message: &[u8], out: &mut Vec<u8>) {
+        let header = &message[..header_end(message)];
+        let kind = if self.original.smtp_utf8 && !header.is_ascii() { "global" } else { "rfc822" };
+        write_type(out, &format!("message/{kind}"), "Your message", message);
+        out.extend_from_slice(message);
+    }
+
+    /// The header as the last part.
+    fn write_fields(&self, header: &[u8], out: &mut Vec<u8>) {
+        let kind = if self.original.smtp_utf8 && !header.is_ascii() {
+            "message/global-headers"
+        } else {
+            "text/rfc822-headers"
+        };
+        write_type(out, kind, "Header of your message", header);
+        out.extend_from_slice(header);
+    }
+}
+
+impl Action {
+    /// As in the Action field.
+    pub fn name(self) -> &'static str {
+        match self {
+            Action::Failed => "failed",
+            Action::Delayed => "delayed",
+            Action::Relayed => "relayed",
+            Action::Delivered => "delivered",
+        }
+    }
+
+    fn subject(self) -> &'static str {
+        match self {
+            Action::Failed => "Your message could not be delivered",
+            Action::Delayed => "Your message is delayed",
+            Action::Relayed => "Your message was passed on",
+            Action::Delivered => "Your message was delivered",
+        }
+    }
+}
+
+impl Original {
+    /// The value of its Message-ID field, when that looks like one.
+    fn message_id(&self) -> Option<Vec<u8>> {
+        let bytes = match &self.returned {
+            Returned::Message(bytes) => &bytes[..header_end(bytes)],
+            Returned::Header { bytes, .. } => bytes,
+            Returned::Nothing => return None,
+        };
+        let mut fields = Vec::new();
+        header::scan(bytes, 0, &mut fields, REPORT_FIELDS_MAX, |_| false);
+        let field = fields.iter().find(|field| field.is(bytes, b"message-id"))?;
+        let value = field.unfolded_value(bytes);
+        let id = value.trim_ascii();
+        let looks_right = id.len() <= 512
+            && id.starts_with(b"<")
+            && id.ends_with(b">")
+            && id.iter().all(u8::is_ascii_graphic);
+        looks_right.then(|| id.to_vec())
+    }
+}
+
+impl Returned {
+    fn len(&self) -> usize {
+        match self {
+            Returned::Message(bytes) | Returned::Header { bytes, .. } => bytes.len(),
+            Returned::Nothing => 0,
+        }
+    }
+}
+
+/// Length of the header of a message, with the last field's line end and without the blank line.
+pub fn header_end(message: &[u8]) -> usize {
+    if message.starts_with(b"\r\n") {
+        return 0;
+    }
+    memchr::memmem::find(message, b"\r\n\r\n").map_or(message.len(), |at| at + 2)
+}
+
+fn write_type(out: &mut Vec<u8>, kind: &str, description: &str, content: &[u8]) {
+    let encoding = if content.is_ascii() { "7bit" } else { "8bit" };
+    out.extend_from_slice(
+        format!(
+            "Content-Type: {kind}\r\nContent-Description: {description}\r\n\
+             Content-Transfer-Encoding: {encoding}\r\n\r\n"
+        )
+        .as_bytes(),
+    );
+}
+
+/// Without control characters, which could end a line.
+fn clean(text: &str) -> String {
+    text.chars().map(|character| if character.is_control() { '?' } else { character }).collect()
+}
+
+/// As a display name.
+fn quoted(name: &str) -> String {
+    let escaped = clean(name).replace('\\', "\\\\").replace('"', "\\\"");
+    format!("\"{escaped}\"")
+}

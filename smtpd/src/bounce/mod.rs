@@ -1,0 +1,157 @@
+//! What senders are told: reports of failures, delays and passing on (RFC 3461, 3464).
+//!
+//! [`Bounces::note`] takes what happened to one recipient. What happens to recipients of one message within a short
+//! time makes one report ([`gather`]). [`policy`] says who is told; [`compose`] reads back what is needed of the
+//! original and writes the report; [`submit`] makes it durable, *then* settles the recipients as done. A crash in
+//! between repeats the attempt and, at worst, the report; it never loses one.
+//!
+//! Reports have the null sender, so a report that fails is not reported: it is removed with a log line, and counted.
+
+mod compose;
+mod gather;
+mod policy;
+mod relayed;
+mod submit;
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use engine::sync::Notify;
+use queue::{Attempt, Change, FailCause, ItemKey, MessageKey, NotifyStep, Reason};
+use rustc_hash::FxHashMap;
+
+use crate::shard::Shard;
+
+pub use relayed::{PassedOn, passed_on};
+
+/// Reports of a shard that are being gathered or written, and what became of others.
+#[derive(Debug, Default)]
+pub struct Bounces {
+    groups: RefCell<FxHashMap<gather::GroupKey, gather::Group>>,
+    /// Tasks that gather or write.
+    open: Cell<usize>,
+    hurry: Cell<bool>,
+    changed: Notify,
+    counts: Cell<Counts>,
+}
+
+/// Numbers since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Reports queued.
+    pub reports: u64,
+    /// Recipients whose failure was reported.
+    pub bounced: u64,
+    /// Recipients that were removed without anybody being told, since nobody wants to know or may be told.
+    pub removed: u64,
+    /// Of those, recipients of mail from the null sender: reports that failed themselves, mostly.
+    pub null_sender: u64,
+}
+
+/// The message that something happened to.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// Which one.
+    pub message: MessageKey,
+    /// Uuid of its transaction.
+    pub transaction: [u8; 16],
+    /// Envelope sender; empty for the null sender.
+    pub sender: Arc<[u8]>,
+    /// Transport of the recipients.
+    pub transport: Arc<str>,
+    /// Size of the message.
+    pub size_bytes: u64,
+    /// When it was received, in milliseconds since the Unix epoch.
+    pub received_ms: u64,
+}
+
+/// Something that happened to one recipient.
+#[derive(Clone, Debug)]
+pub struct Notice {
+    /// The recipient.
+    pub key: ItemKey,
+    /// Its address.
+    pub address: Box<[u8]>,
+    /// Attempts behind it.
+    pub attempts: u32,
+    /// What happened.
+    pub what: What,
+    /// Why.
+    pub reason: Reason,
+    /// When, in milliseconds since the Unix epoch.
+    pub at_ms: u64,
+}
+
+/// What happened to a recipient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// It has failed for good, and waits in the queue for being finished.
+    Failed(FailCause),
+    /// It stays queued; this step of the retry schedule tells the sender.
+    Delayed(NotifyStep),
+}
+
+impl Subject {
+    /// Of an attempt.
+    pub fn of(attempt: &Attempt) -> Subject {
+        Subject {
+            message: attempt.message,
+            transaction: attempt.transaction,
+            sender: Arc::clone(&attempt.sender),
+            transport: Arc::clone(&attempt.destination.transport),
+            size_bytes: attempt.size_bytes,
+            received_ms: attempt.received_ms,
+        }
+    }
+}
+
+impl Bounces {
+    /// Numbers since the start.
+    pub fn counts(&self) -> Counts {
+        self.counts.get()
+    }
+
+    fn count(&self, add: impl FnOnce(&mut Counts)) {
+        let mut counts = self.counts.get();
+        add(&mut counts);
+        self.counts.set(counts);
+    }
+
+    /// Writes what is being gathered without waiting for more, and waits until it is written.
+    pub async fn finish(&self) {
+        self.hurry.set(true);
+        self.groups.borrow().values().for_each(gather::Group::hurry);
+        while self.open.get() > 0 {
+            self.changed.notified().await;
+        }
+    }
+}
+
+/// Takes note of what an attempt changed, as far as senders may want to know.
+pub fn note_changes(shard: &Rc<Shard>, attempt: &Attempt, changes: &[Change], now_ms: u64) {
+    for (change, recipient) in changes.iter().zip(&attempt.recipients) {
+        let (what, attempts, reason) = match change {
+            Change::Failed { attempts, cause, reason, .. } => {
+                (What::Failed(*cause), *attempts, reason.clone())
+            }
+            Change::RetryAt { attempts, reason, notify: Some(step), .. } => {
+                (What::Delayed(*step), *attempts, reason.clone())
+            }
+            Change::Unchanged { notify: Some(step), reason, .. } => {
+                let reason = reason.clone().unwrap_or_else(|| "it has not been tried yet".into());
+                (What::Delayed(*step), recipient.attempts, reason)
+            }
+            _ => continue,
+        };
+        let notice = Notice {
+            key: recipient.key,
+            address: recipient.address.clone(),
+            attempts,
+            what,
+            reason,
+            at_ms: now_ms,
+        };
+        gather::note(shard, Subject::of(attempt), notice);
+    }
+}

@@ -1,0 +1,75 @@
+//! Mail that was passed on to a next hop that does not report: senders who asked for NOTIFY=SUCCESS are told
+//! (RFC 3461 5.2.2).
+
+use std::rc::Rc;
+
+use engine::task::Class;
+use mail::report::Action;
+use queue::{Attempt, ItemKey, Reason};
+use spool::Settle;
+use uuid::Uuid;
+
+use super::gather::Open;
+use super::policy::{Topic, silence};
+use super::{Subject, compose, submit};
+use crate::delivery::{item_id, message_id};
+use crate::log::Priority;
+use crate::shard::Shard;
+use crate::stored;
+
+/// A recipient whose mail the next hop took over, and what it said.
+#[derive(Clone, Debug)]
+pub struct PassedOn {
+    /// Which one.
+    pub key: ItemKey,
+    /// Its address.
+    pub address: Box<[u8]>,
+    /// The reply.
+    pub reason: Reason,
+}
+
+/// Settles recipients whose mail was passed on, and tells the sender if it asked for that. The message is needed for
+/// the report, so it is settled when that has been read; the report itself may be lost in a crash.
+pub fn passed_on(shard: &Rc<Shard>, attempt: &Attempt, recipients: Vec<PassedOn>) {
+    let (open, subject) = (Open::new(shard), Subject::of(attempt));
+    let now_ms = engine::time::wall_ms();
+    drop(engine::task::spawn(Class::Interactive, async move {
+        settle_and_tell(&open.shard, &subject, recipients, now_ms).await;
+    }));
+}
+
+async fn settle_and_tell(shard: &Rc<Shard>, subject: &Subject, recipients: Vec<PassedOn>, now_ms: u64) {
+    let dsn = shard.snapshot().dsn(&subject.transport);
+    let envelope = shard.store.envelope(message_id(subject.message)).await.ok();
+    let wants = |passed: &&PassedOn| {
+        let stored =
+            envelope.as_ref().and_then(|envelope| envelope.recipients.get(passed.key.recipient as usize));
+        let notify = stored.and_then(|stored| stored::rcpt_parameters(stored).notify);
+        silence(Topic::Success, &subject.sender, dsn.transport.is_none(), notify).is_none()
+    };
+    let told: Vec<_> = recipients.iter().filter(wants).collect();
+    let returned = match told.as_slice() {
+        [] => None,
+        _ => Some(compose::returned(shard, subject, false).await),
+    };
+    let done = recipients.iter().map(|passed| (item_id(passed.key), Settle::Done));
+    shard.accounting.settle(done.collect());
+    let Some(returned) = returned else { return };
+    let mut report = compose::skeleton(&dsn, subject, envelope.as_ref(), returned);
+    report.action = Action::Relayed;
+    report.recipients = told
+        .into_iter()
+        .map(|passed| {
+            let status = passed.reason.enhanced.map_or((2, 0, 0), |code| (2, code.subject, code.detail));
+            let index = passed.key.recipient;
+            compose::recipient(envelope.as_ref(), index, &passed.address, status, &passed.reason, now_ms)
+        })
+        .collect();
+    match submit::store(shard, &dsn, subject, envelope.as_ref(), report).await {
+        Ok(stored) => stored.enqueue(shard),
+        Err(why) => {
+            let id = Uuid::from_bytes(subject.transaction);
+            shard.log.line(Priority::Error, format_args!("[{id}] report of success not stored: {why}"));
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! Stores a report, then settles what it is about. In this order, so that a crash cannot lose it.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use queue::Entry;
+use spool::{CommitError, Envelope, MessageId, ReadError, Refused, Settle};
+use uuid::Uuid;
+
+use super::policy::{Silence, Topic, silence};
+use super::{Notice, Subject, What, compose, gather};
+use crate::delivery::{item_id, message_id};
+use crate::domain::domain_of;
+use crate::ids::transaction_id;
+use crate::limits;
+use crate::log::Priority;
+use crate::log::event::{End, Event, Final};
+use crate::shard::Shard;
+use crate::snapshot::Dsn;
+use crate::stored;
+
+/// Tells the sender of these notices, all of one kind, or settles them without a word.
+pub(super) async fn tell(shard: &Rc<Shard>, subject: &Subject, notices: Vec<Notice>) {
+    let dsn = shard.snapshot().dsn(&subject.transport);
+    let envelope = match shard.store.envelope(message_id(subject.message)).await {
+        Ok(envelope) => Some(envelope),
+        // Damaged: what the queue knows is enough, and the sender has to know.
+        Err(ReadError::Corrupt) => None,
+        Err(ReadError::Gone) => return notices.iter().for_each(|notice| forget(shard, notice)),
+        Err(ReadError::Io(error)) => return put_back(shard, subject, &notices, &error.to_string()),
+    };
+    let mut told = Vec::with_capacity(notices.len());
+    for notice in notices {
+        let notify = envelope.as_ref().and_then(|envelope| {
+            let recipient = envelope.recipients.get(notice.key.recipient as usize)?;
+            stored::rcpt_parameters(recipient).notify
+        });
+        match silence(topic(notice.what), &subject.sender, dsn.transport.is_none(), notify) {
+            None => told.push(notice),
+            Some(why) => settle_silently(shard, subject, &notice, why),
+        }
+    }
+    for notices in told.chunks(limits::REPORT_RECIPIENTS) {
+        let report = compose::about(shard, &dsn, subject, envelope.as_ref(), notices).await;
+        match store(shard, &dsn, subject, envelope.as_ref(), report).await {
+            Ok(stored) => settle_told(shard, subject, notices, stored),
+            Err(why) => put_back(shard, subject, notices, &why),
+        }
+    }
+}
+
+fn topic(what: What) -> Topic {
+    match what {
+        What::Failed(_) => Topic::Failure,
+        What::Delayed(_) => Topic::Delay,
+    }
+}
+
+/// A report that is durable and not yet queued.
+pub(super) struct Stored {
+    message: MessageId,
+    envelope: Envelope,
+    size_bytes: u64,
+}
+
+impl Stored {
+    pub(super) fn id(&self) -> Uuid {
+        Uuid::from_bytes(self.envelope.transaction)
+    }
+
+    /// Queues it for its recipient, the sender of what it is about.
+    pub(super) fn enqueue(&self, shard: &Rc<Shard>) {
+        shard.enqueue(self.message, &self.envelope, self.size_bytes, std::iter::once((0, 0, Entry::Active)));
+        shard.due.notify_one();
+        shard.bounces.count(|counts| counts.reports += 1);
+    }
+}
+
+/// Makes a report durable. The error is a sentence.
+pub(super) async fn store(
+    shard: &Rc<Shard>,
+    dsn: &Dsn,
+    subject: &Subject,
+    original: Option<&Envelope>,
+    mut report: mail::report::Report,
+) -> Result<Stored, String> {
+    let id = transaction_id(shard.program.uuid_version());
+    report.id = id.to_string();
+    let written = report.write();
+    let transport = dsn.transport.as_deref().unwrap_or(&*subject.transport);
+    let mut fields = stored::report_fields(subject.transaction);
+    // RFC 8689 5: a report on what must not travel in clear must not either.
+    if original.is_some_and(|original| stored::mail_parameters(original).require_tls) {
+        fields.extend(stored::require_tls_fields());
+    }
+    let envelope = Envelope {
+        transaction: *id.as_bytes(),
+        received_ms: engine::time::wall_ms(),
+        eight_bit: written.eight_bit,
+        smtputf8: written.smtp_utf8,
+        recipients: vec![spool::Recipient {
+            address: Bytes::copy_from_slice(&subject.sender),
+            transport: Bytes::copy_from_slice(transport.as_bytes()),
+            domain: domain_of(&subject.sender).unwrap_or_default().into(),
+            fields: Vec::new(),
+        }],
+        fields,
+        ..Envelope::default()
+    };
+    let size_bytes = written.bytes.len() as u64;
+    let mut intake = shard.store.begin(Some(size_bytes)).map_err(|refused| refusal(&refused))?;
+    intake.write(&written.bytes);
+    intake.ready().await.map_err(|error| failure(&error))?;
+    let message = intake.commit(&envelope, Bytes::new()).await.map_err(|error| failure(&error))?;
+    Ok(Stored { message, envelope, size_bytes })
+}
+
+fn refusal(refused: &Refused) -> String {
+    match refused {
+        Refused::DiskFull => "the spool is full".to_owned(),
+        Refused::Memory => "the buffers of the spool are full".to_owned(),
+        Refused::Unhealthy | Refused::ReadOnly => "the spool takes no writes".to_owned(),
+        Refused::TooLarge => "it is larger than spool.maxsize".to_owned(),
+    }
+}
+
+fn failure(error: &CommitError) -> String {
+    match error {
+        CommitError::DiskFull => "the spool is full".to_owned(),
+        CommitError::Unavailable => "the spool takes no writes".to_owned(),
+        CommitError::TooLarge => "it is larger than the spool takes".to_owned(),
+        CommitError::Io(error) => error.to_string(),
+    }
+}
+
+/// The report is durable: its recipients are done, or remembered as told of the delay.
+fn settle_told(shard: &Rc<Shard>, subject: &Subject, notices: &[Notice], stored: Stored) {
+    let settled = notices.iter().map(|notice| {
+        let item = item_id(notice.key);
+        let settle = match notice.what {
+            What::Failed(_) => Settle::Done,
+            What::Delayed(step) => {
+                let mut properties = gather::properties(shard, item);
+                properties.set_told(step);
+                Settle::Properties(properties.encode())
+            }
+        };
+        (item, settle)
+    });
+    let settled = settled.collect();
+    for notice in notices {
+        let end = match notice.what {
+            What::Failed(_) => {
+                shard.queue.borrow_mut().finish(notice.key);
+                shard.bounces.count(|counts| counts.bounced += 1);
+                End::Bounced(stored.id())
+            }
+            What::Delayed(_) => End::Delayed(stored.id()),
+        };
+        tell_end(shard, subject, notice, end, why(notice.what));
+    }
+    shard.accounting.settle(settled);
+    // Only now: what has just been finished makes room for it.
+    stored.enqueue(shard);
+}
+
+/// Nobody is told. A failed recipient is removed, and the log says why.
+fn settle_silently(shard: &Rc<Shard>, subject: &Subject, notice: &Notice, silence: Silence) {
+    if let What::Failed(_) = notice.what {
+        shard.queue.borrow_mut().finish(notice.key);
+        shard.bounces.count(|counts| {
+            counts.removed += 1;
+            counts.null_sender += u64::from(silence == Silence::NullSender);
+        });
+        tell_end(shard, subject, notice, End::Removed, silence.name());
+        shard.accounting.settle(vec![(item_id(notice.key), Settle::Done)]);
+    }
+}
+
+/// The message has gone meanwhile.
+fn forget(shard: &Shard, notice: &Notice) {
+    if let What::Failed(_) = notice.what {
+        shard.queue.borrow_mut().finish(notice.key);
+    }
+}
+
+/// The report could not be stored: nothing has changed on disk, and the attempt is repeated.
+fn put_back(shard: &Rc<Shard>, subject: &Subject, notices: &[Notice], why: &str) {
+    let at_ms = engine::time::wall_ms().saturating_add(limits::REPORT_RETRY.as_millis() as u64);
+    for notice in notices {
+        if let What::Failed(_) = notice.what {
+            shard.queue.borrow_mut().put_back(notice.key, at_ms);
+        }
+    }
+    shard.due.notify_one();
+    let id = Uuid::from_bytes(subject.transaction);
+    shard.log.line(
+        Priority::Error,
+        format_args!(
+            "[{id}] report not stored: {why}; {} recipients are tried again in {} s",
+            notices.len(),
+            limits::REPORT_RETRY.as_secs()
+        ),
+    );
+}
+
+fn why(what: What) -> &'static str {
+    match what {
+        What::Failed(queue::FailCause::Permanent) => "permanent",
+        What::Failed(queue::FailCause::Expired) => "expired",
+        What::Delayed(_) => "delayed",
+    }
+}
+
+fn tell_end(shard: &Shard, subject: &Subject, notice: &Notice, end: End, why: &str) {
+    let error = notice.reason.to_string();
+    shard.tell(&Event::Final(&Final {
+        transaction: Uuid::from_bytes(subject.transaction),
+        queue_id: notice.key.recipient + 1,
+        end,
+        from: &subject.sender,
+        to: &notice.address,
+        transport: &subject.transport,
+        size_bytes: subject.size_bytes,
+        retry: notice.attempts,
+        age_s: notice.at_ms.saturating_sub(subject.received_ms) / 1000,
+        why,
+        error: &error,
+    }));
+}
