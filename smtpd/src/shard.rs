@@ -184,6 +184,7 @@ impl Shell {
         });
         engine::task::spawn(Class::Background, load(Rc::clone(&shard)));
         engine::task::spawn(Class::Interactive, crate::delivery::pick_up(Rc::clone(&shard)));
+        engine::task::spawn(Class::Interactive, crate::delivery::wake_with_resolver(Rc::clone(&shard)));
         *self.shard.borrow_mut() = Some(Rc::clone(&shard));
         if !shard.frozen.get() {
             self.accept(&shard);

@@ -105,14 +105,18 @@ impl World {
         sink::start(&mut self.sim, self.sink, mood, &self.deliveries);
     }
 
-    /// A next hop that takes connections and never says a word.
+    /// A next hop that greets and never says a word after that: messages stay in flight.
     pub(crate) fn start_silent_sink(&mut self) {
         let addr = SocketAddr::new(self.sim.addr(self.sink), sink::PORT);
         self.sim.start(self.sink, 0, move |_| async move {
             let listener = engine::net::Listener::bind(addr, 0).expect("the port is free");
             let mut taken = Vec::new();
             loop {
-                taken.push(listener.accept().await);
+                let conn = listener.accept().await.expect("a listener accepts");
+                conn.send(bytes::Bytes::from_static(b"220 sink.test ESMTP\r\n")).await.expect("it reads");
+                conn.recv().await.expect("it says EHLO");
+                conn.send(bytes::Bytes::from_static(b"250 sink.test\r\n")).await.expect("it reads");
+                taken.push(conn);
             }
         });
     }

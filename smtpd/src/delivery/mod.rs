@@ -1,7 +1,8 @@
 //! Delivery: picks attempts up from the queue, carries them out over connections that are used again, reports.
 //!
-//! A *lane* is a task with one outgoing connection. It takes attempts for its destination as long as some wait,
-//! then stays parked with its connection for a while, where the next attempt for the destination finds it.
+//! A *lane* is a task with at most one outgoing connection. It takes attempts for its destination as long as some wait,
+//! then stands in the pool with its connection for a while, where the next attempt for the destination or for the same
+//! host finds it.
 
 mod attempt;
 mod chunking;
@@ -71,6 +72,15 @@ pub async fn pick_up(shard: Rc<Shard>) {
 
 fn may_pick_up(shard: &Shard) -> bool {
     !shard.is_stopping() && !shard.is_frozen() && shard.store.admission() != Admission::Unhealthy
+}
+
+/// The task that brings back what waits for the resolver once that answers again, for the life of the shard.
+pub async fn wake_with_resolver(shard: Rc<Shard>) {
+    loop {
+        shard.resolver.recovered().await;
+        shard.queue.borrow_mut().local_faults_over();
+        shard.due.notify_one();
+    }
 }
 
 /// Waits until something may have become due.
