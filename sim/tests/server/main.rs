@@ -2,6 +2,7 @@
 //! that may go wrong between and under them. A failure prints its seed; `SIM_SEED=n` repeats it, `SIM_SEEDS=n` tries
 //! n times as many.
 
+mod accounting;
 mod crashes;
 mod disk;
 mod leftover;

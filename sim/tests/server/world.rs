@@ -21,7 +21,7 @@ use crate::{leftover, nameserver};
 
 /// Segments small enough that a few hundred messages fill, seal and recycle some.
 pub(crate) const SEGMENT_BYTES: u64 = 256 << 10;
-const SPOOL: &str = "/spool";
+pub(crate) const SPOOL: &str = "/spool";
 
 /// One simulated deployment and what is known of it.
 pub(crate) struct World {
@@ -99,6 +99,13 @@ impl World {
         );
         self.sim.write_file(self.server, "/etc/smtpd.yaml", startup.as_bytes());
         self.sim.write_file(self.server, "/etc/app.yaml", running.as_bytes());
+    }
+
+    /// More top-level keys of the startup file.
+    pub(crate) fn add_to_startup_file(&mut self, yaml: &str) {
+        let mut text = self.sim.read_file(self.server, "/etc/smtpd.yaml").expect("it was configured");
+        text.extend_from_slice(yaml.as_bytes());
+        self.sim.write_file(self.server, "/etc/smtpd.yaml", &text);
     }
 
     pub(crate) fn start_sink(&mut self, mood: Mood) {
