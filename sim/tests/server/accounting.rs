@@ -24,7 +24,7 @@ fn every_event_is_accounted_at_least_once_over_kills_at_any_step() {
             refuses_recipient: 50,
             refuses_message: 50,
             hangs_up: 20,
-            takes_and_hangs_up: 0,
+            ..Mood::default()
         });
         world.start_server(2);
         world.send(40, 4);
