@@ -48,6 +48,8 @@ pub struct Load {
     pub sessions: u64,
     /// Most messages in one session.
     pub per_session: u64,
+    /// 0: all recipients are at `sink.test`; else they are spread over so many domains `d0.sink.test`, `d1.sink.test` ...
+    pub domains: u64,
 }
 
 /// Starts a client process that sends the load and ends.
@@ -79,7 +81,7 @@ async fn sessions(load: Load, next: Rc<RefCell<std::ops::Range<Number>>>, ledger
             batch.push(number);
         }
         // Only a session that never got to its first message has left it untouched.
-        let untouched = match session(load.server, &batch, &ledger).await {
+        let untouched = match session(load, &batch, &ledger).await {
             Ok(()) => None,
             Err(_) => batch.into_iter().find(|number| !ledger.borrow().contains_key(number)),
         };
@@ -91,15 +93,15 @@ async fn sessions(load: Load, next: Rc<RefCell<std::ops::Range<Number>>>, ledger
 }
 
 /// One session with several messages. Messages without an entry in the ledger afterwards were not tried.
-async fn session(server: SocketAddr, batch: &[Number], ledger: &Rc<RefCell<Ledger>>) -> io::Result<()> {
-    let conn = within(Conn::connect(Connect { remote: server, local: None })).await?;
+async fn session(load: Load, batch: &[Number], ledger: &Rc<RefCell<Ledger>>) -> io::Result<()> {
+    let conn = within(Conn::connect(Connect { remote: load.server, local: None })).await?;
     let mut lines = Lines::new(&conn);
     if reply(&mut lines).await? != 220 {
         return Err(io::ErrorKind::ConnectionRefused.into());
     }
     command(&conn, &mut lines, "EHLO client.test\r\n").await?;
     for &number in batch {
-        let answer = transaction(&conn, &mut lines, number, ledger).await?;
+        let answer = transaction(&conn, &mut lines, number, load.domains, ledger).await?;
         let answer = match answer {
             250 => Answer::Accepted(time::now()),
             code => Answer::Refused(code),
@@ -117,10 +119,12 @@ async fn transaction(
     conn: &Conn,
     lines: &mut Lines<'_>,
     number: Number,
+    domains: u64,
     ledger: &Rc<RefCell<Ledger>>,
 ) -> io::Result<u16> {
+    let below = number.checked_rem(domains).map_or(String::new(), |domain| format!("d{domain}."));
     let envelope =
-        format!("MAIL FROM:<from{number}@client.test>\r\nRCPT TO:<to{number}@sink.test>\r\nDATA\r\n");
+        format!("MAIL FROM:<from{number}@client.test>\r\nRCPT TO:<to{number}@{below}sink.test>\r\nDATA\r\n");
     conn.send(Bytes::from(envelope)).await?;
     let (mail, recipient, data) = (reply(lines).await?, reply(lines).await?, reply(lines).await?);
     if data != 354 {

@@ -32,6 +32,8 @@ pub struct Mood {
     pub takes_and_hangs_up: u64,
     /// Messages whose number this divides are refused for good, each time; 0: none. (Not of a thousand.)
     pub fails_every: u64,
+    /// RCPT is answered 450 until so many seconds of the world have passed. (Not of a thousand.)
+    pub refuses_until_s: u64,
 }
 
 /// One message that a sink took.
@@ -78,6 +80,10 @@ fn happens(of_a_thousand: u64) -> bool {
     of_a_thousand > 0 && rng::below(1000) < of_a_thousand
 }
 
+fn is_early(mood: Mood) -> bool {
+    time::now().0 / 1_000_000_000 < mood.refuses_until_s
+}
+
 async fn session(conn: &Conn, mood: Mood, deliveries: &Rc<RefCell<Deliveries>>) -> io::Result<()> {
     let mut lines = Lines::new(conn);
     let mut recipients = 0;
@@ -90,7 +96,9 @@ async fn session(conn: &Conn, mood: Mood, deliveries: &Rc<RefCell<Deliveries>>) 
                 recipients = 0;
                 say(conn, "250 ok\r\n").await?;
             }
-            b"RCPT" if happens(mood.refuses_recipient) => say(conn, "450 4.2.1 not now\r\n").await?,
+            b"RCPT" if happens(mood.refuses_recipient) || is_early(mood) => {
+                say(conn, "450 4.2.1 not now\r\n").await?
+            }
             b"RCPT" => {
                 recipients += 1;
                 say(conn, "250 ok\r\n").await?;

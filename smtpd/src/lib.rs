@@ -29,6 +29,7 @@ pub mod ids;
 pub mod limits;
 pub mod log;
 pub mod manager;
+mod own_names;
 mod patience;
 pub mod pki;
 pub mod process;

@@ -109,14 +109,25 @@ impl Resolver {
         self.search(HostSearch::host(name, Families { ipv4, ipv6 }, seed), |_| true).await
     }
 
+    /// The names of an address (PTR), wherever they lead.
+    ///
+    /// # Errors
+    /// They are not known now.
+    pub async fn names(self: &Rc<Self>, address: IpAddr) -> Result<Vec<DomainName>, Failure> {
+        let ptr = Question { name: DomainName::reverse(address), kind: Kind::Ptr };
+        match self.ask_all(&[ptr]).await.remove(0).answer {
+            Answer::Names(names) => Ok(names.to_vec()),
+            Answer::Failed(failure) => Err(failure),
+            _ => Ok(Vec::new()),
+        }
+    }
+
     /// The name of an address (PTR), and whether it leads back to the address (forward-confirmed reverse DNS).
     pub async fn reverse(self: &Rc<Self>, address: IpAddr) -> Reverse {
         let address = address.to_canonical();
-        let ptr = Question { name: DomainName::reverse(address), kind: Kind::Ptr };
-        let names = match self.ask_all(&[ptr]).await.remove(0).answer {
-            Answer::Names(names) => names,
-            Answer::Failed(failure) => return Reverse::Unknown(failure),
-            _ => return Reverse::None,
+        let names = match self.names(address).await {
+            Ok(names) => names,
+            Err(failure) => return Reverse::Unknown(failure),
         };
         let kind = if address.is_ipv4() { Kind::A } else { Kind::Aaaa };
         let forward = |name: &DomainName| Question { name: name.clone(), kind };
@@ -137,7 +148,7 @@ impl Resolver {
         }
     }
 
-    /// Waits until a name server answers again after a time in which none did.
+    /// Waits until a name server answers again after a time in which none did, or none anything of use.
     pub async fn recovered(&self) {
         self.recovered.notified().await;
     }

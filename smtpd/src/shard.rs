@@ -185,6 +185,7 @@ impl Shell {
         engine::task::spawn(Class::Background, load(Rc::clone(&shard)));
         engine::task::spawn(Class::Interactive, crate::delivery::pick_up(Rc::clone(&shard)));
         engine::task::spawn(Class::Interactive, crate::delivery::wake_with_resolver(Rc::clone(&shard)));
+        shard.check_own_names();
         *self.shard.borrow_mut() = Some(Rc::clone(&shard));
         if !shard.frozen.get() {
             self.accept(&shard);
@@ -205,7 +206,7 @@ impl Shard {
     }
 
     /// Puts a new configuration in force.
-    pub fn reload(&self, snapshot: Arc<Snapshot>) {
+    pub fn reload(self: &Rc<Self>, snapshot: Arc<Snapshot>) {
         {
             let mut queue = self.queue.borrow_mut();
             queue.set_options(snapshot.queue_options.clone());
@@ -215,7 +216,15 @@ impl Shard {
         self.resolver.reconfigure(&snapshot.resolver);
         *self.runner.borrow_mut() = snapshot.scripts.start(&self.log);
         *self.snapshot.borrow_mut() = snapshot;
+        self.check_own_names();
         self.due.notify_one();
+    }
+
+    /// One shard does it for all.
+    fn check_own_names(self: &Rc<Self>) {
+        if engine::boot::current() == ShardId(0) {
+            engine::task::spawn(Class::Background, crate::own_names::check(Rc::clone(self)));
+        }
     }
 
     /// Runs the scripts of the configuration in force; `None`: it has none.

@@ -45,6 +45,8 @@ pub struct Builder {
     driver: &'static str,
     environment: String,
     suspends: Option<String>,
+    /// The transport group's retry block, a line.
+    retry: &'static str,
 }
 
 /// A running `smtpd`. Dropping it kills it.
@@ -74,6 +76,7 @@ impl Smtpd {
             spool_lines: None,
             environment: String::new(),
             suspends: None,
+            retry: "    retry: {count: 1000, intervals: [{interval: 1}]}\n",
         }
     }
 
@@ -256,6 +259,12 @@ impl Builder {
         self
     }
 
+    /// Nothing is said about retries.
+    pub fn without_retry(mut self) -> Builder {
+        self.retry = "";
+        self
+    }
+
     /// Another spool directory.
     pub fn spool(mut self, path: &Path) -> Builder {
         self.spool = path.to_owned();
@@ -300,11 +309,11 @@ impl Builder {
         let running = format!(
             "version: \"6.10\"\n\
              servers:\n  - id: default\n    transport: out\n    hostname: mx.test.example\n{server}\
-             transportgroups:\n  - id: default\n    retry: {{count: 1000, intervals: [{{interval: 1}}]}}\n    \
-             transports:\n      - id: out\n        {transport}\n{running}",
+             transportgroups:\n  - id: default\n{retry}    transports:\n      - id: out\n        {transport}\n{running}",
             running = self.running,
             server = self.server,
             transport = self.transport,
+            retry = self.retry,
         );
         write("smtpd-app.yaml", &running);
         match &self.suspends {

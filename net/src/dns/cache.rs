@@ -12,7 +12,7 @@ const FAILURE_TTL_MS: u64 = 5_000;
 
 /// How long a failure is kept that has come again and again (RFC 9520: at most five minutes). Mail waits longer than
 /// that between two tries anyway, and finds the name again soon after it has been repaired.
-const FAILURE_TTL_MAX_MS: u64 = 60_000;
+const FAILURE_TTL_MAX_MS: u64 = 30_000;
 
 /// A bounded cache. When it is full, the hand of a clock takes the first entry that has expired or was not used
 /// since the hand last passed. An entry costs about 250 bytes.
@@ -95,6 +95,13 @@ impl Cache {
         }
     }
 
+    /// Makes all failures good no longer.
+    pub fn forget_failures(&mut self) {
+        for entry in self.entries.iter_mut().filter(|entry| matches!(entry.answer, Answer::Failed(_))) {
+            entry.expires_ms = 0;
+        }
+    }
+
     /// Forgets everything.
     pub(crate) fn clear(&mut self) {
         self.entries.clear();
@@ -149,7 +156,7 @@ mod tests {
         };
         let sick = Failure::ServerFailure(2);
         let times: Vec<u64> = (0..6).map(|number| kept(sick, number * 100_000)).collect();
-        assert_eq!(times, [5_000, 10_000, 20_000, 40_000, 60_000, 60_000]);
+        assert_eq!(times, [5_000, 10_000, 20_000, 30_000, 30_000, 30_000]);
         assert_eq!([kept(Failure::Timeout, 0), kept(Failure::Timeout, 9_000), kept(sick, 0)], [5_000; 3]);
     }
 

@@ -20,6 +20,10 @@ const SILENT_AFTER: u32 = 5;
 /// ... and for so long.
 const SILENT_MS: u64 = 10_000;
 
+/// An outage: for so long, and so often in a row, nothing that any server said was of use.
+const OUTAGE_AFTER: u32 = 5;
+const OUTAGE_MS: u64 = 10_000;
+
 /// Pause between two questions that are sent while all servers are silent.
 const SILENT_PAUSE_MS: u64 = 1_000;
 
@@ -34,6 +38,10 @@ pub(crate) struct Servers {
     turn: usize,
     /// When the next question may be sent while all are silent.
     permit_ms: u64,
+    /// Tries in a row, at any server, without an answer or with one of no use, such as SERVFAIL.
+    useless: u32,
+    /// Since when.
+    useless_since_ms: u64,
 }
 
 #[derive(Debug)]
@@ -71,7 +79,7 @@ impl Servers {
             in_one_case_until_ms: 0,
         };
         let list = addresses.iter().take(limits::DNS_SERVERS_MAX).map(server).collect();
-        Servers { list, rotate, turn: 0, permit_ms: 0 }
+        Servers { list, rotate, turn: 0, permit_ms: 0, useless: 0, useless_since_ms: 0 }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -139,6 +147,20 @@ impl Servers {
     pub(crate) fn answered(&mut self, number: usize) {
         let server = &mut self.list[number];
         (server.silent, server.probe_at_ms) = (0, None);
+    }
+
+    /// A try came to nothing, by silence or by an answer of no use.
+    pub(crate) fn was_useless(&mut self, now_ms: u64) {
+        if self.useless == 0 {
+            self.useless_since_ms = now_ms;
+        }
+        self.useless = self.useless.saturating_add(1);
+    }
+
+    /// An answer of use came. True when it ends an outage.
+    pub(crate) fn was_useful(&mut self, now_ms: u64) -> bool {
+        let tries = std::mem::take(&mut self.useless);
+        tries >= OUTAGE_AFTER && now_ms.saturating_sub(self.useless_since_ms) >= OUTAGE_MS
     }
 
     pub(crate) fn was_silent(&mut self, number: usize, now_ms: u64) {
@@ -212,6 +234,20 @@ mod tests {
         assert_eq!(servers.take_probe(100_000), None, "there is nobody else to ask");
         servers.answered(1);
         assert!(servers.permits(17_001) && servers.permits(17_001));
+    }
+
+    #[test]
+    fn an_outage_is_long_and_of_many_tries_and_ends_with_the_first_answer_of_use() {
+        let mut servers = two();
+        for now_ms in [0, 1, 2, 3] {
+            servers.was_useless(now_ms);
+        }
+        assert!(!servers.was_useful(20_000), "too few tries");
+        (0..OUTAGE_AFTER).for_each(|_| servers.was_useless(20_000));
+        assert!(!servers.was_useful(20_000 + OUTAGE_MS - 1), "too short");
+        (0..OUTAGE_AFTER).for_each(|_| servers.was_useless(40_000));
+        assert!(servers.was_useful(40_000 + OUTAGE_MS));
+        assert!(!servers.was_useful(90_000), "it is over");
     }
 
     #[test]

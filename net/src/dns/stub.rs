@@ -124,6 +124,8 @@ pub struct Stub {
     deadlines: BTreeSet<(u64, QueryId)>,
     answers: VecDeque<(QueryId, Resolved)>,
     running: usize,
+    /// An outage has ended, and nobody has been told.
+    recovered: bool,
 }
 
 impl Stub {
@@ -140,6 +142,7 @@ impl Stub {
             deadlines: BTreeSet::new(),
             answers: VecDeque::new(),
             running: 0,
+            recovered: false,
             settings,
         }
     }
@@ -214,6 +217,10 @@ impl Stub {
         }
         match response {
             Response::Answer(answer, found) => {
+                if self.servers.was_useful(now_ms) {
+                    self.recovered = true;
+                    self.cache.forget_failures();
+                }
                 if query.way.edns_refused {
                     self.servers.knows_no_edns(server, now_ms);
                 }
@@ -275,9 +282,15 @@ impl Stub {
             .is_some_and(|query| query.in_flight.is_some() && query.transmit == transmit.number)
     }
 
-    /// No server has answered anything for some time; questions fail at once.
-    pub fn all_silent(&self, now_ms: u64) -> bool {
-        self.servers.len() > 0 && self.servers.all_silent(now_ms)
+    /// Once after a time in which no server answered anything of use: the first answer has come. What failed meanwhile
+    /// is forgotten.
+    pub fn take_recovery(&mut self) -> bool {
+        std::mem::take(&mut self.recovered)
+    }
+
+    /// Forgets failures: what failed may work now.
+    pub fn forget_failures(&mut self) {
+        self.cache.forget_failures();
     }
 
     /// Empties the cache.
@@ -342,6 +355,7 @@ impl Stub {
 
     fn silent(&mut self, id: QueryId, failure: Failure, now_ms: u64) {
         self.land(id);
+        self.servers.was_useless(now_ms);
         let query = self.queries.get_mut(&id).expect("the caller names a query");
         query.last_failure = failure;
         // A server that is not reached by TCP may still be a good one by UDP.
@@ -365,6 +379,7 @@ impl Stub {
         let query = self.queries.get_mut(&id).expect("the caller names a query");
         query.useless |= 1 << query.server;
         query.last_failure = failure;
+        self.servers.was_useless(now_ms);
         self.next_try(id, now_ms);
     }
 

@@ -1,14 +1,45 @@
-//! A name server that knows one domain, in as few bytes as the protocol allows.
+//! A name server that knows one domain and those below it, in as few bytes as the protocol allows.
 
+use std::cell::Cell;
 use std::net::IpAddr;
+use std::rc::Rc;
 
 const A: u16 = 1;
 const MX: u16 = 15;
 const HEADER_BYTES: usize = 12;
 
-/// Answers for `sink.test`: MX 10 a.sink.test (`first`), MX 20 b.sink.test (`second`).
-pub(crate) fn service(first: IpAddr, second: IpAddr) -> impl FnMut(&[u8]) -> Vec<Vec<u8>> {
-    move |query| answer(query, first, second).into_iter().collect()
+/// What it does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Health {
+    #[default]
+    Answers,
+    Silent,
+    /// SERVFAIL to everything.
+    Fails,
+}
+
+/// Answers for `sink.test`: MX 10 a.sink.test (`first`), MX 20 b.sink.test (`second`); and so for `x.sink.test`.
+pub(crate) fn service(
+    first: IpAddr,
+    second: IpAddr,
+    health: Rc<Cell<Health>>,
+) -> impl FnMut(&[u8]) -> Vec<Vec<u8>> {
+    move |query| {
+        let good = answer(query, first, second);
+        match health.get() {
+            Health::Answers => good.into_iter().collect(),
+            Health::Silent => Vec::new(),
+            Health::Fails => good.and_then(|good| server_failure(query, &good)).into_iter().collect(),
+        }
+    }
+}
+
+/// The head and the question of an answer, with the code for a failure.
+fn server_failure(query: &[u8], good: &[u8]) -> Option<Vec<u8>> {
+    let question = good.get(HEADER_BYTES..)?;
+    let end = question.iter().position(|&byte| byte == 0)? + 5;
+    let head = [query[0], query[1], 0x81, 0x82, 0, 1, 0, 0, 0, 0, 0, 0];
+    Some([&head, &question[..end]].concat())
 }
 
 fn answer(query: &[u8], first: IpAddr, second: IpAddr) -> Option<Vec<u8>> {
@@ -23,9 +54,9 @@ fn answer(query: &[u8], first: IpAddr, second: IpAddr) -> Option<Vec<u8>> {
     let question = query.get(HEADER_BYTES..end + 5)?;
     let name: Vec<&[u8]> = name.iter().map(Vec::as_slice).collect();
     let records: Vec<Vec<u8>> = match (&name[..], kind) {
-        ([b"sink", b"test"], MX) => vec![exchange(10, b'a'), exchange(20, b'b')],
-        ([b"a", b"sink", b"test"], A) => vec![octets(first)],
-        ([b"b", b"sink", b"test"], A) => vec![octets(second)],
+        ([b"a", .., b"sink", b"test"], A) => vec![octets(first)],
+        ([b"b", .., b"sink", b"test"], A) => vec![octets(second)],
+        ([.., b"sink", b"test"], MX) => vec![exchange(10, b'a'), exchange(20, b'b')],
         _ => Vec::new(),
     };
     // The same id, an answer, recursion as asked; one question, the answers, nothing else.

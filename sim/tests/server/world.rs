@@ -1,6 +1,6 @@
 //! Three hosts: client, server, sink.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -17,7 +17,8 @@ use sim::verdict::{self, Breach};
 use smtpd::log::Target;
 use smtpd::program::Program;
 
-use crate::{leftover, nameserver};
+use crate::leftover;
+use crate::nameserver::{self, Health};
 
 /// Segments small enough that a few hundred messages fill, seal and recycle some.
 pub(crate) const SEGMENT_BYTES: u64 = 256 << 10;
@@ -34,6 +35,10 @@ pub(crate) struct World {
     pub(crate) ends: Vec<Instant>,
     /// See [`verdict::SETTLE_WINDOW`].
     pub(crate) window: Duration,
+    /// Of the name server, where there is one.
+    pub(crate) resolver: Rc<Cell<Health>>,
+    /// See [`Load::domains`].
+    pub(crate) domains: u64,
     log: Arc<Mutex<Vec<String>>>,
     next: Number,
 }
@@ -46,9 +51,19 @@ impl World {
     /// Deferred messages are tried again after this many seconds.
     pub(crate) fn with_retry(seed: u64, retry_s: u32) -> World {
         let mut world = World::empty(seed);
-        let sink = world.sim.addr(world.sink);
-        world.configure(retry_s, &format!("server: {sink}, port: {}", sink::PORT), "");
+        world.configure(&every(retry_s), &world.to_sink(), "");
         world
+    }
+
+    /// The configuration says nothing of retries.
+    pub(crate) fn without_retry(seed: u64) -> World {
+        let mut world = World::empty(seed);
+        world.configure("", &world.to_sink(), "");
+        world
+    }
+
+    fn to_sink(&self) -> String {
+        format!("server: {}, port: {}", self.sim.addr(self.sink), sink::PORT)
     }
 
     /// The next hop is found by MX: a name server that loses queries gives first a host where nobody listens, then
@@ -58,10 +73,18 @@ impl World {
         let (client, sink) = (world.sim.addr(world.client), world.sim.addr(world.sink));
         let host = world.sim.host("nameserver");
         let address = SocketAddr::new(world.sim.addr(host), 53);
-        world.sim.datagram_service(address, nameserver::service(client, sink));
+        world.sim.datagram_service(address, nameserver::service(client, sink, Rc::clone(&world.resolver)));
         world.sim.network_faults(NetworkFaults { datagram_loss: 0.2, datagram_duplicate: 0.1 });
         let resolver = format!("resolver: {{servers: [\"{address}\"]}}\n");
-        world.configure(1, &format!("port: {}", sink::PORT), &resolver);
+        world.configure(&every(1), &format!("port: {}", sink::PORT), &resolver);
+        world
+    }
+
+    /// As [`World::with_mx`], on a network that loses nothing; recipients are spread over so many domains.
+    pub(crate) fn with_domains(seed: u64, domains: u64) -> World {
+        let mut world = World::with_mx(seed);
+        world.sim.network_faults(NetworkFaults::default());
+        world.domains = domains;
         world
     }
 
@@ -77,17 +100,18 @@ impl World {
             deliveries: Rc::default(),
             ends: Vec::new(),
             window: verdict::SETTLE_WINDOW,
+            resolver: Rc::default(),
+            domains: 0,
             log: Arc::default(),
             next: 0,
         }
     }
 
-    fn configure(&mut self, retry_s: u32, connection: &str, more: &str) {
+    fn configure(&mut self, retry: &str, connection: &str, more: &str) {
         let running = format!(
             "version: \"6.10\"\n\
              servers:\n  - id: default\n    transport: out\n    hostname: mx.test\n\
-             transportgroups:\n  - id: default\n    \
-             retry: {{count: 100000, intervals: [{{interval: {retry_s}}}]}}\n    \
+             transportgroups:\n  - id: default\n{retry}    \
              transports:\n      - id: out\n        connection: {{{connection}}}\n{more}",
         );
         let startup = format!(
@@ -158,7 +182,8 @@ impl World {
     /// Starts a client that sends `messages` more.
     pub(crate) fn send(&mut self, messages: u64, sessions: u64) {
         let server = SocketAddr::new(self.sim.addr(self.server), 25);
-        let load = Load { server, first: self.next, messages, sessions, per_session: 8 };
+        let load =
+            Load { server, first: self.next, messages, sessions, per_session: 8, domains: self.domains };
         self.next += messages;
         client::start(&mut self.sim, self.client, load, &self.ledger);
     }
@@ -255,6 +280,11 @@ impl World {
         found
     }
 
+    /// How many log lines so far have this in them.
+    pub(crate) fn log_count(&self, text: &str) -> usize {
+        self.log.lock().expect("one thread").iter().filter(|line| line.contains(text)).count()
+    }
+
     pub(crate) fn log_contains(&self, text: &str) -> bool {
         self.log.lock().expect("one thread").iter().any(|line| line.contains(text))
     }
@@ -272,4 +302,9 @@ impl World {
             files.join("\n"),
         );
     }
+}
+
+/// A retry block: again after so many seconds, for long.
+fn every(retry_s: u32) -> String {
+    format!("    retry: {{count: 100000, intervals: [{{interval: {retry_s}}}]}}\n")
 }

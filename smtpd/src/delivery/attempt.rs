@@ -34,6 +34,8 @@ pub(super) struct Connection {
     pub(super) input: Option<(Received, usize)>,
     /// Name of the host.
     mx: Arc<str>,
+    /// The name that we give ourselves.
+    helo: Arc<str>,
     /// `mx.example.net[192.0.2.1]:25`, for the log.
     pub(super) peer: Rc<str>,
     key: Key,
@@ -77,7 +79,8 @@ impl Connection {
             Choice::From(source) => Arc::clone(&source.session),
             _ => Arc::clone(&route.session),
         };
-        let mut open = Connection::open(to, from, key, session(config)).await?;
+        let helo = String::from_utf8_lossy(config.hostname.as_bytes()).into();
+        let mut open = Connection::open(to, from, key, (session(config), helo)).await?;
         let tls = route.tls.as_ref();
         if let Some(tls) = tls.filter(|tls| tls.implicit)
             && let Err(error) = open.shake_hands(tls, route.session.timeouts.starttls).await
@@ -88,7 +91,12 @@ impl Connection {
         open.greeted(tls).await.map(|()| open)
     }
 
-    async fn open(to: &Candidate, from: &Choice, key: Key, session: Session) -> Result<Connection, Unusable> {
+    async fn open(
+        to: &Candidate,
+        from: &Choice,
+        key: Key,
+        (session, helo): (Session, Arc<str>),
+    ) -> Result<Connection, Unusable> {
         let peer: Rc<str> = format!("{}[{}]:{}", to.name, to.address, key.route.port).into();
         let peer_host = Remote { name: Arc::clone(&to.name), address: to.address };
         // RFC 3463: 4.4.1 no answer from host.
@@ -103,7 +111,17 @@ impl Connection {
             Err(engine::time::Elapsed) => return Err(Unusable::Host(failed(&"timed out"))),
         };
         let (stream, mx) = (Stream::plain(conn), Arc::clone(&to.name));
-        Ok(Connection { stream, session, tls: None, clocks: Clocks::start(), input: None, mx, peer, key })
+        Ok(Connection {
+            stream,
+            session,
+            tls: None,
+            clocks: Clocks::start(),
+            input: None,
+            mx,
+            helo,
+            peer,
+            key,
+        })
     }
 
     /// What messages must share to use it.
@@ -149,6 +167,7 @@ impl Connection {
         facts.local = Some(self.stream.local_addr());
         facts.remote = Some(self.stream.peer_addr());
         facts.mx = Some(Arc::clone(&self.mx));
+        facts.helo = Some(Arc::clone(&self.helo));
         facts.reused = self.session.transactions();
         facts.tls.clone_from(&self.tls);
     }

@@ -76,10 +76,18 @@ fn may_pick_up(shard: &Shard) -> bool {
 
 /// The task that brings back what waits for the resolver once that answers again, for the life of the shard.
 pub async fn wake_with_resolver(shard: Rc<Shard>) {
-    loop {
-        shard.resolver.recovered().await;
+    let wake = || {
         shard.queue.borrow_mut().local_faults_over();
         shard.due.notify_one();
+    };
+    loop {
+        shard.resolver.recovered().await;
+        wake();
+        // A question whose last try was under way then fails yet, and what asked it begins its pause only now.
+        while engine::time::timeout(limits::RESOLVER_AFTERMATH, shard.resolver.recovered()).await.is_ok() {
+            wake();
+        }
+        wake();
     }
 }
 

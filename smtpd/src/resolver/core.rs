@@ -3,7 +3,7 @@
 //! Each try has a connected UDP socket on a random port for itself; a few sockets are kept for the next queries. What
 //! is cut short is asked again by TCP.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -34,8 +34,6 @@ pub(super) struct Core {
     stub: RefCell<Stub>,
     waiting: RefCell<FxHashMap<QueryId, (Question, Vec<Waiter>)>>,
     idle: RefCell<FxHashMap<SocketAddr, Vec<Socket>>>,
-    /// No name server answered when last looked.
-    was_silent: Cell<bool>,
 }
 
 /// Who waits for an answer.
@@ -77,7 +75,6 @@ impl Core {
             settings,
             waiting: RefCell::default(),
             idle: RefCell::default(),
-            was_silent: Cell::new(false),
         }
     }
 
@@ -89,6 +86,11 @@ impl Core {
     pub(super) fn patience(&self) -> Duration {
         let tries = u64::from(self.settings.rounds) * self.settings.servers.len() as u64;
         Duration::from_millis(self.settings.timeout_ms.saturating_mul(tries.max(1)))
+    }
+
+    /// What failed may work now.
+    pub(super) fn forget_failures(&self) {
+        self.stub.borrow_mut().forget_failures();
     }
 
     /// Asks for somebody on this shard. [`Core::pump`] must follow.
@@ -139,8 +141,7 @@ impl Core {
                 }
             }
         }
-        let is_silent = self.stub.borrow().all_silent(now_ms());
-        if self.was_silent.replace(is_silent) && !is_silent {
+        if self.stub.borrow_mut().take_recovery() {
             shared::tell_all_of_recovery();
         }
     }

@@ -204,6 +204,10 @@ pub(super) fn tell_all_of_recovery() {
         // A shard that does not hear of it finds out by itself.
         let _ = engine::mesh::send(ShardId(number), || {
             if let Some(resolver) = Resolver::here() {
+                resolver.elsewhere.near.borrow_mut().forget_failures();
+                if let Some(core) = resolver.core_now() {
+                    core.forget_failures();
+                }
                 resolver.recovered.notify_all();
             }
         });

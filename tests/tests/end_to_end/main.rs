@@ -14,5 +14,6 @@ mod next_hop_session;
 mod next_hops;
 mod operations;
 mod session;
+mod shows;
 mod start;
 mod tls;

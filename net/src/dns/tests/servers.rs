@@ -247,3 +247,37 @@ fn a_stub_that_may_only_use_tcp_does() {
     }
     assert_eq!(tries, [true; 4]);
 }
+
+/// Asks for a name, which is answered with SERVFAIL.
+fn ask_in_vain(stub: &mut Stub, name: &str, now_ms: u64) {
+    wait(stub, &question(name, Kind::A), now_ms);
+    let transmit = stub.poll_transmit(now_ms, &mut random()).expect("it is asked for");
+    stub.handle_response(transmit.id, &code(&transmit, ResponseCode::ServFail), now_ms);
+    assert_eq!(answered(stub).unwrap().1, Answer::Failed(Failure::ServerFailure(2)));
+}
+
+#[test]
+fn an_upstream_that_fails_everything_is_an_outage_and_what_failed_is_asked_again_when_it_is_over() {
+    let mut stub = Stub::new(settings(&[FIRST]), 1);
+    for second in 0..=10 {
+        ask_in_vain(&mut stub, &format!("n{second}.test"), second * 1_000);
+        assert!(!stub.take_recovery());
+    }
+    let known =
+        |stub: &mut Stub| matches!(stub.lookup(&question("n10.test", Kind::A), 10_001), Lookup::Known(_));
+    assert!(known(&mut stub), "it is known to fail");
+    ask(&mut stub, 99, 10_000, |_| true);
+    assert!(stub.take_recovery());
+    assert!(!stub.take_recovery(), "once");
+    assert!(!known(&mut stub), "it may work now");
+}
+
+#[test]
+fn a_name_that_fails_among_others_that_do_not_is_no_outage() {
+    let mut stub = Stub::new(settings(&[FIRST]), 1);
+    for minute in 0..10 {
+        ask_in_vain(&mut stub, "sick.test", minute * 60_000);
+        ask(&mut stub, minute as u32, minute * 60_000, |_| true);
+        assert!(!stub.take_recovery());
+    }
+}
