@@ -49,6 +49,8 @@ pub(crate) struct Shard {
     root: RefCell<Option<Task<()>>>,
     now: Cell<Instant>,
     wall_us: Cell<Option<u64>>,
+    /// Wall time less monotonic time when the shard came to be, in microseconds.
+    epoch_us: u64,
     /// Those to wake at the start of the next turn.
     next_turn: RefCell<Vec<Waker>>,
     /// Scratch of `begin_turn`.
@@ -75,6 +77,7 @@ impl Shard {
             root: RefCell::default(),
             now: Cell::new(now),
             wall_us: Cell::new(None),
+            epoch_us: driver.wall_us().saturating_sub(now.0 / 1000),
             next_turn: RefCell::default(),
             fired: RefCell::default(),
             process,
@@ -208,6 +211,11 @@ impl Shard {
 
     pub(crate) fn now(&self) -> Instant {
         self.now.get()
+    }
+
+    /// Microseconds since the Unix epoch by the clock as it was when the shard came to be.
+    pub(crate) fn steady_us(&self) -> u64 {
+        self.epoch_us + self.now.get().0 / 1000
     }
 
     pub(crate) fn wall_us(&self) -> u64 {

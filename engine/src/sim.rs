@@ -203,6 +203,11 @@ impl Sim {
         self.processes.values().any(|threads| threads.host == host)
     }
 
+    /// Somebody sets the wall clock of all hosts, forward or back. The monotonic one goes on.
+    pub fn step_wall_clock(&mut self, by_ms: i64) {
+        self.world.borrow_mut().step_wall(by_ms * 1000);
+    }
+
     /// Delivers a signal to the host's processes.
     pub fn signal(&mut self, host: HostId, signal: i32) {
         let mut world = self.world.borrow_mut();

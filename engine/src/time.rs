@@ -50,6 +50,17 @@ pub fn wall_ms() -> u64 {
     wall_us() / 1000
 }
 
+/// Milliseconds since the Unix epoch as the wall clock counted them when the shard came to be: a step of the wall clock
+/// (somebody sets it, or a time service corrects it) does not move this one. For ages and for when something is due.
+pub fn steady_ms() -> u64 {
+    shard::with(|shard| shard.steady_us()) / 1000
+}
+
+/// A time of [`steady_ms`] as the wall clock would have it now: for people.
+pub fn steady_to_wall_ms(steady: u64) -> u64 {
+    (steady + wall_ms()).saturating_sub(steady_ms())
+}
+
 /// Waits for `duration`.
 pub async fn sleep(duration: Duration) {
     sleep_until(now() + duration).await;

@@ -266,7 +266,7 @@ impl Shard {
     ) {
         let sender: Arc<[u8]> = envelope.sender.as_ref().into();
         let sender_domain = domain_of(&envelope.sender);
-        let now_ms = engine::time::wall_ms();
+        let now_ms = engine::time::steady_ms();
         let flags = stored::flags(envelope);
         let mut variants: Vec<&[u8]> = Vec::new();
         let mut queue = self.queue.borrow_mut();
@@ -352,10 +352,11 @@ fn variant_of<'d>(variants: &mut Vec<&'d [u8]>, delta: &'d [u8]) -> u16 {
     }
 }
 
-fn entry(state: &ItemState) -> Entry {
+/// What was stored before the start. No retry is further off than the schedules allow: the clock may have been set back.
+fn entry(state: &ItemState, latest_ms: u64) -> Entry {
     match state {
         ItemState::Active => Entry::Active,
-        ItemState::RetryAt { at_ms, .. } => Entry::DeferUntil(*at_ms),
+        ItemState::RetryAt { at_ms, .. } => Entry::DeferUntil((*at_ms).min(latest_ms)),
         ItemState::Hold { reason } => Entry::Hold(String::from_utf8_lossy(reason).into()),
     }
 }
@@ -363,6 +364,7 @@ fn entry(state: &ItemState) -> Entry {
 /// Queues what was queued before the start, beside everything else.
 async fn load(shard: Rc<Shard>) {
     let mut recovery = shard.store.recovery();
+    let latest_ms = engine::time::steady_ms().saturating_add(shard.snapshot().longest_retry_ms());
     let mut unannounced = 0;
     let mut told_again = BTreeMap::new();
     while let Some(message) = recovery.next().await {
@@ -376,7 +378,8 @@ async fn load(shard: Rc<Shard>) {
             let last = told_again.entry((message.id.log, epoch)).or_insert(message.id.sequence);
             *last = message.id.sequence.max(*last);
         }
-        let items = message.items.iter().map(|item| (item.recipient, item.attempts, entry(&item.state)));
+        let items =
+            message.items.iter().map(|item| (item.recipient, item.attempts, entry(&item.state, latest_ms)));
         shard.enqueue(message.id, &message.envelope, message.size_bytes, items);
         unannounced += 1;
         if unannounced == limits::LOAD_CHUNK {

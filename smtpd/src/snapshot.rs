@@ -228,6 +228,15 @@ impl Snapshot {
     }
 }
 
+impl Snapshot {
+    /// The longest wait between two attempts of any transport, in milliseconds.
+    pub fn longest_retry_ms(&self) -> u64 {
+        let schedules = self.queue_transports.iter().map(|transport| transport.retry.clone());
+        let steps = schedules.chain([queue::RetryPolicy::default()]).flat_map(|policy| policy.steps);
+        steps.map(|step| step.interval_ms).max().unwrap_or_default()
+    }
+}
+
 fn parse_hostname(name: &str, key: &str) -> Result<Hostname, String> {
     Hostname::parse(name.as_bytes()).map_err(|_| format!("{key}: \"{name}\" is not a host name"))
 }

@@ -70,6 +70,8 @@ pub(super) struct Running {
 pub(super) struct World {
     pub(super) seed: u64,
     pub(super) now_ns: u64,
+    /// What the wall clock was set forward by.
+    wall_step_us: i64,
     pub(super) random: Random,
     pub(super) network: Network,
     pub(super) hosts: Vec<Host>,
@@ -89,6 +91,7 @@ impl World {
         World {
             seed,
             now_ns: 0,
+            wall_step_us: 0,
             random,
             network,
             hosts: Vec::new(),
@@ -129,7 +132,12 @@ impl World {
     }
 
     pub(super) fn wall_us(&self) -> u64 {
-        EPOCH_US + self.now_ns / MICROSECOND_NS
+        (EPOCH_US + self.now_ns / MICROSECOND_NS).saturating_add_signed(self.wall_step_us)
+    }
+
+    /// Somebody sets the wall clock.
+    pub(super) fn step_wall(&mut self, by_us: i64) {
+        self.wall_step_us += by_us;
     }
 
     /// The clock moves on with nothing happening.

@@ -46,6 +46,31 @@ fn a_moody_next_hop_gets_everything_in_the_end() {
     }
 }
 
+/// The wall clock is set by a day, forward or back, while mail waits for a next hop that is away, and once more before a
+/// restart: nothing expires (the schedule allows five days), and nothing waits for a day.
+#[test]
+fn a_step_of_the_wall_clock_neither_expires_mail_nor_holds_it_up() {
+    const DAY_MS: i64 = 24 * 3600 * 1000;
+    for (seed, step_ms) in seeds(4).zip([DAY_MS, -DAY_MS, 6 * DAY_MS, -6 * DAY_MS]) {
+        let mut world = World::with_retry(seed, 30);
+        world.start_server(2);
+        world.send(20, 2);
+        world.finish_client();
+        world.sim.run_for(Duration::from_secs(60));
+        world.sim.step_wall_clock(step_ms);
+        world.sim.run_for(Duration::from_secs(60));
+        if seed % 2 == 0 {
+            world.crash_server(Crash::Process);
+            world.start_server(2);
+        }
+        world.start_sink(Mood::default());
+        if !world.run_until_delivered(Duration::from_secs(600)) {
+            world.fail("a step of the clock held mail up");
+        }
+        world.finish();
+    }
+}
+
 #[test]
 fn one_seed_is_one_history_of_the_whole_server() {
     let history = |seed| {

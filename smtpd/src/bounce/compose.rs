@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
+use engine::time::steady_to_wall_ms as to_wall;
 use mail::report::{self, Action, Diagnostic, Original, Recipient, Report, Returned};
 use net::smtp::parameters::Ret;
 use queue::{EnhancedCode, FailCause, Reason};
@@ -31,7 +32,8 @@ pub(super) async fn about(
     let returned = returned(shard, subject, full).await;
     let mut report = skeleton(dsn, subject, envelope, returned);
     report.action = if failed { Action::Failed } else { Action::Delayed };
-    report.will_retry_until_unix_s = Some(unix_s(subject.received_ms.saturating_add(dsn.longest_wait_ms)));
+    report.will_retry_until_unix_s =
+        Some(unix_s(to_wall(subject.received_ms.saturating_add(dsn.longest_wait_ms))));
     report.recipients = notices
         .iter()
         .map(|notice| {
@@ -63,7 +65,7 @@ pub(super) fn skeleton(
         original: Original {
             id: Uuid::from_bytes(subject.transaction).to_string(),
             envelope_id: parameters.envelope_id.map(|id| id.as_bytes().to_vec()),
-            arrival_unix_s: unix_s(subject.received_ms),
+            arrival_unix_s: unix_s(to_wall(subject.received_ms)),
             smtp_utf8: parameters.smtp_utf8,
             returned,
         },

@@ -32,7 +32,7 @@ pub struct PassedOn {
 /// the report, so it is settled when that has been read; the report itself may be lost in a crash.
 pub fn passed_on(shard: &Rc<Shard>, attempt: &Attempt, recipients: Vec<PassedOn>) {
     let (open, subject) = (Open::new(shard), Subject::of(attempt));
-    let now_ms = engine::time::wall_ms();
+    let now_ms = engine::time::steady_ms();
     drop(engine::task::spawn(Class::Interactive, async move {
         settle_and_tell(&open.shard, &subject, recipients, now_ms).await;
     }));

@@ -95,7 +95,7 @@ pub(super) async fn store(
     }
     let envelope = Envelope {
         transaction: *id.as_bytes(),
-        received_ms: engine::time::wall_ms(),
+        received_ms: engine::time::steady_ms(),
         eight_bit: written.eight_bit,
         smtputf8: written.smtp_utf8,
         recipients: vec![spool::Recipient {
@@ -186,7 +186,7 @@ fn forget(shard: &Shard, notice: &Notice) {
 
 /// The report could not be stored: nothing has changed on disk, and the attempt is repeated.
 fn put_back(shard: &Rc<Shard>, subject: &Subject, notices: &[Notice], why: &str) {
-    let at_ms = engine::time::wall_ms().saturating_add(limits::REPORT_RETRY.as_millis() as u64);
+    let at_ms = engine::time::steady_ms().saturating_add(limits::REPORT_RETRY.as_millis() as u64);
     for notice in notices {
         if let What::Failed(_) = notice.what {
             shard.queue.borrow_mut().put_back(notice.key, at_ms);

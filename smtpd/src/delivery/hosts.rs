@@ -54,7 +54,7 @@ struct Failures {
 impl Way<'_> {
     /// Goes over `connection`, or over a new one, which is left there if it can be used again.
     pub(super) async fn go(&self, connection: &mut Option<Connection>, facts: &mut AttemptFacts) -> Ended {
-        facts.queue_ms = engine::time::wall_ms().saturating_sub(self.attempt.received_ms);
+        facts.queue_ms = engine::time::steady_ms().saturating_sub(self.attempt.received_ms);
         if let Some(open) = connection.take()
             && let Some(report) = self.transact(open, connection, facts).await
         {
@@ -234,7 +234,7 @@ impl Failures {
             Failures { ours: Some(reason), .. } => Outcome::LocalFault(reason),
             Failures { parked_until_ms: Some(until_ms), .. } => {
                 let wait_ms = until_ms.saturating_sub(paths::now_ms());
-                Outcome::Parked { until_ms: engine::time::wall_ms().saturating_add(wait_ms) }
+                Outcome::Parked { until_ms: engine::time::steady_ms().saturating_add(wait_ms) }
             }
             Failures { suspended: true, .. } => Outcome::Suspended,
             // RFC 3463: 4.4.4 unable to route.

@@ -54,7 +54,7 @@ impl Lane {
 /// The next attempt of the line just served, if the connection will do for it; what needs another one goes to others.
 fn next_of_line(shard: &Rc<Shard>, destination: &Destination, open: &Connection) -> Option<Attempt> {
     loop {
-        let attempt = shard.queue.borrow_mut().next_for(destination, engine::time::wall_ms())?;
+        let attempt = shard.queue.borrow_mut().next_for(destination, engine::time::steady_ms())?;
         if shard.delivery.fits(shard, open.key(), &attempt) {
             return Some(attempt);
         }

@@ -57,7 +57,7 @@ pub async fn pick_up(shard: Rc<Shard>) {
     loop {
         let mut taken = 0;
         while may_pick_up(&shard) {
-            let next = shard.queue.borrow_mut().next(engine::time::wall_ms());
+            let next = shard.queue.borrow_mut().next(engine::time::steady_ms());
             let Some(attempt) = next else { break };
             shard.delivery.give(&shard, attempt);
             taken += 1;
@@ -102,7 +102,7 @@ async fn wait_for_work(shard: &Shard) {
     match wakeup {
         None => shard.due.notified().await,
         Some(at_ms) => {
-            let wait_ms = at_ms.saturating_sub(engine::time::wall_ms());
+            let wait_ms = at_ms.saturating_sub(engine::time::steady_ms());
             if wait_ms == 0 {
                 engine::task::yield_now().await;
                 return;

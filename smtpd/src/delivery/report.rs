@@ -138,7 +138,7 @@ pub(super) fn report(shard: &Rc<Shard>, attempt: &Attempt, report: Report, facts
             each.iter().map(|outcome| report.outcome_of(outcome, remote.as_ref())).collect()
         }
     };
-    let now_ms = engine::time::wall_ms();
+    let now_ms = engine::time::steady_ms();
     let changes = shard.queue.borrow_mut().report(attempt.id, outcomes, now_ms);
     let answers = match &report.outcomes {
         Outcomes::All(_) | Outcomes::Decided(_) => None,

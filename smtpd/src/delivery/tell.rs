@@ -19,7 +19,7 @@ pub(super) fn tell(
     changes: &[Change],
     facts: &AttemptFacts,
 ) {
-    let now_ms = engine::time::wall_ms();
+    let now_ms = engine::time::steady_ms();
     let mut waiting = None;
     for change in changes {
         let key = change.key();

@@ -30,7 +30,7 @@ impl Driver {
     /// no script is asked about.
     pub(super) fn auth_allowed(&self, claim: &Claim) -> Result<(), Error> {
         let failures = &self.shard.program.auth_failures;
-        if failures.is_blocked(self.client.remote.ip(), engine::time::wall_ms() / 1000) {
+        if failures.is_blocked(self.client.remote.ip(), engine::time::steady_ms() / 1000) {
             return Err(LocalLimit::TooManyAuthFailuresFromAddress.into());
         }
         match claim {
@@ -46,7 +46,7 @@ impl Driver {
     /// Counts and logs credentials that were wrong: the line that `packaging/fail2ban` looks for.
     pub(super) fn auth_failed(&mut self, mechanism: &str, user: Option<&[u8]>, why: &str) {
         let remote = self.client.remote;
-        self.shard.program.auth_failures.count(remote.ip(), engine::time::wall_ms() / 1000);
+        self.shard.program.auth_failures.count(remote.ip(), engine::time::steady_ms() / 1000);
         self.shard.log.event(&Event::AuthFailed(&AuthFailed {
             server: &self.server.id,
             remote,

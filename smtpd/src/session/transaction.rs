@@ -175,7 +175,7 @@ impl Transaction {
                 .unwrap_or_default()
                 .into()
         };
-        let now_ms = engine::time::wall_ms();
+        let now_ms = engine::time::steady_ms();
         let recipients: Vec<spool::Recipient> = match queued {
             Some(queued) => queued
                 .iter()
