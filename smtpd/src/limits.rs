@@ -43,8 +43,9 @@ pub const PROXY_HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a message waits for the reverse name of its client, from the connect on.
 pub const REVERSE_WAIT: Duration = Duration::from_secs(2);
 
-/// How long after the name servers' return questions may still fail that were asked before it: a little more than one try.
-pub const RESOLVER_AFTERMATH: Duration = Duration::from_secs(6);
+/// How long after the name servers' return questions may still be known to have failed that were asked before it: one try,
+/// and as long as its failure is kept.
+pub const RESOLVER_AFTERMATH: Duration = Duration::from_secs(12);
 
 /// Buckets of a table of addresses, and slots in each: 64 Ki slots of 8 bytes, 512 KiB for each of the two tables (open
 /// connections, failed logins).
