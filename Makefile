@@ -1,15 +1,18 @@
 # Two commands do everything: `make run` shows the server at work, `make test` runs all tests.
 
-.PHONY: run test tools
+.PHONY: run test tools test-tools
 
 run: tools
 	@scripts/run.sh
 
 # The end-to-end tests start the programs, so those are built first.
-test: tools
+test: tools test-tools
 	cargo build --workspace --bins
 	cargo test --workspace
 
 tools:
 	@command -v cargo >/dev/null || { echo "cargo is missing. Install Rust 1.95 or newer: https://rustup.rs" >&2; exit 1; }
 	@command -v cc >/dev/null || { echo "A C compiler (cc) is missing. On Debian or Ubuntu: apt-get install gcc libc6-dev" >&2; exit 1; }
+
+test-tools:
+	@for tool in openssl python3 taskset; do command -v $$tool >/dev/null || { echo "$$tool is missing; tests talk to it. On Debian or Ubuntu: apt-get install openssl python3 util-linux" >&2; exit 1; }; done
