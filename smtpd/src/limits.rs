@@ -24,8 +24,6 @@ pub const CONFIG_FILE_BYTES: usize = 64 << 20;
 
 /// Size of a file with a certificate chain or a key.
 pub const PEM_FILE_BYTES: u64 = 1 << 20;
-/// How long reading keys and certificates, with those of the system's authorities, may take.
-pub const KEYS_DEADLINE: Duration = Duration::from_secs(30);
 /// How often the end of certificates is looked at.
 pub const EXPIRY_INTERVAL: Duration = Duration::from_secs(3600);
 

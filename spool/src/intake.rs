@@ -231,16 +231,18 @@ impl Intake {
         whole.then(|| self.chunks.iter().map(|chunk| &chunk[..]).chain(last))
     }
 
-    /// All of the body in one piece, from memory or read back and verified: for scripts, once all of it has come.
+    /// `prefix` and all of the body in one piece, from memory or read back and verified: for scripts, once all of it has
+    /// come.
     ///
     /// # Errors
     /// The message cannot be committed any more.
-    pub async fn content(&mut self) -> Result<Bytes, CommitError> {
+    pub async fn content(&mut self, prefix: &[u8]) -> Result<Bytes, CommitError> {
         if let Some(error) = &self.error {
             return Err(error.clone());
         }
         self.seal().await?;
-        let mut out = Vec::with_capacity(usize::try_from(self.len).unwrap_or_default());
+        let mut out = Vec::with_capacity(prefix.len() + usize::try_from(self.len).unwrap_or_default());
+        out.extend_from_slice(prefix);
         if !self.parts.is_empty() {
             let read = crate::body::read_parts(&self.store, &self.parts, &mut out).await;
             if let Err(error) = read {

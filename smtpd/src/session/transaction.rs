@@ -96,10 +96,7 @@ impl Transaction {
     /// The message as it will be stored, for scripts: all of it has come in. `None`: it is too large for them.
     pub(super) async fn message(&mut self, prefix: &[u8]) -> Result<Option<Message>, Error> {
         let Some(intake) = &mut self.intake else { return Err(Error::Storage(Storage::Failed)) };
-        let body = intake.content().await.map_err(|error| commit_error(&error))?;
-        let mut whole = Vec::with_capacity(prefix.len() + body.len());
-        whole.extend_from_slice(prefix);
-        whole.extend_from_slice(&body);
+        let whole = intake.content(prefix).await.map_err(|error| commit_error(&error))?;
         Ok(Message::parse(whole).ok())
     }
 

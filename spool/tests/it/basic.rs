@@ -129,7 +129,10 @@ fn a_body_that_has_come_in_can_be_read_before_it_is_committed() {
                     intake.write(piece);
                     intake.ready().await.expect("room");
                 }
-                assert!(intake.content().await.expect("readable") == body(number as u64, *len), "{len}");
+                assert!(
+                    intake.content(PREFIX).await.expect("readable") == whole(number as u64, *len),
+                    "{len}"
+                );
                 let id = intake.commit(&envelope(number as u64, 1), PREFIX.into()).await.expect("durable");
                 assert!(read(&store, id).await.expect("readable") == whole(number as u64, *len), "{len}");
             }
