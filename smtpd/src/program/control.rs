@@ -1,0 +1,99 @@
+//! The control thread's work: it starts the shards, and then does what signals ask for.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use engine::boot::ShardId;
+use engine::mesh;
+
+use crate::accounting::Writer;
+use crate::limits;
+use crate::log::{Log, Priority};
+use crate::manager::Manager;
+use crate::pki::Keyring;
+use crate::pki::expiry::ExpiryWatch;
+use crate::program::Program;
+use crate::shard::Shell;
+use crate::sockets::bind_error;
+
+/// What the control thread has.
+#[derive(Debug)]
+pub struct Control {
+    /// What does not change.
+    pub program: Arc<Program>,
+    /// Where its lines go.
+    pub log: Rc<Log>,
+    /// Of the snapshot in force.
+    pub(super) keyring: RefCell<Arc<Keyring>>,
+    pub(super) expiry: ExpiryWatch,
+    pub(super) manager: Manager,
+}
+
+impl Control {
+    pub(super) fn new(program: Arc<Program>, log: Rc<Log>) -> Control {
+        let manager = Manager::find(Rc::clone(&log));
+        Control { program, log, keyring: RefCell::default(), expiry: ExpiryWatch::default(), manager }
+    }
+
+    /// Until the end.
+    pub(super) async fn obey_signals(&self) -> Result<(), String> {
+        loop {
+            match engine::time::timeout(limits::EXPIRY_INTERVAL, engine::signal::next()).await {
+                Ok(libc::SIGHUP) => {
+                    self.manager.reloading();
+                    self.reload().await;
+                    self.manager.ready(&format!("{} shards", self.program.shards));
+                }
+                Ok(libc::SIGUSR1) => match Writer::reopen_here() {
+                    true => {
+                        self.log.line(Priority::Notice, format_args!("accounting: the file is opened anew"))
+                    }
+                    false => {
+                        self.log.line(Priority::Notice, format_args!("SIGUSR1: there is no accounting file"))
+                    }
+                },
+                Ok(libc::SIGUSR2) => self.thaw().await,
+                Ok(libc::SIGTERM | libc::SIGINT) => return self.stop().await,
+                Ok(_) => {}
+                Err(engine::time::Elapsed) => self.watch_expiry(),
+            }
+        }
+    }
+
+    /// Lets a frozen server begin.
+    async fn thaw(&self) {
+        let mut thawed = false;
+        for result in self.each_shard(|| Shell::here().thaw()).await {
+            match result {
+                Ok(Some(copies)) => {
+                    thawed = true;
+                    self.manager.keep(copies);
+                }
+                Ok(None) => {}
+                Err((address, error)) => {
+                    self.log.line(Priority::Error, format_args!("{}", bind_error(&error, address)));
+                }
+            }
+        }
+        if thawed {
+            self.log.line(Priority::Notice, format_args!("Thawed"));
+            self.manager.ready(&format!("{} shards", self.program.shards));
+        }
+    }
+
+    /// Runs `f` on every shard, one after the other, and gives the results of those that still run.
+    pub(super) async fn each_shard<T, F>(&self, f: F) -> Vec<T>
+    where
+        F: Fn() -> T + Clone + Send + 'static,
+        T: Send + 'static,
+    {
+        let mut results = Vec::with_capacity(usize::from(self.program.shards));
+        for number in 0..self.program.shards {
+            if let Ok(result) = mesh::call(ShardId(number), f.clone()).await {
+                results.push(result);
+            }
+        }
+        results
+    }
+}
