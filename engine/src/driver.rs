@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::rc::Rc;
 
-use crate::net::Bind;
+use crate::net::{Bind, UnixOptions};
 use crate::op::{Descriptor, OpId};
+use crate::os::unix;
 use crate::shard::{Done, Shard};
 use crate::time::Instant;
 
@@ -127,6 +128,23 @@ impl Driver {
                 Ok(socket)
             }
             Driver::Sim(port) => port.unix_datagram(path),
+        }
+    }
+    /// A listening socket in the file system, and what tells its name from another's.
+    pub(crate) fn listen_unix(
+        &self,
+        path: &Path,
+        options: &UnixOptions,
+    ) -> io::Result<(Rc<Descriptor>, unix::Identity)> {
+        match self {
+            Driver::Uring(_) => unix::listen(path, options),
+            Driver::Epoll(_) => {
+                let (socket, identity) = unix::listen(path, options)?;
+                crate::os::socket::set_nonblocking(socket.raw())?;
+                Ok((socket, identity))
+            }
+            // There is no file system that sockets could be in.
+            Driver::Sim(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
     /// Sends FIN.

@@ -1,5 +1,7 @@
 //! Sockets: listener, connection, UDP.
 
+mod unix;
+
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::io;
@@ -18,6 +20,8 @@ use crate::op::{Accepted, ConnectOp, Descriptor, Detached, Item, Op, Reply, Send
 use crate::service::PassedSocket;
 use crate::shard;
 use crate::time;
+
+pub use unix::{Credentials, UnixListener, UnixOptions};
 
 /// Binds `addr` once without SO_REUSEPORT and lets it go, so that "Address already in use" still appears. May be called
 /// outside of the engine, before it starts.

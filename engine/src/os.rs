@@ -10,6 +10,7 @@ pub(crate) mod path;
 pub(crate) mod pool;
 pub(crate) mod signal;
 pub(crate) mod socket;
+pub(crate) mod unix;
 
 /// Reads a clock of the kernel.
 pub(crate) fn clock_ns(clock: libc::clockid_t) -> u64 {

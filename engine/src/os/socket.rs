@@ -115,6 +115,8 @@ impl RawAddr {
                 let port = u16::from_be(raw.sin6_port);
                 Ok(SocketAddrV6::new(ip, port, raw.sin6_flowinfo, raw.sin6_scope_id).into())
             }
+            // A path is no address.
+            libc::AF_UNIX => Ok(SocketAddr::from(([0; 4], 0))),
             family => Err(io::Error::other(format!("a socket of address family {family}"))),
         }
     }
@@ -133,7 +135,7 @@ fn socket(addr: SocketAddr, kind: libc::c_int) -> io::Result<Descriptor> {
     check(unsafe { libc::socket(family, kind | libc::SOCK_CLOEXEC, 0) }).map(Descriptor::os)
 }
 
-fn unix_socket(kind: libc::c_int) -> io::Result<Descriptor> {
+pub(super) fn unix_socket(kind: libc::c_int) -> io::Result<Descriptor> {
     // SAFETY: no pointers.
     check(unsafe { libc::socket(libc::AF_UNIX, kind | libc::SOCK_CLOEXEC, 0) }).map(Descriptor::os)
 }

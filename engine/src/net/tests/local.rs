@@ -1,6 +1,7 @@
 //! Where a connection comes from, and sockets in the file system.
 
-use std::os::unix::net::{UnixDatagram, UnixListener};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::net::{UnixDatagram, UnixStream};
 
 use super::*;
 use crate::testing::TempDir;
@@ -43,7 +44,7 @@ fn sockets_of_the_file_system_carry_streams_and_datagrams() {
     on_a_shard(|| async {
         let temp = TempDir::new();
         let stream = temp.path().join("stream");
-        let listener = UnixListener::bind(&stream).unwrap();
+        let listener = std::os::unix::net::UnixListener::bind(&stream).unwrap();
         let near = Conn::connect_unix(&stream).await.expect("connects");
         let (mut far, _) = listener.accept().unwrap();
         near.send(Bytes::from_static(b"PING")).await.expect("sends");
@@ -66,5 +67,54 @@ fn sockets_of_the_file_system_carry_streams_and_datagrams() {
         assert_eq!(Udp::connect_unix(&missing).await.unwrap_err().kind(), io::ErrorKind::NotFound);
         let long = temp.path().join("x".repeat(200));
         assert_eq!(Conn::connect_unix(&long).await.unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    });
+}
+
+const PRIVATE: UnixOptions = UnixOptions { mode: 0o600, uid: None, gid: None, backlog: 16 };
+
+#[test]
+fn a_listener_in_the_file_system_has_its_mode_and_knows_its_clients() {
+    on_a_shard(|| async {
+        let temp = TempDir::new();
+        let path = temp.path().join("ctl");
+        let listener = UnixListener::bind(&path, &UnixOptions { mode: 0o660, ..PRIVATE }).expect("binds");
+        let found = std::fs::symlink_metadata(&path).unwrap();
+        assert!(found.file_type().is_socket() && found.mode() & 0o7777 == 0o660, "{:o}", found.mode());
+
+        let near = spawn(Class::Interactive, async move { Conn::connect_unix(&path).await });
+        let far = listener.accept().await.expect("accepts");
+        let near = near.await.expect("runs").expect("connects");
+        let who = far.credentials().expect("a socket in the file system");
+        assert_eq!((who.pid, who.uid), (Some(std::process::id()), found.uid()));
+        assert!(far.peer_addr().ip().is_unspecified() && far.local_addr().ip().is_unspecified());
+        near.send(Bytes::from_static(b"PING")).await.expect("sends");
+        assert_eq!(&far.recv().await.expect("receives")[..], b"PING");
+    });
+}
+
+#[test]
+fn a_stale_socket_is_replaced_and_one_in_use_or_another_file_is_not() {
+    on_a_shard(|| async {
+        let temp = TempDir::new();
+        let path = temp.path().join("ctl");
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        let listener = UnixListener::bind(&path, &PRIVATE).expect("nobody listens there");
+        let refused = UnixListener::bind(&path, &PRIVATE).expect_err("it is in use");
+        assert_eq!(refused.kind(), io::ErrorKind::AddrInUse);
+        assert!(path.exists(), "the failure leaves the other's socket alone");
+
+        // Somebody took the name over: it is not ours to remove.
+        std::fs::remove_file(&path).unwrap();
+        let other = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        drop(listener);
+        assert!(UnixStream::connect(&path).is_ok());
+        drop(other);
+
+        drop(UnixListener::bind(&path, &PRIVATE).expect("binds"));
+        assert!(!path.exists());
+        std::fs::write(&path, "text").unwrap();
+        let refused = UnixListener::bind(&path, &PRIVATE).expect_err("a file");
+        assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
+        assert!(path.exists());
     });
 }
