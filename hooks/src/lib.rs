@@ -29,6 +29,7 @@ pub mod limits;
 mod runner;
 mod scripts;
 mod session;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod variables;
@@ -41,3 +42,4 @@ pub use session::{
     MailAccepted, MessageAccepted, Parameter, Proxied, RcptAccepted, Recipient, Refusal, Tls, Transaction,
     Verdict,
 };
+pub use tally::{Tallies, Tally};

@@ -11,6 +11,7 @@ use script::value::{Frozen, Value};
 use crate::decision::{Decision, Failure};
 use crate::limits;
 use crate::scripts::{ScriptId, Scripts};
+use crate::tally::Tallies;
 
 /// Hears what goes on in scripts. Called in the middle of one: it must not block.
 pub trait Notices {
@@ -22,13 +23,16 @@ pub trait Notices {
     fn failed(&self, transaction: &str, script: &str, what: &str);
 }
 
-/// The scripts of a configuration on one shard.
+/// The scripts of a configuration on one shard, for one server or for the queue.
+#[derive(Clone)]
 pub struct Runner {
     scripts: Arc<Scripts>,
-    loaded: Vec<OnceCell<Rc<Loaded>>>,
+    loaded: Rc<[OnceCell<Rc<Loaded>>]>,
     environment: Rc<Environment>,
     notices: Rc<dyn Notices>,
     limits: Limits,
+    /// For whom they run.
+    tallies: Rc<Tallies>,
 }
 
 /// The value of `$context` between two hooks: nothing for most connections, else what the last script left.
@@ -36,7 +40,7 @@ pub struct Runner {
 pub(crate) struct Kept(Option<Frozen>);
 
 impl Runner {
-    /// For this shard.
+    /// For this shard. Nobody counts what runs until [`Runner::counting`].
     pub fn new(
         scripts: Arc<Scripts>,
         environment: &Rc<Environment>,
@@ -44,7 +48,13 @@ impl Runner {
         limits: Limits,
     ) -> Rc<Runner> {
         let loaded = (0..scripts.len()).map(|_| OnceCell::new()).collect();
-        Rc::new(Runner { scripts, loaded, environment: Rc::clone(environment), notices, limits })
+        let tallies = Rc::default();
+        Rc::new(Runner { scripts, loaded, environment: Rc::clone(environment), notices, limits, tallies })
+    }
+
+    /// The same scripts, counted in `tallies`.
+    pub fn counting(&self, tallies: &Rc<Tallies>) -> Rc<Runner> {
+        Rc::new(Runner { tallies: Rc::clone(tallies), ..self.clone() })
     }
 
     /// The scripts it runs.
@@ -65,10 +75,12 @@ impl Runner {
         variables: impl Fn(&str) -> Option<Value>,
         read: impl FnOnce(Decision) -> Result<T, Failure>,
     ) -> Option<T> {
+        let counted = self.tallies.begin(self.scripts.get(script).hook);
         let result = self.run(script, transaction, kept, variables).await.and_then(read);
         match result {
             Ok(value) => Some(value),
             Err(Failure(what)) => {
+                counted.failed();
                 self.notices.failed(transaction, &self.scripts.get(script).name(), &what);
                 None
             }

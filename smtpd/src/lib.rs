@@ -9,6 +9,7 @@
 //! - [`bounce`]: what senders are told.
 //! - [`stored`]: what is kept with a message in the spool.
 //! - [`log`]: lines that never hold up mail.
+//! - [`stats`]: what is counted, and how it is read.
 //! - [`accounting`]: a file of what became of each message.
 //! - [`sockets`], [`manager`]: listening sockets, and the service manager that keeps them across restarts.
 //!
@@ -40,4 +41,5 @@ pub mod session;
 pub mod shard;
 pub mod snapshot;
 pub mod sockets;
+pub mod stats;
 pub mod stored;

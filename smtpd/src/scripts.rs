@@ -12,6 +12,7 @@ use rustc_hash::FxHashMap;
 use script::machine::Limits;
 
 use crate::log::{Log, Priority};
+use crate::stats::Stats;
 
 /// Everything that the scripts of one configuration need. Immutable.
 #[derive(Clone)]
@@ -20,6 +21,15 @@ pub struct Prepared {
     settings: Arc<Settings>,
     /// The names of the transports, for scripts that queue.
     pub transports: TransportNames,
+}
+
+/// What runs the scripts of one configuration on one shard: the same, counted for each by itself.
+#[derive(Debug)]
+pub struct Runners {
+    /// For each of the startup file's servers, in its order.
+    pub servers: Box<[Rc<Runner>]>,
+    /// For the hooks of the queue.
+    pub queue: Rc<Runner>,
 }
 
 /// The scripts of one server.
@@ -95,15 +105,19 @@ impl Prepared {
         }
     }
 
-    /// Runs them on this shard. `None`: there are none.
-    pub fn start(&self, log: &Rc<Log>) -> Option<Rc<Runner>> {
+    /// Runs them on this shard, counted in `stats`. `None`: there are none.
+    pub fn start(&self, log: &Rc<Log>, stats: &Stats) -> Option<Runners> {
         if self.scripts.is_empty() {
             return None;
         }
         let notices = Rc::new(ScriptLog(Rc::clone(log)));
         let environment =
             Environment::start(Arc::clone(&self.settings), Rc::clone(&notices) as Rc<dyn hostcalls::Log>);
-        Some(Runner::new(Arc::clone(&self.scripts), &environment, notices, Limits::default()))
+        let runner = Runner::new(Arc::clone(&self.scripts), &environment, notices, Limits::default());
+        Some(Runners {
+            servers: stats.servers.iter().map(|server| runner.counting(&server.scripts)).collect(),
+            queue: runner.counting(&stats.queue_scripts),
+        })
     }
 }
 

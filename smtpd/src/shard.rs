@@ -24,9 +24,11 @@ use crate::log::event::{Accepted, Event};
 use crate::log::{Log, Priority};
 use crate::program::Program;
 use crate::resolver::Resolver;
+use crate::scripts::Runners;
 use crate::session::{self, Sessions};
 use crate::snapshot::Snapshot;
 use crate::sockets::{self, Copies, Idle, Listening, Plan};
+use crate::stats::Stats;
 use crate::stored;
 
 /// One shard of a running server. Shared by its tasks.
@@ -46,12 +48,14 @@ pub struct Shard {
     pub due: Notify,
     /// Its DNS client.
     pub resolver: Rc<Resolver>,
+    /// What it counts.
+    pub stats: Rc<Stats>,
     /// Its open sessions.
     pub sessions: Sessions,
     /// Its attempts and outgoing connections.
     pub delivery: Delivery,
-    /// Runs the scripts of the configuration in force; `None`: it has none.
-    runner: RefCell<Option<Rc<Runner>>>,
+    /// Run the scripts of the configuration in force; `None`: it has none.
+    runners: RefCell<Option<Runners>>,
     /// Reports that are being gathered or written.
     pub bounces: Bounces,
     snapshot: RefCell<Arc<Snapshot>>,
@@ -163,9 +167,11 @@ impl Shell {
             Queue::new(queue::Options { hash_seed: engine::rng::u64(), ..snapshot.queue_options.clone() });
         queue.set_transports(&snapshot.queue_transports);
         queue.set_suspends(Arc::clone(&snapshot.suspends));
+        let stats = Stats::new(program.startup.servers.len());
         let accounting = Accounting::start(Rc::clone(&store), Rc::clone(&log), marks);
         let shard = Rc::new(Shard {
-            runner: RefCell::new(snapshot.scripts.start(&log)),
+            runners: RefCell::new(snapshot.scripts.start(&log, &stats)),
+            stats,
             log,
             accounting,
             store,
@@ -214,7 +220,7 @@ impl Shard {
             queue.set_suspends(Arc::clone(&snapshot.suspends));
         }
         self.resolver.reconfigure(&snapshot.resolver);
-        *self.runner.borrow_mut() = snapshot.scripts.start(&self.log);
+        *self.runners.borrow_mut() = snapshot.scripts.start(&self.log, &self.stats);
         *self.snapshot.borrow_mut() = snapshot;
         self.check_own_names();
         self.due.notify_one();
@@ -227,9 +233,14 @@ impl Shard {
         }
     }
 
-    /// Runs the scripts of the configuration in force; `None`: it has none.
-    pub fn runner(&self) -> Option<Rc<Runner>> {
-        self.runner.borrow().clone()
+    /// Runs the queue's scripts of the configuration in force; `None`: it has no scripts.
+    pub fn queue_runner(&self) -> Option<Rc<Runner>> {
+        self.runners.borrow().as_ref().map(|runners| Rc::clone(&runners.queue))
+    }
+
+    /// The same for those of a server of the startup file.
+    pub fn server_runner(&self, server: usize) -> Option<Rc<Runner>> {
+        self.runners.borrow().as_ref().map(|runners| Rc::clone(&runners.servers[server]))
     }
 
     /// True when the shard is shutting down: begin nothing new.
@@ -297,6 +308,7 @@ impl Shard {
                 attempts,
                 flags: flags | variant,
             };
+            self.stats.loader.count.add(1);
             if let Err(error) = queue.insert(item, entry, now_ms) {
                 let id = uuid::Uuid::from_bytes(envelope.transaction);
                 let queue_id = index + 1;
@@ -364,6 +376,7 @@ fn entry(state: &ItemState, latest_ms: u64) -> Entry {
 /// Queues what was queued before the start, beside everything else.
 async fn load(shard: Rc<Shard>) {
     let mut recovery = shard.store.recovery();
+    shard.stats.loader.active.raise();
     let latest_ms = engine::time::steady_ms().saturating_add(shard.snapshot().longest_retry_ms());
     let mut unannounced = 0;
     let mut told_again = BTreeMap::new();
@@ -389,6 +402,7 @@ async fn load(shard: Rc<Shard>) {
             engine::task::yield_now().await;
         }
     }
+    shard.stats.loader.active.lower();
     for ((log, _), sequence) in told_again.into_iter().filter(|_| !shard.is_stopping()) {
         shard.accounting.record_caught_up(MessageId { log, sequence });
     }

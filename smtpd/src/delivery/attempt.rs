@@ -21,6 +21,7 @@ use super::source::Choice;
 use crate::limits;
 use crate::patience::Clocks;
 use crate::snapshot::RouteTls;
+use crate::stats::Stats;
 
 /// An open SMTP session with a peer, between transactions.
 #[derive(Debug)]
@@ -39,6 +40,25 @@ pub(super) struct Connection {
     /// `mx.example.net[192.0.2.1]:25`, for the log.
     pub(super) peer: Rc<str>,
     key: Key,
+    _counted: Counted,
+}
+
+/// An open connection among those of the shard; given back on drop.
+#[derive(Debug)]
+struct Counted(Rc<Stats>);
+
+impl Counted {
+    fn new(stats: &Rc<Stats>) -> Counted {
+        stats.delivery.connections.add(1);
+        stats.delivery.open.raise();
+        Counted(Rc::clone(stats))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.delivery.open.lower();
+    }
 }
 
 /// Why a host could not be used.
@@ -58,11 +78,16 @@ pub(super) enum Unusable {
 impl Connection {
     /// A connection that has been greeted and is ready for transactions. Where TLS is optional and fails, a second one
     /// is made without.
-    pub(super) async fn establish(to: &Candidate, from: &Choice, key: Key) -> Result<Connection, Unusable> {
+    pub(super) async fn establish(
+        to: &Candidate,
+        from: &Choice,
+        key: Key,
+        stats: &Rc<Stats>,
+    ) -> Result<Connection, Unusable> {
         let optional = key.route.tls.as_ref().is_some_and(|tls| tls.optional);
-        match Connection::open_and_greet(to, from, key.clone(), Session::new).await {
+        match Connection::open_and_greet(to, from, key.clone(), Session::new, stats).await {
             Err(Unusable::NoTls(_)) if optional => {
-                Connection::open_and_greet(to, from, key, Session::in_clear).await
+                Connection::open_and_greet(to, from, key, Session::in_clear, stats).await
             }
             other => other,
         }
@@ -73,6 +98,7 @@ impl Connection {
         from: &Choice,
         key: Key,
         session: fn(Arc<client::Config>) -> Session,
+        stats: &Rc<Stats>,
     ) -> Result<Connection, Unusable> {
         let route = Arc::clone(&key.route);
         let config = match from {
@@ -80,7 +106,7 @@ impl Connection {
             _ => Arc::clone(&route.session),
         };
         let helo = String::from_utf8_lossy(config.hostname.as_bytes()).into();
-        let mut open = Connection::open(to, from, key, (session(config), helo)).await?;
+        let mut open = Connection::open(to, from, key, (session(config), helo), stats).await?;
         let tls = route.tls.as_ref();
         if let Some(tls) = tls.filter(|tls| tls.implicit)
             && let Err(error) = open.shake_hands(tls, route.session.timeouts.starttls).await
@@ -96,6 +122,7 @@ impl Connection {
         from: &Choice,
         key: Key,
         (session, helo): (Session, Arc<str>),
+        stats: &Rc<Stats>,
     ) -> Result<Connection, Unusable> {
         let peer: Rc<str> = format!("{}[{}]:{}", to.name, to.address, key.route.port).into();
         let peer_host = Remote { name: Arc::clone(&to.name), address: to.address };
@@ -121,6 +148,7 @@ impl Connection {
             helo,
             peer,
             key,
+            _counted: Counted::new(stats),
         })
     }
 

@@ -112,6 +112,7 @@ impl Way<'_> {
         let remote = SocketAddr::new(candidate.address, self.route.port);
         let key = self.key(remote, &source, host);
         if let Some(lane) = self.shard.delivery.pool.claim(&key) {
+            self.shard.stats.pooling.hits.add(1);
             return Some(Ended::Elsewhere(lane));
         }
         let path = Path { source: source.address(), remote };
@@ -154,7 +155,11 @@ impl Way<'_> {
         key: Key,
         ticket: Ticket,
     ) -> Result<Connection, Unusable> {
-        let opened = Connection::establish(candidate, &source, key).await;
+        self.shard.stats.pooling.misses.add(1);
+        let opened = Connection::establish(candidate, &source, key, &self.shard.stats).await;
+        if opened.is_err() {
+            self.shard.stats.delivery.connect_errors.add(1);
+        }
         let peer = || format!("{}[{}]:{}", candidate.name, candidate.address, self.route.port);
         match &opened {
             Ok(_) | Err(Unusable::Refused(_) | Unusable::NoTls(_)) => ticket.succeeded(&peer()),

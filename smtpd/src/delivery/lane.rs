@@ -55,7 +55,9 @@ impl Lane {
 fn next_of_line(shard: &Rc<Shard>, destination: &Destination, open: &Connection) -> Option<Attempt> {
     loop {
         let attempt = shard.queue.borrow_mut().next_for(destination, engine::time::steady_ms())?;
+        shard.stats.pickup.count.add(1);
         if shard.delivery.fits(shard, open.key(), &attempt) {
+            shard.stats.pooling.hits.add(1);
             return Some(attempt);
         }
         shard.delivery.give(shard, attempt);
@@ -93,7 +95,7 @@ async fn carry_out(shard: &Rc<Shard>, mut attempt: Attempt, connection: &mut Opt
 async fn wait_idle(shard: &Rc<Shard>, destination: Destination, open: &mut Connection) -> Option<Attempt> {
     let pool = &shard.delivery.pool;
     let size = shard.snapshot().pooling.size;
-    let mut place = pool.enter(open.key().clone(), destination, true, size)?;
+    let mut place = pool.enter(open.key().clone(), destination, true, size, &shard.stats.pooling)?;
     let first = engine::time::timeout(limits::CONNECTION_IDLE, async {
         let mut woken = pin!(&mut place.woken);
         let mut disturbed = pin!(open.disturbed());
@@ -107,9 +109,13 @@ async fn wait_idle(shard: &Rc<Shard>, destination: Destination, open: &mut Conne
         Ok(Some(attempt)) => attempt,
         // An attempt may have been handed over in this very turn. Once this lane has left the pool, it either has it
         // or never will.
-        Ok(None) | Err(engine::time::Elapsed) => {
+        ended @ (Ok(None) | Err(engine::time::Elapsed)) => {
             pool.leave(&place);
-            place.woken.await
+            let last = place.woken.await;
+            if last.is_none() && ended.is_err() {
+                shard.stats.pooling.expires.add(1);
+            }
+            last
         }
     }
 }

@@ -58,7 +58,11 @@ pub async fn pick_up(shard: Rc<Shard>) {
         let mut taken = 0;
         while may_pick_up(&shard) {
             let next = shard.queue.borrow_mut().next(engine::time::steady_ms());
-            let Some(attempt) = next else { break };
+            let Some(attempt) = next else {
+                shard.stats.pickup.misses.add(1);
+                break;
+            };
+            shard.stats.pickup.count.add(1);
             shard.delivery.give(&shard, attempt);
             taken += 1;
             if taken == limits::PICK_UP_BURST {
@@ -124,12 +128,20 @@ impl Delivery {
         } else {
             Some(attempt)
         };
-        let Some(attempt) = attempt else { return };
+        let Some(attempt) = attempt else {
+            shard.stats.pooling.hits.add(1);
+            return;
+        };
         let number = self.next.get();
         self.next.set(number + 1);
         let lane = Lane { shard: Rc::clone(shard), number };
         let task = engine::task::spawn(Class::Interactive, lane.run(attempt));
         self.lanes.borrow_mut().insert(number, task);
+    }
+
+    /// How many connections wait to be used again.
+    pub fn idle(&self) -> usize {
+        self.pool.len()
     }
 
     /// Whether a connection to a host of the attempt's line will do for the attempt, without a look at DNS.

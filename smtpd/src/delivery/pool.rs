@@ -14,6 +14,7 @@ use queue::{Attempt, Destination};
 use rustc_hash::FxHashMap;
 
 use crate::snapshot::Route;
+use crate::stats::Pooling;
 
 /// Everything that two messages must share to use the same connection. The route stands for its transport as
 /// configured: TLS policy, credentials, HELO name and time-outs.
@@ -54,6 +55,11 @@ pub(super) struct Place {
 }
 
 impl Pool {
+    /// How many are idle.
+    pub(super) fn len(&self) -> usize {
+        self.idle.borrow().len()
+    }
+
     /// A lane begins to wait. `None`: the pool is full, and nothing in it may go.
     pub(super) fn enter(
         &self,
@@ -61,12 +67,18 @@ impl Pool {
         destination: Destination,
         evictable: bool,
         size: usize,
+        stats: &Pooling,
     ) -> Option<Place> {
         while self.idle.borrow().len() >= size {
             let oldest =
                 self.idle.borrow().iter().find(|(_, idle)| idle.evictable).map(|(number, _)| *number);
+            let Some(oldest) = oldest else {
+                stats.skips.add(1);
+                return None;
+            };
             // Dropping what would wake it ends its wait.
-            drop(self.remove(oldest?));
+            drop(self.remove(oldest));
+            stats.evicts.add(1);
         }
         let number = self.next.get();
         self.next.set(number + 1);

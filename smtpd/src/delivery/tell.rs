@@ -74,6 +74,12 @@ fn attempted(
         (_, Some(reason)) => diagnosed(reason, if facts.connects > 0 { "CONNECT" } else { "DNS" }),
         (_, None) => Answer { state: "EOD", enhanced: None, cause: AnswerCause::Error("") },
     };
+    let delivery = &shard.stats.delivery;
+    match result {
+        AttemptResult::Delivered => delivery.delivered.add(1),
+        AttemptResult::Deferred { .. } => delivery.delayed.add(1),
+        AttemptResult::Failed { .. } => delivery.failed.add(1),
+    }
     shard.tell(&Event::Attempted(&Attempted {
         transaction: Uuid::from_bytes(attempt.transaction),
         queue_id: recipient.key.recipient + 1,

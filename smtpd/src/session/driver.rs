@@ -379,6 +379,7 @@ impl Driver {
 
     /// Logs what a script refused.
     pub(super) fn log_reply(&self, reply: &Reply, action: Action) {
+        self.shard.stats.intake.refused.add(1);
         let text: Vec<_> = reply.lines().map(String::from_utf8_lossy).collect();
         self.shard.log.event(&logged::Event::Refused(&logged::Refused {
             transaction: self.transaction.as_ref().map(|transaction| transaction.id),
@@ -393,6 +394,7 @@ impl Driver {
     }
 
     pub(super) fn log_refusal(&self, error: Error, action: Action) {
+        self.shard.stats.intake.refused.add(1);
         let priority = match error.log_class() {
             LogClass::Debug => return,
             LogClass::Info => Priority::Info,

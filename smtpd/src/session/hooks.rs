@@ -33,7 +33,7 @@ impl Driver {
         if !self.server.hooks.any() {
             return;
         }
-        let Some(runner) = self.shard.runner() else { return };
+        let Some(runner) = self.shard.server_runner(self.number) else { return };
         let connection = Connection {
             id: self.new_id(),
             server_id: self.server.id.clone(),

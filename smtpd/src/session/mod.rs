@@ -191,6 +191,9 @@ impl Place {
     fn take(shard: &Rc<Shard>, door: Door, number: u64, seat: Seat) -> Place {
         let max = shard.snapshot().servers[door.server].max_connections;
         let admitted = shard.program.connections[door.server].fetch_add(1, Ordering::Relaxed) < max;
+        shard.stats.intake.connections.add(1);
+        shard.stats.intake.turned_away.add(u64::from(!admitted));
+        shard.stats.servers[door.server].connections.raise();
         Place { shard: Rc::clone(shard), door, number, admitted, _seat: seat }
     }
 }
@@ -198,6 +201,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.shard.program.connections[self.door.server].fetch_sub(1, Ordering::Relaxed);
+        self.shard.stats.servers[self.door.server].connections.lower();
         // The handle may hold the last reference to this very task: drop it outside the borrow.
         let handle = self.shard.sessions.open.borrow_mut().remove(&self.number);
         drop(handle);

@@ -231,6 +231,9 @@ impl Transaction {
             size_bytes,
             took_ms: took.as_millis() as u64,
         });
+        shard.stats.intake.messages.add(1);
+        shard.stats.intake.recipients.add(envelope.recipients.len() as u64);
+        shard.stats.intake.bytes.add(size_bytes);
         shard.log.event(&event);
         shard.accounting.record_accepted(message, &event);
     }

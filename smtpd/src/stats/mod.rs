@@ -1,0 +1,224 @@
+//! Statistics: what a shard counts, and how it is read.
+//!
+//! Whoever makes something happen adds a line, `shard.stats.delivery.delivered.add(1)`: a cell of the shard's own, without a
+//! lock or an atomic. What is known elsewhere (the sizes of the queue, say) is not counted again. The [`table`] names
+//! everything that can be read, once, with type, unit and help; [`read`] gives the values of one shard as plain data, and
+//! [`ShardStats::merge`] adds those of several up.
+
+pub mod table;
+
+#[cfg(test)]
+mod tests;
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use hooks::Tallies;
+
+use crate::shard::Shard;
+use table::{METRICS, Merge};
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub struct Counter(Cell<u64>);
+
+impl Counter {
+    /// Adds to it.
+    pub fn add(&self, count: u64) {
+        self.0.set(self.0.get().wrapping_add(count));
+    }
+
+    /// Its value.
+    pub fn get(&self) -> u64 {
+        self.0.get()
+    }
+}
+
+/// How many of something there are now.
+#[derive(Debug, Default)]
+pub struct Gauge(Cell<u64>);
+
+impl Gauge {
+    /// So many are there now.
+    pub fn set(&self, count: u64) {
+        self.0.set(count);
+    }
+
+    /// One more is there.
+    pub fn raise(&self) {
+        self.0.set(self.0.get() + 1);
+    }
+
+    /// One has gone.
+    pub fn lower(&self) {
+        self.0.set(self.0.get().saturating_sub(1));
+    }
+
+    /// Its value.
+    pub fn get(&self) -> u64 {
+        self.0.get()
+    }
+}
+
+/// What one shard counts, since its start.
+#[derive(Debug)]
+pub struct Stats {
+    /// Reception.
+    pub intake: Intake,
+    /// What comes to the queue.
+    pub loader: Loader,
+    /// Attempts taken from the queue.
+    pub pickup: Pickup,
+    /// Delivery.
+    pub delivery: Delivery,
+    /// Connections that are used again.
+    pub pooling: Pooling,
+    /// What policies and suspends hold back.
+    pub policy: Policy,
+    /// Scripts of the queue's hooks.
+    pub queue_scripts: Rc<Tallies>,
+    /// Each of the startup file's servers, in its order.
+    pub servers: Box<[Server]>,
+}
+
+/// Reception, of all servers.
+#[derive(Debug, Default)]
+pub struct Intake {
+    /// Connections that came in.
+    pub connections: Counter,
+    /// Those of them that were refused, because there were too many.
+    pub turned_away: Counter,
+    /// Messages answered `250`.
+    pub messages: Counter,
+    /// Their recipients.
+    pub recipients: Counter,
+    /// Their bytes.
+    pub bytes: Counter,
+    /// Commands and messages refused, by a script or a limit.
+    pub refused: Counter,
+}
+
+/// One server.
+#[derive(Debug, Default)]
+pub struct Server {
+    /// Open connections.
+    pub connections: Gauge,
+    /// Its scripts.
+    pub scripts: Rc<Tallies>,
+}
+
+/// What comes to the queue.
+#[derive(Debug, Default)]
+pub struct Loader {
+    /// Recipients queued: of messages taken in, and of those found at the start.
+    pub count: Counter,
+    /// 1 while the start's load runs.
+    pub active: Gauge,
+}
+
+/// Attempts taken from the queue.
+#[derive(Debug, Default)]
+pub struct Pickup {
+    /// Attempts.
+    pub count: Counter,
+    /// Times nothing was due or permitted.
+    pub misses: Counter,
+}
+
+/// Outgoing connections and what became of recipients.
+#[derive(Debug, Default)]
+pub struct Delivery {
+    /// Connections opened.
+    pub connections: Counter,
+    /// Connections open now, those that wait to be used again too.
+    pub open: Gauge,
+    /// Connects that failed.
+    pub connect_errors: Counter,
+    /// Recipients delivered.
+    pub delivered: Counter,
+    /// Attempts after which a recipient waits for another one.
+    pub delayed: Counter,
+    /// Recipients that failed for good.
+    pub failed: Counter,
+}
+
+/// Connections that are used again.
+#[derive(Debug, Default)]
+pub struct Pooling {
+    /// Attempts that found one.
+    pub hits: Counter,
+    /// Attempts that opened one.
+    pub misses: Counter,
+    /// Closed because nothing came in time.
+    pub expires: Counter,
+    /// Closed to make room for another one.
+    pub evicts: Counter,
+    /// Not kept because the pool was full.
+    pub skips: Counter,
+}
+
+/// What policies and suspends hold back.
+#[derive(Debug, Default)]
+pub struct Policy {
+    /// Attempts refused because a limit of connections was reached.
+    pub concurrency: Counter,
+    /// Attempts refused because a rate was used up.
+    pub rate: Counter,
+    /// Attempts refused because the last connect was too recent.
+    pub connect_interval: Counter,
+}
+
+impl Stats {
+    /// Of a shard of a program with so many servers.
+    pub fn new(servers: usize) -> Rc<Stats> {
+        Rc::new(Stats {
+            intake: Intake::default(),
+            loader: Loader::default(),
+            pickup: Pickup::default(),
+            delivery: Delivery::default(),
+            pooling: Pooling::default(),
+            policy: Policy::default(),
+            queue_scripts: Rc::default(),
+            servers: (0..servers).map(|_| Server::default()).collect(),
+        })
+    }
+}
+
+/// The values of one shard, or of several added up: for each row of [`METRICS`] that shards have, as many as it has labels.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ShardStats {
+    rows: Vec<Vec<u64>>,
+}
+
+/// The values of a shard, as they are now. Runs on it.
+pub fn read(shard: &Shard) -> ShardStats {
+    ShardStats { rows: METRICS.iter().map(|metric| metric.values(shard)).collect() }
+}
+
+impl ShardStats {
+    /// Adds the values of another shard.
+    pub fn merge(&mut self, other: &ShardStats) {
+        self.rows.resize_with(METRICS.len(), Vec::new);
+        for ((metric, mine), theirs) in METRICS.iter().zip(&mut self.rows).zip(&other.rows) {
+            mine.resize(mine.len().max(theirs.len()), 0);
+            for (mine, theirs) in mine.iter_mut().zip(theirs) {
+                *mine = match metric.read.merge() {
+                    Merge::Sum => mine.wrapping_add(*theirs),
+                    Merge::Most => (*mine).max(*theirs),
+                };
+            }
+        }
+    }
+
+    /// The values of a row of [`METRICS`], by its number: one for each combination of its labels.
+    pub fn row(&self, number: usize) -> &[u64] {
+        self.rows.get(number).map_or(&[], Vec::as_slice)
+    }
+
+    /// The sum of the row of this name.
+    pub fn sum(&self, name: &str) -> u64 {
+        let number = METRICS.iter().position(|metric| metric.name == name);
+        debug_assert!(number.is_some(), "{name} is not in the table");
+        number.map_or(0, |number| self.row(number).iter().sum())
+    }
+}
