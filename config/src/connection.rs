@@ -25,7 +25,7 @@ pub struct MxFilter {
 }
 
 /// A host name in lower case whose labels may be `*`, which stands for one whole label.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct MxPattern(String);
 
 impl SourceIp {
@@ -44,7 +44,8 @@ impl MxFilter {
 }
 
 impl MxPattern {
-    fn parse(text: &str) -> Option<MxPattern> {
+    /// `None`: it is not a host name.
+    pub fn parse(text: &str) -> Option<MxPattern> {
         let text = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
         let plain: Vec<&str> = text.split('.').map(|label| if label == "*" { "x" } else { label }).collect();
         is_host_name(&plain.join(".")).then_some(MxPattern(text))

@@ -71,7 +71,10 @@ pub use startup::{
     Startup, UuidVersion, load_startup,
 };
 pub use suspends::{Property, Suspend, Suspends, load_suspends};
-pub use tls::{ClientCertificates, Implicit, SendName, ServerTls, TlsProtocols, TransportTls, VerifyTls};
+pub use tls::{
+    CipherList, ClientCertificates, Implicit, SendName, ServerTls, TlsMode, TlsProtocols, TlsVersions,
+    TransportTls, VerifyTls,
+};
 pub use transport::{DeliveryTimeouts, NextHop, Retry, RetryInterval, Transport};
 pub use version::Version;
 

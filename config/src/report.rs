@@ -35,6 +35,16 @@ impl Problem {
     }
 }
 
+/// Text and advice in one line.
+impl From<Problem> for String {
+    fn from(problem: Problem) -> String {
+        match problem.hint {
+            Some(hint) => format!("{}: {hint}", problem.text),
+            None => problem.text,
+        }
+    }
+}
+
 impl Report {
     pub(crate) fn new(source: &str) -> Report {
         Report { source: source.to_owned(), errors: Vec::new(), warnings: Vec::new(), dropped: 0 }

@@ -9,7 +9,7 @@ use crate::limits::{MAX_QUOTED_CHARS, MAX_TAG_CHARS};
 use crate::pattern;
 use crate::report::Problem;
 use crate::schema::{Shape, Type};
-use crate::tls::{CipherList, Versions};
+use crate::tls::{CipherList, TlsVersions};
 use crate::tree::Checked;
 use crate::yaml::{Kind, Node, Scalar, Value};
 
@@ -59,8 +59,8 @@ fn check_text(text: &str, ty: Type) -> Result<Checked, Problem> {
             &format!("is longer than {MAX_TAG_CHARS} characters, or not printable"),
         ),
         Type::Match { field, lists } => pattern::parse(text, field, lists).map(Checked::Match),
-        Type::TlsVersions => Versions::parse(text).map(|_| Checked::Text(text.to_owned())),
-        Type::Ciphers => CipherList::parse(text).map(|_| Checked::Text(text.to_owned())),
+        Type::TlsVersions => TlsVersions::read(text).map(|_| Checked::Text(text.to_owned())),
+        Type::Ciphers => CipherList::read(text).map(|_| Checked::Text(text.to_owned())),
         Type::TextOrEmpty => Ok(Checked::Text(text.to_owned())),
         Type::Text | Type::Path => text_if(!text.is_empty() && !text.contains('\0'), "is empty or has a NUL"),
         Type::Integer { .. }

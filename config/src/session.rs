@@ -21,14 +21,12 @@ pub struct TransportSession {
 }
 
 /// `session.sasl`.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct TransportLogin {
     /// User name.
     pub username: String,
     /// Password.
     pub password: String,
-    /// The password may be shown on a connection that is not encrypted: `session.tls.mode` says `disabled`.
-    pub in_clear: bool,
 }
 
 /// The attributes of XCLIENT.
@@ -63,7 +61,6 @@ pub(crate) fn of_transport(tree: &Tree) -> TransportSession {
     let login = tree.get("session.sasl").map(|sasl| TransportLogin {
         username: sasl.text("username").expect("required").to_owned(),
         password: sasl.text("password").expect("required").to_owned(),
-        in_clear: tree.text("session.tls.mode") == Some("disabled"),
     });
     let attribute = |(name, value): &(String, Tree)| match &value.value {
         Checked::Text(text) => Some((name.to_ascii_uppercase(), text.clone())),
@@ -91,8 +88,7 @@ mod tests {
 
     #[test]
     fn passwords_are_not_shown() {
-        let login =
-            TransportLogin { username: "u".to_owned(), password: "secret".to_owned(), in_clear: false };
+        let login = TransportLogin { username: "u".to_owned(), password: "secret".to_owned() };
         assert!(!format!("{login:?}").contains("secret"));
     }
 }

@@ -7,7 +7,7 @@ use crate::connection::{self, MxFilter, SourceIp};
 use crate::dsn::{self, Dsn};
 use crate::report::{Problem, Report};
 use crate::tree::{Checked, Tree};
-use crate::{TransportSession, TransportTls};
+use crate::{TlsMode, TransportSession, TransportTls};
 
 /// One outgoing route.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,8 +32,8 @@ pub struct Transport {
     pub helo: Option<String>,
     /// What is said.
     pub session: TransportSession,
-    /// Outgoing TLS; `None`: everything is in clear.
-    pub tls: Option<TransportTls>,
+    /// Outgoing TLS.
+    pub tls: TransportTls,
     /// When to try again; `None`: there is no `retry` block, and the queue's own schedule applies.
     pub retry: Option<Retry>,
     /// How senders are told what became of their mail.
@@ -43,7 +43,7 @@ pub struct Transport {
 }
 
 /// `connection.server`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum NextHop {
     /// MX look-up of the recipient domain.
     Mx,
@@ -66,7 +66,7 @@ pub struct Retry {
 }
 
 /// `retry.intervals[]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RetryInterval {
     /// Delay before the next attempt.
     pub interval: Duration,
@@ -96,6 +96,82 @@ pub struct DeliveryTimeouts {
     pub eod: Duration,
     pub rset: Duration,
     pub quit: Duration,
+}
+
+impl DeliveryTimeouts {
+    /// The wait in each state, by its name.
+    fn states(&mut self) -> [(&'static str, &mut Duration); 17] {
+        [
+            ("BANNER", &mut self.banner),
+            ("EHLO", &mut self.ehlo),
+            ("HELO", &mut self.helo),
+            ("LHLO", &mut self.lhlo),
+            ("STARTTLS", &mut self.starttls),
+            ("XCLIENT", &mut self.xclient),
+            ("AUTH-CRAM-MD5", &mut self.auth_cram_md5),
+            ("AUTH-PLAIN", &mut self.auth_plain),
+            ("AUTH-LOGIN", &mut self.auth_login),
+            ("AUTH-LOGIN-USER", &mut self.auth_login_user),
+            ("AUTH", &mut self.auth),
+            ("MAIL", &mut self.mail),
+            ("RCPT", &mut self.rcpt),
+            ("DATA", &mut self.data),
+            ("EOD", &mut self.eod),
+            ("RSET", &mut self.rset),
+            ("QUIT", &mut self.quit),
+        ]
+    }
+
+    /// Sets the wait of a state; a name that is none of a state in which we wait changes nothing.
+    pub fn set(&mut self, state: &str, wait: Duration) {
+        if let Some((_, time)) = self.states().into_iter().find(|(name, _)| *name == state) {
+            *time = wait;
+        }
+    }
+}
+
+/// The documented times: 30 s to connect, RFC 5321 section 4.5.3.2 for the replies.
+impl Default for DeliveryTimeouts {
+    fn default() -> DeliveryTimeouts {
+        let usual = Duration::from_secs(300);
+        DeliveryTimeouts {
+            connect: Duration::from_secs(30),
+            banner: usual,
+            ehlo: usual,
+            helo: usual,
+            lhlo: usual,
+            starttls: usual,
+            xclient: usual,
+            auth_cram_md5: usual,
+            auth_plain: usual,
+            auth_login: usual,
+            auth_login_user: usual,
+            auth: usual,
+            mail: usual,
+            rcpt: usual,
+            data: Duration::from_secs(120),
+            eod: Duration::from_secs(600),
+            rset: usual,
+            quit: usual,
+        }
+    }
+}
+
+impl NextHop {
+    /// The host of a name, or of an address without brackets.
+    pub fn of_server(server: &str) -> NextHop {
+        match server.parse() {
+            Ok(address) => NextHop::Address(address),
+            Err(_) => NextHop::Host(server.to_ascii_lowercase()),
+        }
+    }
+}
+
+impl Transport {
+    /// A password may be shown on a connection that is not encrypted: `session.tls.mode` says `disabled`.
+    pub fn shows_password(&self) -> bool {
+        self.tls.mode == Some(TlsMode::Disabled)
+    }
 }
 
 /// The blocks that a transport inherits from its group, key by key.
@@ -152,13 +228,7 @@ fn transport(tree: &Tree, group: &str) -> Transport {
     Transport {
         id: tree.text("id").expect("required").to_owned(),
         group: group.to_owned(),
-        next_hop: match tree.text("connection.server") {
-            None => NextHop::Mx,
-            Some(server) => match server.parse() {
-                Ok(address) => NextHop::Address(address),
-                Err(_) => NextHop::Host(server.to_ascii_lowercase()),
-            },
-        },
+        next_hop: tree.text("connection.server").map_or(NextHop::Mx, NextHop::of_server),
         port: u16::try_from(port).expect("bounded by the schema"),
         source_ipv4,
         source_ipv6,
@@ -166,7 +236,7 @@ fn transport(tree: &Tree, group: &str) -> Transport {
         mx: connection::mx_filter(tree),
         helo: tree.text("session.helo").map(str::to_owned),
         session: crate::session::of_transport(tree),
-        tls: tree.get("session.tls").and_then(crate::tls::transport),
+        tls: crate::tls::transport(tree),
         retry: retry(tree),
         dsn: dsn::dsn(tree),
         timeouts: timeouts(tree),
@@ -187,25 +257,10 @@ fn retry(tree: &Tree) -> Option<Retry> {
 }
 
 fn timeouts(tree: &Tree) -> DeliveryTimeouts {
-    let of = |state: &str| tree.time(&format!("timeout.smtp.{state}")).expect("has a default");
-    DeliveryTimeouts {
-        connect: tree.time("timeout.connect").expect("has a default"),
-        banner: of("BANNER"),
-        ehlo: of("EHLO"),
-        helo: of("HELO"),
-        lhlo: of("LHLO"),
-        starttls: of("STARTTLS"),
-        xclient: of("XCLIENT"),
-        auth_cram_md5: of("AUTH-CRAM-MD5"),
-        auth_plain: of("AUTH-PLAIN"),
-        auth_login: of("AUTH-LOGIN"),
-        auth_login_user: of("AUTH-LOGIN-USER"),
-        auth: of("AUTH"),
-        mail: of("MAIL"),
-        rcpt: of("RCPT"),
-        data: of("DATA"),
-        eod: of("EOD"),
-        rset: of("RSET"),
-        quit: of("QUIT"),
+    let connect = tree.time("timeout.connect").expect("has a default");
+    let mut timeouts = DeliveryTimeouts { connect, ..DeliveryTimeouts::default() };
+    for (state, time) in timeouts.states() {
+        *time = tree.time(&format!("timeout.smtp.{state}")).expect("has a default");
     }
+    timeouts
 }

@@ -70,6 +70,8 @@ pub const HOSTS_PER_ATTEMPT: usize = 5;
 pub const CONNECTION_IDLE: Duration = Duration::from_secs(10);
 /// Transactions after which an outgoing connection is given up.
 pub const CONNECTION_TRANSACTIONS: u32 = 100;
+/// Routes with an attempt's own settings that a shard keeps; with more, it begins anew. About 2 KiB each, 2 MB in all.
+pub const ROUTES_MADE: usize = 1000;
 /// Paths to hosts that a shard remembers as their owner, and again as a reader: about 100 bytes each, 4 MB in all.
 pub const PATHS_MAX: usize = 20_000;
 /// How long a peer that closes while it is sent a message may take to say why.

@@ -64,7 +64,7 @@ fn check(options: &Options) -> ExitCode {
         let expiring = ExpiryWatch::default().look(&keyring.status(), unix_seconds());
         notices.iter().chain(&expiring).for_each(|(_, text)| complain(&format!("warning: {text}")));
         let mut warn = |warning: String| complain(&format!("warning: {warning}"));
-        Snapshot::build(&startup, &files, &process::hostname(), 1, &keyring, &mut warn)?;
+        Snapshot::build(&startup, &files, &process::hostname(), 1, &Arc::new(keyring), &mut warn)?;
         check::check(&startup, &files, &|text| complain(&format!("warning: {text}")))
     });
     match checked {

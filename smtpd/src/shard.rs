@@ -220,6 +220,7 @@ impl Shard {
             queue.set_suspends(Arc::clone(&snapshot.suspends));
         }
         self.resolver.reconfigure(&snapshot.resolver);
+        self.delivery.reconfigured();
         *self.runners.borrow_mut() = snapshot.scripts.start(&self.log, &self.stats);
         *self.snapshot.borrow_mut() = snapshot;
         self.check_own_names();

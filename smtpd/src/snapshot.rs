@@ -1,22 +1,25 @@
 //! Everything a reload can change, compiled and ready: built aside, then swapped in by every shard.
 
+mod route;
+
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use config::{Field, Pattern, Reloadable, Startup};
 use hooks::TransportNames;
 use ipnet::IpNet;
 use net::smtp::address::Hostname;
-use net::smtp::sasl::Credentials;
-use net::smtp::{client, server};
+use net::smtp::server;
 use rustc_hash::FxHashMap;
-use tls::{ClientSide, ServerSide};
+use tls::ServerSide;
 
-use crate::delivery::{Family, Groups, Source, Sources};
+use crate::delivery::Groups;
+use crate::delivery::settings::AttemptSettings;
 use crate::pki::{self, CertificateStatus, Keyring};
-
 use crate::scripts::{Prepared, ServerHooks};
+use route::{mailer_daemon, queue_transport};
+
+pub use route::{Dsn, Route, RouteParts, RoutePooling, RouteTls};
 
 /// A configuration in force. Immutable; sessions and attempts keep the one they started with.
 #[derive(Debug)]
@@ -25,6 +28,8 @@ pub struct Snapshot {
     pub servers: Vec<Arc<Server>>,
     /// Transports by id.
     pub routes: FxHashMap<String, Arc<Route>>,
+    /// What routes with other settings are made of.
+    pub route_parts: RouteParts,
     /// The transports as the queue wants them.
     pub queue_transports: Vec<queue::Transport>,
     /// Bounds of each shard's queue.
@@ -96,64 +101,6 @@ pub struct ServerTls {
     pub implicit: Vec<bool>,
 }
 
-/// One transport: how its mail goes out.
-#[derive(Debug)]
-pub struct Route {
-    /// Its id.
-    pub id: Arc<str>,
-    /// Where its mail goes.
-    pub next_hop: config::NextHop,
-    /// TCP port.
-    pub port: u16,
-    /// Which of a domain's hosts may be used.
-    pub mx: config::MxFilter,
-    /// Where its connections come from.
-    pub sources: Sources,
-    /// How long a connect may take.
-    pub connect_timeout: Duration,
-    /// Settings of its sessions.
-    pub session: Arc<client::Config>,
-    /// How senders of its mail are told what became of it.
-    pub dsn: Arc<Dsn>,
-    /// TLS on its connections; `None`: never.
-    pub tls: Option<RouteTls>,
-}
-
-/// TLS of a transport. Whether it is required, and asked for with STARTTLS, is in the settings of the sessions.
-#[derive(Debug)]
-pub struct RouteTls {
-    /// How it is spoken.
-    pub side: ClientSide,
-    /// From the first byte.
-    pub implicit: bool,
-    /// Where it fails, the message goes in clear.
-    pub optional: bool,
-}
-
-impl Route {
-    /// Connections are good only for the host name that they were opened for: its certificate was checked for it.
-    pub fn is_bound_to_name(&self) -> bool {
-        self.tls.is_some()
-    }
-}
-
-/// Reports on the mail of a transport, ready for use.
-#[derive(Debug)]
-pub struct Dsn {
-    /// The transport that carries them; `None`: there are none.
-    pub transport: Option<Arc<str>>,
-    /// Name of this host.
-    pub host: String,
-    /// Address of their From field.
-    pub from: String,
-    /// Name of their From field.
-    pub from_name: String,
-    /// Whether they give back the whole message when its sender did not say.
-    pub full: bool,
-    /// How long mail is kept at most, in milliseconds.
-    pub longest_wait_ms: u64,
-}
-
 impl Snapshot {
     /// How senders of a transport's mail are told; for one that is gone from the configuration, as without a word
     /// about it there.
@@ -181,7 +128,7 @@ impl Snapshot {
         files: &Reloadable,
         hostname: &str,
         shards: u16,
-        keyring: &Keyring,
+        keyring: &Arc<Keyring>,
         warn: &mut dyn FnMut(String),
     ) -> Result<Snapshot, String> {
         let running = &files.running;
@@ -193,9 +140,15 @@ impl Snapshot {
                 .ok_or_else(|| format!("servers: no entry for server \"{}\"", listen.id))?;
             servers.push(Arc::new(build_server(listen, server, hostname, keyring, &scripts)?));
         }
-        let mut routes = FxHashMap::default();
+        let route_parts = RouteParts {
+            addresses: running.addresses.clone(),
+            hostname: hostname.to_owned(),
+            keyring: Arc::clone(keyring),
+        };
+        let (mut routes, mut queue_transports) = (FxHashMap::default(), Vec::new());
         for transport in &running.transports {
-            let route = build_route(transport, &running.addresses, hostname, keyring)?;
+            let route = route_parts.make(transport, &AttemptSettings::default())?;
+            queue_transports.push(queue_transport(&route));
             routes.insert(transport.id.clone(), Arc::new(route));
         }
         let shards = u32::from(shards.max(1));
@@ -212,7 +165,8 @@ impl Snapshot {
         Ok(Snapshot {
             servers,
             routes,
-            queue_transports: running.transports.iter().map(queue_transport).collect(),
+            route_parts,
+            queue_transports,
             queue_options,
             suspends: Arc::new(compile_suspends(&files.suspends)?),
             groups: Groups::build(&running.queues.groupings, running.queues.default_group)?,
@@ -313,161 +267,6 @@ fn build_server_tls(
     let side =
         pki::server_side(tls, keyring).map_err(|why| format!("servers \"{}\": tls: {why}", server.id))?;
     Ok(Some(ServerTls { side, implicit: listen.listeners.iter().map(implicit).collect() }))
-}
-
-fn build_route(
-    transport: &config::Transport,
-    addresses: &[config::Address],
-    system_hostname: &str,
-    keyring: &Keyring,
-) -> Result<Route, String> {
-    let name = transport.helo.as_deref().unwrap_or(system_hostname);
-    let hostname = parse_hostname(name, &format!("transport \"{}\": session.helo", transport.id))?;
-    let mut session = client::Config::new(hostname);
-    let timeouts = &transport.timeouts;
-    session.timeouts = client::Timeouts {
-        banner: timeouts.banner,
-        ehlo: timeouts.ehlo,
-        helo: timeouts.helo,
-        lhlo: timeouts.lhlo,
-        starttls: timeouts.starttls,
-        xclient: timeouts.xclient,
-        auth_cram_md5: timeouts.auth_cram_md5,
-        auth_plain: timeouts.auth_plain,
-        auth_login: timeouts.auth_login,
-        auth_login_user: timeouts.auth_login_user,
-        auth: timeouts.auth,
-        mail: timeouts.mail,
-        rcpt: timeouts.rcpt,
-        data: timeouts.data,
-        eod: timeouts.eod,
-        rset: timeouts.rset,
-        quit: timeouts.quit,
-        ..client::Timeouts::default()
-    };
-    what_is_said(&transport.session, &mut session);
-    session.starttls = match &transport.tls {
-        None => client::StartTls::Never,
-        Some(tls) if tls.implicit => client::StartTls::Never,
-        Some(tls) if tls.optional => client::StartTls::IfOffered,
-        Some(_) => client::StartTls::Required,
-    };
-    let tls = match &transport.tls {
-        None => None,
-        Some(tls) => {
-            let side = pki::client_side(tls, keyring)
-                .map_err(|why| format!("transport \"{}\": session.tls: {why}", transport.id))?;
-            Some(RouteTls { side, implicit: tls.implicit, optional: tls.optional })
-        }
-    };
-    Ok(Route {
-        id: transport.id.as_str().into(),
-        next_hop: transport.next_hop.clone(),
-        port: transport.port,
-        mx: transport.mx.clone(),
-        sources: Sources {
-            families: [
-                family(&transport.source_ipv4, addresses, &session)?,
-                family(&transport.source_ipv6, addresses, &session)?,
-            ],
-            spread: transport.source_random,
-        },
-        connect_timeout: timeouts.connect,
-        dsn: Arc::new(dsn(transport, name)),
-        session: Arc::new(session),
-        tls,
-    })
-}
-
-/// Protocol, login and options of a transport's sessions.
-fn what_is_said(said: &config::TransportSession, session: &mut client::Config) {
-    session.protocol = if said.lmtp { client::Protocol::Lmtp } else { client::Protocol::Smtp };
-    session.chunking = said.chunking;
-    session.eight_bit_as_is = said.eight_bit_as_is;
-    session.login = said.login.as_ref().map(|login| client::Login {
-        credentials: Credentials {
-            username: login.username.as_str().into(),
-            password: login.password.as_str().into(),
-        },
-        in_clear: login.in_clear,
-    });
-    // The names have been checked.
-    let attribute = |(name, value): &(String, String)| {
-        let attribute = client::XclientAttribute::parse(name.as_bytes())?;
-        Some((attribute, value.as_bytes().into()))
-    };
-    session.xclient = said.xclient.iter().filter_map(attribute).collect();
-}
-
-/// Where the connections of one family come from; sessions say what `session` says, under the address's own name.
-fn family(
-    source: &config::SourceIp,
-    addresses: &[config::Address],
-    session: &client::Config,
-) -> Result<Family, String> {
-    let ids = match source {
-        config::SourceIp::Off => return Ok(Family::Off),
-        config::SourceIp::System => return Ok(Family::System),
-        config::SourceIp::Addresses(ids) => ids,
-    };
-    let mut pool = Vec::with_capacity(ids.len());
-    // A name that this host does not define was warned of.
-    for address in ids.iter().filter_map(|id| addresses.iter().find(|address| address.id == *id)) {
-        let mut session = session.clone();
-        if let Some(name) = &address.hostname {
-            session.hostname = parse_hostname(name, &format!("addresses \"{}\": hostname", address.id))?;
-        }
-        pool.push(Arc::new(Source {
-            id: address.id.as_str().into(),
-            address: address.address,
-            nonlocal: address.nonlocal,
-            session: Arc::new(session),
-        }));
-    }
-    Ok(Family::Pool(pool))
-}
-
-fn dsn(transport: &config::Transport, host: &str) -> Dsn {
-    let settings = &transport.dsn;
-    Dsn {
-        transport: match &settings.transport {
-            config::DsnTransport::OfTheMessage => Some(transport.id.as_str().into()),
-            config::DsnTransport::Named(id) => Some(id.as_str().into()),
-            config::DsnTransport::Off => None,
-        },
-        host: host.to_owned(),
-        from: settings.from.clone().unwrap_or_else(|| mailer_daemon(host)),
-        from_name: settings.from_name.clone(),
-        full: settings.returns == config::DsnReturns::Full,
-        longest_wait_ms: queue_transport(transport).retry.longest_wait_ms(),
-    }
-}
-
-fn mailer_daemon(host: &str) -> String {
-    format!("MAILER-DAEMON@{host}")
-}
-
-fn queue_transport(transport: &config::Transport) -> queue::Transport {
-    let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    queue::Transport {
-        name: transport.id.clone(),
-        lines: match transport.next_hop {
-            config::NextHop::Mx => queue::Lines::PerDomain,
-            config::NextHop::Host(_) | config::NextHop::Address(_) => queue::Lines::Single,
-        },
-        retry: transport.retry.as_ref().map_or_else(queue::RetryPolicy::default, |retry| {
-            let step = |step: &config::RetryInterval| queue::RetryStep {
-                interval_ms: milliseconds(step.interval),
-                notify: step.notify,
-            };
-            queue::RetryPolicy {
-                count: Some(retry.count),
-                steps: retry.intervals.iter().map(step).collect(),
-                during_ms: retry.during.map(milliseconds),
-            }
-        }),
-        ..queue::Transport::default()
-    }
 }
 
 /// The group is known before DNS only when it is always the recipient domain.

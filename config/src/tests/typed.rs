@@ -5,8 +5,7 @@ use std::time::Duration;
 use crate::schema::{Default, File, Key};
 use crate::{
     Corrupt, DefaultGroup, Facility, Field, FileContent, Loaded, NextHop, Options, Pattern, Pem, Property,
-    Running, Scope, Source, Startup, Suspends, TransportSession, Version, check, load_running, load_startup,
-    load_suspends,
+    Running, Scope, Source, Startup, Suspends, Version, check, load_running, load_startup, load_suspends,
 };
 
 fn startup(text: &str) -> Startup {
@@ -251,13 +250,13 @@ transportgroups:
     transports: [{{id: t, session: {{protocol: lmtp}}}}]
 "
         );
-        running(&text).transports[0].session.clone()
+        running(&text).transports[0].clone()
     };
     let plain = login("");
-    assert!(plain.lmtp && plain.chunking && plain.eight_bit_as_is);
-    assert_eq!(plain.xclient, [("NAME".to_owned(), "x".to_owned())]);
-    let shown = |session: TransportSession| session.login.is_some_and(|login| login.in_clear);
-    assert!(!shown(plain));
-    assert!(shown(login("tls: {mode: disabled}, ")));
-    assert!(!shown(login("tls: {mode: optional}, ")));
+    let said = &plain.session;
+    assert!(said.lmtp && said.chunking && said.eight_bit_as_is && said.login.is_some());
+    assert_eq!(said.xclient, [("NAME".to_owned(), "x".to_owned())]);
+    assert!(!plain.shows_password());
+    assert!(login("tls: {mode: disabled}, ").shows_password());
+    assert!(!login("tls: {mode: optional}, ").shows_password());
 }

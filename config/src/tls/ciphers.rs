@@ -90,10 +90,12 @@ const TLS_13: [(u16, &str); 3] = [
 ];
 
 /// What a list leaves: IANA numbers, in order of preference.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct CipherList {
-    pub(crate) tls12: Vec<u16>,
-    pub(crate) tls13: Vec<u16>,
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CipherList {
+    /// Of TLS 1.2.
+    pub tls12: Vec<u16>,
+    /// Of TLS 1.3.
+    pub tls13: Vec<u16>,
 }
 
 impl CipherList {
@@ -106,7 +108,14 @@ impl CipherList {
     }
 
     /// Reads a list such as `HIGH:!aNULL` or `ECDHE+AESGCM:!AES128`.
-    pub(crate) fn parse(text: &str) -> Result<CipherList, Problem> {
+    ///
+    /// # Errors
+    /// A sentence about the list.
+    pub fn parse(text: &str) -> Result<CipherList, String> {
+        CipherList::read(text).map_err(String::from)
+    }
+
+    pub(crate) fn read(text: &str) -> Result<CipherList, Problem> {
         let mut reader = Reader::default();
         // A level may follow a name without anything between: DEFAULT@SECLEVEL=2.
         let text = text.replace('@', ":@");
@@ -421,7 +430,7 @@ mod tests {
             ("TLS_RSA_WITH_AES_128_CBC_SHA R256 ALL", "?"),
             ("HIGHER", "?"),
         ] {
-            match CipherList::parse(list) {
+            match CipherList::read(list) {
                 Ok(parsed) => {
                     assert_eq!(short(&parsed.tls12), expected, "{list}");
                     assert_eq!(parsed.tls13, CipherList::all().tls13, "{list}");

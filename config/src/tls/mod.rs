@@ -7,8 +7,8 @@ mod protocols;
 use crate::tree::{Checked, Tree};
 
 pub(crate) use checks::{check_servers, check_transports};
-pub(crate) use ciphers::CipherList;
-pub(crate) use protocols::Versions;
+pub use ciphers::CipherList;
+pub use protocols::TlsVersions;
 
 /// `servers[].tls`, where `certs.cert` is set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,21 +52,19 @@ pub enum ClientCertificates {
 /// `protocols` and `ciphers` together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsProtocols {
-    /// TLS 1.2 is spoken.
-    pub tls12: bool,
-    /// TLS 1.3 is spoken. One of the two is.
-    pub tls13: bool,
-    /// IANA numbers of cipher suites in order of preference; `None`: all.
-    pub suites: Option<Vec<u16>>,
+    /// `protocols`.
+    pub versions: TlsVersions,
+    /// `ciphers`; `None`: all that there are.
+    pub ciphers: Option<CipherList>,
 }
 
-/// `session.tls` of a transport, unless its mode is `disabled`.
+/// `session.tls` of a transport.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TransportTls {
-    /// Deliver in clear where TLS cannot be had.
-    pub optional: bool,
-    /// What a server's certificate must satisfy; `None`: anything will do.
-    pub verify: Option<VerifyTls>,
+    /// `mode`; `None`: nothing is said, and everything is in clear.
+    pub mode: Option<TlsMode>,
+    /// What a server's certificate must satisfy in the modes that check it.
+    pub verify: VerifyTls,
     /// TLS from the first byte, without STARTTLS.
     pub implicit: bool,
     /// What may be agreed on.
@@ -77,7 +75,22 @@ pub struct TransportTls {
     pub client_certificate: Option<String>,
 }
 
-/// `session.tls.verify`, in the modes that check.
+/// Policy of outgoing TLS (configuration 4.8.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TlsMode {
+    /// Everything is in clear.
+    Disabled,
+    /// In clear where TLS cannot be had.
+    Optional,
+    /// The same, also where the certificate does not pass.
+    OptionalVerify,
+    /// No mail without TLS.
+    Require,
+    /// No mail without a certificate that passes.
+    RequireVerify,
+}
+
+/// `session.tls.verify`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifyTls {
     /// The certificate must be for the host that was connected to. Not asked where there are `names`.
@@ -89,7 +102,7 @@ pub struct VerifyTls {
 }
 
 /// `session.tls.sni`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum SendName {
     /// None.
     Off,
@@ -97,6 +110,60 @@ pub enum SendName {
     Host,
     /// This one.
     Name(String),
+}
+
+impl TlsProtocols {
+    /// TLS 1.2 is spoken.
+    pub fn tls12(&self) -> bool {
+        self.versions.tls12 && self.ciphers.as_ref().is_none_or(|ciphers| !ciphers.tls12.is_empty())
+    }
+
+    /// TLS 1.3 is spoken.
+    pub fn tls13(&self) -> bool {
+        self.versions.tls13 && self.ciphers.as_ref().is_none_or(|ciphers| !ciphers.tls13.is_empty())
+    }
+
+    /// IANA numbers of cipher suites in order of preference; `None`: all.
+    pub fn suites(&self) -> Option<Vec<u16>> {
+        self.ciphers.as_ref().map(|ciphers| [&*ciphers.tls13, &*ciphers.tls12].concat())
+    }
+}
+
+impl TlsMode {
+    const ALL: [(&'static str, TlsMode); 5] = [
+        ("disabled", TlsMode::Disabled),
+        ("optional", TlsMode::Optional),
+        ("optional_verify", TlsMode::OptionalVerify),
+        ("require", TlsMode::Require),
+        ("require_verify", TlsMode::RequireVerify),
+    ];
+
+    /// The mode of a name; `None`: it is not one of those that there are.
+    pub fn parse(name: &str) -> Option<TlsMode> {
+        TlsMode::ALL.iter().find(|(known, _)| *known == name).map(|(_, mode)| *mode)
+    }
+
+    /// Certificates are checked.
+    pub fn verifies(self) -> bool {
+        matches!(self, TlsMode::OptionalVerify | TlsMode::RequireVerify)
+    }
+}
+
+impl TransportTls {
+    /// TLS is used, or tried.
+    pub fn is_on(&self) -> bool {
+        !matches!(self.mode, None | Some(TlsMode::Disabled))
+    }
+
+    /// Deliver in clear where TLS cannot be had. Behind a port that begins in TLS nobody speaks in clear.
+    pub fn is_optional(&self) -> bool {
+        matches!(self.mode, Some(TlsMode::Optional | TlsMode::OptionalVerify)) && !self.implicit
+    }
+
+    /// What a server's certificate must satisfy; `None`: anything will do.
+    pub fn checks(&self) -> Option<&VerifyTls> {
+        self.mode.is_some_and(TlsMode::verifies).then_some(&self.verify)
+    }
 }
 
 /// The typed value at `servers[].tls`, from a tree without errors and with all defaults.
@@ -123,45 +190,35 @@ pub(crate) fn server(tls: &Tree) -> Option<ServerTls> {
     })
 }
 
-/// The typed value at `session.tls`, from a tree without errors and with all defaults.
-pub(crate) fn transport(tls: &Tree) -> Option<TransportTls> {
-    let mode = tls.text("mode").unwrap_or("disabled");
-    if mode == "disabled" {
-        return None;
-    }
-    let verify = mode.ends_with("_verify").then(|| VerifyTls {
-        host: tls.bool("verify.host").unwrap_or(true),
-        names: texts(tls.items("verify.names")),
-        default_ca: tls.bool("verify.defaultca").unwrap_or(true),
-    });
-    let implicit = tls.bool("implicit").expect("has a default");
-    Some(TransportTls {
-        // Behind a port that begins in TLS nobody speaks in clear.
-        optional: mode.starts_with("optional") && !implicit,
-        verify,
-        implicit,
-        protocols: protocols(tls),
-        sni: match (tls.bool("sni"), tls.text("sni")) {
+/// The typed value of `session.tls` of a transport, from a tree without errors and with all defaults.
+pub(crate) fn transport(transport: &Tree) -> TransportTls {
+    let tls = transport.get("session.tls");
+    let bool = |key| tls.and_then(|tls| tls.bool(key));
+    let text = |key| tls.and_then(|tls| tls.text(key));
+    TransportTls {
+        mode: text("mode").and_then(TlsMode::parse),
+        verify: VerifyTls {
+            host: bool("verify.host").unwrap_or(true),
+            names: tls.map_or_else(Vec::new, |tls| texts(tls.items("verify.names"))),
+            default_ca: bool("verify.defaultca").unwrap_or(true),
+        },
+        implicit: bool("implicit").unwrap_or(false),
+        protocols: tls.map_or(TlsProtocols { versions: TlsVersions::ALL, ciphers: None }, protocols),
+        sni: match (bool("sni"), text("sni")) {
             (_, Some(name)) => SendName::Name(name.to_owned()),
             (Some(true), None) => SendName::Host,
             _ => SendName::Off,
         },
-        client_certificate: tls.text("clientcert").map(str::to_owned),
-    })
+        client_certificate: text("clientcert").map(str::to_owned),
+    }
 }
 
 fn protocols(tls: &Tree) -> TlsProtocols {
     let parsed = "checked with the scalar";
-    let versions = tls.text("protocols").map(|text| Versions::parse(text).expect(parsed));
-    let versions = versions.unwrap_or(Versions::ALL);
-    let Some(list) = tls.text("ciphers") else {
-        return TlsProtocols { tls12: versions.tls12, tls13: versions.tls13, suites: None };
-    };
-    let CipherList { tls12, tls13 } = CipherList::parse(list).expect(parsed);
+    let versions = tls.text("protocols").map(|text| TlsVersions::parse(text).expect(parsed));
     TlsProtocols {
-        tls12: versions.tls12 && !tls12.is_empty(),
-        tls13: versions.tls13 && !tls13.is_empty(),
-        suites: Some(tls13.into_iter().chain(tls12).collect()),
+        versions: versions.unwrap_or(TlsVersions::ALL),
+        ciphers: tls.text("ciphers").map(|list| CipherList::parse(list).expect(parsed)),
     }
 }
 

@@ -15,7 +15,9 @@ mod paths;
 mod pool;
 mod rendered;
 mod report;
+mod routes;
 mod rules;
+pub mod settings;
 mod source;
 mod tell;
 mod transaction;
@@ -33,10 +35,12 @@ use spool::Admission;
 
 use crate::limits;
 use crate::shard::Shard;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Route, Snapshot};
 use chunking::Chunking;
 use lane::Lane;
 use pool::{Key, Pool};
+use routes::Routes;
+use settings::AttemptSettings;
 
 pub use report::{item_id, message_id};
 pub use rules::Groups;
@@ -50,6 +54,7 @@ pub struct Delivery {
     pool: Pool,
     changed: Notify,
     chunking: Chunking,
+    routes: Routes,
 }
 
 /// The task that gives attempts to lanes, for the life of the shard.
@@ -155,6 +160,24 @@ impl Delivery {
         let task = self.lanes.borrow_mut().remove(&number);
         drop(task);
         self.changed.notify_all();
+    }
+
+    /// `route` with an attempt's settings instead of its own: the same for the same, so that connections are used again.
+    ///
+    /// # Errors
+    /// A sentence that names the value which cannot be used.
+    pub fn route_with(
+        &self,
+        snapshot: &Snapshot,
+        route: &Arc<Route>,
+        settings: &AttemptSettings,
+    ) -> Result<Arc<Route>, String> {
+        self.routes.with(snapshot, route, settings)
+    }
+
+    /// Forgets what was made of the configuration before.
+    pub fn reconfigured(&self) {
+        self.routes.clear();
     }
 
     /// Lets idle lanes go; the others end after their attempt.

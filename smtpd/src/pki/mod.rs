@@ -133,13 +133,12 @@ fn needed(running: &Running) -> FxHashSet<&str> {
         let by_name = tls.by_name.iter().map(|(_, id)| id.as_str());
         by_name.chain([tls.certificate.as_str()])
     });
-    let transports = running.transports.iter().filter_map(|transport| transport.tls.as_ref());
+    let transports = running.transports.iter().map(|transport| &transport.tls).filter(|tls| tls.is_on());
     of_servers.chain(transports.filter_map(|tls| tls.client_certificate.as_deref())).collect()
 }
 
 fn wants_system(running: &Running) -> bool {
-    let policies = running.transports.iter().filter_map(|transport| transport.tls.as_ref()?.verify.as_ref());
-    policies.into_iter().any(|verify| verify.default_ca)
+    running.transports.iter().filter_map(|transport| transport.tls.checks()).any(|verify| verify.default_ca)
 }
 
 /// One pass over the files.

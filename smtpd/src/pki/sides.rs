@@ -35,11 +35,11 @@ pub(crate) fn server_side(tls: &ServerTls, keyring: &Keyring) -> Result<ServerSi
 /// # Errors
 /// A sentence about what does not go together.
 pub(crate) fn client_side(tls: &TransportTls, keyring: &Keyring) -> Result<ClientSide, String> {
-    let issuers = tls.verify.as_ref().map(|verify| match (verify.default_ca, &keyring.with_system) {
+    let issuers = tls.checks().map(|verify| match (verify.default_ca, &keyring.with_system) {
         (true, Some(roots)) => roots.clone(),
         _ => trusted(keyring),
     });
-    let names = match &tls.verify {
+    let names = match tls.checks() {
         Some(verify) if !verify.names.is_empty() => VerifyName::OneOf(verify.names.clone()),
         Some(verify) if verify.host => VerifyName::Host,
         _ => VerifyName::Any,
@@ -70,5 +70,5 @@ fn trusted(keyring: &Keyring) -> Roots {
 }
 
 fn protocols(protocols: &TlsProtocols) -> Protocols {
-    Protocols { tls12: protocols.tls12, tls13: protocols.tls13, suites: protocols.suites.clone() }
+    Protocols { tls12: protocols.tls12(), tls13: protocols.tls13(), suites: protocols.suites() }
 }

@@ -49,8 +49,9 @@ impl Control {
                 notices = renewed;
                 let Program { startup, hostname, shards, .. } = &*program;
                 let mut warn = |warning| notices.push((Priority::Warning, warning));
+                let keyring = Arc::new(keyring);
                 let snapshot = Snapshot::build(startup, &files, hostname, *shards, &keyring, &mut warn)?;
-                Ok((snapshot, Arc::new(keyring)))
+                Ok((snapshot, keyring))
             });
             (built, notices)
         };
