@@ -58,6 +58,8 @@ mod item;
 pub mod limits;
 mod line;
 mod list;
+mod matching;
+pub mod policy;
 mod queue;
 mod retry;
 mod schedule;
@@ -71,7 +73,8 @@ pub use attempt::{
 };
 pub use diagnosis::{Diagnosis, EnhancedCode, Reason, Remote};
 pub use item::{Counts, Entry, Item, ItemKey, ItemView, MessageKey, Refused, State};
+pub use matching::{Facts, Field, List};
 pub use queue::{Cursor, GroupingAtPickup, OperationError, Options, Queue, Transport};
 pub use retry::{After, RetryPolicy, RetryStep};
 pub use slot::ALONE;
-pub use suspend::{Facts, Field, List, Rule, RuleError, Suspends};
+pub use suspend::{Rule, RuleError, Suspends};

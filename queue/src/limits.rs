@@ -48,6 +48,18 @@ pub const SUSPEND_RULES: usize = 10_000;
 /// Values (exact names, networks, expressions) of all rules of one set: about 100 bytes each.
 pub const SUSPEND_VALUES: usize = 1_000_000;
 
+/// Counters that a shard owns: about 400 bytes each. Beyond that, mail that needs another one waits.
+pub const COUNTERS: usize = 200_000;
+
+/// How long it waits before it looks again, in milliseconds.
+pub const COUNTERS_PAUSE_MS: u64 = 1_000;
+
+/// Messages that a shard asks for at once, at most.
+pub const TOKENS_AT_ONCE: u32 = 64;
+
+/// Policies in one set; each message is compared with all of them.
+pub const POLICIES: usize = 200;
+
 /// Regular expressions in one set. They are a linear scan: at about 50 ns each, 0.1 ms per look at 2,000.
 pub const SUSPEND_REGEXES: usize = 2_000;
 

@@ -8,7 +8,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::attempt::{Again, Attempt, Change, Outcome};
 use crate::item::State;
-use crate::suspend::{Facts, Field, Rule};
+use crate::matching::{Facts, Field};
+use crate::suspend::Rule;
 
 const START_MS: u64 = 1_700_000_000_000;
 const DOMAINS: [&str; 4] = ["a.test", "b.test", "c.example", "d.example"];

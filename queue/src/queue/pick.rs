@@ -5,10 +5,10 @@ use std::sync::Arc;
 use crate::attempt::{Attempt, AttemptId, Destination, Recipient};
 use crate::limits;
 use crate::list::List;
+use crate::matching::Facts;
 use crate::queue::lines::spend;
 use crate::queue::{End, GroupingAtPickup, Queue, Running};
 use crate::slot::{Place, Slot};
-use crate::suspend::Facts;
 
 impl Queue {
     /// The next attempt that is due and permitted; its items become SENDING. Destinations take turns.

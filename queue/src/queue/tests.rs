@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::*;
 use crate::attempt::{Again, Attempt, Change, FailCause, Outcome};
 use crate::item::State;
-use crate::suspend::{Field, Rule};
+use crate::matching::Field;
+use crate::suspend::Rule;
 
 const NOW_MS: u64 = 1_700_000_000_000;
 

@@ -1,79 +1,12 @@
 //! Suspends: rules that stop pick-up (configuration 6.1, cli-and-operations 14.1).
 
-mod compile;
-mod matcher;
 #[cfg(test)]
 mod tests;
 
-use std::net::IpAddr;
-
 use rustc_hash::FxHashMap;
 
-use matcher::Matcher;
-
-/// A field that a rule can look at (configuration 5.2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Field {
-    /// `tenantid`: free text.
-    TenantId,
-    /// `jobid`: free text.
-    JobId,
-    /// `transportid`.
-    TransportId,
-    /// `localip`: known once a source address is chosen.
-    LocalIp,
-    /// `grouping`: known after DNS, or at pick-up when it is always the domain.
-    Grouping,
-    /// `remoteip`: known after DNS.
-    RemoteIp,
-    /// `remotemx`: known after DNS.
-    RemoteMx,
-    /// `recipientdomain`.
-    RecipientDomain,
-}
-
-impl Field {
-    /// Every field, in the order of their numbers.
-    pub const ALL: [Field; 8] = [
-        Field::TenantId,
-        Field::JobId,
-        Field::TransportId,
-        Field::LocalIp,
-        Field::Grouping,
-        Field::RemoteIp,
-        Field::RemoteMx,
-        Field::RecipientDomain,
-    ];
-
-    /// As it is written in files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Field::TenantId => "tenantid",
-            Field::JobId => "jobid",
-            Field::TransportId => "transportid",
-            Field::LocalIp => "localip",
-            Field::Grouping => "grouping",
-            Field::RemoteIp => "remoteip",
-            Field::RemoteMx => "remotemx",
-            Field::RecipientDomain => "recipientdomain",
-        }
-    }
-
-    /// Its values are addresses and networks.
-    fn is_ip(self) -> bool {
-        matches!(self, Field::LocalIp | Field::RemoteIp)
-    }
-
-    /// Not known before hosts and addresses are.
-    fn is_of_the_way(self) -> bool {
-        matches!(self, Field::LocalIp | Field::Grouping | Field::RemoteIp | Field::RemoteMx)
-    }
-
-    /// Its values are domains: compared without case, `*.domain` permitted.
-    fn is_domain(self) -> bool {
-        matches!(self, Field::Grouping | Field::RemoteMx | Field::RecipientDomain)
-    }
-}
+use crate::limits;
+use crate::matching::{Compiler, Fact, Facts, Fault, Field, List, Matcher, all_match, parents};
 
 /// One rule: every field given must match; a field matches when any of its values does. A rule without fields
 /// matches everything.
@@ -84,17 +17,6 @@ pub struct Rule {
     pub fields: Vec<(Field, Vec<String>)>,
     /// Label for log lines and listings.
     pub tag: Option<String>,
-}
-
-/// Values of a named list: `lists.<field>.<name>`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct List {
-    /// For which field.
-    pub field: Field,
-    /// Its name, without `@`.
-    pub name: String,
-    /// Values; none of them may be a list.
-    pub values: Vec<String>,
 }
 
 /// Why a set of rules was not taken.
@@ -122,49 +44,6 @@ impl std::fmt::Display for RuleError {
 
 impl std::error::Error for RuleError {}
 
-/// What is known about an item or attempt. A rule that needs a field that is `None` does not match yet.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Facts<'a> {
-    /// Tenant id; empty when the item has none.
-    pub tenant_id: Option<&'a str>,
-    /// Job id; empty when the item has none.
-    pub job_id: Option<&'a str>,
-    /// Transport.
-    pub transport_id: Option<&'a str>,
-    /// Source address.
-    pub local_ip: Option<IpAddr>,
-    /// Group.
-    pub grouping: Option<&'a str>,
-    /// Address of the next hop.
-    pub remote_ip: Option<IpAddr>,
-    /// Host name of the next hop, lower case, no trailing dot.
-    pub remote_mx: Option<&'a str>,
-    /// Recipient domain, lower case, A-labels.
-    pub recipient_domain: Option<&'a str>,
-}
-
-impl<'a> Facts<'a> {
-    fn get(&self, field: Field) -> Option<Fact<'a>> {
-        match field {
-            Field::TenantId => self.tenant_id.map(Fact::Text),
-            Field::JobId => self.job_id.map(Fact::Text),
-            Field::TransportId => self.transport_id.map(Fact::Text),
-            Field::LocalIp => self.local_ip.map(Fact::Ip),
-            Field::Grouping => self.grouping.map(Fact::Text),
-            Field::RemoteIp => self.remote_ip.map(Fact::Ip),
-            Field::RemoteMx => self.remote_mx.map(Fact::Text),
-            Field::RecipientDomain => self.recipient_domain.map(Fact::Text),
-        }
-    }
-}
-
-/// What is known of one field.
-#[derive(Clone, Copy, Debug)]
-enum Fact<'a> {
-    Text(&'a str),
-    Ip(IpAddr),
-}
-
 /// A compiled set of rules. Immutable; share it between shards in an `Arc`.
 ///
 /// Rules with exact names or `*.domain` in some field are found through hash tables; only rules that have
@@ -183,6 +62,44 @@ pub struct Suspends {
 struct ByValue {
     exact: FxHashMap<Box<str>, Vec<u32>>,
     below: FxHashMap<Box<str>, Vec<u32>>,
+}
+
+impl Suspends {
+    /// Compiles rules. Empty `rules` give a set that matches nothing.
+    pub fn compile(rules: &[Rule], lists: &[List]) -> Result<Suspends, RuleError> {
+        let mut compiler = Compiler::new(lists);
+        let mut set = Suspends::default();
+        if rules.len() > limits::SUSPEND_RULES {
+            let problem = format!("more than {} rules; use @lists", limits::SUSPEND_RULES);
+            let rule = limits::SUSPEND_RULES;
+            return Err(RuleError { rule, field: None, value: rules.len().to_string(), problem });
+        }
+        for (number, rule) in rules.iter().enumerate() {
+            let compiled = compiler.fields(&rule.fields).map_err(|Fault { field, value, problem }| {
+                RuleError { rule: number, field: Some(field), value, problem }
+            })?;
+            set.add(compiled);
+        }
+        Ok(set)
+    }
+
+    fn add(&mut self, rule: Vec<(Field, Matcher)>) {
+        let number = self.rules.len() as u32;
+        self.looks_at_the_way |= rule.iter().any(|(field, _)| field.is_of_the_way());
+        match rule.iter().find(|(_, matcher)| matcher.is_indexable()) {
+            Some((field, matcher)) => {
+                let by_value = &mut self.by_value[*field as usize];
+                for value in &matcher.exact {
+                    by_value.exact.entry(value.clone()).or_default().push(number);
+                }
+                for value in &matcher.below {
+                    by_value.below.entry(value.clone()).or_default().push(number);
+                }
+            }
+            None => self.scan.push(number),
+        }
+        self.rules.push(rule);
+    }
 }
 
 impl Suspends {
@@ -212,7 +129,7 @@ impl Suspends {
                 consider(rules);
             }
             if !by_value.below.is_empty() {
-                matcher::parents(text)
+                parents(text)
                     .filter_map(|parent| by_value.below.get(parent))
                     .for_each(|rules| consider(rules));
             }
@@ -221,7 +138,6 @@ impl Suspends {
     }
 
     fn rule_matches(&self, rule: u32, facts: &Facts<'_>) -> bool {
-        let fields = &self.rules[rule as usize];
-        fields.iter().all(|(field, matcher)| facts.get(*field).is_some_and(|fact| matcher.matches(fact)))
+        all_match(&self.rules[rule as usize], facts)
     }
 }

@@ -4,20 +4,20 @@ use ipnet::IpNet;
 use regex::Regex;
 use rustc_hash::FxHashSet;
 
-use crate::suspend::Fact;
+use crate::matching::Fact;
 
 /// The values of one field of a rule; any of them will do.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Matcher {
-    pub(super) exact: FxHashSet<Box<str>>,
+pub(crate) struct Matcher {
+    pub(crate) exact: FxHashSet<Box<str>>,
     /// Domains of `*.domain` values.
-    pub(super) below: FxHashSet<Box<str>>,
-    pub(super) regexes: Vec<Regex>,
-    pub(super) networks: Vec<IpNet>,
+    pub(crate) below: FxHashSet<Box<str>>,
+    pub(crate) regexes: Vec<Regex>,
+    pub(crate) networks: Vec<IpNet>,
 }
 
 impl Matcher {
-    pub(super) fn matches(&self, fact: Fact<'_>) -> bool {
+    pub(crate) fn matches(&self, fact: Fact<'_>) -> bool {
         match fact {
             Fact::Ip(ip) => {
                 let ip = ip.to_canonical();
@@ -32,12 +32,12 @@ impl Matcher {
     }
 
     /// All values can be found by looking up the text or its parents.
-    pub(super) fn is_indexable(&self) -> bool {
+    pub(crate) fn is_indexable(&self) -> bool {
         self.regexes.is_empty() && self.networks.is_empty()
     }
 }
 
 /// The domains above `domain`: for `a.b.c`, `b.c` and `c`.
-pub(super) fn parents(domain: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn parents(domain: &str) -> impl Iterator<Item = &str> {
     domain.match_indices('.').map(|(dot, _)| &domain[dot + 1..])
 }

@@ -1,70 +1,35 @@
-//! From the values in the file to matchers.
+//! From the values in a file to matchers.
 
 use ipnet::IpNet;
 use regex::RegexBuilder;
 
 use crate::limits;
-use crate::suspend::matcher::Matcher;
-use crate::suspend::{Field, List, Rule, RuleError, Suspends};
-
-impl Suspends {
-    /// Compiles rules. Empty `rules` give a set that matches nothing.
-    pub fn compile(rules: &[Rule], lists: &[List]) -> Result<Suspends, RuleError> {
-        let mut compiler = Compiler { lists, values: 0, regexes: 0 };
-        let mut set = Suspends::default();
-        if rules.len() > limits::SUSPEND_RULES {
-            let problem = format!("more than {} rules; use @lists", limits::SUSPEND_RULES);
-            let rule = limits::SUSPEND_RULES;
-            return Err(RuleError { rule, field: None, value: rules.len().to_string(), problem });
-        }
-        for (number, rule) in rules.iter().enumerate() {
-            let compiled = compiler.rule(rule).map_err(|Fault { field, value, problem }| RuleError {
-                rule: number,
-                field: Some(field),
-                value,
-                problem,
-            })?;
-            set.add(compiled);
-        }
-        Ok(set)
-    }
-
-    fn add(&mut self, rule: Vec<(Field, Matcher)>) {
-        let number = self.rules.len() as u32;
-        self.looks_at_the_way |= rule.iter().any(|(field, _)| field.is_of_the_way());
-        match rule.iter().find(|(_, matcher)| matcher.is_indexable()) {
-            Some((field, matcher)) => {
-                let by_value = &mut self.by_value[*field as usize];
-                for value in &matcher.exact {
-                    by_value.exact.entry(value.clone()).or_default().push(number);
-                }
-                for value in &matcher.below {
-                    by_value.below.entry(value.clone()).or_default().push(number);
-                }
-            }
-            None => self.scan.push(number),
-        }
-        self.rules.push(rule);
-    }
-}
+use crate::matching::matcher::Matcher;
+use crate::matching::{Field, List};
 
 /// What is wrong with a value of a rule.
-struct Fault {
-    field: Field,
-    value: String,
-    problem: String,
+pub(crate) struct Fault {
+    pub(crate) field: Field,
+    pub(crate) value: String,
+    pub(crate) problem: String,
 }
 
-struct Compiler<'a> {
+/// Compiles the rules of one set, within its limits.
+pub(crate) struct Compiler<'a> {
     lists: &'a [List],
     values: usize,
     regexes: usize,
 }
 
-impl Compiler<'_> {
-    fn rule(&mut self, rule: &Rule) -> Result<Vec<(Field, Matcher)>, Fault> {
-        let mut fields = Vec::with_capacity(rule.fields.len());
-        for (field, values) in &rule.fields {
+impl<'a> Compiler<'a> {
+    pub(crate) fn new(lists: &'a [List]) -> Compiler<'a> {
+        Compiler { lists, values: 0, regexes: 0 }
+    }
+
+    /// The matchers of one rule.
+    pub(crate) fn fields(&mut self, rule: &[(Field, Vec<String>)]) -> Result<Vec<(Field, Matcher)>, Fault> {
+        let mut fields = Vec::with_capacity(rule.len());
+        for (field, values) in rule {
             let mut matcher = Matcher::default();
             for value in values {
                 self.value_or_list(*field, value, &mut matcher).map_err(|problem| Fault {
