@@ -1,0 +1,4 @@
+//! Tests of this crate as a whole.
+
+mod framing;
+mod generated;
