@@ -80,6 +80,11 @@ impl Decision {
 }
 
 impl Options {
+    /// Of a value within other options.
+    pub(crate) fn of(array: Array) -> Options {
+        Options { array: Some(array) }
+    }
+
     fn get(&self, key: &str) -> Option<Value> {
         self.array.as_ref()?.get_str(key).filter(|value| !value.is_none())
     }
@@ -93,11 +98,50 @@ impl Options {
     }
 
     pub(crate) fn boolean(&self, key: &str) -> Result<bool, Failure> {
+        self.optional_boolean(key).map(|flag| flag.unwrap_or(false))
+    }
+
+    pub(crate) fn optional_boolean(&self, key: &str) -> Result<Option<bool>, Failure> {
         match self.get(key) {
-            None => Ok(false),
-            Some(Value::Bool(flag)) => Ok(flag),
+            None => Ok(None),
+            Some(Value::Bool(flag)) => Ok(Some(flag)),
             Some(other) => Err(wrong(key, "a boolean", &other)),
         }
+    }
+
+    /// A number from `least` to `most`; a string of digits counts as one.
+    pub(crate) fn number(&self, key: &str, least: f64, most: f64) -> Result<Option<f64>, Failure> {
+        let Some(value) = self.get(key) else { return Ok(None) };
+        let number = match &value {
+            Value::Number(number) => Some(*number),
+            Value::Str(text) => std::str::from_utf8(text.as_bytes()).ok().and_then(|text| text.parse().ok()),
+            _ => None,
+        };
+        match number {
+            Some(number) if (least..=most).contains(&number) => Ok(Some(number)),
+            Some(number) => {
+                Err(Failure(format!("option \"{key}\": {number} is not between {least} and {most}")))
+            }
+            None => Err(wrong(key, "a number", &value)),
+        }
+    }
+
+    /// An array, as options of its own.
+    pub(crate) fn nested(&self, key: &str) -> Result<Option<Options>, Failure> {
+        Ok(self.array(key)?.map(Options::of))
+    }
+
+    pub(crate) fn array(&self, key: &str) -> Result<Option<Array>, Failure> {
+        match self.get(key) {
+            None => Ok(None),
+            Some(Value::Array(array)) => Ok(Some(array)),
+            Some(other) => Err(wrong(key, "an array", &other)),
+        }
+    }
+
+    /// The value as it is.
+    pub(crate) fn value(&self, key: &str) -> Option<Value> {
+        self.get(key)
     }
 
     /// A list of strings.
@@ -159,7 +203,7 @@ impl Codes {
     }
 }
 
-fn wrong(key: &str, expected: &str, got: &Value) -> Failure {
+pub(crate) fn wrong(key: &str, expected: &str, got: &Value) -> Failure {
     Failure(format!("option \"{key}\": expected {expected}, not a {}", got.type_name()))
 }
 

@@ -2,6 +2,7 @@
 //!
 //! * [`Scripts`] are the compiled hooks of one configuration, immutable, for all shards. A server names one by [`ScriptId`].
 //! * [`Runner`] runs them on one shard.
+//! * [`queued`] has the hooks of the queue, which run before and after an attempt.
 //! * [`Conversation`] is what the hooks of one connection share: `$context`, and the facts that become `$connection` and
 //!   `$transaction`. Its methods are the hooks: [`Conversation::connect`], [`Conversation::mail`] and so on; each answers with
 //!   what the server must do, in its own words ([`Verdict`], a [`net::smtp::reply::Reply`]).
@@ -26,6 +27,7 @@
 mod codes;
 mod decision;
 pub mod limits;
+pub mod queued;
 mod runner;
 mod scripts;
 mod session;
@@ -34,8 +36,8 @@ mod tally;
 mod tests;
 mod variables;
 
-pub use hostcalls::mail::{QueueOptions, Queued, TransportNames};
-pub use runner::{Notices, Runner};
+pub use hostcalls::mail::{Metadata, QueueOptions, Queued, TransportNames};
+pub use runner::{Kept, Notices, Runner};
 pub use scripts::{Compiled, ScriptId, Scripts};
 pub use session::{
     Auth, AuthAccepted, AuthVerdict, Connected, Connection, Conversation, Ended, Hello, HelloAccepted,

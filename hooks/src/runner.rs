@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use hostcalls::{Environment, Execution, Outcome};
+use hostcalls::{Environment, Execution, ItemMetadata, Outcome};
 use script::machine::{Context, Limits, Loaded};
 use script::value::{Frozen, Value};
 
@@ -36,8 +36,8 @@ pub struct Runner {
 }
 
 /// The value of `$context` between two hooks: nothing for most connections, else what the last script left.
-#[derive(Default)]
-pub(crate) struct Kept(Option<Frozen>);
+#[derive(Clone, Default)]
+pub struct Kept(Option<Frozen>);
 
 impl Runner {
     /// For this shard. Nobody counts what runs until [`Runner::counting`].
@@ -75,8 +75,21 @@ impl Runner {
         variables: impl Fn(&str) -> Option<Value>,
         read: impl FnOnce(Decision) -> Result<T, Failure>,
     ) -> Option<T> {
+        self.decide_about(None, script, transaction, kept, variables, read).await
+    }
+
+    /// The same for a script about a queued recipient.
+    pub(crate) async fn decide_about<T>(
+        &self,
+        item: Option<Rc<ItemMetadata>>,
+        script: ScriptId,
+        transaction: &str,
+        kept: &mut Kept,
+        variables: impl Fn(&str) -> Option<Value>,
+        read: impl FnOnce(Decision) -> Result<T, Failure>,
+    ) -> Option<T> {
         let counted = self.tallies.begin(self.scripts.get(script).hook);
-        let result = self.run(script, transaction, kept, variables).await.and_then(read);
+        let result = self.run(item, script, transaction, kept, variables).await.and_then(read);
         match result {
             Ok(value) => Some(value),
             Err(Failure(what)) => {
@@ -89,6 +102,7 @@ impl Runner {
 
     async fn run(
         &self,
+        item: Option<Rc<ItemMetadata>>,
         script: ScriptId,
         transaction: &str,
         kept: &mut Kept,
@@ -108,7 +122,7 @@ impl Runner {
             }
         }
         let log = Labelled { transaction: transaction.into(), notices: Rc::clone(&self.notices) };
-        let execution = Execution::begin_with_log(&self.environment, Rc::new(log));
+        let execution = Execution::begin_with_log(&self.environment, Rc::new(log), item);
         let outcome = hostcalls::run(&mut context, &execution).await;
         // What the script left counts even if it failed afterwards: the next hook sees what the last one did.
         if let Some(value) = context.take_kept() {
@@ -125,6 +139,11 @@ impl Runner {
 const CONTEXT: &str = "context";
 
 impl Kept {
+    /// What it takes of memory.
+    pub fn size_bytes(&self) -> usize {
+        self.0.as_ref().map_or(0, Frozen::size_bytes)
+    }
+
     /// Keeps a copy that belongs to no program: the next hook is another one.
     fn keep(&mut self, value: &Value) -> Result<(), Failure> {
         if value.is_none() {

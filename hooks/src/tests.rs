@@ -37,8 +37,8 @@ impl hostcalls::Log for Told {
 }
 
 /// A connection to scripts of which each has the id `x`.
-struct Fixture {
-    runner: Rc<Runner>,
+pub(crate) struct Fixture {
+    pub(crate) runner: Rc<Runner>,
     talk: Conversation,
     told: Rc<Told>,
 }
@@ -48,20 +48,30 @@ impl Fixture {
         self.runner.scripts().find(phase, "x").expect("the test has a script for it")
     }
 
-    fn told(&self) -> Vec<String> {
+    pub(crate) fn told(&self) -> Vec<String> {
         self.told.0.take()
     }
 }
 
 fn compiled(scripts: &[(&'static str, &str)]) -> Result<Compiled, Vec<String>> {
+    let text = |wanted: &str| {
+        let script = scripts.iter().find(|(phase, _)| *phase == wanted);
+        script.map(|(_, data)| (*data).to_owned())
+    };
+    let of_sessions = scripts.iter().filter(|(phase, _)| !phase.ends_with("delivery"));
     let hooks =
-        scripts.iter().map(|&(phase, data)| HookScript { phase, id: "x".to_owned(), data: data.to_owned() });
-    let scripting = Scripting { hooks: hooks.collect(), ..Scripting::default() };
+        of_sessions.map(|&(phase, data)| HookScript { phase, id: "x".to_owned(), data: data.to_owned() });
+    let scripting = Scripting {
+        hooks: hooks.collect(),
+        predelivery: text("predelivery"),
+        postdelivery: text("postdelivery"),
+        ..Scripting::default()
+    };
     Scripts::compile(&scripting, &Sources::default())
 }
 
 /// Runs `f` on a shard with these scripts.
-fn with<F, Fut>(scripts: &[(&'static str, &str)], f: F)
+pub(crate) fn with<F, Fut>(scripts: &[(&'static str, &str)], f: F)
 where
     F: Fn(Fixture) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = ()> + 'static,
@@ -101,11 +111,11 @@ fn connection() -> Connection {
     }
 }
 
-fn transports() -> TransportNames {
+pub(crate) fn transports() -> TransportNames {
     Arc::new(["t2".to_owned(), "out".to_owned()].into())
 }
 
-fn address(text: &str) -> Address {
+pub(crate) fn address(text: &str) -> Address {
     Address::parse(text.as_bytes()).expect("an address")
 }
 

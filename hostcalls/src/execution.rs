@@ -8,6 +8,7 @@ use engine::time::Instant;
 use script::host::Host;
 use script::std::regex::PatternCache;
 
+use crate::item::ItemMetadata;
 use crate::store::{Caches, Held};
 use crate::{Environment, Log, limits};
 
@@ -33,18 +34,25 @@ pub struct Execution {
     open: Rc<Cell<usize>>,
     /// What `cache` keeps with `per_message`: as long as the execution, which is all the message there is.
     pub(crate) message_caches: RefCell<Caches>,
+    /// The queued recipient that it is about; only hooks of the queue have one.
+    pub(crate) item: Option<Rc<ItemMetadata>>,
 }
 
 impl Execution {
     /// Begins one whose output goes where that of the shard goes.
     pub fn begin(environment: &Rc<Environment>) -> Rc<Execution> {
-        Execution::begin_with_log(environment, Rc::clone(&environment.log))
+        Execution::begin_with_log(environment, Rc::clone(&environment.log), None)
     }
 
-    /// Begins one with an output of its own.
-    pub fn begin_with_log(environment: &Rc<Environment>, log: Rc<dyn Log>) -> Rc<Execution> {
+    /// Begins one with an output of its own, and with the queued recipient that it is about.
+    pub fn begin_with_log(
+        environment: &Rc<Environment>,
+        log: Rc<dyn Log>,
+        item: Option<Rc<ItemMetadata>>,
+    ) -> Rc<Execution> {
         Rc::new(Execution {
             log,
+            item,
             id: ExecutionId {
                 shard: engine::boot::current().0,
                 number: crate::store::Store::here().next_execution(),

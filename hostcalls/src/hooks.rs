@@ -165,8 +165,8 @@ const SET_METADATA: Native = Native::inline(
     "SetMetaData",
     "array metadata",
     (1, Some(1)),
-    "Replaces what is kept with the message in the queue: strings by string.",
-    no_message,
+    "Replaces what is kept with the message in the queue: strings by string. It lasts until the message is gone.",
+    crate::item::set_metadata,
 );
 
 const GET_METADATA: Native = Native::inline(
@@ -174,17 +174,13 @@ const GET_METADATA: Native = Native::inline(
     "",
     (0, Some(0)),
     "What is kept with the message in the queue: strings by string.",
-    no_message,
+    crate::item::get_metadata,
 );
 
 fn decide(call: &mut Call<'_>) -> Result<Value, Fault> {
     let name = Value::from(call.native().name);
     let arguments = Array::from_list(call.args().to_vec());
     Err(Fault::finished(Value::from(Array::from_list(vec![name, Value::from(arguments)]))))
-}
-
-fn no_message(call: &mut Call<'_>) -> Result<Value, Fault> {
-    Err(call.error("there is no message in a queue here"))
 }
 
 #[cfg(test)]

@@ -50,6 +50,7 @@ mod extras;
 pub mod file;
 pub mod hooks;
 mod http;
+mod item;
 mod library;
 pub mod limits;
 pub mod mail;
@@ -72,5 +73,6 @@ mod tls;
 
 pub use environment::{Environment, Log, Settings};
 pub use execution::{Execution, ExecutionId, ScriptHost};
+pub use item::ItemMetadata;
 pub use library::{Family, HostFunction, HostFuture, HostRun, call, library};
 pub use runner::{Outcome, run};

@@ -117,3 +117,7 @@ pub const QUEUED_PER_MESSAGE: usize = 100_000;
 
 /// Keys and values of the metadata of one item.
 pub const METADATA_BYTES: usize = 64 * 1024;
+
+/// What `SetMetaData` may keep, with 8 bytes for each pair: it stays in memory as long as the item is queued, and must fit into
+/// what the spool takes as properties of an item (16 KiB).
+pub const REWRITTEN_METADATA_BYTES: usize = 15 * 1024;

@@ -90,10 +90,7 @@ pub(super) static CLASS: NativeClass = NativeClass {
 
 fn construct(call: &mut Call<'_>) -> Result<Step, Fault> {
     match call.arg(0) {
-        Value::Resource(resource) if resource.kind() == FILE_RESOURCE => {
-            let content = resource.get::<FileResource>().ok_or_else(|| call.wrong(0, "a FileResource"))?;
-            Ok(Step::Return(File::new(Source::Memory(content.0.clone()), None).into_value()))
-        }
+        Value::Resource(resource) if resource.kind() == FILE_RESOURCE => Ok(ask(OPEN, call)),
         Value::Str(_) => Ok(ask(OPEN, call)),
         _ => Err(call.wrong(0, "a FileResource or a string")),
     }
@@ -185,6 +182,12 @@ fn get_path(call: &mut Call<'_>) -> Result<Value, Fault> {
 
 fn open_path(execution: Rc<Execution>, call: HostCall) -> HostFuture {
     Box::pin(async move {
+        if let Value::Resource(resource) = call.arg(0) {
+            let file = resource.get::<FileResource>().ok_or_else(|| call.wrong(0, "a FileResource"))?;
+            let content = file.0.read().await.map_err(|why| call.error(why))?;
+            super::bounded(call.name, content.len())?;
+            return Ok(File::new(Source::Memory(content), None).into_value());
+        }
         let opened = open(&execution, call.name, &call.str(0)?).await?;
         opened.map(File::into_value).map_err(|why| call.error(why))
     })

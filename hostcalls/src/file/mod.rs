@@ -8,15 +8,17 @@ mod class;
 mod tests;
 
 use std::cell::{Cell, RefCell};
+use std::future::Future;
 use std::io;
 use std::os::unix::fs::FileExt as _;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use script::fault::Fault;
 use script::native::{HostObject, NativeClass};
-use script::value::{Object, Value};
+use script::value::{Object, Resource, Value};
 
 pub(crate) use class::FAMILY;
 
@@ -49,8 +51,21 @@ struct Ahead {
     bytes: Bytes,
 }
 
-/// What resources of the kind `FileResource` hold: the content of a file that the host has opened.
-pub struct FileResource(pub Bytes);
+/// What resources of the kind `FileResource` hold: a file that the host has.
+pub struct FileResource(Box<dyn HostFile>);
+
+/// A file of the host, which is read when a script opens it.
+pub trait HostFile: Send + Sync {
+    /// All of it, on the shard that gave it to the script. The error is a sentence.
+    fn read(&self) -> Pin<Box<dyn Future<Output = Result<Bytes, String>>>>;
+}
+
+impl FileResource {
+    /// As a value.
+    pub fn value(file: impl HostFile + 'static) -> Value {
+        Value::Resource(Resource::new(FILE_RESOURCE, Arc::new(FileResource(Box::new(file)))))
+    }
+}
 
 /// The kind of [`FileResource`].
 pub const FILE_RESOURCE: &str = "FileResource";

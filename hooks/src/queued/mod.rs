@@ -1,0 +1,149 @@
+//! The hooks of the queue: what is to be done with a queued recipient before an attempt, and after it (reference: hooks 4).
+//!
+//! An [`Item`] is what both hooks of one attempt share: `$message`, its metadata, and `$context`.
+
+mod dsn;
+mod requeue;
+#[cfg(test)]
+mod tests;
+mod try_options;
+mod variables;
+
+use std::rc::Rc;
+
+use hostcalls::ItemMetadata;
+use hostcalls::mail::{Metadata, TransportNames};
+
+use crate::decision::{Decision, Failure};
+use crate::runner::{Kept, Runner};
+use crate::scripts::ScriptId;
+
+pub use dsn::{Dkim, DsnOverrides};
+pub use requeue::Requeue;
+pub use try_options::{EnvelopeSender, NextHop, Sni, SourceIp, TlsMode, Try, Xclient};
+pub use variables::{
+    Action, Answer, Attempted, Connection, DsnFacts, Ending, Files, Message, Policies, PolicyFacts, Tls,
+    Trouble,
+};
+
+/// A queued recipient while its scripts run.
+#[derive(Debug)]
+pub struct Item {
+    message: Message,
+    metadata: Rc<ItemMetadata>,
+    kept: Kept,
+}
+
+/// What is to be done before an attempt.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Predelivery {
+    /// Attempt it, with these settings.
+    Try(Box<Try>),
+    /// Do not, and leave it in the queue.
+    Queue(Box<Requeue>),
+    /// Remove it, and tell the sender.
+    Bounce(Box<DsnOverrides>),
+    /// Remove it without a word to the sender. The text is why.
+    Delete(Option<String>),
+}
+
+/// What is to be done after an attempt.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Postdelivery {
+    /// What would be done without a script.
+    Default,
+    /// Leave it in the queue.
+    Queue(Box<Requeue>),
+    /// Remove it, and tell the sender.
+    Bounce(Box<DsnOverrides>),
+    /// Remove it without a word to the sender.
+    Delete,
+}
+
+/// Which script ran.
+#[derive(Clone, Copy, Debug)]
+pub struct Script<'r> {
+    /// Runs it.
+    pub runner: &'r Runner,
+    /// Which one.
+    pub id: ScriptId,
+    /// The names that a script may give for a transport.
+    pub transports: &'r TransportNames,
+}
+
+impl Item {
+    /// With what is stored of it. `kept`: what a script of the same attempt has left in `$context`.
+    pub fn new(message: Message, metadata: Metadata, kept: Kept) -> Item {
+        Item { message, metadata: Rc::new(ItemMetadata::new(metadata)), kept }
+    }
+
+    /// The hook `predelivery`, with so many attempts behind the item.
+    pub async fn before(&mut self, script: Script<'_>, retry: u32) -> Predelivery {
+        let name = self.message.name();
+        let message = &self.message;
+        let found = |name: &str| match name {
+            "arguments" => Some(variables::before(retry)),
+            "message" => Some(message.value()),
+            _ => None,
+        };
+        let read = |decision: Decision| predelivery(&decision, script.transports);
+        let metadata = Some(Rc::clone(&self.metadata));
+        let decided =
+            script.runner.decide_about(metadata, script.id, &name, &mut self.kept, found, read).await;
+        decided.unwrap_or_else(|| Predelivery::Queue(Box::new(Requeue::after_failure())))
+    }
+
+    /// The hook `postdelivery`. A script that says nothing, fails, or would undo a delivery leaves the default.
+    pub async fn after(&mut self, script: Script<'_>, ending: &Ending) -> Postdelivery {
+        let name = self.message.name();
+        let message = &self.message;
+        let found = |name: &str| match name {
+            "arguments" => Some(ending.value()),
+            "message" => Some(message.value()),
+            _ => None,
+        };
+        let delivered = ending.action.is_none();
+        let read = |decision: Decision| postdelivery(&decision, delivered, script.transports);
+        let metadata = Some(Rc::clone(&self.metadata));
+        let decided =
+            script.runner.decide_about(metadata, script.id, &name, &mut self.kept, found, read).await;
+        decided.unwrap_or(Postdelivery::Default)
+    }
+
+    /// The metadata to be stored, if a script has replaced it since the last call.
+    pub fn take_metadata(&self) -> Option<Metadata> {
+        self.metadata.take_change()
+    }
+
+    /// `$context`, for the next script of the same attempt.
+    pub fn into_kept(self) -> Kept {
+        self.kept
+    }
+}
+
+fn predelivery(decision: &Decision, transports: &TransportNames) -> Result<Predelivery, Failure> {
+    let options = decision.options(0)?;
+    Ok(match decision.name {
+        "Queue" => Predelivery::Queue(Box::new(Requeue::read(&options, transports)?)),
+        "Bounce" => Predelivery::Bounce(Box::new(DsnOverrides::within(&options, transports)?)),
+        "Delete" => Predelivery::Delete(options.reason()?),
+        _ => Predelivery::Try(Box::new(Try::read(&options)?)),
+    })
+}
+
+fn postdelivery(
+    decision: &Decision,
+    delivered: bool,
+    transports: &TransportNames,
+) -> Result<Postdelivery, Failure> {
+    if delivered && decision.name != "Default" {
+        return Err(Failure(format!("{}(): the message has been delivered", decision.name)));
+    }
+    let options = decision.options(0)?;
+    Ok(match decision.name {
+        "Queue" => Postdelivery::Queue(Box::new(Requeue::read(&options, transports)?)),
+        "Bounce" => Postdelivery::Bounce(Box::new(DsnOverrides::within(&options, transports)?)),
+        "Delete" => Postdelivery::Delete,
+        _ => Postdelivery::Default,
+    })
+}
