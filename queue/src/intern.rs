@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use siphasher::sip::SipHasher13;
 
-use crate::index::Index;
-use crate::slab::Slab;
+use tables::index::Index;
+use tables::slab::Slab;
 
 /// An interned name. `Option<Name>` is four bytes too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

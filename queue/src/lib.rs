@@ -52,7 +52,6 @@
 
 mod attempt;
 mod diagnosis;
-mod index;
 mod intern;
 mod item;
 pub mod limits;
@@ -63,7 +62,6 @@ pub mod policy;
 mod queue;
 mod retry;
 mod schedule;
-mod slab;
 mod slot;
 mod suspend;
 mod verdict;

@@ -1,7 +1,7 @@
 //! Doubly linked lists through the item slots: no allocation, removal from the middle in constant time.
 
-use crate::slab::{NIL, Slab};
 use crate::slot::Slot;
+use tables::slab::{NIL, Slab};
 
 /// Head and length of a list. A slot is in at most one list.
 #[derive(Debug)]

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::limits::BUCKET_MS;
 use crate::list::List;
-use crate::slab::Slab;
 use crate::slot::Slot;
+use tables::slab::Slab;
 
 /// Deferred items by bucket and line. An entry costs about 30 bytes.
 #[derive(Debug)]

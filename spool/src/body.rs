@@ -12,8 +12,9 @@ use crate::format::BODY_BLOCK;
 use crate::format::batch::{Record, RecordAt};
 use crate::format::record::{Kind, extent_seed};
 use crate::limits::CHUNK_MAX_BYTES;
+use crate::messages::Message;
 use crate::options::Corrupt;
-use crate::state::{Message, PartRef, State, Uid};
+use crate::state::{PartRef, State, Uid};
 use crate::store::Store;
 use crate::types::{ItemId, MessageId, Settle};
 
@@ -94,7 +95,7 @@ impl BodyReader {
     pub(crate) fn new(store: Rc<Store>, id: MessageId) -> BodyReader {
         let (source, len) = {
             let state = store.state.borrow();
-            match state.messages.get(&id) {
+            match state.messages.get(id) {
                 None => (Source::Gone, 0),
                 Some(message) if message.damaged => (Source::Corrupt, message.size),
                 Some(message) => (source(&state, message), message.size),
@@ -286,7 +287,7 @@ impl Store {
     async fn message_is_damaged(self: &Rc<Self>, id: MessageId, place: Option<(Handle, Uid, RecordAt)>) {
         let recipients = {
             let mut state = self.state.borrow_mut();
-            let Some(message) = state.messages.get_mut(&id) else { return };
+            let Some(message) = state.messages.get_mut(id) else { return };
             if std::mem::replace(&mut message.damaged, true) {
                 return;
             }

@@ -144,7 +144,7 @@ async fn map(store: &Rc<Store>, target: Uid) -> io::Result<()> {
 fn maps(state: &State, target: Uid, as_of: u64, epoch: u32) -> Option<Vec<Bytes>> {
     let segment = state.segments.get(&target)?;
     let (log, sequence) = segment.key();
-    let here = |id: &MessageId| state.messages.get(id).is_some_and(|message| message.home == target);
+    let here = |id: &MessageId| state.messages.get(*id).is_some_and(|message| message.home == target);
     let mut ids: Vec<MessageId> = segment.ids.iter().copied().filter(here).collect();
     ids.sort_unstable();
     ids.dedup();
@@ -153,7 +153,7 @@ fn maps(state: &State, target: Uid, as_of: u64, epoch: u32) -> Option<Vec<Bytes>
     let mut live = Vec::new();
     let mut bytes = 0;
     for id in ids {
-        let images = state.messages[&id].images(epoch);
+        let images = state.messages.get(id).map(|message| message.images(epoch)).unwrap_or_default();
         bytes += 16 + images.iter().map(|image| image.bytes_max()).sum::<usize>();
         live.push((id, images));
         if bytes >= MAP_BYTES {
@@ -224,7 +224,7 @@ impl<'s> Move<'s> {
                     self.forming.push(moving);
                 }
                 // It stays where it is, and with it the segment.
-                None if self.store.state.borrow().messages.contains_key(&id) => {
+                None if self.store.state.borrow().messages.contains(id) => {
                     self.keep();
                     // The reader sets it aside if it is damaged.
                     let mut reader = crate::body::BodyReader::new(self.store.clone(), id);
@@ -253,7 +253,7 @@ impl<'s> Move<'s> {
     fn live(&self) -> Vec<MessageId> {
         let state = self.store.state.borrow();
         let Some(segment) = state.segments.get(&self.victim) else { return Vec::new() };
-        let live = |id: &MessageId| state.messages.get(id).map(|message| (message.at.offset, *id));
+        let live = |id: &MessageId| state.messages.get(*id).map(|message| (message.at.offset, *id));
         let mut ids: Vec<(u32, MessageId)> = segment.ids.iter().filter_map(live).collect();
         ids.sort_unstable();
         ids.dedup();
@@ -262,7 +262,7 @@ impl<'s> Move<'s> {
 
     fn original(&self, id: MessageId) -> Option<Original> {
         let state = self.store.state.borrow();
-        let message = state.messages.get(&id)?;
+        let message = state.messages.get(id)?;
         let mut records = Vec::new();
         let mut extents = Vec::new();
         for part in message.parts.iter().flatten() {
@@ -339,10 +339,14 @@ impl<'s> Move<'s> {
     /// Forgets messages that are done, and says what the others need at most, their share of an index included.
     fn measure(&self, moves: &mut Vec<Moving>) -> u64 {
         let state = self.store.state.borrow();
-        moves.retain(|moving| state.messages.contains_key(&moving.id));
+        moves.retain(|moving| state.messages.contains(moving.id));
         let mut bytes = OVERHEAD_BYTES;
         for moving in moves {
-            let images = state.messages[&moving.id].images(self.store.epoch);
+            let images = state
+                .messages
+                .get(moving.id)
+                .map(|message| message.images(self.store.epoch))
+                .unwrap_or_default();
             let images: usize = images.iter().map(|image| image.bytes_max()).sum();
             let extents: usize =
                 moving.head.parts.iter().map(|part| (part.body_bytes() >> 14) as usize + 32).sum();
@@ -405,7 +409,7 @@ impl<'s> Move<'s> {
         let mut metas = Vec::with_capacity(moves.len());
         let mut bytes = OVERHEAD_BYTES;
         for moving in &moves {
-            let items = state.messages.get(&moving.id).map(|message| message.images(self.store.epoch));
+            let items = state.messages.get(moving.id).map(|message| message.images(self.store.epoch));
             let mut meta = Vec::with_capacity(moving.envelope.len() + 128);
             CommitHead { items, ..moving.head.clone() }.encode(&mut meta);
             meta.extend_from_slice(&moving.envelope);
@@ -438,7 +442,7 @@ impl<'s> Move<'s> {
 impl Original {
     /// Flags of its commit record.
     fn at_flags(&self, store: &Store, id: MessageId) -> u8 {
-        store.state.borrow().messages.get(&id).map_or(0, |message| message.flags)
+        store.state.borrow().messages.get(id).map_or(0, |message| message.flags)
     }
 }
 
@@ -452,8 +456,8 @@ fn moved(state: &mut State, moving: Moving, target: Uid, at: RecordAt, stamp: u6
     // The old copy must not count again: the new one stays at least as long.
     state.segments.get_mut(&target).expect("just written").pin(moving.from, stamp);
     let still =
-        |message: &&mut crate::state::Message| message.home == moving.from && message.at == moving.from_at;
-    let Some(message) = state.messages.get_mut(&id).filter(still) else {
+        |message: &&mut crate::messages::Message| message.home == moving.from && message.at == moving.from_at;
+    let Some(message) = state.messages.get_mut(id).filter(still) else {
         state.segments.get_mut(&target).expect("just written").ids.push(id);
         return;
     };

@@ -34,6 +34,7 @@ mod intake;
 pub mod limits;
 mod load;
 mod lookup;
+mod messages;
 mod options;
 mod recovery;
 pub mod replay;
@@ -44,6 +45,7 @@ mod spool;
 mod state;
 mod stats;
 mod store;
+mod texts;
 mod types;
 mod writer;
 

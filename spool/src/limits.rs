@@ -80,3 +80,7 @@ impl Sizes {
         }
     }
 }
+
+/// Replies and reasons that are kept once for all items that have them: about 150 bytes each, and as much again for as long as
+/// items have one that was pushed out.
+pub const SHARED_TEXTS: usize = 4096;

@@ -18,12 +18,13 @@ use crate::format::scan::{Scan, Step};
 use crate::format::segment::{DATA_OFFSET, Header, Identity, Trailer, Use, use_of};
 use crate::format::{BLOCK, envelope, epoch_of};
 use crate::limits::{ABORTS_MAX, RECOVERED_MAX, WINDOW_BYTES};
+use crate::messages::{Items, Message};
 use crate::options::Corrupt;
 use crate::recovery::{Recovered, RecoveredItem};
 use crate::replay::{Outcome, Replay, Resolved, SegmentKey};
 use crate::segments::Freed;
 use crate::spool::OpenError;
-use crate::state::{Extra, Item, Message, PartRef, Phase, Segment, Uid};
+use crate::state::{PartRef, Phase, Segment, Uid};
 use crate::store::Store;
 use crate::types::{Envelope, ItemId, ItemState, Settle};
 
@@ -334,6 +335,9 @@ impl Load {
             self.wait_for_room().await;
             self.message(uid, resolved);
         }
+        if let Some(segment) = self.store.state.borrow_mut().segments.get_mut(&uid) {
+            segment.ids.shrink_to_fit();
+        }
     }
 
     async fn wait_for_room(&self) {
@@ -349,11 +353,14 @@ impl Load {
     }
 
     fn message(&mut self, uid: Uid, resolved: Resolved) {
-        let Resolved { commit, items, in_flight } = resolved;
+        let Resolved { commit, mut items, in_flight } = resolved;
+        for item in &mut items {
+            self.store.state.borrow_mut().texts.share_state(&mut item.state);
+        }
         let id = commit.head.id;
         let key = {
             let state = self.store.state.borrow();
-            if state.messages.contains_key(&id) {
+            if state.messages.contains(id) {
                 return;
             }
             state.segments[&uid].key()
@@ -381,7 +388,7 @@ impl Load {
             recipients: commit.head.recipients,
             live: items.len() as u32,
             size: size_bytes,
-            items: items_of(&items, commit.head.recipients),
+            items: Items::of(&items, commit.head.recipients),
             parts: if parts.is_empty() { None } else { Some(parts.into_boxed_slice()) },
             cache: None,
             suspect: !self.replay.was_closed_in_order(self.store.log),
@@ -395,7 +402,7 @@ impl Load {
         }
         for (recipient, aborts) in in_flight {
             let mut state = self.store.state.borrow_mut();
-            let message = state.messages.get_mut(&id).expect("just inserted");
+            let message = state.messages.get_mut(id).expect("just inserted");
             if let Some(item) = message.item(recipient) {
                 item.aborts = aborts;
             }
@@ -462,27 +469,6 @@ impl Load {
             (self.store.options.log)(&Event::OrphansRemoved { files });
         }
     }
-}
-
-/// Items in memory; none when all are as at first.
-fn items_of(images: &[ItemImage], recipients: u32) -> Option<Box<[Item]>> {
-    let fresh =
-        |image: &ItemImage| *image == ItemImage { recipient: image.recipient, ..ItemImage::default() };
-    if images.len() == recipients as usize && images.iter().all(fresh) {
-        return None;
-    }
-    let mut items = vec![Item { done: true, ..Item::default() }; recipients as usize];
-    for image in images {
-        if let Some(item) = items.get_mut(image.recipient as usize) {
-            item.done = false;
-            item.attempts = image.attempts;
-            if image.state != ItemState::Active || image.properties.is_some() {
-                let extra = Extra { state: image.state.clone(), properties: image.properties.clone() };
-                item.extra = Some(Box::new(extra));
-            }
-        }
-    }
-    Some(items.into_boxed_slice())
 }
 
 fn recovered_item(image: ItemImage) -> RecoveredItem {

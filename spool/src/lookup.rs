@@ -20,7 +20,7 @@ impl Store {
     pub async fn envelope(self: &Rc<Self>, id: MessageId) -> Result<Envelope, ReadError> {
         let (file, at) = {
             let state = self.state.borrow();
-            let message = state.messages.get(&id).ok_or(ReadError::Gone)?;
+            let message = state.messages.get(id).ok_or(ReadError::Gone)?;
             let home = state.segments.get(&message.home).ok_or(ReadError::Corrupt)?;
             (home.file.clone(), message.at)
         };
@@ -38,13 +38,12 @@ impl Store {
 
     /// Recipients of a message that are not done; 0 when it is gone.
     pub fn live_recipients(&self, id: MessageId) -> u32 {
-        self.state.borrow().messages.get(&id).map_or(0, |message| message.live)
+        self.state.borrow().messages.get(id).map_or(0, |message| message.live)
     }
 
     /// The properties of an item that is not done, as last settled.
     pub fn properties(&self, item: ItemId) -> Option<Bytes> {
         let state = self.state.borrow();
-        let items = state.messages.get(&item.message)?.items.as_ref()?;
-        items.get(item.recipient as usize)?.extra.as_ref()?.properties.clone()
+        state.messages.get(item.message)?.properties(item.recipient)
     }
 }

@@ -39,7 +39,7 @@ pub(crate) async fn write_index(store: &Rc<Store>, uid: Uid) {
     segment.said = Vec::new();
     segment.maps = Vec::new();
     segment.cuts = Vec::new();
-    segment.ids.retain(|id| state.messages.contains_key(id));
+    segment.ids.retain(|id| state.messages.contains(*id));
     segment.ids.shrink_to_fit();
 }
 
@@ -108,7 +108,7 @@ impl<'s> Index<'s> {
         let segment = &state.segments[&self.uid];
         let (mut finished, mut live) = (Vec::new(), Vec::new());
         for id in &segment.ids {
-            match state.messages.get(id).filter(|message| message.home == self.uid) {
+            match state.messages.get(*id).filter(|message| message.home == self.uid) {
                 Some(message) => live.push((*id, message.at)),
                 None => finished.push(*id),
             }
@@ -126,7 +126,7 @@ impl<'s> Index<'s> {
             };
             let entry = {
                 let state = self.store.state.borrow();
-                state.messages.get(&id).map(|message| Live {
+                state.messages.get(id).map(|message| Live {
                     at,
                     stamp: message.stamp,
                     flags: record.flags,
@@ -170,7 +170,7 @@ impl<'s> Index<'s> {
                 if !state.segments.contains_key(&home) {
                     continue;
                 }
-                let image = state.messages.get(&item.message);
+                let image = state.messages.get(item.message);
                 let image = image.and_then(|message| message.image(item.recipient, self.store.epoch));
                 encoder.push(item, &image.map_or(Change::Done, |image| Change::Image(Box::new(image))));
             }

@@ -11,15 +11,17 @@ use rustc_hash::FxHashMap;
 
 use crate::files::Handle;
 use crate::format::batch::RecordAt;
-use crate::format::record::{Change, Cut, ItemImage, Mark};
+use crate::format::record::{Change, Cut};
 use crate::format::segment::DATA_OFFSET;
 use crate::format::{BLOCK, round_up};
 use crate::intake::CommitError;
-use crate::limits::{PROPERTIES_MAX_BYTES, REPLY_MAX_BYTES};
+use crate::limits::PROPERTIES_MAX_BYTES;
+use crate::messages::{Item, Message, Messages};
 use crate::recovery::Recovered;
 use crate::replay::SegmentKey;
 use crate::stats::{Admission, Stats};
-use crate::types::{ItemId, ItemState, MessageId, Settle};
+use crate::texts::Texts;
+use crate::types::{ItemId, MessageId, Settle};
 use crate::writer::Request;
 
 /// Number of a use of a segment file, in this process. Never reused.
@@ -163,102 +165,6 @@ impl Chunks {
     }
 }
 
-/// A live message.
-#[derive(Debug)]
-pub(crate) struct Message {
-    pub(crate) home: Uid,
-    pub(crate) at: RecordAt,
-    /// Stamp and flags of its commit record.
-    pub(crate) stamp: u64,
-    pub(crate) flags: u8,
-    pub(crate) prefix_bytes: u32,
-    pub(crate) recipients: u32,
-    /// Items that are not done.
-    pub(crate) live: u32,
-    pub(crate) size: u64,
-    /// None: all items are active and were never attempted.
-    pub(crate) items: Option<Box<[Item]>>,
-    pub(crate) parts: Option<Box<[PartRef]>>,
-    pub(crate) cache: Option<Box<Cached>>,
-    /// Found at start after an abort: marks are written before attempts.
-    pub(crate) suspect: bool,
-    pub(crate) damaged: bool,
-}
-
-/// One recipient in memory.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Item {
-    pub(crate) done: bool,
-    pub(crate) in_flight: bool,
-    /// Consecutive aborts that it was in flight at.
-    pub(crate) aborts: u8,
-    pub(crate) attempts: u32,
-    pub(crate) extra: Option<Box<Extra>>,
-}
-
-/// What most items do not have.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Extra {
-    pub(crate) state: ItemState,
-    pub(crate) properties: Option<Bytes>,
-}
-
-impl Message {
-    fn items(&mut self) -> &mut [Item] {
-        let recipients = self.recipients as usize;
-        self.items.get_or_insert_with(|| vec![Item::default(); recipients].into_boxed_slice())
-    }
-
-    pub(crate) fn item(&mut self, recipient: u32) -> Option<&mut Item> {
-        self.items().get_mut(recipient as usize)
-    }
-
-    /// All that is known of its live items.
-    pub(crate) fn images(&self, epoch: u32) -> Vec<ItemImage> {
-        let Some(items) = &self.items else {
-            let all = 0..self.recipients;
-            return all.map(|recipient| ItemImage { recipient, ..ItemImage::default() }).collect();
-        };
-        let live = items.iter().enumerate().filter(|(_, item)| !item.done);
-        live.map(|(at, item)| item.image(at as u32, epoch)).collect()
-    }
-
-    /// The image of one item; none: done or unknown.
-    pub(crate) fn image(&self, recipient: u32, epoch: u32) -> Option<ItemImage> {
-        match &self.items {
-            None if recipient < self.recipients => Some(ItemImage { recipient, ..ItemImage::default() }),
-            None => None,
-            Some(items) => {
-                let item = items.get(recipient as usize).filter(|item| !item.done)?;
-                Some(item.image(recipient, epoch))
-            }
-        }
-    }
-}
-
-impl Item {
-    fn image(&self, recipient: u32, epoch: u32) -> ItemImage {
-        let extra = self.extra.as_deref();
-        ItemImage {
-            recipient,
-            state: extra.map(|extra| extra.state.clone()).unwrap_or_default(),
-            attempts: self.attempts,
-            properties: extra.and_then(|extra| extra.properties.clone()),
-            mark: self.in_flight.then_some(Mark { epoch, aborts: self.aborts }),
-        }
-    }
-
-    fn set_state(&mut self, state: ItemState) {
-        self.in_flight = false;
-        self.aborts = 0;
-        match (&mut self.extra, state) {
-            (None, ItemState::Active) => {}
-            (Some(extra), state) => extra.state = state,
-            (extra, state) => *extra = Some(Box::new(Extra { state, properties: None })),
-        }
-    }
-}
-
 /// A change that waits to be written.
 #[derive(Clone, Debug)]
 pub(crate) struct Pending {
@@ -286,7 +192,9 @@ pub(crate) struct State {
     pub(crate) cold: Option<Uid>,
     pub(crate) ready: VecDeque<Uid>,
 
-    pub(crate) messages: FxHashMap<MessageId, Message>,
+    pub(crate) messages: Messages,
+    /// Replies and reasons of items.
+    pub(crate) texts: Texts,
     pub(crate) cached: VecDeque<MessageId>,
     pub(crate) live_bytes: u64,
     pub(crate) extent_bytes: u64,
@@ -352,8 +260,7 @@ impl State {
             self.cached.push_back(id);
             self.stats.cached_messages += 1;
         }
-        let before = self.messages.insert(id, message);
-        debug_assert!(before.is_none(), "message ids are never reused");
+        self.messages.insert(id, message);
     }
 
     /// Takes a record that is needed into account.
@@ -379,7 +286,7 @@ impl State {
 
     /// Applies a change. None: nothing to write (unknown or done before). True: a segment may be worth a look.
     pub(crate) fn apply(&mut self, item: ItemId, settle: Settle) -> Option<bool> {
-        let message = self.messages.get_mut(&item.message)?;
+        let message = self.messages.get_mut(item.message)?;
         let home = message.home;
         if item.recipient >= message.recipients {
             return None;
@@ -387,11 +294,11 @@ impl State {
         let mut look = false;
         let change = match settle {
             Settle::Done => {
-                if message.live == 1 && message.image_is_live(item.recipient) {
+                if message.live == 1 && message.is_live(item.recipient) {
                     look = self.remove(item.message);
                 } else {
                     let entry = message.item(item.recipient).filter(|item| !item.done)?;
-                    *entry = Item { done: true, ..Item::default() };
+                    *entry = Item::done();
                     message.live -= 1;
                 }
                 Change::Done
@@ -402,7 +309,7 @@ impl State {
             }
             other => {
                 let entry = message.item(item.recipient).filter(|item| !item.done)?;
-                entry.change(other)
+                entry.change(self.texts.share_settle(other))
             }
         };
         self.settles.push_back(Pending { item, change, home });
@@ -412,7 +319,7 @@ impl State {
 
     /// Forgets a message that is done. True: a segment may be worth a look.
     fn remove(&mut self, id: MessageId) -> bool {
-        let Some(message) = self.messages.remove(&id) else { return false };
+        let Some(message) = self.messages.remove(id) else { return false };
         if message.cache.is_some() {
             self.stats.cached_messages -= 1;
         }
@@ -445,14 +352,14 @@ impl State {
 
     /// Takes a message's body out of memory.
     pub(crate) fn uncache(&mut self, id: MessageId) -> bool {
-        let had = self.messages.get_mut(&id).is_some_and(|message| message.cache.take().is_some());
+        let had = self.messages.get_mut(id).is_some_and(|message| message.cache.take().is_some());
         if had {
             self.stats.cached_messages -= 1;
         }
         // Names of bodies that went before are taken out now and then: they are two words each.
         if self.cached.len() > 64 && self.cached.len() > 4 * self.stats.cached_messages {
             let messages = &self.messages;
-            self.cached.retain(|id| messages.get(id).is_some_and(|message| message.cache.is_some()));
+            self.cached.retain(|id| messages.get(*id).is_some_and(|message| message.cache.is_some()));
         }
         had
     }
@@ -467,48 +374,7 @@ impl State {
     }
 }
 
-impl Message {
-    fn image_is_live(&self, recipient: u32) -> bool {
-        match &self.items {
-            None => recipient < self.recipients,
-            Some(items) => items.get(recipient as usize).is_some_and(|item| !item.done),
-        }
-    }
-}
-
-impl Item {
-    /// Applies a change other than `Done`; returns what is to be written.
-    fn change(&mut self, settle: Settle) -> Change {
-        match settle {
-            Settle::Done => unreachable!("handled by the caller"),
-            Settle::Active => {
-                self.set_state(ItemState::Active);
-                Change::Active
-            }
-            Settle::RetryAt { at_ms, attempts, reply } => {
-                let reply = cut(reply, REPLY_MAX_BYTES);
-                self.set_state(ItemState::RetryAt { at_ms, reply: reply.clone() });
-                self.attempts = attempts;
-                Change::RetryAt { at_ms, attempts, reply }
-            }
-            Settle::Hold { reason } => {
-                let reason = cut(reason, REPLY_MAX_BYTES);
-                self.set_state(ItemState::Hold { reason: reason.clone() });
-                Change::Hold { reason }
-            }
-            Settle::Properties(properties) => {
-                self.extra.get_or_insert_default().properties = Some(properties.clone());
-                Change::Properties(properties)
-            }
-        }
-    }
-}
-
 /// About what a message takes in an index.
 pub(crate) fn index_bytes(at: RecordAt) -> u64 {
     u64::from(at.meta_bytes) + 64
-}
-
-fn cut(bytes: Bytes, max: usize) -> Bytes {
-    if bytes.len() > max { Bytes::copy_from_slice(&bytes[..max]) } else { bytes }
 }

@@ -21,12 +21,14 @@ use crate::format::record::{Change, Mark};
 use crate::intake::{Intake, Refused};
 use crate::limits::{CHUNK_FIRST_BYTES, Sizes};
 use crate::load;
+use crate::messages::Messages;
 use crate::options::Options;
 use crate::recovery::Recovery;
 use crate::segments;
 use crate::spool::{OpenError, Spool};
 use crate::state::{Pending, Phase, State};
 use crate::stats::{Admission, Stats};
+use crate::texts::Texts;
 use crate::types::{ItemId, MessageId, Settle};
 use crate::writer;
 
@@ -219,7 +221,7 @@ impl Store {
         }
         let mut suspect = false;
         for item in items {
-            let Some(message) = state.messages.get_mut(&item.message) else { continue };
+            let Some(message) = state.messages.get_mut(item.message) else { continue };
             let (home, is_suspect) = (message.home, message.suspect);
             let Some(entry) = message.item(item.recipient).filter(|entry| !entry.done) else { continue };
             entry.in_flight = true;
@@ -349,7 +351,8 @@ fn new_state() -> State {
         active: None,
         cold: None,
         ready: std::collections::VecDeque::new(),
-        messages: FxHashMap::default(),
+        messages: Messages::default(),
+        texts: Texts::default(),
         cached: std::collections::VecDeque::new(),
         live_bytes: 0,
         extent_bytes: 0,

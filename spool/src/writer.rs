@@ -20,8 +20,9 @@ use crate::intake::CommitError;
 use crate::limits::{
     MARK_DELAY_MS, SETTLE_DELAY_MS, SETTLE_RECORD_BYTES, TIGHT_SETTLE_DELAY_MS, UNHEALTHY_RETRY_MS,
 };
+use crate::messages::{Items, Message};
 use crate::segments::Purpose;
-use crate::state::{Cached, Chunks, Message, PartRef, Pending, PendingMap, Phase, State, Uid};
+use crate::state::{Cached, Chunks, PartRef, Pending, PendingMap, Phase, State, Uid};
 use crate::stats::Admission;
 use crate::store::Store;
 use crate::types::{ItemId, MessageId};
@@ -490,7 +491,7 @@ impl Commit {
             recipients: self.recipients,
             live: self.recipients,
             size: self.size,
-            items: None,
+            items: Items::Fresh,
             parts: self.parts,
             cache,
             suspect: false,
@@ -576,7 +577,7 @@ fn put_marks(
             state.marks.push(item);
             break;
         }
-        let Some(message) = state.messages.get_mut(&item.message) else { continue };
+        let Some(message) = state.messages.get_mut(item.message) else { continue };
         let home = message.home;
         let Some(entry) = message.item(item.recipient).filter(|entry| entry.in_flight) else { continue };
         encoder.push(item, &Change::Mark(Mark { epoch, aborts: entry.aborts }));
@@ -594,7 +595,7 @@ fn say(state: &mut State, flight: &Flight, item: ItemId, home: Uid) {
     let copy = if state.segments.contains_key(&home) {
         if state.moving.is_empty() { None } else { state.moving.get(&item.message).copied() }
     } else {
-        state.messages.get(&item.message).map(|message| message.home).or(state.cold)
+        state.messages.get(item.message).map(|message| message.home).or(state.cold)
     };
     for about in [Some(home), copy].into_iter().flatten() {
         if about == flight.segment || !state.segments.contains_key(&about) {

@@ -18,7 +18,6 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::attempt::{AttemptId, Destination, Lines};
-use crate::index::Index;
 use crate::intern::{Interner, Name};
 use crate::item::{Counts, Entry, Item, ItemKey, Refused};
 use crate::limits;
@@ -26,9 +25,10 @@ use crate::line::Line;
 use crate::list::List;
 use crate::retry::RetryPolicy;
 use crate::schedule::{Schedule, bucket_of};
-use crate::slab::{NIL, Slab};
 use crate::slot::{Place, Slot};
 use crate::suspend::Suspends;
+use tables::index::Index;
+use tables::slab::{NIL, Slab};
 
 use lines::Sweep;
 pub use operations::{Cursor, OperationError};

@@ -4,8 +4,8 @@
 use crate::queue::lines::spend;
 use crate::queue::{End, Queue};
 use crate::schedule::Schedule;
-use crate::slab::Slab;
 use crate::slot::{Place, Slot};
+use tables::slab::Slab;
 
 /// Two schedules that take turns: while one is being emptied, what fails again goes to the other one.
 #[derive(Debug)]

@@ -1,13 +1,13 @@
-//! Numbered storage that grows a chunk at a time, so that a large queue never pauses to copy itself.
+//! Numbered storage that grows a chunk at a time, so that a large table never pauses to copy itself.
 
 /// No entry.
-pub(crate) const NIL: u32 = u32::MAX;
+pub const NIL: u32 = u32::MAX;
 
 const CHUNK: usize = 1024;
 
 /// Values under small numbers; numbers of removed values are used again.
 #[derive(Debug)]
-pub(crate) struct Slab<T> {
+pub struct Slab<T> {
     chunks: Vec<Vec<Cell<T>>>,
     free: u32,
     len: usize,
@@ -19,25 +19,41 @@ enum Cell<T> {
     Taken(T),
 }
 
+impl<T> Default for Slab<T> {
+    fn default() -> Self {
+        Slab::new()
+    }
+}
+
 impl<T> Slab<T> {
-    pub(crate) fn new() -> Self {
+    /// An empty one.
+    pub fn new() -> Self {
         Slab { chunks: Vec::new(), free: NIL, len: 0 }
     }
 
     /// Values present.
-    pub(crate) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.len
     }
 
+    /// True when there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     /// One above the highest number ever given out.
-    pub(crate) fn end(&self) -> u32 {
+    pub fn end(&self) -> u32 {
         match self.chunks.last() {
             Some(last) => ((self.chunks.len() - 1) * CHUNK + last.len()) as u32,
             None => 0,
         }
     }
 
-    pub(crate) fn insert(&mut self, value: T) -> u32 {
+    /// Keeps a value; gives its number.
+    ///
+    /// # Panics
+    /// With 4 billion values.
+    pub fn insert(&mut self, value: T) -> u32 {
         self.len += 1;
         if self.free != NIL {
             let id = self.free;
@@ -57,7 +73,8 @@ impl<T> Slab<T> {
         id
     }
 
-    pub(crate) fn remove(&mut self, id: u32) -> Option<T> {
+    /// Takes a value out.
+    pub fn remove(&mut self, id: u32) -> Option<T> {
         let free = self.free;
         let cell = self.cell_mut(id)?;
         if matches!(cell, Cell::Vacant(_)) {
@@ -69,14 +86,16 @@ impl<T> Slab<T> {
         Some(value)
     }
 
-    pub(crate) fn get(&self, id: u32) -> Option<&T> {
+    /// The value of a number.
+    pub fn get(&self, id: u32) -> Option<&T> {
         match self.chunks.get(id as usize / CHUNK)?.get(id as usize % CHUNK)? {
             Cell::Taken(value) => Some(value),
             Cell::Vacant(_) => None,
         }
     }
 
-    pub(crate) fn get_mut(&mut self, id: u32) -> Option<&mut T> {
+    /// The value of a number, to be changed.
+    pub fn get_mut(&mut self, id: u32) -> Option<&mut T> {
         match self.cell_mut(id)? {
             Cell::Taken(value) => Some(value),
             Cell::Vacant(_) => None,

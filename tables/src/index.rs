@@ -6,25 +6,34 @@ const TABLES: usize = 256;
 
 /// A set of slab numbers, found by the hash of what they stand for. 5 bytes per place.
 #[derive(Debug)]
-pub(crate) struct Index {
+pub struct Index {
     tables: Vec<HashTable<u32>>,
 }
 
+impl Default for Index {
+    fn default() -> Self {
+        Index::new()
+    }
+}
+
 impl Index {
-    pub(crate) fn new() -> Self {
+    /// An empty one.
+    pub fn new() -> Self {
         Index { tables: (0..TABLES).map(|_| HashTable::new()).collect() }
     }
 
-    pub(crate) fn find(&self, hash: u64, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
+    /// The number under `hash` that `is_it` knows.
+    pub fn find(&self, hash: u64, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
         self.tables[table(hash)].find(hash, |id| is_it(*id)).copied()
     }
 
     /// Adds a number that is not in it. `hash_of` gives the hash of any number in the index.
-    pub(crate) fn insert(&mut self, hash: u64, id: u32, hash_of: impl Fn(u32) -> u64) {
+    pub fn insert(&mut self, hash: u64, id: u32, hash_of: impl Fn(u32) -> u64) {
         self.tables[table(hash)].insert_unique(hash, id, |id| hash_of(*id));
     }
 
-    pub(crate) fn remove(&mut self, hash: u64, id: u32) {
+    /// Takes a number out.
+    pub fn remove(&mut self, hash: u64, id: u32) {
         if let Ok(entry) = self.tables[table(hash)].find_entry(hash, |other| *other == id) {
             entry.remove();
         }
