@@ -94,6 +94,7 @@ impl Server {
     fn answer(&mut self, event: Event) {
         match event {
             Event::Connect | Event::Data | Event::StartTls => {}
+            Event::Line(_) => self.session.watch_next_line(),
             Event::Auth(server::Claim::Password { username, .. }) if *username != *b"user" => {
                 return self.session.refuse(PeerMisbehaved::WrongCredentials.into());
             }
@@ -131,6 +132,14 @@ fn serve_listed(config: &server::Config, pieces: &[&[u8]]) -> Served {
     converse(server, pieces)
 }
 
+/// The same where each line is shown, and passed.
+fn serve_watched(config: &server::Config, pieces: &[&[u8]]) -> Served {
+    let mut server = Server::new(config.clone(), Vec::new());
+    server.session.offer_xclient();
+    server.session.watch_lines();
+    converse(server, pieces)
+}
+
 fn converse(mut server: Server, pieces: &[&[u8]]) -> Served {
     server.feed(b"");
     for piece in pieces {
@@ -156,6 +165,7 @@ pub fn server_bytes(data: &[u8]) {
         assert_eq!(serve_listed(&config, &[head, tail]), whole);
         let bytes: Vec<&[u8]> = input.chunks(1).collect();
         assert_eq!(serve_listed(&config, &bytes), whole);
+        assert_eq!(serve_watched(&config, &[head, tail]), whole);
         check_replies(&whole.output);
         for message in &whole.messages {
             assert!(message.body.len() <= 400);

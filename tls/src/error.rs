@@ -70,6 +70,24 @@ pub(crate) fn certificate_fault(cause: &rustls::CertificateError) -> String {
     }
 }
 
+/// OpenSSL's number for what has no number of its own.
+pub(crate) const UNSPECIFIED: u16 = 1;
+
+/// OpenSSL's number (X509_V_ERR) for what is wrong with a certificate.
+pub(crate) fn fault_number(cause: &rustls::CertificateError) -> u16 {
+    use rustls::CertificateError as C;
+    match cause {
+        C::BadSignature => 7,
+        C::NotValidYet | C::NotValidYetContext { .. } => 9,
+        C::Expired | C::ExpiredContext { .. } => 10,
+        C::UnknownIssuer => 20,
+        C::Revoked => 23,
+        C::InvalidPurpose => 26,
+        C::NotValidForName | C::NotValidForNameContext { .. } => 62,
+        _ => UNSPECIFIED,
+    }
+}
+
 impl fmt::Display for TlsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -35,6 +35,8 @@ pub struct PeerCertificate {
     pub subject: Box<str>,
     /// SHA-256 over the certificate, in lower-case hexadecimal.
     pub sha256: Box<str>,
+    /// What is wrong with it, in the numbers of OpenSSL (X509_V_ERR); 0: nothing, or it was not checked.
+    pub fault: u16,
 }
 
 /// What checks of the peer's certificate gave.
@@ -70,7 +72,8 @@ impl TlsInfo {
 impl PeerCertificate {
     fn of(der: &CertificateDer<'_>) -> PeerCertificate {
         let digest = Sha256::digest(der.as_ref());
-        PeerCertificate { subject: subject(der).into(), sha256: HEXLOWER.encode(digest.as_slice()).into() }
+        let sha256 = HEXLOWER.encode(digest.as_slice()).into();
+        PeerCertificate { subject: subject(der).into(), sha256, fault: 0 }
     }
 }
 

@@ -112,16 +112,22 @@ impl ServerSide {
     /// After the handshake: looks at what the client has shown. A session that is continued shows the certificate of its
     /// beginning, which may have expired since.
     pub(crate) fn info(&self, state: &CommonState, sni: &SniSlot) -> Result<TlsInfo, TlsError> {
-        let verified = match (&self.check, state.peer_certificates()) {
+        let (verified, fault) = match (&self.check, state.peer_certificates()) {
             (Some(check), Some([leaf, rest @ ..])) => match check.verify_client_cert(leaf, rest, now()) {
-                Ok(_) => Verified::Passed,
+                Ok(_) => (Verified::Passed, 0),
                 Err(error) if self.required => return Err(TlsError::of(error)),
-                Err(Error::InvalidCertificate(cause)) => Verified::Failed(certificate_fault(&cause).into()),
-                Err(error) => Verified::Failed(error.to_string().into()),
+                Err(Error::InvalidCertificate(cause)) => {
+                    (Verified::Failed(certificate_fault(&cause).into()), fault_number(&cause))
+                }
+                Err(error) => (Verified::Failed(error.to_string().into()), UNSPECIFIED),
             },
-            _ => Verified::Unchecked,
+            _ => (Verified::Unchecked, 0),
         };
-        Ok(TlsInfo::of(state, sni.0.get().cloned(), verified))
+        let mut info = TlsInfo::of(state, sni.0.get().cloned(), verified);
+        if let Some(certificate) = &mut info.certificate {
+            certificate.fault = fault;
+        }
+        Ok(info)
     }
 }
 

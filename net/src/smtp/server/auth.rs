@@ -111,6 +111,9 @@ impl Session {
 
     /// Within an exchange: the next line is a response.
     pub(super) fn step_auth<'i>(&mut self, input: &mut &'i [u8]) -> Option<Step<'i>> {
+        if self.watching.next_line() {
+            return self.step_watched_response(input);
+        }
         let line = self.line.next(input, AUTH_LINE_BYTES_MAX, decode_response);
         let response = match line {
             Line::Partial => return Some(Step::NeedInput),
@@ -125,6 +128,15 @@ impl Session {
         let State::Auth(exchange) = std::mem::replace(&mut self.state, State::Command) else {
             unreachable!("called in this state only")
         };
+        self.take_response(exchange, response)
+    }
+
+    /// Goes on with a response that has been read, or says what is wrong with it.
+    pub(super) fn take_response<'i>(
+        &mut self,
+        exchange: Box<Exchange>,
+        response: Result<Box<[u8]>, PeerMisbehaved>,
+    ) -> Option<Step<'i>> {
         match response {
             Ok(response) => self.respond(exchange, response),
             Err(fault) => {
@@ -222,7 +234,7 @@ pub(super) fn decode_initial(text: &[u8]) -> Result<Box<[u8]>, PeerMisbehaved> {
 }
 
 /// A line of an exchange, without its LF.
-fn decode_response(line: &[u8]) -> Result<Box<[u8]>, PeerMisbehaved> {
+pub(super) fn decode_response(line: &[u8]) -> Result<Box<[u8]>, PeerMisbehaved> {
     match line.strip_suffix(b"\r") {
         Some(b"*") => Err(PeerMisbehaved::AuthCancelled),
         Some(text) => decode(text),

@@ -76,6 +76,12 @@ pub(super) fn parse(line: &[u8], offered: Extensions) -> Result<Command, PeerMis
     }
 }
 
+/// Whether a line, as it came, announces content that follows it. Blanks before the verb make it another command.
+pub(super) fn is_chunk(line: &[u8]) -> bool {
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    strip_keyword(line, b"bdat ").is_some() || line.trim_ascii_end().eq_ignore_ascii_case(b"bdat")
+}
+
 /// The verbs this server knows.
 #[derive(Clone, Copy)]
 enum Known {

@@ -14,6 +14,9 @@ impl Session {
     pub(super) fn step_command<'i>(&mut self, input: &mut &'i [u8]) -> Option<Step<'i>> {
         let offered = self.offered();
         let line_bytes_max = if offered.auth { AUTH_LINE_BYTES_MAX } else { COMMAND_LINE_BYTES_MAX };
+        if self.watching.commands() {
+            return self.step_watched_command(input, line_bytes_max);
+        }
         let command = match self.line.next(input, line_bytes_max, |line| command::parse(line, offered)) {
             Line::Partial => return Some(Step::NeedInput),
             Line::Endless => {
@@ -24,6 +27,14 @@ impl Session {
             Line::Complete(command) => command,
         };
         self.mark = self.mark.wrapping_add(1);
+        self.take_command(command)
+    }
+
+    /// Runs a command that has been read, or says what is wrong with it.
+    pub(super) fn take_command<'i>(
+        &mut self,
+        command: Result<Command, PeerMisbehaved>,
+    ) -> Option<Step<'i>> {
         match command.and_then(|command| self.in_sequence(command)) {
             Ok(command) => self.run(command),
             Err(fault) => {

@@ -27,6 +27,7 @@ mod parameters;
 mod session;
 #[cfg(test)]
 mod tests;
+mod watch;
 mod xclient;
 
 pub use auth::{Auth, Claim};

@@ -10,6 +10,7 @@ use super::event::{Close, Event, Step, Verb};
 use super::hello::Announced;
 use super::line::LineReader;
 use super::message::{Chunk, Incoming};
+use super::watch::{Held, Watching};
 use crate::smtp::error::{Error, PeerMisbehaved};
 use crate::smtp::output::Output;
 use crate::smtp::patience::{Clock, Patience};
@@ -51,6 +52,10 @@ pub struct Session {
     pub(super) bad_commands: u8,
     /// See [`Patience::mark`].
     pub(super) mark: u32,
+    /// Which lines the caller sees before they are read.
+    pub(super) watching: Watching,
+    /// The line that is with the caller.
+    pub(super) held: Option<Box<Held>>,
 }
 
 #[derive(Debug)]
@@ -73,6 +78,8 @@ pub(super) enum State {
     SkipChunk(u64),
     /// The next line is a response of the peer to a challenge.
     Auth(Box<Exchange>),
+    /// A line that the caller has seen is to be read.
+    Passed(Box<Held>),
     /// Over.
     Closed(Close),
 }
@@ -84,6 +91,7 @@ pub(super) enum Question {
     Chunk(Chunk),
     Connect,
     Hello(Verb),
+    Line,
     Mail,
     Rcpt,
     StartTls,
@@ -116,6 +124,8 @@ impl Session {
             transactions: 0,
             bad_commands: 0,
             mark: 0,
+            watching: Watching::default(),
+            held: None,
         }
     }
 
@@ -143,6 +153,7 @@ impl Session {
                 State::Chunk(chunk) => self.step_chunk(*chunk, input),
                 State::SkipChunk(left_bytes) => self.step_skip(*left_bytes, input),
                 State::Auth(_) => self.step_auth(input),
+                State::Passed(_) => self.step_passed(),
                 State::Closed(why) => Some(Step::Close(*why)),
             };
             if let Some(step) = step {
@@ -161,6 +172,7 @@ impl Session {
             Question::Chunk(_) => {}
             Question::Connect | Question::XClient(..) => self.push_banner(),
             Question::Hello(_) => return self.accept_hello(None, None),
+            Question::Line => return self.pass_line(None),
             Question::Mail => self.push("250 2.1.0 Ok\r\n"),
             Question::Rcpt => self.push("250 2.1.5 Ok\r\n"),
             Question::StartTls => self.push("220 2.0.0 Ready to start TLS\r\n"),
@@ -203,6 +215,7 @@ impl Session {
         match self.question() {
             Question::Chunk(chunk) => self.chunk_answered(chunk, Some(PeerMisbehaved::ChunkRefused.into())),
             Question::Auth if !accepted => self.refused_auth(reply.is_permanent()),
+            Question::Line => self.line_answered(),
             _ => self.answered(accepted),
         }
     }
@@ -217,6 +230,7 @@ impl Session {
         match question {
             Question::Chunk(chunk) => self.chunk_answered(chunk, Some(error)),
             Question::Auth => self.refused_auth(!error.is_transient()),
+            Question::Line => self.line_answered(),
             _ => self.answered(false),
         }
     }
@@ -311,6 +325,19 @@ impl Session {
         self.authenticated
     }
 
+    /// How far the peer has come, as the name of what it said last and got a positive answer to; for a message that comes
+    /// in, `DATA`.
+    pub fn stage(&self) -> &'static str {
+        match self.verb {
+            _ if self.message.is_some() => "DATA",
+            _ if self.recipients > 0 => "RCPT",
+            _ if self.in_transaction => "MAIL",
+            Some(Verb::Ehlo) => "EHLO",
+            Some(Verb::Helo) => "HELO",
+            None => "BANNER",
+        }
+    }
+
     /// Whether everything the session holds is in the session itself.
     #[cfg(test)]
     pub(super) fn has_no_heap(&self) -> bool {
@@ -343,6 +370,7 @@ impl Session {
         match question {
             Question::Connect if accepted => self.state = State::Greeting,
             Question::Connect => self.close(Close::HungUp),
+            Question::Line => {}
             Question::EndOfData => {
                 if accepted {
                     self.bad_commands = 0;
