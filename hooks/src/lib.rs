@@ -40,8 +40,8 @@ pub use hostcalls::mail::{Metadata, QueueOptions, Queued, TransportNames};
 pub use runner::{Kept, Notices, Runner};
 pub use scripts::{Compiled, ScriptId, Scripts};
 pub use session::{
-    Auth, AuthAccepted, AuthVerdict, Connected, Connection, Conversation, Ended, Hello, HelloAccepted,
-    MailAccepted, MessageAccepted, Parameter, Proxied, RcptAccepted, Recipient, Refusal, Tls, Transaction,
-    Verdict,
+    Auth, AuthAccepted, AuthVerdict, Connected, Connection, Conversation, EndError, Ended, Hello,
+    HelloAccepted, MailAccepted, MessageAccepted, Parameter, Proxied, RcptAccepted, Recipient, Refusal, Tls,
+    Transaction, Verdict,
 };
 pub use tally::{Tallies, Tally};

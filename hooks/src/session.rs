@@ -45,6 +45,8 @@ pub struct Connection {
     pub local: SocketAddr,
     /// Address of the PROXY sender.
     pub proxy_ip: Option<IpAddr>,
+    /// The extra fields of its header, as they came; empty where there are none.
+    pub proxy_tlvs: Vec<u8>,
     /// What HELO or EHLO said, once accepted.
     pub hello: Option<Hello>,
     /// Once TLS is on.
@@ -73,6 +75,10 @@ pub struct Tls {
     pub key_bits: u32,
     /// The name that the client asked for.
     pub sni: Option<String>,
+    /// The client's certificate and the others that it sent, in DER; empty where it sent none.
+    pub certificates: Vec<Vec<u8>>,
+    /// What is wrong with its certificate, in the numbers of OpenSSL; 0: nothing.
+    pub fault: u16,
 }
 
 /// Who authenticated.
@@ -226,7 +232,18 @@ pub struct Ended {
     /// The last reply, and the state in which it was given.
     pub reply: Option<(Reply, String)>,
     /// What broke it.
-    pub error: Option<String>,
+    pub error: Option<EndError>,
+}
+
+/// What broke a connection.
+#[derive(Debug)]
+pub struct EndError {
+    /// A sentence.
+    pub reason: String,
+    /// `socket` or `tls`.
+    pub kind: &'static str,
+    /// The number of the system's error, where there is one.
+    pub code: Option<i32>,
 }
 
 impl Conversation {

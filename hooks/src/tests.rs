@@ -105,6 +105,7 @@ fn connection() -> Connection {
         remote_ptr: None,
         local: "192.0.2.2:25".parse().expect("an address"),
         proxy_ip: None,
+        proxy_tlvs: Vec::new(),
         hello: None,
         tls: None,
         auth: None,

@@ -3,11 +3,13 @@
 
 use std::net::SocketAddr;
 
+use data_encoding::HEXLOWER;
 use hostcalls::address;
+use hostcalls::crypto::x509::Certificate;
 use net::smtp::address::Address;
 use script::value::{Array, Value};
 
-use crate::session::{Connection, Ended, Hello, Parameter, Recipient, Transaction};
+use crate::session::{Connection, Ended, Hello, Parameter, Recipient, Tls, Transaction};
 
 /// An array from its entries.
 pub(crate) fn map<'k>(entries: impl IntoIterator<Item = (&'k str, Value)>) -> Value {
@@ -40,7 +42,8 @@ pub(crate) fn connection(connection: &Connection) -> Value {
             ("cipher", tls.cipher.as_str().into()),
             ("keysize", tls.key_bits.into()),
         ];
-        array.set_str("tls", map(always.into_iter().chain(sni)));
+        let certificate = peer_certificate(tls).map(|certificate| ("peercert", certificate));
+        array.set_str("tls", map(always.into_iter().chain(sni).chain(certificate)));
     }
     if let Some(auth) = &connection.auth {
         let username = auth.username.as_deref().map(|name| ("username", name.into()));
@@ -52,6 +55,14 @@ pub(crate) fn connection(connection: &Connection) -> Value {
     array.into()
 }
 
+/// The certificate of a client, if it sent one that can be read.
+fn peer_certificate(tls: &Tls) -> Option<Value> {
+    let resource = |der: &Vec<u8>| Some(Value::Resource(Certificate::from_der(der)?.resource()));
+    let (leaf, others) = tls.certificates.split_first()?;
+    let chain: Vec<Value> = others.iter().filter_map(resource).collect();
+    Some(map([("x509", resource(leaf)?), ("chain", chain.into()), ("error", u32::from(tls.fault).into())]))
+}
+
 /// `$arguments` of connect.
 pub(crate) fn connect_arguments(connection: &Connection) -> Value {
     let mut array = Array::new();
@@ -59,6 +70,9 @@ pub(crate) fn connect_arguments(connection: &Connection) -> Value {
     array.set_str("serverid", &*connection.server_id);
     if let Some(proxy_ip) = connection.proxy_ip {
         array.set_str("proxyip", proxy_ip.to_canonical().to_string());
+    }
+    if !connection.proxy_tlvs.is_empty() {
+        array.set_str("proxytlv", HEXLOWER.encode(&connection.proxy_tlvs));
     }
     array.into()
 }
@@ -149,10 +163,11 @@ pub(crate) fn disconnect_arguments(ended: &Ended) -> Value {
         ];
         ("reply", map(always.into_iter().chain(enhanced)))
     });
-    let error = ended
-        .error
-        .as_deref()
-        .map(|reason| ("error", map([("reason", reason.into()), ("type", "socket".into())])));
+    let error = ended.error.as_ref().map(|error| {
+        let code = error.code.map(|code| ("code", code.into()));
+        let always = [("reason", error.reason.as_str().into()), ("type", error.kind.into())];
+        ("error", map(always.into_iter().chain(code)))
+    });
     let close = ("close", if ended.local { "local" } else { "remote" }.into());
     map([close].into_iter().chain(reply).chain(error))
 }

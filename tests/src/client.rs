@@ -42,6 +42,13 @@ impl Client {
         let _ = self.stream.get_mut().shutdown(Shutdown::Write);
     }
 
+    /// Resets the connection: the server gets an error instead of an end.
+    pub fn reset(self) {
+        let linger = nix::libc::linger { l_onoff: 1, l_linger: 0 };
+        nix::sys::socket::setsockopt(self.stream.get_ref(), nix::sys::socket::sockopt::Linger, &linger)
+            .expect("a socket option");
+    }
+
     /// Reads one reply, all its lines; empty at the end of the stream.
     pub fn reply(&mut self) -> String {
         let mut reply = String::new();

@@ -15,7 +15,7 @@ use rustls::sign::CertifiedKey;
 use rustls::{CommonState, DigitallySignedStruct, DistinguishedName, Error, ServerConfig, SignatureScheme};
 
 use crate::clock::{EngineClock, now};
-use crate::error::certificate_fault;
+use crate::error::{UNSPECIFIED, certificate_fault, fault_number};
 use crate::limits::SERVER_SESSIONS;
 use crate::{Identity, Protocols, Roots, TlsError, TlsInfo, Verified};
 

@@ -41,6 +41,11 @@ const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
 const V1_BYTES_MAX: usize = 107;
 
 impl Header {
+    /// The extra fields of version 2, as they came; empty where there are none.
+    pub fn tlv_bytes(&self) -> &[u8] {
+        &self.tlvs
+    }
+
     /// Type and value of each extra field. What is cut off at the end is left out.
     pub fn tlvs(&self) -> impl Iterator<Item = (u8, &[u8])> {
         let mut rest = &*self.tlvs;

@@ -22,6 +22,8 @@ pub(super) struct Client {
     pub(super) destination: Option<Box<SocketAddr>>,
     /// The proxy that the connection came from, if it came from one.
     pub(super) proxy: Option<Box<IpAddr>>,
+    /// The extra fields of its header.
+    pub(super) proxy_tlvs: Option<Box<[u8]>>,
     /// Its name.
     pub(super) name: Name,
     /// As whom it has authenticated.
@@ -40,7 +42,14 @@ pub(super) enum Refused {
 impl Client {
     /// The peer itself.
     pub(super) fn new(remote: SocketAddr) -> Client {
-        Client { remote, destination: None, proxy: None, name: Name::Known(None), user: None }
+        Client {
+            remote,
+            destination: None,
+            proxy: None,
+            proxy_tlvs: None,
+            name: Name::Known(None),
+            user: None,
+        }
     }
 }
 
@@ -77,6 +86,9 @@ impl Driver {
                 Ok(Parsed::Partial) => {}
                 Ok(Parsed::Complete(parsed, used)) => {
                     self.client.proxy = Some(Box::new(self.client.remote.ip()));
+                    if !parsed.tlv_bytes().is_empty() {
+                        self.client.proxy_tlvs = Some(parsed.tlv_bytes().into());
+                    }
                     if let Some(Proxied { source, destination }) = parsed.proxied {
                         self.client.remote = SocketAddr::new(source.ip().to_canonical(), source.port());
                         self.client.destination = Some(Box::new(destination));

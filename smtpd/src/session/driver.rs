@@ -1,6 +1,7 @@
 //! One session: moves bytes between a connection and the machine of [`net::smtp::server`], and decides.
 
 use std::future::poll_fn;
+use std::io;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use tls::{Received, TlsInfo};
 
 use super::by_address::Counted;
 use super::client::{Client, Refused};
+use super::ending::Ending;
 use super::hooks::Talk;
 use super::transaction::{Reception, Transaction};
 use super::{Peer, Place};
@@ -41,6 +43,7 @@ pub(super) async fn run(place: Place, server: Arc<Server>, peer: Rc<Peer>) {
         clocks: Clocks::start(),
         input: None,
         closed: None,
+        ending: None,
     };
     if Box::pin(driver.begin(&place)).await.is_ok() {
         driver.converse().await;
@@ -77,6 +80,8 @@ pub(super) struct Driver {
     pub(super) input: Option<Input>,
     /// Why we close; `None` while we do not, and when the peer did.
     pub(super) closed: Option<Close>,
+    /// More about that, for a script that asks.
+    pub(super) ending: Option<Box<Ending>>,
 }
 
 /// What the machine asks for and takes a wait to answer.
@@ -153,7 +158,7 @@ impl Driver {
 
     /// What has arrived before the greeting leaves: sent by a peer that did not wait for it. Costs one loop turn, in
     /// which the kernel hands over what it already has.
-    async fn early_input(&self) -> Option<std::io::Result<Received>> {
+    async fn early_input(&self) -> Option<io::Result<Received>> {
         let mut recv = pin!(self.peer.stream.recv());
         for turn in 0..2 {
             if turn > 0 {
@@ -211,6 +216,7 @@ impl Driver {
     async fn answer(&mut self, awaited: Awaited) -> Result<(), Over> {
         match awaited {
             Awaited::Event(Event::EndOfData(summary)) => self.commit(summary).await,
+            Awaited::Event(Event::Line(line)) => self.hook_line(&line).await,
             Awaited::Event(Event::Hello(hello)) => self.hook_hello(hello).await,
             Awaited::Event(Event::Mail(mail)) => self.hook_mail(mail).await,
             Awaited::Event(Event::Rcpt(rcpt)) => self.hook_rcpt(rcpt).await,
@@ -259,7 +265,16 @@ impl Driver {
     /// Sends all replies so far. False when the peer has gone.
     pub(super) async fn flush(&mut self) -> bool {
         let output = self.machine.take_output();
-        output.is_empty() || self.peer.stream.send(output).await.is_ok()
+        if output.is_empty() {
+            return true;
+        }
+        match self.peer.stream.send(output).await {
+            Ok(()) => true,
+            Err(error) => {
+                self.note_ending(|_| Ending::Broken(error));
+                false
+            }
+        }
     }
 
     /// Waits for input as long as the machine's patience lasts; when that is over, the machine is told, and says
@@ -275,7 +290,11 @@ impl Driver {
         }
         match received {
             Ok(Ok(buffer)) if !buffer.is_empty() => self.input = Some(Input::Received(buffer, 0)),
-            Ok(_) => return Err(Over),
+            Ok(ended) => {
+                let error = ended.err().unwrap_or_else(closed_by_peer);
+                self.note_ending(|_| Ending::Broken(error));
+                return Err(Over);
+            }
             Err(engine::time::Elapsed) => self.machine.timed_out(clock),
         }
         Ok(())
@@ -343,7 +362,7 @@ impl Driver {
             Event::XClient(xclient) => return self.xclient(*xclient),
             Event::Auth(claim) => return self.auth_unchecked(&claim),
             // Answered elsewhere.
-            Event::Connect | Event::EndOfData(_) => Ok(()),
+            Event::Connect | Event::Line(_) | Event::EndOfData(_) => Ok(()),
         };
         match decision {
             Ok(()) => self.machine.accept(),
@@ -412,6 +431,10 @@ impl Driver {
             text: error.text(),
         }));
     }
+}
+
+fn closed_by_peer() -> io::Error {
+    io::Error::new(io::ErrorKind::UnexpectedEof, "the peer closed the connection")
 }
 
 #[cfg(test)]

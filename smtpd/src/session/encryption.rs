@@ -7,6 +7,7 @@ use net::smtp::error::LocalLimit;
 use tls::TlsError;
 
 use super::driver::{Driver, Input, Over};
+use super::ending::Ending;
 use crate::limits;
 use crate::log::event::{Action, Event, TlsFailed};
 
@@ -51,6 +52,7 @@ impl Driver {
             }
             Err(error) => {
                 self.log_tls_failure(&error);
+                self.note_ending(|_| Ending::NoTls(error.to_string()));
                 Err(Over)
             }
         }

@@ -7,12 +7,11 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use hooks::{
-    AuthVerdict, Connection, Conversation, Ended, MessageAccepted, Parameter, Refusal, Runner, ScriptId,
-    Verdict,
+    AuthVerdict, Connection, Conversation, MessageAccepted, Parameter, Refusal, Runner, ScriptId, Verdict,
 };
 use net::smtp::error::{Error, LocalLimit};
 use net::smtp::reply::Reply;
-use net::smtp::server::{Claim, Close, Event, Hello, Mail, Rcpt, Summary, Verb, Written};
+use net::smtp::server::{Claim, Event, Hello, Mail, Rcpt, Summary, Verb, Written};
 use uuid::Uuid;
 
 use super::driver::Driver;
@@ -42,12 +41,16 @@ impl Driver {
             remote_ptr: None,
             local: self.client.destination.as_deref().copied().unwrap_or(self.peer.stream.local_addr()),
             proxy_ip: self.client.proxy.as_deref().copied(),
+            proxy_tlvs: self.client.proxy_tlvs.take().map(Vec::from).unwrap_or_default(),
             hello: None,
             tls: None,
             auth: None,
         };
         let conversation = Conversation::new(connection, self.new_id());
         self.talk = Some(Box::new(Talk { runner, conversation }));
+        if self.server.hooks.proxy.is_some() {
+            self.machine.watch_lines();
+        }
         self.tell_of_tls();
     }
 
@@ -61,6 +64,11 @@ impl Driver {
             cipher: agreed.cipher.to_owned(),
             key_bits: agreed.key_bits.into(),
             sni: agreed.sni.as_deref().map(str::to_owned),
+            fault: agreed.certificate.as_ref().map_or(0, |certificate| certificate.fault),
+            certificates: match agreed.certificate {
+                Some(_) => self.peer.stream.peer_certificates().iter().map(|der| der.to_vec()).collect(),
+                None => Vec::new(),
+            },
         });
     }
 
@@ -96,6 +104,7 @@ impl Driver {
         self.talk.is_some()
             && match event {
                 Event::Connect => hooks.connect.is_some(),
+                Event::Line(_) => hooks.proxy.is_some(),
                 Event::Hello(_) => hooks.helo.is_some(),
                 Event::Mail(_) => hooks.mailfrom.is_some(),
                 Event::Rcpt(_) => hooks.rcptto.any(),
@@ -266,30 +275,6 @@ impl Driver {
         }
     }
 
-    /// The last hook, once the connection is over.
-    pub(super) async fn hook_disconnect(&mut self) {
-        let Some(script) = self.server.hooks.disconnect else { return };
-        let ended = self.ended();
-        if let Some(talk) = &mut self.talk {
-            talk.conversation.disconnect(&talk.runner, script, &ended).await;
-        }
-    }
-
-    fn ended(&self) -> Ended {
-        match &self.closed {
-            None => Ended { local: false, reply: None, error: Some("the connection ended".to_owned()) },
-            Some(Close::Quit) => {
-                let reply = Reply::new(221, None, "Bye");
-                Ended { local: true, reply: Some((reply, "QUIT".to_owned())), error: None }
-            }
-            Some(Close::HungUp) => Ended { local: true, ..Ended::default() },
-            Some(Close::Failed(error)) => {
-                let reply = Reply::new(error.code(), Some(error.enhanced()), error.text());
-                Ended { local: true, reply: Some((reply, String::new())), error: None }
-            }
-        }
-    }
-
     /// HELO or EHLO counts.
     pub(super) fn note_hello(&mut self, hello: Hello) {
         if let Some(talk) = &mut self.talk {
@@ -348,7 +333,7 @@ impl Driver {
         self.machine.reply(&refusal.reply);
         self.log_reply(&refusal.reply, action);
         if refusal.disconnect {
-            self.machine.hang_up();
+            self.hang_up_after(&refusal.reply);
         }
     }
 }

@@ -9,7 +9,9 @@ pub mod by_address;
 mod client;
 mod driver;
 mod encryption;
+mod ending;
 mod hooks;
+mod lines;
 mod reverse;
 pub mod seat;
 

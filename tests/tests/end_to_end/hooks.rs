@@ -15,7 +15,7 @@ struct Case<'c> {
 }
 
 /// What a line of a case begins with, if it is a step.
-const STEPS: [&str; 7] = ["C:", "S:", "S+", "closed", "delivered", "body", "log"];
+const STEPS: [&str; 9] = ["C:", "S:", "S+", "closed", "reset", "delivered", "body", "log", "no log"];
 
 fn cases() -> Vec<Case<'static>> {
     let mut cases: Vec<Case<'static>> = Vec::new();
@@ -93,30 +93,29 @@ fn run(case: &Case<'_>) {
     let name = case.name;
     let sink = Sink::start();
     let server = server(case, sink.port());
-    let mut client = Client::open(server.port());
+    let mut connection = Some(Client::open(server.port()));
     let mut replied: Option<String> = None;
     let mut seen: Vec<Message> = Vec::new();
     let mut steps = case.steps.iter().peekable();
     while let Some((step, text)) = steps.next() {
-        match *step {
-            "C:" => {
+        if *step == "reset" {
+            connection.take().expect("it was open").reset();
+            continue;
+        }
+        if let Some(client) = &mut connection
+            && talk(name, client, (step, text), &mut replied)
+        {
+            if steps.peek().is_none_or(|(next, _)| *next != "S+") {
                 replied = None;
-                client.write(format!("{}\r\n", unescaped(text)).as_bytes());
             }
-            "S:" => {
-                let reply = client.reply();
-                let last = reply.lines().last().unwrap_or_default();
-                assert!(matches(text, last) || matches(text, reply.trim_end()), "{name}: {text}: {reply:?}");
-            }
-            "S+" => {
-                let reply = replied.get_or_insert_with(|| client.reply());
-                assert!(reply.lines().any(|line| matches(text, line)), "{name}: {text}: {reply:?}");
-                if steps.peek().is_none_or(|(next, _)| *next != "S+") {
-                    replied = None;
-                }
-            }
-            "closed" => assert_eq!(client.reply(), "", "{name}: is not closed"),
+            continue;
+        }
+        match *step {
             "log" => server.wait_for_log(text),
+            "no log" => {
+                let log = server.log();
+                assert!(!log.iter().any(|line| line.contains(text)), "{name}: {text}:\n{}", log.join("\n"));
+            }
             "delivered" => {
                 let message = delivered(name, &sink, text);
                 seen.push(message);
@@ -133,6 +132,25 @@ fn run(case: &Case<'_>) {
             other => panic!("{name}: no such step: {other}"),
         }
     }
+}
+
+/// Carries out a step that is about the connection; false: it is not. `replied` is the reply that further lines are looked for in.
+fn talk(name: &str, client: &mut Client, (step, text): (&str, &str), replied: &mut Option<String>) -> bool {
+    match step {
+        "C:" => client.write(format!("{}\r\n", unescaped(text)).as_bytes()),
+        "S:" => {
+            let reply = client.reply();
+            let last = reply.lines().last().unwrap_or_default();
+            assert!(matches(text, last) || matches(text, reply.trim_end()), "{name}: {text}: {reply:?}");
+        }
+        "S+" => {
+            let reply = replied.get_or_insert_with(|| client.reply());
+            assert!(reply.lines().any(|line| matches(text, line)), "{name}: {text}: {reply:?}");
+        }
+        "closed" => assert_eq!(client.reply(), "", "{name}: is not closed"),
+        _ => return false,
+    }
+    true
 }
 
 /// The message that `FROM -> TO...` describes, once it has come.

@@ -89,6 +89,8 @@ fn a_server_asks_clients_for_certificates_as_it_is_told() {
             match expected {
                 Ok((shown, verified)) => {
                     let info = agreed.unwrap_or_else(|error| panic!("case {number}: {error}"));
+                    let fault = info.certificate.as_ref().map_or(0, |certificate| certificate.fault);
+                    assert_eq!(fault == 20, matches!(verified, Verified::Failed(_)), "{number}");
                     assert_eq!((info.certificate.is_some(), info.verified), (shown, verified), "{number}");
                 }
                 Err(why) => {

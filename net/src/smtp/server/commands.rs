@@ -31,10 +31,7 @@ impl Session {
     }
 
     /// Runs a command that has been read, or says what is wrong with it.
-    pub(super) fn take_command<'i>(
-        &mut self,
-        command: Result<Command, PeerMisbehaved>,
-    ) -> Option<Step<'i>> {
+    pub(super) fn take_command<'i>(&mut self, command: Result<Command, PeerMisbehaved>) -> Option<Step<'i>> {
         match command.and_then(|command| self.in_sequence(command)) {
             Ok(command) => self.run(command),
             Err(fault) => {

@@ -1,0 +1,73 @@
+//! How a connection ends, for the last hook (reference: hooks 3.10).
+
+use std::io;
+
+use hooks::{EndError, Ended};
+use net::smtp::error::Error;
+use net::smtp::reply::Reply;
+use net::smtp::server::Close;
+
+use super::driver::Driver;
+
+/// Why a connection is over, as far as the machine does not say it.
+#[derive(Debug)]
+pub(super) enum Ending {
+    /// It broke, or the peer closed it.
+    Broken(io::Error),
+    /// The TLS handshake failed.
+    NoTls(String),
+    /// We hung up after this reply, and how far the peer had come.
+    Said(Reply, &'static str),
+}
+
+impl Driver {
+    /// Closes the connection behind a reply that has been given.
+    pub(super) fn hang_up_after(&mut self, reply: &Reply) {
+        self.note_ending(|driver| Ending::Said(reply.clone(), driver.machine.stage()));
+        self.machine.hang_up();
+    }
+
+    /// Notes what ends the connection, where a script may ask for it.
+    pub(super) fn note_ending(&mut self, ending: impl FnOnce(&Driver) -> Ending) {
+        if self.server.hooks.disconnect.is_some() && self.ending.is_none() {
+            self.ending = Some(Box::new(ending(self)));
+        }
+    }
+
+    /// The last hook, once the connection is over.
+    pub(super) async fn hook_disconnect(&mut self) {
+        let Some(script) = self.server.hooks.disconnect else { return };
+        let ended = self.ended();
+        if let Some(talk) = &mut self.talk {
+            talk.conversation.disconnect(&talk.runner, script, &ended).await;
+        }
+    }
+
+    fn ended(&mut self) -> Ended {
+        let by_us =
+            |reply, state: &str| Ended { local: true, reply: Some((reply, state.to_owned())), error: None };
+        match (self.closed, self.ending.take().map(|ending| *ending)) {
+            (Some(Close::Quit), _) => by_us(Reply::new(221, None, "Bye"), "QUIT"),
+            (Some(Close::Failed(error)), _) => by_us(reply_of(error), self.machine.stage()),
+            (_, Some(Ending::Said(reply, stage))) => by_us(reply, stage),
+            (_, Some(Ending::NoTls(reason))) => {
+                Ended { local: true, reply: None, error: Some(EndError { reason, kind: "tls", code: None }) }
+            }
+            (_, Some(Ending::Broken(error))) => {
+                Ended { local: false, reply: None, error: Some(broken(&error)) }
+            }
+            (Some(Close::HungUp), None) => Ended { local: true, ..Ended::default() },
+            (None, None) => Ended::default(),
+        }
+    }
+}
+
+fn reply_of(error: Error) -> Reply {
+    Reply::new(error.code(), Some(error.enhanced()), error.text())
+}
+
+fn broken(error: &io::Error) -> EndError {
+    // The stream says so of what breaks the rules of TLS.
+    let kind = if error.kind() == io::ErrorKind::InvalidData { "tls" } else { "socket" };
+    EndError { reason: error.to_string(), kind, code: error.raw_os_error() }
+}
