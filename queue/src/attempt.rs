@@ -194,4 +194,17 @@ pub enum FailCause {
     Permanent,
     /// A temporary failure after the last permitted attempt, or it has waited too long.
     Expired,
+    /// A script or an operator wants it so.
+    Ordered,
+}
+
+impl FailCause {
+    /// As logs have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            FailCause::Permanent => "permanent",
+            FailCause::Expired => "expired",
+            FailCause::Ordered => "ordered",
+        }
+    }
 }

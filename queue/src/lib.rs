@@ -72,7 +72,7 @@ pub use attempt::{
 pub use diagnosis::{Diagnosis, EnhancedCode, Reason, Remote};
 pub use item::{Counts, Entry, Item, ItemKey, ItemView, MessageKey, Refused, State};
 pub use matching::{Facts, Field, List};
-pub use queue::{Cursor, GroupingAtPickup, OperationError, Options, Queue, Transport};
+pub use queue::{Cursor, GroupingAtPickup, OperationError, Options, Queue, Settlement, Transport};
 pub use retry::{After, RetryPolicy, RetryStep};
 pub use slot::ALONE;
 pub use suspend::{Rule, RuleError, Suspends};

@@ -6,7 +6,7 @@ use crate::intern::Name;
 use crate::item::{ItemKey, MessageKey};
 use crate::queue::Half;
 
-/// One queued recipient: 128 bytes, plus the two addresses and 5 to 9 bytes of index.
+/// One queued recipient: 136 bytes, plus the two addresses and 5 to 9 bytes of index.
 #[derive(Debug)]
 pub(crate) struct Slot {
     pub(crate) log: u32,
@@ -34,6 +34,8 @@ pub(crate) struct Slot {
     pub(crate) prev: u32,
     pub(crate) next: u32,
     pub(crate) flags: u16,
+    /// What was split off an attempt with the same number may go in one again; 0: it was not split off.
+    pub(crate) company: u16,
     pub(crate) place: Place,
     /// Reports in a row that did not count as an attempt.
     pub(crate) uncounted: u8,
@@ -54,8 +56,8 @@ pub(crate) enum Place {
     Held,
     /// The members of a running attempt.
     Sending,
-    /// None; failed for good, and the caller deals with it.
-    Failing,
+    /// None; the caller deals with it.
+    InHand,
 }
 
 /// Bits of [`Item::flags`](crate::Item::flags): an item with all of them set is alone in its attempts.
@@ -77,6 +79,7 @@ impl Slot {
             && self.job_id == other.job_id
             && self.tenant_id == other.tenant_id
             && self.flags == other.flags
+            && self.company == other.company
             && self.flags & ALONE != ALONE
             && self.sender == other.sender
     }

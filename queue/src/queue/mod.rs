@@ -7,6 +7,7 @@ mod model_test;
 mod operations;
 mod pick;
 mod report;
+mod settle;
 #[cfg(test)]
 mod tests;
 mod transports;
@@ -32,6 +33,7 @@ use tables::slab::{NIL, Slab};
 
 use lines::Sweep;
 pub use operations::{Cursor, OperationError};
+pub use settle::Settlement;
 use transports::Transports;
 pub(crate) use waits::Half;
 use waits::Waits;
@@ -260,6 +262,7 @@ impl Queue {
             prev: NIL,
             next: NIL,
             flags: item.flags,
+            company: 0,
             place: Place::Held,
             uncounted: 0,
         };
@@ -370,7 +373,7 @@ impl Counts {
             Place::Ready | Place::Parked => &mut self.active,
             Place::Deferred | Place::Waiting(_) => &mut self.defer,
             Place::Held => &mut self.hold,
-            Place::Sending | Place::Failing => &mut self.sending,
+            Place::Sending | Place::InHand => &mut self.sending,
         }
     }
 }

@@ -72,11 +72,11 @@ impl Queue {
     }
 
     /// Takes an item out of whatever list it is in.
-    fn detach(&mut self, key: ItemKey) -> Result<u32, OperationError> {
+    pub(super) fn detach(&mut self, key: ItemKey) -> Result<u32, OperationError> {
         let id = self.find(key).ok_or(OperationError::NotFound)?;
         let Slot { place, line, due, .. } = self.slots[id];
         match place {
-            Place::Sending | Place::Failing => return Err(OperationError::Sending),
+            Place::Sending | Place::InHand => return Err(OperationError::Sending),
             Place::Held => return Ok(id),
             Place::Ready => self.lines[line].ready.unlink(&mut self.slots, id),
             Place::Parked => self.lines[line].parked.unlink(&mut self.slots, id),
@@ -101,7 +101,7 @@ impl Queue {
                 Place::Ready | Place::Parked => State::Active,
                 Place::Deferred | Place::Waiting(_) => State::Defer { until_ms: bucket_end_ms(slot.due) },
                 Place::Held => State::Hold,
-                Place::Sending | Place::Failing => State::Sending,
+                Place::Sending | Place::InHand => State::Sending,
             },
             sender: &slot.sender,
             sender_domain: text(slot.sender_domain),

@@ -199,25 +199,13 @@ impl Queue {
             domain: line.key.domain.map(|name| Arc::clone(self.names.text(name))),
         };
         let first = &self.slots[members.front().expect("an attempt has a recipient")];
-        let text = |name: Option<_>| name.map(|name| Arc::clone(self.names.text(name)));
-        let attempt = Attempt {
-            id,
-            destination,
-            message: first.message(),
-            transaction: first.transaction,
-            sender: Arc::clone(&first.sender),
-            job_id: text(first.job_id),
-            tenant_id: text(first.tenant_id),
-            size_bytes: first.size_bytes,
-            received_ms: first.received_ms,
-            flags: first.flags,
-            recipients: members.iter(&self.slots).map(|(_, slot)| self.recipient(slot)).collect(),
-        };
+        let recipients = members.iter(&self.slots).map(|(_, slot)| self.recipient(slot)).collect();
+        let attempt = self.attempt(id, destination, first, recipients);
         self.attempts.insert(id, Running { line: number, members, generation: self.generation });
         attempt
     }
 
-    fn recipient(&self, slot: &Slot) -> Recipient {
+    pub(super) fn recipient(&self, slot: &Slot) -> Recipient {
         Recipient {
             key: slot.key(),
             address: slot.recipient.clone(),

@@ -13,6 +13,22 @@ impl Queue {
     /// [`Outcome::NotTried`]. Returns one change for each recipient, in the same order. An id that is not
     /// running gives nothing.
     pub fn report(&mut self, id: AttemptId, outcomes: Vec<Outcome>, now_ms: u64) -> Vec<Change> {
+        self.end_attempt(id, outcomes, now_ms, Follow::AtOnce)
+    }
+
+    /// The same, but what counts is only proposed: [`Change::Done`], [`Change::RetryAt`] and [`Change::Failed`] have not
+    /// happened. Those items are in hand, out of reach of pick-up and operators, until [`Queue::settle`].
+    pub fn propose(&mut self, id: AttemptId, outcomes: Vec<Outcome>, now_ms: u64) -> Vec<Change> {
+        self.end_attempt(id, outcomes, now_ms, Follow::Proposed)
+    }
+
+    fn end_attempt(
+        &mut self,
+        id: AttemptId,
+        outcomes: Vec<Outcome>,
+        now_ms: u64,
+        follow: Follow,
+    ) -> Vec<Change> {
         let Some(mut running) = self.attempts.remove(&id) else { return Vec::new() };
         self.lines[running.line].running -= 1;
         let mut outcomes = outcomes.into_iter();
@@ -20,7 +36,7 @@ impl Queue {
         let mut at_once = Vec::new();
         while let Some(member) = running.members.pop_front(&mut self.slots) {
             let outcome = outcomes.next().unwrap_or(Outcome::NotTried);
-            let change = self.settle(member, outcome, running.generation, now_ms);
+            let change = self.move_on(member, outcome, running.generation, now_ms, follow);
             if let Change::Unchanged { again: Again::AtOnce, .. } = change {
                 at_once.push(member);
             }
@@ -36,7 +52,7 @@ impl Queue {
     }
 
     /// Moves one item on; one that is due at once is left in no list, for the caller.
-    fn settle(&mut self, id: u32, outcome: Outcome, generation: u32, now_ms: u64) -> Change {
+    fn move_on(&mut self, id: u32, outcome: Outcome, generation: u32, now_ms: u64, follow: Follow) -> Change {
         let slot = &self.slots[id];
         let key = slot.key();
         let at = Situation {
@@ -51,7 +67,20 @@ impl Queue {
             at.policy.notify_after(at.attempts),
             at.policy.notify_at_age(now_ms.saturating_sub(at.received_ms)),
         );
-        match verdict(outcome, at) {
+        match (verdict(outcome, at), follow) {
+            (verdict @ (Verdict::Done | Verdict::Retry(..) | Verdict::Fail(..)), Follow::Proposed) => {
+                self.set_place(id, Place::InHand);
+                let attempts = self.slots[id].attempts.saturating_add(1);
+                proposal(key, verdict, attempts, counted)
+            }
+            (verdict, _) => self.follow(id, verdict, Notices { counted, waited }, generation),
+        }
+    }
+
+    fn follow(&mut self, id: u32, verdict: Verdict, notices: Notices, generation: u32) -> Change {
+        let Notices { counted, waited } = notices;
+        let key = self.slots[id].key();
+        match verdict {
             Verdict::Done => {
                 self.discard(id);
                 Change::Done { key }
@@ -85,23 +114,6 @@ impl Queue {
         }
     }
 
-    /// Ends the life of an item that has failed for good. False: there is no such item, or it has not failed.
-    pub fn finish(&mut self, key: ItemKey) -> bool {
-        let failing = self.find_failing(key);
-        failing.inspect(|id| self.discard(*id)).is_some()
-    }
-
-    /// Has an item that has failed for good tried again at this time, because it could not be dealt with. False:
-    /// there is no such item, or it has not failed.
-    pub fn put_back(&mut self, key: ItemKey, at_ms: u64) -> bool {
-        let failing = self.find_failing(key);
-        failing.inspect(|id| self.defer(*id, at_ms)).is_some()
-    }
-
-    fn find_failing(&self, key: ItemKey) -> Option<u32> {
-        self.find(key).filter(|id| self.slots[*id].place == Place::Failing)
-    }
-
     fn retry(&mut self, id: u32, at_ms: u64, reason: Reason, notify: Option<NotifyStep>) -> Change {
         let (key, attempts) = self.counted(id);
         self.defer(id, at_ms);
@@ -110,20 +122,45 @@ impl Queue {
 
     fn fail(&mut self, id: u32, cause: FailCause, reason: Reason) -> Change {
         let (key, attempts) = self.counted(id);
-        self.set_place(id, Place::Failing);
+        self.set_place(id, Place::InHand);
         Change::Failed { key, attempts, cause, reason }
     }
 
     fn counted(&mut self, id: u32) -> (ItemKey, u32) {
         let slot = &mut self.slots[id];
         slot.attempts = slot.attempts.saturating_add(1);
-        slot.uncounted = 0;
+        (slot.uncounted, slot.company) = (0, 0);
         (slot.key(), slot.attempts)
     }
 
     fn not_counted(&mut self, id: u32) {
         let slot = &mut self.slots[id];
         slot.uncounted = slot.uncounted.saturating_add(1);
+    }
+}
+
+/// When what counts happens.
+#[derive(Clone, Copy)]
+enum Follow {
+    AtOnce,
+    /// When the caller settles it.
+    Proposed,
+}
+
+/// The steps of the schedule that tell the sender: if it counts, and if it only waits.
+struct Notices {
+    counted: Option<NotifyStep>,
+    waited: Option<NotifyStep>,
+}
+
+fn proposal(key: ItemKey, verdict: Verdict, attempts: u32, notify: Option<NotifyStep>) -> Change {
+    match verdict {
+        Verdict::Retry(at_ms, reason) => {
+            let at_ms = bucket_end_ms(bucket_of(at_ms));
+            Change::RetryAt { key, at_ms, attempts, reason, notify }
+        }
+        Verdict::Fail(cause, reason) => Change::Failed { key, attempts, cause, reason },
+        _ => Change::Done { key },
     }
 }
 

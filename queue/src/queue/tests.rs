@@ -8,9 +8,9 @@ use crate::item::State;
 use crate::matching::Field;
 use crate::suspend::Rule;
 
-const NOW_MS: u64 = 1_700_000_000_000;
+pub(super) const NOW_MS: u64 = 1_700_000_000_000;
 
-fn item(sequence: u64, recipient: u32, domain: &str) -> Item<'_> {
+pub(super) fn item(sequence: u64, recipient: u32, domain: &str) -> Item<'_> {
     Item {
         key: ItemKey::new(1, sequence, recipient),
         transaction: [7; 16],
@@ -33,13 +33,13 @@ fn transport(name: &str, lines: Lines, concurrency: u32) -> Transport {
     Transport { name: name.into(), lines, concurrency, retry }
 }
 
-fn queue() -> Queue {
+pub(super) fn queue() -> Queue {
     let mut queue = Queue::new(Options::default());
     queue.set_transports(&[transport("mx", Lines::PerDomain, 2), transport("relay", Lines::Single, 2)]);
     queue
 }
 
-fn add(queue: &mut Queue, sequence: u64, domain: &str) {
+pub(super) fn add(queue: &mut Queue, sequence: u64, domain: &str) {
     queue.insert(item(sequence, 0, domain), Entry::Active, NOW_MS).unwrap();
 }
 
@@ -52,7 +52,7 @@ fn rules(fields: &[(Field, &str)]) -> Arc<Suspends> {
     Arc::new(Suspends::compile(&[Rule { fields, tag: None }], &[]).unwrap())
 }
 
-fn temporary() -> Outcome {
+pub(super) fn temporary() -> Outcome {
     Outcome::Temporary("451 4.3.0 later".into())
 }
 

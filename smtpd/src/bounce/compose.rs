@@ -106,7 +106,7 @@ pub(super) fn recipient(
 /// peer's, in the class that fits what became of the recipient.
 fn status(what: What, reason: &Reason) -> (u8, u16, u16) {
     let (class, expired) = match what {
-        What::Failed(FailCause::Permanent) => (5, false),
+        What::Failed(FailCause::Permanent | FailCause::Ordered) => (5, false),
         What::Failed(FailCause::Expired) => (4, true),
         What::Delayed(_) => (4, false),
     };

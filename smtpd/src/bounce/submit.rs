@@ -206,8 +206,7 @@ fn put_back(shard: &Rc<Shard>, subject: &Subject, notices: &[Notice], why: &str)
 
 fn why(what: What) -> &'static str {
     match what {
-        What::Failed(queue::FailCause::Permanent) => "permanent",
-        What::Failed(queue::FailCause::Expired) => "expired",
+        What::Failed(cause) => cause.name(),
         What::Delayed(_) => "delayed",
     }
 }

@@ -2,7 +2,7 @@
 
 use net::smtp::client::{self, Cause};
 use net::smtp::reply::EnhancedCode;
-use queue::{Again, Attempt, Change, Diagnosis, FailCause, Reason, Recipient};
+use queue::{Again, Attempt, Change, Diagnosis, Reason, Recipient};
 use uuid::Uuid;
 
 use super::facts::AttemptFacts;
@@ -37,11 +37,7 @@ pub(super) fn tell(
                 attempted(shard, attempt, recipient, facts, result, answer, Some(reason));
             }
             Change::Failed { cause, reason, .. } => {
-                let why = match cause {
-                    FailCause::Permanent => "permanent",
-                    FailCause::Expired => "expired",
-                };
-                let result = AttemptResult::Failed { why };
+                let result = AttemptResult::Failed { why: cause.name() };
                 attempted(shard, attempt, recipient, facts, result, answer, Some(reason));
             }
             Change::Unchanged { again, reason: Some(reason), .. } => {
