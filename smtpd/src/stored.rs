@@ -21,17 +21,26 @@
 //! | recipient | 10 | quotas: as metadata |
 //! | recipient | 11 | priority: one byte |
 //! | properties of an item | 1 | steps of the retry schedule that the sender was told of, little-endian u32: all below this number |
+//! | properties of an item | 2 | metadata instead of the recipient's, in the same form |
+//! | properties of an item | 3 | transport instead of the recipient's |
+//! | properties of an item | 4 | job id instead of the recipient's; empty: none |
+//! | properties of an item | 5 | tenant id instead of the recipient's; empty: none |
+//! | properties of an item | 6 | priority instead of the recipient's: one byte |
+
+mod properties;
 
 use bytes::Bytes;
-use hooks::Queued;
+use hooks::{Metadata, Queued};
 use mail::delta::Delta;
 use net::smtp::address::Address;
 use net::smtp::parameters::{EnvelopeId, MailParameters, Notify, OriginalRecipient, RcptParameters, Ret};
-use queue::{Attempt, Entry, NotifyStep};
+use queue::{Attempt, Entry};
 use spool::{Envelope, ReadError};
 
 use crate::delivery::message_id;
 use crate::shard::Shard;
+
+pub use properties::Properties;
 
 /// Tagged values, as the spool keeps them.
 pub type Fields = Vec<(u16, Bytes)>;
@@ -66,8 +75,6 @@ const RECIPIENT_JOB_ID: u16 = 8;
 const RECIPIENT_TENANT_ID: u16 = 9;
 const RECIPIENT_QUOTAS: u16 = 10;
 const RECIPIENT_PRIORITY: u16 = 11;
-
-const ITEM_TOLD: u16 = 1;
 
 /// Fields of a message with these parameters. SMTPUTF8 is a flag of the envelope.
 pub fn message_fields(parameters: &MailParameters) -> Fields {
@@ -135,6 +142,27 @@ pub fn queued_fields(queued: &Queued, sender: &[u8], now_ms: u64) -> Fields {
     ];
     fields.extend(values.into_iter().filter(|(there, _, _)| *there).map(|(_, tag, value)| (tag, value)));
     fields
+}
+
+/// The metadata that a recipient came with.
+pub fn metadata(recipient: &spool::Recipient) -> Metadata {
+    find(&recipient.fields, RECIPIENT_METADATA).map(|stored| pairs(stored)).unwrap_or_default()
+}
+
+/// Keys and values in turn; what is broken off is left out.
+fn pairs(stored: &[u8]) -> Metadata {
+    let mut list = split_strings(stored).map(<[u8]>::to_vec);
+    std::iter::from_fn(|| Some((list.next()?, list.next()?))).collect()
+}
+
+/// What [`strings`] has put together.
+fn split_strings(mut stored: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let (len, rest) = stored.split_first_chunk()?;
+        let (text, rest) = rest.split_at_checked(u32::from_le_bytes(*len) as usize)?;
+        stored = rest;
+        Some(text)
+    })
 }
 
 /// Strings, each with its length in front.
@@ -257,65 +285,6 @@ pub async fn parameters(
     Ok((mail_parameters(&envelope), attempt.recipients.iter().map(of).collect()))
 }
 
-/// What is remembered of an item beside its state ([`spool::Settle::Properties`]).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Properties {
-    /// Steps of the retry schedule that the sender was told of: all below this number.
-    told: u32,
-    /// Values of tags that this release does not know.
-    others: Fields,
-}
-
-impl Properties {
-    /// Reads them; what cannot be read is dropped.
-    pub fn decode(mut bytes: &[u8]) -> Properties {
-        let mut properties = Properties::default();
-        while let Some((tag, value, rest)) = split_field(bytes) {
-            match (tag, <[u8; 4]>::try_from(value)) {
-                (ITEM_TOLD, Ok(told)) => properties.told = u32::from_le_bytes(told),
-                (ITEM_TOLD, Err(_)) => {}
-                _ => properties.others.push((tag, Bytes::copy_from_slice(value))),
-            }
-            bytes = rest;
-        }
-        properties
-    }
-
-    /// u16 tag, u16 length, value; again.
-    pub fn encode(&self) -> Bytes {
-        let mut out = Vec::new();
-        if self.told > 0 {
-            put_field(&mut out, ITEM_TOLD, &self.told.to_le_bytes());
-        }
-        self.others.iter().for_each(|(tag, value)| put_field(&mut out, *tag, value));
-        out.into()
-    }
-
-    /// Whether the sender was told at this step, or a later one.
-    pub fn was_told(&self, step: NotifyStep) -> bool {
-        step.0 < self.told
-    }
-
-    /// Remembers that the sender was told at this step.
-    pub fn set_told(&mut self, step: NotifyStep) {
-        self.told = self.told.max(step.0.saturating_add(1));
-    }
-}
-
-fn split_field(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
-    let (tag, rest) = bytes.split_first_chunk()?;
-    let (len, rest) = rest.split_first_chunk()?;
-    let (value, rest) = rest.split_at_checked(u16::from_le_bytes(*len).into())?;
-    Some((u16::from_le_bytes(*tag), value, rest))
-}
-
-fn put_field(out: &mut Vec<u8>, tag: u16, value: &[u8]) {
-    let Ok(len) = u16::try_from(value.len()) else { return };
-    out.extend_from_slice(&tag.to_le_bytes());
-    out.extend_from_slice(&len.to_le_bytes());
-    out.extend_from_slice(value);
-}
-
 fn find(fields: &[(u16, Bytes)], tag: u16) -> Option<&Bytes> {
     fields.iter().find(|(known, _)| *known == tag).map(|(_, value)| value)
 }
@@ -361,7 +330,6 @@ mod tests {
         assert!(message_fields(&MailParameters::default()).is_empty());
         assert!(recipient_fields(&RcptParameters::default()).is_empty());
         assert_eq!(flags(&Envelope::default()), 0);
-        assert!(Properties::default().encode().is_empty());
     }
 
     #[test]
@@ -369,28 +337,6 @@ mod tests {
         let rcpt = RcptParameters { notify: Some(Notify::NEVER), original_recipient: None };
         let stored = spool::Recipient { fields: recipient_fields(&rcpt), ..spool::Recipient::default() };
         assert_eq!(rcpt_parameters(&stored), rcpt);
-    }
-
-    #[test]
-    fn properties_of_later_releases_survive() {
-        let mut bytes = Vec::new();
-        put_field(&mut bytes, 700, b"later");
-        put_field(&mut bytes, ITEM_TOLD, &3_u32.to_le_bytes());
-        let mut properties = Properties::decode(&bytes);
-        assert!(properties.was_told(NotifyStep(2)) && !properties.was_told(NotifyStep(3)));
-        properties.set_told(NotifyStep(5));
-        properties.set_told(NotifyStep(4));
-        let again = Properties::decode(&properties.encode());
-        assert_eq!(again, properties);
-        assert!(again.was_told(NotifyStep(5)) && !again.was_told(NotifyStep(6)));
-        assert_eq!(again.others, [(700, Bytes::from_static(b"later"))]);
-    }
-
-    #[test]
-    fn bad_properties_are_dropped() {
-        for bytes in [&b""[..], b"\x01", b"\x01\0\xff\xff\0", b"\x01\0\x01\0\x07"] {
-            assert_eq!(Properties::decode(bytes), Properties::default());
-        }
     }
 
     #[test]
