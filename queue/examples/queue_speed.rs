@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use nix::time::{ClockId, clock_gettime};
-use queue::{Entry, Item, ItemKey, Options, Outcome, Queue};
+use queue::{Details, Entry, Item, ItemKey, Options, Outcome, Queue};
 
 const NOW_MS: u64 = 1_700_000_000_000;
 const ITEMS: u64 = 1_000_000;
@@ -25,6 +25,7 @@ fn insert(queue: &mut Queue, domains: &[String], entry: impl Fn(u64) -> Entry) {
             received_ms: NOW_MS,
             attempts: 0,
             flags: 0,
+            details: Details::default(),
         };
         queue.insert(item, entry(sequence), NOW_MS).expect("there is room");
     }

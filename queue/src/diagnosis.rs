@@ -8,7 +8,7 @@ use std::sync::Arc;
 /// What went wrong, and who said so.
 ///
 /// `Display` is one line for logs and listings: `RCPT: 550 5.1.1 no such user`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Diagnosis {
     /// The peer's reply, codes first, its lines joined by a space; or a sentence of ours when `code` is `None`.
     pub text: Box<str>,
@@ -23,7 +23,7 @@ pub struct Diagnosis {
 }
 
 /// An enhanced status code (RFC 3463), such as 5.1.1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct EnhancedCode {
     /// 2 success, 4 transient failure, 5 permanent failure.
     pub class: u8,
@@ -34,7 +34,7 @@ pub struct EnhancedCode {
 }
 
 /// A peer. `Display`: `mx.example.net[192.0.2.1]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Remote {
     /// Its host name, or its address where the configuration has that.
     pub name: Arc<str>,
@@ -43,7 +43,7 @@ pub struct Remote {
 }
 
 /// A [`Diagnosis`] that is shared between the recipients it is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Reason(Arc<Diagnosis>);
 
 impl Diagnosis {

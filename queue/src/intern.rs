@@ -1,6 +1,8 @@
-//! Names kept once and counted: a million items of one job hold four bytes each.
+//! Values kept once and counted: a million items of one job hold four bytes each.
 
-use std::hash::Hasher;
+use std::borrow::Borrow;
+use std::hash::{Hash, Hasher};
+use std::marker::PhantomData;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
@@ -9,8 +11,8 @@ use siphasher::sip::SipHasher13;
 use tables::index::Index;
 use tables::slab::Slab;
 
-/// An interned name. `Option<Name>` is four bytes too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// An interned value. `Option<Name>` is four bytes too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Name(NonZeroU32);
 
 impl Name {
@@ -24,34 +26,40 @@ impl Name {
 }
 
 #[derive(Debug)]
-struct Entry {
-    text: Arc<str>,
+struct Entry<T> {
+    value: T,
     users: u32,
 }
 
-/// The names in use. Domains come from outside, so the hash is keyed against chosen collisions.
+/// The names in use.
+pub(crate) type Interner = Pool<Arc<str>, str>;
+
+/// The values in use, which are looked up by a `Q`. They come from outside, so the hash is keyed against chosen
+/// collisions.
 #[derive(Debug)]
-pub(crate) struct Interner {
-    entries: Slab<Entry>,
+pub(crate) struct Pool<T, Q: ?Sized = T> {
+    entries: Slab<Entry<T>>,
     index: Index,
     seed: u64,
+    key: PhantomData<fn(&Q)>,
 }
 
-impl Interner {
+impl<T: Borrow<Q>, Q: Hash + Eq + ?Sized> Pool<T, Q> {
     pub(crate) fn new(seed: u64) -> Self {
-        Interner { entries: Slab::new(), index: Index::new(), seed }
+        Pool { entries: Slab::new(), index: Index::new(), seed, key: PhantomData }
     }
 
-    /// The name of `text`, with one more user. Every `acquire` and `retain` needs its `release`.
-    pub(crate) fn acquire(&mut self, text: &str) -> Name {
-        let hash = hash(self.seed, text);
-        if let Some(id) = self.index.find(hash, |id| &*self.entries[id].text == text) {
+    /// The name of the value that equals `key`, with one more user; `make` makes it where there is none. Every
+    /// `acquire` and `retain` needs its `release`.
+    pub(crate) fn acquire_with(&mut self, key: &Q, make: impl FnOnce() -> T) -> Name {
+        let hash = hash(self.seed, key);
+        if let Some(id) = self.index.find(hash, |id| self.entries[id].value.borrow() == key) {
             self.entries[id].users += 1;
             return Name::new(id);
         }
-        let id = self.entries.insert(Entry { text: text.into(), users: 1 });
+        let id = self.entries.insert(Entry { value: make(), users: 1 });
         let (entries, seed) = (&self.entries, self.seed);
-        self.index.insert(hash, id, |id| self::hash(seed, &entries[id].text));
+        self.index.insert(hash, id, |id| self::hash(seed, entries[id].value.borrow()));
         Name::new(id)
     }
 
@@ -65,18 +73,18 @@ impl Interner {
         let entry = &mut self.entries[id];
         entry.users -= 1;
         if entry.users == 0 {
-            let hash = hash(self.seed, &entry.text);
+            let hash = hash(self.seed, entry.value.borrow());
             self.index.remove(hash, id);
             self.entries.remove(id);
         }
     }
 
-    pub(crate) fn find(&self, text: &str) -> Option<Name> {
-        self.index.find(hash(self.seed, text), |id| &*self.entries[id].text == text).map(Name::new)
+    pub(crate) fn find(&self, key: &Q) -> Option<Name> {
+        self.index.find(hash(self.seed, key), |id| self.entries[id].value.borrow() == key).map(Name::new)
     }
 
-    pub(crate) fn text(&self, name: Name) -> &Arc<str> {
-        &self.entries[name.id()].text
+    pub(crate) fn get(&self, name: Name) -> &T {
+        &self.entries[name.id()].value
     }
 
     #[cfg(test)]
@@ -85,8 +93,19 @@ impl Interner {
     }
 }
 
-fn hash(seed: u64, text: &str) -> u64 {
+impl Interner {
+    /// The name of `text`, with one more user.
+    pub(crate) fn acquire(&mut self, text: &str) -> Name {
+        self.acquire_with(text, || text.into())
+    }
+
+    pub(crate) fn text(&self, name: Name) -> &Arc<str> {
+        self.get(name)
+    }
+}
+
+fn hash<Q: Hash + ?Sized>(seed: u64, key: &Q) -> u64 {
     let mut hasher = SipHasher13::new_with_keys(seed, !seed);
-    hasher.write(text.as_bytes());
+    key.hash(&mut hasher);
     hasher.finish()
 }

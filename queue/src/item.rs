@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::details::{Details, Link, Metadata, Origin, Quotas};
+use crate::diagnosis::Reason;
+
 /// A message as the spool names it: log and sequence number, as plain numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageKey {
@@ -59,6 +62,8 @@ pub struct Item<'a> {
     /// Carried to the attempt unchanged: body type, SMTPUTF8 and the like. Items with other flags are not in one attempt;
     /// beyond that, and [`ALONE`](crate::ALONE), this crate does not look at them.
     pub flags: u16,
+    /// What listings and filters know of it.
+    pub details: Details<'a>,
 }
 
 /// Where an item enters the queue.
@@ -162,4 +167,17 @@ pub struct ItemView<'a> {
     pub attempts: u32,
     /// Why it is held, when it is.
     pub hold_reason: Option<&'a str>,
+    /// Where its message came from.
+    pub origin: &'a Origin,
+    /// What its last attempt came to; `None`: there was none.
+    pub reason: Option<&'a Reason>,
+    /// Where its last attempt, or the one that is running, went.
+    pub link: Option<&'a Link>,
+    /// When its last attempt ended, or the one that is running began: to the second, in milliseconds since the Unix
+    /// epoch.
+    pub tried_ms: Option<u64>,
+    /// Its metadata.
+    pub metadata: Metadata<'a>,
+    /// Quotas that it counts for.
+    pub quotas: Quotas<'a>,
 }

@@ -32,6 +32,7 @@
 //!     received_ms: now_ms,
 //!     attempts: 0,
 //!     flags: 0,
+//!     details: queue::Details::default(),
 //! };
 //! queue.insert(item, Entry::Active, now_ms)?;
 //!
@@ -50,7 +51,9 @@
 //! # Ok::<(), queue::Refused>(())
 //! ```
 
+mod amend;
 mod attempt;
+mod details;
 mod diagnosis;
 mod intern;
 mod item;
@@ -66,9 +69,11 @@ mod slot;
 mod suspend;
 mod verdict;
 
+pub use amend::{Amendment, MetadataChange};
 pub use attempt::{
     Again, Attempt, AttemptId, Change, Destination, FailCause, Lines, NotifyStep, Outcome, Recipient,
 };
+pub use details::{Details, LastAttempt, Link, Metadata, Origin, QuotaUse, Quotas};
 pub use diagnosis::{Diagnosis, EnhancedCode, Reason, Remote};
 pub use item::{Counts, Entry, Item, ItemKey, ItemView, MessageKey, Refused, State};
 pub use matching::{Facts, Field, List};

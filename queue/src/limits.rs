@@ -1,7 +1,7 @@
 //! Every bound of this crate, with the memory or time it implies.
 
 /// Queued recipients per shard before [`crate::Queue::insert`] refuses; the caller answers 452 at MAIL.
-/// At about 200 bytes each: 0.8 GB per shard when full. Configurable down through [`crate::Options`].
+/// At about 230 bytes each: 0.9 GB per shard when full. Configurable down through [`crate::Options`].
 pub const MAX_ITEMS: usize = 4_000_000;
 
 /// Recipients of one message in one attempt (one body, many RCPT). RFC 5321 4.5.3.1.8 has every server take 100;
@@ -38,6 +38,12 @@ pub const ADDRESS_BYTES: usize = 1_024;
 
 /// Bytes of any interned name (transport, domain, job, tenant).
 pub const NAME_BYTES: usize = 1_024;
+
+/// Bytes of an item's metadata, with 8 for each pair; what is beyond is not kept in memory.
+pub const METADATA_BYTES: usize = 65_536;
+
+/// Quotas of one item.
+pub const QUOTAS: usize = 64;
 
 /// Retry intervals of one policy: 16 bytes each.
 pub const RETRY_INTERVALS: usize = 1_000;

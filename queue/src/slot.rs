@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use crate::details::Extra;
 use crate::intern::Name;
 use crate::item::{ItemKey, MessageKey};
 use crate::queue::Half;
 
-/// One queued recipient: 136 bytes, plus the two addresses and 5 to 9 bytes of index.
+/// One queued recipient: 160 bytes, plus the two addresses and 5 to 9 bytes of index.
 #[derive(Debug)]
 pub(crate) struct Slot {
     pub(crate) log: u32,
@@ -23,6 +24,16 @@ pub(crate) struct Slot {
     pub(crate) tenant_id: Option<Name>,
     /// Why it is held.
     pub(crate) hold_reason: Option<Name>,
+    /// Where its message came from.
+    pub(crate) origin: Name,
+    /// What its last attempt came to.
+    pub(crate) reason: Option<Name>,
+    /// Where its last attempt, or the one that is running, went.
+    pub(crate) link: Option<Name>,
+    /// When its last attempt ended, or the one that is running began: seconds since the Unix epoch; 0: there was none.
+    pub(crate) tried_s: u32,
+    /// What few items have.
+    pub(crate) extra: Option<Box<Extra>>,
     /// Number in the queue's table of transports.
     pub(crate) transport: u32,
     pub(crate) attempts: u32,

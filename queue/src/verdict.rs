@@ -60,6 +60,19 @@ pub(crate) enum Verdict {
     Park,
 }
 
+impl Verdict {
+    /// What went wrong.
+    pub(crate) fn reason(&self) -> Option<&Reason> {
+        match self {
+            Verdict::Retry(_, reason)
+            | Verdict::Fail(_, reason)
+            | Verdict::WaitForUs(_, reason)
+            | Verdict::Hold(reason) => Some(reason),
+            Verdict::Done | Verdict::AtOnce | Verdict::Pause(_) | Verdict::Park => None,
+        }
+    }
+}
+
 pub(crate) fn verdict(outcome: Outcome, at: Situation<'_>) -> Verdict {
     match outcome {
         Outcome::Delivered => Verdict::Done,

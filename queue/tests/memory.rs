@@ -3,7 +3,7 @@
 use std::alloc::System;
 use std::sync::Arc;
 
-use queue::{Entry, Item, ItemKey, Options, Queue};
+use queue::{Details, Entry, Item, ItemKey, Options, Origin, Queue};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
@@ -13,7 +13,12 @@ const NOW_MS: u64 = 1_700_000_000_000;
 const ITEMS: u64 = 200_000;
 
 /// Bytes for each of many items: two 24-byte addresses, everything but the addresses shared or from `domains`.
-fn bytes_per_item(domains: u64, job: Option<&str>, entry: impl Fn(u64) -> Entry) -> f64 {
+fn bytes_per_item(
+    domains: u64,
+    job: Option<&str>,
+    details: &Details<'_>,
+    entry: impl Fn(u64) -> Entry,
+) -> f64 {
     let region = Region::new(ALLOCATOR);
     let mut queue = Queue::new(Options::default());
     for sequence in 0..ITEMS {
@@ -34,6 +39,7 @@ fn bytes_per_item(domains: u64, job: Option<&str>, entry: impl Fn(u64) -> Entry)
             received_ms: NOW_MS,
             attempts: 0,
             flags: 0,
+            details: details.clone(),
         };
         queue.insert(item, entry(sequence), NOW_MS).expect("there is room");
     }
@@ -47,11 +53,15 @@ fn bytes_per_item(domains: u64, job: Option<&str>, entry: impl Fn(u64) -> Entry)
 #[test]
 fn a_queued_recipient_costs_what_the_limits_promise() {
     let later = |sequence| Entry::DeferUntil(NOW_MS + 60_000 + sequence % 3_600 * 1_000);
+    let plain = Details::default();
+    let origin = Origin { server_id: "default".into(), helo: "client.example".into(), ..Origin::default() };
+    let tagged = Details { origin, metadata: &[(b"campaign", b"24 bytes of a long value")], ..plain.clone() };
     let cases = [
-        ("plain, ACTIVE", bytes_per_item(1_000, None, |_| Entry::Active), 210.0),
-        ("job and tenant, ACTIVE", bytes_per_item(1_000, Some("job"), |_| Entry::Active), 210.0),
-        ("plain, DEFER over an hour", bytes_per_item(1_000, None, later), 290.0),
-        ("a domain for each, ACTIVE", bytes_per_item(u64::MAX, None, |_| Entry::Active), 400.0),
+        ("plain, ACTIVE", bytes_per_item(1_000, None, &plain, |_| Entry::Active), 230.0),
+        ("job and tenant, ACTIVE", bytes_per_item(1_000, Some("job"), &plain, |_| Entry::Active), 230.0),
+        ("with metadata, DEFER over an hour", bytes_per_item(1_000, Some("job"), &tagged, later), 400.0),
+        ("plain, DEFER over an hour", bytes_per_item(1_000, None, &plain, later), 310.0),
+        ("a domain for each, ACTIVE", bytes_per_item(u64::MAX, None, &plain, |_| Entry::Active), 420.0),
     ];
     for (profile, bytes, at_most) in cases {
         println!("{profile}: {bytes:.0} bytes");

@@ -7,6 +7,7 @@
 //! - [`delivery`]: from the queue to the next hop.
 //! - [`scripts`]: what the operator's scripts need, and which of them a server has.
 //! - [`bounce`]: what senders are told.
+//! - [`answers`]: what the last attempt came to, as the spool keeps it.
 //! - [`stored`]: what is kept with a message in the spool.
 //! - [`log`]: lines that never hold up mail.
 //! - [`stats`]: what is counted, and how it is read.
@@ -21,6 +22,7 @@
 //! ```
 
 pub mod accounting;
+pub mod answers;
 pub mod args;
 pub mod bounce;
 pub mod check;

@@ -12,10 +12,11 @@ use engine::boot::ShardId;
 use engine::sync::Notify;
 use engine::task::{Class, Task};
 use hooks::Runner;
-use queue::{Entry, Item, ItemKey, Queue};
+use queue::{Details, Entry, Item, ItemKey, LastAttempt, Origin, Queue};
 use spool::{Envelope, ItemState, MessageId, Recovered, Spool, Store};
 
 use crate::accounting::{Accounting, Marks};
+use crate::answers;
 use crate::bounce::Bounces;
 use crate::delivery::Delivery;
 use crate::domain::domain_of;
@@ -29,7 +30,7 @@ use crate::session::{self, Sessions};
 use crate::snapshot::Snapshot;
 use crate::sockets::{self, Copies, Idle, Listening, Plan};
 use crate::stats::Stats;
-use crate::stored;
+use crate::stored::{self, Properties};
 
 /// One shard of a running server. Shared by its tasks.
 #[derive(Debug)]
@@ -75,6 +76,29 @@ pub struct Shell {
     listening: RefCell<Vec<Listening>>,
     shard: RefCell<Option<Rc<Shard>>>,
     ended: Notify,
+}
+
+/// A recipient of a stored message on its way into the queue.
+#[derive(Clone, Debug)]
+pub struct Entering {
+    /// Index in the envelope.
+    pub index: u32,
+    /// Attempts behind it.
+    pub attempts: u32,
+    /// How it enters.
+    pub entry: Entry,
+    /// What its last attempt came to.
+    pub last: Option<LastAttempt>,
+    /// What has changed since it came.
+    pub properties: Properties,
+}
+
+impl Entering {
+    /// One that nothing has happened to yet.
+    pub fn new(index: u32) -> Entering {
+        let properties = Properties::default();
+        Entering { index, attempts: 0, entry: Entry::Active, last: None, properties }
+    }
 }
 
 impl Shell {
@@ -267,25 +291,29 @@ impl Shard {
         self.accounting.record(event);
     }
 
-    /// Queues recipients of a message that is in the spool: index in the envelope, attempts behind it, state. One
-    /// that the queue does not take stays in the spool and is found at the next start.
+    /// Queues recipients of a message that is in the spool. One that the queue does not take stays in the spool and is
+    /// found at the next start.
     pub fn enqueue(
         &self,
         message: MessageId,
         envelope: &Envelope,
         size_bytes: u64,
-        items: impl Iterator<Item = (u32, u32, Entry)>,
+        items: impl Iterator<Item = Entering>,
     ) {
         let sender: Arc<[u8]> = envelope.sender.as_ref().into();
         let sender_domain = domain_of(&envelope.sender);
         let now_ms = engine::time::steady_ms();
         let flags = stored::flags(envelope);
+        let origin = origin(envelope);
         let mut variants: Vec<&[u8]> = Vec::new();
         let mut queue = self.queue.borrow_mut();
-        for (index, attempts, entry) in items {
+        for Entering { index, attempts, entry, last, properties } in items {
             let Some(recipient) = envelope.recipients.get(index as usize) else { continue };
             let ordered = stored::ordered(recipient);
             let variant = variant_of(&mut variants, ordered.delta);
+            let mut ordered = ordered;
+            let transport = std::str::from_utf8(&recipient.transport).unwrap_or_default();
+            let transport = properties.overrule(&mut ordered, transport);
             let (sender, sender_domain) = match ordered.sender {
                 Some(own) => (own.into(), domain_of(own)),
                 None => (Arc::clone(&sender), sender_domain.clone()),
@@ -301,13 +329,19 @@ impl Shard {
                 sender_domain: sender_domain.as_deref(),
                 recipient: &recipient.address,
                 domain: std::str::from_utf8(&recipient.domain).unwrap_or_default(),
-                transport: std::str::from_utf8(&recipient.transport).unwrap_or_default(),
+                transport,
                 job_id: ordered.job_id,
                 tenant_id: ordered.tenant_id,
                 size_bytes,
                 received_ms: envelope.received_ms,
                 attempts,
                 flags: flags | variant,
+                details: Details {
+                    origin: origin.clone(),
+                    metadata: &ordered.metadata,
+                    quotas: &ordered.quotas,
+                    last,
+                },
             };
             self.stats.loader.count.add(1);
             if let Err(error) = queue.insert(item, entry, now_ms) {
@@ -370,7 +404,27 @@ fn entry(state: &ItemState, latest_ms: u64) -> Entry {
     match state {
         ItemState::Active => Entry::Active,
         ItemState::RetryAt { at_ms, .. } => Entry::DeferUntil((*at_ms).min(latest_ms)),
-        ItemState::Hold { reason } => Entry::Hold(String::from_utf8_lossy(reason).into()),
+        ItemState::Hold { reason } => Entry::Hold(answers::text(reason).into()),
+    }
+}
+
+/// What its last attempt came to, as stored.
+fn last(state: &ItemState) -> Option<LastAttempt> {
+    match state {
+        ItemState::Active => None,
+        ItemState::RetryAt { reply: stored, .. } | ItemState::Hold { reason: stored } => {
+            answers::decode(stored)
+        }
+    }
+}
+
+fn origin(envelope: &Envelope) -> Origin {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into();
+    Origin {
+        server_id: text(&envelope.server_id),
+        helo: text(&envelope.helo),
+        sasl_user: text(envelope.auth_user.as_deref().unwrap_or_default()),
+        peer: envelope.peer.map(|peer| peer.ip()),
     }
 }
 
@@ -392,8 +446,13 @@ async fn load(shard: Rc<Shard>) {
             let last = told_again.entry((message.id.log, epoch)).or_insert(message.id.sequence);
             *last = message.id.sequence.max(*last);
         }
-        let items =
-            message.items.iter().map(|item| (item.recipient, item.attempts, entry(&item.state, latest_ms)));
+        let items = message.items.iter().map(|item| Entering {
+            index: item.recipient,
+            attempts: item.attempts,
+            entry: entry(&item.state, latest_ms),
+            last: last(&item.state),
+            properties: item.properties.as_deref().map(Properties::decode).unwrap_or_default(),
+        });
         shard.enqueue(message.id, &message.envelope, message.size_bytes, items);
         unannounced += 1;
         if unannounced == limits::LOAD_CHUNK {

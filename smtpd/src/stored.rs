@@ -41,6 +41,7 @@ use crate::delivery::message_id;
 use crate::shard::Shard;
 
 pub use properties::Properties;
+pub(crate) use properties::{put_field, split_field};
 
 /// Tagged values, as the spool keeps them.
 pub type Fields = Vec<(u16, Bytes)>;
@@ -188,6 +189,10 @@ pub struct Ordered<'e> {
     pub entry: Option<Entry>,
     /// The changes to the message, in their stored form; empty: none.
     pub delta: &'e [u8],
+    /// Pairs of key and value.
+    pub metadata: Vec<(&'e [u8], &'e [u8])>,
+    /// Names of quotas.
+    pub quotas: Vec<&'e str>,
 }
 
 /// See [`Ordered`].
@@ -200,6 +205,14 @@ pub fn ordered(recipient: &spool::Recipient) -> Ordered<'_> {
             RECIPIENT_JOB_ID => ordered.job_id = text,
             RECIPIENT_TENANT_ID => ordered.tenant_id = text,
             RECIPIENT_DELTA => ordered.delta = value,
+            RECIPIENT_METADATA => {
+                let mut list = split_strings(value);
+                ordered.metadata = std::iter::from_fn(|| Some((list.next()?, list.next()?))).collect();
+            }
+            RECIPIENT_QUOTAS => {
+                ordered.quotas =
+                    split_strings(value).filter_map(|text| std::str::from_utf8(text).ok()).collect();
+            }
             RECIPIENT_HELD => ordered.entry = Some(Entry::Hold("held by a script".into())),
             RECIPIENT_NOT_BEFORE => {
                 let at_ms = <[u8; 8]>::try_from(value.as_ref()).map(u64::from_le_bytes);

@@ -1,6 +1,9 @@
 //! The queue of one shard: its parts, and what goes in. Picking is in `pick`, reports in `report`, listing and
 //! changes by operators in `operations`.
 
+mod details;
+#[cfg(test)]
+mod details_test;
 mod lines;
 #[cfg(test)]
 mod model_test;
@@ -19,6 +22,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::attempt::{AttemptId, Destination, Lines};
+use crate::details::{Extra, QuotaUse, Shared};
 use crate::intern::{Interner, Name};
 use crate::item::{Counts, Entry, Item, ItemKey, Refused};
 use crate::limits;
@@ -110,6 +114,9 @@ pub struct Queue {
     slots: Slab<Slot>,
     by_key: Index,
     names: Interner,
+    shared: Shared,
+    /// How much counts for each quota.
+    quotas: FxHashMap<Name, QuotaUse>,
     transports: Transports,
     lines: Slab<Line>,
     by_line: Index,
@@ -150,6 +157,8 @@ impl Queue {
             slots: Slab::new(),
             by_key: Index::new(),
             names: Interner::new(options.hash_seed),
+            shared: Shared::new(options.hash_seed),
+            quotas: FxHashMap::default(),
             transports: Transports::default(),
             lines: Slab::new(),
             by_line: Index::new(),
@@ -241,6 +250,8 @@ impl Queue {
     /// Keeps the item, in no list yet, as held.
     fn store(&mut self, item: &Item<'_>) -> u32 {
         let names = &mut self.names;
+        let details = &item.details;
+        let last = details.last.as_ref();
         let slot = Slot {
             log: item.key.message.log,
             sequence: item.key.message.sequence,
@@ -255,6 +266,11 @@ impl Queue {
             job_id: item.job_id.map(|text| names.acquire(text)),
             tenant_id: item.tenant_id.map(|text| names.acquire(text)),
             hold_reason: None,
+            origin: self.shared.origins.acquire_with(&details.origin, || details.origin.clone()),
+            reason: last.map(|last| self.shared.reasons.acquire_with(&last.reason, || last.reason.clone())),
+            link: None,
+            tried_s: last.map_or(0, |last| seconds(last.at_ms)),
+            extra: Extra::new(details, names),
             transport: self.transports.number(item.transport),
             attempts: item.attempts,
             due: 0,
@@ -266,6 +282,9 @@ impl Queue {
             place: Place::Held,
             uncounted: 0,
         };
+        for quota in slot.extra.iter().flat_map(|extra| &extra.quotas) {
+            self.quotas.entry(*quota).or_default().add(slot.size_bytes);
+        }
         let id = self.slots.insert(slot);
         let slots = &self.slots;
         self.by_key.insert(hash(&item.key), id, |id| hash(&slots[id].key()));
@@ -353,11 +372,17 @@ impl Queue {
         self.names.release(slot.domain);
         let names: [Option<Name>; 4] = [slot.sender_domain, slot.job_id, slot.tenant_id, slot.hold_reason];
         names.into_iter().flatten().for_each(|name| self.names.release(name));
+        self.forget_details(&slot);
     }
 
     fn find(&self, key: ItemKey) -> Option<u32> {
         self.by_key.find(hash(&key), |id| self.slots[id].key() == key)
     }
+}
+
+/// In seconds, within the range of a slot.
+fn seconds(ms: u64) -> u32 {
+    u32::try_from(ms / 1000).unwrap_or(u32::MAX)
 }
 
 /// Which end of a line.

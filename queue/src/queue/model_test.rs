@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::attempt::{Again, Attempt, Change, Outcome};
+use crate::details::Details;
 use crate::item::State;
 use crate::matching::{Facts, Field};
 use crate::suspend::Rule;
@@ -324,6 +325,7 @@ impl Pair {
             received_ms: self.now_ms,
             attempts: 0,
             flags: 0,
+            details: Details::default(),
         };
         let inserted = self.queue.insert(item, how, self.now_ms);
         if self.items.contains_key(&key) {
@@ -579,6 +581,7 @@ proptest! {
                     received_ms: START_MS,
                     attempts: 0,
                     flags: 0,
+                    details: Details::default(),
                 };
                 queue.insert(item, Entry::Active, START_MS).unwrap();
             }

@@ -1,9 +1,11 @@
 //! Listing, and what operators do to single items.
 
+use crate::amend::Amendment;
 use crate::attempt::Change;
+use crate::details::Quotas;
 use crate::item::{Entry, ItemKey, ItemView, State};
 use crate::limits;
-use crate::queue::Queue;
+use crate::queue::{End, Queue};
 use crate::schedule::bucket_end_ms;
 use crate::slot::{Place, Slot};
 
@@ -71,6 +73,43 @@ impl Queue {
         Ok(Change::RetryAt { key, at_ms: now_ms, attempts, reason: "released".into(), notify: None })
     }
 
+    /// Changes properties of an item, whose state stays as it is.
+    pub fn amend(&mut self, key: ItemKey, change: &Amendment) -> Result<(), OperationError> {
+        let found = self.find(key).ok_or(OperationError::NotFound)?;
+        let (place, due) = (self.slots[found].place, self.slots[found].due);
+        let id = self.detach(key)?;
+        self.apply(id, change);
+        match place {
+            Place::Ready | Place::Parked => self.make_ready(id, End::Back),
+            Place::Deferred => self.defer(id, bucket_end_ms(due)),
+            Place::Waiting(_) => self.wait_for_us(id, bucket_end_ms(due)),
+            Place::Held => {}
+            Place::Sending | Place::InHand => unreachable!("such items are not detached"),
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, id: u32, change: &Amendment) {
+        let names = &mut self.names;
+        let slot = &mut self.slots[id];
+        for (field, text) in [(&mut slot.job_id, &change.job_id), (&mut slot.tenant_id, &change.tenant_id)] {
+            let Some(text) = text else { continue };
+            let new = (!text.is_empty()).then(|| names.acquire(text));
+            if let Some(old) = std::mem::replace(field, new) {
+                names.release(old);
+            }
+        }
+        if let Some(transport) = &change.transport {
+            slot.transport = self.transports.number(transport);
+        }
+        if let Some(attempts) = change.attempts {
+            slot.attempts = attempts;
+        }
+        if !change.metadata.is_empty() {
+            slot.extra.get_or_insert_default().change_metadata(&change.metadata);
+        }
+    }
+
     /// Takes an item out of whatever list it is in.
     pub(super) fn detach(&mut self, key: ItemKey) -> Result<u32, OperationError> {
         let id = self.find(key).ok_or(OperationError::NotFound)?;
@@ -114,6 +153,15 @@ impl Queue {
             received_ms: slot.received_ms,
             attempts: slot.attempts,
             hold_reason: text(slot.hold_reason),
+            origin: self.shared.origins.get(slot.origin),
+            reason: slot.reason.map(|name| self.shared.reasons.get(name)),
+            link: slot.link.map(|name| self.shared.links.get(name)),
+            tried_ms: (slot.tried_s != 0).then(|| u64::from(slot.tried_s) * 1000),
+            metadata: slot.extra.as_ref().map(|extra| extra.metadata()).unwrap_or_default(),
+            quotas: Quotas {
+                names: &self.names,
+                list: slot.extra.as_ref().map(|extra| &*extra.quotas).unwrap_or_default(),
+            },
         }
     }
 }

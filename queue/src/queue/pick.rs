@@ -21,8 +21,9 @@ impl Queue {
             let number = self.ring.pop_front()?;
             self.lines[number].in_ring = false;
             let attempt = self.pick(number, &mut budget);
-            if attempt.is_some() {
+            if let Some(attempt) = &attempt {
                 self.lines[number].streak = 0;
+                self.note_start(attempt.id, now_ms);
             }
             self.offer(number);
             self.collect(number);
@@ -44,6 +45,9 @@ impl Queue {
             return None;
         }
         let attempt = self.pick(number, &mut budget);
+        if let Some(attempt) = &attempt {
+            self.note_start(attempt.id, now_ms);
+        }
         self.offer(number);
         self.collect(number);
         attempt

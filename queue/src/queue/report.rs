@@ -67,7 +67,11 @@ impl Queue {
             at.policy.notify_after(at.attempts),
             at.policy.notify_at_age(now_ms.saturating_sub(at.received_ms)),
         );
-        match (verdict(outcome, at), follow) {
+        let verdict = verdict(outcome, at);
+        if let Some(reason) = verdict.reason() {
+            self.note_reason(id, reason, now_ms);
+        }
+        match (verdict, follow) {
             (verdict @ (Verdict::Done | Verdict::Retry(..) | Verdict::Fail(..)), Follow::Proposed) => {
                 self.set_place(id, Place::InHand);
                 let attempts = self.slots[id].attempts.saturating_add(1);

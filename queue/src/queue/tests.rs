@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::attempt::{Again, Attempt, Change, FailCause, Outcome};
+use crate::details::Details;
 use crate::item::State;
 use crate::matching::Field;
 use crate::suspend::Rule;
@@ -25,6 +26,7 @@ pub(super) fn item(sequence: u64, recipient: u32, domain: &str) -> Item<'_> {
         received_ms: NOW_MS,
         attempts: 0,
         flags: 0,
+        details: Details::default(),
     }
 }
 

@@ -3,7 +3,6 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
-use queue::Entry;
 use spool::{CommitError, Envelope, MessageId, ReadError, Refused, Settle};
 use uuid::Uuid;
 
@@ -15,7 +14,7 @@ use crate::ids::transaction_id;
 use crate::limits;
 use crate::log::Priority;
 use crate::log::event::{End, Event, Final};
-use crate::shard::Shard;
+use crate::shard::{Entering, Shard};
 use crate::snapshot::Dsn;
 use crate::stored;
 
@@ -70,7 +69,7 @@ impl Stored {
 
     /// Queues it for its recipient, the sender of what it is about.
     pub(super) fn enqueue(&self, shard: &Rc<Shard>) {
-        shard.enqueue(self.message, &self.envelope, self.size_bytes, std::iter::once((0, 0, Entry::Active)));
+        shard.enqueue(self.message, &self.envelope, self.size_bytes, std::iter::once(Entering::new(0)));
         shard.due.notify_one();
         shard.bounces.count(|counts| counts.reports += 1);
     }

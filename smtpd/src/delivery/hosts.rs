@@ -3,12 +3,12 @@
 //! A failure before MAIL goes on to the next address and host within the same attempt, and is never final. What is
 //! parked, suspended or unreachable from here is passed over.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use engine::sync::Sender;
-use queue::{Attempt, Diagnosis, Outcome, Reason};
+use queue::{Attempt, Diagnosis, Link, Outcome, Reason};
 
 use super::attempt::{Connection, Unusable};
 use super::facts::{AttemptFacts, Stopwatch};
@@ -127,6 +127,7 @@ impl Way<'_> {
         facts.connects += 1;
         facts.mx = Some(Arc::clone(&candidate.name));
         facts.remote = Some(remote);
+        self.note_link(facts, source.address());
         let opened = self.open(candidate, source, key, ticket).await;
         facts.connect_ms = connecting.elapsed_ms();
         let open = match opened {
@@ -187,6 +188,17 @@ impl Way<'_> {
         Key { route: Arc::clone(self.route), remote, source: source.address(), share }
     }
 
+    /// Where the attempt goes, for listings.
+    fn note_link(&self, facts: &AttemptFacts, local: Option<IpAddr>) {
+        let Some(remote) = facts.remote_host() else { return };
+        let groups = &self.snapshot.groups;
+        self.shard.queue.borrow_mut().note_link(self.attempt.id, |domain| Link {
+            local,
+            grouping: groups.of(domain, &remote.name, remote.address).into(),
+            remote: Some(remote.clone()),
+        });
+    }
+
     /// After an abort, a message that may have caused it leaves a mark before it is tried again. What only waits leaves
     /// none: it was not touched.
     async fn mark(&self) {
@@ -206,6 +218,7 @@ impl Way<'_> {
         facts: &mut AttemptFacts,
     ) -> Option<Report> {
         open.describe(facts);
+        self.note_link(facts, facts.local.map(|local| local.ip()));
         self.mark().await;
         let sending = Stopwatch::start();
         let report = open.transact(self.shard, self.attempt).await;

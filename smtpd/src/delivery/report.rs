@@ -2,13 +2,13 @@
 
 use std::rc::Rc;
 
-use bytes::Bytes;
 use net::smtp::client::{self, Cause, Phase};
 use net::smtp::error::Error;
 use queue::{Attempt, Change, Diagnosis, EnhancedCode, ItemKey, MessageKey, Outcome, Reason, Remote};
 use spool::{ItemId, MessageId, Settle};
 
 use super::facts::AttemptFacts;
+use crate::answers;
 use crate::bounce;
 use crate::shard::Shard;
 use crate::stored;
@@ -148,7 +148,8 @@ pub(super) fn report(shard: &Rc<Shard>, attempt: &Attempt, report: Report, facts
     let passed_on = passed_on(attempt, &report, &changes, facts);
     // On disk with the next batch, or after accounting. Until then a crash repeats the attempt: the window that SMTP has anyway.
     let later = |change: &&Change| passed_on.iter().any(|passed| passed.key == change.key());
-    let settled: Vec<_> = changes.iter().filter(|change| !later(change)).filter_map(settle).collect();
+    let settled: Vec<_> =
+        changes.iter().filter(|change| !later(change)).filter_map(|change| settle(change, now_ms)).collect();
     if !settled.is_empty() {
         shard.accounting.settle(settled);
     }
@@ -182,8 +183,8 @@ fn passed_on(
 }
 
 /// What the spool is told, if anything.
-fn settle(change: &Change) -> Option<(ItemId, Settle)> {
-    let text = |reason: &Reason| Bytes::from(reason.to_string());
+fn settle(change: &Change, now_ms: u64) -> Option<(ItemId, Settle)> {
+    let text = |reason: &Reason| answers::encode(reason, now_ms);
     let settle = match change {
         Change::Done { .. } => Settle::Done,
         Change::RetryAt { at_ms, attempts, reason, .. } => {

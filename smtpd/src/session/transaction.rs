@@ -10,7 +10,6 @@ use net::smtp::address::Address;
 use net::smtp::error::{Error, LocalLimit, Storage};
 use net::smtp::received::{Received, With};
 use net::smtp::server::{BodyType, Hello, Mail, Rcpt, Summary, Verb};
-use queue::Entry;
 use spool::{Admission, CommitError, Envelope, Intake, MessageId, Refused};
 use tls::TlsInfo;
 use uuid::Uuid;
@@ -20,7 +19,7 @@ use crate::domain::normalise;
 use crate::limits;
 use crate::log::Priority;
 use crate::log::event::{Accepted, Event, Tls};
-use crate::shard::Shard;
+use crate::shard::{Entering, Shard};
 use crate::snapshot::Server;
 use crate::stored;
 
@@ -120,7 +119,7 @@ impl Transaction {
         match intake.commit(&envelope, prefix).await {
             Ok(message) => {
                 self.tell_accepted(at, message, &envelope, size_bytes);
-                let items = (0u32..).zip(&envelope.recipients).map(|(index, _)| (index, 0, Entry::Active));
+                let items = (0u32..).zip(&envelope.recipients).map(|(index, _)| Entering::new(index));
                 shard.enqueue(message, &envelope, size_bytes, items);
                 shard.due.notify_one();
                 Ok(id)

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use hooks::Metadata;
 use queue::NotifyStep;
 
-use super::{Fields, pairs, strings};
+use super::{Fields, Ordered, pairs, strings};
 
 const ITEM_TOLD: u16 = 1;
 const ITEM_METADATA: u16 = 2;
@@ -82,6 +82,21 @@ impl Properties {
         out.into()
     }
 
+    /// What has changed instead of what a script has said, and instead of `transport`.
+    pub fn overrule<'p>(&'p self, ordered: &mut Ordered<'p>, transport: &'p str) -> &'p str {
+        let given = |text: &'p str| Some(text).filter(|text| !text.is_empty());
+        if let Some(job_id) = &self.job_id {
+            ordered.job_id = given(job_id);
+        }
+        if let Some(tenant_id) = &self.tenant_id {
+            ordered.tenant_id = given(tenant_id);
+        }
+        if let Some(metadata) = &self.metadata {
+            ordered.metadata = metadata.iter().map(|(key, value)| (&key[..], &value[..])).collect();
+        }
+        self.transport.as_deref().unwrap_or(transport)
+    }
+
     /// Whether the sender was told at this step, or a later one.
     pub fn was_told(&self, step: NotifyStep) -> bool {
         step.0 < self.told
@@ -97,14 +112,14 @@ fn text(value: &[u8]) -> Option<String> {
     std::str::from_utf8(value).ok().map(str::to_owned)
 }
 
-fn split_field(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
+pub(crate) fn split_field(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
     let (tag, rest) = bytes.split_first_chunk()?;
     let (len, rest) = rest.split_first_chunk()?;
     let (value, rest) = rest.split_at_checked(u16::from_le_bytes(*len).into())?;
     Some((u16::from_le_bytes(*tag), value, rest))
 }
 
-fn put_field(out: &mut Vec<u8>, tag: u16, value: &[u8]) {
+pub(crate) fn put_field(out: &mut Vec<u8>, tag: u16, value: &[u8]) {
     let Ok(len) = u16::try_from(value.len()) else { return };
     out.extend_from_slice(&tag.to_le_bytes());
     out.extend_from_slice(&len.to_le_bytes());

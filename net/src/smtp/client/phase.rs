@@ -44,6 +44,28 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// All of them, in the order of a session.
+    pub const ALL: [Phase; 18] = [
+        Phase::Banner,
+        Phase::Ehlo,
+        Phase::Helo,
+        Phase::Lhlo,
+        Phase::StartTls,
+        Phase::Xclient,
+        Phase::AuthCramMd5,
+        Phase::AuthPlain,
+        Phase::AuthLogin,
+        Phase::AuthLoginUser,
+        Phase::Auth,
+        Phase::Mail,
+        Phase::Rcpt,
+        Phase::Data,
+        Phase::Body,
+        Phase::Eod,
+        Phase::Rset,
+        Phase::Quit,
+    ];
+
     /// `BANNER`, `EHLO`, ... `EOD`.
     pub fn name(self) -> &'static str {
         match self {

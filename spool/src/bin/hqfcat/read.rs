@@ -229,9 +229,14 @@ impl Message {
 fn state(state: &ItemState) -> (&'static str, Option<u64>, &[u8]) {
     match state {
         ItemState::Active => ("QUEUE", None, &[]),
-        ItemState::RetryAt { at_ms, reply } => ("QUEUE", Some(*at_ms), reply),
-        ItemState::Hold { reason } => ("HOLD", None, reason),
+        ItemState::RetryAt { at_ms, reply } => ("QUEUE", Some(*at_ms), readable(reply)),
+        ItemState::Hold { reason } => ("HOLD", None, readable(reason)),
     }
+}
+
+/// The server keeps more behind a NUL.
+fn readable(text: &[u8]) -> &[u8] {
+    text.split(|byte| *byte == 0).next().unwrap_or_default()
 }
 
 #[expect(clippy::disallowed_methods, reason = "a program outside the engine")]

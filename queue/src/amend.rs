@@ -1,0 +1,43 @@
+//! Properties of queued items that operators change.
+
+use std::sync::Arc;
+
+/// Properties to change; absent ones stay.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Amendment {
+    /// Transport.
+    pub transport: Option<Arc<str>>,
+    /// Job id; empty: it has none any more.
+    pub job_id: Option<Arc<str>>,
+    /// Tenant id, likewise.
+    pub tenant_id: Option<Arc<str>>,
+    /// Attempts behind the item.
+    pub attempts: Option<u32>,
+    /// Metadata.
+    pub metadata: MetadataChange,
+}
+
+/// A key or a value.
+type Bytes = Box<[u8]>;
+
+/// Pairs of metadata to set and to remove.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MetadataChange {
+    /// Keys with their new values.
+    pub set: Vec<(Bytes, Bytes)>,
+    /// Keys to remove.
+    pub remove: Vec<Bytes>,
+}
+
+impl MetadataChange {
+    /// Nothing changes.
+    pub fn is_empty(&self) -> bool {
+        self.set.is_empty() && self.remove.is_empty()
+    }
+
+    /// Whether a pair with this key does not stay as it is.
+    pub(crate) fn concerns(&self, key: &[u8]) -> bool {
+        let set = self.set.iter().map(|(key, _)| key);
+        set.chain(&self.remove).any(|other| **other == *key)
+    }
+}
