@@ -44,6 +44,7 @@ pub mod buf;
 pub mod disk;
 mod driver;
 mod epoll;
+pub mod histogram;
 pub mod limits;
 pub mod mesh;
 pub mod net;

@@ -72,6 +72,12 @@ impl Grid {
     fn lane(&self, from: usize, to: usize) -> &Lane {
         &self.lanes[from * self.threads + to]
     }
+
+    /// Calls and replies that thread `to` has not taken, more or less: other threads go on meanwhile.
+    pub(crate) fn waiting_for(&self, to: usize) -> usize {
+        let lanes = (0..self.threads).map(|from| self.lane(from, to));
+        lanes.map(|lane| lane.calls.len() + lane.replies.len()).sum()
+    }
 }
 
 /// A shard's own part of the mesh.

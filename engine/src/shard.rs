@@ -48,6 +48,8 @@ pub(crate) struct Shard {
     pub(crate) locals: RefCell<Vec<(TypeId, Rc<dyn Any>)>>,
     root: RefCell<Option<Task<()>>>,
     now: Cell<Instant>,
+    /// What the present turn takes is counted already: it ended in a wait.
+    counted: Cell<bool>,
     wall_us: Cell<Option<u64>>,
     /// Wall time less monotonic time when the shard came to be, in microseconds.
     epoch_us: u64,
@@ -76,6 +78,7 @@ impl Shard {
             locals: RefCell::default(),
             root: RefCell::default(),
             now: Cell::new(now),
+            counted: Cell::new(true),
             wall_us: Cell::new(None),
             epoch_us: driver.wall_us().saturating_sub(now.0 / 1000),
             next_turn: RefCell::default(),
@@ -109,7 +112,10 @@ impl Shard {
 
     /// Reads the clock, drains the mesh, fires the wheel. Inside `enter`.
     pub(crate) fn begin_turn(&self) {
-        self.now.set(self.driver.now());
+        let before = self.now.replace(self.driver.now());
+        if !self.counted.replace(false) {
+            self.count_turn(before, self.now.get());
+        }
         self.wall_us.set(None);
         let mailbox = self.mailbox();
         for letter in mailbox.take_letters() {
@@ -142,7 +148,16 @@ impl Shard {
 
     /// Says that this shard goes to sleep (its peers then wake it), and gives false when work came in meanwhile.
     pub(crate) fn try_sleep(&self) -> bool {
-        !self.has_ready() && self.mailbox().attention.try_sleep()
+        let sleeps = !self.has_ready() && self.mailbox().attention.try_sleep();
+        if sleeps {
+            self.counted.set(true);
+            self.count_turn(self.now.get(), self.driver.now());
+        }
+        sleeps
+    }
+
+    fn count_turn(&self, from: Instant, to: Instant) {
+        self.counters().loop_us.record((to.0.saturating_sub(from.0)) / 1000);
     }
 
     fn has_ready(&self) -> bool {

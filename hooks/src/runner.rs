@@ -27,12 +27,18 @@ pub trait Notices {
 #[derive(Clone)]
 pub struct Runner {
     scripts: Arc<Scripts>,
-    loaded: Rc<[OnceCell<Rc<Loaded>>]>,
+    loaded: Rc<[OnceCell<Script>]>,
     environment: Rc<Environment>,
     notices: Rc<dyn Notices>,
     limits: Limits,
     /// For whom they run.
     tallies: Rc<Tallies>,
+}
+
+/// A script on this shard.
+struct Script {
+    loaded: Rc<Loaded>,
+    name: Rc<str>,
 }
 
 /// The value of `$context` between two hooks: nothing for most connections, else what the last script left.
@@ -62,8 +68,11 @@ impl Runner {
         &self.scripts
     }
 
-    fn loaded(&self, script: ScriptId) -> &Rc<Loaded> {
-        self.loaded[script.0].get_or_init(|| Loaded::new(&self.scripts.get(script).program))
+    fn loaded(&self, script: ScriptId) -> &Script {
+        self.loaded[script.0].get_or_init(|| {
+            let script = self.scripts.get(script);
+            Script { loaded: Loaded::new(&script.program), name: script.name().into() }
+        })
     }
 
     /// Runs a script and reads its decision with `read`. `None`: the script or its decision is wrong, which has been told.
@@ -108,7 +117,7 @@ impl Runner {
         kept: &mut Kept,
         variables: impl Fn(&str) -> Option<Value>,
     ) -> Result<Decision, Failure> {
-        let loaded = self.loaded(script);
+        let Script { loaded, name } = self.loaded(script);
         let hook = self.scripts.get(script).hook;
         let mut context = Context::new(loaded, self.limits);
         for variable in hook.variables.iter().filter(|variable| loaded.mentions(variable.name)) {
@@ -122,7 +131,7 @@ impl Runner {
             }
         }
         let log = Labelled { transaction: transaction.into(), notices: Rc::clone(&self.notices) };
-        let execution = Execution::begin_with_log(&self.environment, Rc::new(log), item);
+        let execution = Execution::begin_as(Rc::clone(name), &self.environment, Rc::new(log), item);
         let outcome = hostcalls::run(&mut context, &execution).await;
         // What the script left counts even if it failed afterwards: the next hook sees what the last one did.
         if let Some(value) = context.take_kept() {

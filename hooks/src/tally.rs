@@ -46,6 +46,16 @@ impl Tallies {
         HOOKS.iter().position(|other| other.name == hook).map(|number| &self.0[number])
     }
 
+    /// Scripts of all hooks that have ended.
+    pub fn finished(&self) -> u64 {
+        self.0.iter().map(Tally::finished).sum()
+    }
+
+    /// Scripts of all hooks under way.
+    pub fn running(&self) -> u64 {
+        self.0.iter().map(Tally::running).sum()
+    }
+
     /// A script of `hook` begins.
     pub(crate) fn begin(self: &Rc<Self>, hook: &'static Hook) -> Counted {
         let hook = HOOKS.iter().position(|other| std::ptr::eq(other, hook)).unwrap_or(0);

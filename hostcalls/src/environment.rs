@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use script::std::regex::PatternCache;
 
+use crate::Board;
 use crate::crypto::Pki;
 use crate::limits;
 use crate::source::Sources;
@@ -68,6 +69,8 @@ pub struct Environment {
     pub(crate) roots: OnceCell<crate::tls::Roots>,
     /// Compiled patterns of all scripts; none while a script has them.
     pub(crate) patterns: Cell<Option<PatternCache>>,
+    /// Where others see what runs.
+    pub(crate) board: OnceCell<Arc<Board>>,
 }
 
 impl Environment {
@@ -82,6 +85,7 @@ impl Environment {
             resolver,
             roots: OnceCell::new(),
             patterns: Cell::default(),
+            board: OnceCell::new(),
         })
     }
 
@@ -102,6 +106,11 @@ impl Environment {
             let up = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME);
             up.map_or(0.0, |up| Duration::from(up).as_secs_f64() - now_s)
         })
+    }
+
+    /// Shows what runs on this board from now on.
+    pub fn show_on(&self, board: Arc<Board>) {
+        let _ = self.board.set(board);
     }
 
     /// Asks name servers.

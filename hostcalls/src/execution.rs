@@ -29,6 +29,8 @@ pub struct Execution {
     /// Where its output goes.
     log: Rc<dyn Log>,
     pub(crate) started: Instant,
+    /// What runs, for the board.
+    pub(crate) what: Rc<str>,
     pub(crate) held: RefCell<Held>,
     /// Sockets and files on disk that it has open.
     open: Rc<Cell<usize>>,
@@ -41,11 +43,12 @@ pub struct Execution {
 impl Execution {
     /// Begins one whose output goes where that of the shard goes.
     pub fn begin(environment: &Rc<Environment>) -> Rc<Execution> {
-        Execution::begin_with_log(environment, Rc::clone(&environment.log), None)
+        Execution::begin_as("".into(), environment, Rc::clone(&environment.log), None)
     }
 
-    /// Begins one with an output of its own, and with the queued recipient that it is about.
-    pub fn begin_with_log(
+    /// Begins one of the script `what`, with an output of its own, and with the queued recipient that it is about.
+    pub fn begin_as(
+        what: Rc<str>,
         environment: &Rc<Environment>,
         log: Rc<dyn Log>,
         item: Option<Rc<ItemMetadata>>,
@@ -59,6 +62,7 @@ impl Execution {
             },
             environment: environment.clone(),
             started: engine::time::now(),
+            what,
             held: RefCell::default(),
             open: Rc::default(),
             message_caches: RefCell::default(),

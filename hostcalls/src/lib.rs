@@ -41,6 +41,7 @@
 
 pub mod address;
 pub mod arguments;
+mod board;
 pub mod configured;
 pub mod crypto;
 pub mod dns;
@@ -71,6 +72,7 @@ mod testing_tls;
 mod time;
 mod tls;
 
+pub use board::Board;
 pub use environment::{Environment, Log, Settings};
 pub use execution::{Execution, ExecutionId, ScriptHost};
 pub use item::ItemMetadata;

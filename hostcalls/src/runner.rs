@@ -35,7 +35,11 @@ pub async fn run(context: &mut Context, execution: &Rc<Execution>) -> Outcome {
     let mut slice = Slice::default();
     loop {
         // The host is not kept while others run: they want the patterns that it has on loan.
+        show(context, execution);
         let run = slice.measure(|budget| context.run(&mut execution.host(), budget));
+        if let Some(board) = execution.environment.board.get() {
+            board.clear();
+        }
         match run {
             Run::Done(value) => return Outcome::Done(value),
             Run::Finished(value) => return Outcome::Finished(value),
@@ -50,6 +54,17 @@ pub async fn run(context: &mut Context, execution: &Rc<Execution>) -> Outcome {
                 context.resume(answer.unwrap_or_else(|_| Err(Fault::limit(Limit::Time))));
             }
         }
+    }
+}
+
+/// Says what begins a slice, and where it is; at its beginning a script is nowhere yet.
+fn show(context: &Context, execution: &Execution) {
+    let Some(board) = execution.environment.board.get() else { return };
+    let what = &execution.what;
+    match context.position() {
+        Some(place) if *place.file == **what => board.show(format_args!("{what}:{}", place.line)),
+        Some(place) => board.show(format_args!("{what} at {}:{}", place.file, place.line)),
+        None => board.show(format_args!("{what}")),
     }
 }
 

@@ -4,6 +4,17 @@ use std::time::Duration;
 
 /// How long a log line may wait for others to be written with. What a `kill -9` can cost of the log.
 pub const LOG_DELAY: Duration = Duration::from_millis(20);
+/// How often it is looked whether the shards' loops turn.
+pub const HEARTBEAT: Duration = Duration::from_millis(250);
+/// A loop that has not turned for so long stands still: it is said so, and the server is not healthy.
+pub const STALLED: Duration = Duration::from_secs(1);
+/// After so long the process ends itself, so that the service manager starts it anew.
+pub const STALLED_FOR_GOOD: Duration = Duration::from_secs(60);
+/// How long it takes over its last words then.
+pub const LAST_LINES: Duration = Duration::from_secs(2);
+
+/// What a percentile of how long things took is about: the last this, to twice as much. 4 KiB.
+pub const RECENT: Duration = Duration::from_secs(30);
 /// Log text a shard may hold before it drops lines; emptied after [`LOG_DELAY`], or when [`LOG_WRITE_BYTES`] are there.
 pub const LOG_BUFFER_BYTES: usize = 1 << 20;
 /// Log text the control thread may hold for a slow reader before it drops lines (once per process).

@@ -22,6 +22,7 @@ use crate::process::Identity;
 use crate::session::by_address::{Crowd, Failures};
 use crate::session::seat::Seats;
 use crate::shard::Shell;
+use crate::stats::heartbeat::Shown;
 
 pub use control::Control;
 pub use files::{into_text, lines, load_running_files};
@@ -49,6 +50,8 @@ pub struct Program {
     pub auth_failures: Arc<Failures>,
     /// Open connections of each shard.
     pub seats: Arc<Seats>,
+    /// What each shard shows of itself, for when it cannot be asked.
+    pub shown: Vec<Shown>,
     /// Neither accept nor send until thawed.
     pub frozen: bool,
     /// Last word on how the spool is opened; the simulator asks for small segments.
@@ -98,6 +101,7 @@ impl Program {
             crowd: Crowd::new(),
             auth_failures: Failures::new(),
             seats: Seats::new(shards),
+            shown: (0..shards).map(|_| Shown::default()).collect(),
             frozen: false,
             tune_spool: None,
             dns_key: OnceLock::new(),

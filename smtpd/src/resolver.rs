@@ -20,6 +20,7 @@ use std::rc::Rc;
 use engine::sync::Notify;
 use net::dns::{
     Answer, DomainName, Failure, Families, HostSearch, Kind, MailHosts, Question, Resolved, Settings, Step,
+    StubCounts,
 };
 
 use self::core::{Core, Pending};
@@ -146,6 +147,17 @@ impl Resolver {
             Some(failure) => Reverse::Unknown(failure),
             None => names.first().cloned().map_or(Reverse::None, Reverse::Unconfirmed),
         }
+    }
+
+    /// What it is doing, and what its cache has done; the answers that it keeps of other shards' caches count as its own.
+    pub fn counts(&self) -> StubCounts {
+        let mut counts = self.core_now().map(|core| core.counts()).unwrap_or_default();
+        let (entries, near) = self.elsewhere.near_counts();
+        counts.entries += entries;
+        counts.cache.hits += near.hits;
+        counts.cache.expires += near.expires;
+        counts.cache.evicts += near.evicts;
+        counts
     }
 
     /// Waits until a name server answers again after a time in which none did, or none anything of use.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use config::{Running, Startup};
 use hooks::{Notices, Runner, ScriptId, Scripts, TransportNames};
-use hostcalls::{Environment, Settings, configured};
+use hostcalls::{Board, Environment, Settings, configured};
 use rustc_hash::FxHashMap;
 use script::machine::Limits;
 
@@ -105,14 +105,15 @@ impl Prepared {
         }
     }
 
-    /// Runs them on this shard, counted in `stats`. `None`: there are none.
-    pub fn start(&self, log: &Rc<Log>, stats: &Stats) -> Option<Runners> {
+    /// Runs them on this shard, counted in `stats`, shown on `board`. `None`: there are none.
+    pub fn start(&self, log: &Rc<Log>, stats: &Stats, board: &Arc<Board>) -> Option<Runners> {
         if self.scripts.is_empty() {
             return None;
         }
         let notices = Rc::new(ScriptLog(Rc::clone(log)));
         let environment =
             Environment::start(Arc::clone(&self.settings), Rc::clone(&notices) as Rc<dyn hostcalls::Log>);
+        environment.show_on(Arc::clone(board));
         let runner = Runner::new(Arc::clone(&self.scripts), &environment, notices, Limits::default());
         Some(Runners {
             servers: stats.servers.iter().map(|server| runner.counting(&server.scripts)).collect(),

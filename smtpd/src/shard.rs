@@ -30,6 +30,7 @@ use crate::session::{self, Sessions};
 use crate::snapshot::Snapshot;
 use crate::sockets::{self, Copies, Idle, Listening, Plan};
 use crate::stats::Stats;
+use crate::stats::heartbeat::Shown;
 use crate::stored::{self, Properties};
 
 /// One shard of a running server. Shared by its tasks.
@@ -194,7 +195,11 @@ impl Shell {
         let stats = Stats::new(program.startup.servers.len());
         let accounting = Accounting::start(Rc::clone(&store), Rc::clone(&log), marks);
         let shard = Rc::new(Shard {
-            runners: RefCell::new(snapshot.scripts.start(&log, &stats)),
+            runners: RefCell::new(snapshot.scripts.start(
+                &log,
+                &stats,
+                &program.shown[usize::from(id.0)].board,
+            )),
             stats,
             log,
             accounting,
@@ -245,7 +250,7 @@ impl Shard {
         }
         self.resolver.reconfigure(&snapshot.resolver);
         self.delivery.reconfigured();
-        *self.runners.borrow_mut() = snapshot.scripts.start(&self.log, &self.stats);
+        *self.runners.borrow_mut() = snapshot.scripts.start(&self.log, &self.stats, &self.shown().board);
         *self.snapshot.borrow_mut() = snapshot;
         self.check_own_names();
         self.due.notify_one();
@@ -266,6 +271,11 @@ impl Shard {
     /// The same for those of a server of the startup file.
     pub fn server_runner(&self, server: usize) -> Option<Rc<Runner>> {
         self.runners.borrow().as_ref().map(|runners| Rc::clone(&runners.servers[server]))
+    }
+
+    /// What others see of this shard without its help.
+    pub fn shown(&self) -> &Shown {
+        &self.program.shown[usize::from(engine::boot::current().0)]
     }
 
     /// True when the shard is shutting down: begin nothing new.

@@ -355,6 +355,7 @@ impl Intake {
             size,
             memory,
             waiter,
+            since: engine::time::now(),
         }
     }
 }

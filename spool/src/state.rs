@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use engine::budget::Reservation;
+use engine::histogram::Histogram;
 use engine::sync::Sender;
 use engine::time::Instant;
 use rustc_hash::FxHashMap;
@@ -239,6 +240,8 @@ pub(crate) struct State {
     /// Indexes being written.
     pub(crate) sealing: usize,
     pub(crate) stats: Stats,
+    /// From the end of a message to its place on disk.
+    pub(crate) commit_us: Histogram,
 }
 
 impl State {

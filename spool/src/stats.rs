@@ -53,6 +53,10 @@ pub struct Stats {
     pub memory_used_bytes: usize,
     /// Bodies verified by the scrub.
     pub scrubbed: u64,
+    /// Commits and body parts that wait for the next batch.
+    pub requests: usize,
+    /// Found messages that wait to be taken by [`crate::Recovery`].
+    pub found: usize,
     /// Whether mail is accepted.
     pub admission: Admission,
     /// False while found messages are still being loaded (listings are partial).

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use engine::budget::Budget;
 use engine::disk::{Dir, Space};
+use engine::histogram::Histogram;
 use engine::sync::Notify;
 use engine::task::{self, Class};
 use engine::time;
@@ -278,8 +279,15 @@ impl Store {
             memory_used_bytes: self.budget.used(),
             admission: state.admission,
             loaded: state.loaded && state.recovered.is_empty(),
+            requests: state.queue.len(),
+            found: state.recovered.len(),
             ..state.stats
         }
+    }
+
+    /// How long commits have taken, from the end of the message to its place on disk.
+    pub fn commit_us(&self) -> Histogram {
+        self.state.borrow().commit_us.clone()
     }
 
     /// Stops intake, makes all settles durable, marks the shutdown as clean. Error when they could not be written.
@@ -387,5 +395,6 @@ fn new_state() -> State {
         moving: FxHashMap::default(),
         sealing: 0,
         stats: Stats::default(),
+        commit_us: Histogram::default(),
     }
 }

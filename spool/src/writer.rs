@@ -48,6 +48,8 @@ pub(crate) struct Commit {
     /// All of the body is in `prefix` and `body`: keep it for the first attempt.
     pub(crate) memory: Option<engine::budget::Reservation>,
     pub(crate) waiter: Sender<Result<MessageId, CommitError>>,
+    /// When it was asked for.
+    pub(crate) since: Instant,
 }
 
 /// Body bytes to spill.
@@ -354,7 +356,9 @@ impl Store {
         }
         let refused = std::mem::take(&mut state.refused);
         let mut abandoned = Vec::new();
+        let now = time::now();
         for (commit, id, at) in flight.commits {
+            state.commit_us.record((now - commit.since).as_micros() as u64);
             let recipients = commit.recipients;
             let (waiter, message) = commit.into_message(flight.segment, flight.stamp, at);
             state.insert(id, message);

@@ -46,6 +46,10 @@ impl Attention {
         self.sleeping.load(Ordering::Relaxed) && self.sleeping.swap(false, Ordering::Relaxed)
     }
 
+    pub(crate) fn is_asleep(&self) -> bool {
+        self.sleeping.load(Ordering::Relaxed)
+    }
+
     // ---- from the shard
 
     /// Takes the marks of 64 threads.

@@ -22,6 +22,22 @@ pub struct Cache {
     by_question: HashMap<Question, usize, Keyed>,
     hand: usize,
     max_entries: usize,
+    counts: CacheCounts,
+}
+
+/// What a cache has done since it began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CacheCounts {
+    /// Questions that it could answer.
+    pub hits: u64,
+    /// Questions that it could not.
+    pub misses: u64,
+    /// Entries found after their time.
+    pub expires: u64,
+    /// Entries that were still good and made room for another one.
+    pub evicts: u64,
+    /// Answers that may not be kept.
+    pub skips: u64,
 }
 
 #[derive(Debug)]
@@ -50,13 +66,22 @@ impl Cache {
     /// An empty one. 0 entries: it keeps nothing. `hash_seed` is a random number.
     pub fn new(max_entries: usize, hash_seed: u64) -> Cache {
         let by_question = HashMap::with_hasher(Keyed(hash_seed));
-        Cache { entries: Vec::new(), by_question, hand: 0, max_entries }
+        Cache { entries: Vec::new(), by_question, hand: 0, max_entries, counts: CacheCounts::default() }
     }
 
     /// What is still good.
     pub fn get(&mut self, question: &Question, now_ms: u64) -> Option<Resolved> {
-        let entry = &mut self.entries[*self.by_question.get(question)?];
-        let left_ms = entry.expires_ms.checked_sub(now_ms).filter(|left_ms| *left_ms > 0)?;
+        let Some(number) = self.by_question.get(question) else {
+            self.counts.misses += 1;
+            return None;
+        };
+        let entry = &mut self.entries[*number];
+        let Some(left_ms) = entry.expires_ms.checked_sub(now_ms).filter(|left_ms| *left_ms > 0) else {
+            self.counts.misses += 1;
+            self.counts.expires += 1;
+            return None;
+        };
+        self.counts.hits += 1;
         entry.used = true;
         Some(Resolved { answer: entry.answer.clone(), authentic: entry.authentic, left_ms })
     }
@@ -78,6 +103,7 @@ impl Cache {
     pub fn insert(&mut self, question: Question, resolved: &Resolved, now_ms: u64) {
         let Resolved { answer, authentic, left_ms: ttl_ms } = resolved.clone();
         if ttl_ms == 0 || self.max_entries == 0 {
+            self.counts.skips += 1;
             return;
         }
         let expires_ms = now_ms.saturating_add(ttl_ms);
@@ -89,6 +115,10 @@ impl Cache {
             self.entries.push(entry);
         } else {
             let number = self.take_place(now_ms);
+            match self.entries[number].expires_ms > now_ms {
+                true => self.counts.evicts += 1,
+                false => self.counts.expires += 1,
+            }
             self.by_question.remove(&self.entries[number].question);
             self.by_question.insert(question, number);
             self.entries[number] = entry;
@@ -107,6 +137,11 @@ impl Cache {
         self.entries.clear();
         self.by_question.clear();
         self.hand = 0;
+    }
+
+    /// What it has done.
+    pub fn counts(&self) -> CacheCounts {
+        self.counts
     }
 
     /// Entries, those that are good no longer too.
@@ -168,6 +203,7 @@ mod tests {
         assert_eq!(cache.get(&question(1), 5_999), Some(nothing(1)));
         assert_eq!(cache.get(&question(1), 6_000), None);
         assert_eq!(cache.get(&Question { kind: Kind::Mx, ..question(1) }, 1_000), None);
+        assert_eq!(cache.counts(), CacheCounts { hits: 2, misses: 2, expires: 1, ..CacheCounts::default() });
     }
 
     #[test]
@@ -178,6 +214,8 @@ mod tests {
             assert!(cache.get(&question(0), 0).is_some(), "used all the time, lost after {number}");
         }
         assert!(cache.get(&question(99), 0).is_some(), "the last one is there");
+        let counts = CacheCounts { hits: 101, evicts: 96, ..CacheCounts::default() };
+        assert_eq!(cache.counts(), counts, "each but the last four made room");
         assert_eq!((cache.len(), cache.by_question.len()), (4, 4));
     }
 

@@ -41,9 +41,9 @@ mod stub;
 mod tests;
 
 pub use answer::{Answer, Failure, Kind, Mx, Question, Resolved};
-pub use cache::Cache;
+pub use cache::{Cache, CacheCounts};
 pub use hosts::{Families, HostSearch, MailHost, MailHosts, Step};
 pub use message::{RANDOM_BYTES, first_tcp_message};
 pub use name::{DomainName, NameError};
 pub use records::{Record, RecordData, RecordKind, RecordQuery, Records};
-pub use stub::{Handled, Lookup, QueryId, Settings, Stub, Transmit, TransmitId};
+pub use stub::{Handled, Lookup, QueryId, Settings, Stub, StubCounts, Transmit, TransmitId};

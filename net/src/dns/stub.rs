@@ -7,7 +7,7 @@ use bytes::Bytes;
 use rustc_hash::FxHashMap;
 
 use crate::dns::answer::{Answer, Failure, Question, Resolved};
-use crate::dns::cache::{Cache, Keyed};
+use crate::dns::cache::{Cache, CacheCounts, Keyed};
 use crate::dns::message::{self, Found, RANDOM_BYTES, Response};
 use crate::dns::name::DomainName;
 use crate::dns::query::{InFlight, Query, Way};
@@ -105,6 +105,19 @@ pub enum Handled {
     Ignored,
     /// The try is over, its socket is free.
     Closed,
+}
+
+/// What a [`Stub`] is doing, and what its cache has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StubCounts {
+    /// Queries under way.
+    pub running: usize,
+    /// Questions that wait until fewer are.
+    pub waiting: usize,
+    /// Entries of the cache.
+    pub entries: usize,
+    /// The cache.
+    pub cache: CacheCounts,
 }
 
 /// A stub resolver without sockets or clock. The caller does, whenever something has happened:
@@ -286,6 +299,16 @@ impl Stub {
     /// is forgotten.
     pub fn take_recovery(&mut self) -> bool {
         std::mem::take(&mut self.recovered)
+    }
+
+    /// What it is doing, and what its cache has done.
+    pub fn counts(&self) -> StubCounts {
+        StubCounts {
+            running: self.running,
+            waiting: self.waiting.len(),
+            entries: self.cache.len(),
+            cache: self.cache.counts(),
+        }
     }
 
     /// Forgets failures: what failed may work now.

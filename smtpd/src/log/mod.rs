@@ -36,6 +36,8 @@ pub struct Log {
     /// The buffer is worth sending at once.
     grown: Notify,
     dropped: Cell<u64>,
+    /// Those of them that it was said of.
+    dropped_and_told: Cell<u64>,
 }
 
 impl std::fmt::Debug for Log {
@@ -53,6 +55,7 @@ impl Log {
             filled: Notify::new(),
             grown: Notify::new(),
             dropped: Cell::new(0),
+            dropped_and_told: Cell::new(0),
         });
         engine::task::spawn(Class::Interactive, Rc::clone(&log).forward());
         log
@@ -102,10 +105,21 @@ impl Log {
         }
     }
 
+    /// Lines that this shard lost since its start.
+    pub fn dropped_lines(&self) -> u64 {
+        self.dropped.get() + self.dropped_and_told.get()
+    }
+
+    /// Bytes that wait to be sent to the control thread.
+    pub fn buffered_bytes(&self) -> usize {
+        self.buffer.borrow().len()
+    }
+
     /// Sends what is buffered now.
     pub fn flush(&self) {
         let dropped = self.dropped.take();
         if dropped > 0 {
+            self.dropped_and_told.set(self.dropped_and_told.get() + dropped);
             let mut buffer = self.buffer.borrow_mut();
             self.target.format(
                 &mut buffer,

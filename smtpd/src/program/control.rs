@@ -16,6 +16,7 @@ use crate::pki::expiry::ExpiryWatch;
 use crate::program::Program;
 use crate::shard::Shell;
 use crate::sockets::bind_error;
+use crate::stats::heartbeat::Heartbeat;
 
 /// What the control thread has.
 #[derive(Debug)]
@@ -28,12 +29,22 @@ pub struct Control {
     pub(super) keyring: RefCell<Arc<Keyring>>,
     pub(super) expiry: ExpiryWatch,
     pub(super) manager: Manager,
+    /// Whether the shards' loops turn.
+    pub heartbeat: Rc<Heartbeat>,
 }
 
 impl Control {
     pub(super) fn new(program: Arc<Program>, log: Rc<Log>) -> Control {
         let manager = Manager::find(Rc::clone(&log));
-        Control { program, log, keyring: RefCell::default(), expiry: ExpiryWatch::default(), manager }
+        let heartbeat = Heartbeat::new(Arc::clone(&program), Rc::clone(&log));
+        Control {
+            program,
+            log,
+            keyring: RefCell::default(),
+            expiry: ExpiryWatch::default(),
+            manager,
+            heartbeat,
+        }
     }
 
     /// Until the end.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use config::Reloadable;
 use engine::boot::{ShardId, Unsupported};
 use engine::mesh;
+use engine::task::{Class, Task};
 use spool::Spool;
 
 use crate::accounting::{Marks, Writer};
@@ -42,7 +43,14 @@ impl Control {
         self.log.line(Priority::Notice, format_args!("Started: {shards} shards{state}"));
         self.manager.ready(&format!("{shards} shards{state}"));
         let _watch = self.manager.watch(shards);
+        let _heartbeat = self.watch_shards();
         self.obey_signals().await
+    }
+
+    /// In a simulated server, no loop can stand still.
+    fn watch_shards(&self) -> Option<Task<()>> {
+        self.program.process?;
+        Some(engine::task::spawn(Class::Interactive, Rc::clone(&self.heartbeat).run()))
     }
 
     /// Says so when the slower driver was taken, and why.
@@ -129,7 +137,7 @@ impl Control {
                 (Arc::clone(&self.program), Arc::clone(&spool), Arc::clone(&snapshot));
             let marks = marks.clone();
             let id = ShardId(number);
-            starting.push(engine::task::spawn(engine::task::Class::Interactive, async move {
+            starting.push(engine::task::spawn(Class::Interactive, async move {
                 mesh::call_task(id, move || Shell::here().start(program, spool, snapshot, marks, id)).await
             }));
         }

@@ -13,7 +13,8 @@ use engine::net::{Conn, Connect, Udp};
 use engine::sync::{Receiver, Sender, oneshot};
 use engine::task::Class;
 use net::dns::{
-    Failure, Handled, Lookup, QueryId, Question, Resolved, Settings, Stub, Transmit, first_tcp_message,
+    Failure, Handled, Lookup, QueryId, Question, Resolved, Settings, Stub, StubCounts, Transmit,
+    first_tcp_message,
 };
 use rustc_hash::FxHashMap;
 
@@ -86,6 +87,10 @@ impl Core {
     pub(super) fn patience(&self) -> Duration {
         let tries = u64::from(self.settings.rounds) * self.settings.servers.len() as u64;
         Duration::from_millis(self.settings.timeout_ms.saturating_mul(tries.max(1)))
+    }
+
+    pub(super) fn counts(&self) -> StubCounts {
+        self.stub.borrow().counts()
     }
 
     /// What failed may work now.

@@ -13,7 +13,7 @@ use std::time::Duration;
 use engine::boot::ShardId;
 use engine::sync::{Receiver, Sender, oneshot};
 use engine::task::Class;
-use net::dns::{Cache, Failure, Question, Resolved};
+use net::dns::{Cache, CacheCounts, Failure, Question, Resolved};
 
 use super::core::Pending;
 use super::{Resolver, now_ms};
@@ -58,6 +58,12 @@ enum Word {
 }
 
 impl Elsewhere {
+    /// Entries of its cache, and what that has done.
+    pub(super) fn near_counts(&self) -> (usize, CacheCounts) {
+        let near = self.near.borrow();
+        (near.len(), near.counts())
+    }
+
     pub(super) fn new(cache_entries: usize) -> Elsewhere {
         Elsewhere { asked: RefCell::default(), near: RefCell::new(near(cache_entries)) }
     }

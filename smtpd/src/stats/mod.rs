@@ -5,6 +5,9 @@
 //! everything that can be read, once, with type, unit and help; [`read`] gives the values of one shard as plain data, and
 //! [`ShardStats::merge`] adds those of several up.
 
+pub mod heartbeat;
+pub mod metric;
+pub mod recent;
 pub mod table;
 
 #[cfg(test)]
@@ -16,7 +19,9 @@ use std::rc::Rc;
 use hooks::Tallies;
 
 use crate::shard::Shard;
-use table::{METRICS, Merge};
+use metric::{Merge, Source};
+use recent::History;
+use table::METRICS;
 
 /// A number that only grows.
 #[derive(Debug, Default)]
@@ -79,6 +84,8 @@ pub struct Stats {
     pub queue_scripts: Rc<Tallies>,
     /// Each of the startup file's servers, in its order.
     pub servers: Box<[Server]>,
+    /// How long things took lately.
+    pub history: History,
 }
 
 /// Reception, of all servers.
@@ -180,6 +187,7 @@ impl Stats {
             policy: Policy::default(),
             queue_scripts: Rc::default(),
             servers: (0..servers).map(|_| Server::default()).collect(),
+            history: History::default(),
         })
     }
 }
@@ -192,7 +200,8 @@ pub struct ShardStats {
 
 /// The values of a shard, as they are now. Runs on it.
 pub fn read(shard: &Shard) -> ShardStats {
-    ShardStats { rows: METRICS.iter().map(|metric| metric.values(shard)).collect() }
+    let source = Source::new(shard);
+    ShardStats { rows: METRICS.iter().map(|metric| metric.values(&source)).collect() }
 }
 
 impl ShardStats {

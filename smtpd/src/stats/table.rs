@@ -2,116 +2,10 @@
 //!
 //! Names are those of the reference (cli-and-operations 10.1); `<server>`, `<hook>` and `<shard>` in them stand for a label.
 
-use hooks::{Tallies, Tally};
+use hooks::Tally;
+use spool::Admission;
 
-use crate::shard::Shard;
-
-/// One row: a value, or one for each value of its labels.
-#[derive(Debug)]
-pub struct Metric {
-    /// Dotted name.
-    pub name: &'static str,
-    /// How it changes.
-    pub kind: Kind,
-    /// What it counts.
-    pub unit: &'static str,
-    /// What it says, in a sentence without its full stop.
-    pub help: &'static str,
-    /// Where it comes from.
-    pub read: Read,
-}
-
-/// How a value changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// It only grows, from the start of the program on.
-    Counter,
-    /// It goes up and down.
-    Gauge,
-}
-
-/// Where a value comes from.
-#[derive(Clone, Copy, Debug)]
-pub enum Read {
-    /// The whole process: it has no shards.
-    Process(fn(&Facts) -> f64),
-    /// A shard; those of all are added up.
-    Shard(fn(&Shard) -> u64),
-    /// A shard, each by itself.
-    EachShard(fn(&Shard) -> u64),
-    /// A server of a shard, by its number; those of all shards are added up.
-    Server(fn(&Shard, usize) -> u64),
-    /// The same for what all shards know alike.
-    ServerSetting(fn(&Shard, usize) -> u64),
-    /// The scripts of a server.
-    ServerScripts(fn(&Tally) -> u64),
-    /// The scripts of the queue.
-    QueueScripts(fn(&Tally) -> u64),
-}
-
-/// How the values of two shards become one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Merge {
-    /// They are added.
-    Sum,
-    /// The greater one counts.
-    Most,
-}
-
-/// What is known of the process beside its shards.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Facts {
-    /// Its number.
-    pub pid: u32,
-    /// Since its start, in seconds.
-    pub elapsed_s: f64,
-    /// The start is over.
-    pub ready: bool,
-    /// It can take mail.
-    pub healthy: bool,
-}
-
-/// Hooks of a session, in the order in which they come.
-pub const SESSION_HOOKS: [&str; 8] =
-    ["connect", "proxy", "helo", "auth", "mailfrom", "rcptto", "eod", "disconnect"];
-/// Hooks of the queue.
-pub const QUEUE_HOOKS: [&str; 2] = ["predelivery", "postdelivery"];
-
-impl Read {
-    /// How the values of two shards become one.
-    pub fn merge(&self) -> Merge {
-        match self {
-            Read::ServerSetting(_) => Merge::Most,
-            _ => Merge::Sum,
-        }
-    }
-}
-
-impl Metric {
-    /// The values of a shard, one for each combination of labels.
-    pub fn values(&self, shard: &Shard) -> Vec<u64> {
-        let servers = 0..shard.stats.servers.len();
-        match self.read {
-            Read::Process(_) => Vec::new(),
-            Read::Shard(read) | Read::EachShard(read) => vec![read(shard)],
-            Read::Server(read) | Read::ServerSetting(read) => {
-                servers.map(|server| read(shard, server)).collect()
-            }
-            Read::ServerScripts(read) => servers
-                .flat_map(|server| tallied(&shard.stats.servers[server].scripts, &SESSION_HOOKS, read))
-                .collect(),
-            Read::QueueScripts(read) => tallied(&shard.stats.queue_scripts, &QUEUE_HOOKS, read).collect(),
-        }
-    }
-}
-
-fn tallied<'t>(
-    tallies: &'t Tallies,
-    hooks: &'static [&'static str],
-    read: fn(&Tally) -> u64,
-) -> impl Iterator<Item = u64> + use<'t> {
-    hooks.iter().map(move |hook| tallies.of(hook).map_or(0, read))
-}
+use super::metric::{Kind, Metric, Read};
 
 const fn counter(name: &'static str, unit: &'static str, help: &'static str, read: Read) -> Metric {
     Metric { name, kind: Kind::Counter, unit, help, read }
@@ -147,13 +41,15 @@ pub static METRICS: &[Metric] = &[
         "servers.<server>.connections",
         "connections",
         "Open connections of clients",
-        Read::Server(|shard, server| shard.stats.servers[server].connections.get()),
+        Read::Server(|source, server| source.shard.stats.servers[server].connections.get()),
     ),
     gauge(
         "servers.<server>.connections.max",
         "connections",
         "Most connections that the server takes at once",
-        Read::ServerSetting(|shard, server| u64::from(shard.snapshot().servers[server].max_connections)),
+        Read::ServerSetting(|source, server| {
+            u64::from(source.shard.snapshot().servers[server].max_connections)
+        }),
     ),
     gauge(
         "servers.<server>.scripts.<hook>.running",
@@ -183,37 +79,37 @@ pub static METRICS: &[Metric] = &[
         "intake.connections",
         "connections",
         "Connections of clients",
-        Read::Shard(|shard| shard.stats.intake.connections.get()),
+        Read::Shard(|source| source.shard.stats.intake.connections.get()),
     ),
     counter(
         "intake.turned_away",
         "connections",
         "Connections refused because the server had as many as it may",
-        Read::Shard(|shard| shard.stats.intake.turned_away.get()),
+        Read::Shard(|source| source.shard.stats.intake.turned_away.get()),
     ),
     counter(
         "intake.messages",
         "messages",
         "Messages taken in",
-        Read::Shard(|shard| shard.stats.intake.messages.get()),
+        Read::Shard(|source| source.shard.stats.intake.messages.get()),
     ),
     counter(
         "intake.recipients",
         "recipients",
         "Recipients of the messages taken in",
-        Read::Shard(|shard| shard.stats.intake.recipients.get()),
+        Read::Shard(|source| source.shard.stats.intake.recipients.get()),
     ),
     counter(
         "intake.bytes",
         "bytes",
         "Size of the messages taken in",
-        Read::Shard(|shard| shard.stats.intake.bytes.get()),
+        Read::Shard(|source| source.shard.stats.intake.bytes.get()),
     ),
     counter(
         "intake.refused",
         "commands",
         "Connections, commands and messages refused, by a script or a limit",
-        Read::Shard(|shard| shard.stats.intake.refused.get()),
+        Read::Shard(|source| source.shard.stats.intake.refused.get()),
     ),
     gauge(
         "queue.scripts.<hook>.running",
@@ -243,138 +139,278 @@ pub static METRICS: &[Metric] = &[
         "queue.loader.count",
         "recipients",
         "Recipients that came to the queue: of messages taken in, and of those found at the start",
-        Read::Shard(|shard| shard.stats.loader.count.get()),
+        Read::Shard(|source| source.shard.stats.loader.count.get()),
     ),
     gauge(
         "queue.loader.active",
         "shards",
         "Shards that still read what was queued before the start",
-        Read::Shard(|shard| shard.stats.loader.active.get()),
+        Read::Shard(|source| source.shard.stats.loader.active.get()),
+    ),
+    gauge(
+        "queue.loader.pending",
+        "messages",
+        "Messages found at the start that wait for a place in the queue",
+        Read::Shard(|source| source.store.found as u64),
     ),
     gauge(
         "queue.queue.active",
         "recipients",
         "Recipients that are due",
-        Read::Shard(|shard| shard.queue.borrow().counts().active as u64),
+        Read::Shard(|source| source.queue.active as u64),
     ),
     gauge(
         "queue.queue.defer",
         "recipients",
         "Recipients that wait for their next try",
-        Read::Shard(|shard| shard.queue.borrow().counts().defer as u64),
+        Read::Shard(|source| source.queue.defer as u64),
     ),
     gauge(
         "queue.queue.hold",
         "recipients",
         "Recipients on hold",
-        Read::Shard(|shard| shard.queue.borrow().counts().hold as u64),
+        Read::Shard(|source| source.queue.hold as u64),
     ),
     gauge(
         "queue.queue.sending",
         "recipients",
         "Recipients under way",
-        Read::Shard(|shard| shard.queue.borrow().counts().sending as u64),
+        Read::Shard(|source| source.queue.sending as u64),
     ),
     counter(
         "queue.policy.concurrency.suspends",
         "attempts",
         "Attempts put off because a limit of connections was reached",
-        Read::Shard(|shard| shard.stats.policy.concurrency.get()),
+        Read::Shard(|source| source.shard.stats.policy.concurrency.get()),
     ),
     counter(
         "queue.policy.rate.suspends",
         "attempts",
         "Attempts put off because a rate was used up",
-        Read::Shard(|shard| shard.stats.policy.rate.get()),
+        Read::Shard(|source| source.shard.stats.policy.rate.get()),
     ),
     counter(
         "queue.policy.connectinterval.suspends",
         "attempts",
         "Attempts put off because the last connect was too recent",
-        Read::Shard(|shard| shard.stats.policy.connect_interval.get()),
+        Read::Shard(|source| source.shard.stats.policy.connect_interval.get()),
     ),
     counter(
         "queue.pickup.count",
         "attempts",
         "Attempts taken from the queue",
-        Read::Shard(|shard| shard.stats.pickup.count.get()),
+        Read::Shard(|source| source.shard.stats.pickup.count.get()),
     ),
     counter(
         "queue.pickup.misses",
         "times",
         "Times nothing was due and permitted",
-        Read::Shard(|shard| shard.stats.pickup.misses.get()),
+        Read::Shard(|source| source.shard.stats.pickup.misses.get()),
     ),
     gauge(
         "queue.connections.count",
         "connections",
         "Open connections to next hops, those that wait to be used again too",
-        Read::Shard(|shard| shard.stats.delivery.open.get()),
+        Read::Shard(|source| source.shard.stats.delivery.open.get()),
     ),
     counter(
         "queue.connections.opened",
         "connections",
         "Connections opened to next hops",
-        Read::Shard(|shard| shard.stats.delivery.connections.get()),
+        Read::Shard(|source| source.shard.stats.delivery.connections.get()),
     ),
     counter(
         "queue.connections.errors",
         "connections",
         "Connections to next hops that could not be had",
-        Read::Shard(|shard| shard.stats.delivery.connect_errors.get()),
+        Read::Shard(|source| source.shard.stats.delivery.connect_errors.get()),
     ),
     gauge(
         "queue.pooling.size",
         "connections",
         "Connections that wait to be used again",
-        Read::Shard(|shard| shard.delivery.idle() as u64),
+        Read::Shard(|source| source.shard.delivery.idle() as u64),
     ),
     counter(
         "queue.pooling.hits",
         "attempts",
         "Attempts that found an open connection",
-        Read::Shard(|shard| shard.stats.pooling.hits.get()),
+        Read::Shard(|source| source.shard.stats.pooling.hits.get()),
     ),
     counter(
         "queue.pooling.misses",
         "attempts",
         "Attempts that had to open a connection",
-        Read::Shard(|shard| shard.stats.pooling.misses.get()),
+        Read::Shard(|source| source.shard.stats.pooling.misses.get()),
     ),
     counter(
         "queue.pooling.expires",
         "connections",
         "Kept connections closed because nothing came in time",
-        Read::Shard(|shard| shard.stats.pooling.expires.get()),
+        Read::Shard(|source| source.shard.stats.pooling.expires.get()),
     ),
     counter(
         "queue.pooling.evicts",
         "connections",
         "Kept connections closed to make room for others",
-        Read::Shard(|shard| shard.stats.pooling.evicts.get()),
+        Read::Shard(|source| source.shard.stats.pooling.evicts.get()),
     ),
     counter(
         "queue.pooling.skips",
         "connections",
         "Connections not kept because there was no room",
-        Read::Shard(|shard| shard.stats.pooling.skips.get()),
+        Read::Shard(|source| source.shard.stats.pooling.skips.get()),
     ),
     counter(
         "queue.delivery.delivered",
         "recipients",
         "Recipients delivered",
-        Read::Shard(|shard| shard.stats.delivery.delivered.get()),
+        Read::Shard(|source| source.shard.stats.delivery.delivered.get()),
     ),
     counter(
         "queue.delivery.delayed",
         "recipients",
         "Attempts after which a recipient waits for the next one",
-        Read::Shard(|shard| shard.stats.delivery.delayed.get()),
+        Read::Shard(|source| source.shard.stats.delivery.delayed.get()),
     ),
     counter(
         "queue.delivery.failed",
         "recipients",
         "Recipients that failed for good",
-        Read::Shard(|shard| shard.stats.delivery.failed.get()),
+        Read::Shard(|source| source.shard.stats.delivery.failed.get()),
+    ),
+    gauge(
+        "resolver.running",
+        "queries",
+        "Queries to name servers under way",
+        Read::Shard(|source| source.resolver.running as u64),
+    ),
+    gauge(
+        "resolver.pending",
+        "queries",
+        "Queries that wait until fewer are under way",
+        Read::Shard(|source| source.resolver.waiting as u64),
+    ),
+    gauge(
+        "resolver.cache.size",
+        "entries",
+        "Answers of name servers that are kept",
+        Read::Shard(|source| source.resolver.entries as u64),
+    ),
+    counter(
+        "resolver.cache.hits",
+        "questions",
+        "Questions that the cache could answer",
+        Read::Shard(|source| source.resolver.cache.hits),
+    ),
+    counter(
+        "resolver.cache.misses",
+        "questions",
+        "Questions that it could not",
+        Read::Shard(|source| source.resolver.cache.misses),
+    ),
+    counter(
+        "resolver.cache.expires",
+        "entries",
+        "Entries found after their time",
+        Read::Shard(|source| source.resolver.cache.expires),
+    ),
+    counter(
+        "resolver.cache.evicts",
+        "entries",
+        "Entries that were still good and made room for others",
+        Read::Shard(|source| source.resolver.cache.evicts),
+    ),
+    counter(
+        "resolver.cache.skips",
+        "answers",
+        "Answers that may not be kept",
+        Read::Shard(|source| source.resolver.cache.skips),
+    ),
+    gauge(
+        "spool.messages",
+        "messages",
+        "Messages in the spool",
+        Read::Shard(|source| source.store.live_messages),
+    ),
+    gauge(
+        "spool.bytes",
+        "bytes",
+        "Size of the messages in the spool",
+        Read::Shard(|source| source.store.live_bytes),
+    ),
+    gauge(
+        "spool.allocated",
+        "bytes",
+        "Size of the spool's files",
+        Read::Shard(|source| source.store.allocated_bytes),
+    ),
+    gauge(
+        "spool.memory",
+        "bytes",
+        "Memory of message bodies on their way in, and of those kept for their first attempt",
+        Read::Shard(|source| source.store.memory_used_bytes as u64),
+    ),
+    gauge(
+        "spool.closed",
+        "shards",
+        "Shards whose part of the spool takes no mail: the disk is full, or does not take writes",
+        Read::Shard(|source| u64::from(source.store.admission != Admission::Open)),
+    ),
+    counter("spool.batches", "writes", "Batches written", Read::Shard(|source| source.store.batches)),
+    counter("spool.commits", "messages", "Messages in them", Read::Shard(|source| source.store.commits)),
+    counter(
+        "spool.settles",
+        "records",
+        "Records of what became of recipients, in them",
+        Read::Shard(|source| source.store.settles),
+    ),
+    counter(
+        "spool.written",
+        "bytes",
+        "Bytes of batches written",
+        Read::Shard(|source| source.store.batch_bytes),
+    ),
+    counter(
+        "spool.syncs",
+        "writes",
+        "Writes and syncs that are on stable storage when they end",
+        Read::Shard(|source| source.store.durable_writes),
+    ),
+    counter(
+        "spool.corruptions",
+        "places",
+        "Damaged places found",
+        Read::Shard(|source| source.store.corruptions),
+    ),
+    counter(
+        "log.dropped",
+        "lines",
+        "Log lines lost, because whoever takes them is too slow",
+        Read::Shard(|source| source.shard.log.dropped_lines()),
+    ),
+    counter(
+        "shards.<shard>.cpu",
+        "microseconds",
+        "CPU time of the shard's thread",
+        Read::EachShard(|source| source.engine.cpu_us),
+    ),
+    counter(
+        "shards.<shard>.turns",
+        "turns",
+        "Turns of the shard's loop",
+        Read::EachShard(|source| source.engine.turns),
+    ),
+    gauge(
+        "shards.<shard>.loop",
+        "microseconds",
+        "Time that 99 % of the last minute's loop turns did not exceed",
+        Read::EachShard(|source| source.recent.loop_us.quantile_us(0.99)),
+    ),
+    gauge(
+        "shards.<shard>.commit",
+        "microseconds",
+        "Time that 99 % of the last minute's messages did not exceed from their end to their place on disk",
+        Read::EachShard(|source| source.recent.commit_us.quantile_us(0.99)),
     ),
 ];

@@ -10,11 +10,11 @@ fn a_name_stands_in_the_table_once_and_with_labels_that_its_source_has() {
         assert!(!metric.help.is_empty() && !metric.help.ends_with('.'), "{}", metric.name);
         let labels: Vec<&str> = metric.name.split('.').filter(|part| part.starts_with('<')).collect();
         let expected: &[&str] = match metric.read {
-            table::Read::Process(_) | table::Read::Shard(_) => &[],
-            table::Read::EachShard(_) => &["<shard>"],
-            table::Read::Server(_) | table::Read::ServerSetting(_) => &["<server>"],
-            table::Read::ServerScripts(_) => &["<server>", "<hook>"],
-            table::Read::QueueScripts(_) => &["<hook>"],
+            metric::Read::Process(_) | metric::Read::Shard(_) => &[],
+            metric::Read::EachShard(_) => &["<shard>"],
+            metric::Read::Server(_) | metric::Read::ServerSetting(_) => &["<server>"],
+            metric::Read::ServerScripts(_) => &["<server>", "<hook>"],
+            metric::Read::QueueScripts(_) => &["<hook>"],
         };
         assert_eq!(labels, expected, "{}", metric.name);
     }

@@ -85,6 +85,8 @@ fn messages_of_every_size_are_read_back_before_and_after_a_restart() {
                 assert_eq!(store.envelope(id).await.expect("readable"), envelope(number as u64, 2));
                 store.settle(vec![done(id, 1)]).await.expect("durable");
             }
+            assert_eq!(store.commit_us().count(), LENGTHS.len() as u64);
+            assert!(store.commit_us().quantile_us(0.5) > 0, "a durable write takes time");
             store.close().await.expect("closed");
         })
     }
