@@ -29,6 +29,7 @@
 //! ```
 
 mod check;
+mod client;
 mod connection;
 mod cross_check;
 mod dsn;
@@ -53,6 +54,7 @@ mod tree;
 mod version;
 mod yaml;
 
+pub use client::{CONTROL_SOCKET, ControlSocket, ControlTls, load_client};
 pub use connection::{MxFilter, MxPattern, SourceIp};
 pub use dsn::{Dsn, DsnReturns, DsnTransport};
 pub use error::{Env, Error, Loaded, Options, Scope, Source};

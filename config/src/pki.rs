@@ -96,7 +96,7 @@ pub(crate) fn pki(root: &Tree) -> Pki {
     }
 }
 
-fn pem(tree: &Tree) -> Option<Pem> {
+pub(crate) fn pem(tree: &Tree) -> Option<Pem> {
     match (tree.text("path"), tree.text("data")) {
         (Some(path), _) => Some(Pem::Path(PathBuf::from(path))),
         (None, data) => data.map(|text| Pem::Data(text.to_owned())),

@@ -3,6 +3,7 @@
 //! One table per file. A key may have several rows, one per form (scalar, list, mapping) that its value can take.
 
 mod app;
+mod client;
 mod delivery;
 mod policy;
 mod server;
@@ -12,7 +13,7 @@ mod transports;
 
 use crate::{Field, Scope};
 
-/// A file that `smtpd` reads.
+/// A file that `smtpd` or a client of it reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum File {
     Startup,
@@ -20,6 +21,7 @@ pub(crate) enum File {
     Policy,
     Suspend,
     Delivery,
+    Client,
 }
 
 /// One row: a key and its value.
@@ -130,8 +132,8 @@ pub(crate) enum Type {
 }
 
 impl File {
-    pub(crate) const ALL: [File; 5] =
-        [File::Startup, File::Running, File::Suspend, File::Policy, File::Delivery];
+    pub(crate) const ALL: [File; 6] =
+        [File::Startup, File::Running, File::Suspend, File::Policy, File::Delivery, File::Client];
 
     /// The keys of its root that count.
     pub(crate) fn keys(self, scope: Scope) -> &'static [Key] {
@@ -143,6 +145,7 @@ impl File {
             (File::Policy, _) => policy::KEYS,
             (File::Suspend, _) => suspend::KEYS,
             (File::Delivery, _) => delivery::KEYS,
+            (File::Client, _) => client::KEYS,
         }
     }
 
@@ -154,6 +157,7 @@ impl File {
             File::Policy => "smtpd-policy.yaml",
             File::Suspend => "smtpd-suspend.yaml",
             File::Delivery => "smtpd-delivery.yaml",
+            File::Client => "halonctl.yaml",
         }
     }
 
@@ -165,6 +169,7 @@ impl File {
             File::Policy => "smtpd_policy",
             File::Suspend => "smtpd_suspend",
             File::Delivery => "smtpd_delivery",
+            File::Client => "halonctl",
         }
     }
 }

@@ -22,6 +22,7 @@
 pub mod command;
 pub mod framing;
 pub mod limits;
+pub mod openmetrics;
 
 /// The messages, generated from `control/proto`: `UPDATE_DOCS=1 cargo test -p control` makes it anew.
 #[allow(missing_docs, clippy::doc_markdown)]

@@ -1,0 +1,183 @@
+//! `halonctl queue explain` (ours).
+
+use std::fmt::Write;
+
+use control::Command as Letter;
+use control::smtpd::{ExplainHop, ExplainPolicy, QueueExplainRequest, QueueExplainResponse};
+
+use super::fields::{time, waits_for, wall};
+use super::policy_tables::{kind, limits, next};
+use super::{JSON, Run, leaf, missing};
+use crate::Failure;
+use crate::cli::{Arguments, Command, Group, Value, operand, option};
+use crate::matching::{shown, shown_ttl};
+use crate::output::Session;
+use crate::selectors::id;
+use crate::table::{Align, Table};
+use crate::text::{duration, visible};
+
+pub(super) const EXPLAIN: Command<Run> = Command {
+    about: "Shows the transport, the hosts in the order in which they would be tried, the addresses that mail would leave \
+            from, TLS, the policies and suspends that match, and what is waiting. Nothing is sent; names are looked up.",
+    options: &[&AS_IF, &JSON],
+    operands: &[operand("RECIPIENT", Value::Text("RECIPIENT"), "An address, a domain, or with --id nothing")
+        .optional()],
+    examples: &[("halonctl queue explain kim@example.com", "Why does nothing go to this domain?")],
+    ..leaf("explain", "Show what would become of a recipient, and what is in its way", run)
+};
+
+static AS_IF: Group = Group {
+    title: "As if",
+    note: "",
+    options: &[
+        option("id", Value::Text("TRANSACTION:QUEUE"), "A queued recipient, with all its properties"),
+        option("sender", Value::Text("ADDRESS"), "From this sender"),
+        option("transportid", Value::Text("ID"), "By this transport"),
+        option("jobid", Value::Text("ID"), "Of this job"),
+        option("tenantid", Value::Text("ID"), "Of this tenant"),
+    ],
+};
+
+fn run(session: &mut Session<'_>, arguments: &Arguments) -> Result<(), Failure> {
+    let text = |name: &str| arguments.one(name).map(str::to_owned);
+    let request = QueueExplainRequest {
+        recipient: text("RECIPIENT").unwrap_or_default(),
+        sender: text("sender"),
+        transportid: text("transportid"),
+        jobid: text("jobid"),
+        tenantid: text("tenantid"),
+        id: arguments.one("id").map(id).transpose()?,
+    };
+    if request.recipient.is_empty() == request.id.is_none() {
+        return Err(Failure::Usage("give a recipient, or --id".to_owned()));
+    }
+    let answer: QueueExplainResponse = session.ask(Letter::QueueExplain, &request, None)?;
+    if !session.json {
+        session.print(&explained(&answer, wall()))?;
+    }
+    missing::mention(session, &answer.missing);
+    Ok(())
+}
+
+fn explained(answer: &QueueExplainResponse, now: f64) -> String {
+    let mut text = String::new();
+    let facts = [
+        ("recipient", &answer.recipient),
+        ("domain", &answer.domain),
+        ("transport", &answer.transportid),
+        ("job", &answer.jobid),
+        ("tenant", &answer.tenantid),
+        ("grouping", &answer.grouping),
+    ];
+    for (name, value) in facts.into_iter().filter(|(_, value)| !value.is_empty()) {
+        let _ = writeln!(text, "{name}: {}", visible(value));
+    }
+    for note in &answer.notes {
+        let _ = writeln!(text, "! {}", visible(note));
+    }
+    if let Some(item) = &answer.item {
+        let waiting = item.waiting.as_ref().map(|waiting| waits_for(waiting, now)).unwrap_or_default();
+        let state = item.state().as_str_name();
+        let _ = writeln!(text, "state: {state} {}", visible(&waiting));
+        if let Some(last) = &item.last {
+            let answer = format!("{} {} {}", time(last.ts), last.code, last.text);
+            let _ = writeln!(text, "last answer: {}", visible(&answer));
+        }
+    }
+    text += &hops(&answer.nexthops, now);
+    text += &sources(answer);
+    text += &policies(&answer.policies, now);
+    text += &suspends(answer);
+    text += &waiting(answer, now);
+    text
+}
+
+fn hops(hops: &[ExplainHop], now: f64) -> String {
+    let mut table = Table::new([
+        ("Next hop", Align::Right),
+        ("Host", Align::Left),
+        ("Address", Align::Left),
+        ("Port", Align::Right),
+        ("Grouping", Align::Left),
+        ("TLS", Align::Left),
+        ("Idle", Align::Right),
+        ("State", Align::Left),
+    ]);
+    for hop in hops {
+        let state = if hop.parkeduntil > now {
+            format!("left alone for {}: {}", duration(hop.parkeduntil - now), hop.parked)
+        } else {
+            "usable".to_owned()
+        };
+        table.row([
+            hop.preference.to_string(),
+            hop.hostname.clone(),
+            hop.address.clone(),
+            hop.port.to_string(),
+            hop.grouping.clone(),
+            hop.tls.clone(),
+            hop.pooled.to_string(),
+            state,
+        ]);
+    }
+    if hops.is_empty() { "no next hop\n".to_owned() } else { table.render() }
+}
+
+fn sources(answer: &QueueExplainResponse) -> String {
+    let mut table = Table::new([("Source", Align::Left), ("HELO", Align::Left), ("State", Align::Left)]);
+    for source in &answer.sources {
+        let state = if source.blocked.is_empty() { "usable" } else { &source.blocked };
+        table.row([&source.address, &source.helo, state]);
+    }
+    if answer.sources.is_empty() { String::new() } else { table.render() }
+}
+
+fn policies(policies: &[ExplainPolicy], now: f64) -> String {
+    let mut table = Table::new([
+        ("Policy", Align::Left),
+        ("From", Align::Left),
+        ("Values", Align::Left),
+        ("Limits", Align::Left),
+        ("Connections", Align::Right),
+        ("Rate used", Align::Right),
+        ("Next in", Align::Right),
+        ("State", Align::Left),
+    ]);
+    for policy in policies {
+        let entry = policy.entry.clone().unwrap_or_default();
+        let from = match &policy.condition {
+            Some(condition) => format!("{} {condition}", kind(policy.r#type())),
+            None => "default".to_owned(),
+        };
+        table.row([
+            policy.fields.join(","),
+            from,
+            entry.values.join(", "),
+            entry.limits.as_ref().map(limits).unwrap_or_default(),
+            entry.concurrency.to_string(),
+            entry.rate.as_ref().map(|rate| rate.used.to_string()).unwrap_or_default(),
+            next(&entry, now),
+            if policy.exhausted { "holds back" } else { "has room" }.to_owned(),
+        ]);
+    }
+    if policies.is_empty() { String::new() } else { table.render() }
+}
+
+fn suspends(answer: &QueueExplainResponse) -> String {
+    let mut table = Table::new([("Suspend", Align::Left), ("Fields", Align::Left), ("TTL", Align::Right)]);
+    for suspend in &answer.suspends {
+        let fields = shown(&suspend.fields.clone().unwrap_or_default());
+        table.row([suspend.id.clone(), fields, shown_ttl(suspend.ttl)]);
+    }
+    if answer.suspends.is_empty() { String::new() } else { table.render() }
+}
+
+fn waiting(answer: &QueueExplainResponse, now: f64) -> String {
+    let mut table =
+        Table::new([("Queued", Align::Right), ("State", Align::Left), ("Waits for", Align::Left)]);
+    for row in &answer.waiting {
+        let waiting = row.waiting.as_ref().map(|waiting| waits_for(waiting, now)).unwrap_or_default();
+        table.row([row.count.to_string(), row.state().as_str_name().to_owned(), waiting]);
+    }
+    if answer.waiting.is_empty() { "nothing is queued for it\n".to_owned() } else { table.render() }
+}
