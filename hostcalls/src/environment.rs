@@ -11,6 +11,7 @@ use script::std::regex::PatternCache;
 
 use crate::Board;
 use crate::crypto::Pki;
+use crate::daemon::Daemon;
 use crate::limits;
 use crate::source::Sources;
 
@@ -65,8 +66,9 @@ pub struct Environment {
     timezone: OnceCell<TimeZone>,
     booted_s: OnceCell<f64>,
     pub(crate) resolver: crate::dns::Resolver,
-    /// Certificates to trust, once somebody has asked.
-    pub(crate) roots: OnceCell<crate::tls::Roots>,
+    /// Certificates to trust, without and with those of the system, once somebody has asked.
+    pub(crate) roots: [OnceCell<tls::Roots>; 2],
+    daemon: OnceCell<Rc<dyn Daemon>>,
     /// Compiled patterns of all scripts; none while a script has them.
     pub(crate) patterns: Cell<Option<PatternCache>>,
     /// Where others see what runs.
@@ -83,7 +85,8 @@ impl Environment {
             timezone: OnceCell::new(),
             booted_s: OnceCell::new(),
             resolver,
-            roots: OnceCell::new(),
+            roots: Default::default(),
+            daemon: OnceCell::new(),
             patterns: Cell::default(),
             board: OnceCell::new(),
         })
@@ -111,6 +114,16 @@ impl Environment {
     /// Shows what runs on this board from now on.
     pub fn show_on(&self, board: Arc<Board>) {
         let _ = self.board.set(board);
+    }
+
+    /// The mail server around it does what only that can do.
+    pub fn run_within(&self, daemon: Rc<dyn Daemon>) {
+        let _ = self.daemon.set(daemon);
+    }
+
+    /// The mail server, if it is around.
+    pub(crate) fn daemon(&self) -> Option<&Rc<dyn Daemon>> {
+        self.daemon.get()
     }
 
     /// Asks name servers.

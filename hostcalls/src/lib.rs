@@ -44,6 +44,7 @@ pub mod arguments;
 mod board;
 pub mod configured;
 pub mod crypto;
+pub mod daemon;
 pub mod dns;
 mod environment;
 mod execution;
@@ -61,6 +62,8 @@ mod offload;
 mod on_engine;
 pub mod reference;
 mod runner;
+mod secure;
+pub mod smtp;
 mod socket;
 pub mod source;
 mod spf;
@@ -70,7 +73,6 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod testing_tls;
 mod time;
-mod tls;
 
 pub use board::Board;
 pub use environment::{Environment, Log, Settings};

@@ -60,6 +60,7 @@ static FAMILIES: &[&Family] = &[
     &crate::crypto::FAMILY,
     &crate::spf::FAMILY,
     &crate::mail::FAMILY,
+    &crate::smtp::FAMILY,
     &crate::extras::FAMILY,
     &DAEMON,
 ];
@@ -71,8 +72,6 @@ static DAEMON: Family = Family {
         ("queue_policy", "queue control works only inside the mail server"),
         ("queue_policy_delete", "queue control works only inside the mail server"),
         ("queue_quota", "queue control works only inside the mail server"),
-        ("smtp_lookup_rcpt", "SMTP lookups are not available yet"),
-        ("smtp_lookup_auth", "SMTP lookups are not available yet"),
         ("server_concurrency", "it works only inside the mail server"),
         ("metrics_increment", "custom metrics work only inside the mail server"),
         ("metrics_decrement", "custom metrics work only inside the mail server"),

@@ -66,6 +66,26 @@ pub const DNS_TIMEOUT: Duration = Duration::from_secs(5);
 /// Most that they can say.
 pub const DNS_TIMEOUT_MAX: Duration = Duration::from_secs(300);
 
+/// Answers to scripts' questions that a shard keeps: 2,000, of at most 4 KiB each.
+pub const DNS_KEPT_MAX: usize = 2_000;
+/// Size of an answer that is kept.
+pub const DNS_KEPT_BYTES_MAX: usize = 4096;
+/// How long an answer is kept at most.
+pub const DNS_KEPT: Duration = Duration::from_secs(3600);
+/// How long it is kept that there is nothing.
+pub const DNS_ABSENT_KEPT: Duration = Duration::from_secs(30);
+/// Scripts that wait for one answer together; the next one asks by itself.
+pub const DNS_WAITING_MAX: usize = 10_000;
+
+/// How long connecting to an SMTP server may take unless the call says otherwise.
+pub const SMTP_CONNECT: Duration = Duration::from_secs(30);
+/// Longest time that a call may give an SMTP server.
+pub const SMTP_WAIT_MAX: Duration = Duration::from_secs(3600);
+/// How long a goodbye to an SMTP server may take.
+pub const SMTP_FAREWELL: Duration = Duration::from_secs(2);
+/// Recipients of one `send`.
+pub const SMTP_RECIPIENTS_MAX: usize = net::limits::CLIENT_RECIPIENTS_MAX;
+
 /// Bytes of one read of a file on disk.
 pub const FILE_READ_BYTES: usize = 64 * 1024;
 

@@ -16,5 +16,9 @@ pub const STORE: u16 = 0x0500;
 pub const MAIL: u16 = 0x0600;
 /// Keys and certificates.
 pub const CRYPTO: u16 = 0x0700;
+/// SMTP.
+pub const SMTP: u16 = 0x0900;
+/// What only the mail server can do.
+pub const DAEMON: u16 = 0x0a00;
 /// Modules under `extras://`.
 pub const EXTRAS: u16 = 0x0800;

@@ -89,10 +89,8 @@ pub enum State {
     },
     /// Until released.
     Hold,
-    /// In a running attempt.
+    /// In a running attempt, or failed for good and being dealt with.
     Sending,
-    /// Failed for good or taken by an operator, and being dealt with.
-    InHand,
 }
 
 /// How many items are in which state.
@@ -104,7 +102,7 @@ pub struct Counts {
     pub defer: usize,
     /// HOLD.
     pub hold: usize,
-    /// SENDING and UNKNOWN: in a running attempt, or being dealt with.
+    /// SENDING.
     pub sending: usize,
 }
 

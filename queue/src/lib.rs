@@ -55,7 +55,6 @@ mod amend;
 mod attempt;
 mod details;
 mod diagnosis;
-pub mod filter;
 mod intern;
 mod item;
 pub mod limits;

@@ -26,6 +26,7 @@ pub mod answers;
 pub mod args;
 pub mod bounce;
 pub mod check;
+mod daemon;
 pub mod delivery;
 mod domain;
 pub mod ids;

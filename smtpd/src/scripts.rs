@@ -11,6 +11,7 @@ use hostcalls::{Board, Environment, Settings, configured};
 use rustc_hash::FxHashMap;
 use script::machine::Limits;
 
+use crate::daemon::OfShard;
 use crate::log::{Log, Priority};
 use crate::stats::Stats;
 
@@ -114,6 +115,7 @@ impl Prepared {
         let environment =
             Environment::start(Arc::clone(&self.settings), Rc::clone(&notices) as Rc<dyn hostcalls::Log>);
         environment.show_on(Arc::clone(board));
+        environment.run_within(Rc::new(OfShard));
         let runner = Runner::new(Arc::clone(&self.scripts), &environment, notices, Limits::default());
         Some(Runners {
             servers: stats.servers.iter().map(|server| runner.counting(&server.scripts)).collect(),

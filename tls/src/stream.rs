@@ -167,6 +167,19 @@ impl Stream {
         self.send_encrypted(&list).await
     }
 
+    /// Whether the peer has said, encrypted, that it has said all. A stream that ends without that was cut.
+    pub fn has_ended(&self) -> bool {
+        self.session.borrow().as_ref().is_some_and(|machine| machine.has_ended())
+    }
+
+    /// Ends what we send, below TLS.
+    ///
+    /// # Errors
+    /// Those of the connection.
+    pub async fn shutdown(&self) -> io::Result<()> {
+        self.conn.shutdown().await
+    }
+
     /// Says that all is said, where that is encrypted; in clear there is nothing to say.
     ///
     /// # Errors

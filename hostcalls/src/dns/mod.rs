@@ -1,5 +1,6 @@
 //! `dns_query` and its older forms.
 
+mod kept;
 mod resolver;
 #[cfg(test)]
 mod tests;

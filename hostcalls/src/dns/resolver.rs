@@ -1,15 +1,21 @@
 //! Asks name servers for what scripts want to know. The wire format is `net::dns`; here are the sockets and the patience.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::rc::Rc;
 use std::time::Duration;
 
 use engine::net::{Conn, Connect, Udp};
+use engine::task::Class;
 use engine::time::{Instant, timeout};
-use net::dns::{RANDOM_BYTES, Record, RecordKind, RecordQuery, Records, first_tcp_message, resolv_conf};
+use net::dns::{
+    Answer, DomainName, Failure, HostSearch, Kind, MailHosts, Mx, RANDOM_BYTES, Record, RecordData,
+    RecordKind, RecordQuery, Records, Resolved, Step, first_tcp_message, resolv_conf,
+};
 
+use super::kept::{Found, Kept};
 use crate::limits;
 
 /// The system's resolver file, read when the configuration names no servers.
@@ -95,9 +101,17 @@ impl fmt::Display for DnsError {
     }
 }
 
-/// Knows whom to ask. It keeps no answers: `cache` does, where a script wants it, and so do the name servers.
+/// Asks for the scripts of a shard, once for all who want to know the same, and keeps answers as long as they say. What
+/// names its own servers is asked for by itself.
 #[derive(Debug)]
 pub struct Resolver {
+    asker: Rc<Asker>,
+    kept: Rc<RefCell<Kept>>,
+}
+
+/// Knows whom to ask.
+#[derive(Debug)]
+struct Asker {
     configured: Vec<SocketAddr>,
     system: OnceCell<Vec<SocketAddr>>,
 }
@@ -112,11 +126,103 @@ enum Outcome {
 impl Resolver {
     /// Asks these servers; those of the system when there are none.
     pub(crate) fn new(configured: Vec<SocketAddr>) -> Resolver {
-        Resolver { configured, system: OnceCell::new() }
+        let asker = Rc::new(Asker { configured, system: OnceCell::new() });
+        Resolver { asker, kept: Rc::default() }
     }
 
-    /// Asks one server after the other, twice, until one knows.
+    /// The answer to a question, within its time.
     pub async fn ask(&self, question: &DnsQuestion) -> DnsReply {
+        if !question.servers.is_empty() {
+            return self.asker.ask(question).await;
+        }
+        let key = (question.name.to_ascii_lowercase(), question.kind);
+        let now = engine::time::now();
+        let found = self.kept.borrow_mut().find(&key, now, now + question.timeout);
+        let answer = match found {
+            Found::Known(reply) => return reply,
+            Found::Alone => return self.asker.ask(question).await,
+            Found::Join(answer) => answer,
+            Found::Ask(answer) => {
+                let (asker, kept, question) =
+                    (Rc::clone(&self.asker), Rc::clone(&self.kept), question.clone());
+                // A task of its own: others wait too, whatever becomes of the script that was first.
+                engine::task::spawn(Class::Interactive, async move {
+                    let reply = asker.ask(&question).await;
+                    kept.borrow_mut().settle(key, &reply, engine::time::now());
+                });
+                answer
+            }
+        };
+        let answer = timeout(question.timeout, answer).await.ok().flatten();
+        answer.unwrap_or(DnsReply { dnssec: false, records: Err(DnsError::TryAgain) })
+    }
+
+    /// Carries out a search for hosts, without the MX hosts that `permits` does not want.
+    pub(crate) async fn mail_hosts(
+        &self,
+        mut search: HostSearch,
+        permits: impl Fn(&str) -> bool,
+    ) -> MailHosts {
+        loop {
+            let questions = match search.step() {
+                Step::Done(hosts) => return hosts,
+                Step::Ask(questions) => questions,
+            };
+            for question in questions {
+                let kind = match question.kind {
+                    Kind::A => RecordKind::A,
+                    Kind::Aaaa => RecordKind::Aaaa,
+                    Kind::Mx => RecordKind::Mx,
+                    Kind::Ptr => RecordKind::Ptr,
+                };
+                let reply = self.ask(&DnsQuestion::new(question.name.as_str(), kind)).await;
+                search.answer(&question, resolved(reply));
+                search.retain(&permits);
+            }
+        }
+    }
+}
+
+/// A reply as the search for hosts takes it.
+fn resolved(reply: DnsReply) -> Resolved {
+    let answer = match reply.records {
+        Err(DnsError::NoDomain) => Answer::NoDomain,
+        Err(DnsError::NoData) => Answer::NoData,
+        Err(DnsError::TryAgain) => Answer::Failed(Failure::Timeout),
+        Err(DnsError::NoRecovery) => Answer::Failed(Failure::Malformed),
+        Err(DnsError::Code(code)) => Answer::Failed(Failure::ServerFailure(code)),
+        Ok(records) => answer(&records),
+    };
+    Resolved { answer, authentic: reply.dnssec, left_ms: 0 }
+}
+
+fn answer(records: &[Record]) -> Answer {
+    let (mut addresses, mut exchangers, mut names) = (Vec::new(), Vec::new(), Vec::new());
+    for record in records {
+        match &record.data {
+            RecordData::Address(address) => addresses.push(*address),
+            RecordData::Mx { preference, host } => {
+                let host = host.trim_end_matches('.');
+                let name = DomainName::parse(host).ok();
+                // One whose name cannot be looked up is none; an empty one says that there is no mail.
+                if host.is_empty() || name.is_some() {
+                    exchangers.push(Mx { preference: *preference, host: name });
+                }
+            }
+            RecordData::Name(name) => names.extend(DomainName::parse(name).ok()),
+            RecordData::Text(_) | RecordData::Soa { .. } => {}
+        }
+    }
+    match () {
+        () if !addresses.is_empty() => Answer::Addresses(addresses.into()),
+        () if !names.is_empty() => Answer::Names(names.into()),
+        () => Answer::Mx(exchangers.into()),
+    }
+}
+
+impl Asker {
+    /// Asks one server after the other, twice, until one knows.
+    async fn ask(&self, question: &DnsQuestion) -> DnsReply {
         let servers = match &question.servers[..] {
             [] => self.servers().await,
             servers => servers,

@@ -3,7 +3,6 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,40 +10,33 @@ use engine::net::{Conn, Connect};
 use engine::time::timeout;
 use net::dns::{RecordData, RecordKind};
 use net::http::{Progress, Reader, Request, Url};
-use rustls::pki_types::ServerName;
+use tls::{ClientOptions, ClientSide, Protocols, Sni, Stream, VerifyName};
 
 use super::exchange::Failed;
 use super::options::HttpOptions;
 use crate::dns::DnsQuestion;
-use crate::tls::{TlsOptions, TlsStream, Verify, client_config, identity, roots};
+use crate::secure::identity;
 use crate::{Environment, Execution, limits};
 
 /// Most bytes of the body of a proxy's refusal that are read.
 const REFUSAL_BYTES_MAX: u64 = 64 * 1024;
 
 /// A connection that requests go over.
-pub(super) enum Transport {
-    Plain(Rc<Conn>),
-    Tls(Box<TlsStream>),
-}
+pub(super) struct Transport(Stream);
 
 impl Transport {
     pub(super) async fn send(&self, data: Bytes) -> Result<(), Failed> {
-        match self {
-            Transport::Plain(conn) => conn.send(data).await.map_err(|_| Failed::Connection),
-            Transport::Tls(stream) => stream.send(&data).await.map_err(|_| Failed::Connection),
-        }
+        self.0.send(data).await.map_err(|_| Failed::Connection)
     }
 
     /// Empty at the end.
     pub(super) async fn recv(&self) -> Result<Bytes, Failed> {
-        match self {
-            Transport::Plain(conn) => {
-                let bytes = conn.recv().await.map_err(|_| Failed::Connection)?;
-                Ok(Bytes::copy_from_slice(&bytes))
-            }
-            Transport::Tls(stream) => stream.recv().await.map_err(|_| Failed::Connection),
+        let bytes = self.0.recv().await.map_err(|_| Failed::Connection)?;
+        // Somebody between the peers may have cut it.
+        if bytes.is_empty() && self.0.is_encrypted() && !self.0.has_ended() {
+            return Err(Failed::Connection);
         }
+        Ok(Bytes::copy_from_slice(&bytes))
     }
 }
 
@@ -83,14 +75,14 @@ pub(super) async fn connect(
             }
             None => connect_to_host(execution, proxy.unwrap_or(url), options).await?,
         };
-        let conn = Rc::new(conn);
-        if !url.is_https() {
-            return Ok(Transport::Plain(conn));
+        let stream = Stream::plain(conn);
+        if url.is_https() {
+            if let Some(proxy) = proxy {
+                open_tunnel(&stream, url, proxy).await?;
+            }
+            start_tls(execution, &stream, url, options).await?;
         }
-        if let Some(proxy) = proxy {
-            open_tunnel(&conn, url, proxy).await?;
-        }
-        start_tls(execution, conn, url, options).await.map(|stream| Transport::Tls(Box::new(stream)))
+        Ok(Transport(stream))
     };
     timeout(options.connect_timeout, connecting).await.unwrap_or(Err(Failed::Connection))
 }
@@ -158,7 +150,7 @@ async fn hosts_file(host: &[u8]) -> Vec<IpAddr> {
 }
 
 /// Asks a proxy for a tunnel.
-async fn open_tunnel(conn: &Rc<Conn>, url: &Url, proxy: &Url) -> Result<(), Failed> {
+async fn open_tunnel(conn: &Stream, url: &Url, proxy: &Url) -> Result<(), Failed> {
     let host = url.host.as_deref().unwrap_or_default();
     let headers: Vec<_> =
         credentials(proxy).map(|value| (b"Proxy-Authorization".to_vec(), value)).into_iter().collect();
@@ -190,27 +182,25 @@ pub(super) fn credentials(url: &Url) -> Option<Vec<u8>> {
 
 async fn start_tls(
     execution: &Rc<Execution>,
-    conn: Rc<Conn>,
+    stream: &Stream,
     url: &Url,
     options: &HttpOptions,
-) -> Result<TlsStream, Failed> {
+) -> Result<(), Failed> {
+    let environment = execution.environment();
     let host = String::from_utf8_lossy(url.host.as_deref().unwrap_or_default()).into_owned();
     let identity = match &options.client_cert {
-        Some(named) => {
-            let pki = &execution.environment.settings.pki;
-            Some(identity(pki, named).map_err(|_| Failed::Request)?)
-        }
+        Some(named) => Some(identity(&environment.settings.pki, named).map_err(|_| Failed::Request)?),
         None => None,
     };
-    let verify =
-        Verify { issuer: options.verify_peer, names: options.verify_host.then(|| vec![host.clone()]) };
-    let roots = if verify.issuer { Some(roots(&execution.environment).await) } else { None };
-    let tls = TlsOptions { verify, send_name: true, protocols: None, identity };
-    let config = Arc::new(client_config(tls, roots).map_err(|_| Failed::Request)?);
-    let name = ServerName::try_from(host).map_err(|_| Failed::Request)?;
-    let stream = TlsStream::new(conn, config, name).map_err(|_| Failed::Request)?;
-    stream.handshake().await.map_err(|_| Failed::Connection)?;
-    Ok(stream)
+    let side = ClientSide::new(ClientOptions {
+        protocols: Protocols::default(),
+        issuers: if options.verify_peer { Some(environment.roots(true).await) } else { None },
+        names: if options.verify_host { VerifyName::Host } else { VerifyName::Any },
+        sni: Sni::Host,
+        identity,
+    });
+    let side = side.map_err(|_| Failed::Request)?;
+    stream.connect_tls(&side, &host).await.map(drop).map_err(|_| Failed::Connection)
 }
 
 /// No time at all would mean for ever elsewhere.

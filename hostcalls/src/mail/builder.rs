@@ -6,7 +6,7 @@ use std::sync::Arc;
 use mail::build::{BuildError, Builder};
 use mail::message::ValueForm;
 use script::fault::Fault;
-use script::native::{Call, HostObject, Native, NativeClass};
+use script::native::{Call, HostObject, Native, NativeClass, NativeRun};
 use script::value::{Frozen, FrozenObject, Object, Value};
 
 use super::message::{INLINE_BYTES, MailPart};
@@ -84,11 +84,20 @@ static METHODS: &[Native] = &[
         QUEUE,
         queue,
     ),
-    Native::inline("send", "sender, recipients, server", (3, Some(3)), SEND, send),
+    SEND,
 ];
 
 const QUEUE: &str = "Puts the message into the queue. Absent: it comes with the queue of the mail server.";
-const SEND: &str = "Sends the message by SMTP. Absent: it comes with the SMTP client of the mail server.";
+pub(super) const SEND: Native = Native {
+    name: "send",
+    params: "any sender, any recipients, any server",
+    doc: "Sends the message by SMTP, to all recipients or to none. The server is the id of a transport or an array (host, \
+          port, helo, tls and so on). An array with result (code, enhanced, reason, state) or error (temporary, message), \
+          connection and tls.",
+    min_args: 3,
+    max_args: Some(3),
+    run: NativeRun::Host(crate::smtp::SEND),
+};
 
 /// An object of class `MIME`.
 pub struct MimeObject {
@@ -254,12 +263,4 @@ fn to_file(call: &mut Call<'_>) -> Result<Value, Fault> {
 pub(super) fn queue(call: &mut Call<'_>) -> Result<Value, Fault> {
     let class = call.this_object()?.class_name();
     Err(Fault::error(format!("{class}.queue() is not available: it comes with the queue of the mail server")))
-}
-
-/// The same.
-pub(super) fn send(call: &mut Call<'_>) -> Result<Value, Fault> {
-    let class = call.this_object()?.class_name();
-    Err(Fault::error(format!(
-        "{class}.send() is not available: it comes with the SMTP client of the mail server"
-    )))
 }

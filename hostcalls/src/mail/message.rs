@@ -11,7 +11,7 @@ use script::host::HostCall;
 use script::native::{Call, HostObject, Native, NativeClass, NativeRun};
 use script::value::{Array, Frozen, FrozenObject, Object, Value};
 
-use super::builder::{queue, send};
+use super::builder::{SEND, queue};
 use super::outbox::Outbox;
 use super::part::{PART, edited};
 use super::{now, shared, this};
@@ -78,13 +78,7 @@ static METHODS: &[Native] = &[
         "Puts the message into the queue. Absent: it comes with the queue of the mail server.",
         queue,
     ),
-    Native::inline(
-        "send",
-        "sender, array recipients, server",
-        (3, Some(3)),
-        "Sends the message by SMTP. Absent: it comes with the SMTP client of the mail server.",
-        send,
-    ),
+    SEND,
 ];
 
 /// Numbers of host functions.

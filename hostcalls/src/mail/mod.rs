@@ -32,9 +32,7 @@ pub static FAMILY: Family = Family {
         ("DKIMVerify", "use the method verifyDKIM of the message"),
         ("DKIMSDID", "use the methods getHeaders and verifyDKIM of the message"),
         ("MIME.queue", "it comes with the queue of the mail server"),
-        ("MIME.send", "it comes with the SMTP client of the mail server"),
         ("MailMessage.queue", "it comes with the queue of the mail server"),
-        ("MailMessage.send", "it comes with the SMTP client of the mail server"),
         ("EODMailMessage", "it cannot be made: the end-of-DATA hook has one"),
     ],
     loaders: &[("eml", message::load_eml)],
@@ -47,6 +45,13 @@ fn now(host: &dyn Host) -> Now {
     let unix_s = host.now() as i64;
     let timestamp = jiff::Timestamp::from_second(unix_s).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
     Now { unix_s, offset_min: host.timezone().to_offset(timestamp).seconds() / 60 }
+}
+
+/// The same for a host function.
+pub(crate) fn now_in(environment: &crate::Environment) -> Now {
+    let unix_s = (engine::time::wall_us() / 1_000_000) as i64;
+    let timestamp = jiff::Timestamp::from_second(unix_s).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    Now { unix_s, offset_min: environment.timezone().to_offset(timestamp).seconds() / 60 }
 }
 
 /// A boundary that occurs in no message: a random UUID.

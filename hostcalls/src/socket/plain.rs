@@ -12,6 +12,7 @@ use script::fault::Fault;
 use script::host::HostCall;
 use script::native::{Call, HostObject, Native, NativeClass, NativeRun};
 use script::value::{Object, Value};
+use tls::Stream;
 
 use super::{EAFNOSUPPORT, EAGAIN, EBADF, EINVAL, EMFILE, ENOTCONN, Flags, Inbox, within};
 use crate::arguments::Arguments;
@@ -111,14 +112,14 @@ pub(super) struct Socket {
 
 enum State {
     New,
-    Stream(Rc<Conn>, #[allow(dead_code, reason = "given back when dropped")] Slot),
+    Stream(Rc<Stream>, #[allow(dead_code, reason = "given back when dropped")] Slot),
     Datagrams(Rc<Udp>, #[allow(dead_code, reason = "given back when dropped")] Slot),
     Closed,
 }
 
 /// What is connected.
 enum Open {
-    Stream(Rc<Conn>),
+    Stream(Rc<Stream>),
     Datagrams(Rc<Udp>),
 }
 
@@ -133,7 +134,7 @@ impl Socket {
     }
 
     /// The connection, of a stream.
-    pub(super) fn stream(&self) -> Option<Rc<Conn>> {
+    pub(super) fn stream(&self) -> Option<Rc<Stream>> {
         match self.open() {
             Ok(Open::Stream(conn)) => Some(conn),
             _ => None,
@@ -164,7 +165,7 @@ impl Socket {
                 State::Datagrams(Rc::new(within(timeout, Udp::connect_unix(Path::new(&text))).await?), slot)
             }
             Family::Unix => {
-                State::Stream(Rc::new(within(timeout, Conn::connect_unix(Path::new(&text))).await?), slot)
+                State::Stream(plain(within(timeout, Conn::connect_unix(Path::new(&text))).await?), slot)
             }
             Family::Inet | Family::Inet6 => {
                 let address: IpAddr = text.parse().map_err(|_| EINVAL)?;
@@ -188,10 +189,10 @@ impl Socket {
             }
             (false, None) => {
                 let to = Connect { remote, local: None };
-                State::Stream(Rc::new(within(timeout, Conn::connect(to)).await?), slot)
+                State::Stream(plain(within(timeout, Conn::connect(to)).await?), slot)
             }
             (false, Some(from)) => {
-                State::Stream(Rc::new(within(timeout, Conn::connect_from(remote, from)).await?), slot)
+                State::Stream(plain(within(timeout, Conn::connect_from(remote, from)).await?), slot)
             }
         })
     }
@@ -252,6 +253,10 @@ impl HostObject for Socket {
     fn size_bytes(&self) -> usize {
         size_of::<Socket>() + self.inbox.len()
     }
+}
+
+fn plain(conn: Conn) -> Rc<Stream> {
+    Rc::new(Stream::plain(conn))
 }
 
 /// A port; none counts as 0.

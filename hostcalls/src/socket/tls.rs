@@ -1,21 +1,21 @@
 //! `TLSSocket`.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::rc::Rc;
-use std::sync::Arc;
 
-use rustls::pki_types::ServerName;
+use bytes::Bytes;
 use script::fault::Fault;
 use script::host::HostCall;
 use script::native::{Call, HostObject, Native, NativeClass, NativeRun, Options};
 use script::value::{Array, Object, Value};
+use tls::{ClientOptions, ClientSide, Sni, Stream, VerifyName};
 
 use super::Inbox;
 use super::plain::{Socket, length_of};
 use crate::arguments::Arguments;
 use crate::crypto::x509::Certificate;
 use crate::library::{HostFunction, HostFuture};
-use crate::tls::{TlsOptions, TlsStream, Verify, client_config, identity, roots};
+use crate::secure::{identity, protocols};
 use crate::{Execution, numbers};
 
 const HANDSHAKE: u16 = numbers::SOCKET + 4;
@@ -66,7 +66,7 @@ struct TlsSocket {
     /// A [`Socket`].
     socket: Object,
     options: Array,
-    stream: RefCell<Option<Rc<TlsStream>>>,
+    phase: Cell<Phase>,
     inbox: Inbox,
     errno: Cell<i32>,
 }
@@ -78,7 +78,7 @@ impl HostObject for TlsSocket {
 
     /// A session has buffers of its own.
     fn size_bytes(&self) -> usize {
-        let session = if self.stream.borrow().is_some() { 32 * 1024 } else { 0 };
+        let session = if self.phase.get() == Phase::Agreed { 32 * 1024 } else { 0 };
         size_of::<TlsSocket>() + session + self.inbox.len()
     }
 
@@ -86,6 +86,16 @@ impl HostObject for TlsSocket {
         visit(&Value::Object(self.socket.clone()));
         visit(&Value::Array(self.options.clone()));
     }
+}
+
+/// How far it has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    New,
+    /// Both sides are agreed.
+    Agreed,
+    /// The connection is of no more use.
+    Failed,
 }
 
 /// The operation came to nothing, and `errno` says so.
@@ -96,62 +106,81 @@ impl TlsSocket {
         self.socket.downcast::<Socket>().ok_or(Refused)
     }
 
-    /// The session, begun if it was not yet.
-    async fn session(&self, execution: &Rc<Execution>) -> Result<Rc<TlsStream>, Fault> {
-        if let Some(stream) = &*self.stream.borrow() {
-            return Ok(stream.clone());
+    fn stream(&self) -> Result<Rc<Stream>, Fault> {
+        let stream = self.below().ok().and_then(Socket::stream);
+        stream.ok_or_else(|| Fault::error("TLSSocket(): the socket is not connected"))
+    }
+
+    /// The connection, with both sides agreed.
+    async fn agreed(&self, execution: &Rc<Execution>) -> Result<Result<Rc<Stream>, Refused>, Fault> {
+        let stream = self.stream()?;
+        match self.phase.get() {
+            Phase::Agreed => return Ok(Ok(stream)),
+            Phase::Failed => return Ok(Err(self.failed())),
+            Phase::New if stream.is_encrypted() => {
+                return Err(Fault::error("TLSSocket(): the socket below has TLS already"));
+            }
+            Phase::New => {}
         }
+        let side = self.side(execution).await?;
+        // Until it has succeeded it has failed: it cannot be tried again.
+        self.phase.set(Phase::Failed);
+        let host = stream.peer_addr().ip().to_string();
+        match self.run(stream.connect_tls(&side, &host)).await {
+            Ok(_) => {
+                self.phase.set(Phase::Agreed);
+                Ok(Ok(stream))
+            }
+            Err(refused) => Ok(Err(refused)),
+        }
+    }
+
+    /// How TLS is to be spoken.
+    async fn side(&self, execution: &Rc<Execution>) -> Result<ClientSide, Fault> {
+        let environment = execution.environment();
         let options = Options::new("TLSSocket", Some(self.options.clone()));
-        let conn = self.below().ok().and_then(Socket::stream);
-        let conn = conn.ok_or_else(|| Fault::error("TLSSocket(): the socket is not connected"))?;
-        let sni = options.str("tls_sni")?.map(|name| name.to_string_lossy().into_owned());
+        let wrong = |why: String| Fault::error(format!("TLSSocket(): {why}"));
         let names = match options.array("tls_verify_name")? {
             Some(names) => {
                 let texts: Result<Vec<_>, _> = names.values().map(|name| name.to_text()).collect();
-                Some(texts?.iter().map(|name| name.to_string_lossy().into_owned()).collect())
+                VerifyName::OneOf(texts?.iter().map(|name| name.to_string_lossy().into_owned()).collect())
             }
-            None => None,
+            None => VerifyName::Any,
         };
         let issuer = options.boolean("tls_verify_ca", false)? || options.boolean("tls_default_ca", false)?;
         let identity = match options.str("tls_client_cert")? {
-            Some(named) => {
-                let identity = identity(&execution.environment.settings.pki, &named);
-                Some(identity.map_err(|why| Fault::error(format!("TLSSocket(): {why}")))?)
-            }
+            Some(named) => Some(identity(&environment.settings.pki, &named).map_err(wrong)?),
             None => None,
         };
-        let protocols = options.str("tls_protocols")?.map(|list| list.to_string_lossy().into_owned());
-        let roots = if issuer { Some(roots(execution.environment()).await) } else { None };
-        // Where no name is to be sent, the session has one that stands for none.
-        let (send_name, name) = match sni {
-            Some(name) => (true, name),
-            None => (false, "name.invalid".into()),
-        };
-        let name = ServerName::try_from(name)
-            .map_err(|_| Fault::error("TLSSocket(): tls_sni must be a host name"))?;
-        let tls = TlsOptions { verify: Verify { issuer, names }, send_name, protocols, identity };
-        let config = client_config(tls, roots).map_err(|why| Fault::error(format!("TLSSocket(): {why}")))?;
-        let stream = TlsStream::new(conn, Arc::new(config), name)
-            .map_err(|error| Fault::error(format!("TLSSocket(): {error}")))?;
-        let stream = Rc::new(stream);
-        self.stream.replace(Some(stream.clone()));
-        Ok(stream)
+        let list = options.str("tls_protocols")?.map(|list| list.to_string_lossy().into_owned());
+        ClientSide::new(ClientOptions {
+            protocols: protocols(list.as_deref()).map_err(|why| wrong(format!("tls_protocols: {why}")))?,
+            issuers: if issuer { Some(environment.roots(true).await) } else { None },
+            names,
+            sni: match options.str("tls_sni")? {
+                Some(name) => Sni::Name(name.to_string_lossy().into_owned()),
+                None => Sni::Off,
+            },
+            identity,
+        })
+        .map_err(wrong)
     }
 
     /// Runs an operation within the time of the socket below.
     async fn run<T, E>(&self, operation: impl Future<Output = Result<T, E>>) -> Result<T, Refused> {
-        let timeout = self.below()?.timeout.get();
-        let result = match timeout {
-            None => operation.await.map_err(|_| Refused),
+        let result = match self.below()?.timeout.get() {
+            None => operation.await.map_err(drop),
             Some(timeout) => match engine::time::timeout(timeout, operation).await {
-                Ok(result) => result.map_err(|_| Refused),
-                Err(_) => Err(Refused),
+                Ok(result) => result.map_err(drop),
+                Err(engine::time::Elapsed) => Err(()),
             },
         };
-        if result.is_err() {
-            self.errno.set(SSL_ERROR_SSL);
-        }
-        result
+        result.map_err(|()| self.failed())
+    }
+
+    fn failed(&self) -> Refused {
+        self.errno.set(SSL_ERROR_SSL);
+        Refused
     }
 }
 
@@ -162,7 +191,7 @@ fn construct(call: &mut Call<'_>) -> Result<Value, Fault> {
     Ok(Object::host(TlsSocket {
         socket,
         options,
-        stream: RefCell::new(None),
+        phase: Cell::new(Phase::New),
         inbox: Inbox::default(),
         errno: Cell::new(0),
     })
@@ -174,7 +203,8 @@ fn last_errno(call: &mut Call<'_>) -> Result<Value, Fault> {
 }
 
 fn peer_certificate(call: &mut Call<'_>) -> Result<Value, Fault> {
-    let stream = call.this::<TlsSocket>()?.stream.borrow().clone();
+    let socket: &TlsSocket = call.this()?;
+    let stream = socket.below().ok().and_then(Socket::stream);
     let certificates = stream.map(|stream| stream.peer_certificates()).unwrap_or_default();
     let certificate = certificates.first().and_then(|der| Certificate::from_der(der));
     Ok(certificate.map(|certificate| certificate.object()).into())
@@ -188,9 +218,7 @@ fn to_socket(call: &mut Call<'_>) -> Result<Value, Fault> {
 
 fn handshake(execution: Rc<Execution>, call: HostCall) -> HostFuture {
     Box::pin(async move {
-        let socket = call.this::<TlsSocket>()?;
-        let stream = socket.session(&execution).await?;
-        let agreed = socket.run(stream.handshake()).await;
+        let agreed = call.this::<TlsSocket>()?.agreed(&execution).await?;
         Ok(if agreed.is_ok() { call.this_object()?.clone().into() } else { Value::None })
     })
 }
@@ -199,8 +227,8 @@ fn send(execution: Rc<Execution>, call: HostCall) -> HostFuture {
     Box::pin(async move {
         let socket = call.this::<TlsSocket>()?;
         let data = call.str(0)?;
-        let stream = socket.session(&execution).await?;
-        let sent = socket.run(stream.send(&data)).await;
+        let Ok(stream) = socket.agreed(&execution).await? else { return Ok(Value::None) };
+        let sent = socket.run(stream.send(Bytes::copy_from_slice(&data))).await;
         Ok(if sent.is_ok() { data.len().into() } else { Value::None })
     })
 }
@@ -209,9 +237,14 @@ fn recv(execution: Rc<Execution>, call: HostCall) -> HostFuture {
     Box::pin(async move {
         let socket = call.this::<TlsSocket>()?;
         let length = length_of(&call)?;
-        let stream = socket.session(&execution).await?;
+        let Ok(stream) = socket.agreed(&execution).await? else { return Ok(Value::None) };
         if socket.inbox.is_empty() && length > 0 {
             match socket.run(stream.recv()).await {
+                // It was cut.
+                Ok(bytes) if bytes.is_empty() && !stream.has_ended() => {
+                    socket.failed();
+                    return Ok(Value::None);
+                }
                 Ok(bytes) => socket.inbox.push(&bytes),
                 Err(Refused) => return Ok(Value::None),
             }
@@ -223,7 +256,7 @@ fn recv(execution: Rc<Execution>, call: HostCall) -> HostFuture {
 fn shutdown(execution: Rc<Execution>, call: HostCall) -> HostFuture {
     Box::pin(async move {
         let socket = call.this::<TlsSocket>()?;
-        let stream = socket.session(&execution).await?;
+        let Ok(stream) = socket.agreed(&execution).await? else { return Ok(Value::None) };
         let closed = socket.run(stream.close()).await;
         Ok(if closed.is_ok() { 1.into() } else { Value::None })
     })

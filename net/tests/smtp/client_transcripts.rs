@@ -7,6 +7,7 @@
 //!   CRLF; the next begins when it is over; after the last comes QUIT, unless `idle` stands there;
 //! - `size: BYTES`, `8bit`, `strict 8bit`, `smtputf8`, `requiretls`, `ret: RET`, `envid: ENVID`: what is said of the
 //!   last of them; `rcpt: NOTIFY ORCPT`, `-` for nothing: of its next recipient that has nothing yet;
+//! - `aim: all or none`, `aim: probe`: what the last of them is to achieve;
 //! - `starttls: offered`, `starttls: required`: when to use it; `tls: encrypted`, `tls: verified`, `tls: REASON`: how
 //!   the handshake ends;
 //! - `lmtp`, `no chunking`, `login: USER PASSWORD`, `login: USER PASSWORD in-clear`, `xclient: NAME=VALUE`: how the
@@ -22,7 +23,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use net::smtp::address::{Address, Hostname};
 use net::smtp::client::{
-    BodyForm, Closed, Config, DotStuffer, Envelope, Login, Protection, Protocol, Recipient, Session,
+    Aim, BodyForm, Closed, Config, DotStuffer, Envelope, Login, Protection, Protocol, Recipient, Session,
     StartTls, Step, XclientAttribute,
 };
 use net::smtp::error::Network;
@@ -34,7 +35,7 @@ use crate::text::{show, split_titles, unescape};
 struct Transcript {
     name: String,
     config: Config,
-    mails: VecDeque<Envelope>,
+    mails: VecDeque<(Envelope, Aim)>,
     stays_idle: bool,
     turns: Vec<Turn>,
     outcomes: Vec<String>,
@@ -60,7 +61,7 @@ fn the_client_keeps_to_every_transcript() {
 /// The driver.
 struct Client {
     session: Session,
-    mails: VecDeque<Envelope>,
+    mails: VecDeque<(Envelope, Aim)>,
     stays_idle: bool,
     said: Vec<u8>,
     outcomes: Vec<String>,
@@ -115,7 +116,7 @@ impl Client {
             match self.session.step(&mut input) {
                 Step::NeedInput | Step::StartTls => break,
                 Step::Ready => match self.mails.pop_front() {
-                    Some(envelope) => self.session.begin(envelope),
+                    Some((envelope, aim)) => self.session.begin_with(envelope, aim),
                     None if self.stays_idle => break,
                     None => self.session.quit(),
                 },
@@ -196,17 +197,24 @@ fn parse_line(transcript: &mut Transcript, line: &str) -> Option<()> {
                 addresses.map(|address| address.map(Recipient::from)).collect::<Option<Vec<_>>>()?;
             let parameters = MailParameters::default();
             let envelope = Envelope { sender, recipients, size_bytes: 6, eight_bit: false, parameters };
-            transcript.mails.push_back(envelope);
+            transcript.mails.push_back((envelope, Aim::Deliver));
         }
-        "size:" => transcript.mails.back_mut()?.size_bytes = text.parse().ok()?,
-        "8bit" => transcript.mails.back_mut()?.eight_bit = true,
-        "smtputf8" => transcript.mails.back_mut()?.parameters.smtp_utf8 = true,
-        "requiretls" => transcript.mails.back_mut()?.parameters.require_tls = true,
-        "ret:" => transcript.mails.back_mut()?.parameters.ret = Some(Ret::parse(text.as_bytes())?),
+        "size:" => transcript.mails.back_mut()?.0.size_bytes = text.parse().ok()?,
+        "8bit" => transcript.mails.back_mut()?.0.eight_bit = true,
+        "smtputf8" => transcript.mails.back_mut()?.0.parameters.smtp_utf8 = true,
+        "requiretls" => transcript.mails.back_mut()?.0.parameters.require_tls = true,
+        "ret:" => transcript.mails.back_mut()?.0.parameters.ret = Some(Ret::parse(text.as_bytes())?),
         "envid:" => {
-            transcript.mails.back_mut()?.parameters.envelope_id = Some(EnvelopeId::parse(text.as_bytes())?);
+            transcript.mails.back_mut()?.0.parameters.envelope_id = Some(EnvelopeId::parse(text.as_bytes())?);
         }
-        "rcpt:" => parse_recipient(transcript.mails.back_mut()?, text)?,
+        "rcpt:" => parse_recipient(&mut transcript.mails.back_mut()?.0, text)?,
+        "aim:" => {
+            transcript.mails.back_mut()?.1 = match text {
+                "all or none" => Aim::AllOrNone,
+                "probe" => Aim::Probe,
+                _ => return None,
+            }
+        }
         "starttls:" => {
             transcript.config.starttls = match text {
                 "offered" => StartTls::IfOffered,

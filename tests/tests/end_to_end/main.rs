@@ -13,6 +13,7 @@ mod hsh;
 mod next_hop_session;
 mod next_hops;
 mod operations;
+mod script_calls;
 mod session;
 mod shows;
 mod start;

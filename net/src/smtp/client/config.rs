@@ -144,6 +144,31 @@ impl Default for Timeouts {
 }
 
 impl Timeouts {
+    /// Sets the time for the reply of `phase`.
+    pub fn set(&mut self, phase: Phase, wait: Duration) {
+        let place = match phase {
+            Phase::Banner => &mut self.banner,
+            Phase::Ehlo => &mut self.ehlo,
+            Phase::Helo => &mut self.helo,
+            Phase::Lhlo => &mut self.lhlo,
+            Phase::StartTls => &mut self.starttls,
+            Phase::Xclient => &mut self.xclient,
+            Phase::AuthCramMd5 => &mut self.auth_cram_md5,
+            Phase::AuthPlain => &mut self.auth_plain,
+            Phase::AuthLogin => &mut self.auth_login,
+            Phase::AuthLoginUser => &mut self.auth_login_user,
+            Phase::Auth => &mut self.auth,
+            Phase::Mail => &mut self.mail,
+            Phase::Rcpt => &mut self.rcpt,
+            Phase::Data => &mut self.data,
+            Phase::Body => &mut self.body,
+            Phase::Eod => &mut self.eod,
+            Phase::Rset => &mut self.rset,
+            Phase::Quit => &mut self.quit,
+        };
+        *place = wait;
+    }
+
     /// The time for the reply of `phase`.
     pub fn of(&self, phase: Phase) -> Duration {
         match phase {

@@ -64,6 +64,10 @@ impl Session {
             return self.unexpected();
         }
         let transaction = self.transaction();
+        if transaction.is_settled_by(&reply) {
+            transaction.decide_rest(Phase::Rcpt, &Cause::Reply(reply));
+            return self.finish();
+        }
         let refusal = (!reply.is_positive()).then_some(Cause::Reply(reply));
         transaction.answer_recipient(refusal);
         if !transaction.all_answered() {

@@ -30,7 +30,7 @@ mod xclient;
 pub use capabilities::{Attributes, Capabilities, Limits, Mechanisms};
 pub use config::{Config, Login, Protocol, StartTls, Timeouts};
 pub use dot_stuff::{DotStuffer, LineEnds, Unclean};
-pub use outcome::{BodyForm, Cause, Closed, Envelope, Outcome, Protection, Recipient, Step};
+pub use outcome::{Aim, BodyForm, Cause, Closed, Envelope, Outcome, Protection, Recipient, Step};
 pub use phase::Phase;
 pub use session::Session;
 pub use xclient::XclientAttribute;

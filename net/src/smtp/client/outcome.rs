@@ -68,6 +68,20 @@ pub struct Recipient {
     pub parameters: RcptParameters,
 }
 
+/// What a transaction is to achieve.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Aim {
+    /// The message reaches whom it can.
+    #[default]
+    Deliver,
+    /// It reaches all recipients or none: one that is refused ends the transaction before the message is sent, with that
+    /// outcome for all.
+    AllOrNone,
+    /// To learn whether the recipients would be accepted: no message is sent, and the outcome of an accepted one is the
+    /// positive reply at [`Phase::Rcpt`].
+    Probe,
+}
+
 /// How a connection is protected.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Protection {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::Capabilities;
 use super::config::{Config, StartTls};
 use super::handshake::Entry;
-use super::outcome::{BodyForm, Cause, Closed, Envelope, Outcome, Protection, Step};
+use super::outcome::{Aim, BodyForm, Cause, Closed, Envelope, Outcome, Protection, Step};
 use super::phase::Phase;
 use super::reply_reader::ReplyReader;
 use super::transaction::Transaction;
@@ -141,10 +141,18 @@ impl Session {
     /// # Panics
     /// When the session is not [ready](Step::Ready), or the envelope has no or too many recipients.
     pub fn begin(&mut self, envelope: Envelope) {
+        self.begin_with(envelope, Aim::Deliver);
+    }
+
+    /// The same with another aim.
+    ///
+    /// # Panics
+    /// As there.
+    pub fn begin_with(&mut self, envelope: Envelope, aim: Aim) {
         assert!(matches!(self.state, State::Ready), "a transaction begins when the session is ready");
         let protection = self.entry.protection;
         let transaction =
-            Transaction::new(envelope, self.capabilities, protection, self.chunking, &self.config);
+            Transaction::new(envelope, aim, self.capabilities, protection, self.chunking, &self.config);
         self.transactions = self.transactions.saturating_add(1);
         if transaction.is_offered() {
             self.open_transaction(transaction);

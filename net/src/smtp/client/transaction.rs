@@ -2,7 +2,7 @@
 
 use super::Capabilities;
 use super::config::Config;
-use super::outcome::{BodyForm, Cause, Envelope, Outcome, Protection};
+use super::outcome::{Aim, BodyForm, Cause, Envelope, Outcome, Protection};
 use super::phase::Phase;
 use crate::limits::{CLIENT_RECIPIENTS_MAX, EARLY_BODY_BYTES_MAX};
 use crate::smtp::address::Address;
@@ -15,6 +15,7 @@ use crate::smtp::reply::Reply;
 #[derive(Debug)]
 pub(super) struct Transaction {
     envelope: Envelope,
+    aim: Aim,
     outcomes: Vec<Option<Outcome>>,
     /// The recipients to give the peer, by index.
     offered: Vec<u8>,
@@ -39,6 +40,7 @@ impl Transaction {
     /// Decides what needs no peer to fail. `offered` is empty when that leaves nobody.
     pub(super) fn new(
         envelope: Envelope,
+        aim: Aim,
         peer: Capabilities,
         protection: Protection,
         chunking: bool,
@@ -52,7 +54,8 @@ impl Transaction {
             answered: 0,
             any_accepted: false,
             mail_accepted: false,
-            pipelined: peer.pipelining,
+            // One that is refused must be known before anything behind it is sent.
+            pipelined: peer.pipelining && (aim == Aim::Deliver || (aim == Aim::AllOrNone && count == 1)),
             form: if chunking && peer.chunking {
                 BodyForm::Chunk { size_bytes: envelope.size_bytes }
             } else {
@@ -60,11 +63,18 @@ impl Transaction {
             },
             tells_dsn: peer.dsn,
             envelope,
+            aim,
         };
         if let Some(lack) = transaction.lack(peer, protection, config) {
             transaction.decide_rest(Phase::Mail, &Cause::Error(Error::PeerIncompatible(lack)));
         }
         transaction.offer(peer);
+        if aim == Aim::AllOrNone
+            && let Some(Outcome { phase, cause }) = transaction.outcomes.iter().flatten().next().cloned()
+        {
+            transaction.decide_rest(phase, &cause);
+            transaction.offered.clear();
+        }
         transaction
     }
 
@@ -130,6 +140,15 @@ impl Transaction {
         self.answered == self.offered.len()
     }
 
+    /// Whether the answer to the next RCPT settles all recipients that have no outcome yet.
+    pub(super) fn is_settled_by(&self, reply: &Reply) -> bool {
+        match self.aim {
+            Aim::Deliver => false,
+            Aim::AllOrNone => !reply.is_positive() && !self.pipelined,
+            Aim::Probe => self.answered + 1 == self.offered.len(),
+        }
+    }
+
     /// The answer to the next RCPT: `None` for accepted.
     pub(super) fn answer_recipient(&mut self, refusal: Option<Cause>) {
         let index = usize::from(self.offered[self.answered]);
@@ -173,7 +192,7 @@ impl Transaction {
         buffer.extend_from_slice(b"MAIL FROM:<");
         buffer.extend_from_slice(sender.as_ref().map_or(b"", |sender| sender.as_bytes()));
         buffer.push(b'>');
-        if peer.size_bytes_max.is_some() {
+        if peer.size_bytes_max.is_some() && self.aim != Aim::Probe {
             buffer.extend_from_slice(format!(" SIZE={size_bytes}").as_bytes());
         }
         if peer.eight_bit_mime && *eight_bit {

@@ -1,0 +1,206 @@
+//! SMTP from scripts: `smtp_lookup_rcpt`, `smtp_lookup_auth`, and the method `send` of messages (reference: hsl-stdlib 21,
+//! hooks 9). Each call has a connection of its own.
+
+mod dialogue;
+mod results;
+mod server;
+#[cfg(test)]
+mod tests;
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use config::TlsMode;
+use net::smtp::address::Address;
+use net::smtp::client::{Aim, Cause, Envelope, Outcome, Phase, Recipient};
+use net::smtp::error::{Error, Network};
+use net::smtp::parameters::{MailParameters, RcptParameters};
+use script::fault::Fault;
+use script::host::HostCall;
+use script::native::{Native, NativeRun};
+use script::value::Value;
+
+use crate::arguments::Arguments;
+use crate::library::{Family, HostFunction, HostFuture};
+use crate::mail::{MailPart, MimeObject};
+use crate::{Execution, address, limits, numbers};
+use dialogue::{Dialogue, Facts, Failure};
+pub use server::{Server, ServerTls, Source};
+
+const LOOKUP_RCPT: u16 = numbers::SMTP;
+const LOOKUP_AUTH: u16 = numbers::SMTP + 1;
+/// `send` of `MIME` and `MailMessage`: sender, recipients, server.
+pub(crate) const SEND: u16 = numbers::SMTP + 2;
+
+pub(crate) static FAMILY: Family = Family {
+    natives: &[
+        Native {
+            name: "smtp_lookup_rcpt",
+            params: "any server, any sender, any recipient [, array options]",
+            doc: "Asks an SMTP server whether it takes mail for a recipient, and sends none: 1 accepted, 0 refused for good, \
+                  -1 not known. The server is the id of a transport or an array (host, port, helo, tls and so on); without \
+                  a host the mail exchangers of the recipient's domain are asked. Option: extended_result (an array with \
+                  error_code, error_message, on_rcptto and tls).",
+            min_args: 3,
+            max_args: Some(4),
+            run: NativeRun::Host(LOOKUP_RCPT),
+        },
+        Native {
+            name: "smtp_lookup_auth",
+            params: "any server, string username, string password",
+            doc: "Asks an SMTP server whether it lets somebody log in: 1 yes, 0 no, -1 not known.",
+            min_args: 3,
+            max_args: Some(3),
+            run: NativeRun::Host(LOOKUP_AUTH),
+        },
+    ],
+    host: &[
+        HostFunction { number: LOOKUP_RCPT, run: lookup_rcpt },
+        HostFunction { number: LOOKUP_AUTH, run: lookup_auth },
+        HostFunction { number: SEND, run: send },
+    ],
+    ..Family::EMPTY
+};
+
+fn lookup_rcpt(execution: Rc<Execution>, call: HostCall) -> HostFuture {
+    Box::pin(async move {
+        let environment = execution.environment();
+        let server = Server::of(environment, &call, 0).await?;
+        let sender = address(&call, 1)?;
+        let recipient = address(&call, 2)?.ok_or_else(|| call.error("the recipient is empty"))?;
+        let options = call.options(3)?;
+        let extended = options.boolean("extended_result", false)?;
+        let certificate = match call.arg(0) {
+            Value::Array(array) => script::native::Options::new(call.name, Some(array.clone()))
+                .boolean("tls_capture_peer_cert", false)?,
+            _ => false,
+        };
+        let mut facts = Facts::default();
+        let domain = recipient.domain().to_vec();
+        let ended = match Dialogue::begin(environment, &server, &domain, &mut facts).await {
+            Ok(mut dialogue) => {
+                let envelope = envelope(sender, vec![plain(recipient)], &Bytes::new());
+                let outcomes = dialogue.transact(envelope, Aim::Probe, Bytes::new()).await;
+                facts.clone_from(&dialogue.facts);
+                dialogue.quit().await;
+                first(outcomes)
+            }
+            Err(failure) => Err(failure),
+        };
+        Ok(match extended {
+            true => results::lookup(&ended, &facts, certificate),
+            false => results::verdict(&ended).into(),
+        })
+    })
+}
+
+fn lookup_auth(execution: Rc<Execution>, call: HostCall) -> HostFuture {
+    Box::pin(async move {
+        let environment = execution.environment();
+        let mut server = Server::of(environment, &call, 0).await?;
+        if server.next_hop == config::NextHop::Mx {
+            return Err(call.error("the server needs a host"));
+        }
+        let mode = if server.tls.is_some() { TlsMode::Require } else { TlsMode::Disabled };
+        let (username, password) = (call.str(1)?, call.str(2)?);
+        let mut session = (*server.session).clone();
+        session.login = Some(server::login(&username.to_string_lossy(), &password.to_string_lossy(), mode));
+        server.session = session.into();
+        match Dialogue::begin(environment, &server, b"", &mut Facts::default()).await {
+            Ok(dialogue) => {
+                dialogue.quit().await;
+                Ok(1.into())
+            }
+            Err(failure) => Ok(results::login_verdict(&failure).into()),
+        }
+    })
+}
+
+/// All recipients get the message, or none does.
+fn send(execution: Rc<Execution>, call: HostCall) -> HostFuture {
+    Box::pin(async move {
+        let environment = execution.environment();
+        let message = source(&execution, &call)?;
+        let sender = address(&call, 0)?;
+        let recipients = recipients(&call)?;
+        let server = Server::of(environment, &call, 2).await?;
+        if server.next_hop == config::NextHop::Mx {
+            return Err(call.error("the server needs a host: send() asks no mail exchangers"));
+        }
+        if !dialogue::is_clean(&message) {
+            return Err(call.error(
+                "the message has a CR or LF that is not part of a line end, or no line end at its end",
+            ));
+        }
+        let mut facts = Facts::default();
+        let ended = match Dialogue::begin(environment, &server, b"", &mut facts).await {
+            Ok(mut dialogue) => {
+                let envelope = envelope(sender, recipients, &message);
+                let outcomes = dialogue.transact(envelope, Aim::AllOrNone, message).await;
+                facts.clone_from(&dialogue.facts);
+                dialogue.quit().await;
+                worst(outcomes)
+            }
+            Err(failure) => Err(failure),
+        };
+        Ok(results::sent(&ended, &facts))
+    })
+}
+
+/// The message that the method is called on, as it is now.
+fn source(execution: &Rc<Execution>, call: &HostCall) -> Result<Bytes, Fault> {
+    let object = call.this_object()?;
+    if let Some(mime) = object.downcast::<MimeObject>() {
+        return Ok(mime.builder().borrow().to_bytes().into());
+    }
+    let part = object.downcast::<MailPart>().ok_or_else(|| call.error("is a method of messages"))?;
+    let now = crate::mail::now_in(execution.environment());
+    Ok(part.message().borrow().to_bytes(now))
+}
+
+fn address(call: &HostCall, index: usize) -> Result<Option<Address>, Fault> {
+    address::of_value(call.arg(index)).map_err(|why| call.error(why))
+}
+
+fn recipients(call: &HostCall) -> Result<Vec<Recipient>, Fault> {
+    let one = |value: &Value| -> Result<Recipient, Fault> {
+        let address = address::of_value(value).map_err(|why| call.error(why))?;
+        address.map(plain).ok_or_else(|| call.error("a recipient is empty"))
+    };
+    let list: Vec<Recipient> = match call.arg(1) {
+        // One address object is no list of them.
+        value @ Value::Array(array) if array.get_str("localpart").is_some() => vec![one(value)?],
+        Value::Array(array) => array.values().map(|value| one(&value)).collect::<Result<_, _>>()?,
+        value => vec![one(value)?],
+    };
+    match list.len() {
+        0 => Err(call.error("there is no recipient")),
+        1..=limits::SMTP_RECIPIENTS_MAX => Ok(list),
+        _ => Err(call.error(format_args!("there are more than {} recipients", limits::SMTP_RECIPIENTS_MAX))),
+    }
+}
+
+fn plain(address: Address) -> Recipient {
+    Recipient { address, parameters: RcptParameters::default() }
+}
+
+fn envelope(sender: Option<Address>, recipients: Vec<Recipient>, message: &Bytes) -> Envelope {
+    Envelope {
+        sender,
+        recipients,
+        size_bytes: message.len() as u64,
+        eight_bit: !message.is_ascii(),
+        parameters: MailParameters::default(),
+    }
+}
+
+fn first(outcomes: Vec<Outcome>) -> Result<Outcome, Failure> {
+    let none = || Failure::Peer(Phase::Mail, Cause::Error(Error::Network(Network::ConnectionLost)));
+    outcomes.into_iter().next().ok_or_else(none)
+}
+
+/// One outcome for all: that of somebody who did not get the message, if there is one.
+fn worst(outcomes: Vec<Outcome>) -> Result<Outcome, Failure> {
+    let bad = outcomes.iter().position(|outcome| !outcome.is_delivered()).unwrap_or(0);
+    first(outcomes.into_iter().skip(bad).collect())
+}

@@ -1,0 +1,145 @@
+//! What scripts ask of others while a client waits: next hops, name servers, web servers.
+
+use std::fmt::Write as _;
+use std::net::{SocketAddr, TcpListener};
+use std::time::{Duration, Instant};
+
+use tests::name_server::{Fault, NameServer};
+use tests::peer::{Behaviour, Peer, Phase, Rule};
+use tests::{Builder, Client, Sink, SinkReply, Smtpd};
+
+/// A server with these scripts, by phase.
+fn server(port: u16, scripts: &[(&str, &str)]) -> Builder {
+    let mut running = "scripting:\n  hooks:\n".to_owned();
+    let mut phases = Vec::new();
+    for (phase, text) in scripts {
+        let text = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+        write!(running, "    {phase}:\n      - id: x\n        data: \"{text}\"\n")
+            .expect("a string takes all");
+        phases.push(format!("{phase}: {{hook: x}}"));
+    }
+    Smtpd::relay_to(port).running(&running).server(&format!("phases: {{{}}}", phases.join(", ")))
+}
+
+fn at_data(client: &mut Client) {
+    client.command("MAIL FROM:<a@x.example>\r\n", "250");
+    client.command("RCPT TO:<b@z.example>\r\n", "250");
+    client.command("DATA\r\n", "354");
+}
+
+/// HK54 of the reference: the client hears what the next hop says.
+#[test]
+fn a_message_handed_on_in_line_is_answered_as_the_next_hop_answers() {
+    let sink = Sink::start();
+    let script = format!(
+        "$to = array_map(function ($r) {{ return $r[\"address\"]; }}, $transaction[\"recipients\"]);
+        $r = $arguments[\"mail\"]->send($transaction[\"senderaddress\"], $to, [\"host\" => \"127.0.0.1\", \"port\" => {}]);
+        if (!isset($r[\"result\"])) Defer(\"no answer\");
+        $codes = [\"reply_codes\" => [\"code\" => $r[\"result\"][\"code\"], \"enhanced\" => $r[\"result\"][\"enhanced\"] ?? [2, 0, 0]]];
+        if ($r[\"result\"][\"code\"] >= 500) Reject($r[\"result\"][\"reason\"], $codes);
+        if ($r[\"result\"][\"code\"] >= 400) Defer($r[\"result\"][\"reason\"], $codes);
+        Accept([\"reason\" => $r[\"result\"][\"reason\"], \"reply_codes\" => $codes[\"reply_codes\"]]);",
+        sink.port()
+    );
+    let server = server(sink.port(), &[("eod", &script)]).start();
+    let mut client = Client::connect(server.port());
+    sink.answer(SinkReply::Eod("552 5.3.4 too much".into()));
+    at_data(&mut client);
+    client.command("Subject: x\r\n\r\nhi\r\n.\r\n", "552 5.3.4 too much");
+    sink.answer(SinkReply::Eod("250 2.0.0 got it".into()));
+    at_data(&mut client);
+    client.command("Subject: x\r\n\r\nhi\r\n.\r\n", "250 2.0.0 got it");
+    assert_eq!(sink.connections(), 2, "nothing was queued besides");
+}
+
+/// The transport's own settings are used where a script names it.
+#[test]
+fn a_transport_is_a_server_too() {
+    let sink = Sink::start();
+    let script = "$r = $arguments[\"mail\"]->send(\"\", \"b@z.example\", \"out\");
+        echo \"said \" . $r[\"result\"][\"code\"] . \" \" . $r[\"connection\"][\"remoteip\"]; Accept();";
+    let server = server(sink.port(), &[("eod", script)]).start();
+    Client::connect(server.port()).send("a@x.example", &["b@z.example"], b"Subject: x\r\n\r\nhi\r\n");
+    server.wait_for_log("said 250 127.0.0.1");
+    assert_eq!(sink.wait_for(1)[0].from, "");
+}
+
+/// HK58 of the reference, with the recipe of its section 12.2.
+#[test]
+fn recipients_are_looked_up_where_their_mail_goes() {
+    let directory = Peer::start_at(
+        SocketAddr::from(([127, 0, 0, 2], 0)),
+        Behaviour::new().rule(Rule::at(Phase::Rcpt).containing("nobody").reply("550 5.1.1 unknown")),
+    );
+    let script = format!(
+        "function knows($addr) {{
+            return smtp_lookup_rcpt([\"host\" => \"127.0.0.2\", \"port\" => {}, \"tls\" => \"optional\"], \"\", $addr);
+        }}
+        $verdict = cache [\"ttl\" => 86400, \"ttl_override\" => [0 => 300, -1 => 15], \"size\" => 50000] knows($arguments[\"recipient\"]);
+        if ($verdict === 0) Reject(\"No mailbox here by that name\", [\"reply_codes\" => [\"code\" => 550, \"enhanced\" => [5, 1, 1]]]);
+        if ($verdict === -1) Defer(\"Recipient directory is busy\");
+        Accept();",
+        directory.port()
+    );
+    let server = server(1, &[("rcptto", &script)]).start();
+    let mut client = Client::connect(server.port());
+    client.command("MAIL FROM:<a@x.example>\r\n", "250");
+    client.command("RCPT TO:<nobody@z.example>\r\n", "550 5.1.1 No mailbox");
+    client.command("RCPT TO:<somebody@z.example>\r\n", "250");
+    let asked = directory.connection_count();
+    client.command("RCPT TO:<nobody@z.example>\r\n", "550 5.1.1");
+    assert_eq!(directory.connection_count(), asked, "the answer was kept");
+    assert!(directory.messages().is_empty());
+    drop(directory);
+    client.command("RCPT TO:<other@z.example>\r\n", "450");
+    client.command("RCPT TO:<nobody@z.example>\r\n", "550 5.1.1");
+}
+
+/// One shard; a script waits for somebody who says nothing, for each way of waiting; the shard serves on.
+#[test]
+fn a_script_that_waits_does_not_hold_up_its_shard() {
+    let names = NameServer::start(&[]);
+    names.fault("slow.example", Some(Fault::Silence));
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = silent.local_addr().expect("bound").port();
+    let script = "$ways = [
+            \"dns\" => function () { return dns_query(\"slow.example\", [\"timeout\" => 3])[\"error\"]; },
+            \"http\" => function () { return http(\"http://127.0.0.1:PORT/\", [\"timeout\" => 3]); },
+            \"socket\" => function () {
+                $s = Socket(\"AF_INET\", \"SOCK_STREAM\"); $s->settimeout(3); $s->connect(\"127.0.0.1\", PORT); return $s->recv(1);
+            },
+            \"smtp\" => function () {
+                return smtp_lookup_rcpt([\"host\" => \"127.0.0.1\", \"port\" => PORT, \"timeout\" => [\"BANNER\" => 3]], \"\", \"a@b.example\");
+            }
+        ];
+        $way = $arguments[\"address\"][\"localpart\"];
+        if (isset($ways[$way])) { $got = $ways[$way](); echo \"way \" . $way . \" \" . json_encode($got); }"
+        .replace("PORT", &port.to_string());
+    let resolver = format!("resolver: {{servers: [\"127.0.0.1:{}\"]}}\n", names.port());
+    let server = server(1, &[("mailfrom", &script)]).running(&resolver).shards(1).start();
+    let ways = ["dns", "http", "socket", "smtp"];
+    let mut waiting: Vec<Client> = ways.iter().map(|_| Client::connect(server.port())).collect();
+    let mut other = Client::connect(server.port());
+    let begun = Instant::now();
+    for (client, way) in waiting.iter_mut().zip(ways) {
+        client.write(format!("MAIL FROM:<{way}@x.example>\r\n").as_bytes());
+    }
+    let mut slowest = Duration::ZERO;
+    let mut rounds = 0;
+    while begun.elapsed() < Duration::from_secs(1) {
+        let asked = Instant::now();
+        other.command("MAIL FROM:<quick@x.example>\r\n", "250");
+        other.command("RSET\r\n", "250");
+        slowest = slowest.max(asked.elapsed());
+        rounds += 1;
+    }
+    println!("{rounds} rounds beside four scripts that wait; the slowest took {slowest:?}");
+    assert!(rounds > 20 && slowest < Duration::from_millis(500), "{rounds} rounds, slowest {slowest:?}");
+    for client in &mut waiting {
+        client.expect("250");
+    }
+    assert!(begun.elapsed() >= Duration::from_secs(2), "they did wait");
+    for line in ["way dns \"TRY_AGAIN\"", "way http null", "way socket null", "way smtp -1"] {
+        server.wait_for_log(line);
+    }
+}
