@@ -89,8 +89,10 @@ pub enum State {
     },
     /// Until released.
     Hold,
-    /// In a running attempt, or failed for good and being dealt with.
+    /// In a running attempt.
     Sending,
+    /// Failed for good or taken by an operator, and being dealt with.
+    InHand,
 }
 
 /// How many items are in which state.
@@ -102,7 +104,7 @@ pub struct Counts {
     pub defer: usize,
     /// HOLD.
     pub hold: usize,
-    /// SENDING.
+    /// SENDING and UNKNOWN: in a running attempt, or being dealt with.
     pub sending: usize,
 }
 

@@ -55,6 +55,7 @@ mod amend;
 mod attempt;
 mod details;
 mod diagnosis;
+pub mod filter;
 mod intern;
 mod item;
 pub mod limits;

@@ -482,7 +482,7 @@ impl Pair {
                 State::Active => counted.active += 1,
                 State::Defer { .. } => counted.defer += 1,
                 State::Hold => counted.hold += 1,
-                State::Sending => counted.sending += 1,
+                State::Sending | State::InHand => counted.sending += 1,
             }
             let right = match (state, &item.place) {
                 (State::Active, Where::Active | Where::Parked(_)) => true,
@@ -493,7 +493,7 @@ impl Pair {
                 // Woken items keep what they show until `next` is called.
                 (State::Defer { until_ms }, Where::ForUs(at_ms)) => until_ms >= *at_ms,
                 (State::Hold, Where::Hold) => true,
-                (State::Sending, place) => is_sending(place),
+                (State::Sending | State::InHand, place) => is_sending(place),
                 _ => false,
             };
             assert!(right, "{key:?} is shown as {state:?} and is {:?}", item.place);

@@ -200,7 +200,7 @@ fn a_temporary_failure_waits_and_expires_as_the_policy_says() {
         }
     }
     assert_eq!(waits, [60, 900]);
-    assert_eq!(queue.get(ItemKey::new(1, 1, 0)).unwrap().state, State::Sending);
+    assert_eq!(queue.get(ItemKey::new(1, 1, 0)).unwrap().state, State::InHand);
 }
 
 #[test]
