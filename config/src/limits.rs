@@ -20,5 +20,14 @@ pub(crate) const MAX_QUOTED_CHARS: usize = 80;
 /// Compiled size of one regular expression in bytes; the queue, which keeps them, has the same bound.
 pub(crate) const MAX_REGEX_BYTES: usize = 256 << 10;
 
+/// Metrics that scripts may have.
+pub(crate) const METRICS: usize = 200;
+
+/// Longest name of one in bytes.
+pub(crate) const METRIC_NAME_BYTES: usize = 100;
+
+/// Bounds of a histogram.
+pub(crate) const METRIC_BUCKETS: usize = 64;
+
 /// Longest `tag` in characters.
 pub(crate) const MAX_TAG_CHARS: usize = 32;

@@ -9,8 +9,8 @@ use crate::report::Report;
 use crate::schema::File;
 use crate::tree::{Checked, Match, Tree};
 use crate::{
-    Error, Field, Lists, Loaded, Options, Pattern, Pki, Scope, Scripting, ServerKind, ServerTls, Source,
-    Startup, Transport, Version, check, cross_check, pki, scripting, tls, transport,
+    Error, Field, Lists, Loaded, Monitor, Options, Pattern, Pki, Scope, Scripting, ServerKind, ServerTls,
+    Source, Startup, Transport, Version, check, cross_check, monitor, pki, scripting, tls, transport,
 };
 
 /// The running file.
@@ -32,6 +32,8 @@ pub struct Running {
     pub resolver: Resolver,
     /// Scripts and their files.
     pub scripting: Scripting,
+    /// The endpoint for probes and metrics.
+    pub monitor: Monitor,
     /// Keys and certificates; to be [joined](Pki::joined) with those of the startup file.
     pub pki: Pki,
 }
@@ -247,6 +249,8 @@ pub fn load_running(
         tls::check_servers(&tree, startup, &mut report);
         transport::cross_check(&tree, &mut report);
         tls::check_transports(&tree, startup, &mut report);
+        tls::check_monitor(&tree, startup, &mut report);
+        monitor::cross_check(&tree, startup, &mut report);
         scripting::cross_check(&tree, &mut report);
         pki::cross_check(&tree, &mut report);
         check::fill(&mut tree, File::Running.keys(Scope::Server));
@@ -265,6 +269,7 @@ fn running(tree: &Tree, version: Version) -> Running {
         queues: queues(tree.get("queues").expect("has a default")),
         lists: lists(tree.get("lists").expect("has a default")),
         resolver: resolver(tree.get("resolver").expect("has a default")),
+        monitor: monitor::monitor(tree),
         scripting: scripting::scripting(tree),
         pki: pki::pki(tree),
     }

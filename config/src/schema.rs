@@ -275,4 +275,3 @@ const PROTOCOLS: &str =
     "Versions: a list of names, where `!` takes one away; versions before TLS 1.2 are never spoken";
 const CIPHERS: &str = "Cipher suites of TLS 1.2 as OpenSSL writes them; those of TLS 1.3 change only where the list names some of them";
 const THREADS: &str = "one shard per CPU serves everything; see environment.shards";
-const NO_MONITOR: &str = "there is no monitor yet";

@@ -9,7 +9,10 @@ use ipnet::IpNet;
 use crate::report::{Problem, Report};
 use crate::schema::File;
 use crate::tree::{Checked, Tree};
-use crate::{Error, Loaded, Options, Pki, Scope, ScriptSettings, Source, Version, check, pki, scripting};
+use crate::{
+    Error, Loaded, MonitorListener, Options, Pki, Scope, ScriptSettings, Source, Version, check, monitor,
+    pki, scripting,
+};
 
 /// The startup file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +27,8 @@ pub struct Startup {
     pub queue_max_messages: Option<u64>,
     /// The accounting file; `None`: there is none.
     pub accounting: Option<Accounting>,
+    /// The listener for probes and metrics; `None`: there is none.
+    pub monitor: Option<MonitorListener>,
     /// What scripts may reach.
     pub scripting: ScriptSettings,
     /// Keys and certificates, read with start privileges; the running file can add to them.
@@ -205,6 +210,7 @@ fn cross_check(tree: &Tree, report: &mut Report) {
         listener_count(server, index, report);
     }
     unique_sockets(tree, report);
+    monitor::cross_check_startup(tree, report);
     if let (Some(_), Some(port)) =
         (tree.get("environment.controlsocket.path"), tree.get("environment.controlsocket.port"))
     {
@@ -311,6 +317,7 @@ fn startup(tree: &Tree, version: Version) -> Startup {
                 rotate_interval: tree.time("rotate.interval").expect("has a default"),
             }
         }),
+        monitor: monitor::listener(tree),
         scripting: scripting::settings(tree),
         pki: pki::pki(tree),
         environment: environment(tree.get("environment").expect("has a default")),

@@ -21,7 +21,7 @@ pub(super) const KEYS: &[Key] = &[
         "Running part of plugin settings",
     )
     .not_yet(),
-    key("monitor", Shape::Object(MONITOR), "Security and limits of the monitor").no_effect(NO_MONITOR),
+    key("monitor", Shape::Object(MONITOR), "Security and limits of the monitor"),
 ];
 
 /// What counts where scripts run without a server.
@@ -234,13 +234,18 @@ const PKI: &[Key] = &[
 ];
 
 const MONITOR: &[Key] = &[
-    key("apikeys", Shape::List(&TEXT), "Accepted `X-API-Key` values for `/metrics`"),
+    key(
+        "apikeys",
+        Shape::List(&TEXT),
+        "Accepted `X-API-Key` values for `/metrics`; `/ready` and `/healthy` need none",
+    )
+    .derived("`/metrics` is open"),
     key("type", choice(&["http", "https"]), "Equal to the startup listener type"),
     key(
         "tls",
         Shape::Object(&[key(
             "certs",
-            Shape::Object(&[key("cert", ID, "`pki.private` entry")]),
+            Shape::Object(&[key("cert", ID, "`pki.private` entry; required for type `https`")]),
             "Certificates",
         )]),
         "TLS",
@@ -250,8 +255,8 @@ const MONITOR: &[Key] = &[
         Shape::Object(&[key(
             "maxmessages",
             Shape::Object(&[
-                key("upper", COUNT, "Unhealthy above"),
-                key("lower", COUNT, "Healthy again below"),
+                key("upper", COUNT, "Unhealthy above so many queued recipients").derived("no limit"),
+                key("lower", COUNT, "Healthy again below").derived("the same as `upper`"),
             ]),
             "By queued messages",
         )]),
@@ -260,10 +265,14 @@ const MONITOR: &[Key] = &[
     key(
         "metrics",
         Shape::List(&Shape::Object(&[
-            key("name", TEXT, "Name").required(),
-            key("type", choice(&["counter", "gauge", "histogram"]), "Kind"),
-            key("help", TEXT, "Text"),
-            key("buckets", Shape::List(&Shape::One(Type::Free)), "Bounds of a histogram"),
+            key("name", TEXT, "Name for scripts; `/metrics` puts `halon_` before it").required(),
+            key("type", choice(&["counter", "gauge", "histogram"]), "Kind").required(),
+            key("help", TEXT, "What it says, for `/metrics`"),
+            key(
+                "buckets",
+                Shape::List(&Shape::One(Type::Free)),
+                "Upper bounds of a histogram, growing; that of everything is added",
+            ),
         ])),
         "Custom metrics for scripts",
     ),

@@ -17,7 +17,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Object(ACCOUNTING),
         "File of what became of each message, as JSON lines (ours); absent: none",
     ),
-    key("monitor", Shape::Object(MONITOR), "Health and metrics listener").no_effect(NO_MONITOR),
+    key("monitor", Shape::Object(MONITOR), "HTTP endpoint `/metrics`, `/ready`, `/healthy`; absent: none"),
     ENVIRONMENT_KEY,
 ];
 
@@ -148,10 +148,10 @@ const MONITOR: &[Key] = &[
     key(
         "listener",
         Shape::Object(&[
-            key("port", PORT, "HTTP port").required(),
-            key("address", IP, "Local address"),
-            key("type", choice(&["http", "https"]), "Protocol"),
-            key("backlog", POSITIVE, "Listen backlog"),
+            key("port", PORT, "HTTP port"),
+            key("address", IP, "Local address").derived("all IPv4 and IPv6 addresses"),
+            key("type", choice(&["http", "https"]), "Protocol").derived("`http`"),
+            key("backlog", POSITIVE, "Listen backlog").derived("the system's"),
         ]),
         "Socket of the monitor",
     ),

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use crate::schema::{Default, File, Key};
 use crate::{
-    Corrupt, DefaultGroup, Facility, Field, FileContent, Loaded, NextHop, Options, Pattern, Pem, Property,
-    Running, Scope, Source, Startup, Suspends, Version, check, load_running, load_startup, load_suspends,
+    Corrupt, DefaultGroup, Facility, Field, FileContent, Loaded, MaxMessages, MetricKind, NextHop, Options,
+    Pattern, Pem, Property, Running, Scope, Source, Startup, Suspends, Version, check, load_running,
+    load_startup, load_suspends,
 };
 
 fn startup(text: &str) -> Startup {
@@ -259,4 +260,21 @@ transportgroups:
     assert!(!plain.shows_password());
     assert!(login("tls: {mode: disabled}, ").shows_password());
     assert!(!login("tls: {mode: optional}, ").shows_password());
+}
+
+#[test]
+fn the_monitor_of_both_files_has_what_they_say() {
+    let startup = startup("version: \"6.10\"\nmonitor: {listener: {address: 127.0.0.1, port: 8080}}\n");
+    let listener = startup.monitor.as_ref().expect("there");
+    assert_eq!((listener.port, listener.https), (8080, false));
+    let text = concat!(
+        "version: \"6.10\"\nmonitor:\n  apikeys: [one, two]\n  healthy: {maxmessages: {upper: 9}}\n  metrics:\n",
+        "    - {name: seen, type: counter, help: Seen}\n    - {name: took, type: histogram, buckets: [0.5, 1]}\n",
+    );
+    let source = Source { name: "smtpd_app", text };
+    let monitor = load_running(&source, &startup, &Options::default()).expect("a good file").value.monitor;
+    assert_eq!(monitor.api_keys, ["one", "two"]);
+    assert_eq!(monitor.max_messages, Some(MaxMessages { upper: 9, lower: 9 }));
+    assert_eq!(monitor.metrics[0].help, "Seen");
+    assert_eq!(monitor.metrics[1].kind, MetricKind::Histogram { bounds: vec![0.5, 1.0] });
 }

@@ -34,6 +34,19 @@ pub(crate) fn check_servers(tree: &Tree, startup: &Startup, report: &mut Report)
     }
 }
 
+/// A monitor that speaks TLS has a certificate.
+pub(crate) fn check_monitor(tree: &Tree, startup: &Startup, report: &mut Report) {
+    let path = "monitor.tls.certs.cert";
+    match tree.get(path) {
+        Some(cert) => identity_exists(cert, path, tree, &startup.pki, report),
+        None if startup.monitor.as_ref().is_some_and(|listener| listener.https) => {
+            let at = tree.get("monitor").map_or(tree.at, |monitor| monitor.at);
+            report.error(at, path, Problem::new("required for type https"));
+        }
+        None => {}
+    }
+}
+
 /// Keys that mean nothing, or worse, without a certificate.
 fn needs_certificate(tls: &Tree, path: &str, report: &mut Report) {
     if tls.get("certs.cert").is_some() {

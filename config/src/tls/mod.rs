@@ -6,7 +6,7 @@ mod protocols;
 
 use crate::tree::{Checked, Tree};
 
-pub(crate) use checks::{check_servers, check_transports};
+pub(crate) use checks::{check_monitor, check_servers, check_transports};
 pub use ciphers::CipherList;
 pub use protocols::TlsVersions;
 
