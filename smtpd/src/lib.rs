@@ -10,7 +10,7 @@
 //! - [`answers`]: what the last attempt came to, as the spool keeps it.
 //! - [`stored`]: what is kept with a message in the spool.
 //! - [`log`]: lines that never hold up mail.
-//! - [`stats`]: what is counted, and how it is read.
+//! - [`stats`]: what is counted, and how it is read; [`monitor`]: where probes and collectors read it.
 //! - [`accounting`]: a file of what became of each message.
 //! - [`sockets`], [`manager`]: listening sockets, and the service manager that keeps them across restarts.
 //!
@@ -33,6 +33,7 @@ pub mod ids;
 pub mod limits;
 pub mod log;
 pub mod manager;
+pub mod monitor;
 mod own_names;
 mod patience;
 pub mod pki;

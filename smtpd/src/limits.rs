@@ -13,6 +13,13 @@ pub const STALLED_FOR_GOOD: Duration = Duration::from_secs(60);
 /// How long it takes over its last words then.
 pub const LAST_LINES: Duration = Duration::from_secs(2);
 
+/// How long a shard may take to say what it counts.
+pub const SHARD_ANSWER: Duration = Duration::from_secs(1);
+/// Connections to the monitor at once (once per process); each holds at most its head and its answer, some 100 KiB.
+pub const MONITOR_CONNECTIONS: usize = 64;
+/// How long a client of the monitor may take for its request, and again for taking the answer.
+pub const MONITOR_PATIENCE: Duration = Duration::from_secs(10);
+
 /// What a percentile of how long things took is about: the last this, to twice as much. 4 KiB.
 pub const RECENT: Duration = Duration::from_secs(30);
 /// Log text a shard may hold before it drops lines; emptied after [`LOG_DELAY`], or when [`LOG_WRITE_BYTES`] are there.

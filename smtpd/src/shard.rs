@@ -6,6 +6,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use engine::boot::ShardId;
@@ -473,6 +474,7 @@ async fn load(shard: Rc<Shard>) {
         }
     }
     shard.stats.loader.active.lower();
+    shard.shown().loaded.store(true, Ordering::Release);
     for ((log, _), sequence) in told_again.into_iter().filter(|_| !shard.is_stopping()) {
         shard.accounting.record_caught_up(MessageId { log, sequence });
     }

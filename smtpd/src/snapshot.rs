@@ -15,6 +15,7 @@ use tls::ServerSide;
 
 use crate::delivery::Groups;
 use crate::delivery::settings::AttemptSettings;
+use crate::monitor;
 use crate::pki::{self, CertificateStatus, Keyring};
 use crate::scripts::{Prepared, ServerHooks};
 use route::{mailer_daemon, queue_transport};
@@ -46,6 +47,8 @@ pub struct Snapshot {
     pub resolver: config::Resolver,
     /// The certificates in force, by id: until when they are valid.
     pub certificates: Vec<CertificateStatus>,
+    /// What the monitor answers.
+    pub monitor: Arc<monitor::Settings>,
     /// The scripts.
     pub scripts: Prepared,
 }
@@ -177,6 +180,7 @@ impl Snapshot {
             hostname: hostname.to_owned(),
             resolver: running.resolver.clone(),
             certificates: keyring.status(),
+            monitor: Arc::new(build_monitor(&running.monitor, keyring)?),
             scripts,
         })
     }
@@ -193,6 +197,15 @@ impl Snapshot {
 
 fn parse_hostname(name: &str, key: &str) -> Result<Hostname, String> {
     Hostname::parse(name.as_bytes()).map_err(|_| format!("{key}: \"{name}\" is not a host name"))
+}
+
+fn build_monitor(monitor: &config::Monitor, keyring: &Keyring) -> Result<monitor::Settings, String> {
+    let side = |id: &String| pki::monitor_side(id, keyring);
+    Ok(monitor::Settings {
+        api_keys: monitor.api_keys.clone(),
+        tls: monitor.certificate.as_ref().map(side).transpose()?,
+        max_messages: monitor.max_messages,
+    })
 }
 
 fn build_server(

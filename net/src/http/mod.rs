@@ -1,8 +1,9 @@
-//! HTTP/1.1 for a client, without sockets: one request, one response, then the connection is closed.
+//! HTTP/1.1 without sockets. As a client: one request, one response, then the connection is closed.
 //!
 //! * [`Url`]: parses and resolves addresses.
 //! * [`Request`]: writes the head of a request; [`chunk`] and [`LAST_CHUNK`] frame a body of unknown length.
 //! * [`Reader`]: bytes that came in become a [`Response`], within bounds.
+//! * [`server`]: the side that is asked.
 //!
 //! ```
 //! use net::http::{Length, Progress, Reader, Request, Url};
@@ -23,6 +24,7 @@
 mod chunked;
 mod request;
 mod response;
+pub mod server;
 #[cfg(test)]
 mod tests;
 mod url;

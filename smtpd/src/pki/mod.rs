@@ -19,7 +19,7 @@ use tls::{CertificateDer, Identity, IdentityError, Roots, ServerResumption};
 
 use crate::limits;
 use crate::log::Priority;
-pub(crate) use sides::{client_side, server_side};
+pub(crate) use sides::{client_side, monitor_side, server_side};
 
 /// Keys and certificates that servers and transports use, by id.
 #[derive(Debug, Default)]
@@ -103,7 +103,9 @@ impl Keyring {
             return Err(errors.join("\n"));
         }
         let system = wants_system(running).then(|| Roots::load(true, &trusted));
-        let resumption = match running.servers.iter().any(|server| server.tls.is_some()) {
+        let resumption = match running.servers.iter().any(|server| server.tls.is_some())
+            || running.monitor.certificate.is_some()
+        {
             true => Some(self.resumption.clone().map_or_else(ServerResumption::new, Ok)?),
             false => self.resumption.clone(),
         };
@@ -134,6 +136,7 @@ fn needed(running: &Running) -> FxHashSet<&str> {
         by_name.chain([tls.certificate.as_str()])
     });
     let transports = running.transports.iter().map(|transport| &transport.tls).filter(|tls| tls.is_on());
+    let of_servers = of_servers.chain(running.monitor.certificate.as_deref());
     of_servers.chain(transports.filter_map(|tls| tls.client_certificate.as_deref())).collect()
 }
 

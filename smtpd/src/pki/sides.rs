@@ -30,6 +30,20 @@ pub(crate) fn server_side(tls: &ServerTls, keyring: &Keyring) -> Result<ServerSi
     })
 }
 
+/// How the monitor speaks TLS.
+///
+/// # Errors
+/// A sentence about what does not go together.
+pub(crate) fn monitor_side(certificate: &str, keyring: &Keyring) -> Result<ServerSide, String> {
+    ServerSide::new(ServerOptions {
+        identity: identity(keyring, certificate)?,
+        by_name: Vec::new(),
+        protocols: Protocols::default(),
+        clients: ClientCertificates::Ignored,
+        resumption: keyring.resumption.clone().ok_or("there are no keys for tickets")?,
+    })
+}
+
 /// How a transport speaks TLS.
 ///
 /// # Errors

@@ -11,6 +11,7 @@ use crate::accounting::Writer;
 use crate::limits;
 use crate::log::{Log, Priority};
 use crate::manager::Manager;
+use crate::monitor::Monitor;
 use crate::pki::Keyring;
 use crate::pki::expiry::ExpiryWatch;
 use crate::program::Program;
@@ -31,12 +32,15 @@ pub struct Control {
     pub(super) manager: Manager,
     /// Whether the shards' loops turn.
     pub heartbeat: Rc<Heartbeat>,
+    /// What probes and collectors are told.
+    pub monitor: Rc<Monitor>,
 }
 
 impl Control {
     pub(super) fn new(program: Arc<Program>, log: Rc<Log>) -> Control {
         let manager = Manager::find(Rc::clone(&log));
         let heartbeat = Heartbeat::new(Arc::clone(&program), Rc::clone(&log));
+        let monitor = Monitor::new(Arc::clone(&program), Rc::clone(&log), Rc::clone(&heartbeat));
         Control {
             program,
             log,
@@ -44,6 +48,7 @@ impl Control {
             expiry: ExpiryWatch::default(),
             manager,
             heartbeat,
+            monitor,
         }
     }
 

@@ -23,6 +23,7 @@ impl Control {
                 self.keyring.replace(keyring);
                 self.watch_expiry();
                 let snapshot = Arc::new(snapshot);
+                self.monitor.configure(&snapshot.monitor);
                 self.each_shard(move || {
                     if let Some(shard) = Shell::here().shard() {
                         shard.reload(Arc::clone(&snapshot));

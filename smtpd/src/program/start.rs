@@ -23,6 +23,7 @@ impl Control {
         self.log.line(Priority::Notice, format_args!("Starting Halon ({version})"));
         self.announce_driver();
         self.bind().await?;
+        self.monitor.listen()?;
         self.read_startup_keys();
         self.become_user()?;
         let files = self.read_files().await?;
@@ -31,6 +32,7 @@ impl Control {
         self.keyring.replace(keyring);
         self.watch_expiry();
         let snapshot = Arc::new(snapshot);
+        self.monitor.configure(&snapshot.monitor);
         self.announce_shortages(&files, &snapshot);
         let marks = match &self.program.startup.accounting {
             Some(settings) => Some(Writer::open(settings, Rc::clone(&self.log)).await?),
@@ -38,6 +40,7 @@ impl Control {
         };
         let spool = Spool::open(self.spool_options()).await.map_err(|error| error.to_string())?;
         self.start(spool, snapshot, marks).await?;
+        self.monitor.set_started();
         let shards = self.program.shards;
         let state = if self.program.frozen { ", frozen until SIGUSR2" } else { "" };
         self.log.line(Priority::Notice, format_args!("Started: {shards} shards{state}"));

@@ -14,6 +14,7 @@ impl Control {
     pub(super) async fn stop(&self) -> Result<(), String> {
         self.log
             .line(Priority::Notice, format_args!("Stopping: waiting for transactions and attempts to end"));
+        self.monitor.set_stopping();
         let deadline = self.program.startup.environment.drain;
         self.manager.stopping(deadline);
         let hurry = engine::task::spawn(engine::task::Class::Interactive, hurry(self.program.shards));

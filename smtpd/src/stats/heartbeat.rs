@@ -30,6 +30,10 @@ pub struct Shown {
     pub board: Arc<Board>,
     /// Recipients queued, about a second ago.
     pub queued: AtomicU64,
+    /// What was queued before the start is queued here.
+    pub loaded: AtomicBool,
+    /// It neither accepts nor sends until thawed.
+    pub frozen: AtomicBool,
     /// It takes no mail: its part of the spool is full or takes no writes.
     pub closed: AtomicBool,
 }
@@ -138,6 +142,7 @@ fn note_and_show() {
     shard.stats.history.roll(&shard);
     let shown = shard.shown();
     shown.queued.store(shard.queue.borrow().counts().total() as u64, Ordering::Relaxed);
+    shown.frozen.store(shard.is_frozen(), Ordering::Relaxed);
     shown.closed.store(shard.store.admission() != Admission::Open, Ordering::Relaxed);
 }
 

@@ -102,6 +102,8 @@ pub struct Facts {
     pub ready: bool,
     /// It can take mail.
     pub healthy: bool,
+    /// Shards that stand still.
+    pub stalled: usize,
 }
 
 /// Hooks of a session, in the order in which they come.

@@ -8,6 +8,7 @@
 pub mod heartbeat;
 pub mod metric;
 pub mod recent;
+pub mod report;
 pub mod table;
 
 #[cfg(test)]

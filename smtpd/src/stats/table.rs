@@ -38,6 +38,12 @@ pub static METRICS: &[Metric] = &[
         Read::Process(|facts| f64::from(u8::from(facts.healthy))),
     ),
     gauge(
+        "process.stalled",
+        "shards",
+        "Shards that stand still",
+        Read::Process(|facts| facts.stalled as f64),
+    ),
+    gauge(
         "servers.<server>.connections",
         "connections",
         "Open connections of clients",

@@ -10,6 +10,7 @@ mod delivery;
 mod dns;
 mod hooks;
 mod hsh;
+mod monitor;
 mod next_hop_session;
 mod next_hops;
 mod operations;

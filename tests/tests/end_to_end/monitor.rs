@@ -1,0 +1,189 @@
+//! The monitor: probes, metrics, and a shard that stands still (reference: cli-and-operations 7.1 and 20).
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use nix::sys::ptrace;
+use nix::sys::signal::Signal;
+use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::unistd::Pid;
+use tests::{Builder, Client, Sink, Smtpd, free_port, wait_until};
+
+const BODY: &[u8] = b"Subject: x\r\n\r\nx\r\n";
+
+/// A server with a monitor, and the monitor's port.
+fn monitored(next_hop: u16) -> (Builder, u16) {
+    let port = free_port();
+    let listener = format!("monitor: {{listener: {{address: 127.0.0.1, port: {port}}}}}");
+    (Smtpd::relay_to(next_hop).startup(&listener), port)
+}
+
+/// The status and the body of an answer.
+fn get(port: u16, path: &str, headers: &str) -> (u16, String) {
+    request(port, &format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n"))
+}
+
+fn request(port: u16, text: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("the monitor listens");
+    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+    stream.write_all(text.as_bytes()).expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer of text");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+    (status, body.to_owned())
+}
+
+fn metrics(port: u16) -> String {
+    let (status, text) = get(port, "/metrics", "");
+    assert_eq!(status, 200, "{text}");
+    assert!(text.ends_with("# EOF\n"), "{text}");
+    text
+}
+
+/// The value of a sample.
+fn value(text: &str, sample: &str) -> f64 {
+    let line = text.lines().find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
+    line.unwrap_or_else(|| panic!("no {sample} in\n{text}")).parse().expect("a number")
+}
+
+#[test]
+fn ops40_metrics_want_a_key_and_health_ends_with_the_stop_while_ready_stays() {
+    let sink = Sink::start();
+    let (builder, port) = monitored(sink.port());
+    let server = builder.running("monitor: {apikeys: [first, second]}\n").start();
+    assert!(wait_until(Duration::from_secs(5), || get(port, "/ready", "").0 == 200));
+    assert_eq!(get(port, "/healthy", ""), (200, "healthy\n".to_owned()));
+    assert_eq!(get(port, "/metrics", "").0, 401);
+    assert_eq!(get(port, "/metrics", "X-API-Key: third\r\n").0, 403);
+    let (status, text) = get(port, "/metrics", "X-API-Key: second\r\n");
+    assert_eq!(status, 200);
+    let pid = format!(
+        "# TYPE halon_process_pid gauge\n# HELP halon_process_pid Process id\nhalon_process_pid {}\n",
+        server.pid()
+    );
+    assert!(text.starts_with(&pid), "{text}");
+    assert_eq!((value(&text, "halon_monitor_ready"), value(&text, "halon_monitor_healthy")), (1.0, 1.0));
+    assert_eq!(get(port, "/other", "").0, 404);
+    assert_eq!(request(port, "DELETE /ready HTTP/1.1\r\nConnection: close\r\n\r\n").0, 405);
+    assert_eq!(request(port, "EHLO x\r\n\r\n").0, 400);
+
+    // A transaction keeps the server from ending at once.
+    let mut client = Client::connect(server.port());
+    client.command("MAIL FROM:<a@a.example>\r\n", "250");
+    server.signal(Signal::SIGTERM);
+    server.wait_for_log("Stopping");
+    assert_eq!(get(port, "/healthy", ""), (503, "shutting down\n".to_owned()));
+    assert_eq!(get(port, "/ready", "").0, 200);
+    client.command("RSET\r\n", "250");
+    drop(client);
+    let mut server = server;
+    assert!(server.wait().success());
+}
+
+#[test]
+fn hk04_what_happens_is_counted_with_errors_of_scripts() {
+    let sink = Sink::start();
+    let (builder, port) = monitored(sink.port());
+    let server = builder
+        .server("phases: {mailfrom: {hook: x}, eod: {hook: x}}")
+        .running(
+            "scripting:\n  hooks:\n    mailfrom: [{id: x, data: 'if ($arguments[\"address\"][\"localpart\"] == \"bad\") throw Exception(\"no\");'}]\n    eod: [{id: x, data: '$t = $transaction; foreach ($t[\"recipients\"] as $r) $arguments[\"mail\"]->queue($t[\"senderaddress\"], $r[\"address\"], $r[\"transportid\"]); Accept();'}]\n",
+        )
+        .start();
+    let mut client = Client::connect(server.port());
+    client.command("MAIL FROM:<bad@a.example>\r\n", "4");
+    drop(client);
+    Client::connect(server.port()).send("a@a.example", &["b@b.example", "c@b.example"], BODY);
+    sink.wait_for(1);
+    let mut text = String::new();
+    let done = wait_until(Duration::from_secs(10), || {
+        text = metrics(port);
+        value(&text, "halon_queue_delivery_delivered_total") == 2.0
+    });
+    assert!(done, "{text}");
+    let script = |what: &str, hook: &str| {
+        value(&text, &format!("halon_servers_scripts_{what}{{server=\"default\",hook=\"{hook}\"}}"))
+    };
+    assert_eq!((script("errors_total", "mailfrom"), script("finished_total", "mailfrom")), (1.0, 2.0));
+    assert_eq!((script("errors_total", "eod"), script("finished_total", "eod")), (0.0, 1.0));
+    assert_eq!(script("running", "eod"), 0.0);
+    let counted = [
+        ("halon_intake_connections_total", 2.0),
+        ("halon_intake_messages_total", 1.0),
+        ("halon_intake_recipients_total", 2.0),
+        ("halon_intake_refused_total", 1.0),
+        ("halon_queue_loader_count_total", 2.0),
+        ("halon_spool_commits_total", 1.0),
+        ("halon_process_stalled", 0.0),
+    ];
+    for (sample, expected) in counted {
+        assert_eq!(value(&text, sample), expected, "{sample}\n{text}");
+    }
+    assert!(value(&text, "halon_queue_connections_opened_total") >= 1.0);
+    assert!(value(&text, "halon_shards_cpu_total{shard=\"0\"}") > 0.0);
+}
+
+#[test]
+fn a_keep_alive_connection_serves_one_request_after_the_other() {
+    let (builder, port) = monitored(1);
+    let _server = builder.start();
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("the monitor listens");
+    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+    for _ in 0..3 {
+        stream.write_all(b"GET /healthy HTTP/1.1\r\nHost: x\r\n\r\n").expect("sent");
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"\n")
+            || !answer.windows(4).any(|end| end == b"\r\n\r\n")
+            || answer.ends_with(b"\r\n\r\n")
+        {
+            let mut some = [0; 512];
+            let count = stream.read(&mut some).expect("an answer");
+            assert_ne!(count, 0, "it was closed: {}", String::from_utf8_lossy(&answer));
+            answer.extend_from_slice(&some[..count]);
+        }
+        assert!(answer.starts_with(b"HTTP/1.1 "));
+    }
+}
+
+/// The thread of a shard is stopped as a debugger does it: it neither turns nor waits.
+#[test]
+fn a_shard_that_stands_still_is_told_of_while_the_others_serve() {
+    let sink = Sink::start();
+    let (builder, port) = monitored(sink.port());
+    let server = builder.shards(2).start();
+    assert!(wait_until(Duration::from_secs(5), || get(port, "/healthy", "").0 == 200));
+    let thread = shard_thread(server.pid(), 1);
+    ptrace::seize(thread, ptrace::Options::empty()).expect("our own child may be traced");
+    ptrace::interrupt(thread).expect("it is traced");
+    waitpid(thread, Some(WaitPidFlag::__WALL)).expect("it stops");
+
+    let begun = Instant::now();
+    server.wait_for_log("shard 1 stands still");
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert_eq!(get(port, "/healthy", ""), (503, "1 shards stand still\n".to_owned()));
+    let asked = Instant::now();
+    let text = metrics(port);
+    assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+    assert_eq!(value(&text, "halon_process_stalled"), 1.0);
+    assert_eq!(get(port, "/ready", "").0, 200);
+
+    ptrace::detach(thread, None).expect("it goes on");
+    server.wait_for_log("shard 1 goes on");
+    assert!(wait_until(Duration::from_secs(5), || get(port, "/healthy", "").0 == 200));
+    Client::connect(server.port()).send("a@a.example", &["b@b.example"], BODY);
+    sink.wait_for(1);
+}
+
+/// The id of a shard's thread.
+fn shard_thread(pid: u32, shard: u32) -> Pid {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("the process runs");
+    let wanted = format!("shard-{shard}\n");
+    tasks
+        .filter_map(Result::ok)
+        .find(|task| std::fs::read_to_string(task.path().join("comm")).is_ok_and(|name| name == wanted))
+        .and_then(|task| task.file_name().to_str()?.parse().ok())
+        .map(Pid::from_raw)
+        .expect("there is such a shard")
+}
