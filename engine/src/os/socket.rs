@@ -206,8 +206,17 @@ pub(crate) fn udp(remote: SocketAddr, from: Option<Bind>) -> io::Result<(Rc<Desc
 
 pub(crate) fn unix_datagram(path: &Path) -> io::Result<Rc<Descriptor>> {
     let fd = unix_socket(libc::SOCK_DGRAM)?;
+    name_by_kernel(&fd)?;
     connect_datagrams(&fd, &RawAddr::unix(path)?)?;
     Ok(Rc::new(fd))
+}
+
+/// Gives a Unix socket a name of the kernel's choice, so that its peer can answer: unix(7), autobind.
+fn name_by_kernel(fd: &Descriptor) -> io::Result<()> {
+    let family = libc::AF_UNIX as libc::sa_family_t;
+    let len = size_of::<libc::sa_family_t>() as libc::socklen_t;
+    // SAFETY: an address that is nothing but its family, as long as it says.
+    check(unsafe { libc::bind(fd.raw(), (&raw const family).cast(), len) }).map(drop)
 }
 
 /// Connecting a datagram socket sends nothing; the kernel picks a random free port for one that is not bound.
