@@ -153,6 +153,15 @@ pub(crate) fn invoke<'a>(
         };
         let (mut next, mut frame) = match step {
             Step::Return(value) => return Ok(value),
+            Step::Offload { native, args, then } => {
+                let args = args.iter().map(Value::from_frozen).collect();
+                let result = invoke(execution, native, None, args).await;
+                let Some(mut then) = then else { return result };
+                match then.resume(result?, &mut execution.host())? {
+                    Next::Return(value) => return Ok(value),
+                    next => (next, then),
+                }
+            }
             Step::Call { function, args, then } => (Next::Call { function, args }, then),
             Step::Host { call, then } => (Next::Host(call), then),
         };

@@ -74,7 +74,8 @@ async fn answer(execution: &Rc<Execution>, call: PendingCall) -> Result<Value, F
         PendingCall::Offload { native, this, args } => {
             let mut seed = [0; 32];
             engine::rng::fill(&mut seed);
-            let surroundings = Surroundings { now: engine::time::wall_us() as f64 / 1e6, seed };
+            let now = engine::time::wall_us() as f64 / 1e6;
+            let surroundings = Surroundings { now, seed, monotonic: crate::time::monotonic_s };
             let run = move || run_offloaded(native, this, args, surroundings);
             let result = crate::offload::offload(native.name, run).await?;
             Ok(Value::from_frozen(&result?))

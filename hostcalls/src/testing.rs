@@ -35,7 +35,8 @@ pub(crate) fn call(
             let this =
                 this.map(|object| object.freeze().expect("an object of an offloaded method can be frozen"));
             let args = args.iter().map(Value::freeze).collect::<Result<_, Fault>>()?;
-            let result = run_offloaded(native, this, args, Surroundings { now, seed: [0; 32] })?;
+            let result =
+                run_offloaded(native, this, args, Surroundings { now, seed: [0; 32], monotonic: || 0.0 })?;
             Ok(Value::from_frozen(&result))
         }
         NativeRun::Frame(run) => {
@@ -52,6 +53,12 @@ pub(crate) fn call(
 fn drive(world: &mut World<'_>, step: Step, host: &mut TestHost) -> Result<Value, Fault> {
     let (mut next, mut frame) = match step {
         Step::Return(value) => return Ok(value),
+        Step::Offload { native, args, then } => {
+            let args: Vec<Value> = args.iter().map(Value::from_frozen).collect();
+            let result = call(world, native, None, &args)?;
+            let Some(mut then) = then else { return Ok(result) };
+            (then.resume(result, host)?, then)
+        }
         Step::Call { function, args, then } => (Next::Call { function, args }, then),
         Step::Host { call, then } => (Next::Host(call), then),
     };

@@ -37,3 +37,9 @@ fn sleep(_: Rc<Execution>, call: HostCall) -> HostFuture {
         Ok((engine::time::now_precise() - start).as_secs_f64().into())
     })
 }
+
+/// Seconds of the system's clock that never jumps: a thread of the pool has none of the engine's.
+pub(crate) fn monotonic_s() -> f64 {
+    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC);
+    now.map_or(0.0, |now| Duration::from(now).as_secs_f64())
+}

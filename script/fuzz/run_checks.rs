@@ -110,7 +110,7 @@ fn text(value: &Value) -> String {
 fn answer(call: PendingCall, number: u32) -> Result<Value, Fault> {
     match call {
         PendingCall::Offload { native, this, args } if number <= MAX_OFFLOADED => {
-            let surroundings = Surroundings { now: NOW, seed: [7; 32] };
+            let surroundings = Surroundings { now: NOW, seed: [7; 32], monotonic: || 0.0 };
             let result = run_offloaded(native, this, args, surroundings)?;
             Ok(Value::from_frozen(&result))
         }

@@ -41,11 +41,23 @@ pub const MAX_PACK_COUNT: usize = 1 << 20;
 pub const MAX_PATTERN_BYTES: usize = 16 << 10;
 /// Compiled patterns that a shard keeps for texts that are not constants: some 8 MiB at worst.
 pub const MAX_CACHED_PATTERNS: usize = 128;
-/// Backtracking steps of one match, from each position of the subject, before it fails with an error: about a millisecond
-/// in machine code.
+/// Backtracking steps of one match in machine code, from each position of a subject of at most a few KiB, before it fails
+/// with an error.
 pub const MAX_MATCH_STEPS: u32 = 200_000;
 /// Heap of one match, in KiB, where a pattern cannot be compiled to machine code.
 pub const MAX_MATCH_HEAP_KIB: u32 = 4096;
+/// Steps of one match that is counted, of a subject of at most [`OFFLOAD_ABOVE_BYTES`]: some 40 ms.
+pub const MAX_COUNTED_STEPS: u32 = 4_000_000;
+/// The same for longer subjects, which functions hand to another thread: some 300 ms.
+pub const MAX_COUNTED_STEPS_LONG: u32 = 32_000_000;
+/// Steps from each position, for the few patterns that cannot be counted over all positions.
+pub const MAX_COUNTED_STEPS_PER_START: u32 = 1_000;
+/// Heap of one match that is counted, in KiB.
+pub const MAX_COUNTED_HEAP_KIB: u32 = 16 << 10;
+/// Seconds that the matches of one call may take together, while the shard waits.
+pub const MAX_MATCHING_SECONDS: f64 = 0.25;
+/// The same on another thread.
+pub const MAX_OFFLOADED_MATCHING_SECONDS: f64 = 5.0;
 /// Stack of one match of a pattern in machine code, in bytes: address space that is only filled as far as needed.
 pub const MAX_MATCH_STACK_BYTES: usize = 1 << 20;
 /// Findings that one program reports; the rest is not shown.

@@ -3,10 +3,12 @@
 use mail::header::Field;
 use mail::message::{EditError, Message, PartView, Place};
 use mail::mime::PartId;
+use mail::mime::transfer::Encoding;
 use script::fault::Fault;
-use script::native::{Call, Native, NativeClass};
+use script::host::Host;
+use script::native::{Call, Native, NativeClass, NativeFrame, NativeRun, Next, Step};
 use script::std::regex::Pattern;
-use script::value::{Str, Value};
+use script::value::{Object, Str, Value};
 
 use super::builder::{part_content, value_form};
 use super::message::{INLINE_BYTES, MailPart};
@@ -113,7 +115,7 @@ static METHODS: &[Native] = &[
         INLINE_BYTES,
         get_body,
     ),
-    Native::inline(
+    Native::frame(
         "setBody",
         "string body [, array options]",
         (1, Some(2)),
@@ -289,17 +291,67 @@ fn get_body(call: &mut Call<'_>) -> Result<Value, Fault> {
     })
 }
 
-fn set_body(call: &mut Call<'_>) -> Result<Value, Fault> {
+fn set_body(call: &mut Call<'_>) -> Result<Step, Fault> {
     let body = call.str(0)?;
     call.charge(body.len())?;
-    match call.options(1)?.str("encoding")? {
+    let encoding = call.options(1)?.str("encoding")?;
+    let long = body.len() > INLINE_BYTES;
+    match encoding {
         Some(encoding) => {
             let encoding = encoding.to_string_lossy().into_owned();
             edited(call, |message, part| message.set_encoded_body(part, shared(&body), &encoding))?;
         }
+        None if long && !edited(call, |message, part| message.is_multipart(part))? => {
+            let then = Box::new(Encoded { part: this(call)? });
+            return Ok(Step::Offload {
+                native: &ENCODE,
+                args: vec![Value::Str(body).freeze()?],
+                then: Some(then),
+            });
+        }
         None => edited(call, |message, part| message.set_body(part, body.as_bytes()))?,
     }
-    this(call)
+    this(call).map(Step::Return)
+}
+
+/// What of setBody runs on another thread: the body in the encoding that suits it, and the encoding's name.
+static ENCODE: Native = Native {
+    name: "setBody",
+    params: "string body",
+    doc: "",
+    min_args: 1,
+    max_args: Some(1),
+    run: NativeRun::Sized {
+        above_bytes: INLINE_BYTES,
+        run: |call| {
+            let body = call.bytes(0)?;
+            let encoding = Encoding::best_for(body);
+            Ok(vec![Value::from(encoding.encode(body)), Value::from(encoding.name())].into())
+        },
+    },
+};
+
+/// Waits for a body that is being encoded.
+struct Encoded {
+    part: Value,
+}
+
+impl NativeFrame for Encoded {
+    fn resume(&mut self, result: Value, _: &mut dyn Host) -> Result<Next, Fault> {
+        let pair = result.as_array().map(|pair| (pair.get_index(0), pair.get_index(1)));
+        let Some((Some(Value::Str(body)), Some(Value::Str(encoding)))) = pair else {
+            unreachable!("ENCODE gives two strings")
+        };
+        let object = self.part.as_object().and_then(Object::downcast::<MailPart>).expect("it was one");
+        let encoding = encoding.to_string_lossy();
+        let edited = object.message().borrow_mut().set_encoded_body(object.part(), shared(&body), &encoding);
+        edited.map_err(|error| Fault::error(format!("setBody(): {error}")))?;
+        Ok(Next::Return(self.part.clone()))
+    }
+
+    fn for_each_value(&self, visit: &mut dyn FnMut(&Value)) {
+        visit(&self.part);
+    }
 }
 
 fn get_preamble(call: &mut Call<'_>) -> Result<Value, Fault> {

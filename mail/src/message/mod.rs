@@ -259,12 +259,7 @@ impl Message {
     /// multipart goes with all its parts; what is to be a multipart's body stays as it is, since no encoding may stand
     /// around parts (RFC 2045 6.4).
     pub fn set_body(&mut self, part: PartId, body: &[u8]) -> Result<(), EditError> {
-        let view = self.part(part).ok_or(EditError::NoPart)?;
-        let kind = match self.state.parts.get(&part) {
-            Some(state) => state.media_type(&self.original, view.fields()),
-            None => view.media_type(),
-        };
-        let (body, encoding) = if kind.is_some_and(|kind| kind.starts_with("multipart/")) {
+        let (body, encoding) = if self.is_multipart(part)? {
             (Bytes::copy_from_slice(body), if body.is_ascii() { "7bit" } else { "8bit" })
         } else {
             let encoding = Encoding::best_for(body);
@@ -272,6 +267,19 @@ impl Message {
         };
         self.record(part, Edit::SetBody { part, body, encoding: Bytes::from_static(encoding.as_bytes()) })?;
         Ok(())
+    }
+
+    /// Whether the part, with its changes, is a multipart, whose body no transfer encoding may touch (RFC 2045, 6.4).
+    ///
+    /// # Errors
+    /// There is no such part.
+    pub fn is_multipart(&self, part: PartId) -> Result<bool, EditError> {
+        let view = self.part(part).ok_or(EditError::NoPart)?;
+        let kind = match self.state.parts.get(&part) {
+            Some(state) => state.media_type(&self.original, view.fields()),
+            None => view.media_type(),
+        };
+        Ok(kind.is_some_and(|kind| kind.starts_with("multipart/")))
     }
 
     /// Replaces the part's body by bytes that are in the transfer encoding `encoding` already.

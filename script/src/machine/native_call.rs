@@ -121,13 +121,20 @@ impl Context {
     }
 
     pub(super) fn native_step(&mut self, step: Step, host: &mut dyn Host) -> Result<Outcome, Fault> {
-        let (call, then) = match step {
+        let (first, then) = match step {
             Step::Return(value) => {
                 self.heap.charge(weight(&value));
                 return Ok(Outcome::Value(value));
             }
+            Step::Offload { native, args, then } => {
+                let pending = PendingCall::Offload { native, this: None, args };
+                match then {
+                    None => return Ok(Outcome::Pending(pending)),
+                    Some(then) => (Err(pending), then),
+                }
+            }
             Step::Call { function, args, then } => (Ok((function, args)), then),
-            Step::Host { call, then } => (Err(call), then),
+            Step::Host { call, then } => (Err(PendingCall::Host(call)), then),
         };
         if self.entries.len() >= self.limits.depth as usize {
             return Err(Fault::error(format!("calls are nested deeper than {}", self.limits.depth)));
@@ -135,8 +142,8 @@ impl Context {
         let (top, nums_top) = self.top();
         let waiting = Waiting { frame: then, top: top as u32, nums_top: nums_top as u32 };
         self.entries.push(Entry::Native(waiting));
-        match call {
-            Err(call) => Ok(Outcome::Pending(PendingCall::Host(call))),
+        match first {
+            Err(pending) => Ok(Outcome::Pending(pending)),
             Ok((function, args)) => {
                 let loaded = self.loaded.clone();
                 match self.call_back(&loaded, &function, args, host)? {

@@ -11,11 +11,8 @@ use super::operate::Surroundings;
 #[inline]
 pub(super) fn index(env: &Surroundings<'_>, base: &Value, key: &Value) -> Result<Value, Fault> {
     match base {
-        Value::Object(object) => match (object.as_instance(), key) {
-            (Some(instance), Value::Str(name)) => field(env, instance, name),
-            (Some(_), _) => Ok(Value::None),
-            (None, _) => Ok(ops::index(base, key)),
-        },
+        // hsl-language 10: the same as `base->key`, so that `$object["method"](..)` calls.
+        Value::Object(_) => property(env, base, key),
         Value::Function(_) => Err(Fault::error("a function has no items")),
         Value::Cell(cell) => {
             let value = cell.get();

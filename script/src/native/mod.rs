@@ -70,6 +70,26 @@ pub enum Step {
         /// What goes on.
         then: Box<dyn NativeFrame>,
     },
+    /// Run a native of the kind [`NativeRun::Sized`] on another thread.
+    Offload {
+        /// What to run.
+        native: &'static Native,
+        /// Its arguments.
+        args: Vec<Frozen>,
+        /// What gets the result; without it, that is the result of the call.
+        then: Option<Box<dyn NativeFrame>>,
+    },
+}
+
+impl Step {
+    /// Runs another native in place of this one on another thread, with the same arguments.
+    ///
+    /// # Errors
+    /// An argument cannot go to another thread.
+    pub fn offload(native: &'static Native, call: &Call<'_>) -> Result<Step, Fault> {
+        let args = call.args().iter().map(Value::freeze).collect::<Result<_, _>>()?;
+        Ok(Step::Offload { native, args, then: None })
+    }
 }
 
 /// What a native with a frame does next.

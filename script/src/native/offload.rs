@@ -5,6 +5,7 @@ use std::any::Any;
 use super::{Call, Native, NativeRun};
 use crate::fault::{Fault, FaultKind};
 use crate::host::Host;
+use crate::limits::MAX_OFFLOADED_MATCHING_SECONDS;
 use crate::std::regex::PatternCache;
 use crate::value::{Frozen, Object, Value};
 
@@ -15,6 +16,8 @@ pub struct Surroundings {
     pub now: f64,
     /// Seed of the random bytes that it may ask for.
     pub seed: [u8; 32],
+    /// Seconds of a clock that never jumps.
+    pub monotonic: fn() -> f64,
 }
 
 /// Runs a native that was too large for its shard. A thrown value comes back as an error with its text.
@@ -67,7 +70,10 @@ impl Host for Bare {
         self.surroundings.now
     }
     fn monotonic(&self) -> f64 {
-        0.0
+        (self.surroundings.monotonic)()
+    }
+    fn matching_seconds(&self) -> f64 {
+        MAX_OFFLOADED_MATCHING_SECONDS
     }
     fn uptime(&self) -> f64 {
         0.0

@@ -41,7 +41,12 @@ pub(crate) fn run(
         NativeRun::Host(_) => panic!("{} needs the embedder", native.name),
         NativeRun::Frame(run) => match run(&mut call)? {
             Step::Return(value) => Ok(value),
-            Step::Host { .. } => panic!("{} needs the embedder", native.name),
+            Step::Host { .. } | Step::Offload { then: Some(_), .. } => {
+                panic!("{} needs the embedder", native.name)
+            }
+            Step::Offload { native, args, then: None } => {
+                self::run(host, native, None, args.iter().map(Value::from_frozen).collect())
+            }
             Step::Call { mut function, mut args, mut then } => loop {
                 let result = call_value(host, &function, args)?;
                 then.for_each_value(&mut |_| {});

@@ -1,11 +1,14 @@
 //! Regular expressions: hsl-stdlib 5.
 
+mod counted;
 mod pattern;
 mod replace;
+mod shape;
 
 pub use pattern::{Groups, Pattern, PatternCache};
 
 use crate::fault::Fault;
+use crate::host::Host;
 use crate::limits::{OFFLOAD_ABOVE_BYTES, SHORT_STRING_BYTES};
 use crate::native::{Call, Native, NativeClass, NativeRun};
 use crate::value::{Array, Key, Value};
@@ -84,7 +87,7 @@ fn find_all(call: &mut Call<'_>) -> Result<Value, Fault> {
     let mut groups = pattern.groups();
     let mut lists = vec![Vec::new(); groups.count()];
     let mut search = Search::default();
-    while search.next(&pattern, &mut groups, &subject)? {
+    while search.next(&pattern, &mut groups, &subject, call.host())? {
         call.charge(lists.len() * (size_of::<Value>() + SHORT_STRING_BYTES))?;
         crate::ops::check_items(lists.len() * lists[0].len())?;
         for (group, list) in lists.iter_mut().enumerate() {
@@ -108,11 +111,31 @@ fn find_all(call: &mut Call<'_>) -> Result<Value, Fault> {
 struct Search {
     from: usize,
     last_end: Option<usize>,
+    /// Seconds that it has looked for matches.
+    took_s: f64,
 }
 
 impl Search {
     /// Finds the next match. An empty one right behind the last match does not count.
-    fn next(&mut self, pattern: &Pattern, groups: &mut Groups, subject: &[u8]) -> Result<bool, Fault> {
+    fn next(
+        &mut self,
+        pattern: &Pattern,
+        groups: &mut Groups,
+        subject: &[u8],
+        host: &dyn Host,
+    ) -> Result<bool, Fault> {
+        let begun = host.monotonic();
+        let found = self.find(pattern, groups, subject)?;
+        // Each match is bounded; their number is that of the bytes.
+        self.took_s += host.monotonic() - begun;
+        let most = host.matching_seconds();
+        if self.took_s > most {
+            return Err(Fault::error(format!("a regular expression took longer than {most} seconds")));
+        }
+        Ok(found)
+    }
+
+    fn find(&mut self, pattern: &Pattern, groups: &mut Groups, subject: &[u8]) -> Result<bool, Fault> {
         while self.from <= subject.len() && pattern.captures_at(groups, subject, self.from)? {
             let Some((start, end)) = groups.get(0) else { break };
             // With \K a match may end before it began to look.

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use pcre2::bytes::{CaptureLocations, Regex, RegexBuilder};
 
+use super::counted::{Counted, Text};
+use super::shape::{Shape, shape};
 use crate::fault::Fault;
 use crate::limits::{
     MAX_CACHED_PATTERNS, MAX_MATCH_HEAP_KIB, MAX_MATCH_STACK_BYTES, MAX_MATCH_STEPS, MAX_PATTERN_BYTES,
@@ -16,11 +18,13 @@ use crate::value::{Frozen, FrozenObject, Object, OrderedMap, Str, Value};
 #[derive(Clone, Debug)]
 pub struct Pattern(Arc<Compiled>);
 
+/// Machine code for subjects that it is sure to be done with soon, and for the others a form whose steps are counted
+/// (decision 0040).
 #[derive(Debug)]
 struct Compiled {
     regex: Regex,
-    utf: bool,
-    source_bytes: usize,
+    shape: Shape,
+    counted: Counted,
 }
 
 impl Pattern {
@@ -45,41 +49,70 @@ impl Pattern {
             )));
         }
         let utf = has(b'u');
+        let whole = pattern_text(body, utf)?;
+        let (verbs, rest) = whole.split_at(end_of_verbs(&whole));
         // PCRE2 always refuses unknown escapes, which is what X asked for.
         let ungreedy = if has(b'U') { "(?U)" } else { "" };
-        let source = format!(
-            "(*LIMIT_MATCH={MAX_MATCH_STEPS})(*LIMIT_HEAP={MAX_MATCH_HEAP_KIB}){}",
-            place_after_verbs(&pattern_text(body, utf)?, ungreedy)
-        );
-        let regex = RegexBuilder::new()
+        let mut builder = RegexBuilder::new();
+        builder
             .caseless(has(b'i'))
             .multi_line(has(b'm'))
             .dotall(has(b's'))
             .extended(has(b'x'))
             // With Unicode's classes comes tolerance of subjects that are not UTF-8.
             .ucp(utf)
+            .max_jit_stack_size(Some(MAX_MATCH_STACK_BYTES));
+        let regex = builder
+            .clone()
             .jit_if_available(true)
-            .max_jit_stack_size(Some(MAX_MATCH_STACK_BYTES))
-            .build(&source)
+            .build(&format!(
+                "(*LIMIT_MATCH={MAX_MATCH_STEPS})(*LIMIT_HEAP={MAX_MATCH_HEAP_KIB}){verbs}{ungreedy}{rest}"
+            ))
             .map_err(|error| bad_pattern(body, &error))?;
-        Ok(Pattern(Arc::new(Compiled { regex, utf, source_bytes: source.len() })))
+        let shape = shape(rest.as_bytes(), has(b'm'), has(b'x'));
+        let text = Text { verbs: verbs.to_owned(), body: format!("{ungreedy}{rest}"), extended: has(b'x') };
+        let counted = Counted::new(builder, text, utf, shape.can_be_part);
+        Ok(Pattern(Arc::new(Compiled { regex, shape, counted })))
     }
 
     /// Whether the pattern matches anywhere.
     #[inline]
     pub fn is_match(&self, subject: &[u8]) -> Result<bool, Fault> {
-        self.0.regex.is_match(subject).map_err(|error| failed_match(&error))
+        let compiled = &*self.0;
+        let found = if subject.len() <= compiled.shape.trusted_bytes {
+            compiled.regex.is_match(subject)
+        } else {
+            compiled.counted.is_match(subject)
+        };
+        found.map_err(|error| failed_match(&error))
     }
 
     /// Whether the pattern matches at or after `start`; `groups` then says where. `start` is at most the length.
     pub fn captures_at(&self, groups: &mut Groups, subject: &[u8], start: usize) -> Result<bool, Fault> {
-        let found = self.0.regex.captures_read_at(&mut groups.0, subject, start);
-        found.map(|found| found.is_some()).map_err(|error| failed_match(&error))
+        let compiled = &*self.0;
+        let found = if subject.len() - start <= compiled.shape.trusted_bytes {
+            compiled.regex.captures_read_at(&mut groups.0, subject, start).map(|found| found.is_some())
+        } else {
+            compiled.counted.captures_at(&mut groups.0, subject, start)
+        };
+        found.map_err(|error| failed_match(&error))
     }
 
     /// Room for the positions of groups.
     pub fn groups(&self) -> Groups {
         Groups(self.0.regex.capture_locations())
+    }
+
+    /// The groups of the first match in machine code, and counted.
+    #[cfg(test)]
+    pub(super) fn both_ways(&self, subject: &[u8]) -> [Result<Vec<Option<(usize, usize)>>, pcre2::Error>; 2] {
+        let read = |found: Result<bool, pcre2::Error>, groups: &Groups| {
+            found.map(|found| (0..groups.count()).filter(|_| found).map(|group| groups.get(group)).collect())
+        };
+        let (mut fast, mut counted) = (self.groups(), self.groups());
+        let by_machine = self.0.regex.captures_read_at(&mut fast.0, subject, 0).map(|found| found.is_some());
+        let by_count = self.0.counted.captures_at(&mut counted.0, subject, 0);
+        [read(by_machine, &fast), read(by_count, &counted)]
     }
 
     /// The names of the groups, by number; group 0 is the whole match.
@@ -90,8 +123,11 @@ impl Pattern {
     /// Where to look for the next match after an empty one at `at`.
     pub fn step_over(&self, subject: &[u8], at: usize) -> usize {
         let rest = subject.get(at + 1..).unwrap_or_default();
-        let inside =
-            if self.0.utf { rest.iter().take_while(|byte| **byte & 0xc0 == 0x80).count() } else { 0 };
+        let inside = if self.0.counted.utf() {
+            rest.iter().take_while(|byte| **byte & 0xc0 == 0x80).count()
+        } else {
+            0
+        };
         at + 1 + inside
     }
 
@@ -132,12 +168,12 @@ impl Groups {
 impl FrozenObject for Compiled {
     /// The code stays shared; what a match writes to belongs to the thread, which then needs no lock.
     fn thaw(self: Arc<Self>) -> Object {
-        let own = Compiled { regex: self.regex.clone(), utf: self.utf, source_bytes: self.source_bytes };
+        let own = Compiled { regex: self.regex.clone(), shape: self.shape, counted: self.counted.clone() };
         Object::host(RegexObject(Pattern(Arc::new(own))))
     }
 
     fn size_bytes(&self) -> usize {
-        compiled_bytes(self.source_bytes)
+        compiled_bytes(self.counted.source_bytes())
     }
 }
 
@@ -168,7 +204,7 @@ impl HostObject for RegexObject {
     }
 
     fn size_bytes(&self) -> usize {
-        compiled_bytes(self.0.0.source_bytes)
+        compiled_bytes(self.0.0.counted.source_bytes())
     }
 }
 
@@ -201,8 +237,8 @@ fn pattern_text(body: &[u8], utf: bool) -> Result<String, Fault> {
     Ok(text)
 }
 
-/// Puts `insert` behind verbs such as `(*ANYCRLF)`, which must come first.
-fn place_after_verbs(text: &str, insert: &str) -> String {
+/// Where verbs such as `(*ANYCRLF)` end, which must come first.
+fn end_of_verbs(text: &str) -> usize {
     let mut at = 0;
     while text[at..].starts_with("(*")
         && text[at + 2..].starts_with(|first: char| first.is_ascii_uppercase())
@@ -211,7 +247,7 @@ fn place_after_verbs(text: &str, insert: &str) -> String {
     {
         at += end + 1;
     }
-    format!("{}{insert}{}", &text[..at], &text[at..])
+    at
 }
 
 fn is_start_verb(verb: &str) -> bool {

@@ -3,7 +3,8 @@
 use super::{Groups, Pattern, Search, match_array};
 use crate::fault::Fault;
 use crate::host::Host;
-use crate::native::{Call, NativeFrame, Next, Step};
+use crate::limits::OFFLOAD_ABOVE_BYTES;
+use crate::native::{Call, Native, NativeFrame, NativeRun, Next, Step};
 use crate::ops;
 use crate::value::{Str, Value};
 
@@ -25,23 +26,46 @@ struct Work {
     out: Vec<u8>,
 }
 
+/// What runs on another thread.
+static LONG: Native = Native {
+    name: "pcre_replace",
+    params: "Regex or string pattern, string replace, string subject [, number limit = 0]",
+    doc: "",
+    min_args: 3,
+    max_args: Some(4),
+    run: NativeRun::Sized { above_bytes: OFFLOAD_ABOVE_BYTES, run: with_template },
+};
+
 pub(super) fn start(call: &mut Call<'_>) -> Result<Step, Fault> {
-    let pattern = call.pattern(0)?;
-    let subject = call.str(2)?;
-    let limit = call.opt_integer(3)?.unwrap_or(0);
-    let left = if limit > 0 { limit as usize } else { usize::MAX };
-    let groups = pattern.groups();
-    let work = Work { pattern, subject, groups, search: Search::default(), left, copied: 0, out: Vec::new() };
     match call.arg(1) {
-        Value::Str(template) => work.with_template(template).map(Step::Return),
-        function @ Value::Function(_) => Replace { function: function.clone(), work }.start(),
+        Value::Str(_) if call.str(2)?.len() > OFFLOAD_ABOVE_BYTES => Step::offload(&LONG, call),
+        Value::Str(_) => with_template(call).map(Step::Return),
+        function @ Value::Function(_) => {
+            let function = function.clone();
+            let work = Work::begin(call)?;
+            Replace { function, work }.start(call.host())
+        }
         _ => Err(call.wrong(1, "a string or a function")),
     }
 }
 
+fn with_template(call: &mut Call<'_>) -> Result<Value, Fault> {
+    let template = call.str(1)?;
+    Work::begin(call)?.with_template(&template, call.host())
+}
+
 impl Work {
-    fn with_template(mut self, template: &Str) -> Result<Value, Fault> {
-        while let Some((start, end)) = self.next()? {
+    fn begin(call: &mut Call<'_>) -> Result<Work, Fault> {
+        let pattern = call.pattern(0)?;
+        let subject = call.str(2)?;
+        let limit = call.opt_integer(3)?.unwrap_or(0);
+        let left = if limit > 0 { limit as usize } else { usize::MAX };
+        let groups = pattern.groups();
+        Ok(Work { pattern, subject, groups, search: Search::default(), left, copied: 0, out: Vec::new() })
+    }
+
+    fn with_template(mut self, template: &Str, host: &dyn Host) -> Result<Value, Fault> {
+        while let Some((start, end)) = self.next(host)? {
             self.out.extend_from_slice(&self.subject[self.copied..start]);
             self.expand(template);
             self.copied = end;
@@ -51,8 +75,8 @@ impl Work {
     }
 
     /// The position of the next match that is to be replaced.
-    fn next(&mut self) -> Result<Option<(usize, usize)>, Fault> {
-        if self.left == 0 || !self.search.next(&self.pattern, &mut self.groups, &self.subject)? {
+    fn next(&mut self, host: &dyn Host) -> Result<Option<(usize, usize)>, Fault> {
+        if self.left == 0 || !self.search.next(&self.pattern, &mut self.groups, &self.subject, host)? {
             return Ok(None);
         }
         self.left -= 1;
@@ -97,17 +121,17 @@ impl Work {
 }
 
 impl Replace {
-    fn start(mut self) -> Result<Step, Fault> {
-        Ok(match self.advance()? {
+    fn start(mut self, host: &dyn Host) -> Result<Step, Fault> {
+        Ok(match self.advance(host)? {
             Next::Call { function, args } => Step::Call { function, args, then: Box::new(self) },
             Next::Return(value) => Step::Return(value),
             Next::Host(_) => unreachable!("only the script is called"),
         })
     }
 
-    fn advance(&mut self) -> Result<Next, Fault> {
+    fn advance(&mut self, host: &dyn Host) -> Result<Next, Fault> {
         let work = &mut self.work;
-        let Some((start, end)) = work.next()? else { return work.finish().map(Next::Return) };
+        let Some((start, end)) = work.next(host)? else { return work.finish().map(Next::Return) };
         work.out.extend_from_slice(&work.subject[work.copied..start]);
         work.copied = end;
         let groups = match_array(&work.pattern, &work.groups, &work.subject, true);
@@ -116,13 +140,13 @@ impl Replace {
 }
 
 impl NativeFrame for Replace {
-    fn resume(&mut self, result: Value, _host: &mut dyn Host) -> Result<Next, Fault> {
+    fn resume(&mut self, result: Value, host: &mut dyn Host) -> Result<Next, Fault> {
         if result.is_none() {
             return Err(Fault::error("pcre_replace(): the function returned none instead of a string"));
         }
         result.write_text(&mut self.work.out)?;
         ops::check_length(self.work.out.len())?;
-        self.advance()
+        self.advance(host)
     }
 
     fn for_each_value(&self, visit: &mut dyn FnMut(&Value)) {

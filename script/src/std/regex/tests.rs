@@ -63,3 +63,51 @@ fn compiled_patterns_cross_threads_as_constants() {
     let value = Value::from_frozen(&frozen);
     assert!(Pattern::of(&value).unwrap().is_match(b"ABB").unwrap());
 }
+
+/// Steps of single characters are not counted in machine code, and PCRE2 counts anew at each position.
+#[test]
+fn a_pattern_that_looks_ahead_far_from_everywhere_fails_quickly() {
+    for pattern in ["(?=.*.*x)", "(?=(.*).*\\1x)", "/(?=.*.*.*.*x)/u"] {
+        for bytes in [1_000, 10_000] {
+            match Pattern::parse(pattern.as_bytes()).unwrap().is_match("a".repeat(bytes).as_bytes()) {
+                Ok(matched) => assert!(!matched && bytes == 1_000, "{pattern}"),
+                Err(fault) => assert!(fault.to_string().contains("gave up"), "{pattern}: {fault}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn patterns_that_take_long_for_long_texts_still_find_what_is_there() {
+    let mut text = "Received: by mx.example (x)\r\n".repeat(3000);
+    text.push_str("Subject: here it is\r\nX: \u{e9}\r\n");
+    for (pattern, groups) in [
+        ("/^Subject: *(.*?) *\\r$/m", vec!["Subject: here it is\r", "here it is"]),
+        ("/(here) .*(is)/i", vec!["here it is", "here", "is"]),
+        ("/(?<=Subject:\\ )(h)\\w+ # a comment/x", vec!["here", "h"]),
+        ("/X: (.)\\r/u", vec!["X: \u{e9}\r", "\u{e9}"]),
+    ] {
+        let found = call("pcre_match", vec![pattern.into(), text.as_str().into()]).unwrap();
+        let expected: Vec<Value> = groups.into_iter().map(Value::from).collect();
+        assert!(found.strict_eq(&expected.into()).unwrap(), "{pattern}: {found:?}");
+    }
+}
+
+#[test]
+fn a_match_that_is_counted_is_the_match_of_machine_code() {
+    let atoms =
+        ["a", "b", ".", "\\b", "[ab]", "(a)", "(?:b|ab)", "^", "$", "a*", "b+?", "(?=b)", "(?<=a)", "\\1"];
+    let mut state = 7_u32;
+    let mut draw = |most: usize| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 16) as usize % most
+    };
+    for round in 0..2000 {
+        let body: String = (0..1 + draw(5)).map(|_| atoms[draw(atoms.len())]).collect();
+        let flags = ["", "i", "m", "s", "u", "x", "U", "mU"][draw(8)];
+        let Ok(pattern) = Pattern::compile(body.as_bytes(), flags.as_bytes()) else { continue };
+        let subject: String = (0..draw(12)).map(|_| ["a", "b", "A", "\n", "\u{e9}"][draw(5)]).collect();
+        let [machine, counted] = pattern.both_ways(subject.as_bytes());
+        assert_eq!(machine.unwrap(), counted.unwrap(), "{round}: /{body}/{flags} on {subject:?}");
+    }
+}

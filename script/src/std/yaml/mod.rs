@@ -8,7 +8,8 @@ mod tests;
 use self::decode::{Decoder, Progress};
 use crate::fault::Fault;
 use crate::host::Host;
-use crate::native::{Call, Native, NativeFrame, Next, Step};
+use crate::limits::OFFLOAD_ABOVE_BYTES;
+use crate::native::{Call, Native, NativeFrame, NativeRun, Next, Step};
 use crate::value::{Function, FunctionBuf, Value};
 
 /// The natives of this folder.
@@ -31,8 +32,24 @@ static PAUSE: Native =
         Ok(Value::None)
     });
 
+/// What runs on another thread: a text without functions for its tags.
+static LONG: Native = Native {
+    name: "yaml_decode",
+    params: "string text",
+    doc: "",
+    min_args: 1,
+    max_args: Some(2),
+    run: NativeRun::Sized {
+        above_bytes: OFFLOAD_ABOVE_BYTES,
+        run: |call| Ok(decode(call.bytes(0)?).unwrap_or_default()),
+    },
+};
+
 fn yaml_decode(call: &mut Call<'_>) -> Result<Step, Fault> {
     let tags = call.options(1)?.array("tags")?;
+    if tags.is_none() && call.bytes(0)?.len() > OFFLOAD_ABOVE_BYTES {
+        return Step::offload(&LONG, call);
+    }
     let Ok(text) = std::str::from_utf8(call.bytes(0)?) else { return Ok(Step::Return(Value::None)) };
     let mut frame = Frame(Decoder::new(text, tags));
     Ok(match frame.go_on() {
