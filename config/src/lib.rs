@@ -39,6 +39,7 @@ mod limits;
 mod monitor;
 mod pattern;
 mod pki;
+mod plugins;
 mod prepare;
 mod reference;
 mod report;
@@ -63,6 +64,7 @@ pub use files::{Read, Reloadable, load_files, load_startup_file};
 pub use monitor::{CustomMetric, MaxMessages, MetricKind, Monitor, MonitorListener};
 pub use pattern::{Field, Lists, Pattern};
 pub use pki::{Pem, Pki, PkiEntry};
+pub use plugins::{ListFile, LogFile, PLUGINS, Plugins, RateClient};
 pub use reference::reference;
 pub use running::{
     Address, BareEol, DefaultGroup, Extensions, Grouping, Hooks, PoolPolicy, Queues, RcptHook, Resolver,

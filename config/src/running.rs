@@ -9,8 +9,9 @@ use crate::report::Report;
 use crate::schema::File;
 use crate::tree::{Checked, Match, Tree};
 use crate::{
-    Error, Field, Lists, Loaded, Monitor, Options, Pattern, Pki, Scope, Scripting, ServerKind, ServerTls,
-    Source, Startup, Transport, Version, check, cross_check, monitor, pki, scripting, tls, transport,
+    Error, Field, Lists, Loaded, Monitor, Options, Pattern, Pki, Plugins, Scope, Scripting, ServerKind,
+    ServerTls, Source, Startup, Transport, Version, check, cross_check, monitor, pki, plugins, scripting,
+    tls, transport,
 };
 
 /// The running file.
@@ -34,6 +35,8 @@ pub struct Running {
     pub scripting: Scripting,
     /// The endpoint for probes and metrics.
     pub monitor: Monitor,
+    /// Settings of plugins.
+    pub plugins: Plugins,
     /// Keys and certificates; to be [joined](Pki::joined) with those of the startup file.
     pub pki: Pki,
 }
@@ -252,6 +255,7 @@ pub fn load_running(
         tls::check_monitor(&tree, startup, &mut report);
         monitor::cross_check(&tree, startup, &mut report);
         scripting::cross_check(&tree, &mut report);
+        plugins::cross_check(&tree, &mut report);
         pki::cross_check(&tree, &mut report);
         check::fill(&mut tree, File::Running.keys(Scope::Server));
         (!report.has_errors()).then(|| running(&tree, version))
@@ -271,6 +275,7 @@ fn running(tree: &Tree, version: Version) -> Running {
         resolver: resolver(tree.get("resolver").expect("has a default")),
         monitor: monitor::monitor(tree),
         scripting: scripting::scripting(tree),
+        plugins: plugins::plugins(tree),
         pki: pki::pki(tree),
     }
 }

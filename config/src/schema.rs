@@ -5,6 +5,7 @@
 mod app;
 mod client;
 mod delivery;
+mod plugins;
 mod policy;
 mod server;
 mod smtpd;

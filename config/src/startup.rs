@@ -10,8 +10,8 @@ use crate::report::{Problem, Report};
 use crate::schema::File;
 use crate::tree::{Checked, Tree};
 use crate::{
-    Error, Loaded, MonitorListener, Options, Pki, Scope, ScriptSettings, Source, Version, check, monitor,
-    pki, scripting,
+    Error, Loaded, MonitorListener, Options, Pki, Plugins, Scope, ScriptSettings, Source, Version, check,
+    monitor, pki, plugins, scripting,
 };
 
 /// The startup file.
@@ -31,6 +31,8 @@ pub struct Startup {
     pub monitor: Option<MonitorListener>,
     /// What scripts may reach.
     pub scripting: ScriptSettings,
+    /// Settings of plugins, to be [joined](Plugins::joined) with those of the running file.
+    pub plugins: Plugins,
     /// Keys and certificates, read with start privileges; the running file can add to them.
     pub pki: Pki,
     /// Paths, privileges, limits.
@@ -197,6 +199,7 @@ pub fn load_startup(source: &Source<'_>, options: &Options<'_>) -> Result<Loaded
         if options.scope == Scope::Server {
             cross_check(&tree, &mut report);
         }
+        plugins::cross_check(&tree, &mut report);
         pki::cross_check(&tree, &mut report);
         check::fill(&mut tree, File::Startup.keys(Scope::Server));
         (!report.has_errors()).then(|| startup(&tree, version))
@@ -319,6 +322,7 @@ fn startup(tree: &Tree, version: Version) -> Startup {
         }),
         monitor: monitor::listener(tree),
         scripting: scripting::settings(tree),
+        plugins: plugins::plugins(tree),
         pki: pki::pki(tree),
         environment: environment(tree.get("environment").expect("has a default")),
     }

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use config::{FileContent, Pem, Running, Startup};
 
+use crate::Plugins;
 use crate::crypto::Pki;
 use crate::crypto::x509::Certificate;
 use crate::limits::MAX_IMPORT_BYTES;
@@ -42,6 +43,12 @@ pub fn sources(
             .map_err(|error| format!("scripting.rootpath: {}: {error}", path.display())),
         None => Ok(sources),
     }
+}
+
+/// The settings of the plugins, with their lists. `warn` hears of what cannot be read.
+pub fn plugins(startup: &Startup, running: &Running, warn: &mut dyn FnMut(&str)) -> Plugins {
+    let settings = startup.plugins.joined(&running.plugins);
+    Plugins::load(&settings, &read_bytes, warn)
 }
 
 /// The keys and certificates that scripts name. `warn` hears of what cannot be read; a script that names it fails then.

@@ -13,6 +13,7 @@ use crate::Board;
 use crate::crypto::Pki;
 use crate::daemon::Daemon;
 use crate::limits;
+use crate::plugins::{Plugins, RateState};
 use crate::source::Sources;
 
 /// What the embedding program decides; the same for all shards.
@@ -24,6 +25,8 @@ pub struct Settings {
     pub sources: Arc<Sources>,
     /// The keys and certificates that scripts name by id.
     pub pki: Arc<Pki>,
+    /// The settings and lists of the plugins that are built in.
+    pub plugins: Arc<Plugins>,
     /// How long a script may take, waiting included.
     pub wall_clock: Duration,
     /// The proxy for `http` when a call names none.
@@ -42,6 +45,7 @@ impl Default for Settings {
             resolvers: Vec::new(),
             sources: Arc::default(),
             pki: Arc::default(),
+            plugins: Arc::default(),
             wall_clock: limits::WALL_CLOCK,
             http_proxy: None,
             extra_roots: Vec::new(),
@@ -57,6 +61,21 @@ pub trait Log {
     fn echo(&self, text: &[u8]);
     /// A line for the system log, with a priority of syslog(3).
     fn syslog(&self, priority: u32, text: &[u8]);
+    /// Bytes for a standard stream of the process, in order with the other output. False: this program has no order, and
+    /// they are written on another thread.
+    fn standard(&self, stream: Stream, bytes: &[u8]) -> bool {
+        let _ = (stream, bytes);
+        false
+    }
+}
+
+/// A standard stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output.
+    Output,
+    /// Standard error.
+    Error,
 }
 
 /// One per shard.
@@ -69,6 +88,8 @@ pub struct Environment {
     /// Certificates to trust, without and with those of the system, once somebody has asked.
     pub(crate) roots: [OnceCell<tls::Roots>; 2],
     daemon: OnceCell<Rc<dyn Daemon>>,
+    /// The servers that `rate` asks.
+    pub(crate) rate: RateState,
     /// Compiled patterns of all scripts; none while a script has them.
     pub(crate) patterns: Cell<Option<PatternCache>>,
     /// Where others see what runs.
@@ -87,6 +108,7 @@ impl Environment {
             resolver,
             roots: Default::default(),
             daemon: OnceCell::new(),
+            rate: RateState::default(),
             patterns: Cell::default(),
             board: OnceCell::new(),
         })

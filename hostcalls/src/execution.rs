@@ -74,6 +74,11 @@ impl Execution {
         self.id
     }
 
+    /// Where its output goes.
+    pub(crate) fn log(&self) -> &dyn Log {
+        &*self.log
+    }
+
     /// What it shares with the others of its shard.
     pub fn environment(&self) -> &Rc<Environment> {
         &self.environment

@@ -60,6 +60,7 @@ pub mod numbers;
 mod offload;
 #[cfg(test)]
 mod on_engine;
+mod plugins;
 pub mod reference;
 mod runner;
 mod secure;
@@ -75,8 +76,9 @@ mod testing_tls;
 mod time;
 
 pub use board::Board;
-pub use environment::{Environment, Log, Settings};
+pub use environment::{Environment, Log, Settings, Stream};
 pub use execution::{Execution, ExecutionId, ScriptHost};
 pub use item::ItemMetadata;
 pub use library::{Family, HostFunction, HostFuture, HostRun, call, library};
+pub use plugins::Plugins;
 pub use runner::{Outcome, run};

@@ -62,6 +62,7 @@ static FAMILIES: &[&Family] = &[
     &crate::mail::FAMILY,
     &crate::smtp::FAMILY,
     &crate::extras::FAMILY,
+    &crate::plugins::FAMILY,
     &DAEMON,
 ];
 

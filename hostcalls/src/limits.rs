@@ -129,7 +129,7 @@ pub const SOCKET_RECV_BYTES_MAX: usize = 16 << 20;
 /// How long `MSG_DONTWAIT` waits for what the kernel has already.
 pub const SOCKET_DONT_WAIT: Duration = Duration::from_millis(2);
 
-/// Longest file that a script includes or imports: 64 MiB.
+/// Longest file that a script includes or imports, or that is the list of a plugin: 64 MiB.
 pub const MAX_IMPORT_BYTES: usize = 64 << 20;
 
 /// Times that a script may queue one message.
@@ -141,3 +141,18 @@ pub const METADATA_BYTES: usize = 64 * 1024;
 /// What `SetMetaData` may keep, with 8 bytes for each pair: it stays in memory as long as the item is queued, and must fit into
 /// what the spool takes as properties of an item (16 KiB).
 pub const REWRITTEN_METADATA_BYTES: usize = 15 * 1024;
+
+/// Entries of one list of `bounce-list`, `suppression-list` or `ip-list`: some 100 bytes each, patterns some KiB.
+pub const LIST_ENTRIES_MAX: usize = 1_000_000;
+
+/// Wrong lines of a list that are told of.
+pub const LIST_COMPLAINTS_MAX: usize = 5;
+
+/// How long the patterns of a list may take for one text, on another thread.
+pub const LIST_MATCHING: Duration = Duration::from_secs(5);
+
+/// How long `rate` waits for an answer through a socket in the file system.
+pub const RATE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Answers to other questions after which `rate` gives up.
+pub const RATE_STRAY_DATAGRAMS_MAX: u32 = 64;

@@ -27,7 +27,7 @@ Options:
   -R, --rootpath PATH      directory of file:// imports and files, instead of scripting.rootpath
   -P, --privdrop           become the user and group of environment.privdrop (needs root)
       --limit NAME=VALUE   change a limit of the script; repeatable; names and defaults below
-  -p, --plugin ID          load a script plugin: not supported, refused
+  -p, --plugin ID          load a plugin that writes files of the server: logger
   -F, --ffi                allow native library calls: not supported, refused
   -C PATH                  serve a debugger on a socket: not supported yet, refused
   -v, --version            print the version and exit
@@ -97,6 +97,8 @@ pub struct Options {
     pub syntax: bool,
     /// `-P`.
     pub privdrop: bool,
+    /// `-p`, in order: each is built in.
+    pub plugins: Vec<String>,
     /// `--limit`, in order: name and value.
     pub limits: Vec<(String, String)>,
 }
@@ -124,7 +126,7 @@ where
             Short('F') | Long("ffi") => return Err(refused("-F", "native library calls")),
             Short('p') | Long("plugin") => {
                 let id = parser.value().map_err(usage)?;
-                return Err(refused(&format!("-p {}", id.to_string_lossy()), "native plugins"));
+                options.plugins.push(plugin(&id.to_string_lossy())?);
             }
             Short('C') => return Err(refused("-C", "the debugger's socket")),
             Short('v') | Long("version") => return Ok(Command::Version),
@@ -134,6 +136,15 @@ where
         }
     }
     Ok(Command::Run(Box::new(options)))
+}
+
+/// Those that need no loading may be named, too.
+fn plugin(id: &str) -> Result<String, String> {
+    if config::PLUGINS.contains(&id) {
+        Ok(id.to_owned())
+    } else {
+        Err(refused(&format!("-p {id}"), "native plugins"))
+    }
 }
 
 fn script(operand: OsString) -> Script {
@@ -181,10 +192,11 @@ mod tests {
             binary: true,
             syntax: true,
             privdrop: true,
+            plugins: vec!["logger".into()],
             limits: vec![("time".into(), "5".into())],
         };
-        assert_eq!(options("-c c.yaml -A a.yaml -R /srv -B -s -P --limit time=5 x.hsl"), expected);
-        let long = "--config c.yaml --appconf a.yaml --rootpath /srv --binary --syntax --privdrop \
+        assert_eq!(options("-c c.yaml -A a.yaml -R /srv -B -s -P -p logger --limit time=5 x.hsl"), expected);
+        let long = "--config c.yaml --appconf a.yaml --rootpath /srv --binary --syntax --privdrop --plugin logger \
                     --limit=time=5 x.hsl";
         assert_eq!(options(long), expected);
         assert_eq!(options("").script, Script::Unnamed);
@@ -196,7 +208,7 @@ mod tests {
 
     #[test]
     fn what_it_cannot_do_is_refused_by_name() {
-        for words in ["-F", "--ffi", "-p rate", "--plugin rate", "-C /tmp/s"] {
+        for words in ["-F", "--ffi", "-p kafka", "--plugin kafka", "-C /tmp/s"] {
             let error = parse_words(words).unwrap_err();
             assert!(error.contains("not supported"), "{words}: {error}");
         }

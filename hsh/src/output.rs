@@ -34,19 +34,31 @@ impl Output {
 
     /// Prints what a script echoes.
     pub fn echo(&self, text: &[u8]) -> Written {
-        let mut kept = self.kept();
         if self.binary {
-            kept.extend_from_slice(text);
-        } else {
-            kept.extend_from_slice(String::from_utf8_lossy(text).as_bytes());
-            kept.push(b'\n');
+            return self.print(text);
         }
+        let mut line = String::from_utf8_lossy(text).into_owned();
+        line.push('\n');
+        self.print(line.as_bytes())
+    }
+
+    /// Prints bytes as they are.
+    pub fn print(&self, bytes: &[u8]) -> Written {
+        let mut kept = self.kept();
+        kept.extend_from_slice(bytes);
         if self.terminal || kept.len() >= OUTPUT_BUFFER_BYTES {
             write_out(&mut kept);
             Written::All
         } else {
             Written::Later
         }
+    }
+
+    /// Prints bytes to standard error as they are, after what was printed before.
+    pub fn print_error(&self, bytes: &[u8]) {
+        self.flush();
+        // Without a standard error there is nobody to tell.
+        let _ = io::stderr().lock().write_all(bytes);
     }
 
     /// Prints a line for the person at the terminal.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use hostcalls::crypto::Pki;
 use hostcalls::source::{SourceLoader, Sources};
-use hostcalls::{Settings, configured};
+use hostcalls::{Plugins, Settings, configured};
 use script::compile::{self, CompileOptions, Compiled, SourceText};
 use script::lint::{Surroundings, lint};
 use script::source::SourceMap;
@@ -19,6 +19,9 @@ use crate::output::Output;
 use crate::settings::{self, Configuration};
 use crate::shard::{self, Work};
 use crate::{privdrop, report};
+
+/// Why there are no logs without `-p logger`.
+const NOT_LOADED: &str = "the server writes these files; hsh does with --plugin logger";
 
 /// Runs, checks or talks; the exit status. The error has a line for each problem.
 ///
@@ -36,6 +39,7 @@ pub fn run(options: &Options, bounds: Bounds, output: &Arc<Output>) -> Result<i3
     };
     let keys = Keys {
         pki: Arc::new(configured::pki(&configuration.startup, &configuration.running, &mut warn)),
+        plugins: Arc::default(),
         trusted: configured::trusted(&configuration.running, &mut warn),
     };
     if options.privdrop {
@@ -45,6 +49,10 @@ pub fn run(options: &Options, bounds: Bounds, output: &Arc<Output>) -> Result<i3
     let Configuration { startup, running } = &configuration;
     let sources = configured::sources(startup, running, options.rootpath.as_deref(), &mut warn)?;
     let sources = Arc::new(sources.with_command_line());
+    let plugins = configured::plugins(startup, running, &mut warn);
+    let loaded = options.plugins.iter().any(|id| id == "logger");
+    let keys =
+        Keys { plugins: Arc::new(if loaded { plugins } else { plugins.without_logs(NOT_LOADED) }), ..keys };
     let Some(main) = main_script(options, &configuration, input)? else {
         if options.syntax {
             return Err("-s: there is no script to check".to_owned());
@@ -74,6 +82,7 @@ pub fn run(options: &Options, bounds: Bounds, output: &Arc<Output>) -> Result<i3
 /// What is read with the rights that the program was started with.
 struct Keys {
     pki: Arc<Pki>,
+    plugins: Arc<Plugins>,
     trusted: Vec<Vec<u8>>,
 }
 
@@ -135,6 +144,7 @@ fn host_settings(
 ) -> Settings {
     Settings {
         pki: keys.pki,
+        plugins: keys.plugins,
         extra_roots: keys.trusted,
         resolvers: configuration.running.resolver.servers.clone(),
         sources: Arc::clone(sources),

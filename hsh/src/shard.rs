@@ -10,7 +10,7 @@ use engine::mesh;
 use engine::sync::Notify;
 use engine::task::{Class, spawn};
 use hostcalls::source::Sources;
-use hostcalls::{Environment, Execution, Log, Outcome, Settings};
+use hostcalls::{Environment, Execution, Log, Outcome, Settings, Stream};
 use script::compile::Program;
 use script::machine::{Context, Limits, Loaded};
 
@@ -115,9 +115,10 @@ struct Printer {
     waiting: Rc<Cell<bool>>,
 }
 
-impl Log for Printer {
-    fn echo(&self, text: &[u8]) {
-        if self.output.echo(text) == Written::All || self.waiting.replace(true) {
+impl Printer {
+    /// Sees to it that what is kept back is written soon.
+    fn soon(&self, written: Written) {
+        if written == Written::All || self.waiting.replace(true) {
             return;
         }
         let (output, waiting) = (Arc::clone(&self.output), Rc::clone(&self.waiting));
@@ -127,8 +128,22 @@ impl Log for Printer {
             output.flush();
         });
     }
+}
+
+impl Log for Printer {
+    fn echo(&self, text: &[u8]) {
+        self.soon(self.output.echo(text));
+    }
 
     fn syslog(&self, priority: u32, text: &[u8]) {
         self.output.complain(&report::syslog_line(priority, text));
+    }
+
+    fn standard(&self, stream: Stream, bytes: &[u8]) -> bool {
+        match stream {
+            Stream::Output => self.soon(self.output.print(bytes)),
+            Stream::Error => self.output.print_error(bytes),
+        }
+        true
     }
 }

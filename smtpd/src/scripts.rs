@@ -68,12 +68,14 @@ impl Prepared {
         let sources = configured::sources(startup, running, None, &mut note)?;
         let pki = configured::pki(startup, running, &mut note);
         let extra_roots = configured::trusted(running, &mut note);
+        let plugins = configured::plugins(startup, running, &mut note);
         let compiled = Scripts::compile(&running.scripting, &sources).map_err(|errors| errors.concat())?;
         compiled.warnings.into_iter().for_each(warn);
         let settings = Settings {
             resolvers: running.resolver.servers.clone(),
             sources: Arc::new(sources),
             pki: Arc::new(pki),
+            plugins: Arc::new(plugins),
             extra_roots,
             ..Settings::default()
         };

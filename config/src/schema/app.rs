@@ -12,15 +12,7 @@ pub(super) const KEYS: &[Key] = &[
     RESOLVER_KEY,
     SCRIPTING_KEY,
     PKI_KEY,
-    key(
-        "plugins",
-        Shape::List(&Shape::Object(&[
-            key("id", ID, "Name of the plugin").required(),
-            key("config", Shape::Any, "Handed to the plugin"),
-        ])),
-        "Running part of plugin settings",
-    )
-    .not_yet(),
+    PLUGINS_KEY,
     key("monitor", Shape::Object(MONITOR), "Security and limits of the monitor"),
 ];
 
@@ -29,6 +21,7 @@ pub(super) const SCRIPT_KEYS: &[Key] = &[
     VERSION,
     RESOLVER_KEY,
     SCRIPTING_KEY,
+    PLUGINS_KEY,
     PKI_KEY,
     // Between programs, not for operators: the reference does not list it.
     key("__entrypoint", Shape::One(Type::TextOrEmpty), "Script to run when none is named"),
@@ -36,6 +29,8 @@ pub(super) const SCRIPT_KEYS: &[Key] = &[
 
 const RESOLVER_KEY: Key = key("resolver", Shape::Object(RESOLVER), "DNS client");
 const SCRIPTING_KEY: Key = key("scripting", Shape::Object(SCRIPTING), "Packed scripts and files");
+const PLUGINS_KEY: Key =
+    key("plugins", Shape::List(&Shape::Object(plugins::RUNNING)), "Running part of plugin settings");
 const PKI_KEY: Key = key("pki", Shape::Object(PKI), "Certificates, trust");
 
 const ADDRESS: &[Key] = &[

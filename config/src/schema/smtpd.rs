@@ -8,7 +8,7 @@ pub(super) const KEYS: &[Key] = &[
     key("queues", Shape::Object(QUEUES), "Queue threads and memory limits"),
     key("spool", Shape::Object(SPOOL), "Message store").since("5.4"),
     SCRIPTING_KEY,
-    key("plugins", Shape::List(&Shape::Object(PLUGIN)), "Plugins to load").since("5.6").not_yet(),
+    PLUGINS_KEY,
     PKI_KEY,
     key("cluster", Shape::Object(CLUSTER), "Link to the cluster coordinator")
         .no_effect("there are no policies yet whose counters could be shared"),
@@ -22,9 +22,15 @@ pub(super) const KEYS: &[Key] = &[
 ];
 
 /// What counts where scripts run without a server.
-pub(super) const SCRIPT_KEYS: &[Key] = &[VERSION, SCRIPTING_KEY, PKI_KEY, ENVIRONMENT_KEY];
+pub(super) const SCRIPT_KEYS: &[Key] = &[VERSION, SCRIPTING_KEY, PLUGINS_KEY, PKI_KEY, ENVIRONMENT_KEY];
 
 const SCRIPTING_KEY: Key = key("scripting", Shape::Object(SCRIPTING), "Script settings that need a restart");
+const PLUGINS_KEY: Key = key(
+    "plugins",
+    Shape::List(&Shape::Object(plugins::STARTUP)),
+    "Settings of plugins; all are built in, and libraries are not loaded",
+)
+.since("5.6");
 const PKI_KEY: Key = key("pki", Shape::Object(PKI), "Private keys and certificates");
 const ENVIRONMENT_KEY: Key =
     key("environment", Shape::Object(ENVIRONMENT), "Paths, privileges, sockets, limits");
@@ -119,13 +125,6 @@ const SCRIPTING: &[Key] = &[
     key("rootpath", PATH, "Directory of `file://` imports and files; absent: there are none"),
     key("ffi", BOOL, "Allow native library calls from scripts; there are none in this program")
         .default("false"),
-];
-
-const PLUGIN: &[Key] = &[
-    key("id", ID, "Name of the plugin").required(),
-    key("path", PATH, "Library to load"),
-    key("config", Shape::Any, "Handed to the plugin; its own schema applies"),
-    key("autoload", BOOL, "Load at start"),
 ];
 
 const PKI: &[Key] = &[key(

@@ -103,6 +103,38 @@ transportgroups:
     assert_eq!(own.group, "g");
 }
 
+#[test]
+fn plugins_of_both_files_are_joined() {
+    let startup = "plugins:
+  - {id: rate, config: {reresolve: 30}}
+  - {id: bounce-list, config: {lists: [{id: a, path: /a}, {id: b, path: /b}]}}
+  - {id: logger, config: {logs: [{id: l, path: /l, fsync: false, header: 'h'}]}}
+";
+    let running = "plugins:
+  - {id: rate, config: {port: 9000, address: rated.example, badhost: true}}
+  - {id: bounce-list, config: {lists: [{id: b, path: /other}]}}
+";
+    let options = Options { scope: Scope::Scripts, ..Options::default() };
+    let startup =
+        load_startup(&Source { name: "smtpd", text: startup }, &options).expect("a good file").value;
+    let running = load_running(&Source { name: "smtpd_app", text: running }, &startup, &options)
+        .expect("a good file")
+        .value;
+    let joined = startup.plugins.joined(&running.plugins);
+    let port = crate::RateClient::Port {
+        host: "rated.example".into(),
+        port: 9000,
+        bad_host: true,
+        timeout: Duration::from_secs(5),
+    };
+    assert_eq!((joined.rate, joined.rate_reresolve), (Some(port), Some(Duration::from_secs(30))));
+    let lists: Vec<_> =
+        joined.bounce_lists.iter().map(|list| (&*list.id, list.path.to_str().expect("text"))).collect();
+    assert_eq!(lists, [("a", "/a"), ("b", "/other")]);
+    let log = &joined.logs[0];
+    assert_eq!((log.mode, log.sync, log.header.as_deref()), (0o640, false, Some("h")));
+}
+
 const PACKED: &str = "version: \"6.10\"
 servers: [{id: in, transport: mx, phases: {eod: {hook: scan}}}]
 plugins: [{id: rate}]

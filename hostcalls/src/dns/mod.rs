@@ -1,5 +1,6 @@
 //! `dns_query` and its older forms.
 
+mod hosts;
 mod kept;
 mod resolver;
 #[cfg(test)]
@@ -15,6 +16,7 @@ use script::host::HostCall;
 use script::native::{Native, NativeRun, Options};
 use script::value::{Array, Value};
 
+pub(crate) use hosts::addresses;
 pub use resolver::{DnsError, DnsQuestion, DnsReply, Resolver};
 
 use crate::arguments::Arguments;

@@ -1,6 +1,6 @@
 //! From a URL to a connection: addresses, proxies, TLS.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
@@ -8,15 +8,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use engine::net::{Conn, Connect};
 use engine::time::timeout;
-use net::dns::{RecordData, RecordKind};
 use net::http::{Progress, Reader, Request, Url};
 use tls::{ClientOptions, ClientSide, Protocols, Sni, Stream, VerifyName};
 
 use super::exchange::Failed;
 use super::options::HttpOptions;
-use crate::dns::DnsQuestion;
+use crate::dns::addresses;
 use crate::secure::identity;
-use crate::{Environment, Execution, limits};
+use crate::{Environment, Execution};
 
 /// Most bytes of the body of a proxy's refusal that are read.
 const REFUSAL_BYTES_MAX: u64 = 64 * 1024;
@@ -104,49 +103,6 @@ async fn connect_to_host(
         }
     }
     Err(Failed::Connection)
-}
-
-/// The addresses of a host: itself, or those of the hosts file, or of the DNS.
-async fn addresses(environment: &Environment, host: &[u8], source: Option<IpAddr>) -> Vec<IpAddr> {
-    if let Some(address) = std::str::from_utf8(host).ok().and_then(|host| host.parse().ok()) {
-        return vec![address];
-    }
-    let wanted = |address: &IpAddr| source.is_none_or(|source: IpAddr| source.is_ipv4() == address.is_ipv4());
-    let mut addresses = hosts_file(host).await;
-    for kind in [RecordKind::A, RecordKind::Aaaa] {
-        if !addresses.is_empty() {
-            break;
-        }
-        let reply = environment.resolver.ask(&DnsQuestion::new(host, kind)).await;
-        addresses.extend(reply.records.unwrap_or_default().into_iter().filter_map(
-            |record| match record.data {
-                RecordData::Address(address) => Some(address),
-                _ => None,
-            },
-        ));
-        addresses.retain(wanted);
-    }
-    addresses.retain(wanted);
-    addresses.truncate(limits::CONNECT_ADDRESSES_MAX);
-    addresses
-}
-
-/// What the system's hosts file says of a name. `localhost` is this machine whatever it says (RFC 6761 6.3).
-async fn hosts_file(host: &[u8]) -> Vec<IpAddr> {
-    if host.eq_ignore_ascii_case(b"localhost") {
-        return vec![IpAddr::from([127, 0, 0, 1]), IpAddr::from(std::net::Ipv6Addr::LOCALHOST)];
-    }
-    let text = engine::disk::read_file(Path::new("/etc/hosts"), 1 << 20).await.unwrap_or_default();
-    let mut addresses = Vec::new();
-    for line in String::from_utf8_lossy(&text).lines() {
-        let line = line.split('#').next().unwrap_or_default();
-        let mut words = line.split_whitespace();
-        let Some(address) = words.next().and_then(|word| word.parse().ok()) else { continue };
-        if words.any(|word| word.as_bytes().eq_ignore_ascii_case(host)) {
-            addresses.push(address);
-        }
-    }
-    addresses
 }
 
 /// Asks a proxy for a tunnel.

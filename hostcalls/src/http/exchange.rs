@@ -10,7 +10,7 @@ use super::connect::{connect, credentials, or_for_ever, proxy};
 use super::options::HttpOptions;
 use crate::Execution;
 
-/// Why there is no response. Scripts see none in any case; the distinction is for those who read this.
+/// Why there is no response.
 #[derive(Debug)]
 pub(super) enum Failed {
     /// The request cannot be made as asked.
@@ -23,6 +23,19 @@ pub(super) enum Failed {
     Timeout,
     /// More redirects than permitted.
     Redirects,
+}
+
+impl Failed {
+    /// For people.
+    pub(super) fn text(&self) -> &'static str {
+        match self {
+            Failed::Request => "the request cannot be made as asked",
+            Failed::Connection => "no connection, or it broke",
+            Failed::Response => "what came is no HTTP response, or too much of it",
+            Failed::Timeout => "it took too long",
+            Failed::Redirects => "more redirects than permitted",
+        }
+    }
 }
 
 /// The body of a request.

@@ -8,9 +8,10 @@ mod tests;
 
 use std::rc::Rc;
 
+use net::http::Response;
 use script::fault::Fault;
 use script::host::{Host, HostCall};
-use script::native::{Call, Native, NativeFrame, Next, Step};
+use script::native::{Call, Native, NativeFrame, NativeRun, Next, Step};
 use script::value::{Array, Value};
 
 use exchange::{Asked, Post};
@@ -22,19 +23,33 @@ use crate::offload::Passthrough;
 use crate::{Execution, limits, numbers};
 
 const EXCHANGE: u16 = numbers::HTTP;
+const EXCHANGE_TOLD: u16 = numbers::HTTP + 1;
 
 pub(crate) static FAMILY: Family = Family {
-    natives: &[Native::frame(
-        "http",
-        "string url [, array options [, array get [, array, string or function post]]]",
-        (1, Some(4)),
-        "Makes an HTTP request. $1, $2... in the URL stand for the items of get, encoded. post is an array of form \
+    natives: &[
+        Native {
+            name: "__http",
+            params: "string url, array options [, array get [, string post]]",
+            doc: "What http_background of extras://http-background runs: http, with a text instead of none.",
+            min_args: 2,
+            max_args: Some(4),
+            run: NativeRun::Host(EXCHANGE_TOLD),
+        },
+        Native::frame(
+            "http",
+            "string url [, array options [, array get [, array, string or function post]]]",
+            (1, Some(4)),
+            "Makes an HTTP request. $1, $2... in the URL stand for the items of get, encoded. post is an array of form \
          fields, a body, or a function(maxbytes) that gives the next piece of a body and an empty one at its end. \
          Gives the body of a response with status 2xx, otherwise none; with extended_result an array of status and \
          content, and with response_headers also headers.",
-        http,
-    )],
-    host: &[HostFunction { number: EXCHANGE, run: run_exchange }],
+            http,
+        ),
+    ],
+    host: &[
+        HostFunction { number: EXCHANGE, run: run_exchange },
+        HostFunction { number: EXCHANGE_TOLD, run: run_exchange_told },
+    ],
     ..Family::EMPTY
 };
 
@@ -98,15 +113,8 @@ impl NativeFrame for Collect {
 fn run_exchange(execution: Rc<Execution>, call: HostCall) -> HostFuture {
     Box::pin(async move {
         let options = HttpOptions::from(&call.options(1)?)?;
-        let url = fill_in(&call.str(0)?, &call.opt_array(2)?.unwrap_or_default())?;
-        let post = match call.arg(3) {
-            Value::None => None,
-            Value::Str(body) => Some(Post { body: body.as_bytes().to_vec().into() }),
-            Value::Array(fields) => Some(Post { body: form(fields)?.into() }),
-            _ => return Err(call.wrong(3, "an array, a string or a function")),
-        };
         let (extended, headers) = (options.extended_result, options.response_headers);
-        let Ok(response) = exchange::run(&execution, Asked { url, options, post }).await else {
+        let Ok(response) = exchange::run(&execution, asked(&call, options)?).await else {
             return Ok(Value::None);
         };
         let success = (200..300).contains(&response.status);
@@ -116,19 +124,46 @@ fn run_exchange(execution: Rc<Execution>, call: HostCall) -> HostFuture {
         if !extended && !headers {
             return Ok(response.body.into());
         }
-        let mut result = Array::new();
-        if extended {
-            result.set_str("status", u32::from(response.status));
-        }
-        result.set_str("content", response.body);
-        if headers {
-            let pair = |(name, value): &(Vec<u8>, Vec<u8>)| -> Value {
-                vec![Value::from(&name[..]), Value::from(&value[..])].into()
-            };
-            result.set_str("headers", response.headers.iter().map(pair).collect::<Vec<_>>());
-        }
-        Ok(result.into())
+        Ok(described(response, extended, headers))
     })
+}
+
+/// The same, always with the extended result, and a text where there is no response.
+fn run_exchange_told(execution: Rc<Execution>, call: HostCall) -> HostFuture {
+    Box::pin(async move {
+        let options = HttpOptions::from(&call.options(1)?)?;
+        let headers = options.response_headers;
+        Ok(match exchange::run(&execution, asked(&call, options)?).await {
+            Ok(response) => described(response, true, headers),
+            Err(failed) => failed.text().into(),
+        })
+    })
+}
+
+fn asked(call: &HostCall, options: HttpOptions) -> Result<Asked, Fault> {
+    let url = fill_in(&call.str(0)?, &call.opt_array(2)?.unwrap_or_default())?;
+    let post = match call.arg(3) {
+        Value::None => None,
+        Value::Str(body) => Some(Post { body: body.as_bytes().to_vec().into() }),
+        Value::Array(fields) => Some(Post { body: form(fields)?.into() }),
+        _ => return Err(call.wrong(3, "an array, a string or a function")),
+    };
+    Ok(Asked { url, options, post })
+}
+
+fn described(response: Response, extended: bool, headers: bool) -> Value {
+    let mut result = Array::new();
+    if extended {
+        result.set_str("status", u32::from(response.status));
+    }
+    result.set_str("content", response.body);
+    if headers {
+        let pair = |(name, value): &(Vec<u8>, Vec<u8>)| -> Value {
+            vec![Value::from(&name[..]), Value::from(&value[..])].into()
+        };
+        result.set_str("headers", response.headers.iter().map(pair).collect::<Vec<_>>());
+    }
+    result.into()
 }
 
 /// The URL with `$1`, `$2`... replaced. A number that no item has is left as it is.

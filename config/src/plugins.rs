@@ -1,0 +1,198 @@
+//! `plugins[]` of both files: the settings of the plugins that are built in.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::report::{Problem, Report};
+use crate::tree::{Checked, Tree};
+
+/// Which plugins there are, and the settings that each has.
+const KNOWN: &[(&str, &[&str])] = &[
+    ("bounce-list", &["lists"]),
+    ("http-background", &[]),
+    ("interfaces", &[]),
+    ("ip-list", &["lists"]),
+    ("logger", &["logs"]),
+    ("rate", &["path", "port", "address", "badhost", "timeout", "reresolve"]),
+    ("sleep-background", &[]),
+    ("stdout", &[]),
+    ("suppression-list", &["lists"]),
+];
+
+/// The ids of the plugins that are built in.
+pub const PLUGINS: [&str; KNOWN.len()] = {
+    let mut ids = [""; KNOWN.len()];
+    let mut at = 0;
+    while at < ids.len() {
+        ids[at] = KNOWN[at].0;
+        at += 1;
+    }
+    ids
+};
+
+/// How long `rate` waits for an answer.
+const RATE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The plugins of one file, or of both.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plugins {
+    /// Where `rate` asks; `None`: the file does not say.
+    pub rate: Option<RateClient>,
+    /// How often the name of that server is resolved again; `None`: never.
+    pub rate_reresolve: Option<Duration>,
+    /// The lists of `bounce-list`.
+    pub bounce_lists: Vec<ListFile>,
+    /// The lists of `suppression-list`.
+    pub suppression_lists: Vec<ListFile>,
+    /// The lists of `ip-list`.
+    pub ip_lists: Vec<ListFile>,
+    /// The files of `logger`.
+    pub logs: Vec<LogFile>,
+}
+
+/// Where the client of `rated` sends its datagrams.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RateClient {
+    /// A socket in the file system.
+    Path(PathBuf),
+    /// A UDP port.
+    Port {
+        /// A name or an address.
+        host: String,
+        /// Not 0.
+        port: u16,
+        /// Addresses that fail are left out.
+        bad_host: bool,
+        /// How long to wait for an answer.
+        timeout: Duration,
+    },
+}
+
+/// A file with a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListFile {
+    /// The name in scripts.
+    pub id: String,
+    /// The file.
+    pub path: PathBuf,
+}
+
+/// A file that scripts append to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogFile {
+    /// The name in scripts.
+    pub id: String,
+    /// The file.
+    pub path: PathBuf,
+    /// Its mode when it is made.
+    pub mode: u32,
+    /// What a new file begins with.
+    pub header: Option<String>,
+    /// Whether `logger` returns only when the text is on disk.
+    pub sync: bool,
+}
+
+impl Plugins {
+    /// What the startup file (`self`) and the running file say together; what both say is taken from the running file.
+    pub fn joined(&self, running: &Plugins) -> Plugins {
+        let lists = |own: &[ListFile], running: &[ListFile]| join(own, running, |list| &list.id);
+        Plugins {
+            rate: running.rate.clone().or_else(|| self.rate.clone()),
+            rate_reresolve: running.rate_reresolve.or(self.rate_reresolve),
+            bounce_lists: lists(&self.bounce_lists, &running.bounce_lists),
+            suppression_lists: lists(&self.suppression_lists, &running.suppression_lists),
+            ip_lists: lists(&self.ip_lists, &running.ip_lists),
+            logs: join(&self.logs, &running.logs, |log| &log.id),
+        }
+    }
+}
+
+fn join<T: Clone>(own: &[T], running: &[T], id: impl Fn(&T) -> &str) -> Vec<T> {
+    let only_own = own.iter().filter(|item| running.iter().all(|other| id(other) != id(item)));
+    only_own.chain(running).cloned().collect()
+}
+
+/// What the schema cannot say: which plugins there are, and whose settings are whose.
+pub(crate) fn cross_check(root: &Tree, report: &mut Report) {
+    for (index, plugin) in root.items("plugins").iter().enumerate() {
+        // What is no mapping, or has no id, has had its error.
+        let Some(id) = plugin.text("id") else { continue };
+        let path = format!("plugins[{index}]");
+        let Some((_, settings)) = KNOWN.iter().find(|(known, _)| *known == id) else {
+            let problem = Problem::new(format!("{id} is not built in, and libraries are not loaded"))
+                .hint(format!("there are {}; modules in HSL need no entry", PLUGINS.join(", ")));
+            report.error(plugin.at, &format!("{path}.id"), problem);
+            continue;
+        };
+        for (key, value) in plugin.entries("config") {
+            if !settings.contains(&key.as_str()) {
+                let problem = Problem::new(format!("is no setting of {id}"));
+                report.error(value.at, &format!("{path}.config.{key}"), problem);
+            }
+        }
+        check_settings(plugin, &format!("{path}.config"), report);
+    }
+}
+
+fn check_settings(plugin: &Tree, path: &str, report: &mut Report) {
+    if let (Some(_), Some(port)) = (plugin.get("config.path"), plugin.get("config.port")) {
+        report.error(port.at, &format!("{path}.port"), Problem::new("excludes path"));
+    }
+    for key in ["address", "badhost", "timeout"] {
+        if let Some(value) = plugin.get(&format!("config.{key}"))
+            && plugin.get("config.port").is_none()
+        {
+            report.error(value.at, &format!("{path}.{key}"), Problem::new("needs port"));
+        }
+    }
+}
+
+/// The typed value of a tree without errors.
+pub(crate) fn plugins(root: &Tree) -> Plugins {
+    let find = |id: &str| root.items("plugins").iter().find(|plugin| plugin.text("id") == Some(id));
+    let lists = |id: &str| -> Vec<ListFile> {
+        let items = find(id).map_or(&[][..], |plugin| plugin.items("config.lists"));
+        items
+            .iter()
+            .map(|item| ListFile { id: required(item, "id"), path: required(item, "path").into() })
+            .collect()
+    };
+    let logs = find("logger").map_or(&[][..], |plugin| plugin.items("config.logs"));
+    Plugins {
+        rate: find("rate").and_then(rate),
+        rate_reresolve: find("rate").and_then(|plugin| plugin.time("config.reresolve")),
+        bounce_lists: lists("bounce-list"),
+        suppression_lists: lists("suppression-list"),
+        ip_lists: lists("ip-list"),
+        logs: logs.iter().map(log).collect(),
+    }
+}
+
+fn rate(plugin: &Tree) -> Option<RateClient> {
+    if let Some(port) = plugin.count("config.port") {
+        return Some(RateClient::Port {
+            host: plugin.text("config.address").unwrap_or("127.0.0.1").to_owned(),
+            port: u16::try_from(port).expect("bounded by the schema"),
+            bad_host: plugin.bool("config.badhost").unwrap_or(false),
+            timeout: plugin.integer("config.timeout").map_or(RATE_TIMEOUT, Duration::from_millis),
+        });
+    }
+    plugin.text("config.path").map(|path| RateClient::Path(path.into()))
+}
+
+fn log(item: &Tree) -> LogFile {
+    LogFile {
+        id: required(item, "id"),
+        path: required(item, "path").into(),
+        mode: item.count("chmod").expect("has a default"),
+        header: item.text("header").map(str::to_owned),
+        sync: item.bool("fsync").expect("has a default"),
+    }
+}
+
+fn required(tree: &Tree, key: &str) -> String {
+    match tree.get(key).map(|tree| &tree.value) {
+        Some(Checked::Text(text)) => text.clone(),
+        _ => unreachable!("the schema requires {key}"),
+    }
+}
