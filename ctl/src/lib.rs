@@ -1,4 +1,4 @@
-//! The program that watches and steers a running server: `halonctl`, one command, one answer.
+//! The programs that watch and steer a running server: `halonctl` (one command, one answer) and `halontop` (a screen).
 //!
 //! - [`cli`] is a command line as a tree of values, from which parsing, help, shell completion and the reference come.
 //! - [`commands`] is the tree of `halonctl` and what its leaves do.
@@ -31,6 +31,7 @@ mod selectors;
 mod settings;
 mod table;
 pub mod text;
+pub mod top;
 
 pub use client::Client;
 pub use failure::Failure;
