@@ -301,7 +301,7 @@ async fn candidates(
     let failed =
         |temporary, message: &str| Err(Failure::Unreachable { temporary, message: message.to_owned() });
     match environment.resolver().mail_hosts(search, |host| server.mx.permits(host)).await {
-        MailHosts::Found(hosts) => {
+        MailHosts::Found { hosts, .. } => {
             let of_host = |host: net::dns::MailHost| {
                 let name = host.name;
                 host.addresses.into_iter().map(move |address| Candidate { name: name.clone(), address })

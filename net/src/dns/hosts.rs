@@ -37,8 +37,14 @@ pub struct MailHost {
 /// What a search for hosts came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MailHosts {
-    /// Hosts in the order in which to try them.
-    Found(Vec<MailHost>),
+    /// There are some.
+    Found {
+        /// In the order in which to try them.
+        hosts: Vec<MailHost>,
+        /// There is another one, of which no address is known now, with the text for the log: when none of `hosts`
+        /// serves, that one might.
+        unknown: Option<Arc<str>>,
+    },
     /// The domain says that it takes no mail (RFC 7505): permanent, 556 5.1.10.
     NullMx,
     /// The domain does not exist (NXDOMAIN), with the text for the log.
@@ -81,7 +87,8 @@ struct Addresses {
     left: VecDeque<(u16, DomainName)>,
     wave: Vec<Asked>,
     found: Vec<MailHost>,
-    failure: Option<Arc<str>>,
+    /// Why no address of a host is known now.
+    unknown: Option<Arc<str>>,
     /// Every answer so far was that the name does not exist.
     none_exist: bool,
 }
@@ -230,7 +237,7 @@ impl Addresses {
             authentic,
             wave: Vec::new(),
             found: Vec::new(),
-            failure: None,
+            unknown: None,
             none_exist: true,
         }
     }
@@ -257,9 +264,6 @@ impl Addresses {
     fn take(&mut self, question: &Question, resolved: Resolved) {
         let Resolved { answer, authentic, .. } = resolved;
         self.none_exist &= answer == Answer::NoDomain;
-        if let Answer::Failed(failure) = &answer {
-            self.failure.get_or_insert_with(|| format!("{}: {failure}", question.name).into());
-        }
         if let Some(host) = self.wave.iter_mut().find(|host| host.name == question.name) {
             host.authentic &= authentic;
             match question.kind {
@@ -277,6 +281,10 @@ impl Addresses {
                 Some(Answer::Addresses(addresses)) if wanted => addresses.to_vec(),
                 _ => Vec::new(),
             };
+            let failure = [&host.ipv4, &host.ipv6].into_iter().flatten().find_map(|answer| match answer {
+                Answer::Failed(failure) => Some(format!("{}: {failure}", host.name)),
+                _ => None,
+            });
             let ipv4 = of(host.ipv4, families.ipv4);
             let ipv6 = of(host.ipv6, families.ipv6);
             let addresses = in_turn(ipv4, ipv6, seed);
@@ -284,15 +292,18 @@ impl Addresses {
                 let name = host.name.to_shared();
                 let authentic = self.authentic && host.authentic;
                 self.found.push(MailHost { name, addresses, preference: host.preference, authentic });
+            } else if let Some(failure) = failure {
+                self.unknown.get_or_insert(failure.into());
             }
         }
     }
 
     fn result(&mut self) -> MailHosts {
+        let unknown = self.unknown.take();
         if !self.found.is_empty() {
-            return MailHosts::Found(std::mem::take(&mut self.found));
+            return MailHosts::Found { hosts: std::mem::take(&mut self.found), unknown };
         }
-        match self.failure.take() {
+        match unknown {
             Some(failure) => MailHosts::Temporary(failure),
             None if self.implicit && self.none_exist => no_domain(&self.domain),
             None if self.implicit => {
@@ -337,12 +348,12 @@ fn one_address(address: IpAddr, families: Families) -> MailHosts {
     if !usable {
         return MailHosts::NoMailHost(format!("[{address}]: its address family is switched off").into());
     }
-    MailHosts::Found(vec![MailHost {
+    found(MailHost {
         name: format!("[{address}]").into(),
         addresses: vec![address],
         preference: 0,
         authentic: false,
-    }])
+    })
 }
 
 /// RFC 6761 6.3: localhost is never asked for.
@@ -358,12 +369,11 @@ fn localhost(name: &DomainName, families: Families) -> Option<MailHosts> {
     if addresses.is_empty() {
         return Some(MailHosts::NoMailHost(format!("{name}: no address family is in use").into()));
     }
-    Some(MailHosts::Found(vec![MailHost {
-        name: name.to_shared(),
-        addresses,
-        preference: 0,
-        authentic: false,
-    }]))
+    Some(found(MailHost { name: name.to_shared(), addresses, preference: 0, authentic: false }))
+}
+
+fn found(host: MailHost) -> MailHosts {
+    MailHosts::Found { hosts: vec![host], unknown: None }
 }
 
 /// Fisher-Yates with splitmix64.

@@ -320,12 +320,14 @@ impl Zone {
         let mut asked = 0;
         loop {
             match search.step() {
-                Step::Done(MailHosts::Found(hosts)) => {
+                Step::Done(MailHosts::Found { hosts, unknown }) => {
                     let host = |host: &MailHost| {
                         let addresses: Vec<_> = host.addresses.iter().map(|ip| ip.to_string()).collect();
                         format!("{} {} {}", host.preference, host.name, addresses.join(" "))
                     };
-                    return (hosts.iter().map(host).collect::<Vec<_>>().join("; "), asked);
+                    let unknown = unknown.map(|text| format!("unknown: {text}"));
+                    let all: Vec<_> = hosts.iter().map(host).chain(unknown).collect();
+                    return (all.join("; "), asked);
                 }
                 Step::Done(MailHosts::NullMx) => return ("null mx".into(), asked),
                 Step::Done(MailHosts::NoDomain(text)) => return (format!("no domain: {text}"), asked),
@@ -366,6 +368,9 @@ fn domains_lead_to_the_hosts_of_rfc_5321_section_5() {
         .mx("twice.test", &[(20, "a.test"), (10, "a.test")])
         .host("sick-host.test", &[])
         .fails("sick-host.test", Kind::A)
+        .mx("no-ipv6.test", &[(10, "half-host.test"), (20, "a.test")])
+        .host("half-host.test", &["192.0.2.2"])
+        .fails("half-host.test", Kind::Aaaa)
         .fails("servfail.test", Kind::Mx);
     let cases = [
         ("two.test", BOTH, "10 a.test 192.0.2.1; 20 b.test 192.0.2.2 2001:db8::2"),
@@ -381,7 +386,12 @@ fn domains_lead_to_the_hosts_of_rfc_5321_section_5() {
         ("dangling.test", BOTH, "no host: dangling.test: no MX host has a usable address"),
         ("half.test", BOTH, "20 a.test 192.0.2.1"),
         ("sick.test", BOTH, "later: sick-host.test: the name server answered SERVFAIL"),
-        ("half-sick.test", BOTH, "20 a.test 192.0.2.1"),
+        (
+            "half-sick.test",
+            BOTH,
+            "20 a.test 192.0.2.1; unknown: sick-host.test: the name server answered SERVFAIL",
+        ),
+        ("no-ipv6.test", BOTH, "10 half-host.test 192.0.2.2; 20 a.test 192.0.2.1"),
         ("twice.test", BOTH, "10 a.test 192.0.2.1"),
         ("servfail.test", BOTH, "later: servfail.test MX: the name server answered SERVFAIL"),
         ("[192.0.2.9]", BOTH, "0 [192.0.2.9] 192.0.2.9"),
@@ -535,7 +545,7 @@ fn hosts_are_authentic_when_every_step_to_them_is() {
                 }),
             }
         };
-        let MailHosts::Found(hosts) = hosts else { panic!("{hosts:?}") };
+        let MailHosts::Found { hosts, .. } = hosts else { panic!("{hosts:?}") };
         assert_eq!(hosts[0].authentic, expected, "{authentic:?}");
     }
 }

@@ -16,6 +16,8 @@ pub(crate) enum Health {
     Silent,
     /// SERVFAIL to everything.
     Fails,
+    /// SERVFAIL to questions about the second host.
+    LosesSecond,
 }
 
 /// Answers for `sink.test`: MX 10 a.sink.test (`first`), MX 20 b.sink.test (`second`); and so for `x.sink.test`.
@@ -29,9 +31,16 @@ pub(crate) fn service(
         match health.get() {
             Health::Answers => good.into_iter().collect(),
             Health::Silent => Vec::new(),
-            Health::Fails => good.and_then(|good| server_failure(query, &good)).into_iter().collect(),
+            Health::LosesSecond if !is_about_second(query) => good.into_iter().collect(),
+            Health::Fails | Health::LosesSecond => {
+                good.and_then(|good| server_failure(query, &good)).into_iter().collect()
+            }
         }
     }
+}
+
+fn is_about_second(query: &[u8]) -> bool {
+    query.get(HEADER_BYTES..HEADER_BYTES + 2).is_some_and(|label| label.eq_ignore_ascii_case(b"\x01b"))
 }
 
 /// The head and the question of an answer, with the code for a failure.

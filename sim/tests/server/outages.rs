@@ -80,6 +80,29 @@ fn outlive(health: Health) {
     world.finish();
 }
 
+/// The first exchanger is dead, and DNS does not say where the second one is: mail waited for the dead one or used a
+/// retry, though only DNS failed.
+#[test]
+fn a_dead_host_beside_one_that_dns_does_not_know_now_costs_no_retry() {
+    let mut world = World::with_domains(1, 5);
+    world.start_sink(Mood::default());
+    world.start_server(2);
+    world.resolver.set(Health::LosesSecond);
+    world.send(50, 5);
+    world.finish_client();
+    world.sim.run_for(Duration::from_secs(300));
+    assert_eq!(world.delivered(), 0);
+    assert!(world.log_count(" waiting ") >= 50, "they wait for DNS");
+    world.resolver.set(Health::Answers);
+    let back = world.sim.now();
+    assert!(world.run_until_delivered(Duration::from_secs(600)), "it is not delivered");
+    world.sim.run_for(Duration::from_secs(1));
+    let last = last_delivery(&world) - back;
+    assert!(last <= Duration::from_secs(150), "the last one came {last:?} after its return");
+    assert_eq!((world.log_count(" deferred "), world.log_count(" retry=0 ")), (0, 50));
+    world.finish();
+}
+
 fn rate(count: u64, begun: Instant, ended: Instant) -> f64 {
     count as f64 / (ended - begun).as_secs_f64()
 }

@@ -49,6 +49,8 @@ struct Failures {
     /// The earliest time at which a parked one may be tried.
     parked_until_ms: Option<u64>,
     suspended: bool,
+    /// DNS did not say now where another one is.
+    unknown: Option<Reason>,
 }
 
 impl Way<'_> {
@@ -67,9 +69,9 @@ impl Way<'_> {
             Ok(candidates) => candidates,
             Err(outcome) => return Ended::Here(Report::for_all(outcome)),
         };
-        let mut failures = Failures::default();
+        let mut failures = Failures { unknown: candidates.unknown, ..Failures::default() };
         let connecting = Stopwatch::start();
-        for candidate in reachable(candidates) {
+        for candidate in reachable(candidates.known) {
             if facts.connects as usize == limits::HOSTS_PER_ATTEMPT {
                 break;
             }
@@ -245,9 +247,10 @@ impl Failures {
         }
     }
 
-    /// Only what a host itself did counts as an attempt.
+    /// Only what a host itself did counts as an attempt, and only where no other one is left to hope for.
     fn outcome(self) -> Outcome {
         match self {
+            Failures { unknown: Some(reason), .. } => Outcome::LocalFault(reason),
             Failures { theirs: Some(reason), .. } => Outcome::Temporary(reason),
             Failures { ours: Some(reason), .. } => Outcome::LocalFault(reason),
             Failures { parked_until_ms: Some(until_ms), .. } => {

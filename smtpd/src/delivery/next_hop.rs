@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use config::NextHop;
 use net::dns::{Families, HostSearch, MailHost, MailHosts};
-use queue::{Attempt, Diagnosis, Outcome};
+use queue::{Attempt, Diagnosis, Outcome, Reason};
 
 use super::source::mix;
 use crate::shard::Shard;
@@ -20,13 +20,23 @@ pub(super) struct Candidate {
     pub(super) address: IpAddr,
 }
 
+/// Where an attempt can go.
+#[derive(Debug)]
+pub(super) struct Candidates {
+    /// In the order in which to try them.
+    pub(super) known: Vec<Candidate>,
+    /// Why there may be others, which are not known now.
+    pub(super) unknown: Option<Reason>,
+}
+
 /// The candidates in the order in which to try them: by preference, and in an order that the message and its number
 /// of attempts decide where that is equal. The error is the outcome for all recipients.
-pub(super) async fn find(shard: &Shard, route: &Route, attempt: &Attempt) -> Result<Vec<Candidate>, Outcome> {
+pub(super) async fn find(shard: &Shard, route: &Route, attempt: &Attempt) -> Result<Candidates, Outcome> {
     let families = Families { ipv4: route.sources.is_on(false), ipv6: route.sources.is_on(true) };
     let search = match &route.next_hop {
         NextHop::Address(address) => {
-            return Ok(vec![Candidate { name: address.to_string().into(), address: *address }]);
+            let known = vec![Candidate { name: address.to_string().into(), address: *address }];
+            return Ok(Candidates { known, unknown: None });
         }
         NextHop::Host(name) => HostSearch::host(name, families, seed(attempt)),
         NextHop::Mx => {
@@ -45,9 +55,12 @@ fn seed(attempt: &Attempt) -> u64 {
 }
 
 /// What a look-up means for the mail: only what the domain itself says is final.
-fn candidates(hosts: MailHosts) -> Result<Vec<Candidate>, Outcome> {
+fn candidates(hosts: MailHosts) -> Result<Candidates, Outcome> {
     match hosts {
-        MailHosts::Found(hosts) => Ok(hosts.into_iter().flat_map(of_host).collect()),
+        MailHosts::Found { hosts, unknown } => Ok(Candidates {
+            known: hosts.into_iter().flat_map(of_host).collect(),
+            unknown: unknown.map(|text| not_known_now(&text)),
+        }),
         // RFC 7505 section 5.
         MailHosts::NullMx => Err(Outcome::Permanent(
             Diagnosis::new("the domain takes no mail (null MX)").with_enhanced(5, 1, 10).into(),
@@ -59,10 +72,13 @@ fn candidates(hosts: MailHosts) -> Result<Vec<Candidate>, Outcome> {
         MailHosts::NoMailHost(text) => {
             Err(Outcome::Temporary(Diagnosis::new(&*text).with_enhanced(4, 4, 4).into()))
         }
-        MailHosts::Temporary(text) => {
-            Err(Outcome::LocalFault(Diagnosis::new(&*text).with_enhanced(4, 4, 3).into()))
-        }
+        MailHosts::Temporary(text) => Err(Outcome::LocalFault(not_known_now(&text))),
     }
+}
+
+/// RFC 3463: 4.4.3 directory server failure.
+fn not_known_now(text: &str) -> Reason {
+    Diagnosis::new(text).with_enhanced(4, 4, 3).into()
 }
 
 fn of_host(host: MailHost) -> impl Iterator<Item = Candidate> {

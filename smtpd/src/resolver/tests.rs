@@ -211,7 +211,7 @@ where
 
 fn text(hosts: &MailHosts) -> String {
     match hosts {
-        MailHosts::Found(hosts) => {
+        MailHosts::Found { hosts, .. } => {
             let host =
                 |host: &net::dns::MailHost| format!("{} {} {:?}", host.preference, host.name, host.addresses);
             hosts.iter().map(host).collect::<Vec<_>>().join("; ")
