@@ -6,8 +6,8 @@ use std::path::Path;
 use crate::report::Report;
 use crate::schema::File;
 use crate::{
-    Error, Loaded, Options, Running, Source, Startup, Suspends, check, load_running, load_startup,
-    load_suspends,
+    DeliveryFile, Error, Loaded, Options, Running, Source, Startup, Suspends, check, load_delivery,
+    load_running, load_startup, load_suspends,
 };
 
 /// What can be reloaded: everything but the startup file.
@@ -17,6 +17,8 @@ pub struct Reloadable {
     pub running: Running,
     /// `smtpd-suspend.yaml`; empty when there is no such file.
     pub suspends: Suspends,
+    /// `smtpd-delivery.yaml`; empty when there is no such file.
+    pub delivery: DeliveryFile,
 }
 
 /// Reads one file; an `io::ErrorKind::NotFound` counts as "no such file".
@@ -47,41 +49,79 @@ pub fn load_files(
     options: &Options<'_>,
 ) -> Result<Loaded<Reloadable>, Vec<Error>> {
     let environment = &startup.environment;
-    let mut warnings = Vec::new();
-    let mut errors = Vec::new();
-    for (file, path) in [(File::Policy, &environment.policyconf), (File::Delivery, &environment.deliveryconf)]
-    {
-        let checked = optional(file, path, read)
-            .and_then(|text| text.map_or(Ok(Vec::new()), |text| check_only(file, &text, options)));
-        match checked {
-            Ok(found) => warnings.extend(found),
-            Err(found) => errors.extend(found),
-        }
+    let mut found = Found::default();
+    let policy = optional(File::Policy, &environment.policyconf, read)
+        .and_then(|text| text.map_or(Ok(Vec::new()), |text| check_only(File::Policy, &text, options)));
+    match policy {
+        Ok(warnings) => found.warnings.extend(warnings),
+        Err(errors) => found.errors.extend(errors),
     }
     let running = required(File::Running, &environment.appconf, read)
         .and_then(|text| load_running(&source(File::Running, &text), startup, options));
-    let suspends = optional(File::Suspend, &environment.suspendconf, read);
-    let (running, suspends) = match (running, suspends) {
-        (Ok(running), Ok(None)) => (running, Loaded { value: Suspends::none(), warnings: Vec::new() }),
-        (Ok(running), Ok(Some(text))) => {
-            match load_suspends(&source(File::Suspend, &text), &running.value, options) {
-                Ok(suspends) => (running, suspends),
-                Err(found) => return Err(found.into_iter().chain(errors).collect()),
+    let (suspends, delivery) = (
+        optional(File::Suspend, &environment.suspendconf, read),
+        optional(File::Delivery, &environment.deliveryconf, read),
+    );
+    let Some(running) = found.take(running) else {
+        found.errors.extend([suspends.err(), delivery.err()].into_iter().flatten().flatten());
+        return Err(found.errors);
+    };
+    let mut files = Reloadable { running, suspends: Suspends::none(), delivery: DeliveryFile::none() };
+    if let Some(suspends) =
+        found.load(suspends, File::Suspend, |source| load_suspends(source, &files.running, options))
+    {
+        files.suspends = suspends;
+    }
+    if let Some(delivery) =
+        found.load(delivery, File::Delivery, |source| load_delivery(source, &files.running, options))
+    {
+        files.delivery = delivery;
+    }
+    found.warnings.extend(version_spread(startup, &files));
+    if found.errors.is_empty() {
+        Ok(Loaded { value: files, warnings: found.warnings })
+    } else {
+        Err(found.errors)
+    }
+}
+
+/// What is wrong with the files, and what is odd.
+#[derive(Default)]
+struct Found {
+    errors: Vec<Error>,
+    warnings: Vec<Error>,
+}
+
+impl Found {
+    /// The value, if there is one.
+    fn take<T>(&mut self, loaded: Result<Loaded<T>, Vec<Error>>) -> Option<T> {
+        match loaded {
+            Ok(loaded) => {
+                self.warnings.extend(loaded.warnings);
+                Some(loaded.value)
+            }
+            Err(errors) => {
+                self.errors.extend(errors);
+                None
             }
         }
-        (running, suspends) => {
-            let found = running.err().into_iter().chain(suspends.err()).flatten();
-            return Err(found.chain(errors).collect());
-        }
-    };
-    if !errors.is_empty() {
-        return Err(errors);
     }
-    let mut all = running.warnings;
-    all.extend(version_spread(startup, &running.value, &suspends.value));
-    all.extend(suspends.warnings);
-    all.extend(warnings);
-    Ok(Loaded { value: Reloadable { running: running.value, suspends: suspends.value }, warnings: all })
+
+    /// The value of a file that need not be there.
+    fn load<T>(
+        &mut self,
+        text: Result<Option<String>, Vec<Error>>,
+        file: File,
+        load: impl FnOnce(&Source<'_>) -> Result<Loaded<T>, Vec<Error>>,
+    ) -> Option<T> {
+        match text {
+            Ok(text) => text.and_then(|text| self.take(load(&source(file, &text)))),
+            Err(errors) => {
+                self.errors.extend(errors);
+                None
+            }
+        }
+    }
 }
 
 /// Checks a file of which nothing is used yet; the warnings.
@@ -92,15 +132,23 @@ fn check_only(file: File, text: &str, options: &Options<'_>) -> Result<Vec<Error
 }
 
 /// The files of one server usually change their version together.
-fn version_spread(startup: &Startup, running: &Running, suspends: &Suspends) -> Option<Error> {
-    let differs = |version| version != startup.version;
-    let spread = differs(running.version) || suspends.version.is_some_and(differs);
-    spread.then(|| {
-        let suspends =
-            suspends.version.map(|version| format!(", smtpd-suspend.yaml {version}")).unwrap_or_default();
-        let text =
-            format!("smtpd.yaml says {}, smtpd-app.yaml {}{suspends}", startup.version, running.version);
-        of_file(File::Running, "version", format!("the files differ in version: {text}"))
+fn version_spread(startup: &Startup, files: &Reloadable) -> Option<Error> {
+    let all = [
+        (File::Running, Some(files.running.version)),
+        (File::Suspend, files.suspends.version),
+        (File::Delivery, files.delivery.version),
+    ];
+    let there: Vec<_> = all.into_iter().filter_map(|(file, version)| Some((file, version?))).collect();
+    there.iter().any(|(_, version)| *version != startup.version).then(|| {
+        let others: Vec<String> =
+            there.iter().map(|(file, version)| format!("{} {version}", file.file_name())).collect();
+        let text = format!(
+            "the files differ in version: {} says {}, {}",
+            File::Startup.file_name(),
+            startup.version,
+            others.join(", ")
+        );
+        of_file(File::Running, "version", text)
     })
 }
 

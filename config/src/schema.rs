@@ -268,6 +268,30 @@ const fn matches(field: Field) -> Shape {
 const VERSION: Key =
     key("version", TEXT, "Version of the file, `major.minor` in quotes; it selects the behaviour").required();
 
+/// What rules can match (1.8).
+const FIELDS: [Key; 8] = [
+    key("tenantid", matches(Field::TenantId), "Match on the tenant"),
+    key("jobid", matches(Field::JobId), "Match on the job"),
+    key("transportid", matches(Field::TransportId), "Match on the transport"),
+    key("localip", matches(Field::LocalIp), "Match on the source address"),
+    key("grouping", matches(Field::Grouping), "Match on the group of destinations"),
+    key("remoteip", matches(Field::RemoteIp), "Match on the remote address"),
+    key("remotemx", matches(Field::RemoteMx), "Match on the chosen MX"),
+    key("recipientdomain", matches(Field::RecipientDomain), "Match on the recipient's domain"),
+];
+
+/// [`FIELDS`], and these.
+const fn and_fields<const N: usize>(others: &[Key]) -> [Key; N] {
+    assert!(N == FIELDS.len() + others.len());
+    let mut all = [FIELDS[0]; N];
+    let mut index = 1;
+    while index < N {
+        all[index] = if index < FIELDS.len() { FIELDS[index] } else { others[index - FIELDS.len()] };
+        index += 1;
+    }
+    all
+}
+
 /// `{path}` or `{data}`.
 const PEM: Shape =
     Shape::Object(&[key("path", PATH, "PEM file"), key("data", TEXT, "PEM text; excludes `path`")]);

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::report::{Problem, Report};
 use crate::schema::File;
-use crate::tree::{Checked, Match, Tree};
-use crate::{Error, Field, Loaded, Options, Pattern, Running, Source, Version, check};
+use crate::tree::{Checked, Tree};
+use crate::{Error, Field, Loaded, Options, Pattern, Running, Source, Version, check, matching};
 
 /// The suspend file.
 #[derive(Clone, Debug)]
@@ -65,13 +65,7 @@ pub fn load_suspends(
 }
 
 fn suspend(rule: &Tree, index: usize, running: &Running, report: &mut Report) -> Suspend {
-    let mut fields = Vec::new();
-    for field in Field::ALL {
-        if rule.get(field.name()).is_some() {
-            let path = format!("suspends[{index}].{}", field.name());
-            fields.push((field, resolve(rule.items(field.name()), field, running, &path, report)));
-        }
-    }
+    let fields = matching::fields(rule, &format!("suspends[{index}]"), running, report);
     if fields.is_empty() && !matches!(rule.value, Checked::Opaque) {
         let problem = Problem::new("a rule without fields stops the whole queue");
         report.warning(rule.at, &format!("suspends[{index}]"), problem);
@@ -79,36 +73,6 @@ fn suspend(rule: &Tree, index: usize, running: &Running, report: &mut Report) ->
     let properties =
         rule.entries("properties").iter().filter_map(|(name, tree)| Some((name.clone(), property(tree)?)));
     Suspend { fields, tag: rule.text("tag").map(str::to_owned), properties: properties.collect() }
-}
-
-/// The patterns of one field, with what its `@list`s stand for.
-fn resolve(items: &[Tree], field: Field, running: &Running, path: &str, report: &mut Report) -> Vec<Pattern> {
-    let mut patterns = Vec::new();
-    for item in items {
-        let Checked::Match(value) = &item.value else { continue };
-        match value {
-            Match::Pattern(pattern) => {
-                unknown_group(pattern, item, running, path, report);
-                patterns.push(pattern.clone());
-            }
-            Match::List(name) => match running.lists.get(&(field, name.clone())) {
-                Some(list) => patterns.extend(list.iter().cloned()),
-                None => {
-                    let text = format!("no list \"{name}\" under lists.{}", field.name());
-                    report.error(item.at, path, Problem::new(text));
-                }
-            },
-        }
-    }
-    patterns
-}
-
-fn unknown_group(pattern: &Pattern, item: &Tree, running: &Running, path: &str, report: &mut Report) {
-    let Pattern::Group(id) = pattern else { return };
-    if !running.queues.groupings.iter().any(|grouping| grouping.id == *id) {
-        let problem = Problem::new(format!("no grouping \"{id}\" under queues.grouping.groupings"));
-        report.error(item.at, path, problem);
-    }
 }
 
 fn property(tree: &Tree) -> Option<Property> {

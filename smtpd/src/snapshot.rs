@@ -14,7 +14,7 @@ use rustc_hash::FxHashMap;
 use tls::ServerSide;
 
 use crate::delivery::Groups;
-use crate::delivery::settings::AttemptSettings;
+use crate::delivery::conditions::{self, Conditions};
 use crate::monitor;
 use crate::pki::{self, CertificateStatus, Keyring};
 use crate::scripts::{Prepared, ServerHooks};
@@ -37,6 +37,8 @@ pub struct Snapshot {
     pub queue_options: queue::Options,
     /// What is not picked up.
     pub suspends: Arc<queue::Suspends>,
+    /// What the delivery file sets, beside its default, which is in the routes.
+    pub conditions: Conditions,
     /// Groups of destinations.
     pub groups: Groups,
     /// How connections are used again.
@@ -148,9 +150,11 @@ impl Snapshot {
             hostname: hostname.to_owned(),
             keyring: Arc::clone(keyring),
         };
+        let delivery_default = conditions::settings(&files.delivery.default);
+        let conditions = Conditions::build(&files.delivery)?;
         let (mut routes, mut queue_transports) = (FxHashMap::default(), Vec::new());
         for transport in &running.transports {
-            let route = route_parts.make(transport, &AttemptSettings::default())?;
+            let route = route_parts.make(transport.clone(), delivery_default.clone())?;
             queue_transports.push(queue_transport(&route));
             routes.insert(transport.id.clone(), Arc::new(route));
         }
@@ -159,6 +163,7 @@ impl Snapshot {
             total_concurrency: (running.queues.max_connections / shards).max(1),
             grouping: grouping_at_pickup(&running.queues),
             soft_bounce: running.queues.soft_bounce,
+            one_domain: conditions.look_at_domain(),
             ..queue::Options::default()
         };
         if let Some(max) = startup.queue_max_messages {
@@ -172,6 +177,7 @@ impl Snapshot {
             queue_transports,
             queue_options,
             suspends: Arc::new(compile_suspends(&files.suspends)?),
+            conditions,
             groups: Groups::build(&running.queues.groupings, running.queues.default_group)?,
             pooling: Pooling {
                 size: running.queues.pool_size.div_ceil(shards) as usize,
@@ -299,11 +305,15 @@ fn compile_suspends(suspends: &config::Suspends) -> Result<queue::Suspends, Stri
 }
 
 fn suspend_rule(suspend: &config::Suspend) -> queue::Rule {
-    let fields = suspend
-        .fields
+    rule(&suspend.fields, suspend.tag.clone())
+}
+
+/// A rule of a file as the queue compiles it.
+pub(crate) fn rule(fields: &[(Field, Vec<Pattern>)], tag: Option<String>) -> queue::Rule {
+    let fields = fields
         .iter()
         .map(|(field, patterns)| (queue_field(*field), patterns.iter().map(pattern_text).collect()));
-    queue::Rule { fields: fields.collect(), tag: suspend.tag.clone() }
+    queue::Rule { fields: fields.collect(), tag }
 }
 
 fn queue_field(field: Field) -> queue::Field {

@@ -12,15 +12,7 @@ pub(super) const KEYS: &[Key] = &[
     .default("[]"),
 ];
 
-const SUSPEND: &[Key] = &[
-    key("tenantid", matches(Field::TenantId), "Match on the tenant"),
-    key("jobid", matches(Field::JobId), "Match on the job"),
-    key("transportid", matches(Field::TransportId), "Match on the transport"),
-    key("localip", matches(Field::LocalIp), "Match on the source address"),
-    key("grouping", matches(Field::Grouping), "Match on the group of destinations"),
-    key("remoteip", matches(Field::RemoteIp), "Match on the remote address"),
-    key("remotemx", matches(Field::RemoteMx), "Match on the chosen MX"),
-    key("recipientdomain", matches(Field::RecipientDomain), "Match on the recipient's domain"),
+const SUSPEND: &[Key] = &and_fields::<10>(&[
     key("tag", Shape::One(Type::Tag), "Label, at most 32 characters"),
     key("properties", Shape::Map(&Shape::One(Type::Free)), "Free data"),
-];
+]);

@@ -142,20 +142,17 @@ const RETRY: Key = key(
     "retry",
     Shape::Object(&[
         key("count", COUNT, "Retries after the first attempt").default("0"),
-        key(
-            "intervals",
-            Shape::List(&Shape::Object(&[
-                key("interval", TIME_FROM_1_S, "Delay before the next attempt").required(),
-                key("notify", BOOL, "Tell the sender that the message is delayed").default("false"),
-            ])),
-            "One delay per retry; the last repeats",
-        )
-        .default("[{interval: 3600}]"),
+        key("intervals", INTERVALS, "One delay per retry; the last repeats").default("[{interval: 3600}]"),
         key("during", TIME_FROM_1_S, "Longest time in the queue").derived("only `count` decides"),
     ]),
     "When to try again",
 )
 .optional("five days on a rising curve, from 1 minute to 4 hours");
+
+pub(super) const INTERVALS: Shape = Shape::List(&Shape::Object(&[
+    key("interval", TIME_FROM_1_S, "Delay before the next attempt").required(),
+    key("notify", BOOL, "Tell the sender that the message is delayed").default("false"),
+]));
 
 const DSN: Key = key(
     "dsn",
@@ -182,12 +179,12 @@ const TIMEOUT: Key = key(
     "timeout",
     Shape::Object(&[
         key("connect", TIME_FROM_1_S, "TCP connect").default("30"),
-        key("smtp", Shape::Object(STATES), "Wait for the reply, per state").since("5.2"),
+        key("smtp", Shape::Object(&STATES), "Wait for the reply, per state").since("5.2"),
     ]),
     "How long to wait",
 );
 
-const STATES: &[Key] = &[
+pub(super) const STATES: [Key; 18] = [
     key("BANNER", TIME_FROM_1_S, "Greeting").default("300"),
     key("HELO", TIME_FROM_1_S, "HELO").default("300"),
     key("EHLO", TIME_FROM_1_S, "EHLO").default("300"),

@@ -55,6 +55,8 @@ pub struct Options {
     pub grouping: GroupingAtPickup,
     /// Nothing fails for good: it is tried again instead.
     pub soft_bounce: bool,
+    /// Recipients of an attempt share their domain, also where their transport has one line.
+    pub one_domain: bool,
     /// A random number, so that nobody outside can choose domains that collide in the hash tables. Looked at
     /// by [`Queue::new`] only.
     pub hash_seed: u64,
@@ -68,6 +70,7 @@ impl Default for Options {
             max_attempt_recipients: limits::MAX_ATTEMPT_RECIPIENTS,
             grouping: GroupingAtPickup::default(),
             soft_bounce: false,
+            one_domain: false,
             hash_seed: 0,
         }
     }
@@ -148,6 +151,8 @@ struct Running {
     members: List,
     /// The rules that let it go.
     generation: u32,
+    /// Instead of the transport's.
+    retry: Option<Arc<RetryPolicy>>,
 }
 
 impl Queue {

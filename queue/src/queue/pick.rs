@@ -114,7 +114,8 @@ impl Queue {
         self.join(&mut members, first);
         while members.len() < self.options.max_attempt_recipients.max(1) {
             let Some(id) = self.lines[number].ready.front() else { break };
-            if !self.slots[id].travels_with(&self.slots[first]) {
+            let one_domain = !self.options.one_domain || self.slots[id].domain == self.slots[first].domain;
+            if !one_domain || !self.slots[id].travels_with(&self.slots[first]) {
                 break;
             }
             self.lines[number].ready.unlink(&mut self.slots, id);
@@ -205,7 +206,7 @@ impl Queue {
         let first = &self.slots[members.front().expect("an attempt has a recipient")];
         let recipients = members.iter(&self.slots).map(|(_, slot)| self.recipient(slot)).collect();
         let attempt = self.attempt(id, destination, first, recipients);
-        self.attempts.insert(id, Running { line: number, members, generation: self.generation });
+        self.attempts.insert(id, Running { line: number, members, generation: self.generation, retry: None });
         attempt
     }
 

@@ -1,9 +1,12 @@
 //! What became of an attempt.
 
+use std::sync::Arc;
+
 use crate::attempt::{Again, AttemptId, Change, FailCause, NotifyStep, Outcome};
 use crate::diagnosis::Reason;
 use crate::item::ItemKey;
 use crate::queue::{End, Queue};
+use crate::retry::RetryPolicy;
 use crate::schedule::{bucket_end_ms, bucket_of};
 use crate::slot::Place;
 use crate::verdict::{Situation, Verdict, verdict};
@@ -22,6 +25,13 @@ impl Queue {
         self.end_attempt(id, outcomes, now_ms, Follow::Proposed)
     }
 
+    /// Has a running attempt judged by another schedule than its transport's.
+    pub fn retry_by(&mut self, id: AttemptId, retry: Arc<RetryPolicy>) {
+        if let Some(running) = self.attempts.get_mut(&id) {
+            running.retry = Some(retry);
+        }
+    }
+
     fn end_attempt(
         &mut self,
         id: AttemptId,
@@ -31,12 +41,13 @@ impl Queue {
     ) -> Vec<Change> {
         let Some(mut running) = self.attempts.remove(&id) else { return Vec::new() };
         self.lines[running.line].running -= 1;
+        let judged = Judged { retry: running.retry.take(), generation: running.generation, now_ms, follow };
         let mut outcomes = outcomes.into_iter();
         let mut changes = Vec::with_capacity(running.members.len());
         let mut at_once = Vec::new();
         while let Some(member) = running.members.pop_front(&mut self.slots) {
             let outcome = outcomes.next().unwrap_or(Outcome::NotTried);
-            let change = self.move_on(member, outcome, running.generation, now_ms, follow);
+            let change = self.move_on(member, outcome, &judged);
             if let Change::Unchanged { again: Again::AtOnce, .. } = change {
                 at_once.push(member);
             }
@@ -52,7 +63,8 @@ impl Queue {
     }
 
     /// Moves one item on; one that is due at once is left in no list, for the caller.
-    fn move_on(&mut self, id: u32, outcome: Outcome, generation: u32, now_ms: u64, follow: Follow) -> Change {
+    fn move_on(&mut self, id: u32, outcome: Outcome, judged: &Judged) -> Change {
+        let Judged { generation, now_ms, follow, .. } = *judged;
         let slot = &self.slots[id];
         let key = slot.key();
         let at = Situation {
@@ -60,7 +72,7 @@ impl Queue {
             uncounted: slot.uncounted,
             received_ms: slot.received_ms,
             now_ms,
-            policy: &self.transports.get(slot.transport).retry,
+            policy: judged.retry.as_deref().unwrap_or(&self.transports.get(slot.transport).retry),
             soft_bounce: self.options.soft_bounce,
         };
         let (counted, waited) = (
@@ -141,6 +153,16 @@ impl Queue {
         let slot = &mut self.slots[id];
         slot.uncounted = slot.uncounted.saturating_add(1);
     }
+}
+
+/// What an attempt's recipients are judged by.
+struct Judged {
+    /// Instead of their transport's.
+    retry: Option<Arc<RetryPolicy>>,
+    /// The rules that let them go.
+    generation: u32,
+    now_ms: u64,
+    follow: Follow,
 }
 
 /// When what counts happens.

@@ -85,6 +85,35 @@ fn recipients_of_a_message_go_together_up_to_the_limit() {
 }
 
 #[test]
+fn recipients_at_different_domains_go_apart_where_that_is_wanted() {
+    for (one_domain, expected) in [(false, vec![4]), (true, vec![2, 1])] {
+        let mut queue = queue();
+        queue.set_options(Options { one_domain, ..Options::default() });
+        for (recipient, domain) in ["a.test", "a.test", "b.test", "a.test"].into_iter().enumerate() {
+            let item = Item { transport: "relay", ..item(1, recipient as u32, domain) };
+            queue.insert(item, Entry::Active, NOW_MS).unwrap();
+        }
+        let sizes: Vec<_> = std::iter::from_fn(|| queue.next(NOW_MS)).map(|a| a.recipients.len()).collect();
+        assert_eq!(sizes, expected, "the line has two attempts");
+    }
+}
+
+#[test]
+fn an_attempt_can_be_judged_by_a_schedule_of_its_own() {
+    let mut queue = queue();
+    add(&mut queue, 1, "a.test");
+    let attempt = queue.next(NOW_MS).unwrap();
+    queue.retry_by(attempt.id, Arc::new(RetryPolicy::new(Some(9), [5_000], None)));
+    let changes = queue.report(attempt.id, vec![temporary()], NOW_MS);
+    let soon = |change: &Change| matches!(change, Change::RetryAt { at_ms, .. } if *at_ms < NOW_MS + 10_000);
+    assert!(soon(&changes[0]), "{changes:?}");
+    // The next one has that of its transport again.
+    let attempt = queue.next(NOW_MS + 10_000).unwrap();
+    let changes = queue.report(attempt.id, vec![temporary()], NOW_MS + 10_000);
+    assert!(matches!(&changes[0], Change::RetryAt { .. }) && !soon(&changes[0]), "{changes:?}");
+}
+
+#[test]
 fn recipients_with_another_sender_go_apart() {
     let mut queue = queue();
     add(&mut queue, 1, "a.test");

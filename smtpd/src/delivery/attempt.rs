@@ -157,6 +157,11 @@ impl Connection {
         &self.key
     }
 
+    /// Name of the host.
+    pub(super) fn mx(&self) -> &str {
+        &self.mx
+    }
+
     /// Transactions so far.
     pub(super) fn transactions(&self) -> u32 {
         self.session.transactions()

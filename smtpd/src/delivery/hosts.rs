@@ -94,7 +94,7 @@ impl Way<'_> {
     ) -> Option<Ended> {
         let host = Host { mx: &candidate.name, address: candidate.address };
         let rules = Rules::new(self.snapshot, self.attempt);
-        let source = self.source(host, &rules)?;
+        let source = self.source(self.route, host, &rules)?;
         match &source {
             Choice::Suspended => {
                 failures.suspended = true;
@@ -111,8 +111,19 @@ impl Way<'_> {
             let outcome = |stop| if stop { Outcome::Suspended } else { Outcome::NotTried };
             return Some(Ended::Here(Report::decided(stopped.into_iter().map(outcome).collect())));
         }
-        let remote = SocketAddr::new(candidate.address, self.route.port);
-        let key = self.key(remote, &source, host);
+        let delivery = &self.shard.delivery;
+        let route = match delivery.route_at(self.snapshot, self.attempt, self.route, host, source.address()) {
+            Ok(route) => route,
+            Err(why) => {
+                failures.ours = Some(why.into());
+                return None;
+            }
+        };
+        // The same address, with the settings of this route.
+        let source = self.source(&route, host, &rules)?;
+        self.retry_by(&route);
+        let remote = SocketAddr::new(candidate.address, route.port);
+        let key = self.key(&route, remote, &source, host);
         if let Some(lane) = self.shard.delivery.pool.claim(&key) {
             self.shard.stats.pooling.hits.add(1);
             return Some(Ended::Elsewhere(lane));
@@ -173,21 +184,28 @@ impl Way<'_> {
     }
 
     /// Where from. `None`: the transport does not use the family.
-    fn source(&self, host: Host<'_>, rules: &Rules<'_>) -> Option<Choice> {
+    fn source(&self, route: &Route, host: Host<'_>, rules: &Rules<'_>) -> Option<Choice> {
         let permits = |local| !rules.stop_all(host, local);
-        self.route.sources.choose(host.address.is_ipv6(), &self.attempt.transaction, permits)
+        route.sources.choose(host.address.is_ipv6(), &self.attempt.transaction, permits)
     }
 
-    fn key(&self, remote: SocketAddr, source: &Choice, host: Host<'_>) -> Key {
+    /// Has the attempt judged by the schedule of the route that it takes.
+    fn retry_by(&self, route: &Arc<Route>) {
+        if !self.snapshot.conditions.is_empty() || !Arc::ptr_eq(route, self.route) {
+            self.shard.queue.borrow_mut().retry_by(self.attempt.id, Arc::clone(&route.retry));
+        }
+    }
+
+    fn key(&self, route: &Arc<Route>, remote: SocketAddr, source: &Choice, host: Host<'_>) -> Key {
         let domain = self.attempt.recipients.first().map_or("", |recipient| &*recipient.domain);
         let share = match self.snapshot.pooling.policy {
-            config::PoolPolicy::RemoteIp => self.route.is_bound_to_name().then_some(host.mx),
+            config::PoolPolicy::RemoteIp => route.is_bound_to_name().then_some(host.mx),
             config::PoolPolicy::RemoteMx => Some(host.mx),
             config::PoolPolicy::RecipientDomain => Some(domain),
             config::PoolPolicy::Grouping => Some(self.snapshot.groups.of(domain, host.mx, host.address)),
         };
         let share = share.map(Arc::from);
-        Key { route: Arc::clone(self.route), remote, source: source.address(), share }
+        Key { route: Arc::clone(route), remote, source: source.address(), share }
     }
 
     /// Where the attempt goes, for listings.
@@ -220,6 +238,7 @@ impl Way<'_> {
         facts: &mut AttemptFacts,
     ) -> Option<Report> {
         open.describe(facts);
+        self.retry_by(&open.key().route);
         self.note_link(facts, facts.local.map(|local| local.ip()));
         self.mark().await;
         let sending = Stopwatch::start();

@@ -11,7 +11,6 @@ use super::attempt::Connection;
 use super::facts::AttemptFacts;
 use super::hosts::{Ended, Way};
 use super::report::{self, Report};
-use crate::limits;
 use crate::shard::Shard;
 
 /// A lane's place in the shard's list; given back on drop, however its task ends.
@@ -37,7 +36,8 @@ impl Lane {
             carry_out(shard, attempt, &mut connection).await;
             shard.due.notify_one();
             let Some(open) = &mut connection else { break };
-            if shard.is_stopping() || open.transactions() >= limits::CONNECTION_TRANSACTIONS {
+            let pooling = open.key().route.pooling;
+            if shard.is_stopping() || !pooling.enabled || open.transactions() >= pooling.transactions {
                 break;
             }
             next = next_of_line(shard, &destination, open);
@@ -56,7 +56,7 @@ fn next_of_line(shard: &Rc<Shard>, destination: &Destination, open: &Connection)
     loop {
         let attempt = shard.queue.borrow_mut().next_for(destination, engine::time::steady_ms())?;
         shard.stats.pickup.count.add(1);
-        if shard.delivery.fits(shard, open.key(), &attempt) {
+        if shard.delivery.fits(shard, open, &attempt) {
             shard.stats.pooling.hits.add(1);
             return Some(attempt);
         }
@@ -95,8 +95,10 @@ async fn carry_out(shard: &Rc<Shard>, mut attempt: Attempt, connection: &mut Opt
 async fn wait_idle(shard: &Rc<Shard>, destination: Destination, open: &mut Connection) -> Option<Attempt> {
     let pool = &shard.delivery.pool;
     let size = shard.snapshot().pooling.size;
-    let mut place = pool.enter(open.key().clone(), destination, true, size, &shard.stats.pooling)?;
-    let first = engine::time::timeout(limits::CONNECTION_IDLE, async {
+    let pooling = open.key().route.pooling;
+    let key = open.key().clone();
+    let mut place = pool.enter(key, destination, pooling.evictable, size, &shard.stats.pooling)?;
+    let first = engine::time::timeout(pooling.timeout, async {
         let mut woken = pin!(&mut place.woken);
         let mut disturbed = pin!(open.disturbed());
         poll_fn(|cx| match woken.as_mut().poll(cx) {

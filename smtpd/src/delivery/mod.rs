@@ -6,6 +6,7 @@
 
 mod attempt;
 mod chunking;
+pub mod conditions;
 pub mod facts;
 mod hosts;
 mod lane;
@@ -23,6 +24,7 @@ mod tell;
 mod transaction;
 
 use std::cell::{Cell, RefCell};
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,10 +38,12 @@ use spool::Admission;
 use crate::limits;
 use crate::shard::Shard;
 use crate::snapshot::{Route, Snapshot};
+use attempt::Connection;
 use chunking::Chunking;
 use lane::Lane;
 use pool::{Key, Pool};
 use routes::Routes;
+use rules::{Host, Rules};
 use settings::AttemptSettings;
 
 pub use report::{item_id, message_id};
@@ -125,8 +129,8 @@ impl Delivery {
     /// Gives an attempt to an idle lane for its line, or to a new one.
     fn give(&self, shard: &Rc<Shard>, attempt: Attempt) {
         let snapshot = shard.snapshot();
-        // Where hosts may be suspended, the way over DNS finds out.
-        let attempt = if !snapshot.suspends.look_at_the_way() {
+        // Where hosts may be suspended, or be served by other settings, the way over DNS finds out.
+        let attempt = if !snapshot.suspends.look_at_the_way() && snapshot.conditions.is_empty() {
             let transaction = attempt.transaction;
             let transport = Arc::clone(&attempt.destination.transport);
             self.pool.give_by_line(attempt, |key| fits_route(&snapshot, key, &transport, &transaction))
@@ -150,10 +154,34 @@ impl Delivery {
     }
 
     /// Whether a connection to a host of the attempt's line will do for the attempt, without a look at DNS.
-    fn fits(&self, shard: &Shard, key: &Key, attempt: &Attempt) -> bool {
-        let snapshot = shard.snapshot();
-        !snapshot.suspends.look_at_the_way()
-            && fits_route(&snapshot, key, &attempt.destination.transport, &attempt.transaction)
+    fn fits(&self, shard: &Shard, open: &Connection, attempt: &Attempt) -> bool {
+        let (snapshot, key) = (shard.snapshot(), open.key());
+        if snapshot.suspends.look_at_the_way() {
+            return false;
+        }
+        if snapshot.conditions.is_empty() {
+            return fits_route(&snapshot, key, &attempt.destination.transport, &attempt.transaction);
+        }
+        let Some(route) = snapshot.routes.get(&*attempt.destination.transport) else { return false };
+        let host = Host { mx: open.mx(), address: key.remote.ip() };
+        let wanted = self.route_at(&snapshot, attempt, route, host, key.source);
+        wanted.is_ok_and(|wanted| Arc::ptr_eq(&wanted, &key.route))
+            && leaves_from(route, key, &attempt.transaction)
+    }
+
+    /// The route of an attempt to `host` from `local`, with what the delivery file sets for it.
+    fn route_at(
+        &self,
+        snapshot: &Snapshot,
+        attempt: &Attempt,
+        route: &Arc<Route>,
+        host: Host<'_>,
+        local: Option<IpAddr>,
+    ) -> Result<Arc<Route>, String> {
+        match Rules::new(snapshot, attempt).settings(host, local) {
+            Some(settings) => self.routes.with(snapshot, route, settings),
+            None => Ok(Arc::clone(route)),
+        }
     }
 
     fn forget_lane(&self, number: u64) {
@@ -203,6 +231,11 @@ impl Delivery {
 /// The connection is one of the transport as it is configured now, and comes from where the message shall leave.
 fn fits_route(snapshot: &Snapshot, key: &Key, transport: &str, transaction: &[u8; 16]) -> bool {
     let Some(route) = snapshot.routes.get(transport) else { return false };
-    let source = || route.sources.choose(key.remote.is_ipv6(), transaction, |_| true);
-    Arc::ptr_eq(route, &key.route) && source().is_some_and(|source| source.address() == key.source)
+    Arc::ptr_eq(route, &key.route) && leaves_from(route, key, transaction)
+}
+
+/// The message leaves from where the connection does.
+fn leaves_from(route: &Route, key: &Key, transaction: &[u8; 16]) -> bool {
+    let source = route.sources.choose(key.remote.is_ipv6(), transaction, |_| true);
+    source.is_some_and(|source| source.address() == key.source)
 }

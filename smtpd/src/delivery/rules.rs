@@ -6,6 +6,7 @@ use std::sync::Arc;
 use config::{DefaultGroup, Grouping, Pattern};
 use queue::{Attempt, Facts, Field, Recipient, Rule, Suspends};
 
+use super::settings::AttemptSettings;
 use crate::snapshot::{Snapshot, pattern_text};
 
 /// `queues.grouping`, compiled.
@@ -97,19 +98,30 @@ impl<'a> Rules<'a> {
         stopped.contains(&true).then_some(stopped)
     }
 
+    /// What the delivery file sets for the attempt, whose recipients are alike in what its conditions look at.
+    pub(super) fn settings(&self, host: Host<'_>, local: Option<IpAddr>) -> Option<&'a AttemptSettings> {
+        let conditions = &self.snapshot.conditions;
+        if conditions.is_empty() {
+            return None;
+        }
+        conditions.of(&self.facts(self.attempt.recipients.first()?, host, local))
+    }
+
     fn stop(&self, recipient: &Recipient, host: Host<'_>, local: Option<IpAddr>) -> bool {
-        let group = self.snapshot.groups.of(&recipient.domain, host.mx, host.address);
-        let facts = Facts {
+        self.snapshot.suspends.matches(&self.facts(recipient, host, local)).is_some()
+    }
+
+    fn facts<'f>(&'f self, recipient: &'f Recipient, host: Host<'f>, local: Option<IpAddr>) -> Facts<'f> {
+        Facts {
             tenant_id: Some(self.attempt.tenant_id.as_deref().unwrap_or("")),
             job_id: Some(self.attempt.job_id.as_deref().unwrap_or("")),
             transport_id: Some(&self.attempt.destination.transport),
             local_ip: local,
-            grouping: Some(group),
+            grouping: Some(self.snapshot.groups.of(&recipient.domain, host.mx, host.address)),
             remote_ip: Some(host.address),
             remote_mx: Some(host.mx),
             recipient_domain: Some(&recipient.domain),
-        };
-        self.snapshot.suspends.matches(&facts).is_some()
+        }
     }
 }
 

@@ -41,7 +41,7 @@ pub struct Route {
     /// When its mail is tried again.
     pub retry: Arc<queue::RetryPolicy>,
     /// What it was made of.
-    transport: config::Transport,
+    made_of: (config::Transport, AttemptSettings),
 }
 
 /// How connections of a route are used again.
@@ -104,12 +104,13 @@ pub struct RouteParts {
 }
 
 impl RouteParts {
-    /// A route as it is with `settings` instead of its own.
+    /// A route as it is with `settings` before its own.
     ///
     /// # Errors
     /// A sentence that names the value which cannot be used.
     pub fn remake(&self, route: &Route, settings: &AttemptSettings) -> Result<Route, String> {
-        self.make(&route.transport, settings)
+        let (transport, below) = route.made_of.clone();
+        self.make(transport, settings.clone().over(&below))
     }
 
     /// The route of a transport, with `settings` laid over it.
@@ -118,8 +119,8 @@ impl RouteParts {
     /// A sentence that names the value which cannot be used.
     pub(super) fn make(
         &self,
-        transport: &config::Transport,
-        settings: &AttemptSettings,
+        transport: config::Transport,
+        settings: AttemptSettings,
     ) -> Result<Route, String> {
         let mut laid = transport.clone();
         settings.lay_over(&mut laid);
@@ -138,7 +139,7 @@ impl RouteParts {
             next_hop: laid.next_hop.clone(),
             port: laid.port,
             mx: laid.mx.clone(),
-            sources: self.sources(&laid, settings, &session)?,
+            sources: self.sources(&laid, &settings, &session)?,
             connect_timeout: laid.timeouts.connect,
             dsn: Arc::new(dsn(&laid, name, &retry)),
             session: Arc::new(session),
@@ -150,7 +151,7 @@ impl RouteParts {
                 evictable: settings.pooling.evictable.unwrap_or(true),
             },
             retry: Arc::new(retry),
-            transport: laid,
+            made_of: (transport, settings),
         })
     }
 

@@ -7,6 +7,7 @@ mod bad_input;
 mod bounces;
 mod crash;
 mod delivery;
+mod delivery_file;
 mod dns;
 mod hooks;
 mod hsh;
