@@ -35,5 +35,9 @@ pub use prost::{DecodeError, Message};
 /// The descriptors of [`smtpd`], as an encoded `FileDescriptorSet`: for programs that map messages to JSON.
 pub const DESCRIPTORS: &[u8] = include_bytes!("../proto/smtpd.binpb");
 
+/// The checks of the fuzz targets name the crate as others do.
+#[cfg(test)]
+extern crate self as control;
+
 #[cfg(test)]
 mod tests;

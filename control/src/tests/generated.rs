@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use super::reference::reference;
 use crate::command::TABLE;
 use crate::{Command, DESCRIPTORS, Message};
 
@@ -37,6 +38,8 @@ fn messages_and_descriptors_agree_with_the_proto_files() {
     let out = tempfile::tempdir().unwrap();
     prost_build::Config::new().btree_map(["."]).out_dir(out.path()).compile_fds(described.clone()).unwrap();
     agree("src/smtpd.rs", &std::fs::read(out.path().join("smtpd.rs")).unwrap());
+
+    agree("../docs/reference/control-protocol.md", reference(&described.file).as_bytes());
 
     let mut bare = described;
     for file in &mut bare.file {
