@@ -23,4 +23,4 @@ pub const DAEMON: u16 = 0x0a00;
 /// Modules under `extras://`.
 pub const EXTRAS: u16 = 0x0800;
 /// What is a plugin elsewhere.
-pub const PLUGINS: u16 = 0x0900;
+pub const PLUGINS: u16 = 0x0b00;
