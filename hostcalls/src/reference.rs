@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use script::native::{Library, Native, NativeClass, NativeRun};
 
+use crate::extras::ABSENT_MODULES;
 use crate::hooks::{HOOKS, Hook};
 use crate::library;
 
@@ -124,6 +125,11 @@ fn modules(text: &mut String, library: &Library) {
     let loaders: Vec<_> = library.loaders().map(|extension| format!("`.{extension}`")).collect();
     let _ = write!(text, "\n## Modules and data\n\nBuilt-in modules: {}.\n", list(&modules));
     let _ = writeln!(text, "Data imports (`import $data from \"file\";`): {}.", list(&loaders));
+    text.push_str("\nDocumented modules that are not built in; a script that imports one does not compile unless it is installed:\n\n");
+    text.push_str("| Module | Why |\n|---|---|\n");
+    for (name, why) in ABSENT_MODULES {
+        let _ = writeln!(text, "| `extras://{name}` | {} |", cell(why));
+    }
 }
 
 fn list(items: &[String]) -> String {
@@ -132,7 +138,7 @@ fn list(items: &[String]) -> String {
 
 fn absent(text: &mut String, library: &Library) {
     text.push_str("\n## What is not there\n\n");
-    text.push_str("Names that scripts for the documented product may use. A script that calls one of them does not compile.\n\n");
+    text.push_str("Names that scripts for the documented product may use. A script that calls one of them compiles, with a warning, and the call is an exception; `hsl-lint` refuses it.\n\n");
     text.push_str("| Name | Why |\n|---|---|\n");
     for absent in library.all_absent() {
         let _ = writeln!(text, "| `{}` | {} |", absent.name, cell(absent.reason));

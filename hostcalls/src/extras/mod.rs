@@ -1,5 +1,6 @@
 //! Small modules that scripts import from `extras://…`: HSL, and what HSL cannot do by itself.
 
+mod absent;
 #[cfg(test)]
 mod authentication_tests;
 #[cfg(test)]
@@ -10,6 +11,8 @@ use jiff::tz::TimeZone;
 use script::fault::Fault;
 use script::native::{Call, Native};
 use script::value::Value;
+
+pub(crate) use absent::{ABSENT_MODULES, why_absent};
 
 use crate::library::Family;
 
@@ -33,9 +36,11 @@ pub(crate) static FAMILY: Family = Family {
         ("extras://dmarc", include_str!("dmarc.hsl")),
         ("extras://dsn", include_str!("dsn.hsl")),
         ("extras://env", include_str!("env.hsl")),
+        ("extras://mta-sts", include_str!("mta_sts.hsl")),
         ("extras://proxytlv", include_str!("proxytlv.hsl")),
         ("extras://srs", include_str!("srs.hsl")),
         ("extras://time-rfc2822", include_str!("time_rfc2822.hsl")),
+        ("extras://tls-rpt", include_str!("tls_rpt.hsl")),
         ("extras://ulid", include_str!("ulid.hsl")),
     ],
     ..Family::EMPTY

@@ -97,6 +97,7 @@ pub(crate) static FAMILY: Family = Family {
         HostFunction { number: STDERR, run: standard::stderr },
     ],
     modules: &[
+        ("extras://backoff", include_str!("hsl/backoff.hsl")),
         ("extras://bounce-list", include_str!("hsl/bounce_list.hsl")),
         ("extras://http-background", include_str!("hsl/http_background.hsl")),
         ("extras://interfaces", include_str!("hsl/interfaces.hsl")),

@@ -192,8 +192,12 @@ impl Sources {
     }
 
     fn installed(&self, path: &str) -> Result<Found, SourceError> {
-        let absent =
-            || SourceError::missing(format!("the module extras://{path} is not installed ({EXTRAS}/{path})"));
+        let absent = || {
+            let why = crate::extras::why_absent(path).map_or(String::new(), |why| format!("; {why}"));
+            SourceError::missing(format!(
+                "the module extras://{path} is not installed ({EXTRAS}/{path}){why}"
+            ))
+        };
         match &self.extras {
             Some(root) => {
                 in_root(root, path, "extras:").map_err(|error| if error.missing { absent() } else { error })

@@ -53,8 +53,24 @@ pub(super) fn parent(from: &str) -> PathBuf {
     Path::new(from).parent().unwrap_or(Path::new("")).to_owned()
 }
 
-/// The path without `.`, so that a file has one name however it is reached. `..` stays: what it means depends on links.
+/// The path without `.`, and without `..` where nothing but that is between the same file and it, so that a file has one
+/// name however it is reached. What `..` means depends on links, so the disk is asked.
 pub(super) fn tidy(path: &Path) -> String {
-    let parts: PathBuf = path.components().filter(|part| !matches!(part, Component::CurDir)).collect();
-    parts.to_string_lossy().into_owned()
+    let parts = || path.components().filter(|part| !matches!(part, Component::CurDir));
+    let plain: PathBuf = parts().collect();
+    if !parts().any(|part| matches!(part, Component::ParentDir)) {
+        return plain.to_string_lossy().into_owned();
+    }
+    let mut short = PathBuf::new();
+    for part in parts() {
+        let inside = short.components().next_back().is_some_and(|last| matches!(last, Component::Normal(_)));
+        if matches!(part, Component::ParentDir) && inside {
+            short.pop();
+        } else {
+            short.push(part);
+        }
+    }
+    let same = |a: &Path, b: &Path| a.canonicalize().ok().is_some_and(|a| b.canonicalize().ok() == Some(a));
+    let name = if same(&short, &plain) { short } else { plain };
+    name.to_string_lossy().into_owned()
 }

@@ -82,6 +82,33 @@ fn each_form_of_path_finds_its_file() {
     assert_eq!(find(&sources, "../far.hsl", &cli).unwrap().1, "far.hsl");
 }
 
+/// A module that was named in two ways ran twice.
+#[test]
+fn a_file_has_one_name_however_it_is_reached() {
+    let tree = Tree::new(&[
+        "root/x.hsl",
+        "root/sub/y.hsl",
+        "extras/m",
+        "cli/main.hsl",
+        "cli/near.hsl",
+        "cli/pkg/main.hsl",
+    ]);
+    let sources = sources(&tree);
+    let name = |path: &str, from: &str| {
+        find(&sources, path, &tree.path(from).to_string_lossy()).map(|(name, _)| PathBuf::from(name))
+    };
+    for (path, from) in [
+        ("./near.hsl", "cli/main.hsl"),
+        ("../near.hsl", "cli/pkg/main.hsl"),
+        ("./pkg/../pkg/../near.hsl", "cli/main.hsl"),
+    ] {
+        assert_eq!(name(path, from), Ok(tree.path("cli/near.hsl")), "{path} in {from}");
+    }
+    // Behind a link, .. is somewhere else.
+    symlink(tree.path("root/sub"), tree.path("cli/link")).unwrap();
+    assert_eq!(name("./link/../x.hsl", "cli/main.hsl"), Ok(tree.path("cli/link/../x.hsl")));
+}
+
 #[test]
 fn a_hook_stands_beside_the_virtual_files() {
     let sources = Sources::new([("x.hsl".to_owned(), b"1".to_vec())]);

@@ -1,0 +1,80 @@
+//! The documented modules that are not built in, each with what to do.
+
+/// Written in HSL where it is published: it works when it is installed.
+const INSTALL: &str = "it is written in HSL: put it into /opt/halon/plugins/hsl";
+const CLIENT: &str = "a native plugin; this version has no client for that service";
+const SCANNER: &str = "a native plugin; this version has no client for that scanner";
+const CODEC: &str = "a native plugin; this version does not know that format";
+
+/// Names below `extras://`, in their order.
+pub(crate) const ABSENT_MODULES: &[(&str, &str)] = &[
+    ("argon2", CODEC),
+    ("avro", CODEC),
+    ("bimi", "it needs the native plugin bimi-helper, which is not here"),
+    ("bounce-classifier", INSTALL),
+    ("bounce-normalizer", "a native plugin that is not here"),
+    ("cassandra", CLIENT),
+    ("clamav", SCANNER),
+    ("cloudmark", SCANNER),
+    ("cyren", SCANNER),
+    ("des", CODEC),
+    ("dlp", "a native plugin; there is no dlpd here"),
+    ("dovecot", INSTALL),
+    ("eleven", SCANNER),
+    ("emailconsul", INSTALL),
+    ("f-secure", SCANNER),
+    ("handlebars", CODEC),
+    ("hiredis-cluster", CLIENT),
+    ("history-elastic", INSTALL),
+    ("http-bulk", "a native plugin; use logger, and ship the file, or http_background"),
+    ("jlog", CODEC),
+    ("kafka", CLIENT),
+    ("kaspersky", SCANNER),
+    ("language-detection", "a native plugin that is not here"),
+    ("ldap", CLIENT),
+    ("mariadb", CLIENT),
+    ("maxmind-geoip", "a native plugin; ip-list can hold networks with a tag"),
+    ("milter", INSTALL),
+    ("msal", INSTALL),
+    ("msui-client", INSTALL),
+    ("pdf", CODEC),
+    ("pgp", CODEC),
+    ("pgp-mime", "it needs the module pgp, which is not here"),
+    ("postgresql", CLIENT),
+    ("pubsub", CLIENT),
+    ("queue-relinquish", "a native plugin of the queue; use queue_suspend()"),
+    ("rabbitmq", CLIENT),
+    ("rate-redis", "it needs the module redis, which is not here; use rate"),
+    ("redis", CLIENT),
+    ("s-mime", "it needs S/MIME (CMS, PKCS#7), which is not here"),
+    ("s3", INSTALL),
+    ("smime", "it needs S/MIME (CMS, PKCS#7), which is not here"),
+    ("sophos", SCANNER),
+    ("spamassassin", SCANNER),
+    ("sqlite", CLIENT),
+    ("tracking", INSTALL),
+    ("vade", SCANNER),
+    ("warmup", "a native plugin of the queue that is not here"),
+    ("zip", CODEC),
+];
+
+/// Why a module is not built in.
+pub(crate) fn why_absent(path: &str) -> Option<&'static str> {
+    let at = ABSENT_MODULES.binary_search_by_key(&path, |(name, _)| name).ok()?;
+    Some(ABSENT_MODULES[at].1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_module_is_both_there_and_absent() {
+        assert!(ABSENT_MODULES.is_sorted_by_key(|(name, _)| name));
+        let library = crate::library();
+        for (name, _) in ABSENT_MODULES {
+            assert!(library.modules().all(|path| path != format!("extras://{name}")), "{name}");
+        }
+        assert!(why_absent("kafka").is_some() && why_absent("rate").is_none());
+    }
+}
