@@ -1,11 +1,15 @@
 //! Tokens for messages: one for each, as many as the rate permits.
 //!
-//! A token that was granted counts against the capacity until the time to use it is over, since nobody can know when
-//! in that time it was spent. So what is seen on the wire never exceeds the rate, however late grants arrive.
+//! A token that was granted counts against the capacity until it is known to be spent or the time to hear of it is over,
+//! since nobody can know when it was spent. So what is seen on the wire never exceeds the rate, however late grants
+//! arrive. What comes back after that time is lost: a bucket that has been full since cannot tell what it is worth.
 
 use std::collections::VecDeque;
 
 use crate::policy::{Algorithm, Rate, USE_BY_MS};
+
+/// How long what was not used may take to come back.
+const RETURN_MS: u64 = 100;
 
 /// The tokens of one counter.
 #[derive(Debug)]
@@ -20,7 +24,7 @@ enum State {
         /// In parts of a token: `interval_ms` of them are one, and `count` come in each millisecond.
         level: u128,
         at_ms: u64,
-        /// Granted, and the time to use them is not over: until when, how many.
+        /// Granted, and nothing is known of them: until when that holds them back, how many.
         leased: VecDeque<(u64, u32)>,
         leased_count: u32,
     },
@@ -90,9 +94,10 @@ impl Tokens {
                 let use_by_ms = now_ms.saturating_add(USE_BY_MS);
                 *level -= u128::from(taken) * u128::from(interval_ms);
                 *leased_count += taken;
+                let until_ms = use_by_ms.saturating_add(RETURN_MS);
                 match leased.back_mut() {
-                    Some((until_ms, count)) if *until_ms == use_by_ms => *count += taken,
-                    _ => leased.push_back((use_by_ms, taken)),
+                    Some((last_ms, count)) if *last_ms == until_ms => *count += taken,
+                    _ => leased.push_back((until_ms, taken)),
                 }
                 Some((taken, use_by_ms))
             }
@@ -108,32 +113,39 @@ impl Tokens {
     /// Takes back what was granted at `granted_ms` and not spent.
     pub(super) fn give_back(&mut self, count: u32, granted_ms: u64, now_ms: u64) {
         self.advance(now_ms);
+        let ended = self.end_lease(count, granted_ms);
         match &mut self.state {
-            State::Bucket { level, leased, leased_count, .. } => {
-                *level = level.saturating_add(u128::from(count) * u128::from(self.rate.interval_ms));
-                let mut left = count;
-                while let Some((_, leased_here)) = leased.front_mut().filter(|_| left > 0) {
-                    let taken = left.min(*leased_here);
-                    *leased_here -= taken;
-                    *leased_count -= taken;
-                    left -= taken;
-                    if *leased_here == 0 {
-                        leased.pop_front();
-                    }
-                }
-            }
+            State::Bucket { level, .. } => *level += u128::from(ended) * u128::from(self.rate.interval_ms),
             State::Window(window) => {
-                if let Some((opened_ms, used)) =
-                    window.as_mut().filter(|(opened_ms, _)| *opened_ms <= granted_ms)
-                {
+                if let Some((_, used)) = window.as_mut().filter(|(opened_ms, _)| *opened_ms <= granted_ms) {
                     *used = used.saturating_sub(count);
-                    if *used == 0 && *opened_ms <= granted_ms {
-                        *window = None;
-                    }
                 }
+                *window = window.filter(|(_, used)| *used > 0);
             }
         }
         self.advance(now_ms);
+    }
+
+    /// Takes note that one that was granted at `granted_ms` was spent.
+    pub(super) fn spent(&mut self, granted_ms: u64, now_ms: u64) {
+        self.advance(now_ms);
+        self.end_lease(1, granted_ms);
+    }
+
+    /// Up to `count` of those granted at that time hold nothing back any more; how many did.
+    fn end_lease(&mut self, count: u32, granted_ms: u64) -> u32 {
+        let State::Bucket { leased, leased_count, .. } = &mut self.state else { return 0 };
+        let held_until_ms = granted_ms.saturating_add(USE_BY_MS + RETURN_MS);
+        let Some(place) = leased.iter().position(|(until_ms, _)| *until_ms == held_until_ms) else {
+            return 0;
+        };
+        let ended = count.min(leased[place].1);
+        leased[place].1 -= ended;
+        *leased_count -= ended;
+        if leased[place].1 == 0 {
+            leased.remove(place);
+        }
+        ended
     }
 
     /// Tokens there are at the time of the last call.

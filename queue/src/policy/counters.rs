@@ -45,10 +45,12 @@ pub struct Grant {
     pub unit: bool,
     /// Messages that may be sent.
     pub tokens: u32,
-    /// The time since the last connect counts here: say [`Counters::connected`].
+    /// The time since the last connect counts here.
     pub interval: bool,
     /// Messages count here: without that, any number may be sent.
     pub counted: bool,
+    /// The owner is to hear when it is used: [`Counters::used`].
+    pub tell: bool,
     /// When it was granted.
     pub granted_ms: u64,
     /// Until when connects and messages may be begun.
@@ -221,11 +223,19 @@ impl Counters {
         self.settle(key, now_ms);
     }
 
-    /// The connect that was granted was made at `at_ms`.
-    pub fn connected(&mut self, key: &Key, at_ms: u64, now_ms: u64) {
+    /// The connect of this grant was made at `at_ms`, and its only token spent. Where it had more, nothing need be said.
+    pub fn used(&mut self, key: &Key, grant: Grant, at_ms: u64, now_ms: u64) {
         let Some(counter) = self.counters.get_mut(key) else { return };
-        if let (Some(interval_ms), Some(_)) = (counter.limits.connect_interval_ms, counter.connects.pending) {
+        if let Some(interval_ms) = counter.limits.connect_interval_ms
+            && counter.connects.pending.is_some_and(|(use_by_ms, _)| use_by_ms == grant.use_by_ms)
+        {
             counter.connects = Connects { next_ms: at_ms.saturating_add(interval_ms), pending: None };
+        }
+        if let Some(tokens) = &mut counter.tokens
+            && grant.tell
+            && grant.tokens == 1
+        {
+            tokens.spent(grant.granted_ms, now_ms);
         }
         self.settle(key, now_ms);
     }
@@ -318,7 +328,15 @@ impl Grant {
     /// Nothing counts.
     fn free(now_ms: u64) -> Grant {
         let use_by_ms = now_ms.saturating_add(USE_BY_MS);
-        Grant { unit: false, tokens: 0, interval: false, counted: false, granted_ms: now_ms, use_by_ms }
+        Grant {
+            unit: false,
+            tokens: 0,
+            interval: false,
+            counted: false,
+            tell: false,
+            granted_ms: now_ms,
+            use_by_ms,
+        }
     }
 }
 
@@ -379,7 +397,6 @@ impl Counter {
                 return Answer::Refused { limit, at_ms: self.next_ms(limit) };
             }
         }
-        self.waiters.retain(|waiter| waiter.shard != ask.shard || waiter.received_ms < ask.received_ms);
         Answer::Granted(self.grant(ask, now_ms))
     }
 
@@ -407,6 +424,7 @@ impl Counter {
             let next_ms = grant.use_by_ms.saturating_add(interval_ms);
             self.connects = Connects { next_ms, pending: Some((grant.use_by_ms, self.connects.next_ms)) };
         }
+        grant.tell = grant.interval || grant.tokens == 1;
         grant
     }
 
@@ -482,7 +500,9 @@ impl Counter {
     /// When to look at it again. `Some(0)`: it can be forgotten; `None`: when something happens.
     fn look_again_ms(&self, now_ms: u64) -> Option<u64> {
         let hint_ms = self.hinted.iter().map(|hint| hint.until_ms).min();
-        let waited_ms = self.waiters.iter().filter_map(|waiter| self.next_ms(waiter.limit)).min();
+        // Where others were woken, what they leave is known when their time is over.
+        let alone = self.waiters.iter().filter(|waiter| self.hints(waiter.limit) == 0);
+        let waited_ms = alone.filter_map(|waiter| self.next_ms(waiter.limit)).min();
         if hint_ms.is_some() || !self.waiters.is_empty() {
             return [hint_ms, waited_ms].into_iter().flatten().min().map(|at_ms| at_ms.max(now_ms + 1));
         }

@@ -27,6 +27,8 @@
 mod bucket;
 mod counters;
 mod key;
+#[cfg(test)]
+mod property_test;
 mod rules;
 #[cfg(test)]
 mod tests;

@@ -19,14 +19,14 @@ struct InHand {
 }
 
 impl Wallet {
-    /// Spends a token if there is one.
-    pub fn spend(&mut self, key: &Key, now_ms: u64) -> bool {
-        let Some(hand) = self.tokens.get_mut(key) else { return false };
+    /// Takes one token out, if there is one.
+    pub fn take(&mut self, key: &Key, now_ms: u64) -> Option<Grant> {
+        let hand = self.tokens.get_mut(key)?;
         if hand.grant.tokens == 0 || hand.grant.use_by_ms < now_ms {
-            return false;
+            return None;
         }
         hand.grant.tokens -= 1;
-        true
+        Some(Grant { tokens: 1, ..hand.grant })
     }
 
     /// How many to ask for.
@@ -38,10 +38,16 @@ impl Wallet {
         }
     }
 
-    /// Keeps tokens beyond the first, which the caller spends. Gives what was in hand before and has to go back.
+    /// Keeps the tokens beyond the first, which the caller spends. Gives what was in hand before and has to go back.
     pub fn keep(&mut self, key: &Key, grant: Grant) -> Option<Grant> {
         let wanted = self.wanted(key);
-        let rest = Grant { unit: false, interval: false, tokens: grant.tokens.saturating_sub(1), ..grant };
+        let rest = Grant {
+            unit: false,
+            interval: false,
+            tell: false,
+            tokens: grant.tokens.saturating_sub(1),
+            ..grant
+        };
         let before = self.tokens.insert(key.clone(), InHand { grant: rest, wanted });
         before.map(|hand| hand.grant).filter(|grant| grant.tokens > 0)
     }
