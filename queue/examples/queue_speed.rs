@@ -25,6 +25,7 @@ fn insert(queue: &mut Queue, domains: &[String], entry: impl Fn(u64) -> Entry) {
             received_ms: NOW_MS,
             attempts: 0,
             flags: 0,
+            priority: 0,
             details: Details::default(),
         };
         queue.insert(item, entry(sequence), NOW_MS).expect("there is room");

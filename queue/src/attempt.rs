@@ -11,9 +11,13 @@ pub struct Destination {
     /// Name of the transport.
     pub transport: Arc<str>,
     /// The recipients' domain, when the transport finds its next hop by domain ([`Lines::PerDomain`]);
-    /// `None` when all of its mail goes to one next hop ([`Lines::Single`]), which the caller takes from
-    /// its present configuration.
+    /// when all of its mail goes to one next hop ([`Lines::Single`]), which the caller takes from its present
+    /// configuration, `None` unless lines are [split](crate::Split) by domain.
     pub domain: Option<Arc<str>>,
+    /// The job, when lines are [split](crate::Split) by it and there is one.
+    pub job_id: Option<Arc<str>>,
+    /// The tenant, likewise.
+    pub tenant_id: Option<Arc<str>>,
 }
 
 /// How a transport's items are put into lines.
@@ -100,6 +104,28 @@ pub enum Outcome {
     /// A suspend rule matched on what is known only after resolving or connecting. Does not count;
     /// due again when the rules change.
     Suspended,
+    /// Policies permit it on no way that it could go. Does not count; due again when one of them may.
+    Limited(Limited),
+}
+
+/// What refused an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limited {
+    /// The counters; at least one. Each has promised to wake this shard ([`Queue::wake`](crate::Queue::wake)).
+    pub by: Vec<LimitedBy>,
+    /// When to look again though nobody was woken, in milliseconds since the Unix epoch.
+    pub until_ms: u64,
+}
+
+/// A counter that refused an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LimitedBy {
+    /// Which.
+    pub key: crate::policy::Key,
+    /// The policy it belongs to, by number.
+    pub policy: u32,
+    /// Which of its limits it was.
+    pub limit: crate::policy::Limit,
 }
 
 /// What a report or an operation changed: for the durable record and the log.
@@ -185,6 +211,8 @@ pub enum Again {
     At(u64),
     /// When the suspend rules change.
     WhenRulesChange,
+    /// When the policies permit it.
+    WhenPermitted,
 }
 
 /// Why an item is not tried again.

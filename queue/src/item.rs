@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::details::{Details, Link, Metadata, Origin, Quotas};
 use crate::diagnosis::Reason;
+use crate::policy::Limit;
 
 /// A message as the spool names it: log and sequence number, as plain numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -62,6 +63,8 @@ pub struct Item<'a> {
     /// Carried to the attempt unchanged: body type, SMTPUTF8 and the like. Items with other flags are not in one attempt;
     /// beyond that, and [`ALONE`](crate::ALONE), this crate does not look at them.
     pub flags: u16,
+    /// 1: goes before those with 0. Higher ones count as 1.
+    pub priority: u8,
     /// What listings and filters know of it.
     pub details: Details<'a>,
 }
@@ -93,6 +96,44 @@ pub enum State {
     Sending,
     /// Failed for good or taken by an operator, and being dealt with.
     InHand,
+}
+
+/// What a queued item waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waiting {
+    /// Nothing: it is being sent or dealt with, or its turn comes.
+    Nothing,
+    /// The time of its next try.
+    Time {
+        /// Milliseconds since the Unix epoch.
+        until_ms: u64,
+    },
+    /// The end of a pause that did not count as a try: its hosts are parked, mostly.
+    Parked {
+        /// Milliseconds since the Unix epoch.
+        until_ms: u64,
+    },
+    /// The end of a fault on our side, at most until then.
+    LocalFault {
+        /// Milliseconds since the Unix epoch.
+        until_ms: u64,
+    },
+    /// A suspend rule.
+    Suspend {
+        /// Which one, where it can be told without hosts and addresses.
+        rule: Option<usize>,
+    },
+    /// A limit of a policy.
+    Policy {
+        /// Number of the policy.
+        policy: u32,
+        /// Which limit.
+        limit: Limit,
+    },
+    /// An attempt of its destination to end: as many run as may.
+    Attempts,
+    /// Somebody to release it.
+    Release,
 }
 
 /// How many items are in which state.
@@ -167,6 +208,10 @@ pub struct ItemView<'a> {
     pub received_ms: u64,
     /// Attempts behind the item.
     pub attempts: u32,
+    /// Goes before others of its destination.
+    pub urgent: bool,
+    /// What it waits for.
+    pub waiting: Waiting,
     /// Why it is held, when it is.
     pub hold_reason: Option<&'a str>,
     /// Where its message came from.

@@ -32,6 +32,7 @@
 //!     received_ms: now_ms,
 //!     attempts: 0,
 //!     flags: 0,
+//!     priority: 0,
 //!     details: queue::Details::default(),
 //! };
 //! queue.insert(item, Entry::Active, now_ms)?;
@@ -72,11 +73,13 @@ mod verdict;
 
 pub use amend::{Amendment, MetadataChange};
 pub use attempt::{
-    Again, Attempt, AttemptId, Change, Destination, FailCause, Lines, NotifyStep, Outcome, Recipient,
+    Again, Attempt, AttemptId, Change, Destination, FailCause, Limited, LimitedBy, Lines, NotifyStep,
+    Outcome, Recipient,
 };
 pub use details::{Details, LastAttempt, Link, Metadata, Origin, QuotaUse, Quotas};
 pub use diagnosis::{Diagnosis, EnhancedCode, Reason, Remote};
-pub use item::{Counts, Entry, Item, ItemKey, ItemView, MessageKey, Refused, State};
+pub use item::{Counts, Entry, Item, ItemKey, ItemView, MessageKey, Refused, State, Waiting};
+pub use line::Split;
 pub use matching::{Facts, Field, List};
 pub use queue::{Cursor, GroupingAtPickup, OperationError, Options, Queue, Settlement, Transport};
 pub use retry::{After, RetryPolicy, RetryStep};

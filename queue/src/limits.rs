@@ -20,6 +20,18 @@ pub const TOTAL_CONCURRENCY: u32 = 10_000;
 /// attempts; then it has to let them go first.
 pub const REUSE_BURST: u32 = 20;
 
+/// Urgent attempts that are picked in a row while others wait; then one of the others goes.
+pub const URGENT_BURST: u32 = 4;
+
+/// When a line is looked at again that was tried because its time had come, if that says nothing.
+pub const HELD_AGAIN_MS: u64 = 10_000;
+
+/// How often all items are looked at for those that have waited too long though nothing was tried.
+pub const EXPIRY_INTERVAL_MS: u64 = 60_000;
+
+/// Items that one look at that visits: at about 10 ns each.
+pub const EXPIRY_CHUNK: u32 = 2_000;
+
 /// Items that one call of `next` may move or look at (come due, suspended, to another line). Each costs a few
 /// cache misses, 0.3 to 3 microseconds, so a call stays within a millisecond.
 pub const NEXT_BUDGET: u32 = 250;

@@ -50,6 +50,8 @@ pub(crate) struct Slot {
     pub(crate) place: Place,
     /// Reports in a row that did not count as an attempt.
     pub(crate) uncounted: u8,
+    /// Goes before others of its destination.
+    pub(crate) urgent: bool,
 }
 
 /// Which list an item is in.

@@ -11,6 +11,7 @@
 //! | local fault | no | when the fault is over, at the latest after a pause of 15 s, 30 s, 60 s, 120 s |
 //! | damaged | no | held until an operator decides |
 //! | suspended | no | when the rules change |
+//! | limited | no | when the policies permit it |
 //!
 //! What does not count waits no longer than [`RetryPolicy::longest_wait_ms`]; then it has expired and fails for good.
 //! Under `soft_bounce` nothing fails for good: it is tried again by the policy, the last step repeating.
@@ -58,6 +59,8 @@ pub(crate) enum Verdict {
     Hold(Reason),
     /// Not counted; due when the rules change.
     Park,
+    /// Not counted; due when the policies permit it.
+    Limited,
 }
 
 impl Verdict {
@@ -68,7 +71,7 @@ impl Verdict {
             | Verdict::Fail(_, reason)
             | Verdict::WaitForUs(_, reason)
             | Verdict::Hold(reason) => Some(reason),
-            Verdict::Done | Verdict::AtOnce | Verdict::Pause(_) | Verdict::Park => None,
+            Verdict::Done | Verdict::AtOnce | Verdict::Pause(_) | Verdict::Park | Verdict::Limited => None,
         }
     }
 }
@@ -97,13 +100,26 @@ pub(crate) fn verdict(outcome: Outcome, at: Situation<'_>) -> Verdict {
             Verdict::Pause(until_ms.max(at.now_ms.saturating_add(PARKED_SHORTEST_MS)))
         }
         Outcome::Damaged(reason) => Verdict::Hold(reason),
+        Outcome::Suspended if at.has_waited_too_long() => at.fail(FailCause::Expired, suspended()),
         Outcome::Suspended => Verdict::Park,
+        Outcome::Limited(_) if at.has_waited_too_long() => at.fail(FailCause::Expired, limited()),
+        Outcome::Limited(_) => Verdict::Limited,
     }
 }
 
 /// RFC 3463: 4.4.2 bad connection.
 fn never_tried() -> Reason {
     Diagnosis::new("each connection ended before its turn came").with_enhanced(4, 4, 2).into()
+}
+
+/// RFC 3463: 4.4.7 delivery time expired.
+fn suspended() -> Reason {
+    Diagnosis::new("delivery was suspended here for too long").with_enhanced(4, 4, 7).into()
+}
+
+/// RFC 3463: 4.4.7 delivery time expired.
+fn limited() -> Reason {
+    Diagnosis::new("a limit of ours kept it back for too long").with_enhanced(4, 4, 7).into()
 }
 
 /// RFC 3463: 4.4.1 no answer from host.
@@ -141,6 +157,7 @@ fn doubled(first_ms: u64, times: u8, longest_ms: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::attempt::Limited;
 
     const NOW_MS: u64 = 1_000_000_000;
     const DURING_MS: u64 = 86_400_000;
@@ -203,9 +220,15 @@ mod tests {
 
     #[test]
     fn what_only_waited_fails_when_it_is_too_old_and_not_before() {
-        for outcome in [parked(), Outcome::LocalFault(reason()), Outcome::NotTried] {
+        let limited = Outcome::Limited(Limited { by: Vec::new(), until_ms: 0 });
+        for outcome in
+            [parked(), Outcome::LocalFault(reason()), Outcome::NotTried, Outcome::Suspended, limited]
+        {
             let at_age = |age_ms| judge(outcome.clone(), 0, 3, age_ms, false);
-            let waits = matches!(at_age(DURING_MS), Verdict::Pause(_) | Verdict::WaitForUs(..));
+            let waits = matches!(
+                at_age(DURING_MS),
+                Verdict::Pause(_) | Verdict::WaitForUs(..) | Verdict::Park | Verdict::Limited
+            );
             assert!(waits, "{outcome:?}");
             assert!(matches!(at_age(DURING_MS + 1), Verdict::Fail(FailCause::Expired, _)), "{outcome:?}");
         }

@@ -39,6 +39,7 @@ fn bytes_per_item(
             received_ms: NOW_MS,
             attempts: 0,
             flags: 0,
+            priority: 0,
             details: details.clone(),
         };
         queue.insert(item, entry(sequence), NOW_MS).expect("there is room");
@@ -57,8 +58,8 @@ fn a_queued_recipient_costs_what_the_limits_promise() {
     let origin = Origin { server_id: "default".into(), helo: "client.example".into(), ..Origin::default() };
     let tagged = Details { origin, metadata: &[(b"campaign", b"24 bytes of a long value")], ..plain.clone() };
     let cases = [
-        ("plain, ACTIVE", bytes_per_item(1_000, None, &plain, |_| Entry::Active), 230.0),
-        ("job and tenant, ACTIVE", bytes_per_item(1_000, Some("job"), &plain, |_| Entry::Active), 230.0),
+        ("plain, ACTIVE", bytes_per_item(1_000, None, &plain, |_| Entry::Active), 240.0),
+        ("job and tenant, ACTIVE", bytes_per_item(1_000, Some("job"), &plain, |_| Entry::Active), 240.0),
         ("with metadata, DEFER over an hour", bytes_per_item(1_000, Some("job"), &tagged, later), 400.0),
         ("plain, DEFER over an hour", bytes_per_item(1_000, None, &plain, later), 310.0),
         ("a domain for each, ACTIVE", bytes_per_item(u64::MAX, None, &plain, |_| Entry::Active), 420.0),

@@ -347,6 +347,7 @@ impl Shard {
                 received_ms: envelope.received_ms,
                 attempts,
                 flags: flags | variant,
+                priority: ordered.priority,
                 details: Details {
                     origin: origin.clone(),
                     metadata: &ordered.metadata,

@@ -193,6 +193,8 @@ pub struct Ordered<'e> {
     pub metadata: Vec<(&'e [u8], &'e [u8])>,
     /// Names of quotas.
     pub quotas: Vec<&'e str>,
+    /// 1: it goes before others.
+    pub priority: u8,
 }
 
 /// See [`Ordered`].
@@ -213,6 +215,7 @@ pub fn ordered(recipient: &spool::Recipient) -> Ordered<'_> {
                 ordered.quotas =
                     split_strings(value).filter_map(|text| std::str::from_utf8(text).ok()).collect();
             }
+            RECIPIENT_PRIORITY => ordered.priority = value.first().copied().unwrap_or_default(),
             RECIPIENT_HELD => ordered.entry = Some(Entry::Hold("held by a script".into())),
             RECIPIENT_NOT_BEFORE => {
                 let at_ms = <[u8; 8]>::try_from(value.as_ref()).map(u64::from_le_bytes);

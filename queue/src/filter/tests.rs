@@ -35,6 +35,7 @@ fn queue() -> Queue {
             received_ms: NOW_MS - u64::from(number) * 3_600_000,
             attempts: if number == 2 { 2 } else { 0 },
             flags: 0,
+            priority: 0,
             details: Details { origin: origin.clone(), metadata, quotas: &[], last: None },
         };
         queue.insert(item, entry, NOW_MS).expect("there is room");

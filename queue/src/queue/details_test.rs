@@ -34,6 +34,7 @@ fn insert(queue: &mut Queue, sequence: u64, details: Details<'_>, entry: Entry) 
         received_ms: NOW_MS,
         attempts: 0,
         flags: 0,
+        priority: 0,
         details,
     };
     queue.insert(item, entry, NOW_MS).expect("there is room");

@@ -1,7 +1,9 @@
 //! Lines: finding and making them, who stands in the ring, who waits for new rules.
 
+use std::sync::Arc;
+
 use crate::attempt::{Destination, Lines};
-use crate::line::{Line, LineKey};
+use crate::line::{GroupKey, Line, LineKey, Split};
 use crate::queue::{Queue, hash};
 use crate::slot::Place;
 
@@ -9,16 +11,21 @@ impl Queue {
     /// The line an item belongs to by the present rules of its transport; made if there is none.
     pub(super) fn line_for(&mut self, id: u32) -> u32 {
         let slot = &self.slots[id];
-        let domain = match self.transports.get(slot.transport).lines {
-            Lines::PerDomain => Some(slot.domain),
-            Lines::Single => None,
+        let split = self.split_of(slot.transport);
+        let single = self.transports.get(slot.transport).lines == Lines::Single;
+        let key = LineKey {
+            transport: slot.transport,
+            split,
+            domain: (!single || split.domain).then_some(slot.domain),
+            job_id: slot.job_id.filter(|_| split.job_id),
+            tenant_id: slot.tenant_id.filter(|_| split.tenant_id),
+            urgent: slot.urgent,
         };
-        let key = LineKey { transport: slot.transport, domain };
         let hashed = hash(&key);
         if let Some(line) = self.by_line.find(hashed, |line| self.lines[line].key == key) {
             return line;
         }
-        if let Some(name) = domain {
+        for name in [key.domain, key.job_id, key.tenant_id].into_iter().flatten() {
             self.names.retain(name);
         }
         let line = self.lines.insert(Line::new(key));
@@ -27,19 +34,47 @@ impl Queue {
         line
     }
 
-    pub(super) fn line_of(&self, destination: &Destination) -> Option<u32> {
-        let domain = match &destination.domain {
-            Some(domain) => Some(self.names.find(domain)?),
-            None => None,
+    /// The lines of a destination: the urgent one, and the other one.
+    pub(super) fn lines_of(&self, destination: &Destination) -> [Option<u32>; 2] {
+        let name = |text: &Option<Arc<str>>| match text {
+            Some(text) => self.names.find(text).map(Some),
+            None => Some(None),
         };
-        let key = LineKey { transport: self.transports.find(&destination.transport)?, domain };
-        self.by_line.find(hash(&key), |line| self.lines[line].key == key)
+        let Destination { transport, domain, job_id, tenant_id } = destination;
+        let (Some(transport), Some(domain), Some(job_id), Some(tenant_id)) =
+            (self.transports.find(transport), name(domain), name(job_id), name(tenant_id))
+        else {
+            return [None; 2];
+        };
+        let split = self.split_of(transport);
+        [true, false].map(|urgent| {
+            let key = LineKey { transport, split, domain, job_id, tenant_id, urgent };
+            self.by_line.find(hash(&key), |line| self.lines[line].key == key)
+        })
+    }
+
+    /// The destination that a line is for.
+    pub(super) fn destination(&self, key: LineKey) -> Destination {
+        let text = |name: Option<_>| name.map(|name| Arc::clone(self.names.text(name)));
+        Destination {
+            transport: Arc::clone(&self.transports.get(key.transport).name),
+            domain: text(key.domain),
+            job_id: text(key.job_id),
+            tenant_id: text(key.tenant_id),
+        }
+    }
+
+    /// By what the lines of a transport are split now.
+    fn split_of(&self, transport: u32) -> Split {
+        let single = self.transports.get(transport).lines == Lines::Single;
+        Split { domain: single && self.options.split.domain, ..self.options.split }
     }
 
     /// True when the transport now wants its items in other lines than this one.
     pub(super) fn is_stale(&self, line: u32) -> bool {
-        let LineKey { transport, domain } = self.lines[line].key;
-        domain.is_some() != (self.transports.get(transport).lines == Lines::PerDomain)
+        let LineKey { transport, split, domain, .. } = self.lines[line].key;
+        let single = self.transports.get(transport).lines == Lines::Single;
+        split != self.split_of(transport) || domain.is_some() == (single && !split.domain)
     }
 
     /// Puts a line into the ring if it may have something to pick; a suspended one waits for new rules.
@@ -52,11 +87,54 @@ impl Queue {
         if line.suspended && line.compared == self.generation {
             return self.block(number);
         }
+        if line.in_ring || line.unblocking {
+            return;
+        }
+        // A stale line is only emptied: its limits do not matter.
+        if !stale && line.held.as_ref().is_some_and(|held| held.allowed == 0) {
+            return;
+        }
         let limit = self.transports.get(line.key.transport).concurrency;
-        // A stale line is only emptied: its limit does not matter.
-        if !line.in_ring && !line.unblocking && (line.running < limit || stale) {
+        let group = self.groups.entry(line.key.group()).or_default();
+        if group.running < limit || stale {
             line.in_ring = true;
-            self.ring.push_back(number);
+            self.rings[usize::from(!line.key.urgent)].push_back(number);
+        } else if !line.in_group {
+            line.in_group = true;
+            group.waiting.push_back(number);
+        }
+    }
+
+    /// An attempt of the line has ended: another one of its group may begin.
+    pub(super) fn end_running(&mut self, number: u32) {
+        let key = self.lines[number].key.group();
+        self.lines[number].running -= 1;
+        let Some(group) = self.groups.get_mut(&key) else { return };
+        group.running -= 1;
+        if let Some(next) = group.waiting.pop_front() {
+            self.lines[next].in_group = false;
+            self.offer(next);
+            // The caller has more to do with this one.
+            if next != number {
+                self.collect(next);
+            }
+        }
+        self.forget_group(key);
+    }
+
+    pub(super) fn forget_group(&mut self, key: GroupKey) {
+        if self.groups.get(&key).is_some_and(|group| group.running == 0 && group.waiting.is_empty()) {
+            self.groups.remove(&key);
+        }
+    }
+
+    /// Lets all lines of all groups be looked at again, since limits have changed.
+    fn offer_groups(&mut self) {
+        let waiting: Vec<u32> = self.groups.values_mut().flat_map(|group| group.waiting.drain(..)).collect();
+        for number in waiting {
+            self.lines[number].in_group = false;
+            self.offer(number);
+            self.collect(number);
         }
     }
 
@@ -74,10 +152,17 @@ impl Queue {
         if !self.lines[number].is_idle() {
             return;
         }
+        self.let_go(number);
         let key = self.lines[number].key;
+        if self.lines[number].in_group
+            && let Some(group) = self.groups.get_mut(&key.group())
+        {
+            group.waiting.retain(|other| *other != number);
+        }
         self.by_line.remove(hash(&key), number);
         self.lines.remove(number);
-        if let Some(name) = key.domain {
+        self.forget_group(key.group());
+        for name in [key.domain, key.job_id, key.tenant_id].into_iter().flatten() {
             self.names.release(name);
         }
     }
@@ -103,6 +188,9 @@ impl Queue {
 
     /// After a change of transports: offers lines that may go on under the new rules.
     pub(super) fn sweep(&mut self, budget: &mut u32) {
+        if self.sweep.next == Some(0) {
+            self.offer_groups();
+        }
         while let Some(number) = self.sweep.next.filter(|_| spend(budget)) {
             if self.lines.get(number).is_some() {
                 self.offer(number);

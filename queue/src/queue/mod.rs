@@ -4,6 +4,10 @@
 mod details;
 #[cfg(test)]
 mod details_test;
+mod expiry;
+mod held;
+#[cfg(test)]
+mod held_test;
 mod lines;
 #[cfg(test)]
 mod model_test;
@@ -16,7 +20,7 @@ mod tests;
 mod transports;
 mod waits;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -26,8 +30,9 @@ use crate::details::{Extra, QuotaUse, Shared};
 use crate::intern::{Interner, Name};
 use crate::item::{Counts, Entry, Item, ItemKey, Refused};
 use crate::limits;
-use crate::line::Line;
+use crate::line::{Group, GroupKey, Line, Split};
 use crate::list::List;
+use crate::policy::Key;
 use crate::retry::RetryPolicy;
 use crate::schedule::{Schedule, bucket_of};
 use crate::slot::{Place, Slot};
@@ -35,6 +40,7 @@ use crate::suspend::Suspends;
 use tables::index::Index;
 use tables::slab::{NIL, Slab};
 
+use expiry::Expiry;
 use lines::Sweep;
 pub use operations::{Cursor, OperationError};
 pub use settle::Settlement;
@@ -53,6 +59,8 @@ pub struct Options {
     pub max_attempt_recipients: usize,
     /// What `grouping` is at pick-up.
     pub grouping: GroupingAtPickup,
+    /// By what lines are split, since policies look at it.
+    pub split: Split,
     /// Nothing fails for good: it is tried again instead.
     pub soft_bounce: bool,
     /// Recipients of an attempt share their domain, also where their transport has one line.
@@ -69,6 +77,7 @@ impl Default for Options {
             total_concurrency: limits::TOTAL_CONCURRENCY,
             max_attempt_recipients: limits::MAX_ATTEMPT_RECIPIENTS,
             grouping: GroupingAtPickup::default(),
+            split: Split::default(),
             soft_bounce: false,
             one_domain: false,
             hash_seed: 0,
@@ -123,8 +132,16 @@ pub struct Queue {
     transports: Transports,
     lines: Slab<Line>,
     by_line: Index,
-    /// Lines that may have something to pick, in turn.
-    ring: VecDeque<u32>,
+    /// Lines that may have something to pick, in turn: urgent ones, and the others.
+    rings: [VecDeque<u32>; 2],
+    /// Urgent lines that were picked from since another one was.
+    urgent_picks: u32,
+    groups: FxHashMap<GroupKey, Group>,
+    /// Lines by the counters that hold them back.
+    held_by: FxHashMap<Key, Vec<u32>>,
+    /// When lines that are held back are looked at in any case.
+    held_until: BTreeSet<(u64, u32)>,
+    expiry: Expiry,
     /// Lines to look at when the rules change.
     blocked: VecDeque<u32>,
     /// Lines to look at because they have changed.
@@ -153,6 +170,8 @@ struct Running {
     generation: u32,
     /// Instead of the transport's.
     retry: Option<Arc<RetryPolicy>>,
+    /// Policies hold its line back: it finds out whether they still do.
+    probe: bool,
 }
 
 impl Queue {
@@ -167,7 +186,12 @@ impl Queue {
             transports: Transports::default(),
             lines: Slab::new(),
             by_line: Index::new(),
-            ring: VecDeque::new(),
+            rings: [VecDeque::new(), VecDeque::new()],
+            urgent_picks: 0,
+            groups: FxHashMap::default(),
+            held_by: FxHashMap::default(),
+            held_until: BTreeSet::new(),
+            expiry: Expiry::default(),
             blocked: VecDeque::new(),
             unblock: VecDeque::new(),
             sweep: Sweep::default(),
@@ -187,6 +211,9 @@ impl Queue {
     /// Sets bounds anew (reload). Lower ones take effect as running attempts end.
     pub fn set_options(&mut self, options: Options) {
         let regroup = options.grouping != self.options.grouping;
+        if options.split != self.options.split {
+            self.sweep.request();
+        }
         self.options = options;
         if regroup {
             self.set_suspends(Arc::clone(&self.suspends));
@@ -233,7 +260,7 @@ impl Queue {
     /// Items waiting at `destination` (ACTIVE).
     pub fn waiting_for(&self, destination: &Destination) -> usize {
         let waiting = |line: u32| self.lines[line].ready.len() + self.lines[line].parked.len();
-        self.line_of(destination).map_or(0, waiting)
+        self.lines_of(destination).into_iter().flatten().map(waiting).sum()
     }
 
     /// Queues an item: a new one, or one from recovery with its state.
@@ -286,6 +313,7 @@ impl Queue {
             company: 0,
             place: Place::Held,
             uncounted: 0,
+            urgent: item.priority > 0,
         };
         for quota in slot.extra.iter().flat_map(|extra| &extra.quotas) {
             self.quotas.entry(*quota).or_default().add(slot.size_bytes);

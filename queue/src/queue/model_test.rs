@@ -325,6 +325,7 @@ impl Pair {
             received_ms: self.now_ms,
             attempts: 0,
             flags: 0,
+            priority: 0,
             details: Details::default(),
         };
         let inserted = self.queue.insert(item, how, self.now_ms);
@@ -372,6 +373,8 @@ impl Pair {
             let destination = Destination {
                 transport: item.transport.into(),
                 domain: (!self.is_single(item.transport)).then(|| item.domain.into()),
+                job_id: None,
+                tenant_id: None,
             };
             let running = self.running_for(&destination);
             assert!(running >= self.limit_of(item.transport), "{key:?} waits though it may go: {item:?}");
@@ -443,7 +446,7 @@ impl Pair {
                     assert_eq!(attempts, item.attempts);
                     let too_old = self.now_ms - item.received_ms > RetryPolicy::default().longest_wait_ms();
                     let spent = outcome == 2 && attempts == 4;
-                    assert!(outcome == 3 || outcome == 4 && attempts > 1 || spent || outcome != 7 && too_old);
+                    assert!(outcome == 3 || outcome == 4 && attempts > 1 || spent || too_old);
                     item.place = Where::Failing;
                 }
                 Change::Hold { .. } => panic!("a report puts nothing on hold"),
@@ -453,6 +456,7 @@ impl Pair {
                         Again::At(at_ms) if outcome == 6 => Where::ForUs(at_ms),
                         Again::At(at_ms) => Where::Until(at_ms),
                         Again::WhenRulesChange => Where::Parked(self.rules_number),
+                        Again::WhenPermitted => panic!("no outcome says so"),
                     };
                     assert!(outcome >= 5);
                 }
@@ -581,6 +585,7 @@ proptest! {
                     received_ms: START_MS,
                     attempts: 0,
                     flags: 0,
+                    priority: 0,
                     details: Details::default(),
                 };
                 queue.insert(item, Entry::Active, START_MS).unwrap();

@@ -153,6 +153,8 @@ impl Queue {
             size_bytes: slot.size_bytes,
             received_ms: slot.received_ms,
             attempts: slot.attempts,
+            urgent: slot.urgent,
+            waiting: self.waiting(slot),
             hold_reason: text(slot.hold_reason),
             origin: self.shared.origins.get(slot.origin),
             reason: slot.reason.map(|name| self.shared.reasons.get(name)),

@@ -18,9 +18,9 @@ impl Queue {
         let mut budget = self.next_budget;
         self.catch_up(now_ms, &mut budget);
         while self.has_free_attempt() && spend(&mut budget) {
-            let number = self.ring.pop_front()?;
+            let number = self.next_in_turn()?;
             self.lines[number].in_ring = false;
-            let attempt = self.pick(number, &mut budget);
+            let attempt = self.pick(number, false, &mut budget);
             if let Some(attempt) = &attempt {
                 self.lines[number].streak = 0;
                 self.note_start(attempt.id, now_ms);
@@ -40,28 +40,52 @@ impl Queue {
     pub fn next_for(&mut self, destination: &Destination, now_ms: u64) -> Option<Attempt> {
         let mut budget = self.next_budget;
         self.catch_up(now_ms, &mut budget);
-        let number = self.line_of(destination)?;
-        if !self.has_free_attempt() || !self.may_stay(number) {
-            return None;
+        let mut lines = self.lines_of(destination);
+        if self.urgent_picks >= limits::URGENT_BURST {
+            lines.reverse();
         }
-        let attempt = self.pick(number, &mut budget);
-        if let Some(attempt) = &attempt {
-            self.note_start(attempt.id, now_ms);
-        }
-        self.offer(number);
-        self.collect(number);
-        attempt
+        lines.into_iter().flatten().find_map(|number| {
+            if !self.has_free_attempt() || !self.may_stay(number) {
+                return None;
+            }
+            let attempt = self.pick(number, true, &mut budget);
+            if let Some(attempt) = &attempt {
+                self.note_start(attempt.id, now_ms);
+                self.note_turn(number);
+            }
+            self.offer(number);
+            self.collect(number);
+            attempt
+        })
+    }
+
+    /// The next line in the ring: urgent ones first, but not always.
+    fn next_in_turn(&mut self) -> Option<u32> {
+        let ring = match self.urgent_picks {
+            limits::URGENT_BURST.. => usize::from(!self.rings[1].is_empty()),
+            _ => usize::from(self.rings[0].is_empty()),
+        };
+        let number = self.rings[ring].pop_front()?;
+        self.note_turn(number);
+        Some(number)
+    }
+
+    fn note_turn(&mut self, number: u32) {
+        let urgent = self.lines[number].key.urgent;
+        self.urgent_picks = if urgent { self.urgent_picks.saturating_add(1) } else { 0 };
     }
 
     /// When to call [`Queue::next`] again if nothing else happens (milliseconds since the Unix epoch);
     /// a time that has passed means at once, after letting others run. `None`: only an insert, a report or
     /// new rules can make something due.
     pub fn next_wakeup(&self) -> Option<u64> {
-        let pickable = !self.ring.is_empty() && self.has_free_attempt();
+        let pickable = self.rings.iter().any(|ring| !ring.is_empty()) && self.has_free_attempt();
         if pickable || !self.unblock.is_empty() || self.sweep.is_due() || self.waits.is_emptying() {
             return Some(0);
         }
-        [self.schedule.first_due_ms(), self.waits.first_due_ms()].into_iter().flatten().min()
+        let held_ms = self.held_until.first().map(|(at_ms, _)| *at_ms);
+        let first = [self.schedule.first_due_ms(), self.waits.first_due_ms(), held_ms, self.next_expiry()];
+        first.into_iter().flatten().min()
     }
 
     /// Moves what has become due or permitted to the lines.
@@ -72,6 +96,7 @@ impl Queue {
         self.unblock(&mut due_budget);
         self.sweep(&mut due_budget);
         self.end_waits(now_ms, &mut due_budget);
+        self.end_holds(now_ms, &mut due_budget);
         while spend(&mut due_budget) {
             let Some((id, bucket_ended)) = self.schedule.pop_due(&mut self.slots, now_ms) else { break };
             self.come_due(id, bucket_ended);
@@ -85,7 +110,8 @@ impl Queue {
     /// A busy connection lets others go first when they wait for the last free attempt.
     fn may_stay(&mut self, number: u32) -> bool {
         let last = self.running() + 1 >= self.options.total_concurrency;
-        let others_wait = self.ring.iter().take(2).any(|other| *other != number);
+        let others_wait =
+            self.rings.iter().flat_map(|ring| ring.iter().take(2)).any(|other| *other != number);
         let line = &mut self.lines[number];
         if !(last && others_wait) {
             line.streak = 0;
@@ -95,14 +121,18 @@ impl Queue {
         line.streak <= limits::REUSE_BURST
     }
 
-    /// An attempt from this line, if its limit and the rules permit one.
-    fn pick(&mut self, number: u32, budget: &mut u32) -> Option<Attempt> {
+    /// An attempt from this line, if its limit and the rules permit one. `connected`: it goes over an open connection.
+    fn pick(&mut self, number: u32, connected: bool, budget: &mut u32) -> Option<Attempt> {
         if self.is_stale(number) {
             self.disperse(number, budget);
             return None;
         }
         let line = &self.lines[number];
-        if line.unblocking || line.running >= self.transports.get(line.key.transport).concurrency {
+        let running = self.groups.get(&line.key.group()).map_or(0, |group| group.running);
+        if line.unblocking || running >= self.transports.get(line.key.transport).concurrency {
+            return None;
+        }
+        if !self.may_try(number, connected) {
             return None;
         }
         if self.is_suspended(number) {
@@ -140,7 +170,7 @@ impl Queue {
         None
     }
 
-    fn join(&mut self, members: &mut List, id: u32) {
+    pub(super) fn join(&mut self, members: &mut List, id: u32) {
         self.set_place(id, Place::Sending);
         members.push_back(&mut self.slots, id);
     }
@@ -173,10 +203,11 @@ impl Queue {
 
     /// Compares the rules with one item.
     fn item_suspended(&self, id: u32) -> bool {
-        if self.suspends.is_empty() {
-            return false;
-        }
-        let slot = &self.slots[id];
+        !self.suspends.is_empty() && self.rule_for(&self.slots[id]).is_some()
+    }
+
+    /// The rule that stops an item, as far as can be told without hosts and addresses.
+    pub(super) fn rule_for(&self, slot: &Slot) -> Option<usize> {
         let text = |name: Option<_>| name.map_or("", |name| &**self.names.text(name));
         let domain = &**self.names.text(slot.domain);
         let facts = Facts {
@@ -187,26 +218,27 @@ impl Queue {
             grouping: self.grouping(domain),
             ..Facts::default()
         };
-        self.suspends.matches(&facts).is_some()
+        self.suspends.matches(&facts)
     }
 
     fn grouping<'a>(&self, domain: &'a str) -> Option<&'a str> {
         (self.options.grouping == GroupingAtPickup::RecipientDomain).then_some(domain)
     }
 
-    fn start(&mut self, number: u32, members: List) -> Attempt {
+    pub(super) fn start(&mut self, number: u32, members: List) -> Attempt {
         let id = AttemptId(self.next_attempt);
         self.next_attempt += 1;
         let line = &mut self.lines[number];
         line.running += 1;
-        let destination = Destination {
-            transport: Arc::clone(&self.transports.get(line.key.transport).name),
-            domain: line.key.domain.map(|name| Arc::clone(self.names.text(name))),
-        };
+        let key = line.key;
+        self.groups.entry(key.group()).or_default().running += 1;
+        let probe = self.note_try(number);
+        let destination = self.destination(key);
         let first = &self.slots[members.front().expect("an attempt has a recipient")];
         let recipients = members.iter(&self.slots).map(|(_, slot)| self.recipient(slot)).collect();
         let attempt = self.attempt(id, destination, first, recipients);
-        self.attempts.insert(id, Running { line: number, members, generation: self.generation, retry: None });
+        self.attempts
+            .insert(id, Running { line: number, members, generation: self.generation, retry: None, probe });
         attempt
     }
 

@@ -40,19 +40,28 @@ impl Queue {
         follow: Follow,
     ) -> Vec<Change> {
         let Some(mut running) = self.attempts.remove(&id) else { return Vec::new() };
-        self.lines[running.line].running -= 1;
         let judged = Judged { retry: running.retry.take(), generation: running.generation, now_ms, follow };
+        let limited = outcomes.iter().find_map(|outcome| match outcome {
+            Outcome::Limited(limited) => Some(limited.clone()),
+            _ => None,
+        });
         let mut outcomes = outcomes.into_iter();
         let mut changes = Vec::with_capacity(running.members.len());
         let mut at_once = Vec::new();
         while let Some(member) = running.members.pop_front(&mut self.slots) {
             let outcome = outcomes.next().unwrap_or(Outcome::NotTried);
             let change = self.move_on(member, outcome, &judged);
-            if let Change::Unchanged { again: Again::AtOnce, .. } = change {
+            if let Change::Unchanged { again: Again::AtOnce | Again::WhenPermitted, .. } = change {
                 at_once.push(member);
             }
             changes.push(change);
         }
+        match limited {
+            Some(limited) => self.hold_back(running.line, limited, at_once.is_empty()),
+            None if running.probe => self.try_another(running.line),
+            None => {}
+        }
+        self.end_running(running.line);
         // Back to the front of the line, where they came from, in their order.
         for member in at_once.into_iter().rev() {
             self.make_ready(member, End::Front);
@@ -127,6 +136,7 @@ impl Queue {
                 self.park(id);
                 unchanged(key, Again::WhenRulesChange, waited, None)
             }
+            Verdict::Limited => unchanged(key, Again::WhenPermitted, waited, None),
         }
     }
 

@@ -102,6 +102,8 @@ impl Queue {
         let destination = Destination {
             transport: Arc::clone(&rules.name),
             domain: (rules.lines == Lines::PerDomain).then(|| Arc::clone(self.names.text(slot.domain))),
+            job_id: None,
+            tenant_id: None,
         };
         Ok(self.attempt(attempt, destination, slot, vec![self.recipient(slot)]))
     }

@@ -26,6 +26,7 @@ pub(super) fn item(sequence: u64, recipient: u32, domain: &str) -> Item<'_> {
         received_ms: NOW_MS,
         attempts: 0,
         flags: 0,
+        priority: 0,
         details: Details::default(),
     }
 }
@@ -314,7 +315,7 @@ fn a_suspend_stops_what_it_matches_and_nothing_is_polled_meanwhile() {
         picked.sort_unstable();
         assert_eq!(picked, expected, "{fields:?}");
         assert_eq!(queue.next_wakeup(), None, "{fields:?}");
-        assert!(queue.ring.is_empty(), "{fields:?}");
+        assert!(queue.rings.iter().all(|ring| ring.is_empty()), "{fields:?}");
 
         queue.set_suspends(Arc::default());
         assert!(picked.len() == 3 || queue.next_wakeup() == Some(0), "{fields:?}");

@@ -40,8 +40,10 @@ use crate::shard::Shard;
 use crate::snapshot::{Route, Snapshot};
 use attempt::Connection;
 use chunking::Chunking;
+use facts::AttemptFacts;
 use lane::Lane;
 use pool::{Key, Pool};
+use report::Report;
 use routes::Routes;
 use rules::{Host, Rules};
 use settings::AttemptSettings;
@@ -79,7 +81,17 @@ pub async fn pick_up(shard: Rc<Shard>) {
                 engine::task::yield_now().await;
             }
         }
+        expire(&shard);
         wait_for_work(&shard).await;
+    }
+}
+
+/// Lets go of some of what has waited too long without being tried.
+fn expire(shard: &Rc<Shard>) {
+    for _ in 0..limits::PICK_UP_BURST {
+        let expired = shard.queue.borrow_mut().next_expired(engine::time::steady_ms());
+        let Some((attempt, outcome)) = expired else { return };
+        report::report(shard, &attempt, Report::for_all(outcome), &AttemptFacts::default());
     }
 }
 

@@ -150,7 +150,7 @@ fn tell_waiting(
     let next_s = match again {
         Again::AtOnce => Some(0),
         Again::At(at_ms) => Some(at_ms.saturating_sub(now_ms) / 1000),
-        Again::WhenRulesChange => None,
+        Again::WhenRulesChange | Again::WhenPermitted => None,
     };
     shard.log.event(&Event::Waiting(&Waiting {
         transaction: Uuid::from_bytes(attempt.transaction),

@@ -91,6 +91,9 @@ impl Properties {
         if let Some(tenant_id) = &self.tenant_id {
             ordered.tenant_id = given(tenant_id);
         }
+        if let Some(priority) = self.priority {
+            ordered.priority = priority;
+        }
         if let Some(metadata) = &self.metadata {
             ordered.metadata = metadata.iter().map(|(key, value)| (&key[..], &value[..])).collect();
         }

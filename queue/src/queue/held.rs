@@ -1,0 +1,147 @@
+//! Lines that policies hold back: they cost nothing until a counter wakes them or their time comes.
+//!
+//! Such a line is tried with few attempts at first; each that the policies let go permits two more, so that it is at full
+//! speed soon where much has come free, and a single refusal ends it.
+
+use std::mem;
+
+use crate::attempt::{AttemptId, Limited};
+use crate::line::Held;
+use crate::policy::{Key, Limit};
+use crate::queue::Queue;
+use crate::queue::lines::spend;
+
+impl Queue {
+    /// A counter may permit something again: lets up to `count` attempts of lines go that it holds back, those with the
+    /// oldest mail first. What waits there yet: its limit, and when the oldest of its messages was received.
+    pub fn wake(&mut self, key: &Key, count: u32) -> Option<(Limit, u64)> {
+        let mut lines = self.held_by.get(key).cloned().unwrap_or_default();
+        lines.sort_by_cached_key(|number| self.oldest_ms(*number));
+        let share = count / (lines.len() as u32).max(1);
+        for number in lines.iter().copied().take(count as usize) {
+            self.unlink_held(number);
+            if let Some(held) = &mut self.lines[number].held {
+                held.allowed = held.allowed.saturating_add(share.max(1));
+            }
+            self.offer(number);
+        }
+        let next = *lines.get(count as usize)?;
+        let held = self.lines[next].held.as_ref()?;
+        let by = held.by.iter().find(|by| by.key == *key)?;
+        Some((by.limit, self.oldest_ms(next)))
+    }
+
+    /// Policies have let a running attempt go: more of its line may.
+    pub fn permitted(&mut self, id: AttemptId) {
+        let Some(running) = self.attempts.get_mut(&id) else { return };
+        if !mem::take(&mut running.probe) {
+            return;
+        }
+        let number = running.line;
+        let line = &mut self.lines[number];
+        if let Some(held) = &mut line.held {
+            held.allowed = held.allowed.saturating_add(2);
+            if held.allowed as usize >= line.ready.len() {
+                self.let_go(number);
+            }
+            self.offer(number);
+        }
+    }
+
+    /// Lines that policies hold back.
+    pub fn held_lines(&self) -> usize {
+        self.held_until.len()
+    }
+
+    /// All that is held back is looked at again: the policies have changed.
+    pub fn policies_changed(&mut self) {
+        let held: Vec<(u64, u32)> = mem::take(&mut self.held_until).into_iter().collect();
+        self.held_by.clear();
+        for (_, number) in held {
+            self.lines[number].held = None;
+            self.offer(number);
+            self.collect(number);
+        }
+    }
+
+    /// An attempt of the line was refused. `expired`: what was refused is gone, and the next may be, too.
+    pub(super) fn hold_back(&mut self, number: u32, limited: Limited, expired: bool) {
+        self.let_go(number);
+        let Limited { by, until_ms } = limited;
+        for by in &by {
+            self.held_by.entry(by.key.clone()).or_default().push(number);
+        }
+        self.held_until.insert((until_ms, number));
+        let held = Held { by, until_ms, allowed: u32::from(expired) };
+        self.lines[number].held = Some(Box::new(held));
+    }
+
+    /// An attempt of the line came to nothing before policies were asked: another one may find out.
+    pub(super) fn try_another(&mut self, number: u32) {
+        if let Some(held) = &mut self.lines[number].held {
+            held.allowed = held.allowed.saturating_add(1);
+        }
+    }
+
+    /// Whether policies do not keep the line from an attempt. One over an open connection needs only messages.
+    pub(super) fn may_try(&self, number: u32, connected: bool) -> bool {
+        self.lines[number].held.as_ref().is_none_or(|held| {
+            held.allowed > 0 || (connected && held.by.iter().all(|by| by.limit != Limit::Rate))
+        })
+    }
+
+    /// An attempt of the line begins. Whether the line is held back.
+    pub(super) fn note_try(&mut self, number: u32) -> bool {
+        let line = &mut self.lines[number];
+        let Some(held) = &mut line.held else { return false };
+        held.allowed = held.allowed.saturating_sub(1);
+        if line.ready.is_empty() {
+            self.let_go(number);
+        }
+        true
+    }
+
+    /// The line is not held back any more.
+    pub(super) fn let_go(&mut self, number: u32) {
+        self.unlink_held(number);
+        if let Some(held) = self.lines[number].held.take() {
+            self.held_until.remove(&(held.until_ms, number));
+        }
+    }
+
+    /// No counter wakes the line any more.
+    fn unlink_held(&mut self, number: u32) {
+        let Some(held) = &self.lines[number].held else { return };
+        for by in &held.by {
+            if let Some(lines) = self.held_by.get_mut(&by.key) {
+                lines.retain(|other| *other != number);
+                if lines.is_empty() {
+                    self.held_by.remove(&by.key);
+                }
+            }
+        }
+    }
+
+    /// Lets those be looked at whose time has come.
+    pub(super) fn end_holds(&mut self, now_ms: u64, budget: &mut u32) {
+        while let Some((at_ms, number)) = self.held_until.first().copied() {
+            if at_ms > now_ms || !spend(budget) {
+                return;
+            }
+            self.let_go(number);
+            let ready = !self.lines[number].ready.is_empty();
+            if ready {
+                // One attempt finds out; it may be long before the next time, so nothing else does.
+                let until_ms = at_ms.max(now_ms).saturating_add(crate::limits::HELD_AGAIN_MS);
+                self.held_until.insert((until_ms, number));
+                self.lines[number].held = Some(Box::new(Held { by: Vec::new(), until_ms, allowed: 1 }));
+            }
+            self.offer(number);
+            self.collect(number);
+        }
+    }
+
+    fn oldest_ms(&self, number: u32) -> u64 {
+        self.lines[number].ready.front().map_or(u64::MAX, |id| self.slots[id].received_ms)
+    }
+}
