@@ -1,10 +1,16 @@
 //! What the server does for its scripts, beyond their own library.
 
-use hostcalls::daemon::Daemon;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+
+use engine::boot::ShardId;
+use hostcalls::daemon::{Answer, Daemon, QuotaUse};
 use hostcalls::smtp;
+use ipnet::IpNet;
 
 use crate::delivery::Family;
-use crate::shard::Shell;
+use crate::limits;
+use crate::shard::{Shard, Shell};
 use crate::snapshot::Route;
 
 /// The server, on the shard where it is asked.
@@ -16,6 +22,42 @@ impl Daemon for OfShard {
         let snapshot = Shell::here().shard()?.snapshot();
         snapshot.routes.get(id).map(|route| server(route))
     }
+
+    fn quota(&self, name: String) -> Answer<QuotaUse> {
+        Box::pin(async move {
+            let all = ask_all(move |shard| shard.queue.borrow().quota(&name)).await;
+            all.iter().fold(QuotaUse::default(), |sum, one| QuotaUse {
+                count: sum.count + one.count,
+                bytes: sum.bytes + one.bytes,
+            })
+        })
+    }
+
+    fn connections(&self, server: String, from: Option<IpNet>) -> Answer<Option<u64>> {
+        Box::pin(async move {
+            let shard = Shell::here().shard()?;
+            let number = shard.snapshot().servers.iter().position(|known| *known.id == *server)?;
+            let Some(from) = from else {
+                return Some(shard.program.connections[number].load(Ordering::Relaxed).into());
+            };
+            let all = ask_all(move |shard| shard.sessions.count_of(number, &from)).await;
+            Some(all.iter().sum())
+        })
+    }
+}
+
+/// Asks all shards. One that says nothing counts as one that has nothing.
+async fn ask_all<T: Send + 'static>(ask: impl Fn(&Rc<Shard>) -> T + Clone + Send + 'static) -> Vec<T> {
+    let mut answers = Vec::new();
+    for shard in 0..engine::boot::shards() {
+        let ask = ask.clone();
+        let asking =
+            engine::mesh::call(ShardId(shard), move || Shell::here().shard().map(|shard| ask(&shard)));
+        if let Ok(Ok(Some(answer))) = engine::time::timeout(limits::SCRIPT_ASKS_SHARD, asking).await {
+            answers.push(answer);
+        }
+    }
+    answers
 }
 
 /// A route for a single session of a script: with the first of its source addresses.

@@ -53,6 +53,9 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long a goodbye to a peer may take when we hang up.
 pub const FAREWELL: Duration = Duration::from_secs(2);
 
+/// How long a script waits for what another shard has to say.
+pub const SCRIPT_ASKS_SHARD: Duration = Duration::from_secs(1);
+
 /// How long a listed proxy may take for its PROXY header.
 pub const PROXY_HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 

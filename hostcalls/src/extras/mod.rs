@@ -3,6 +3,7 @@
 mod absent;
 #[cfg(test)]
 mod authentication_tests;
+mod sasl;
 #[cfg(test)]
 mod tests;
 
@@ -27,6 +28,9 @@ pub(crate) static FAMILY: Family = Family {
             time_rfc2822,
         ),
         Native::inline("__getenv", "string name", (1, Some(1)), "What getenv of extras://env runs.", getenv),
+        sasl::CRAM_MD5,
+        sasl::SCRAM_FIRST,
+        sasl::SCRAM_FINAL,
     ],
     modules: &[
         ("extras://arc", include_str!("arc.hsl")),
@@ -38,6 +42,7 @@ pub(crate) static FAMILY: Family = Family {
         ("extras://env", include_str!("env.hsl")),
         ("extras://mta-sts", include_str!("mta_sts.hsl")),
         ("extras://proxytlv", include_str!("proxytlv.hsl")),
+        ("extras://sasl", include_str!("sasl.hsl")),
         ("extras://srs", include_str!("srs.hsl")),
         ("extras://time-rfc2822", include_str!("time_rfc2822.hsl")),
         ("extras://tls-rpt", include_str!("tls_rpt.hsl")),

@@ -1,8 +1,12 @@
+use std::rc::Rc;
+
+use net::smtp::sasl::{Client, Credentials, Mechanism};
 use script::compile::{CompileOptions, NoLoader, SourceText, compile};
 use script::machine::{Context, Limits, Loaded, Run};
 
-use crate::library;
+use crate::on_engine::{on_a_shard, result};
 use crate::testing::TestHost;
+use crate::{Environment, Settings, library};
 
 /// The text of what `return expression;` gives at a time in 2023, after importing `import`.
 fn eval(import: &str, expression: &str) -> String {
@@ -236,4 +240,55 @@ fn the_vectors_of_mail_hold() {
         count += 1;
     }
     assert_eq!(count, 10);
+}
+
+/// A client logs in by the module `sasl`: how many challenges it gets, and as whom it is let in.
+async fn log_in(environment: &Rc<Environment>, mechanism: Mechanism, said: &str) -> (usize, Option<String>) {
+    let credentials = Credentials { username: "a,b".into(), password: said.into() };
+    let mut client = Client::new(mechanism, &credentials, &[7; 18]);
+    let mut response = client.initial_response();
+    let mut kept = "none".to_owned();
+    for state in 0..4 {
+        let given = match &response {
+            Some(response) => {
+                format!("\"response\" => base64_decode(\"{}\")", data_encoding::BASE64.encode(response))
+            }
+            None => String::new(),
+        };
+        let step = result(
+            environment,
+            &format!(
+                "import {{ sasl }} from \"extras://sasl\";
+                return json_encode(sasl([\"mechanism\" => \"{}\", \"state\" => {state}, {given}], {kept},
+                    function ($user) {{ return $user == \"a,b\" ? \"secret\" : none; }}));",
+                mechanism.name()
+            ),
+        )
+        .await;
+        let field = async |name: &str| {
+            let found =
+                result(environment, &format!("return json_decode({step:?})[\"{name}\"] ?? \"-\";")).await;
+            (found != "-").then_some(found)
+        };
+        if let Some(username) = field("username").await {
+            assert_eq!(client.succeeded(), Ok(()));
+            return (state, Some(username));
+        }
+        let Some(reply) = field("reply").await else { return (state, None) };
+        kept = format!("json_decode({step:?})[\"keep\"]");
+        let Ok(next) = client.respond(reply.as_bytes()) else { return (state, None) };
+        response = Some(next);
+    }
+    (4, None)
+}
+
+#[test]
+fn sasl_lets_in_who_knows_the_password() {
+    on_a_shard(Settings::default(), |environment| async move {
+        for (mechanism, challenges) in [(Mechanism::CramMd5, 1), (Mechanism::ScramSha256, 2)] {
+            let right = log_in(&environment, mechanism, "secret").await;
+            assert_eq!(right, (challenges, Some("a,b".to_owned())), "{mechanism:?}");
+            assert_eq!(log_in(&environment, mechanism, "Secret").await.1, None, "{mechanism:?}");
+        }
+    });
 }

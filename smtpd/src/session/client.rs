@@ -113,6 +113,7 @@ impl Driver {
 
     /// Counts the connection for its address.
     fn enter_crowd(&mut self) -> Result<(), Refused> {
+        self.peer.client.set(self.client.remote.ip());
         let max = self.server.max_connections_per_address;
         self.counted = None;
         if max == 0 {

@@ -19,6 +19,7 @@ mod transaction;
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use engine::boot::ShardId;
 use engine::net::{Conn, Listener};
 use engine::sync::Notify;
 use engine::task::{Class, Task};
+use ipnet::IpNet;
 use net::smtp::error::{Error, LocalLimit};
 use rustc_hash::FxHashMap;
 use tls::Stream;
@@ -63,6 +65,10 @@ struct Peer {
     idle: Cell<bool>,
     /// Was told that the service closes: nothing else is sent.
     dismissed: Cell<bool>,
+    /// Number of its server.
+    server: usize,
+    /// For whom it speaks.
+    client: Cell<IpAddr>,
 }
 
 /// Accepts connections of one listener until the shard closes it.
@@ -121,10 +127,13 @@ impl Sessions {
     fn open(&self, shard: &Rc<Shard>, conn: Conn, door: Door, seat: Seat) {
         let number = self.next.get();
         self.next.set(number + 1);
+        let client = Cell::new(conn.peer_addr().ip().to_canonical());
         let peer = Rc::new(Peer {
             stream: Stream::plain(conn),
             idle: Cell::new(false),
             dismissed: Cell::new(false),
+            server: door.server,
+            client,
         });
         self.open.borrow_mut().insert(number, Handle { task: None, peer: Rc::clone(&peer) });
         let settings = Arc::clone(&shard.snapshot().servers[door.server]);
@@ -133,6 +142,14 @@ impl Sessions {
         if let Some(handle) = self.open.borrow_mut().get_mut(&number) {
             handle.task = Some(task);
         }
+    }
+
+    /// How many of a server are open for clients of a network.
+    pub fn count_of(&self, server: usize, from: &IpNet) -> u64 {
+        let open = self.open.borrow();
+        let is_of =
+            |handle: &&Handle| handle.peer.server == server && from.contains(&handle.peer.client.get());
+        open.values().filter(is_of).count() as u64
     }
 
     /// How many are open.

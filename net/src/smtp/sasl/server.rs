@@ -29,6 +29,11 @@ impl CramMd5 {
         CramMd5 { challenge: format!("<{nonce:032x}@{hostname}>") }
     }
 
+    /// One that has been asked already.
+    pub fn of_challenge(challenge: String) -> CramMd5 {
+        CramMd5 { challenge }
+    }
+
     /// What to ask first.
     pub fn challenge(&self) -> &[u8] {
         self.challenge.as_bytes()
@@ -121,7 +126,17 @@ impl ScramFirst {
 
     /// Goes on with what is known of this user's password, and with a nonce that must never come again.
     pub fn challenge(self, keys: ScramKeys, nonce: u128) -> ScramFinal {
-        let nonce = [&self.nonce[..], format!("{nonce:032x}").as_bytes()].concat();
+        self.challenge_with(keys, format!("{nonce:032x}").as_bytes())
+    }
+
+    /// The nonce of the client.
+    pub fn nonce(&self) -> &[u8] {
+        &self.nonce
+    }
+
+    /// The same with a nonce of printable characters without a comma.
+    pub fn challenge_with(self, keys: ScramKeys, nonce: &[u8]) -> ScramFinal {
+        let nonce = [&self.nonce[..], nonce].concat();
         let challenge = format!(
             "r={},s={},i={}",
             String::from_utf8_lossy(&nonce),
