@@ -10,6 +10,7 @@ use script::value::{Frozen, Value};
 
 use crate::decision::{Decision, Failure};
 use crate::limits;
+use crate::queued::sign;
 use crate::scripts::{ScriptId, Scripts};
 use crate::tally::Tallies;
 
@@ -33,6 +34,8 @@ pub struct Runner {
     limits: Limits,
     /// For whom they run.
     tallies: Rc<Tallies>,
+    /// What signs reports, once one was signed.
+    signer: Rc<OnceCell<Rc<Loaded>>>,
 }
 
 /// A script on this shard.
@@ -54,8 +57,8 @@ impl Runner {
         limits: Limits,
     ) -> Rc<Runner> {
         let loaded = (0..scripts.len()).map(|_| OnceCell::new()).collect();
-        let tallies = Rc::default();
-        Rc::new(Runner { scripts, loaded, environment: Rc::clone(environment), notices, limits, tallies })
+        let (tallies, signer, environment) = (Rc::default(), Rc::default(), Rc::clone(environment));
+        Rc::new(Runner { scripts, loaded, environment, notices, limits, tallies, signer })
     }
 
     /// The same scripts, counted in `tallies`.
@@ -66,6 +69,23 @@ impl Runner {
     /// The scripts it runs.
     pub fn scripts(&self) -> &Arc<Scripts> {
         &self.scripts
+    }
+
+    pub(crate) fn environment(&self) -> &Rc<Environment> {
+        &self.environment
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    pub(crate) fn signer(&self) -> Rc<Loaded> {
+        Rc::clone(self.signer.get_or_init(sign::program))
+    }
+
+    /// Tells that what a script has decided cannot be done, as if it had failed.
+    pub fn cannot(&self, script: ScriptId, about: &str, what: &str) {
+        self.notices.failed(about, &self.scripts.get(script).name(), what);
     }
 
     fn loaded(&self, script: ScriptId) -> &Script {

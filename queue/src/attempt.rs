@@ -162,6 +162,15 @@ pub enum Change {
         /// What happened last.
         reason: Reason,
     },
+    /// Gone from the queue without having been delivered, because a script or an operator wants it so: settle as done.
+    Removed {
+        /// Which item.
+        key: ItemKey,
+        /// Attempts behind it.
+        attempts: u32,
+        /// Why.
+        reason: Reason,
+    },
     /// Held until an operator decides.
     Hold {
         /// Which item.
@@ -191,6 +200,7 @@ impl Change {
             Change::Done { key }
             | Change::RetryAt { key, .. }
             | Change::Failed { key, .. }
+            | Change::Removed { key, .. }
             | Change::Hold { key, .. }
             | Change::Unchanged { key, .. } => *key,
         }

@@ -138,3 +138,12 @@ pub const ACCOUNTING_MARGIN: u64 = 20_000;
 pub const DESCRIPTORS_PER_SHARD: u64 = 128;
 /// How long the scripts and other files of a configuration may take to be read and compiled.
 pub const CONFIGURE: Duration = Duration::from_secs(60);
+
+/// Recipients whose predelivery script was asked and whose attempt then had to wait: about 100 bytes each.
+pub const PREPARED_WAITING: usize = 200_000;
+/// Bytes of `$context` that such recipients keep.
+pub const PREPARED_CONTEXT_BYTES: usize = 32 << 20;
+/// Postdelivery scripts that run beside the lanes; with more, lanes wait for theirs. Each takes what its script takes.
+pub const POSTDELIVERY_BESIDE: usize = 1000;
+/// Size of a message that a script of the queue can open.
+pub const SCRIPT_MESSAGE_BYTES: u64 = 64 << 20;

@@ -22,6 +22,30 @@ pub struct Prepared {
     settings: Arc<Settings>,
     /// The names of the transports, for scripts that queue.
     pub transports: TransportNames,
+    /// Runs before an attempt.
+    pub predelivery: Option<ScriptId>,
+    /// Runs after an attempt.
+    pub postdelivery: Option<ScriptId>,
+}
+
+/// A hook of the queue, ready to run.
+#[derive(Clone, Debug)]
+pub struct QueueHook {
+    runner: Rc<Runner>,
+    id: ScriptId,
+    transports: TransportNames,
+}
+
+impl QueueHook {
+    /// Tells that what the script has decided cannot be done, as if it had failed.
+    pub fn cannot(&self, about: &str, what: &str) {
+        self.runner.cannot(self.id, about, what);
+    }
+
+    /// What runs it.
+    pub fn script(&self) -> hooks::queued::Script<'_> {
+        hooks::queued::Script { runner: &self.runner, id: self.id, transports: &self.transports }
+    }
 }
 
 /// What runs the scripts of one configuration on one shard: the same, counted for each by itself.
@@ -80,7 +104,10 @@ impl Prepared {
             ..Settings::default()
         };
         let transports = running.transports.iter().map(|transport| transport.id.clone()).collect();
+        let of_queue = |hook: &str| compiled.scripts.find(hook, hook);
         Ok(Prepared {
+            predelivery: of_queue("predelivery"),
+            postdelivery: of_queue("postdelivery"),
             scripts: Arc::new(compiled.scripts),
             settings: Arc::new(settings),
             transports: Arc::new(transports),
@@ -106,6 +133,11 @@ impl Prepared {
             eod: find("eod", &hooks.eod),
             disconnect: find("disconnect", &hooks.disconnect),
         }
+    }
+
+    /// A hook of the queue. `None`: the configuration has no script for it.
+    pub fn queue_hook(&self, id: Option<ScriptId>, runner: Option<Rc<Runner>>) -> Option<QueueHook> {
+        Some(QueueHook { id: id?, runner: runner?, transports: Arc::clone(&self.transports) })
     }
 
     /// Runs them on this shard, counted in `stats`, shown on `board`. `None`: there are none.

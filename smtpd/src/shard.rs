@@ -26,6 +26,7 @@ use crate::log::event::{Accepted, Event};
 use crate::log::{Log, Priority};
 use crate::program::Program;
 use crate::resolver::Resolver;
+use crate::scripts::QueueHook;
 use crate::scripts::Runners;
 use crate::session::{self, Sessions};
 use crate::snapshot::Snapshot;
@@ -267,6 +268,18 @@ impl Shard {
     /// Runs the queue's scripts of the configuration in force; `None`: it has no scripts.
     pub fn queue_runner(&self) -> Option<Rc<Runner>> {
         self.runners.borrow().as_ref().map(|runners| Rc::clone(&runners.queue))
+    }
+
+    /// The script that runs before an attempt, if there is one.
+    pub fn predelivery(&self) -> Option<QueueHook> {
+        let scripts = &self.snapshot.borrow().scripts;
+        scripts.predelivery.and_then(|id| scripts.queue_hook(Some(id), self.queue_runner()))
+    }
+
+    /// The script that runs after an attempt, if there is one.
+    pub fn postdelivery(&self) -> Option<QueueHook> {
+        let scripts = &self.snapshot.borrow().scripts;
+        scripts.postdelivery.and_then(|id| scripts.queue_hook(Some(id), self.queue_runner()))
     }
 
     /// The same for those of a server of the startup file.

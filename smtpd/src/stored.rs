@@ -30,7 +30,7 @@
 mod properties;
 
 use bytes::Bytes;
-use hooks::{Metadata, Queued};
+use hooks::{Metadata, QueueOptions, Queued};
 use mail::delta::Delta;
 use net::smtp::address::Address;
 use net::smtp::parameters::{EnvelopeId, MailParameters, Notify, OriginalRecipient, RcptParameters, Ret};
@@ -116,7 +116,19 @@ pub fn recipient_fields(parameters: &RcptParameters) -> Fields {
 
 /// Fields of a recipient that a script has queued: `sender` is that of the message, `now_ms` the time of the order.
 pub fn queued_fields(queued: &Queued, sender: &[u8], now_ms: u64) -> Fields {
-    let options = &queued.options;
+    let mut fields = ordered_fields(&queued.options, now_ms);
+    let own = queued.sender.as_ref().map_or(&[][..], Address::as_bytes);
+    if own != sender {
+        fields.push((RECIPIENT_SENDER, Bytes::copy_from_slice(own)));
+    }
+    if !queued.delta.is_empty() {
+        fields.push((RECIPIENT_DELTA, queued.delta.encode().into()));
+    }
+    fields
+}
+
+/// Fields of a recipient with these options of `queue`.
+pub fn ordered_fields(options: &QueueOptions, now_ms: u64) -> Fields {
     let parameter = |keyword: &str| {
         let found = options.dsn.iter().find(|(name, _)| *name == keyword);
         found.map(|(_, value)| value.as_bytes())
@@ -125,14 +137,11 @@ pub fn queued_fields(queued: &Queued, sender: &[u8], now_ms: u64) -> Fields {
         notify: parameter("NOTIFY").and_then(Notify::parse),
         original_recipient: parameter("ORCPT").and_then(OriginalRecipient::parse),
     });
-    let own = queued.sender.as_ref().map_or(&[][..], Address::as_bytes);
     let text = |text: &str| Bytes::copy_from_slice(text.as_bytes());
     let quotas = || options.quotas.iter().map(String::as_bytes);
     let metadata = || options.metadata.iter().flat_map(|(key, value)| [&key[..], &value[..]]);
     let not_before_ms = now_ms.saturating_add((options.delay_s * 1000.0) as u64);
     let values = [
-        (own != sender, RECIPIENT_SENDER, Bytes::copy_from_slice(own)),
-        (!queued.delta.is_empty(), RECIPIENT_DELTA, queued.delta.encode().into()),
         (options.hold, RECIPIENT_HELD, Bytes::new()),
         (options.delay_s > 0.0, RECIPIENT_NOT_BEFORE, Bytes::copy_from_slice(&not_before_ms.to_le_bytes())),
         (!options.metadata.is_empty(), RECIPIENT_METADATA, strings(metadata())),
@@ -148,6 +157,16 @@ pub fn queued_fields(queued: &Queued, sender: &[u8], now_ms: u64) -> Fields {
 /// The metadata that a recipient came with.
 pub fn metadata(recipient: &spool::Recipient) -> Metadata {
     find(&recipient.fields, RECIPIENT_METADATA).map(|stored| pairs(stored)).unwrap_or_default()
+}
+
+/// The stored form of the changes to the message for a recipient.
+pub fn stored_delta(recipient: &spool::Recipient) -> Option<&Bytes> {
+    find(&recipient.fields, RECIPIENT_DELTA)
+}
+
+/// The priority that a recipient came with.
+pub fn priority(recipient: &spool::Recipient) -> u8 {
+    find(&recipient.fields, RECIPIENT_PRIORITY).and_then(|value| value.first()).copied().unwrap_or_default()
 }
 
 /// Keys and values in turn; what is broken off is left out.

@@ -195,8 +195,8 @@ const HOOKS: &[Key] = &[
     key("rcptto", SCRIPTS, "RCPT TO hooks"),
     key("eod", SCRIPTS, "End-of-data hooks"),
     key("disconnect", SCRIPTS, "Disconnect hooks"),
-    key("predelivery", Shape::One(Type::TextOrEmpty), "Script before each attempt").not_yet().except(&[""]),
-    key("postdelivery", Shape::One(Type::TextOrEmpty), "Script after each attempt").not_yet().except(&[""]),
+    key("predelivery", Shape::One(Type::TextOrEmpty), "Script before each attempt"),
+    key("postdelivery", Shape::One(Type::TextOrEmpty), "Script after each attempt"),
 ];
 
 const PKI: &[Key] = &[

@@ -4,6 +4,7 @@
 
 mod dsn;
 mod requeue;
+pub(crate) mod sign;
 #[cfg(test)]
 mod tests;
 mod try_options;

@@ -42,7 +42,7 @@ impl Requeue {
     }
 
     /// What a predelivery script that fails means (reference: hooks 1.1).
-    pub(super) fn after_failure() -> Requeue {
+    pub fn after_failure() -> Requeue {
         Requeue {
             hold: false,
             delay_s: Some(limits::DELAY_AFTER_FAILURE_S),

@@ -43,6 +43,19 @@ pub struct Report {
     pub original: Original,
     /// Whom it is about: at least one.
     pub recipients: Vec<Recipient>,
+    /// What is different from what it would be by itself.
+    pub changes: Changes,
+}
+
+/// What a report can have of its own.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    /// What its subject begins with.
+    pub subject_prefix: String,
+    /// Further fields, each a name, a colon and a value in one line.
+    pub fields: Vec<String>,
+    /// A whole part, header and body, instead of the text in plain words.
+    pub readable_part: Option<Bytes>,
 }
 
 /// What became of the recipients (RFC 3464 2.3.3).
@@ -143,7 +156,10 @@ impl Report {
         let mut out = Vec::with_capacity(4096 + 512 * self.recipients.len() + self.original.returned.len());
         self.write_header(&mut out);
         let needs_utf8 = !out.is_ascii();
-        self.write_part(&mut out, |out| text::write(self, out));
+        self.write_part(&mut out, |out| match &self.changes.readable_part {
+            Some(part) => out.extend_from_slice(part),
+            None => text::write(self, out),
+        });
         self.write_part(&mut out, |out| status::write(self, out));
         match &self.original.returned {
             Returned::Message(bytes) => self.write_part(&mut out, |out| self.write_message(bytes, out)),
@@ -161,11 +177,16 @@ impl Report {
         out.extend(encode_field(b"From", format!("{} <{}>", quoted(&self.from_name), self.from).as_bytes()));
         // The address stands as it is: an encoded word may not be part of it.
         out.extend_from_slice(format!("To: <{}>\r\n", clean(&self.to)).as_bytes());
-        out.extend(encode_field(b"Subject", self.action.subject().as_bytes()));
+        out.extend(encode_field(b"Subject", self.subject().as_bytes()));
         out.extend_from_slice(format!("Message-ID: <{}@{host}>\r\n", clean(&self.id)).as_bytes());
         if let Some(id) = self.original.message_id() {
             for name in ["In-Reply-To", "References"] {
                 out.extend(encode_field(name.as_bytes(), &id));
+            }
+        }
+        for field in &self.changes.fields {
+            if let Some((name, value)) = field.split_once(':') {
+                out.extend(encode_field(clean(name).as_bytes(), clean(value.trim()).as_bytes()));
             }
         }
         // RFC 3834 5.
@@ -178,6 +199,10 @@ impl Report {
             )
             .as_bytes(),
         );
+    }
+
+    fn subject(&self) -> String {
+        format!("{}{}", clean(&self.changes.subject_prefix), self.action.subject())
     }
 
     fn write_part(&self, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {

@@ -13,6 +13,7 @@ fn report(action: Action) -> Report {
         from_name: "Mail Delivery System".into(),
         to: "kim@example.org".into(),
         id: "018f0000-0000-7000-8000-000000000002".into(),
+        changes: Changes::default(),
         boundary: "=_b0undary".into(),
         date_unix_s: 1_700_003_600,
         will_retry_until_unix_s: None,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tables::slab::Slab;
 
+use crate::amend::MetadataChange;
 use crate::attempt::{Attempt, AttemptId, Destination, Lines, Recipient};
 use crate::item::ItemKey;
 use crate::list::List;
@@ -106,6 +107,19 @@ impl Queue {
             tenant_id: None,
         };
         Ok(self.attempt(attempt, destination, slot, vec![self.recipient(slot)]))
+    }
+
+    /// Replaces the metadata of an item, whatever its state.
+    pub fn replace_metadata(&mut self, key: ItemKey, metadata: &[(Vec<u8>, Vec<u8>)]) {
+        let Some(id) = self.find(key) else { return };
+        let is_kept = |known: &[u8]| metadata.iter().any(|(key, _)| key == known);
+        let extra = self.slots[id].extra.get_or_insert_default();
+        let gone = extra.metadata().iter().map(|(key, _)| key).filter(|key| !is_kept(key)).map(Box::from);
+        let change = MetadataChange {
+            remove: gone.collect(),
+            set: metadata.iter().map(|(key, value)| (key[..].into(), value[..].into())).collect(),
+        };
+        extra.change_metadata(&change);
     }
 
     /// Ends the life of an item in hand. False: there is no such item, or it is not in hand.

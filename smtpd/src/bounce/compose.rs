@@ -70,6 +70,7 @@ pub(super) fn skeleton(
             returned,
         },
         recipients: Vec::new(),
+        changes: report::Changes::default(),
     }
 }
 

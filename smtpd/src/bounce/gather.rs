@@ -8,6 +8,7 @@ use engine::task::Class;
 use engine::time::{self, Instant};
 use queue::MessageKey;
 use spool::ItemId;
+use uuid::Uuid;
 
 use super::{Notice, Subject, What, submit};
 use crate::delivery::{item_id, message_id};
@@ -22,6 +23,8 @@ pub(super) struct GroupKey {
     /// Its settings decide how the report goes out.
     transport: Arc<str>,
     failed: bool,
+    /// It goes by itself, under this id.
+    apart: Option<Uuid>,
 }
 
 /// What is being gathered for one report.
@@ -43,12 +46,14 @@ impl Group {
 /// Adds a notice to the report that is being gathered, or begins one.
 pub(super) fn note(shard: &Rc<Shard>, subject: Subject, notice: Notice) {
     if let What::Delayed(step) = notice.what
+        && !notice.even_if_told
         && properties(shard, item_id(notice.key)).was_told(step)
     {
         return;
     }
     let failed = matches!(notice.what, What::Failed(_));
-    let key = GroupKey { message: subject.message, transport: Arc::clone(&subject.transport), failed };
+    let transport = Arc::clone(&subject.transport);
+    let key = GroupKey { message: subject.message, transport, failed, apart: notice.report };
     let mut groups = shard.bounces.groups.borrow_mut();
     if let Some(group) = groups.get_mut(&key) {
         if !failed && group.notices.iter().any(|known| known.key == notice.key) {
@@ -90,6 +95,8 @@ async fn gather(open: Open, key: GroupKey) {
             let groups = shard.bounces.groups.borrow();
             let Some(group) = groups.get(&key) else { return };
             if is_complete(shard, group)
+                // All that it is about came in one turn.
+                || key.apart.is_some()
                 || shard.bounces.hurry.get()
                 || groups.len() > limits::REPORTS_GATHERING
             {

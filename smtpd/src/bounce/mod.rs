@@ -9,6 +9,7 @@
 
 mod compose;
 mod gather;
+mod overrides;
 mod policy;
 mod relayed;
 mod submit;
@@ -18,11 +19,17 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use engine::sync::Notify;
+use hooks::queued::DsnOverrides;
 use queue::{Attempt, Change, FailCause, ItemKey, MessageKey, NotifyStep, Reason};
 use rustc_hash::FxHashMap;
+use uuid::Uuid;
 
+use crate::delivery::{Ended, Order};
 use crate::shard::Shard;
+use crate::snapshot::Dsn;
+use crate::stored;
 
+pub use policy::Topic;
 pub use relayed::{PassedOn, passed_on};
 
 /// Reports of a shard that are being gathered or written, and what became of others.
@@ -81,6 +88,12 @@ pub struct Notice {
     pub reason: Reason,
     /// When, in milliseconds since the Unix epoch.
     pub at_ms: u64,
+    /// What is different in the report.
+    pub dsn: Rc<DsnOverrides>,
+    /// The report has this id, and is about nothing else; `None`: any, with others.
+    pub report: Option<Uuid>,
+    /// The sender is told of the delay although it was told of one as long.
+    pub even_if_told: bool,
 }
 
 /// What happened to a recipient.
@@ -128,9 +141,26 @@ impl Bounces {
     }
 }
 
-/// Takes note of what an attempt changed, as far as senders may want to know.
-pub fn note_changes(shard: &Rc<Shard>, attempt: &Attempt, changes: &[Change], now_ms: u64) {
-    for (change, recipient) in changes.iter().zip(&attempt.recipients) {
+/// Whether the sender of a recipient's message is told of this: `stored` is what the recipient came with.
+pub fn is_told(topic: Topic, sender: &[u8], dsn: &Dsn, stored: Option<&spool::Recipient>) -> bool {
+    let notify = stored.and_then(|stored| stored::rcpt_parameters(stored).notify);
+    policy::silence(topic, sender, dsn.transport.is_none(), notify).is_none()
+}
+
+/// Takes note of what an attempt changed, as far as senders may want to know. `orders` are of scripts and operators.
+pub(crate) fn note_changes(
+    shard: &Rc<Shard>,
+    ended: &Ended,
+    changes: &[Change],
+    orders: &[(ItemKey, Order)],
+    now_ms: u64,
+) {
+    let attempt = &ended.errand.attempt;
+    for change in changes {
+        let key = change.key();
+        let Some(recipient) = attempt.recipients.iter().find(|recipient| recipient.key == key) else {
+            continue;
+        };
         let (what, attempts, reason) = match change {
             Change::Failed { attempts, cause, reason, .. } => {
                 (What::Failed(*cause), *attempts, reason.clone())
@@ -144,13 +174,18 @@ pub fn note_changes(shard: &Rc<Shard>, attempt: &Attempt, changes: &[Change], no
             }
             _ => continue,
         };
+        let order = orders.iter().find(|(ordered, _)| *ordered == key).map(|(_, order)| order.clone());
+        let order = order.unwrap_or_default();
         let notice = Notice {
-            key: recipient.key,
+            key,
             address: recipient.address.clone(),
             attempts,
             what,
             reason,
             at_ms: now_ms,
+            report: order.report.or_else(|| (!order.dsn.is_empty()).then(|| submit::new_id(shard))),
+            dsn: Rc::new(order.dsn),
+            even_if_told: order.even_if_told,
         };
         gather::note(shard, Subject::of(attempt), notice);
     }

@@ -12,9 +12,12 @@ use net::smtp::parameters::Notify;
 
 /// What a sender could be told of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Topic {
+pub enum Topic {
+    /// It has failed for good.
     Failure,
+    /// It has not been delivered yet.
     Delay,
+    /// It was passed on or delivered.
     Success,
 }
 

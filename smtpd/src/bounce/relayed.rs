@@ -4,6 +4,7 @@
 use std::rc::Rc;
 
 use engine::task::Class;
+use hooks::queued::DsnOverrides;
 use mail::report::Action;
 use queue::{Attempt, ItemKey, Reason};
 use spool::Settle;
@@ -26,19 +27,29 @@ pub struct PassedOn {
     pub address: Box<[u8]>,
     /// The reply.
     pub reason: Reason,
+    /// Id of the report that a script was told of.
+    pub report: Option<Uuid>,
 }
 
 /// Settles recipients whose mail was passed on, and tells the sender if it asked for that. The message is needed for
-/// the report, so it is settled when that has been read; the report itself may be lost in a crash.
-pub fn passed_on(shard: &Rc<Shard>, attempt: &Attempt, recipients: Vec<PassedOn>) {
+/// the report, so it is settled when that has been read; the report itself may be lost in a crash. `delivered`: it counts as
+/// delivered.
+pub fn passed_on(shard: &Rc<Shard>, attempt: &Attempt, recipients: Vec<PassedOn>, delivered: bool) {
     let (open, subject) = (Open::new(shard), Subject::of(attempt));
     let now_ms = engine::time::steady_ms();
+    let action = if delivered { Action::Delivered } else { Action::Relayed };
     drop(engine::task::spawn(Class::Interactive, async move {
-        settle_and_tell(&open.shard, &subject, recipients, now_ms).await;
+        settle_and_tell(&open.shard, &subject, recipients, action, now_ms).await;
     }));
 }
 
-async fn settle_and_tell(shard: &Rc<Shard>, subject: &Subject, recipients: Vec<PassedOn>, now_ms: u64) {
+async fn settle_and_tell(
+    shard: &Rc<Shard>,
+    subject: &Subject,
+    recipients: Vec<PassedOn>,
+    action: Action,
+    now_ms: u64,
+) {
     let dsn = shard.snapshot().dsn(&subject.transport);
     let envelope = shard.store.envelope(message_id(subject.message)).await.ok();
     let wants = |passed: &&PassedOn| {
@@ -56,16 +67,20 @@ async fn settle_and_tell(shard: &Rc<Shard>, subject: &Subject, recipients: Vec<P
     shard.accounting.settle(done.collect());
     let Some(returned) = returned else { return };
     let mut report = compose::skeleton(&dsn, subject, envelope.as_ref(), returned);
-    report.action = Action::Relayed;
+    report.action = action;
+    let id = told.iter().find_map(|passed| passed.report).unwrap_or_else(|| submit::new_id(shard));
     report.recipients = told
-        .into_iter()
+        .iter()
         .map(|passed| {
             let status = passed.reason.enhanced.map_or((2, 0, 0), |code| (2, code.subject, code.detail));
             let index = passed.key.recipient;
             compose::recipient(envelope.as_ref(), index, &passed.address, status, &passed.reason, now_ms)
         })
         .collect();
-    match submit::store(shard, &dsn, subject, envelope.as_ref(), report).await {
+    let overrides = DsnOverrides::default();
+    let about = told.first().map_or(0, |passed| passed.key.recipient);
+    let order = submit::Order { id, overrides: &overrides, about };
+    match submit::store(shard, &dsn, subject, envelope.as_ref(), report, order).await {
         Ok(stored) => stored.enqueue(shard),
         Err(why) => {
             let id = Uuid::from_bytes(subject.transaction);

@@ -3,9 +3,11 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
+use hooks::queued::DsnOverrides;
 use spool::{CommitError, Envelope, MessageId, ReadError, Refused, Settle};
 use uuid::Uuid;
 
+use super::overrides;
 use super::policy::{Silence, Topic, silence};
 use super::{Notice, Subject, What, compose, gather};
 use crate::delivery::{item_id, message_id};
@@ -34,14 +36,19 @@ pub(super) async fn tell(shard: &Rc<Shard>, subject: &Subject, notices: Vec<Noti
             let recipient = envelope.recipients.get(notice.key.recipient as usize)?;
             stored::rcpt_parameters(recipient).notify
         });
-        match silence(topic(notice.what), &subject.sender, dsn.transport.is_none(), notify) {
+        let turned_off = dsn.transport.is_none() && notice.dsn.transport.is_none();
+        match silence(topic(notice.what), &subject.sender, turned_off, notify) {
             None => told.push(notice),
             Some(why) => settle_silently(shard, subject, &notice, why),
         }
     }
     for notices in told.chunks(limits::REPORT_RECIPIENTS) {
         let report = compose::about(shard, &dsn, subject, envelope.as_ref(), notices).await;
-        match store(shard, &dsn, subject, envelope.as_ref(), report).await {
+        // Those that want something else are gathered apart.
+        let Some(first) = notices.first() else { continue };
+        let id = first.report.unwrap_or_else(|| new_id(shard));
+        let order = Order { id, overrides: &first.dsn, about: first.key.recipient };
+        match store(shard, &dsn, subject, envelope.as_ref(), report, order).await {
             Ok(stored) => settle_told(shard, subject, notices, stored),
             Err(why) => put_back(shard, subject, notices, &why),
         }
@@ -75,6 +82,19 @@ impl Stored {
     }
 }
 
+/// What is different in one report.
+pub(super) struct Order<'o> {
+    pub(super) id: Uuid,
+    pub(super) overrides: &'o DsnOverrides,
+    /// Index of the recipient that it is about, or of the first of them.
+    pub(super) about: u32,
+}
+
+/// An id for a report.
+pub(super) fn new_id(shard: &Shard) -> Uuid {
+    transaction_id(shard.program.uuid_version())
+}
+
 /// Makes a report durable. The error is a sentence.
 pub(super) async fn store(
     shard: &Rc<Shard>,
@@ -82,26 +102,37 @@ pub(super) async fn store(
     subject: &Subject,
     original: Option<&Envelope>,
     mut report: mail::report::Report,
+    order: Order<'_>,
 ) -> Result<Stored, String> {
-    let id = transaction_id(shard.program.uuid_version());
+    let Order { id, overrides, about } = order;
     report.id = id.to_string();
-    let written = report.write();
-    let transport = dsn.transport.as_deref().unwrap_or(&*subject.transport);
+    overrides::lay_over(&mut report, overrides);
+    let mut written = report.write();
+    if let Some(order) = &overrides.dkim {
+        overrides::sign(shard, order, &mut written.bytes).await?;
+    }
+    let transport =
+        overrides.transport.as_deref().or(dsn.transport.as_deref()).unwrap_or(&*subject.transport);
     let mut fields = stored::report_fields(subject.transaction);
     // RFC 8689 5: a report on what must not travel in clear must not either.
     if original.is_some_and(|original| stored::mail_parameters(original).require_tls) {
         fields.extend(stored::require_tls_fields());
     }
+    let to = overrides.recipient.as_ref().map_or(&*subject.sender, |recipient| recipient.as_bytes());
+    let now_ms = engine::time::steady_ms();
     let envelope = Envelope {
         transaction: *id.as_bytes(),
-        received_ms: engine::time::steady_ms(),
+        received_ms: now_ms,
         eight_bit: written.eight_bit,
         smtputf8: written.smtp_utf8,
         recipients: vec![spool::Recipient {
-            address: Bytes::copy_from_slice(&subject.sender),
+            address: Bytes::copy_from_slice(to),
             transport: Bytes::copy_from_slice(transport.as_bytes()),
-            domain: domain_of(&subject.sender).unwrap_or_default().into(),
-            fields: Vec::new(),
+            domain: domain_of(to).unwrap_or_default().into(),
+            fields: stored::ordered_fields(
+                &overrides::options(overrides, subject.transaction, about),
+                now_ms,
+            ),
         }],
         fields,
         ..Envelope::default()

@@ -13,7 +13,7 @@ use net::smtp::error::{Error, Network};
 use queue::{Diagnosis, Outcome, Reason, Remote};
 use tls::{Received, Stream, TlsError, TlsInfo, Verified};
 
-use super::facts::AttemptFacts;
+use super::facts::{AttemptFacts, ConnectionFacts};
 use super::next_hop::Candidate;
 use super::pool::Key;
 use super::report::outcome_of;
@@ -40,6 +40,10 @@ pub(super) struct Connection {
     /// `mx.example.net[192.0.2.1]:25`, for the log.
     pub(super) peer: Rc<str>,
     key: Key,
+    /// Id of our address in the configuration.
+    source: Option<Arc<str>>,
+    /// For scripts, once it was greeted.
+    facts: Option<Rc<ConnectionFacts>>,
     _counted: Counted,
 }
 
@@ -114,7 +118,11 @@ impl Connection {
             let diagnosis = Diagnosis::new(format!("TLS: {error}")).with_enhanced(4, 7, 5);
             return Err(Unusable::Refused(diagnosis.with_remote(open.remote()).into()));
         }
-        open.greeted(tls).await.map(|()| open)
+        open.greeted(tls).await?;
+        let greeting = open.session.greeting().cloned();
+        let id = crate::ids::transaction_id(crate::ids::UuidVersion::V4);
+        open.facts = Some(Rc::new(ConnectionFacts { id, source: open.source.take(), greeting }));
+        Ok(open)
     }
 
     async fn open(
@@ -148,6 +156,11 @@ impl Connection {
             helo,
             peer,
             key,
+            source: match from {
+                Choice::From(source) => Some(Arc::clone(&source.id)),
+                _ => None,
+            },
+            facts: None,
             _counted: Counted::new(stats),
         })
     }
@@ -203,6 +216,7 @@ impl Connection {
         facts.helo = Some(Arc::clone(&self.helo));
         facts.reused = self.session.transactions();
         facts.tls.clone_from(&self.tls);
+        facts.connection.clone_from(&self.facts);
     }
 
     /// Waits for greeting, EHLO and what goes before MAIL. The error means that the peer does not serve us.

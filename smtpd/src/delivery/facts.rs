@@ -5,7 +5,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use engine::time::Instant;
+use net::smtp::reply::Reply;
 use tls::TlsInfo;
+use uuid::Uuid;
 
 /// Facts of one attempt, filled in along its way. What it did not get to stays empty.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +22,10 @@ pub struct AttemptFacts {
     pub helo: Option<Arc<str>>,
     /// What was agreed in the TLS handshake; `None` in clear text.
     pub tls: Option<Rc<TlsInfo>>,
+    /// The connection, once it was greeted.
+    pub connection: Option<Rc<ConnectionFacts>>,
+    /// What DNS said, in a word, where that ended the attempt.
+    pub dns_trouble: Option<&'static str>,
     /// Connections opened or tried to be opened for it.
     pub connects: u32,
     /// Transactions on the connection before this one: 0 on a new one.
@@ -32,6 +38,17 @@ pub struct AttemptFacts {
     pub connect_ms: u64,
     /// From MAIL to the last reply.
     pub send_ms: u64,
+}
+
+/// What does not change as long as a connection is open.
+#[derive(Clone, Debug)]
+pub struct ConnectionFacts {
+    /// Its id.
+    pub id: Uuid,
+    /// Id of our address in the configuration.
+    pub source: Option<Arc<str>>,
+    /// What the peer greeted us with.
+    pub greeting: Option<Reply>,
 }
 
 impl AttemptFacts {

@@ -8,9 +8,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use engine::sync::Sender;
-use queue::{Attempt, Diagnosis, Link, Outcome, Reason};
+use queue::{Diagnosis, Link, Outcome, Reason};
 
 use super::attempt::{Connection, Unusable};
+use super::errand::Errand;
 use super::facts::{AttemptFacts, Stopwatch};
 use super::next_hop::{self, Candidate};
 use super::parking::Path;
@@ -28,14 +29,14 @@ pub(super) enum Ended {
     /// With this report.
     Here(Report),
     /// Another lane has a connection that will do: give it the attempt.
-    Elsewhere(Sender<Attempt>),
+    Elsewhere(Sender<Errand>),
 }
 
 /// One attempt under way.
 pub(super) struct Way<'a> {
     pub(super) shard: &'a Rc<Shard>,
     pub(super) snapshot: &'a Arc<Snapshot>,
-    pub(super) attempt: &'a Attempt,
+    pub(super) errand: &'a Errand,
     pub(super) route: &'a Arc<Route>,
 }
 
@@ -56,18 +57,21 @@ struct Failures {
 impl Way<'_> {
     /// Goes over `connection`, or over a new one, which is left there if it can be used again.
     pub(super) async fn go(&self, connection: &mut Option<Connection>, facts: &mut AttemptFacts) -> Ended {
-        facts.queue_ms = engine::time::steady_ms().saturating_sub(self.attempt.received_ms);
+        facts.queue_ms = engine::time::steady_ms().saturating_sub(self.errand.attempt.received_ms);
         if let Some(open) = connection.take()
             && let Some(report) = self.transact(open, connection, facts).await
         {
             return Ended::Here(report);
         }
         let looking = Stopwatch::start();
-        let candidates = next_hop::find(self.shard, self.route, self.attempt).await;
+        let candidates = next_hop::find(self.shard, self.route, self.errand).await;
         facts.dns_ms = looking.elapsed_ms();
         let candidates = match candidates {
             Ok(candidates) => candidates,
-            Err(outcome) => return Ended::Here(Report::for_all(outcome)),
+            Err(outcome) => {
+                facts.dns_trouble = Some(next_hop::trouble(&outcome));
+                return Ended::Here(Report::for_all(outcome));
+            }
         };
         let mut failures = Failures { unknown: candidates.unknown, ..Failures::default() };
         let connecting = Stopwatch::start();
@@ -93,7 +97,7 @@ impl Way<'_> {
         failures: &mut Failures,
     ) -> Option<Ended> {
         let host = Host { mx: &candidate.name, address: candidate.address };
-        let rules = Rules::new(self.snapshot, self.attempt);
+        let rules = Rules::new(self.snapshot, &self.errand.attempt);
         let source = self.source(self.route, host, &rules)?;
         match &source {
             Choice::Suspended => {
@@ -112,7 +116,7 @@ impl Way<'_> {
             return Some(Ended::Here(Report::decided(stopped.into_iter().map(outcome).collect())));
         }
         let delivery = &self.shard.delivery;
-        let route = match delivery.route_at(self.snapshot, self.attempt, self.route, host, source.address()) {
+        let route = match delivery.route_at(self.snapshot, self.errand, host, source.address()) {
             Ok(route) => route,
             Err(why) => {
                 failures.ours = Some(why.into());
@@ -186,18 +190,18 @@ impl Way<'_> {
     /// Where from. `None`: the transport does not use the family.
     fn source(&self, route: &Route, host: Host<'_>, rules: &Rules<'_>) -> Option<Choice> {
         let permits = |local| !rules.stop_all(host, local);
-        route.sources.choose(host.address.is_ipv6(), &self.attempt.transaction, permits)
+        route.sources.choose(host.address.is_ipv6(), &self.errand.attempt.transaction, permits)
     }
 
     /// Has the attempt judged by the schedule of the route that it takes.
     fn retry_by(&self, route: &Arc<Route>) {
         if !self.snapshot.conditions.is_empty() || !Arc::ptr_eq(route, self.route) {
-            self.shard.queue.borrow_mut().retry_by(self.attempt.id, Arc::clone(&route.retry));
+            self.shard.queue.borrow_mut().retry_by(self.errand.attempt.id, Arc::clone(&route.retry));
         }
     }
 
     fn key(&self, route: &Arc<Route>, remote: SocketAddr, source: &Choice, host: Host<'_>) -> Key {
-        let domain = self.attempt.recipients.first().map_or("", |recipient| &*recipient.domain);
+        let domain = self.errand.attempt.recipients.first().map_or("", |recipient| &*recipient.domain);
         let share = match self.snapshot.pooling.policy {
             config::PoolPolicy::RemoteIp => route.is_bound_to_name().then_some(host.mx),
             config::PoolPolicy::RemoteMx => Some(host.mx),
@@ -212,7 +216,7 @@ impl Way<'_> {
     fn note_link(&self, facts: &AttemptFacts, local: Option<IpAddr>) {
         let Some(remote) = facts.remote_host() else { return };
         let groups = &self.snapshot.groups;
-        self.shard.queue.borrow_mut().note_link(self.attempt.id, |domain| Link {
+        self.shard.queue.borrow_mut().note_link(self.errand.attempt.id, |domain| Link {
             local,
             grouping: groups.of(domain, &remote.name, remote.address).into(),
             remote: Some(remote.clone()),
@@ -222,7 +226,7 @@ impl Way<'_> {
     /// After an abort, a message that may have caused it leaves a mark before it is tried again. What only waits leaves
     /// none: it was not touched.
     async fn mark(&self) {
-        let recipients = self.attempt.recipients.iter();
+        let recipients = self.errand.attempt.recipients.iter();
         let items: Vec<_> = recipients.map(|recipient| report::item_id(recipient.key)).collect();
         if let Some(marked) = self.shard.store.attempt(&items) {
             let _ = marked.await;
@@ -242,7 +246,7 @@ impl Way<'_> {
         self.note_link(facts, facts.local.map(|local| local.ip()));
         self.mark().await;
         let sending = Stopwatch::start();
-        let report = open.transact(self.shard, self.attempt).await;
+        let report = open.transact(self.shard, self.errand).await;
         facts.send_ms = sending.elapsed_ms();
         let report = report.filter(|report| facts.reused == 0 || !report.asks_for_a_new_connection())?;
         if open.is_usable() {

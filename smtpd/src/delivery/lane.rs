@@ -5,11 +5,13 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
-use queue::{Attempt, Destination, Outcome};
+use queue::{Destination, Outcome};
 
 use super::attempt::Connection;
+use super::errand::Errand;
 use super::facts::AttemptFacts;
 use super::hosts::{Ended, Way};
+use super::prepare;
 use super::report::{self, Report};
 use crate::shard::Shard;
 
@@ -27,13 +29,15 @@ impl Drop for Lane {
 
 impl Lane {
     /// Its life.
-    pub(super) async fn run(self, first: Attempt) {
+    pub(super) async fn run(self, first: Errand) {
         let shard = &self.shard;
         let mut connection: Option<Connection> = None;
         let mut next = Some(first);
-        while let Some(attempt) = next {
-            let destination = attempt.destination.clone();
-            carry_out(shard, attempt, &mut connection).await;
+        while let Some(errand) = next {
+            let destination = errand.attempt.destination.clone();
+            if let Some(errand) = prepare::prepare(shard, errand).await {
+                deliver(shard, errand, &mut connection).await;
+            }
             shard.due.notify_one();
             let Some(open) = &mut connection else { break };
             let pooling = open.key().route.pooling;
@@ -51,40 +55,57 @@ impl Lane {
     }
 }
 
+/// Carries an attempt out, over the lane's connection if that will do for it; else another lane does.
+async fn deliver(shard: &Rc<Shard>, errand: Errand, connection: &mut Option<Connection>) {
+    let strays = errand.wishes.domain.is_some();
+    if !errand.wishes.is_empty()
+        && let Some(open) = connection
+        && !shard.delivery.fits(shard, open, &errand)
+    {
+        return shard.delivery.give(shard, errand);
+    }
+    carry_out(shard, errand, connection).await;
+    // It leads to hosts of another domain than the line's.
+    if strays && let Some(open) = connection.take() {
+        open.quit().await;
+    }
+}
+
 /// The next attempt of the line just served, if the connection will do for it; what needs another one goes to others.
-fn next_of_line(shard: &Rc<Shard>, destination: &Destination, open: &Connection) -> Option<Attempt> {
+fn next_of_line(shard: &Rc<Shard>, destination: &Destination, open: &Connection) -> Option<Errand> {
     loop {
         let attempt = shard.queue.borrow_mut().next_for(destination, engine::time::steady_ms())?;
         shard.stats.pickup.count.add(1);
-        if shard.delivery.fits(shard, open, &attempt) {
+        let errand = Errand::fresh(attempt);
+        if shard.delivery.fits(shard, open, &errand) {
             shard.stats.pooling.hits.add(1);
-            return Some(attempt);
+            return Some(errand);
         }
-        shard.delivery.give(shard, attempt);
+        shard.delivery.give(shard, errand);
     }
 }
 
 /// One attempt, from next hop to report.
-async fn carry_out(shard: &Rc<Shard>, mut attempt: Attempt, connection: &mut Option<Connection>) {
+async fn carry_out(shard: &Rc<Shard>, mut errand: Errand, connection: &mut Option<Connection>) {
     loop {
         let snapshot = shard.snapshot();
         let mut facts = AttemptFacts::default();
-        let ended = match snapshot.routes.get(&*attempt.destination.transport) {
-            Some(route) => {
-                Way { shard, snapshot: &snapshot, attempt: &attempt, route }.go(connection, &mut facts).await
+        let route = shard.delivery.route_of(&snapshot, &errand);
+        let ended = match &route {
+            Ok(route) => {
+                Way { shard, snapshot: &snapshot, errand: &errand, route }.go(connection, &mut facts).await
             }
-            None => {
+            Err(why) => {
                 *connection = None;
-                let text = format!("there is no transport \"{}\"", attempt.destination.transport);
-                Ended::Here(Report::for_all(Outcome::LocalFault(text.into())))
+                Ended::Here(Report::for_all(Outcome::LocalFault(why.as_str().into())))
             }
         };
         match ended {
-            Ended::Here(report) => return report::report(shard, &attempt, report, &facts),
-            Ended::Elsewhere(lane) => match lane.send(attempt) {
+            Ended::Here(report) => return report::report(shard, errand, report, facts).await,
+            Ended::Elsewhere(lane) => match lane.send(errand) {
                 Ok(()) => return,
                 // It gave up waiting in this very turn.
-                Err(back) => attempt = back,
+                Err(back) => errand = back,
             },
         }
     }
@@ -92,7 +113,7 @@ async fn carry_out(shard: &Rc<Shard>, mut attempt: Attempt, connection: &mut Opt
 
 /// Waits with an open connection for an attempt. `None`: nothing came in time, the peer spoke or went, the pool is
 /// full, or the shard stops.
-async fn wait_idle(shard: &Rc<Shard>, destination: Destination, open: &mut Connection) -> Option<Attempt> {
+async fn wait_idle(shard: &Rc<Shard>, destination: Destination, open: &mut Connection) -> Option<Errand> {
     let pool = &shard.delivery.pool;
     let size = shard.snapshot().pooling.size;
     let pooling = open.key().route.pooling;

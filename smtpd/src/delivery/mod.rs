@@ -4,9 +4,12 @@
 //! then stands in the pool with its connection for a while, where the next attempt for the destination or for the same
 //! host finds it.
 
+pub mod after;
 mod attempt;
 mod chunking;
 pub mod conditions;
+mod ending;
+mod errand;
 pub mod facts;
 mod hosts;
 mod lane;
@@ -14,14 +17,18 @@ mod next_hop;
 mod parking;
 mod paths;
 mod pool;
+mod prepare;
+mod remembered;
 mod rendered;
 mod report;
 mod routes;
 mod rules;
+mod scripted;
 pub mod settings;
 mod source;
 mod tell;
 mod transaction;
+mod wishes;
 
 use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
@@ -31,7 +38,7 @@ use std::time::Duration;
 
 use engine::sync::Notify;
 use engine::task::{Class, Task};
-use queue::Attempt;
+use queue::ItemKey;
 use rustc_hash::FxHashMap;
 use spool::Admission;
 
@@ -40,14 +47,17 @@ use crate::shard::Shard;
 use crate::snapshot::{Route, Snapshot};
 use attempt::Connection;
 use chunking::Chunking;
+use errand::Errand;
 use facts::AttemptFacts;
 use lane::Lane;
 use pool::{Key, Pool};
+use remembered::Remembered;
 use report::Report;
 use routes::Routes;
 use rules::{Host, Rules};
 use settings::AttemptSettings;
 
+pub(crate) use report::{Ended, Order};
 pub use report::{item_id, message_id};
 pub use rules::Groups;
 pub use source::{Choice, Family, Source, Sources};
@@ -61,6 +71,10 @@ pub struct Delivery {
     changed: Notify,
     chunking: Chunking,
     routes: Routes,
+    /// Recipients whose scripts were asked and who wait.
+    remembered: Remembered,
+    /// Tasks in which postdelivery scripts decide.
+    deciding: Cell<usize>,
 }
 
 /// The task that gives attempts to lanes, for the life of the shard.
@@ -74,24 +88,26 @@ pub async fn pick_up(shard: Rc<Shard>) {
                 break;
             };
             shard.stats.pickup.count.add(1);
-            shard.delivery.give(&shard, attempt);
+            shard.delivery.give(&shard, Errand::fresh(attempt));
             taken += 1;
             if taken == limits::PICK_UP_BURST {
                 taken = 0;
                 engine::task::yield_now().await;
             }
         }
-        expire(&shard);
+        expire(&shard).await;
         wait_for_work(&shard).await;
     }
 }
 
 /// Lets go of some of what has waited too long without being tried.
-fn expire(shard: &Rc<Shard>) {
+async fn expire(shard: &Rc<Shard>) {
     for _ in 0..limits::PICK_UP_BURST {
         let expired = shard.queue.borrow_mut().next_expired(engine::time::steady_ms());
         let Some((attempt, outcome)) = expired else { return };
-        report::report(shard, &attempt, Report::for_all(outcome), &AttemptFacts::default());
+        attempt.recipients.iter().for_each(|recipient| shard.delivery.forget(recipient.key));
+        let report = Report::for_all(outcome);
+        report::report(shard, Errand::fresh(attempt), report, AttemptFacts::default()).await;
     }
 }
 
@@ -139,24 +155,22 @@ async fn wait_for_work(shard: &Shard) {
 
 impl Delivery {
     /// Gives an attempt to an idle lane for its line, or to a new one.
-    fn give(&self, shard: &Rc<Shard>, attempt: Attempt) {
+    fn give(&self, shard: &Rc<Shard>, errand: Errand) {
         let snapshot = shard.snapshot();
         // Where hosts may be suspended, or be served by other settings, the way over DNS finds out.
-        let attempt = if !snapshot.suspends.look_at_the_way() && snapshot.conditions.is_empty() {
-            let transaction = attempt.transaction;
-            let transport = Arc::clone(&attempt.destination.transport);
-            self.pool.give_by_line(attempt, |key| fits_route(&snapshot, key, &transport, &transaction))
+        let errand = if !snapshot.suspends.look_at_the_way() && snapshot.conditions.is_empty() {
+            self.pool.give_by_line(errand, |key, errand| self.fits_route(&snapshot, key, errand))
         } else {
-            Some(attempt)
+            Some(errand)
         };
-        let Some(attempt) = attempt else {
+        let Some(errand) = errand else {
             shard.stats.pooling.hits.add(1);
             return;
         };
         let number = self.next.get();
         self.next.set(number + 1);
         let lane = Lane { shard: Rc::clone(shard), number };
-        let task = engine::task::spawn(Class::Interactive, lane.run(attempt));
+        let task = engine::task::spawn(Class::Interactive, lane.run(errand));
         self.lanes.borrow_mut().insert(number, task);
     }
 
@@ -166,34 +180,48 @@ impl Delivery {
     }
 
     /// Whether a connection to a host of the attempt's line will do for the attempt, without a look at DNS.
-    fn fits(&self, shard: &Shard, open: &Connection, attempt: &Attempt) -> bool {
+    fn fits(&self, shard: &Shard, open: &Connection, errand: &Errand) -> bool {
         let (snapshot, key) = (shard.snapshot(), open.key());
         if snapshot.suspends.look_at_the_way() {
             return false;
         }
         if snapshot.conditions.is_empty() {
-            return fits_route(&snapshot, key, &attempt.destination.transport, &attempt.transaction);
+            return self.fits_route(&snapshot, key, errand);
         }
-        let Some(route) = snapshot.routes.get(&*attempt.destination.transport) else { return false };
         let host = Host { mx: open.mx(), address: key.remote.ip() };
-        let wanted = self.route_at(&snapshot, attempt, route, host, key.source);
-        wanted.is_ok_and(|wanted| Arc::ptr_eq(&wanted, &key.route))
-            && leaves_from(route, key, &attempt.transaction)
+        let wanted = self.route_at(&snapshot, errand, host, key.source);
+        wanted.is_ok_and(|wanted| serves(&wanted, key, errand))
     }
 
-    /// The route of an attempt to `host` from `local`, with what the delivery file sets for it.
+    /// The same by the transport alone, and what its script wants different.
+    fn fits_route(&self, snapshot: &Snapshot, key: &Key, errand: &Errand) -> bool {
+        self.route_of(snapshot, errand).is_ok_and(|wanted| serves(&wanted, key, errand))
+    }
+
+    /// The transport of an attempt, with what its script wants different.
+    ///
+    /// # Errors
+    /// A sentence that names what is wrong.
+    fn route_of(&self, snapshot: &Snapshot, errand: &Errand) -> Result<Arc<Route>, String> {
+        self.routes.with(snapshot, transport_of(snapshot, errand)?, &errand.wishes.settings)
+    }
+
+    /// The same to `host` from `local`, with what the delivery file sets for it below what the script wants.
     fn route_at(
         &self,
         snapshot: &Snapshot,
-        attempt: &Attempt,
-        route: &Arc<Route>,
+        errand: &Errand,
         host: Host<'_>,
         local: Option<IpAddr>,
     ) -> Result<Arc<Route>, String> {
-        match Rules::new(snapshot, attempt).settings(host, local) {
-            Some(settings) => self.routes.with(snapshot, route, settings),
-            None => Ok(Arc::clone(route)),
+        let Some(of_file) = Rules::new(snapshot, &errand.attempt).settings(host, local) else {
+            return self.route_of(snapshot, errand);
+        };
+        let transport = transport_of(snapshot, errand)?;
+        if errand.wishes.settings.is_empty() {
+            return self.routes.with(snapshot, transport, of_file);
         }
+        self.routes.with(snapshot, transport, &errand.wishes.settings.clone().over(of_file))
     }
 
     fn forget_lane(&self, number: u64) {
@@ -218,6 +246,7 @@ impl Delivery {
     /// Forgets what was made of the configuration before.
     pub fn reconfigured(&self) {
         self.routes.clear();
+        self.remembered.clear();
     }
 
     /// Lets idle lanes go; the others end after their attempt.
@@ -225,9 +254,14 @@ impl Delivery {
         self.pool.close();
     }
 
-    /// Waits until no lane is left.
+    /// Has the predelivery script asked again before the next attempt of a recipient that waits: an operator has changed it.
+    pub fn forget(&self, key: ItemKey) {
+        self.remembered.take(key);
+    }
+
+    /// Waits until no lane is left, and no script decides.
     pub async fn ended(&self) {
-        while !self.lanes.borrow().is_empty() {
+        while !self.lanes.borrow().is_empty() || self.deciding.get() > 0 {
             self.changed.notified().await;
         }
     }
@@ -240,14 +274,16 @@ impl Delivery {
     }
 }
 
-/// The connection is one of the transport as it is configured now, and comes from where the message shall leave.
-fn fits_route(snapshot: &Snapshot, key: &Key, transport: &str, transaction: &[u8; 16]) -> bool {
-    let Some(route) = snapshot.routes.get(transport) else { return false };
-    Arc::ptr_eq(route, &key.route) && leaves_from(route, key, transaction)
+fn transport_of<'s>(snapshot: &'s Snapshot, errand: &Errand) -> Result<&'s Arc<Route>, String> {
+    let transport = &*errand.attempt.destination.transport;
+    snapshot.routes.get(transport).ok_or_else(|| format!("there is no transport \"{transport}\""))
 }
 
-/// The message leaves from where the connection does.
-fn leaves_from(route: &Route, key: &Key, transaction: &[u8; 16]) -> bool {
-    let source = route.sources.choose(key.remote.is_ipv6(), transaction, |_| true);
-    source.is_some_and(|source| source.address() == key.source)
+/// The connection is one of the route as it is configured now, leads where the line does, and comes from where the message
+/// shall leave.
+fn serves(route: &Arc<Route>, key: &Key, errand: &Errand) -> bool {
+    let source = || route.sources.choose(key.remote.is_ipv6(), &errand.attempt.transaction, |_| true);
+    Arc::ptr_eq(route, &key.route)
+        && errand.wishes.domain.is_none()
+        && source().is_some_and(|source| source.address() == key.source)
 }

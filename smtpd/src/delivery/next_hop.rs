@@ -7,6 +7,7 @@ use config::NextHop;
 use net::dns::{Families, HostSearch, MailHost, MailHosts};
 use queue::{Attempt, Diagnosis, Outcome, Reason};
 
+use super::errand::Errand;
 use super::source::mix;
 use crate::shard::Shard;
 use crate::snapshot::Route;
@@ -31,7 +32,8 @@ pub(super) struct Candidates {
 
 /// The candidates in the order in which to try them: by preference, and in an order that the message and its number
 /// of attempts decide where that is equal. The error is the outcome for all recipients.
-pub(super) async fn find(shard: &Shard, route: &Route, attempt: &Attempt) -> Result<Candidates, Outcome> {
+pub(super) async fn find(shard: &Shard, route: &Route, errand: &Errand) -> Result<Candidates, Outcome> {
+    let attempt = &errand.attempt;
     let families = Families { ipv4: route.sources.is_on(false), ipv6: route.sources.is_on(true) };
     let search = match &route.next_hop {
         NextHop::Address(address) => {
@@ -40,7 +42,8 @@ pub(super) async fn find(shard: &Shard, route: &Route, attempt: &Attempt) -> Res
         }
         NextHop::Host(name) => HostSearch::host(name, families, seed(attempt)),
         NextHop::Mx => {
-            let domain = attempt.destination.domain.as_deref().unwrap_or_default();
+            let domain = errand.wishes.domain.as_deref().or(attempt.destination.domain.as_deref());
+            let domain = domain.unwrap_or_default();
             HostSearch::mail(domain, families, seed(attempt))
         }
     };
@@ -79,6 +82,16 @@ fn candidates(hosts: MailHosts) -> Result<Candidates, Outcome> {
 /// RFC 3463: 4.4.3 directory server failure.
 fn not_known_now(text: &str) -> Reason {
     Diagnosis::new(text).with_enhanced(4, 4, 3).into()
+}
+
+/// Why there are no candidates, in a word for scripts (reference: hooks 4.2).
+pub(super) fn trouble(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Permanent(_) => "nullmx",
+        Outcome::NoDomain(_) => "nxdomain",
+        Outcome::Temporary(_) => "nodata",
+        _ => "other",
+    }
 }
 
 fn of_host(host: MailHost) -> impl Iterator<Item = Candidate> {

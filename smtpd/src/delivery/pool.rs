@@ -10,9 +10,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use engine::sync::{Receiver, Sender, oneshot};
-use queue::{Attempt, Destination};
+use queue::Destination;
 use rustc_hash::FxHashMap;
 
+use super::errand::Errand;
 use crate::snapshot::Route;
 use crate::stats::Pooling;
 
@@ -44,14 +45,14 @@ struct Idle {
     destination: Destination,
     /// May be closed when the pool is full.
     evictable: bool,
-    wake: Sender<Attempt>,
+    wake: Sender<Errand>,
 }
 
 /// A place in the pool.
 #[derive(Debug)]
 pub(super) struct Place {
     number: u64,
-    pub(super) woken: Receiver<Attempt>,
+    pub(super) woken: Receiver<Errand>,
 }
 
 impl Pool {
@@ -95,25 +96,30 @@ impl Pool {
     }
 
     /// Gives an attempt to a lane that served its line last and that `fits`; gives it back when there is none.
-    pub(super) fn give_by_line(&self, mut attempt: Attempt, fits: impl Fn(&Key) -> bool) -> Option<Attempt> {
+    pub(super) fn give_by_line(
+        &self,
+        mut errand: Errand,
+        fits: impl Fn(&Key, &Errand) -> bool,
+    ) -> Option<Errand> {
         loop {
             let number = {
                 let (lines, idle) = (self.by_destination.borrow(), self.idle.borrow());
-                let numbers = lines.get(&attempt.destination);
+                let numbers = lines.get(&errand.attempt.destination);
                 // What came last is the freshest.
-                numbers.and_then(|all| all.iter().rev().copied().find(|number| fits(&idle[number].key)))
+                numbers
+                    .and_then(|all| all.iter().rev().copied().find(|number| fits(&idle[number].key, &errand)))
             };
-            let Some(idle) = number.and_then(|number| self.remove(number)) else { return Some(attempt) };
-            match idle.wake.send(attempt) {
+            let Some(idle) = number.and_then(|number| self.remove(number)) else { return Some(errand) };
+            match idle.wake.send(errand) {
                 Ok(()) => return None,
                 // It gave up waiting meanwhile.
-                Err(back) => attempt = back,
+                Err(back) => errand = back,
             }
         }
     }
 
     /// Takes out a lane whose connection will do for `key`.
-    pub(super) fn claim(&self, key: &Key) -> Option<Sender<Attempt>> {
+    pub(super) fn claim(&self, key: &Key) -> Option<Sender<Errand>> {
         let number = self.by_key.borrow().get(key)?.last().copied()?;
         self.remove(number).map(|idle| idle.wake)
     }

@@ -2,12 +2,18 @@
 
 use std::rc::Rc;
 
+use hooks::queued::DsnOverrides;
 use net::smtp::client::{self, Cause, Phase};
 use net::smtp::error::Error;
-use queue::{Attempt, Change, Diagnosis, EnhancedCode, ItemKey, MessageKey, Outcome, Reason, Remote};
+use queue::{Change, Diagnosis, EnhancedCode, ItemKey, MessageKey, Outcome, Reason, Remote};
 use spool::{ItemId, MessageId, Settle};
+use uuid::Uuid;
 
+use super::after;
+use super::ending::Case;
+use super::errand::Errand;
 use super::facts::AttemptFacts;
+use super::prepare;
 use crate::answers;
 use crate::bounce;
 use crate::shard::Shard;
@@ -128,8 +134,46 @@ fn diagnosis(outcome: &client::Outcome, remote: Option<&Remote>) -> Diagnosis {
     }
 }
 
-/// Reports an attempt: the queue decides, the spool makes it durable, the log tells.
-pub(super) fn report(shard: &Rc<Shard>, attempt: &Attempt, report: Report, facts: &AttemptFacts) {
+/// An attempt that has ended, or a recipient's wait without one.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    /// What was to be done.
+    pub(crate) errand: Errand,
+    /// What is known of the way.
+    pub(crate) facts: AttemptFacts,
+    /// The peer's answers, one for each recipient, where there was a transaction.
+    pub(crate) answers: Option<Vec<client::Outcome>>,
+    /// The peer tells senders what becomes of mail that it has taken over (DSN).
+    pub(crate) peer_reports: bool,
+    /// There was an attempt.
+    pub(crate) tried: bool,
+}
+
+impl Ended {
+    /// Nothing was tried.
+    pub(crate) fn without_attempt(errand: Errand) -> Ended {
+        let facts = AttemptFacts::default();
+        Ended { errand, facts, answers: None, peer_reports: false, tried: false }
+    }
+}
+
+/// What a script or an operator has ordered about one recipient.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Order {
+    /// Who: `script`, `operator`; empty: nobody.
+    pub(crate) by: &'static str,
+    /// What is different in the report.
+    pub(crate) dsn: DsnOverrides,
+    /// Id of the report that the script was told of.
+    pub(crate) report: Option<Uuid>,
+    /// The sender is told of the delay although it was told of one as long.
+    pub(crate) even_if_told: bool,
+}
+
+/// Reports an attempt: the queue decides, and the postdelivery script where there is one; the spool makes it durable, the
+/// log tells.
+pub(super) async fn report(shard: &Rc<Shard>, errand: Errand, report: Report, facts: AttemptFacts) {
+    let attempt = &errand.attempt;
     let outcomes: Vec<Outcome> = match &report.outcomes {
         Outcomes::All(outcome) => vec![outcome.clone(); attempt.recipients.len()],
         Outcomes::Decided(outcomes) => outcomes.clone(),
@@ -138,63 +182,116 @@ pub(super) fn report(shard: &Rc<Shard>, attempt: &Attempt, report: Report, facts
             each.iter().map(|outcome| report.outcome_of(outcome, remote.as_ref())).collect()
         }
     };
-    let now_ms = engine::time::steady_ms();
-    let changes = shard.queue.borrow_mut().report(attempt.id, outcomes, now_ms);
-    let answers = match &report.outcomes {
+    let answers = match report.outcomes {
         Outcomes::All(_) | Outcomes::Decided(_) => None,
-        Outcomes::Each(each) => Some(each.as_slice()),
+        Outcomes::Each(each) => Some(each),
     };
-    super::tell::tell(shard, attempt, answers, &changes, facts);
-    let passed_on = passed_on(attempt, &report, &changes, facts);
+    let (id, message, now_ms) = (attempt.id, attempt.message, engine::time::steady_ms());
+    let ended = Ended { errand, facts, answers, peer_reports: report.peer_reports, tried: true };
+    let Some(hook) = shard.postdelivery() else {
+        let changes = shard.queue.borrow_mut().report(id, outcomes, now_ms);
+        remember_uncounted(shard, &ended.errand, &changes);
+        follow(shard, &ended, &changes, &[]);
+        return shard.store.release_body(message_id(message));
+    };
+    let attempted: Vec<bool> = outcomes.iter().map(is_attempt).collect();
+    let changes = shard.queue.borrow_mut().propose(id, outcomes, now_ms);
+    remember_uncounted(shard, &ended.errand, &changes);
+    let report_id = after::report_id(shard);
+    let cases = changes.iter().enumerate().filter(|(_, change)| is_proposed(change));
+    let cases: Vec<Case> = cases
+        .map(|(index, change)| Case {
+            index,
+            change: change.clone(),
+            attempted: attempted.get(index).copied().unwrap_or(false),
+            report: report_id,
+        })
+        .collect();
+    let uncounted: Vec<Change> = changes.into_iter().filter(|change| !is_proposed(change)).collect();
+    if !uncounted.is_empty() {
+        follow(shard, &ended, &uncounted, &[]);
+    }
+    if cases.is_empty() {
+        return shard.store.release_body(message_id(message));
+    }
+    after::attempted(shard, hook, ended, cases).await;
+}
+
+/// Something was tried, or DNS said that there is nothing to try.
+fn is_attempt(outcome: &Outcome) -> bool {
+    matches!(
+        outcome,
+        Outcome::Delivered | Outcome::Temporary(_) | Outcome::Permanent(_) | Outcome::NoDomain(_)
+    )
+}
+
+fn is_proposed(change: &Change) -> bool {
+    matches!(change, Change::Done { .. } | Change::RetryAt { .. } | Change::Failed { .. })
+}
+
+/// Whoever waits without having been tried is not asked again.
+fn remember_uncounted(shard: &Shard, errand: &Errand, changes: &[Change]) {
+    for (index, change) in changes.iter().enumerate() {
+        if let Change::Unchanged { .. } = change {
+            prepare::remember(shard, errand, index);
+        }
+    }
+}
+
+/// What follows from what the queue has changed: for the log, the disk and the senders.
+pub(super) fn follow(shard: &Rc<Shard>, ended: &Ended, changes: &[Change], orders: &[(ItemKey, Order)]) {
+    let now_ms = engine::time::steady_ms();
+    super::tell::tell(shard, ended, changes, orders);
+    let passed_on = passed_on(ended, changes, orders);
     // On disk with the next batch, or after accounting. Until then a crash repeats the attempt: the window that SMTP has anyway.
     let later = |change: &&Change| passed_on.iter().any(|passed| passed.key == change.key());
-    let settled: Vec<_> =
-        changes.iter().filter(|change| !later(change)).filter_map(|change| settle(change, now_ms)).collect();
+    let settled = changes.iter().filter(|change| !later(change));
+    let settled: Vec<_> = settled.flat_map(|change| settle(change, now_ms)).collect();
     if !settled.is_empty() {
         shard.accounting.settle(settled);
     }
-    bounce::note_changes(shard, attempt, &changes, now_ms);
+    bounce::note_changes(shard, ended, changes, orders, now_ms);
     if !passed_on.is_empty() {
-        bounce::passed_on(shard, attempt, passed_on);
+        let delivered = ended.errand.wishes.success_is_delivered;
+        bounce::passed_on(shard, &ended.errand.attempt, passed_on, delivered);
     }
-    shard.store.release_body(message_id(attempt.message));
 }
 
 /// Recipients whose senders may have asked to be told of success, which the peer will not do.
-fn passed_on(
-    attempt: &Attempt,
-    report: &Report,
-    changes: &[Change],
-    facts: &AttemptFacts,
-) -> Vec<bounce::PassedOn> {
-    let Outcomes::Each(answers) = &report.outcomes else { return Vec::new() };
-    if report.peer_reports || attempt.flags & stored::PARAMETERS == 0 || attempt.sender.is_empty() {
+fn passed_on(ended: &Ended, changes: &[Change], orders: &[(ItemKey, Order)]) -> Vec<bounce::PassedOn> {
+    let attempt = &ended.errand.attempt;
+    let Some(answers) = &ended.answers else { return Vec::new() };
+    if ended.peer_reports || attempt.flags & stored::PARAMETERS == 0 || attempt.sender.is_empty() {
         return Vec::new();
     }
-    let remote = facts.remote_host();
-    let each = attempt.recipients.iter().zip(changes).zip(answers);
-    let done = each.filter(|((_, change), _)| matches!(change, Change::Done { .. }));
-    done.map(|((recipient, _), answer)| bounce::PassedOn {
+    let remote = ended.facts.remote_host();
+    let is_done =
+        |key| changes.iter().any(|change| matches!(change, Change::Done { key: done } if *done == key));
+    let each = attempt.recipients.iter().zip(answers).filter(|(recipient, _)| is_done(recipient.key));
+    each.map(|(recipient, answer)| bounce::PassedOn {
         key: recipient.key,
         address: recipient.address.clone(),
         reason: diagnosis(answer, remote.as_ref()).into(),
+        report: orders.iter().find(|(key, _)| *key == recipient.key).and_then(|(_, order)| order.report),
     })
     .collect()
 }
 
 /// What the spool is told, if anything.
-fn settle(change: &Change, now_ms: u64) -> Option<(ItemId, Settle)> {
+fn settle(change: &Change, now_ms: u64) -> Vec<(ItemId, Settle)> {
     let text = |reason: &Reason| answers::encode(reason, now_ms);
-    let settle = match change {
-        Change::Done { .. } => Settle::Done,
-        Change::RetryAt { at_ms, attempts, reason, .. } => {
-            Settle::RetryAt { at_ms: *at_ms, attempts: *attempts, reply: text(reason) }
+    let retry = |at_ms, attempts, reason| Settle::RetryAt { at_ms, attempts, reply: text(reason) };
+    let settled = match change {
+        Change::Done { .. } | Change::Removed { .. } => vec![Settle::Done],
+        Change::RetryAt { at_ms, attempts, reason, .. } => vec![retry(*at_ms, *attempts, reason)],
+        // Attempts are counted by a retry only.
+        Change::Hold { attempts, reason, .. } => {
+            vec![retry(now_ms, *attempts, reason), Settle::Hold { reason: text(reason) }]
         }
-        Change::Hold { reason, .. } => Settle::Hold { reason: text(reason) },
         // A failure is settled when its report is durable.
-        Change::Failed { .. } | Change::Unchanged { .. } => return None,
+        Change::Failed { .. } | Change::Unchanged { .. } => Vec::new(),
     };
-    Some((item_id(change.key()), settle))
+    settled.into_iter().map(|settle| (item_id(change.key()), settle)).collect()
 }
 
 /// The spool's name of a queued item.

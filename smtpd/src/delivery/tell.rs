@@ -2,23 +2,20 @@
 
 use net::smtp::client::{self, Cause};
 use net::smtp::reply::EnhancedCode;
-use queue::{Again, Attempt, Change, Diagnosis, Reason, Recipient};
+use queue::{Again, Attempt, Change, Diagnosis, FailCause, ItemKey, Reason, Recipient};
 use uuid::Uuid;
 
 use super::facts::AttemptFacts;
+use super::report::{Ended, Order};
 use crate::log::event::{
     Answer, AnswerCause, AttemptResult, Attempted, Delays, End, Event, Final, Peer, Tls, Waiting,
 };
 use crate::shard::Shard;
 
-/// Tells what became of each recipient. `answers` are the peer's, where there was a transaction.
-pub(super) fn tell(
-    shard: &Shard,
-    attempt: &Attempt,
-    answers: Option<&[client::Outcome]>,
-    changes: &[Change],
-    facts: &AttemptFacts,
-) {
+/// Tells what became of recipients of an attempt.
+pub(super) fn tell(shard: &Shard, ended: &Ended, changes: &[Change], orders: &[(ItemKey, Order)]) {
+    let (attempt, facts) = (&ended.errand.attempt, &ended.facts);
+    let order = |key| orders.iter().find(|(ordered, _)| *ordered == key).map(|(_, order)| order);
     let now_ms = engine::time::steady_ms();
     let mut waiting = None;
     for change in changes {
@@ -27,24 +24,36 @@ pub(super) fn tell(
             continue;
         };
         let recipient = &attempt.recipients[index];
-        let answer = answers.and_then(|answers| answers.get(index));
+        let answer = ended.answers.as_ref().and_then(|answers| answers.get(index));
+        let by = order(key).map(|order| order.by).unwrap_or_default();
+        let tried = |result, reason| {
+            if ended.tried {
+                attempted(shard, attempt, recipient, facts, result, answer, reason);
+            }
+        };
         match change {
-            Change::Done { .. } => {
-                attempted(shard, attempt, recipient, facts, AttemptResult::Delivered, answer, None)
+            Change::Done { .. } => tried(AttemptResult::Delivered, None),
+            Change::RetryAt { at_ms, reason, .. } if ended.tried => {
+                let next_s = at_ms.saturating_sub(now_ms) / 1000;
+                tried(AttemptResult::Deferred { next_s }, Some(reason));
             }
-            Change::RetryAt { at_ms, reason, .. } => {
-                let result = AttemptResult::Deferred { next_s: at_ms.saturating_sub(now_ms) / 1000 };
-                attempted(shard, attempt, recipient, facts, result, answer, Some(reason));
-            }
+            Change::RetryAt { at_ms, reason, .. } => tell_queued(shard, attempt, recipient, *at_ms, reason),
             Change::Failed { cause, reason, .. } => {
-                let result = AttemptResult::Failed { why: cause.name() };
-                attempted(shard, attempt, recipient, facts, result, answer, Some(reason));
+                tried(AttemptResult::Failed { why: cause.name() }, Some(reason));
+            }
+            Change::Removed { attempts, reason, .. } => {
+                tried(AttemptResult::Failed { why: FailCause::Ordered.name() }, Some(reason));
+                ended_as(shard, attempt, recipient, (End::Removed, by), *attempts, reason);
+            }
+            Change::Hold { attempts, reason, .. } if by.is_empty() => {
+                ended_as(shard, attempt, recipient, (End::Held, "damaged"), *attempts, reason);
+            }
+            Change::Hold { attempts, reason, .. } => {
+                tried(AttemptResult::Failed { why: "held" }, Some(reason));
+                ended_as(shard, attempt, recipient, (End::Held, by), *attempts, reason);
             }
             Change::Unchanged { again, reason: Some(reason), .. } => {
                 waiting.get_or_insert((again, reason));
-            }
-            Change::Hold { attempts, reason, .. } => {
-                held(shard, attempt, recipient, *attempts, reason, now_ms)
             }
             Change::Unchanged { reason: None, .. } => {}
         }
@@ -101,25 +110,40 @@ fn attempted(
     }));
 }
 
-fn held(
+/// A recipient's end, or its arrest, and who wanted it.
+fn ended_as(
     shard: &Shard,
     attempt: &Attempt,
     recipient: &Recipient,
+    (end, why): (End, &str),
     attempts: u32,
     reason: &Reason,
-    now_ms: u64,
 ) {
+    let age_ms = engine::time::steady_ms().saturating_sub(attempt.received_ms);
     shard.tell(&Event::Final(&Final {
         transaction: Uuid::from_bytes(attempt.transaction),
         queue_id: recipient.key.recipient + 1,
-        end: End::Held,
+        end,
         from: &attempt.sender,
         to: &recipient.address,
         transport: &attempt.destination.transport,
         size_bytes: attempt.size_bytes,
         retry: attempts,
-        age_s: now_ms.saturating_sub(attempt.received_ms) / 1000,
-        why: "damaged",
+        age_s: age_ms / 1000,
+        why,
+        error: &reason.text,
+    }));
+}
+
+/// A script has queued a recipient again without an attempt.
+fn tell_queued(shard: &Shard, attempt: &Attempt, recipient: &Recipient, at_ms: u64, reason: &Reason) {
+    shard.log.event(&Event::Waiting(&Waiting {
+        transaction: Uuid::from_bytes(attempt.transaction),
+        transport: &attempt.destination.transport,
+        to: &recipient.address,
+        recipients: 1,
+        mx: None,
+        next_s: Some(at_ms.saturating_sub(engine::time::steady_ms()) / 1000),
         error: &reason.text,
     }));
 }

@@ -9,6 +9,7 @@ use queue::{Attempt, Outcome};
 use spool::ReadError;
 
 use super::attempt::Connection;
+use super::errand::Errand;
 use super::rendered::Rendered;
 use super::report::Report;
 use crate::limits;
@@ -36,12 +37,13 @@ enum Ended {
 impl Connection {
     /// Gives the peer a message: in one transaction, or in several where it takes fewer recipients at once. `None`:
     /// the connection was gone before the peer said anything about it.
-    pub(super) async fn transact(&mut self, shard: &Rc<Shard>, attempt: &Attempt) -> Option<Report> {
+    pub(super) async fn transact(&mut self, shard: &Rc<Shard>, errand: &Errand) -> Option<Report> {
+        let attempt = &errand.attempt;
         let body = match Rendered::open(shard, attempt).await {
             Ok(body) => body,
             Err(error) => return Some(Report::for_all(unreadable(error))),
         };
-        let envelope = match envelope(shard, attempt, body.len()).await {
+        let envelope = match envelope(shard, errand, body.len()).await {
             Ok(envelope) => envelope,
             Err(outcome) => return Some(Report::for_all(outcome)),
         };
@@ -177,19 +179,29 @@ impl Connection {
     }
 }
 
-async fn envelope(shard: &Shard, attempt: &Attempt, size_bytes: u64) -> Result<Envelope, Outcome> {
-    let bad = |text: &[u8]| {
-        let text = format!("\"{}\" is not an address", String::from_utf8_lossy(text));
-        Outcome::Permanent(text.into())
+async fn envelope(shard: &Shard, errand: &Errand, size_bytes: u64) -> Result<Envelope, Outcome> {
+    let (attempt, wishes) = (&errand.attempt, &errand.wishes);
+    let parse = |text: &[u8]| {
+        Address::parse(text).map_err(|_| {
+            let text = format!("\"{}\" is not an address", String::from_utf8_lossy(text));
+            Outcome::Permanent(text.into())
+        })
     };
-    let sender = match &*attempt.sender {
-        [] => None,
-        text => Some(Address::parse(text).map_err(|_| bad(text))?),
+    let sender = match (&wishes.sender, &*attempt.sender) {
+        (Some((sender, _)), _) => sender.clone(),
+        (None, []) => None,
+        (None, text) => Some(parse(text)?),
     };
     let (mut parameters, of_recipients) = stored::parameters(shard, attempt).await.map_err(unreadable)?;
+    wishes.mail_parameters(&mut parameters);
     let mut recipients = Vec::with_capacity(attempt.recipients.len());
-    for (recipient, parameters) in attempt.recipients.iter().zip(of_recipients) {
-        let address = Address::parse(&recipient.address).map_err(|_| bad(&recipient.address))?;
+    for (index, (recipient, mut parameters)) in attempt.recipients.iter().zip(of_recipients).enumerate() {
+        let readdressed = errand.readdressed(index);
+        wishes.rcpt_parameters(readdressed, &mut parameters);
+        let address = match readdressed {
+            Some((address, _)) => address.clone(),
+            None => parse(&recipient.address)?,
+        };
         recipients.push(client::Recipient { address, parameters });
     }
     let eight_bit = attempt.flags & EIGHT_BIT != 0;
@@ -213,7 +225,7 @@ fn read_failure(error: ReadError) -> Broken {
     Broken::Message(unreadable(error))
 }
 
-fn unreadable(error: ReadError) -> Outcome {
+pub(super) fn unreadable(error: ReadError) -> Outcome {
     match error {
         ReadError::Corrupt => Outcome::Damaged("the stored message is damaged".into()),
         ReadError::Gone => Outcome::Permanent("the stored message is gone".into()),

@@ -15,6 +15,7 @@ mod monitor;
 mod next_hop_session;
 mod next_hops;
 mod operations;
+mod queue_hooks;
 mod script_calls;
 mod session;
 mod shows;

@@ -1,0 +1,349 @@
+//! The hook postdelivery: scripts decide what becomes of a recipient after an attempt, or when it is to be removed.
+//!
+//! The attempt has ended by then, and its connection serves others. Until the decision is carried out the recipient is in
+//! hand; a crash before that is durable repeats the attempt, as it does without a script.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use engine::task::Class;
+use hooks::Kept;
+use hooks::queued::{DsnOverrides, Postdelivery, Requeue};
+use queue::{Attempt, Change, FailCause, ItemKey, NotifyStep, OperationError, Reason, Recipient, Settlement};
+use spool::{Envelope, Settle};
+use uuid::Uuid;
+
+use super::ending::{self, Case};
+use super::errand::{Errand, Said};
+use super::report::{self, Ended, Order, item_id, message_id};
+use super::scripted;
+use crate::ids::transaction_id;
+use crate::limits;
+use crate::scripts::QueueHook;
+use crate::shard::Shard;
+use crate::stored::Properties;
+
+/// How a recipient is removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Without a word to its sender.
+    Delete,
+    /// Its sender is told.
+    Bounce,
+}
+
+/// Who orders, as the log names them.
+const SCRIPT: &str = "script";
+const OPERATOR: &str = "operator";
+
+/// What became of a recipient that was to be removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Removed {
+    /// It is gone, or will be once its report is written.
+    Gone,
+    /// The postdelivery script has kept it.
+    Kept,
+}
+
+/// An order to remove a recipient.
+#[derive(Clone, Debug)]
+pub(super) struct Removal {
+    action: Action,
+    reason: Reason,
+    dsn: DsnOverrides,
+    /// `$context`.
+    kept: Kept,
+    by: &'static str,
+}
+
+impl Removal {
+    /// A predelivery script wants it.
+    pub(super) fn by_script(action: Action, reason: Reason, dsn: DsnOverrides, kept: Kept) -> Removal {
+        Removal { action, reason, dsn, kept, by: SCRIPT }
+    }
+}
+
+/// Removes a queued recipient because an operator says so. The postdelivery script runs first, and may want something else.
+///
+/// # Errors
+/// It is gone, or being sent.
+pub async fn remove(
+    shard: &Rc<Shard>,
+    key: ItemKey,
+    action: Action,
+    reason: Reason,
+) -> Result<Removed, OperationError> {
+    let attempt = shard.queue.borrow_mut().take(key)?;
+    shard.delivery.remembered.take(key);
+    let dsn = DsnOverrides::default();
+    let removal = Removal { action, reason, dsn, kept: Kept::default(), by: OPERATOR };
+    Ok(remove_in_hand(shard, attempt, removal).await)
+}
+
+/// Removes the only recipient of an attempt, which is in hand.
+pub(super) async fn remove_in_hand(shard: &Rc<Shard>, attempt: Attempt, removal: Removal) -> Removed {
+    let Some(recipient) = attempt.recipients.first() else { return Removed::Gone };
+    let (key, attempts, reason) = (recipient.key, recipient.attempts, removal.reason);
+    let change = match removal.action {
+        Action::Delete => Change::Removed { key, attempts, reason },
+        Action::Bounce => Change::Failed { key, attempts, cause: FailCause::Ordered, reason },
+    };
+    let said = Said { readdressed: None, kept: removal.kept };
+    let errand = Errand { said: vec![said], ..Errand::fresh(attempt) };
+    let ended = Ended::without_attempt(errand);
+    let case = Case { index: 0, change, attempted: false, report: report_id(shard) };
+    let report = case.report;
+    let mut decided = match shard.postdelivery() {
+        None => Decided::default_of(case),
+        Some(hook) => {
+            let envelope = shard.store.envelope(message_id(ended.errand.attempt.message)).await.ok();
+            decide(shard, &hook, &ended, envelope.as_ref(), case, true).await
+        }
+    };
+    if decided.order.by.is_empty() {
+        decided.order.by = removal.by;
+    }
+    if decided.order.dsn.is_empty() {
+        decided.order = Order { dsn: removal.dsn, report: Some(report), ..decided.order };
+    }
+    let kept = matches!(decided.change, Change::RetryAt { .. } | Change::Hold { .. });
+    carry_out(shard, &ended, vec![decided]);
+    if kept { Removed::Kept } else { Removed::Gone }
+}
+
+/// Decides about recipients of an attempt that has ended. Beside the lane as long as few are at it: else the lane waits,
+/// and so do further attempts.
+pub(super) async fn attempted(shard: &Rc<Shard>, hook: QueueHook, ended: Ended, cases: Vec<Case>) {
+    let all = decide_all(Rc::clone(shard), hook, ended, cases);
+    if shard.delivery.deciding.get() >= limits::POSTDELIVERY_BESIDE {
+        return all.await;
+    }
+    let counted = Deciding::new(shard);
+    drop(engine::task::spawn(Class::Interactive, async move {
+        all.await;
+        drop(counted);
+    }));
+}
+
+/// Counts a task that decides, however it ends.
+struct Deciding(Rc<Shard>);
+
+impl Deciding {
+    fn new(shard: &Rc<Shard>) -> Deciding {
+        let deciding = &shard.delivery.deciding;
+        deciding.set(deciding.get() + 1);
+        Deciding(Rc::clone(shard))
+    }
+}
+
+impl Drop for Deciding {
+    fn drop(&mut self) {
+        let delivery = &self.0.delivery;
+        delivery.deciding.set(delivery.deciding.get() - 1);
+        delivery.changed.notify_all();
+    }
+}
+
+async fn decide_all(shard: Rc<Shard>, hook: QueueHook, ended: Ended, mut cases: Vec<Case>) {
+    let ended = Rc::new(ended);
+    let message = message_id(ended.errand.attempt.message);
+    let envelope = Rc::new(shard.store.envelope(message).await.ok());
+    let alone = cases.len() == 1;
+    let decided = match cases.pop() {
+        Some(only) if alone => vec![decide(&shard, &hook, &ended, (*envelope).as_ref(), only, true).await],
+        last => {
+            // Scripts that wait do so beside each other.
+            let tasks: Vec<_> = cases
+                .into_iter()
+                .chain(last)
+                .map(|case| {
+                    let (shard, hook) = (Rc::clone(&shard), hook.clone());
+                    let (ended, envelope) = (Rc::clone(&ended), Rc::clone(&envelope));
+                    let deciding =
+                        async move { decide(&shard, &hook, &ended, (*envelope).as_ref(), case, false).await };
+                    engine::task::spawn(Class::Interactive, deciding)
+                })
+                .collect();
+            let mut decided = Vec::with_capacity(tasks.len());
+            for task in tasks {
+                decided.extend(task.await);
+            }
+            decided
+        }
+    };
+    carry_out(&shard, &ended, decided);
+    shard.store.release_body(message);
+    shard.due.notify_one();
+}
+
+/// What is done with a recipient.
+struct Decided {
+    change: Change,
+    /// Another transport from now on.
+    transport: Option<String>,
+    order: Order,
+}
+
+impl Decided {
+    fn default_of(case: Case) -> Decided {
+        let order = Order { report: Some(case.report), ..Order::default() };
+        Decided { change: case.change, transport: None, order }
+    }
+}
+
+/// Asks the script. `alone`: the report that it was told of can be about nobody else.
+async fn decide(
+    shard: &Shard,
+    hook: &QueueHook,
+    ended: &Ended,
+    envelope: Option<&Envelope>,
+    case: Case,
+    alone: bool,
+) -> Decided {
+    let errand = &ended.errand;
+    let Some(recipient) = errand.attempt.recipients.get(case.index) else {
+        return Decided::default_of(case);
+    };
+    let said = errand.said(case.index).cloned().unwrap_or_default();
+    let facts = ending::of(shard, ended, envelope, &case);
+    let mut item = scripted::item(shard, envelope, &errand.attempt, recipient, &errand.wishes, &said);
+    let decision = item.after(hook.script(), &facts).await;
+    scripted::keep_metadata(shard, recipient, &item);
+    let report = Some(case.report);
+    let plain = Order { by: SCRIPT, report, ..Order::default() };
+    // A report of its own has an id of its own, unless nobody else was told of this one.
+    let own = |dsn: DsnOverrides| Order {
+        report: report.filter(|_| alone || dsn.is_empty()),
+        dsn,
+        ..plain.clone()
+    };
+    let (key, attempts) = (recipient.key, recipient.attempts.saturating_add(u32::from(case.attempted)));
+    match decision {
+        Postdelivery::Default => Decided::default_of(case),
+        Postdelivery::Delete => {
+            let reason = reason_of(&case.change, "removed by a script");
+            Decided { change: Change::Removed { key, attempts, reason }, transport: None, order: plain }
+        }
+        Postdelivery::Bounce(dsn) => {
+            let reason = reason_of(&case.change, "a script returned it");
+            let change = if shard.snapshot().queue_options.soft_bounce {
+                let requeue = Requeue { delay_s: None, increment_retry: true, ..Requeue::after_failure() };
+                requeued(shard, &errand.attempt, recipient, &requeue, reason)
+            } else {
+                let cause = match &case.change {
+                    Change::Failed { cause, .. } => *cause,
+                    _ => FailCause::Ordered,
+                };
+                Change::Failed { key, attempts, cause, reason }
+            };
+            Decided { change, transport: None, order: own(*dsn) }
+        }
+        Postdelivery::Queue(requeue) => {
+            let reason = reason_of(&case.change, "queued again by a script");
+            let change = requeued(shard, &errand.attempt, recipient, &requeue, reason);
+            let order = Order { even_if_told: requeue.dsn_delayed == Some(true), ..own(requeue.dsn) };
+            Decided { change, transport: requeue.transport, order }
+        }
+    }
+}
+
+fn reason_of(change: &Change, otherwise: &str) -> Reason {
+    match change {
+        Change::RetryAt { reason, .. } | Change::Failed { reason, .. } | Change::Removed { reason, .. } => {
+            reason.clone()
+        }
+        _ => otherwise.into(),
+    }
+}
+
+/// What `Queue` means (reference: hooks 4.1.2): it may exceed what the transport permits.
+fn requeued(
+    shard: &Shard,
+    attempt: &Attempt,
+    recipient: &Recipient,
+    requeue: &Requeue,
+    reason: Reason,
+) -> Change {
+    let (key, before) = (recipient.key, recipient.attempts);
+    let attempts = match (requeue.reset_retry, requeue.increment_retry) {
+        (true, _) => 0,
+        (false, true) => before.saturating_add(1),
+        (false, false) => before,
+    };
+    let reason = requeue.reason.as_deref().map_or(reason, Reason::from);
+    if requeue.hold {
+        return Change::Hold { key, attempts, reason };
+    }
+    let now_ms = engine::time::steady_ms();
+    let snapshot = shard.snapshot();
+    let transport = requeue.transport.as_deref().unwrap_or(&attempt.destination.transport);
+    let policy = snapshot.routes.get(transport).map(|route| Arc::clone(&route.retry));
+    let policy = policy.unwrap_or_default();
+    let at_ms = match requeue.delay_s {
+        Some(delay_s) => now_ms.saturating_add((delay_s * 1000.0) as u64),
+        None => policy.next_try_ms(before, now_ms),
+    };
+    let notify = match requeue.dsn_delayed {
+        Some(true) => Some(NotifyStep(before)),
+        Some(false) => None,
+        None => policy.notify_after(before),
+    };
+    Change::RetryAt { key, at_ms, attempts, reason, notify }
+}
+
+/// A predelivery script wants a recipient, which is in hand, to wait.
+pub(super) fn requeue_untried(
+    shard: &Rc<Shard>,
+    attempt: &Attempt,
+    recipient: &Recipient,
+    requeue: &Requeue,
+) {
+    let alone = Attempt { recipients: vec![recipient.clone()], ..attempt.clone() };
+    let change = requeued(shard, attempt, recipient, requeue, "queued by a script".into());
+    let even_if_told = requeue.dsn_delayed == Some(true);
+    let order = Order { by: SCRIPT, dsn: requeue.dsn.clone(), report: None, even_if_told };
+    let transport = requeue.transport.clone();
+    let ended = Ended::without_attempt(Errand::fresh(alone));
+    carry_out(shard, &ended, vec![Decided { change, transport, order }]);
+}
+
+/// Carries out what was decided: first the queue, then the disk, the log and the sender.
+fn carry_out(shard: &Rc<Shard>, ended: &Ended, decided: Vec<Decided>) {
+    let mut changes = Vec::with_capacity(decided.len());
+    let mut orders = Vec::with_capacity(decided.len());
+    for Decided { change, transport, order } in decided {
+        settle(shard, &change, transport.as_deref());
+        if let Some(transport) = transport {
+            keep_transport(shard, change.key(), transport);
+        }
+        orders.push((change.key(), order));
+        changes.push(change);
+    }
+    report::follow(shard, ended, &changes, &orders);
+    shard.due.notify_one();
+}
+
+fn settle(shard: &Shard, change: &Change, transport: Option<&str>) {
+    let (settlement, attempts) = match change {
+        // It never was in hand.
+        Change::Unchanged { .. } => return,
+        Change::Done { .. } => (Settlement::Done, 0),
+        Change::Removed { attempts, .. } => (Settlement::Done, *attempts),
+        Change::Failed { attempts, .. } => (Settlement::Fail, *attempts),
+        Change::RetryAt { at_ms, attempts, .. } => (Settlement::Retry { at_ms: *at_ms }, *attempts),
+        Change::Hold { attempts, reason, .. } => (Settlement::Hold { reason: &reason.text }, *attempts),
+    };
+    shard.queue.borrow_mut().settle(change.key(), &settlement, attempts, transport);
+}
+
+fn keep_transport(shard: &Shard, key: ItemKey, transport: String) {
+    let item = item_id(key);
+    let stored = shard.store.properties(item).map(|bytes| Properties::decode(&bytes));
+    let mut changed = stored.unwrap_or_default();
+    changed.transport = Some(transport);
+    drop(shard.store.settle(vec![(item, Settle::Properties(changed.encode()))]));
+}
+
+pub(super) fn report_id(shard: &Shard) -> Uuid {
+    transaction_id(shard.program.uuid_version())
+}

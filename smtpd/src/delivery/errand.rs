@@ -1,0 +1,47 @@
+//! An attempt on its way, with what its predelivery scripts have said about it.
+
+use std::rc::Rc;
+
+use hooks::Kept;
+use queue::Attempt;
+
+use super::wishes::{Readdressed, Wishes};
+
+/// An attempt that is ready to be carried out.
+#[derive(Debug)]
+pub(crate) struct Errand {
+    /// The attempt, with the recipients that are tried.
+    pub(crate) attempt: Attempt,
+    /// What is different for all of them.
+    pub(crate) wishes: Rc<Wishes>,
+    /// What scripts have said about each, in the order of the attempt; empty: nothing about anybody.
+    pub(crate) said: Vec<Said>,
+    /// Its scripts were asked.
+    pub(crate) prepared: bool,
+}
+
+/// What scripts have said about one recipient.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Said {
+    /// Another envelope recipient.
+    pub(crate) readdressed: Option<Readdressed>,
+    /// `$context`, for postdelivery.
+    pub(crate) kept: Kept,
+}
+
+impl Errand {
+    /// Of an attempt that nobody has said anything about yet.
+    pub(crate) fn fresh(attempt: Attempt) -> Errand {
+        Errand { attempt, wishes: Rc::default(), said: Vec::new(), prepared: false }
+    }
+
+    /// What was said about the recipient of this index.
+    pub(crate) fn said(&self, index: usize) -> Option<&Said> {
+        self.said.get(index)
+    }
+
+    /// The other envelope recipient of this index, if it has one.
+    pub(crate) fn readdressed(&self, index: usize) -> Option<&Readdressed> {
+        self.said(index)?.readdressed.as_ref()
+    }
+}

@@ -1,0 +1,148 @@
+//! A recipient as the scripts of the queue see it: `$message`, its bytes and its metadata (reference: hooks 2.3).
+
+use std::future::Future;
+use std::pin::Pin;
+
+use bytes::{Bytes, BytesMut};
+use engine::time::steady_to_wall_ms;
+use hooks::queued::{Files, Item, Message};
+use hostcalls::file::HostFile;
+use mail::delta::{Data, Delta, Now};
+use net::smtp::address::Address;
+use queue::{Attempt, Recipient};
+use spool::{Envelope, MessageId, ReadError, Settle};
+use uuid::Uuid;
+
+use super::errand::Said;
+use super::report::{item_id, message_id};
+use super::wishes::Wishes;
+use crate::limits;
+use crate::shard::{Shard, Shell};
+use crate::stored::{self, Properties};
+
+/// A recipient of an attempt, for its script. `envelope` is that of the message; none where it is damaged.
+pub(super) fn item(
+    shard: &Shard,
+    envelope: Option<&Envelope>,
+    attempt: &Attempt,
+    recipient: &Recipient,
+    wishes: &Wishes,
+    said: &Said,
+) -> Item {
+    let stored = envelope.and_then(|envelope| envelope.recipients.get(recipient.key.recipient as usize));
+    let changed = properties(shard, recipient);
+    let metadata = changed.metadata.clone().or_else(|| stored.map(stored::metadata)).unwrap_or_default();
+    let message = message(envelope, attempt, recipient, wishes, said, &changed);
+    Item::new(message, metadata, said.kept.clone())
+}
+
+/// What has changed of a recipient since it came.
+pub(super) fn properties(shard: &Shard, recipient: &Recipient) -> Properties {
+    let stored = shard.store.properties(item_id(recipient.key));
+    stored.map(|bytes| Properties::decode(&bytes)).unwrap_or_default()
+}
+
+/// Makes metadata that a script has replaced durable.
+pub(super) fn keep_metadata(shard: &Shard, recipient: &Recipient, item: &Item) {
+    let Some(metadata) = item.take_metadata() else { return };
+    shard.queue.borrow_mut().replace_metadata(recipient.key, &metadata);
+    let mut changed = properties(shard, recipient);
+    changed.metadata = Some(metadata);
+    drop(shard.store.settle(vec![(item_id(recipient.key), Settle::Properties(changed.encode()))]));
+}
+
+fn message(
+    envelope: Option<&Envelope>,
+    attempt: &Attempt,
+    recipient: &Recipient,
+    wishes: &Wishes,
+    said: &Said,
+    changed: &Properties,
+) -> Message {
+    let stored = envelope.and_then(|envelope| envelope.recipients.get(recipient.key.recipient as usize));
+    let mut mail = envelope.map(stored::mail_parameters).unwrap_or_default();
+    wishes.mail_parameters(&mut mail);
+    let mut rcpt = stored.map(stored::rcpt_parameters).unwrap_or_default();
+    wishes.rcpt_parameters(said.readdressed.as_ref(), &mut rcpt);
+    let sender = match &wishes.sender {
+        Some((sender, _)) => sender.clone(),
+        None => Address::parse(&attempt.sender).ok(),
+    };
+    let readdressed = said.readdressed.as_ref().map(|(address, _)| address.clone());
+    let delta = stored.and_then(stored::stored_delta).cloned().unwrap_or_default();
+    let text = |name: &Option<std::sync::Arc<str>>| name.as_deref().unwrap_or_default().to_owned();
+    let file = |delta| StoredFile { message: message_id(attempt.message), delta };
+    Message {
+        transaction: Uuid::from_bytes(attempt.transaction),
+        queue: recipient.key.recipient + 1,
+        received_s: steady_to_wall_ms(attempt.received_ms) as f64 / 1000.0,
+        server_id: envelope.map(|envelope| lossy(&envelope.server_id)).unwrap_or_default(),
+        sender,
+        recipient: readdressed.or_else(|| Address::parse(&recipient.address).ok()),
+        transport: attempt.destination.transport.to_string(),
+        tenant_id: text(&attempt.tenant_id),
+        job_id: wishes.job_id.clone().unwrap_or_else(|| text(&attempt.job_id)),
+        priority: changed.priority.or_else(|| stored.map(stored::priority)).unwrap_or_default(),
+        size_bytes: modified_bytes(attempt.size_bytes, &delta),
+        mail,
+        rcpt,
+        files: Files::new(file(Bytes::new()), file(delta)),
+    }
+}
+
+fn lossy(text: &[u8]) -> String {
+    String::from_utf8_lossy(text).into_owned()
+}
+
+/// Size of a message with its changes.
+fn modified_bytes(stored_bytes: u64, delta: &Bytes) -> u64 {
+    let Ok(delta) = Delta::decode(delta) else { return stored_bytes };
+    let inserted = |data: &Data| match data {
+        Data::Bytes(bytes) => bytes.len() as u64,
+        Data::DateField => mail::delta::date_field(Now::default()).len() as u64,
+    };
+    let splices = delta.splices().iter();
+    splices.fold(stored_bytes, |bytes, splice| {
+        (bytes + inserted(&splice.data)).saturating_sub(u64::from(splice.count))
+    })
+}
+
+/// The bytes of a stored message, read when a script opens them.
+struct StoredFile {
+    message: MessageId,
+    /// The stored form of the changes to apply; empty: none.
+    delta: Bytes,
+}
+
+impl HostFile for StoredFile {
+    fn read(&self) -> Pin<Box<dyn Future<Output = Result<Bytes, String>>>> {
+        let (message, delta) = (self.message, self.delta.clone());
+        Box::pin(async move {
+            let shard = Shell::here().shard().ok_or("the message is not of this thread")?;
+            let whole = whole(&shard, message).await?;
+            if delta.is_empty() {
+                return Ok(whole);
+            }
+            let delta = Delta::decode(&delta).map_err(|error| error.to_string())?;
+            let now = Now { unix_s: (engine::time::wall_ms() / 1000) as i64, offset_min: 0 };
+            Ok(delta.apply(&whole, now).into())
+        })
+    }
+}
+
+async fn whole(shard: &Shard, message: MessageId) -> Result<Bytes, String> {
+    let mut body = shard.store.body(message);
+    if body.len() > limits::SCRIPT_MESSAGE_BYTES {
+        return Err(format!("it is larger than {} bytes", limits::SCRIPT_MESSAGE_BYTES));
+    }
+    let mut whole = BytesMut::new();
+    loop {
+        match body.next().await {
+            Ok(Some(chunk)) => whole.extend_from_slice(&chunk),
+            Ok(None) => return Ok(whole.freeze()),
+            Err(ReadError::Gone) => return Err("the message is gone".to_owned()),
+            Err(ReadError::Corrupt) => return Err("the stored message is damaged".to_owned()),
+            Err(ReadError::Io(error)) => return Err(error.to_string()),
+        }
+    }
+}

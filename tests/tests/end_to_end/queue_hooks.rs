@@ -1,0 +1,213 @@
+//! Hooks of the queue: the acceptance cases of the reference and some of our own, against the real program. The cases are in
+//! `queue_hooks.txt`.
+
+use std::time::Duration;
+
+use tests::name_server::{NameServer, Record};
+use tests::{Behaviour, Client, Message, Peer, Phase, Rule, Smtpd, wait_until};
+
+const CASES: &str = include_str!("queue_hooks.txt");
+
+/// What `by mx` finds.
+const ZONE: [(&str, Record); 2] =
+    [("null.example", Record::Mx(0, "")), ("*.example", Record::A("127.0.0.1"))];
+
+/// One case: its scripts, its keys of the transport, and the steps.
+#[derive(Default)]
+struct Case<'c> {
+    name: &'c str,
+    scripts: Vec<(&'c str, String)>,
+    transport: Vec<&'c str>,
+    by_mx: bool,
+    peer: Vec<&'c str>,
+    steps: Vec<(&'c str, &'c str)>,
+}
+
+const SCRIPTS: [&str; 3] = ["predelivery", "postdelivery", "eod"];
+
+fn cases() -> Vec<Case<'static>> {
+    let mut cases: Vec<Case<'static>> = Vec::new();
+    for line in CASES.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#')) {
+        if let Some(name) = line.strip_prefix("== ") {
+            cases.push(Case { name, ..Case::default() });
+            continue;
+        }
+        let case = cases.last_mut().expect("a case has begun");
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        match word.strip_suffix(':') {
+            Some(script) if SCRIPTS.contains(&script) => case.scripts.push((script, rest.to_owned())),
+            Some("transport") => case.transport.push(rest),
+            _ if line.starts_with(' ') => {
+                let (_, script) = case.scripts.last_mut().expect("a script goes on");
+                script.push('\n');
+                script.push_str(line);
+            }
+            _ if line == "by mx" => case.by_mx = true,
+            _ if word == "peer" => case.peer.push(rest),
+            _ => case.steps.push((word, rest)),
+        }
+    }
+    cases
+}
+
+/// The next hop of a case.
+fn behaviour(case: &Case<'_>) -> Behaviour {
+    let mut rule = None;
+    let mut behaviour = Behaviour::new();
+    for line in &case.peer {
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        match word {
+            "Rcpt" => rule = Some(Rule::at(Phase::Rcpt).reply(rest)),
+            "once" => rule = rule.map(|rule| rule.first(1)),
+            "rcpt" => rule = rule.map(|rule| rule.containing(&format!("<{rest}"))),
+            "dsn" => behaviour = behaviour.extension("DSN"),
+            other => panic!("{}: no such peer: {other}", case.name),
+        }
+    }
+    match rule {
+        Some(rule) => behaviour.rule(rule),
+        None => behaviour,
+    }
+}
+
+fn server(case: &Case<'_>, port: u16, dns: &NameServer) -> Smtpd {
+    let of_queue = case.scripts.iter().filter(|(name, _)| *name != "eod");
+    let mut hooks: String = of_queue.map(|(name, text)| format!("    {name}: {}\n", quoted(text))).collect();
+    let eod = case.scripts.iter().find(|(name, _)| *name == "eod");
+    if let Some((_, text)) = eod {
+        hooks.push_str(&format!("    eod:\n      - id: x\n        data: {}\n", quoted(text)));
+    }
+    let running = format!(
+        "  - id: more\n    transports:\n      - id: t2\n        connection: {{server: 127.0.0.1, port: {port}}}\n\
+         scripting:\n  hooks:\n{hooks}"
+    );
+    let mut builder = Smtpd::relay_to(port).running(&running).server("extensions: {dsn: true}");
+    if case.by_mx {
+        builder = builder
+            .replace_connection(&format!("connection: {{port: {port}}}"))
+            .running(&format!("resolver: {{servers: [\"127.0.0.1:{}\"]}}\n", dns.port()));
+    }
+    for keys in &case.transport {
+        builder = builder.transport(keys);
+    }
+    if eod.is_some() {
+        builder = builder.server("phases: {eod: {hook: x}}");
+    }
+    builder.start()
+}
+
+/// A YAML string.
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
+}
+
+fn send(server: &Smtpd, text: &str) {
+    let (envelope, parameters) = text.split_once(" ; ").unwrap_or((text, ""));
+    let (from, to): (&str, Vec<String>) = match envelope.strip_prefix("to ") {
+        Some(rest) => {
+            let (count, from) = rest.split_once(' ').expect("N FROM");
+            let count: usize = count.parse().expect("a number");
+            (from, (1..=count).map(|number| format!("r{number}@z.example")).collect())
+        }
+        None => {
+            let (from, to) = envelope.split_once("->").expect("FROM -> TO");
+            (from.trim(), to.split_whitespace().map(str::to_owned).collect())
+        }
+    };
+    let mut client = Client::connect(server.port());
+    client.command(&format!("MAIL FROM:<{from}>\r\n"), "250");
+    for to in to {
+        let rcpt = format!("RCPT TO:<{to}> {parameters}");
+        client.command(&format!("{}\r\n", rcpt.trim_end()), "250");
+    }
+    client.command("DATA\r\n", "354");
+    client.command("Subject: x\r\n\r\nhello\r\n.\r\n", "250");
+}
+
+fn run(case: &Case<'_>) {
+    let name = case.name;
+    let peer = Peer::start(behaviour(case));
+    let dns = NameServer::start(&ZONE);
+    let mut server = server(case, peer.port(), &dns);
+    let mut seen: Vec<Message> = Vec::new();
+    for (step, text) in &case.steps {
+        match *step {
+            "send" => send(&server, text),
+            "restart" => server = server.kill().start(),
+            "log" => {
+                let there = wait_until(Duration::from_secs(20), || has_line(&server, text));
+                assert!(there, "{name}: no line {text:?} in:\n{}", server.log().join("\n"));
+            }
+            "silent" => {
+                let came = wait_until(Duration::from_millis(500), || has_line(&server, text));
+                assert!(!came, "{name}: {text:?} in:\n{}", server.log().join("\n"));
+            }
+            "delivered" => seen.push(delivered(name, &server, &peer, text)),
+            "body" => {
+                let message = seen.last().expect("something was delivered");
+                let data = String::from_utf8_lossy(&message.data);
+                assert!(
+                    data.contains(&text.replace("\\r", "\r").replace("\\n", "\n")),
+                    "{name}: {text}: {data}"
+                );
+            }
+            "nothing" => {
+                let came = wait_until(Duration::from_millis(500), || peer.message_count() > seen.len());
+                assert!(!came, "{name}: {:?}", peer.messages());
+            }
+            "no" => {
+                let came = wait_until(Duration::from_millis(500), || peer.connection_count() > 0);
+                assert!(!came, "{name}: the next hop was connected to:\n{}", server.log().join("\n"));
+            }
+            "connections" => {
+                assert_eq!(peer.connection_count().to_string(), *text, "{name}");
+            }
+            other => panic!("{name}: no such step: {other}"),
+        }
+    }
+}
+
+/// Whether a line has all parts of a text, which `*` divides, in order.
+fn has_line(server: &Smtpd, text: &str) -> bool {
+    let has = |line: &str| {
+        let mut rest = line;
+        text.split('*').all(|part| match rest.split_once(part) {
+            Some((_, after)) => {
+                rest = after;
+                true
+            }
+            None => false,
+        })
+    };
+    server.log().iter().any(|line| has(line))
+}
+
+/// The message that `FROM -> TO...` describes, once it has come.
+fn delivered(name: &str, server: &Smtpd, peer: &Peer, text: &str) -> Message {
+    let (from, to) = text.split_once("->").expect("FROM -> TO");
+    let (from, to): (&str, Vec<&str>) = (from.trim(), to.split_whitespace().collect());
+    let find = || peer.messages().into_iter().find(|message| message.from == from && message.to == to);
+    wait_until(Duration::from_secs(10), || find().is_some());
+    find().unwrap_or_else(|| panic!("{name}: {text}: {:?}\n{}", peer.messages(), server.log().join("\n")))
+}
+
+#[test]
+fn the_acceptance_cases_of_the_queue_hold() {
+    let only = std::env::var("CASE").unwrap_or_default();
+    let cases = cases();
+    assert!(cases.len() > 20, "{}", cases.len());
+    // Each has a server and a next hop of its own, and mostly waits.
+    let failed: Vec<&str> = std::thread::scope(|scope| {
+        let chunks = cases.chunks(cases.len().div_ceil(4));
+        let threads: Vec<_> = chunks.map(|chunk| scope.spawn(|| failures(chunk, &only))).collect();
+        threads.into_iter().flat_map(|thread| thread.join().expect("failures are caught")).collect()
+    });
+    assert_eq!(failed, [""; 0], "what went wrong stands above");
+}
+
+/// The cases that do not hold.
+fn failures<'c>(cases: &[Case<'c>], only: &str) -> Vec<&'c str> {
+    let cases = cases.iter().filter(|case| case.name.contains(only));
+    let fails = |case: &&Case<'c>| std::panic::catch_unwind(|| run(case)).is_err();
+    cases.filter(fails).map(|case| case.name).collect()
+}
