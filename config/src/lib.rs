@@ -31,6 +31,7 @@
 mod check;
 mod client;
 mod connection;
+mod control_socket;
 mod cross_check;
 mod delivery;
 mod dsn;
@@ -60,6 +61,7 @@ mod yaml;
 
 pub use client::{CONTROL_SOCKET, ControlSocket, ControlTls, load_client};
 pub use connection::{MxFilter, MxPattern, SourceIp};
+pub use control_socket::{ControlListener, ControlPath, ControlServerTls};
 pub use delivery::{DeliveryCondition, DeliveryFile, DeliverySettings, load_delivery};
 pub use dsn::{Dsn, DsnReturns, DsnTransport};
 pub use error::{Env, Error, Loaded, Options, Scope, Source};

@@ -10,8 +10,8 @@ use crate::report::{Problem, Report};
 use crate::schema::File;
 use crate::tree::{Checked, Tree};
 use crate::{
-    Error, Loaded, MonitorListener, Options, Pki, Plugins, Scope, ScriptSettings, Source, Version, check,
-    monitor, pki, plugins, scripting,
+    ControlListener, Error, Loaded, MonitorListener, Options, Pki, Plugins, Scope, ScriptSettings, Source,
+    Version, check, control_socket, monitor, pki, plugins, scripting,
 };
 
 /// The startup file.
@@ -138,6 +138,8 @@ pub struct Environment {
     pub driver: Driver,
     /// How long a stop lets transactions and attempts go on.
     pub drain: Duration,
+    /// Where commands are taken.
+    pub control: ControlListener,
     /// Public suffix list of the host; `None`: the one built into the program.
     pub publicsuffix: Option<PathBuf>,
 }
@@ -214,15 +216,7 @@ fn cross_check(tree: &Tree, report: &mut Report) {
     }
     unique_sockets(tree, report);
     monitor::cross_check_startup(tree, report);
-    if let (Some(_), Some(port)) =
-        (tree.get("environment.controlsocket.path"), tree.get("environment.controlsocket.port"))
-    {
-        report.error(
-            port.at,
-            "environment.controlsocket.port",
-            Problem::new("excludes environment.controlsocket.path"),
-        );
-    }
+    control_socket::cross_check(tree, report);
     if let Some(version @ (2 | 3)) = tree.integer("environment.uuid.version") {
         let at = tree.get("environment.uuid.version").map_or(tree.at, |tree| tree.at);
         report.error(at, "environment.uuid.version", Problem::new(format!("{version} is not one of 1, 4")));
@@ -371,6 +365,7 @@ fn environment(tree: &Tree) -> Environment {
             _ => Driver::Auto,
         },
         drain: tree.time("drain").expect("has a default"),
+        control: control_socket::control_socket(tree),
         publicsuffix: tree.text("publicsuffix").map(PathBuf::from),
     }
 }

@@ -164,8 +164,7 @@ const ENVIRONMENT: &[Key] = &[
     key("policyconf", PATH, "Policy file").default("/etc/halon/smtpd-policy.yaml").since("5.2"),
     key("suspendconf", PATH, "Suspend file").default("/etc/halon/smtpd-suspend.yaml").since("5.2"),
     key("deliveryconf", PATH, "Delivery file").default("/etc/halon/smtpd-delivery.yaml").since("5.3"),
-    key("controlsocket", Shape::Object(CONTROL_SOCKET), "Control socket")
-        .no_effect("there is no control socket yet"),
+    key("controlsocket", Shape::Object(CONTROL_SOCKET), "Where commands of `halonctl` and others are taken"),
     key(
         "privdrop",
         Shape::Object(&[
@@ -233,11 +232,11 @@ pub(crate) const FACILITIES: &[&str] = &[
 
 const CONTROL_SOCKET: &[Key] = &[
     key("path", PATH, "Unix socket").derived("/var/run/halon/smtpd.ctl"),
-    key("owner", TEXT, "Owner of the socket"),
-    key("group", TEXT, "Group of the socket"),
+    key("owner", TEXT, "Owner of the socket").derived("who starts the program"),
+    key("group", TEXT, "Group of the socket").derived("that of the program"),
     key("chmod", OCTAL, "Mode of the socket").default("\"0600\""),
     key("port", PORT, "TCP port instead of `path`"),
-    key("address", IP, "Address for the TCP port"),
+    key("address", IP, "Address for the TCP port").derived("127.0.0.1"),
     key(
         "tls",
         Shape::Object(&[
@@ -246,7 +245,11 @@ const CONTROL_SOCKET: &[Key] = &[
                 Shape::Object(&[
                     key("certificate", PEM, "Certificate of the server"),
                     key("privatekey", PEM, "Its key"),
-                    key("clientcerts", Shape::List(&Shape::Any), "Accepted client certificates"),
+                    key(
+                        "clientcerts",
+                        Shape::List(&PEM),
+                        "Certificates, or issuers of certificates, that clients must show one of",
+                    ),
                 ]),
                 "TLS on the TCP port",
             ),
