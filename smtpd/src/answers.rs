@@ -9,6 +9,7 @@
 //! | 4 | state of the dialogue |
 //! | 5 | name of the host |
 //! | 6 | its address |
+//! | 7 | the reply, where the text is about something else: why the item is held |
 //!
 //! Each is a tag (u16), a length (u16) and the value; numbers are little-endian. Unknown tags are skipped.
 
@@ -27,12 +28,37 @@ const ENHANCED: u16 = 3;
 const PHASE: u16 = 4;
 const HOST: u16 = 5;
 const ADDRESS: u16 = 6;
+const REPLY: u16 = 7;
 
 /// Bytes of a host's name that are kept: as long as DNS has them.
 const HOST_BYTES: usize = 255;
 
+/// Bytes of a reply that are kept beside another text.
+const REPLY_BYTES: usize = 160;
+
 /// In the form of the spool, within its limit.
 pub fn encode(reason: &Reason, at_ms: u64) -> Bytes {
+    finish(&reason.to_string(), parts(reason, at_ms))
+}
+
+/// The same for an item about which there is something else to say than its last answer.
+pub fn encode_note(note: &str, last: Option<&LastAttempt>) -> Bytes {
+    let Some(LastAttempt { reason, at_ms }) = last else { return finish(note, Vec::new()) };
+    let mut parts = parts(reason, *at_ms);
+    put_field(&mut parts, REPLY, cut(&reason.text, REPLY_BYTES).as_bytes());
+    finish(note, parts)
+}
+
+fn finish(text: &str, mut parts: Vec<u8>) -> Bytes {
+    let text = text.replace('\0', "\u{fffd}");
+    let room = REPLY_MAX_BYTES.saturating_sub(parts.len() + 1);
+    let mut out = cut(&text, room).as_bytes().to_vec();
+    out.push(0);
+    out.append(&mut parts);
+    out.into()
+}
+
+fn parts(reason: &Reason, at_ms: u64) -> Vec<u8> {
     let mut parts = Vec::new();
     put_field(&mut parts, AT, &at_ms.to_le_bytes());
     if let Some(code) = reason.code {
@@ -50,11 +76,7 @@ pub fn encode(reason: &Reason, at_ms: u64) -> Bytes {
         put_field(&mut parts, HOST, cut(name, HOST_BYTES).as_bytes());
         put_field(&mut parts, ADDRESS, address.to_string().as_bytes());
     }
-    let text = reason.to_string().replace('\0', "\u{fffd}");
-    let mut out = cut(&text, REPLY_MAX_BYTES - parts.len() - 1).as_bytes().to_vec();
-    out.push(0);
-    out.append(&mut parts);
-    out.into()
+    parts
 }
 
 /// The text that anybody can read.
@@ -68,7 +90,7 @@ pub fn decode(stored: &[u8]) -> Option<LastAttempt> {
     let end = stored.iter().position(|byte| *byte == 0)?;
     let mut rest = &stored[end + 1..];
     let mut diagnosis = Diagnosis::new(text(stored));
-    let (mut at_ms, mut host, mut address) = (0, None, None);
+    let (mut at_ms, mut host, mut address, mut reply) = (0, None, None, None);
     while let Some((tag, value, after)) = split_field(rest) {
         rest = after;
         let text = || std::str::from_utf8(value).ok();
@@ -78,6 +100,7 @@ pub fn decode(stored: &[u8]) -> Option<LastAttempt> {
             ENHANCED => diagnosis.enhanced = enhanced(value),
             PHASE => diagnosis.phase = text().and_then(phase),
             HOST => host = text(),
+            REPLY => reply = text(),
             ADDRESS => address = text().and_then(|text| text.parse::<IpAddr>().ok()),
             _ => {}
         }
@@ -85,7 +108,9 @@ pub fn decode(stored: &[u8]) -> Option<LastAttempt> {
     if let (Some(name), Some(address)) = (host, address) {
         diagnosis.remote = Some(Remote { name: name.into(), address });
     }
-    if let Some(said) =
+    if let Some(reply) = reply {
+        diagnosis.text = reply.into();
+    } else if let Some(said) =
         diagnosis.phase.and_then(|phase| diagnosis.text.strip_prefix(phase)?.strip_prefix(": "))
     {
         diagnosis.text = said.into();
@@ -137,6 +162,15 @@ mod tests {
         let back = decode(&stored).unwrap();
         assert_eq!((back.at_ms, back.reason.code, back.reason.phase), (5, Some(451), Some("RCPT")));
         assert!(back.reason.text.starts_with("üü") && back.reason.text.ends_with('ü'));
+    }
+
+    #[test]
+    fn a_note_stands_in_front_of_the_last_answer() {
+        let last = LastAttempt { reason: refusal("451 4.3.300 later"), at_ms: 7 };
+        let stored = encode_note("held by an operator", Some(&last));
+        assert_eq!((text(&stored), decode(&stored)), ("held by an operator".into(), Some(last)));
+        let stored = encode_note("held", None);
+        assert_eq!((text(&stored), decode(&stored)), ("held".into(), None));
     }
 
     #[test]

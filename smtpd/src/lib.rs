@@ -9,6 +9,7 @@
 //! - [`bounce`]: what senders are told.
 //! - [`answers`]: what the last attempt came to, as the spool keeps it.
 //! - [`stored`]: what is kept with a message in the spool.
+//! - [`control`]: commands of operators.
 //! - [`log`]: lines that never hold up mail.
 //! - [`stats`]: what is counted, and how it is read; [`monitor`]: where probes and collectors read it.
 //! - [`accounting`]: a file of what became of each message.
@@ -26,6 +27,7 @@ pub mod answers;
 pub mod args;
 pub mod bounce;
 pub mod check;
+pub mod control;
 mod daemon;
 pub mod delivery;
 mod domain;

@@ -147,3 +147,24 @@ pub const PREPARED_CONTEXT_BYTES: usize = 32 << 20;
 pub const POSTDELIVERY_BESIDE: usize = 1000;
 /// Size of a message that a script of the queue can open.
 pub const SCRIPT_MESSAGE_BYTES: u64 = 64 << 20;
+
+/// Clients of the control socket at once; a request that is being read holds up to [`control::limits::REQUEST_BYTES`],
+/// and only those who may control the server can send one.
+pub const CONTROL_CLIENTS: usize = 32;
+/// Clients that may wait to be accepted.
+pub const CONTROL_BACKLOG: u32 = 128;
+/// How long a client may take no byte of its answer.
+pub const CONTROL_SEND: Duration = Duration::from_secs(30);
+/// Bytes of an answer sent at once.
+pub const CONTROL_SEND_BYTES: usize = 64 << 10;
+/// Half the time after which a shard that does not answer is said to stand still.
+pub const CONTROL_PATIENCE: Duration = Duration::from_millis(400);
+/// Bytes of rows in one answer; a longer listing goes on by a cursor.
+pub const CONTROL_PAGE_BYTES: usize = 2 << 20;
+/// Rows of a sorted listing without a limit, offset included: about 500 bytes each on the control thread and on each
+/// shard.
+pub const CONTROL_SORTED_ROWS: usize = 20_000;
+/// Groups of one distribution: about 200 bytes each on each shard.
+pub const CONTROL_GROUPS: usize = 100_000;
+/// Items of an update applied in one turn of the loop and made durable together.
+pub const CONTROL_UPDATE_CHUNK: usize = 256;

@@ -84,6 +84,24 @@ pub fn find_identity(privdrop: &config::PrivDrop) -> Result<Identity, String> {
     Ok(identity)
 }
 
+/// Numbers of an owner and a group.
+///
+/// # Errors
+/// `owner: no user "x"`, or the like.
+pub fn find_owner(owner: Option<&str>, group: Option<&str>) -> Result<(Option<u32>, Option<u32>), String> {
+    let user = owner.map(|name| match User::from_name(name) {
+        Ok(Some(user)) => Ok(user.uid.as_raw()),
+        Ok(None) => Err(format!("owner: no user \"{name}\"")),
+        Err(error) => Err(format!("owner: getpwnam: {error}")),
+    });
+    let group = group.map(|name| match Group::from_name(name) {
+        Ok(Some(group)) => Ok(group.gid.as_raw()),
+        Ok(None) => Err(format!("group: no group \"{name}\"")),
+        Err(error) => Err(format!("group: getgrnam: {error}")),
+    });
+    Ok((user.transpose()?, group.transpose()?))
+}
+
 impl Identity {
     /// Becomes this user and group, in all threads, without supplementary groups.
     ///

@@ -26,6 +26,7 @@ use crate::stats::heartbeat::Shown;
 
 pub use control::Control;
 pub use files::{into_text, lines, load_running_files};
+pub use reload::Reload;
 
 /// What is the same for the whole life of the process, on all its threads.
 #[derive(Debug)]

@@ -4,6 +4,7 @@
 //! - [`Smtpd`]: the program under test, killed when dropped.
 //! - [`Sink`]: a next hop; [`Peer`]: one that does what a script says, phase by phase.
 //! - [`Client`]: a peer; [`SecureClient`]: one that speaks TLS.
+//! - [`ControlClient`]: an operator.
 //! - [`Run`]: a run of `hsh` or `hsl-lint`.
 //! - [`NameServer`]: DNS with the records, and the faults, of the test.
 //! - [`pki`]: certificates for the test.
@@ -21,6 +22,7 @@
 )]
 
 mod client;
+mod control_client;
 mod hsh;
 pub mod name_server;
 pub mod peer;
@@ -30,6 +32,7 @@ mod sink;
 mod smtpd;
 
 pub use client::Client;
+pub use control_client::ControlClient;
 pub use hsh::{Ended, Run};
 pub use name_server::{NameServer, Record};
 pub use peer::{Behaviour, Message, Peer, Phase, Rule};

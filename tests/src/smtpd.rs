@@ -12,7 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
-use crate::{free_port, wait_until};
+use crate::{ControlClient, free_port, wait_until};
 
 /// Path of a program of this workspace, built beside this test.
 ///
@@ -102,6 +102,11 @@ impl Smtpd {
     /// Its spool directory.
     pub fn spool(&self) -> &Path {
         &self.builder.spool
+    }
+
+    /// A client of its control socket.
+    pub fn control(&self) -> ControlClient {
+        ControlClient::connect(&self.builder.control_socket())
     }
 
     /// Its process id.
@@ -281,6 +286,11 @@ impl Builder {
         self.dir.path()
     }
 
+    /// Where it will take commands.
+    pub fn control_socket(&self) -> PathBuf {
+        self.dir().join("smtpd.ctl")
+    }
+
     /// Writes its files and gives the path of the startup file.
     pub fn write_files(&self) -> PathBuf {
         let dir = self.dir.path();
@@ -297,9 +307,10 @@ impl Builder {
              servers:\n  - id: default\n    listeners:\n      - {{address: 127.0.0.1, port: {port}}}\n{listeners}{listen}\
              {spool}\n\
              {more_startup}environment:\n  shards: {shards}\n  driver: {driver}\n  appconf: \"{app}\"\n  suspendconf: \"{suspend}\"\n\
-             {more}",
+             \x20 controlsocket: {{path: \"{control}\"}}\n{more}",
             app = dir.join("smtpd-app.yaml").display(),
             suspend = dir.join("smtpd-suspend.yaml").display(),
+            control = self.control_socket().display(),
             driver = self.driver,
             listen = self.listen,
             listeners = self.listeners,

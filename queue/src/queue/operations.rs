@@ -13,6 +13,18 @@ use crate::slot::{Place, Slot};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cursor(u32);
 
+impl Cursor {
+    /// As a number, to be sent to somebody.
+    pub fn number(self) -> u32 {
+        self.0
+    }
+
+    /// Back from a number. Any number will do: a scan from beyond the end finds nothing.
+    pub fn at(number: u32) -> Cursor {
+        Cursor(number)
+    }
+}
+
 /// Why an operation on one item was not done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OperationError {
@@ -43,10 +55,26 @@ impl Queue {
     /// over a whole scan (an item that is inserted during it may be missed). Returns where to go on; `None`
     /// at the end. Start with `Cursor::default()`.
     pub fn scan(&self, from: Cursor, mut visit: impl FnMut(ItemView<'_>)) -> Option<Cursor> {
+        let (on, cursor) = self.scan_until(from, |item| {
+            visit(item);
+            true
+        });
+        on.then_some(cursor)
+    }
+
+    /// The same, until `visit` has had enough. Returns whether there is more, and where.
+    pub fn scan_until(&self, from: Cursor, mut visit: impl FnMut(ItemView<'_>) -> bool) -> (bool, Cursor) {
         let end = self.slots.end();
         let stop = from.0.saturating_add(limits::SCAN_CHUNK as u32).min(end);
-        (from.0..stop).filter_map(|id| self.slots.get(id)).for_each(|slot| visit(self.view(slot)));
-        (stop < end).then_some(Cursor(stop))
+        let mut next = from.0;
+        while next < stop {
+            let slot = self.slots.get(next);
+            next += 1;
+            if slot.is_some_and(|slot| !visit(self.view(slot))) {
+                break;
+            }
+        }
+        (next < end, Cursor(next))
     }
 
     /// Takes an item out of the queue.
@@ -108,6 +136,14 @@ impl Queue {
         if !change.metadata.is_empty() {
             slot.extra.get_or_insert_default().change_metadata(&change.metadata);
         }
+    }
+
+    /// Makes a deferred, active or held item due at this time; in the past: now (at the end of its line).
+    pub fn reschedule(&mut self, key: ItemKey, at_ms: u64, now_ms: u64) -> Result<(), OperationError> {
+        let id = self.detach(key)?;
+        self.slots[id].uncounted = 0;
+        self.enter(id, Entry::DeferUntil(at_ms), now_ms);
+        Ok(())
     }
 
     /// Takes an item out of whatever list it is in.

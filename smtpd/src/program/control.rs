@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use engine::boot::ShardId;
 use engine::mesh;
+use engine::sync::Semaphore;
 
 use crate::accounting::Writer;
 use crate::limits;
@@ -14,7 +15,8 @@ use crate::manager::Manager;
 use crate::monitor::Monitor;
 use crate::pki::Keyring;
 use crate::pki::expiry::ExpiryWatch;
-use crate::program::Program;
+use crate::program::files::Texts;
+use crate::program::{Program, Reload};
 use crate::shard::Shell;
 use crate::sockets::bind_error;
 use crate::stats::heartbeat::Heartbeat;
@@ -30,6 +32,10 @@ pub struct Control {
     pub(super) keyring: RefCell<Arc<Keyring>>,
     pub(super) expiry: ExpiryWatch,
     pub(super) manager: Manager,
+    /// The running files.
+    pub(super) texts: RefCell<Texts>,
+    /// One reload at a time.
+    pub(super) reloading: Semaphore,
     /// Whether the shards' loops turn.
     pub heartbeat: Rc<Heartbeat>,
     /// What probes and collectors are told.
@@ -47,18 +53,21 @@ impl Control {
             keyring: RefCell::default(),
             expiry: ExpiryWatch::default(),
             manager,
+            texts: RefCell::default(),
+            reloading: Semaphore::new(1),
             heartbeat,
             monitor,
         }
     }
 
     /// Until the end.
-    pub(super) async fn obey_signals(&self) -> Result<(), String> {
+    pub(super) async fn obey_signals(self: &Rc<Self>) -> Result<(), String> {
         loop {
             match engine::time::timeout(limits::EXPIRY_INTERVAL, engine::signal::next()).await {
                 Ok(libc::SIGHUP) => {
                     self.manager.reloading();
-                    self.reload().await;
+                    // The log has what is wrong.
+                    let _ = self.reload(Reload::All).await;
                     self.manager.ready(&format!("{} shards", self.program.shards));
                 }
                 Ok(libc::SIGUSR1) => match Writer::reopen_here() {
@@ -69,7 +78,7 @@ impl Control {
                         self.log.line(Priority::Notice, format_args!("SIGUSR1: there is no accounting file"))
                     }
                 },
-                Ok(libc::SIGUSR2) => self.thaw().await,
+                Ok(libc::SIGUSR2) => drop(self.thaw().await),
                 Ok(libc::SIGTERM | libc::SIGINT) => return self.stop().await,
                 Ok(_) => {}
                 Err(engine::time::Elapsed) => self.watch_expiry(),
@@ -77,8 +86,8 @@ impl Control {
         }
     }
 
-    /// Lets a frozen server begin.
-    async fn thaw(&self) {
+    /// Lets a frozen server begin. False: it is not frozen.
+    pub async fn thaw(&self) -> bool {
         let mut thawed = false;
         for result in self.each_shard(|| Shell::here().thaw()).await {
             match result {
@@ -96,6 +105,7 @@ impl Control {
             self.log.line(Priority::Notice, format_args!("Thawed"));
             self.manager.ready(&format!("{} shards", self.program.shards));
         }
+        thawed
     }
 
     /// Runs `f` on every shard, one after the other, and gives the results of those that still run.

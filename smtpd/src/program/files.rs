@@ -7,31 +7,54 @@ use config::{Reloadable, Startup};
 
 use crate::limits;
 use crate::log::Priority;
-use crate::program::Control;
+use crate::program::{Control, Reload};
+
+/// The text of a file, or why it could not be read.
+type Text = Result<String, (io::ErrorKind, String)>;
+
+/// The running files, as they were last read.
+#[derive(Debug, Default)]
+pub(super) struct Texts(Vec<(PathBuf, Text)>);
 
 impl Control {
-    /// Reads running and suspend files. The error has a line for each problem.
-    pub(super) async fn read_files(&self) -> Result<Reloadable, String> {
+    /// Reads files, and checks them with what the others said when they were read. The error has a line for each problem.
+    pub(super) async fn read_files(&self, what: Reload) -> Result<Reloadable, String> {
         let environment = &self.program.startup.environment;
         let paths = [
-            &environment.appconf,
-            &environment.suspendconf,
-            &environment.policyconf,
-            &environment.deliveryconf,
+            (&environment.appconf, Reload::Running),
+            (&environment.suspendconf, Reload::Suspends),
+            (&environment.policyconf, Reload::Policy),
+            (&environment.deliveryconf, Reload::Delivery),
         ];
-        let mut texts: Vec<(PathBuf, io::Result<String>)> = Vec::with_capacity(paths.len());
-        for path in paths {
-            let bytes = engine::disk::read_file(path, limits::CONFIG_FILE_BYTES).await;
-            texts.push((path.clone(), bytes.and_then(into_text)));
+        let mut texts = Texts::default();
+        for (path, is) in paths {
+            let known = self.texts.borrow().of(path).cloned().filter(|_| what != Reload::All && what != is);
+            let text = match known {
+                Some(text) => text,
+                None => {
+                    let bytes = engine::disk::read_file(path, limits::CONFIG_FILE_BYTES).await;
+                    bytes.and_then(into_text).map_err(|error| (error.kind(), error.to_string()))
+                }
+            };
+            texts.0.push((path.clone(), text));
         }
-        let read = |path: &Path| match texts.iter().find(|(name, _)| name == path) {
-            Some((_, Ok(text))) => Ok(text.clone()),
-            Some((_, Err(error))) => Err(io::Error::new(error.kind(), error.to_string())),
+        let read = |path: &Path| match texts.of(path) {
+            Some(Ok(text)) => Ok(text.clone()),
+            Some(Err((kind, text))) => Err(io::Error::new(*kind, text.clone())),
             None => Err(io::ErrorKind::NotFound.into()),
         };
-        load_running_files(&self.program.startup, &read, self.program.env_substitution, &|warning| {
-            self.log.line(Priority::Warning, format_args!("{warning}"));
-        })
+        let files =
+            load_running_files(&self.program.startup, &read, self.program.env_substitution, &|warning| {
+                self.log.line(Priority::Warning, format_args!("{warning}"));
+            })?;
+        self.texts.replace(texts);
+        Ok(files)
+    }
+}
+
+impl Texts {
+    fn of(&self, path: &Path) -> Option<&Text> {
+        self.0.iter().find(|(known, _)| known == path).map(|(_, text)| text)
     }
 }
 

@@ -1,37 +1,54 @@
 //! A new configuration: built aside, then put in force on every shard, all or nothing.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use config::Reloadable;
 
+use crate::control::shards;
 use crate::limits;
 use crate::log::Priority;
 use crate::pki::{self, Keyring};
 use crate::program::{Control, Program};
-use crate::shard::Shell;
 use crate::snapshot::Snapshot;
 
+/// Which files are read again. What the others said stays in force, as it was when they were read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reload {
+    /// All of them.
+    All,
+    /// The running file.
+    Running,
+    /// The policy file.
+    Policy,
+    /// The suspend file.
+    Suspends,
+    /// The delivery file.
+    Delivery,
+}
+
+impl std::fmt::Display for Reload {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Reload::All => "reload of all files",
+            Reload::Running => "reload of the running configuration",
+            Reload::Policy => "reload of the policy file",
+            Reload::Suspends => "reload of the suspend file",
+            Reload::Delivery => "reload of the delivery file",
+        })
+    }
+}
+
 impl Control {
-    /// All or nothing: on any error what is in force stays.
-    pub(super) async fn reload(&self) {
-        let built = match self.read_files().await {
-            Ok(files) => self.build(Arc::new(files)).await,
-            Err(reason) => Err(reason),
-        };
-        match built {
-            Ok((snapshot, keyring)) => {
-                self.keyring.replace(keyring);
-                self.watch_expiry();
-                let snapshot = Arc::new(snapshot);
-                self.monitor.configure(&snapshot.monitor);
-                self.each_shard(move || {
-                    if let Some(shard) = Shell::here().shard() {
-                        shard.reload(Arc::clone(&snapshot));
-                    }
-                })
-                .await;
-                self.log.line(Priority::Notice, format_args!("Configuration reloaded"));
-            }
+    /// All or nothing, one after the other.
+    ///
+    /// # Errors
+    /// What is wrong with the files, a line for each problem; what was in force stays.
+    pub async fn reload(self: &Rc<Self>, what: Reload) -> Result<(), String> {
+        let _turn = self.reloading.acquire().await;
+        let reloaded = self.reload_now(what).await;
+        match &reloaded {
+            Ok(()) => self.log.line(Priority::Notice, format_args!("Configuration reloaded")),
             Err(reason) => {
                 for line in reason.lines() {
                     self.log.line(Priority::Error, format_args!("Could not reload configuration: {line}"));
@@ -39,6 +56,27 @@ impl Control {
                 self.log.line(Priority::Error, format_args!("The configuration in force stays"));
             }
         }
+        reloaded
+    }
+
+    async fn reload_now(self: &Rc<Self>, what: Reload) -> Result<(), String> {
+        let files = Arc::new(self.read_files(what).await?);
+        let (snapshot, keyring) = self.build(files).await?;
+        self.keyring.replace(keyring);
+        self.watch_expiry();
+        let snapshot = Arc::new(snapshot);
+        self.monitor.configure(&snapshot.monitor);
+        // A shard that stands still takes it when it moves again.
+        let answers = shards::ask(self, move |shard| {
+            shard.reload(Arc::clone(&snapshot));
+            std::future::ready(())
+        });
+        let (_, missing) = shards::sort_out(answers.await);
+        for missing in missing {
+            let text = format_args!("shard {} does not answer, and reloads when it does", missing.shard);
+            self.log.line(Priority::Warning, text);
+        }
+        Ok(())
     }
 
     /// On the pool: it reads further files, and compiles.

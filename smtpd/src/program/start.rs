@@ -3,30 +3,32 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use config::Reloadable;
+use config::{ControlListener, Reloadable};
 use engine::boot::{ShardId, Unsupported};
 use engine::mesh;
-use engine::task::{Class, Task};
+use engine::task::{Class, Task, spawn};
 use spool::Spool;
 
 use crate::accounting::{Marks, Writer};
+use crate::control::{self, Door};
 use crate::log::{Log, Priority};
 use crate::pki::Keyring;
-use crate::program::Control;
+use crate::program::{Control, Reload};
 use crate::shard::Shell;
 use crate::snapshot::Snapshot;
 
 impl Control {
     /// From start to stop.
-    pub(super) async fn serve(&self) -> Result<(), String> {
+    pub(super) async fn serve(self: &Rc<Self>) -> Result<(), String> {
         let version = env!("CARGO_PKG_VERSION");
         self.log.line(Priority::Notice, format_args!("Starting Halon ({version})"));
         self.announce_driver();
         self.bind().await?;
         self.monitor.listen()?;
+        let door = self.bind_control_socket()?;
         self.read_startup_keys();
         self.become_user()?;
-        let files = self.read_files().await?;
+        let files = self.read_files(Reload::All).await?;
         let files = Arc::new(files);
         let (snapshot, keyring) = self.build(Arc::clone(&files)).await?;
         self.keyring.replace(keyring);
@@ -47,13 +49,36 @@ impl Control {
         self.manager.ready(&format!("{shards} shards{state}"));
         let _watch = self.manager.watch(shards);
         let _heartbeat = self.watch_shards();
-        self.obey_signals().await
+        let commands = door.map(|door| spawn(Class::Interactive, control::serve(Rc::clone(self), door)));
+        let ended = self.obey_signals().await;
+        commands.inspect(Task::abort);
+        ended
+    }
+
+    /// Where commands come in. The default path may be absent where nobody installed the server.
+    fn bind_control_socket(&self) -> Result<Option<Door>, String> {
+        if self.program.process.is_none() {
+            return Ok(None);
+        }
+        let socket = &self.program.startup.environment.control;
+        match (Door::bind(socket), socket) {
+            (Ok(door), _) => {
+                self.log.line(Priority::Notice, format_args!("control socket: {door}"));
+                Ok(Some(door))
+            }
+            (Err(why), ControlListener::Unix(at)) if at.is_default => {
+                let text = format_args!("{why}; there is no control socket, nothing takes commands");
+                self.log.line(Priority::Warning, text);
+                Ok(None)
+            }
+            (Err(why), _) => Err(why),
+        }
     }
 
     /// In a simulated server, no loop can stand still.
     fn watch_shards(&self) -> Option<Task<()>> {
         self.program.process?;
-        Some(engine::task::spawn(Class::Interactive, Rc::clone(&self.heartbeat).run()))
+        Some(spawn(Class::Interactive, Rc::clone(&self.heartbeat).run()))
     }
 
     /// Says so when the slower driver was taken, and why.
@@ -140,7 +165,7 @@ impl Control {
                 (Arc::clone(&self.program), Arc::clone(&spool), Arc::clone(&snapshot));
             let marks = marks.clone();
             let id = ShardId(number);
-            starting.push(engine::task::spawn(Class::Interactive, async move {
+            starting.push(spawn(Class::Interactive, async move {
                 mesh::call_task(id, move || Shell::here().start(program, spool, snapshot, marks, id)).await
             }));
         }

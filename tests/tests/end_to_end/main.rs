@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod bounces;
+mod control;
 mod crash;
 mod delivery;
 mod delivery_file;

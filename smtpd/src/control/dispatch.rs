@@ -1,0 +1,81 @@
+//! Which function answers which command.
+
+use control::framing::Request;
+use control::{Command, Message, smtpd as proto};
+
+use super::client::Client;
+use super::{files, groupby, list, quota, update};
+use crate::program::Reload;
+
+/// The answer of a command, encoded.
+///
+/// # Errors
+/// A text that a person can act on.
+pub(super) async fn answer(client: &Client, request: Request) -> Result<Vec<u8>, String> {
+    let Request { command, body } = request;
+    let (control, body) = (&client.control, body.as_slice());
+    match command {
+        Command::QueueList => encoded(list::list(control, decoded(body)?).await?),
+        Command::QueueGroupBy => encoded(groupby::group_by(control, decoded(body)?).await?),
+        Command::QueueUpdate => encoded(update::update(client, decoded(body)?).await?),
+        Command::QueueQuota => encoded(quota::quota(control, decoded(body)?).await?),
+        Command::ConfigReload => files::reload(client, Reload::Running).await,
+        Command::SuspendReload => files::reload(client, Reload::Suspends).await,
+        Command::PolicyReload => files::reload(client, Reload::Policy).await,
+        Command::DeliveryReload => files::reload(client, Reload::Delivery).await,
+        Command::Thaw => files::thaw(client).await,
+        Command::Users => encoded(proto::UsersResponse::default()),
+        Command::StageStart
+        | Command::StageStatus
+        | Command::StageCancel
+        | Command::BreakPointPoll
+        | Command::BreakPointWait
+        | Command::BreakPointContinue => Err(not_built("live stages and breakpoints")),
+        Command::PluginCommand => {
+            let request: proto::PluginCommandRequest = decoded(body)?;
+            Err(format!("there is no plugin \"{}\": this server loads none", request.id))
+        }
+        _ => Err(not_built(command.row().purpose)),
+    }
+}
+
+fn not_built(what: &str) -> String {
+    format!("not built into this server yet: {what}")
+}
+
+fn decoded<M: Message + Default>(body: &[u8]) -> Result<M, String> {
+    M::decode(body).map_err(|error| format!("the request cannot be read: {error}"))
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "it ends the arms of the table above")]
+fn encoded(message: impl Message) -> Result<Vec<u8>, String> {
+    Ok(message.encode_to_vec())
+}
+
+/// Conditions as they are written down: the fields that are given, with their values.
+pub(super) fn shown(conditions: Option<&proto::Conditions>) -> String {
+    const MOST_BYTES: usize = 500;
+    let empty = proto::Conditions::default();
+    match conditions {
+        None => "all".to_owned(),
+        Some(conditions) if *conditions == empty => "all".to_owned(),
+        Some(conditions) => {
+            let mut text = short(&format!("{conditions:?}"));
+            if text.len() > MOST_BYTES {
+                text.truncate(text.floor_char_boundary(MOST_BYTES));
+                text.push_str("...");
+            }
+            text
+        }
+    }
+}
+
+/// Leaves out what is not given.
+fn short(debug: &str) -> String {
+    let fields = debug.trim_start_matches("Conditions { ").trim_end_matches(" }");
+    let given = fields.split(", ").filter(|part| !part.ends_with(": []") && !part.ends_with(": None"));
+    given
+        .filter(|part| !part.ends_with(": false") && !part.ends_with(": \"\""))
+        .collect::<Vec<_>>()
+        .join(", ")
+}

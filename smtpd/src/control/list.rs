@@ -1,0 +1,275 @@
+//! `queue list`.
+
+use std::cmp::Ordering;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use control::Message;
+use control::smtpd::{Missing, QueueItem, QueueListRequest, QueueListResponse, Sort};
+use queue::Cursor;
+use queue::filter::Filter;
+
+use super::conditions;
+use super::fields::{Field, Value};
+use super::rows;
+use super::scan::{self, Scanned, scanned};
+use super::shards::{Answer, ask, ask_one};
+use crate::limits;
+use crate::program::Control;
+use crate::shard::Shard;
+
+/// Rows in the order of the shards and of what they hold, a page at a time; or sorted, all at once.
+///
+/// # Errors
+/// A sentence on what is wrong with the request.
+pub(super) async fn list(
+    control: &Rc<Control>,
+    request: QueueListRequest,
+) -> Result<QueueListResponse, String> {
+    let filter = Arc::new(conditions::filter(request.conditions.as_ref())?);
+    if request.sort.is_empty() {
+        return page(control, &filter, &request).await;
+    }
+    if !request.cursor.is_empty() {
+        return Err("a sorted listing has no cursor".to_owned());
+    }
+    sorted(control, filter, &request).await
+}
+
+/// Where a listing goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    shard: u16,
+    from: Cursor,
+    /// Rows to pass over yet.
+    skip: u64,
+    /// Rows yet to come at most.
+    left: u64,
+}
+
+impl Place {
+    fn decode(bytes: &[u8]) -> Option<Place> {
+        let (shard, rest) = bytes.split_first_chunk()?;
+        let (from, rest) = rest.split_first_chunk()?;
+        let (skip, rest) = rest.split_first_chunk()?;
+        Some(Place {
+            shard: u16::from_le_bytes(*shard),
+            from: Cursor::at(u32::from_le_bytes(*from)),
+            skip: u64::from_le_bytes(*skip),
+            left: u64::from_le_bytes(rest.try_into().ok()?),
+        })
+    }
+
+    fn encode(self) -> Vec<u8> {
+        let mut out = self.shard.to_le_bytes().to_vec();
+        out.extend(self.from.number().to_le_bytes());
+        out.extend(self.skip.to_le_bytes());
+        out.extend(self.left.to_le_bytes());
+        out
+    }
+}
+
+async fn page(
+    control: &Rc<Control>,
+    filter: &Arc<Filter>,
+    request: &QueueListRequest,
+) -> Result<QueueListResponse, String> {
+    let mut answer = QueueListResponse::default();
+    let mut place = if request.cursor.is_empty() {
+        (answer.total, answer.missing) = count(control, filter).await;
+        let left = if request.limit == 0 { u64::MAX } else { request.limit };
+        Place { shard: 0, from: Cursor::default(), skip: request.offset, left }
+    } else {
+        Place::decode(&request.cursor).ok_or("the cursor is not one of ours")?
+    };
+    let mut bytes = 0;
+    while place.shard < control.program.shards && place.left > 0 {
+        if bytes >= limits::CONTROL_PAGE_BYTES {
+            answer.cursor = place.encode();
+            break;
+        }
+        let (filter, room) = (Arc::clone(filter), limits::CONTROL_PAGE_BYTES - bytes);
+        let got = ask_one(control, place.shard, move |shard| rows(shard, filter, place, room)).await;
+        // What a shard that stands still lacks was said on the first page.
+        let Answer::Here(part) = got else {
+            place = Place { shard: place.shard + 1, from: Cursor::default(), ..place };
+            continue;
+        };
+        bytes += part.bytes;
+        answer.queue.extend(part.rows);
+        place = part.next;
+    }
+    Ok(answer)
+}
+
+/// What one shard adds to a page.
+struct Part {
+    rows: Vec<QueueItem>,
+    bytes: usize,
+    next: Place,
+}
+
+async fn rows(shard: Rc<Shard>, filter: Arc<Filter>, mut place: Place, room: usize) -> Part {
+    let snapshot = shard.snapshot();
+    let mut part = Part { rows: Vec::new(), bytes: 0, next: place };
+    loop {
+        let now_ms = engine::time::steady_ms();
+        let full = |part: &Part, place: &Place| part.bytes >= room || place.left == 0;
+        let (on, seen) = shard.queue.borrow().scan_until(place.from, |item| {
+            if filter.matches(&item, now_ms) {
+                if place.skip > 0 {
+                    place.skip -= 1;
+                } else {
+                    let row = rows::row(&item, &snapshot, now_ms);
+                    part.bytes += row.encoded_len() + 8;
+                    part.rows.push(row);
+                    place.left -= 1;
+                }
+            }
+            !full(&part, &place)
+        });
+        place.from = seen;
+        if !on {
+            part.next = Place { shard: place.shard + 1, from: Cursor::default(), ..place };
+            return part;
+        }
+        if full(&part, &place) {
+            part.next = place;
+            return part;
+        }
+        engine::task::yield_now().await;
+    }
+}
+
+/// How many items the filter selects.
+pub(super) async fn count(control: &Rc<Control>, filter: &Arc<Filter>) -> (u64, Vec<Missing>) {
+    let filter = Arc::clone(filter);
+    let answers = ask(control, move |shard| {
+        let filter = Arc::clone(&filter);
+        async move {
+            let mut count = 0;
+            if filter.is_empty() {
+                count = shard.queue.borrow().counts().total() as u64;
+            } else {
+                scan::scan(&shard, |item, now_ms| {
+                    count += u64::from(filter.matches(&item, now_ms));
+                    true
+                })
+                .await;
+            }
+            scanned(&shard, count)
+        }
+    })
+    .await;
+    let (counts, missing) = scan::sort_out(answers);
+    (counts.into_iter().sum(), missing)
+}
+
+/// A row, and what it is sorted by.
+type Keyed = (Vec<Value>, QueueItem);
+
+/// What to sort by, and whether downwards.
+type Order = Vec<(Field, bool)>;
+
+async fn sorted(
+    control: &Rc<Control>,
+    filter: Arc<Filter>,
+    request: &QueueListRequest,
+) -> Result<QueueListResponse, String> {
+    let order: Order = request
+        .sort
+        .iter()
+        .map(|Sort { field, desc }| Ok((Field::of(field)?, *desc)))
+        .collect::<Result<_, String>>()?;
+    let wanted = match request.limit {
+        0 => u64::MAX,
+        limit => limit.saturating_add(request.offset),
+    };
+    let most = limits::CONTROL_SORTED_ROWS;
+    if request.limit > 0 && wanted > most as u64 {
+        return Err(format!("a sorted listing has {most} rows at most; lower --limit or --offset"));
+    }
+    let keep = usize::try_from(wanted).unwrap_or(usize::MAX).min(most);
+    let shared = Arc::new(order.clone());
+    let answers =
+        ask(control, move |shard| first_rows(shard, Arc::clone(&filter), Arc::clone(&shared), keep));
+    let (parts, missing) = scan::sort_out(answers.await);
+    let total: u64 = parts.iter().map(|(count, _)| count).sum();
+    if request.limit == 0 && total > most as u64 {
+        return Err(format!("{total} rows are too many to sort; give --limit, or selectors"));
+    }
+    let mut all: Vec<Keyed> = parts.into_iter().flat_map(|(_, rows)| rows).collect();
+    all.sort_by(|one, other| compare(&order, &one.0, &other.0));
+    let rows = all.into_iter().map(|(_, row)| row);
+    let offset = usize::try_from(request.offset).unwrap_or(usize::MAX);
+    let queue = rows.skip(offset).take(keep.saturating_sub(offset)).collect();
+    Ok(QueueListResponse { total, queue, missing, ..QueueListResponse::default() })
+}
+
+/// How many a shard has, and the first of them.
+async fn first_rows(
+    shard: Rc<Shard>,
+    filter: Arc<Filter>,
+    order: Arc<Order>,
+    keep: usize,
+) -> Scanned<(u64, Vec<Keyed>)> {
+    let snapshot = shard.snapshot();
+    let (mut count, mut rows) = (0, Vec::<Keyed>::new());
+    scan::scan(&shard, |item, now_ms| {
+        if filter.matches(&item, now_ms) {
+            count += 1;
+            let key = order.iter().map(|(field, _)| field.value(&item, b"", now_ms)).collect();
+            rows.push((key, rows::row(&item, &snapshot, now_ms)));
+            if rows.len() >= 2 * keep.max(500) {
+                first(&mut rows, &order, keep);
+            }
+        }
+        true
+    })
+    .await;
+    first(&mut rows, &order, keep);
+    scanned(&shard, (count, rows))
+}
+
+/// Drops all but the first rows.
+fn first(rows: &mut Vec<Keyed>, order: &Order, keep: usize) {
+    if rows.len() > keep && keep > 0 {
+        rows.select_nth_unstable_by(keep - 1, |one, other| compare(order, &one.0, &other.0));
+    }
+    rows.truncate(keep);
+}
+
+fn compare(order: &Order, one: &[Value], other: &[Value]) -> Ordering {
+    let each = order.iter().zip(one.iter().zip(other));
+    each.fold(Ordering::Equal, |so_far, ((_, desc), (one, other))| {
+        so_far.then_with(|| if *desc { other.compare(one) } else { one.compare(other) })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_comes_back_as_it_was_given_and_others_are_refused() {
+        let place = Place { shard: 3, from: Cursor::at(70_000), skip: 5, left: u64::MAX };
+        assert_eq!(Place::decode(&place.encode()), Some(place));
+        for bytes in [&[][..], &[1; 21], &[1; 23]] {
+            assert_eq!(Place::decode(bytes), None);
+        }
+    }
+
+    #[test]
+    fn rows_are_sorted_by_one_field_after_the_other() {
+        let order = vec![(Field::State, false), (Field::Duration, true)];
+        let row = |state: &str, duration| {
+            let key = vec![Value::Text(state.into()), Value::Number(duration)];
+            (key, QueueItem { duration: duration.unwrap_or_default(), ..QueueItem::default() })
+        };
+        let mut rows = vec![row("B", Some(1.0)), row("A", None), row("A", Some(2.0)), row("A", Some(3.0))];
+        first(&mut rows, &order, 3);
+        rows.sort_by(|one, other| compare(&order, &one.0, &other.0));
+        let durations: Vec<_> = rows.iter().map(|(_, row)| row.duration).collect();
+        assert_eq!(durations, [3.0, 2.0, 0.0]);
+    }
+}

@@ -1,0 +1,23 @@
+//! Commands of operators: the control socket, on the control thread.
+//!
+//! - [`door`]: where clients come in.
+//! - [`client`]: one connection: requests in, answers out, in order.
+//! - `dispatch`: which function answers which command; a module for each family of them.
+//! - [`shards`]: asks all shards at once; one that stands still holds up nobody.
+
+mod client;
+mod conditions;
+mod dispatch;
+mod door;
+mod fields;
+mod files;
+mod groupby;
+mod list;
+mod quota;
+mod rows;
+mod scan;
+pub mod shards;
+mod update;
+
+pub use client::Client;
+pub use door::{Door, serve};

@@ -1,0 +1,262 @@
+//! `queue update`: a job in the background of each shard. It selects first, and looks at each item again when it changes
+//! it: what is being sent by then is left alone. The answer follows the last durable record.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use control::smtpd as proto;
+use control::smtpd::queue_update_request::Action as Asked;
+use queue::filter::Filter;
+use queue::{Amendment, ItemKey, ItemView, LastAttempt, MetadataChange, State};
+use spool::{ItemId, Settle};
+
+use super::client::Client;
+use super::conditions;
+use super::scan::{self, Scanned, scanned};
+use super::shards::ask_one;
+use crate::answers;
+use crate::delivery::item_id;
+use crate::limits;
+use crate::shard::Shard;
+use crate::stored::Properties;
+
+/// What is done to each item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Action {
+    /// Due at once, or after so many milliseconds.
+    Active { delay_ms: Option<u64> },
+    /// Held.
+    Hold,
+}
+
+/// What is asked for, ready to be done.
+#[derive(Debug)]
+struct Order {
+    filter: Filter,
+    action: Option<Action>,
+    amendment: Amendment,
+    dry_run: bool,
+}
+
+/// Changes what is selected, shard by shard.
+///
+/// # Errors
+/// A sentence on what is wrong with the request.
+pub(super) async fn update(
+    client: &Client,
+    request: proto::QueueUpdateRequest,
+) -> Result<proto::QueueUpdateResponse, String> {
+    let control = &client.control;
+    let order = Arc::new(Order::new(&request)?);
+    let mut left = if request.limit == 0 { u64::MAX } else { request.limit };
+    let (mut affected, mut answers) = (0, Vec::new());
+    for shard in 0..control.program.shards {
+        let order = Arc::clone(&order);
+        let answer = ask_one(control, shard, move |shard| apply(shard, order, left)).await;
+        if let super::shards::Answer::Here(Scanned { value, .. }) = &answer {
+            affected += value;
+            left = left.saturating_sub(*value);
+        }
+        answers.push(answer);
+    }
+    let (_, missing) = scan::sort_out(answers);
+    if !order.dry_run {
+        let what = order.describe();
+        let filter = super::dispatch::shown(request.conditions.as_ref());
+        client.log_change(format_args!("queue update: {what}; {filter}; {affected} recipients"));
+    }
+    Ok(proto::QueueUpdateResponse { affected, missing })
+}
+
+impl Order {
+    fn new(request: &proto::QueueUpdateRequest) -> Result<Order, String> {
+        let filter = conditions::filter(request.conditions.as_ref())?;
+        let action = match &request.action {
+            None => None,
+            Some(Asked::Active(active)) => Some(Action::Active { delay_ms: delay_ms(active.delay)? }),
+            Some(Asked::Hold(_)) => Some(Action::Hold),
+            Some(Asked::Delete(_) | Asked::Bounce(_)) => {
+                return Err(
+                    "removing what is queued is not built yet; --hold keeps it from being sent".into()
+                );
+            }
+        };
+        let amendment = request.properties.as_ref().map(amendment).transpose()?.unwrap_or_default();
+        if action.is_none() && amendment == Amendment::default() {
+            return Err("nothing to do: give an action, or a property to change".to_owned());
+        }
+        Ok(Order { filter, action, amendment, dry_run: request.dryrun })
+    }
+
+    fn describe(&self) -> String {
+        let action = match &self.action {
+            None => "properties".to_owned(),
+            Some(Action::Active { delay_ms: None }) => "active".to_owned(),
+            Some(Action::Active { delay_ms: Some(ms) }) => format!("active in {} s", ms / 1000),
+            Some(Action::Hold) => "hold".to_owned(),
+        };
+        match self.amendment == Amendment::default() || self.action.is_none() {
+            true => action,
+            false => format!("{action}, properties"),
+        }
+    }
+
+    /// Whether there is something to change about the item.
+    fn concerns(&self, item: &ItemView<'_>, now_ms: u64) -> bool {
+        let state = match (&self.action, item.state) {
+            (_, State::Sending | State::InHand) => false,
+            (None | Some(Action::Active { delay_ms: Some(_) }), _) => true,
+            (Some(Action::Active { delay_ms: None }), State::Active) => {
+                self.amendment != Amendment::default()
+            }
+            (Some(Action::Active { delay_ms: None }), _) => true,
+            (Some(Action::Hold), State::Hold) => self.amendment != Amendment::default(),
+            (Some(Action::Hold), _) => true,
+        };
+        state && self.filter.matches(item, now_ms)
+    }
+}
+
+fn delay_ms(delay: Option<f64>) -> Result<Option<u64>, String> {
+    match delay {
+        None => Ok(None),
+        Some(delay) if (0.0..1e9).contains(&delay) => Ok(Some((delay * 1000.0) as u64)),
+        Some(delay) => Err(format!("{delay} is not a delay in seconds")),
+    }
+}
+
+fn amendment(given: &proto::QueueProperties) -> Result<Amendment, String> {
+    let name = |text: &Option<String>, what: &str| match text {
+        Some(text) if text.len() > queue::limits::NAME_BYTES => {
+            Err(format!("{what}: longer than {} bytes", queue::limits::NAME_BYTES))
+        }
+        text => Ok(text.as_deref().map(Arc::from)),
+    };
+    if given.priority.is_some() {
+        return Err("priority: nothing that is queued has a priority yet".to_owned());
+    }
+    if given.transportid.as_deref() == Some("") {
+        return Err("transportid: is empty".to_owned());
+    }
+    let bytes = |text: &String| text.as_bytes().into();
+    Ok(Amendment {
+        transport: name(&given.transportid, "transportid")?,
+        job_id: name(&given.jobid, "jobid")?,
+        tenant_id: name(&given.tenantid, "tenantid")?,
+        attempts: given.retry,
+        metadata: MetadataChange {
+            set: given.metadata.iter().map(|(key, value)| (bytes(key), bytes(value))).collect(),
+            remove: given.metadatadelete.iter().map(bytes).collect(),
+        },
+    })
+}
+
+/// On a shard: how many were changed, or would be.
+async fn apply(shard: Rc<Shard>, order: Arc<Order>, most: u64) -> Scanned<u64> {
+    let mut selected = VecDeque::new();
+    scan::scan(&shard, |item, now_ms| {
+        if order.concerns(&item, now_ms) {
+            selected.push_back(item.key);
+        }
+        (selected.len() as u64) < most
+    })
+    .await;
+    if order.dry_run {
+        return scanned(&shard, selected.len() as u64);
+    }
+    let mut changed = 0;
+    while !selected.is_empty() {
+        let chunk: Vec<ItemKey> =
+            selected.drain(..selected.len().min(limits::CONTROL_UPDATE_CHUNK)).collect();
+        let (count, settled) = change(&shard, &order, &chunk);
+        changed += count;
+        // Waiting for the disk keeps the job behind what is coming in.
+        let _ = shard.store.settle(settled).await;
+        shard.due.notify_one();
+    }
+    scanned(&shard, changed)
+}
+
+/// Changes those of the items that still are as they were selected.
+fn change(shard: &Shard, order: &Order, keys: &[ItemKey]) -> (u64, Vec<(ItemId, Settle)>) {
+    let now_ms = engine::time::steady_ms();
+    let mut queue = shard.queue.borrow_mut();
+    let (mut count, mut settled) = (0, Vec::new());
+    for key in keys {
+        if !queue.get(*key).is_some_and(|item| order.concerns(&item, now_ms)) {
+            continue;
+        }
+        let amended = order.amendment == Amendment::default() || queue.amend(*key, &order.amendment).is_ok();
+        let moved = match &order.action {
+            None => amended,
+            Some(Action::Active { delay_ms }) => {
+                queue.reschedule(*key, now_ms.saturating_add(delay_ms.unwrap_or(0)), now_ms).is_ok()
+            }
+            Some(Action::Hold) => queue.hold(*key, HELD).is_ok(),
+        };
+        if !(amended && moved) {
+            continue;
+        }
+        count += 1;
+        let id = item_id(*key);
+        if let Some(item) = queue.get(*key) {
+            if order.action.is_some() || order.amendment.attempts.is_some() {
+                settled.extend(states(&item, now_ms).map(|settle| (id, settle)));
+            }
+            if let Some(properties) = properties(shard, id, &item, &order.amendment) {
+                settled.push((id, Settle::Properties(properties.encode())));
+            }
+        }
+    }
+    (count, settled)
+}
+
+/// Why it is held, as listings show it.
+const HELD: &str = "held by an operator";
+
+/// The item's state for the spool. A held one keeps its count of attempts from before.
+fn states(item: &ItemView<'_>, now_ms: u64) -> impl Iterator<Item = Settle> {
+    let last = item
+        .reason
+        .map(|reason| LastAttempt { reason: reason.clone(), at_ms: item.tried_ms.unwrap_or_default() });
+    let retry = |at_ms| Settle::RetryAt {
+        at_ms,
+        attempts: item.attempts,
+        reply: last.as_ref().map(|last| answers::encode(&last.reason, last.at_ms)).unwrap_or_default(),
+    };
+    let states = match item.state {
+        State::Hold => {
+            let reason = item.hold_reason.unwrap_or_default();
+            [Some(retry(now_ms)), Some(Settle::Hold { reason: answers::encode_note(reason, last.as_ref()) })]
+        }
+        State::Defer { until_ms } => [Some(retry(until_ms)), None],
+        State::Active => [Some(retry(now_ms)), None],
+        State::Sending | State::InHand => [None, None],
+    };
+    states.into_iter().flatten()
+}
+
+/// What is remembered of the item from now on; `None`: nothing new.
+fn properties(shard: &Shard, id: ItemId, item: &ItemView<'_>, change: &Amendment) -> Option<Properties> {
+    if *change == (Amendment { attempts: change.attempts, ..Amendment::default() }) {
+        return None;
+    }
+    let stored = shard.store.properties(id);
+    let mut properties = stored.as_deref().map(Properties::decode).unwrap_or_default();
+    let text = |text: &Arc<str>| text.to_string();
+    if change.transport.is_some() {
+        properties.transport = change.transport.as_ref().map(text);
+    }
+    if change.job_id.is_some() {
+        properties.job_id = change.job_id.as_ref().map(text);
+    }
+    if change.tenant_id.is_some() {
+        properties.tenant_id = change.tenant_id.as_ref().map(text);
+    }
+    if !change.metadata.is_empty() {
+        let all = item.metadata.iter().map(|(key, value)| (key.to_vec(), value.to_vec()));
+        properties.metadata = Some(all.collect());
+    }
+    Some(properties)
+}
