@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::rc::Rc;
 
-use config::{ControlPath, ControlListener, ControlServerTls, Pem};
+use config::{ControlListener, ControlPath, ControlServerTls, Pem};
 use engine::net::{Conn, Listener, UnixListener, UnixOptions};
 use engine::sync::Semaphore;
 use engine::task::{Class, spawn};

@@ -4,42 +4,80 @@ use std::time::Duration;
 
 use control::Command;
 use control::smtpd as proto;
-use tests::{Client, ControlClient, Sink, SinkReply, Smtpd, wait_until};
+use proto::QueueState;
+use tests::{Client, ControlClient, Sink, SinkReply, wait_until};
 
 mod framing;
 mod queue;
 mod reload;
 
-const NOTHING: proto::QueueQuotaRequest = proto::QueueQuotaRequest { name: None };
+const BODY: &[u8] = b"Subject: x\r\n\r\nx\r\n";
 
 /// A next hop that answers 451 to RCPT.
 fn busy_sink() -> Sink {
-    Sink::start_with(SinkReply::Temporary)
+    let sink = Sink::start();
+    sink.answer(SinkReply::Rcpt("451 4.3.0 come back later".to_owned()));
+    sink
+}
+
+fn send(port: u16, to: &[&str]) {
+    Client::connect(port).send("news@sender.example", to, BODY);
 }
 
 /// Conditions on states.
-fn in_state(state: proto::QueueState) -> proto::Conditions {
-    let queues = vec![proto::QueueMatch { queue: state.into(), neq: false }];
-    proto::Conditions { queues, ..Default::default() }
+fn in_states(states: &[QueueState]) -> proto::Conditions {
+    let state = |state: &QueueState| proto::QueueMatch { queue: (*state).into(), neq: false };
+    proto::Conditions { queues: states.iter().map(state).collect(), ..Default::default() }
 }
 
 fn text(value: &str) -> proto::StringMatch {
     proto::StringMatch { value: value.to_owned(), ..Default::default() }
 }
 
+fn to_domains(domains: &[&str]) -> Vec<proto::AddressMatch> {
+    let to = |domain: &&str| proto::AddressMatch { domain: Some(text(domain)), ..Default::default() };
+    domains.iter().map(to).collect()
+}
+
 /// The rows that the conditions select.
-fn rows(control: &mut ControlClient, conditions: proto::Conditions) -> Vec<proto::QueueItem> {
-    let request = proto::QueueListRequest { conditions: Some(conditions), ..Default::default() };
+fn rows(control: &mut ControlClient, conditions: &proto::Conditions) -> Vec<proto::QueueItem> {
+    let request = proto::QueueListRequest { conditions: Some(conditions.clone()), ..Default::default() };
     let answer: proto::QueueListResponse = control.ask(Command::QueueList, &request).expect("it is listed");
-    assert_eq!((answer.total, answer.missing.len()), (answer.queue.len() as u64, 0));
+    assert_eq!(answer.missing, []);
     answer.queue
 }
 
-fn wait_for_rows(control: &mut ControlClient, conditions: &proto::Conditions, count: usize) {
-    let mut seen = 0;
+fn wait_for_rows(
+    control: &mut ControlClient,
+    conditions: &proto::Conditions,
+    count: usize,
+) -> Vec<proto::QueueItem> {
+    let mut seen = Vec::new();
     let come = wait_until(Duration::from_secs(20), || {
-        seen = rows(control, conditions.clone()).len();
-        seen == count
+        seen = rows(control, conditions);
+        seen.len() == count
     });
-    assert!(come, "{seen} rows instead of {count}");
+    assert!(come, "{count} rows are expected: {seen:#?}");
+    seen
+}
+
+/// The recipients of rows, sorted.
+fn recipients(rows: &[proto::QueueItem]) -> Vec<&str> {
+    let mut all: Vec<_> = rows.iter().map(|row| row.recipient.as_str()).collect();
+    all.sort_unstable();
+    all
+}
+
+fn update(
+    control: &mut ControlClient,
+    conditions: proto::Conditions,
+    action: proto::queue_update_request::Action,
+) -> u64 {
+    let request = proto::QueueUpdateRequest {
+        conditions: Some(conditions),
+        action: Some(action),
+        ..Default::default()
+    };
+    let answer: proto::QueueUpdateResponse = control.ask(Command::QueueUpdate, &request).expect("it is done");
+    answer.affected
 }

@@ -1,0 +1,95 @@
+//! What a client may do to the socket, and who may.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::{Duration, Instant};
+
+use control::Command;
+use control::framing::Status;
+use control::smtpd as proto;
+use tests::{ControlClient, Smtpd};
+
+#[test]
+fn commands_are_answered_in_order_and_wrong_ones_say_what_is_wrong() {
+    let server = Smtpd::relay_to(1).start();
+    let path = server.dir().join("smtpd.ctl");
+
+    // OPS42: no such command.
+    let mut client = ControlClient::connect_silently(&path);
+    client.write(&[5, 7, b'?']);
+    let response = client.read().expect("an answer");
+    assert_eq!(response.status, Status::Error);
+    assert!(String::from_utf8_lossy(&response.payload).contains('?'), "{response:?}");
+
+    // OPS43: two commands on one connection, and versions at any boundary.
+    let mut client = ControlClient::connect_silently(&path);
+    client.write(&[5, 7, b'n', b'n', 6, 10, b'n']);
+    for _ in 0..3 {
+        assert_eq!(client.read().expect("an answer").status, Status::Success);
+    }
+
+    // What has a body is read to its end, byte by byte if need be.
+    let quota = [b'I', 3, 0, 0, 0, 0, 0, 0, 0, 10, 1, b'q'];
+    quota.iter().for_each(|byte| client.write(&[*byte]));
+    assert_eq!(client.read().expect("an answer").status, Status::Success);
+    // One that is no message is refused, and the connection goes on.
+    client.write(&[b'I', 2, 0, 0, 0, 0, 0, 0, 0, 10, 200]);
+    assert_eq!(client.read().expect("an answer").status, Status::Error);
+    client.write(b"n");
+    assert_eq!(client.read().expect("an answer").status, Status::Success);
+
+    // What is too long is refused before it is read, and hurts nobody.
+    client.write(&[b'I', 0, 0, 0, 0, 0, 1, 0, 0]);
+    assert_eq!(client.read().expect("an answer").status, Status::Error);
+    assert_eq!(client.read(), None);
+    assert_eq!(server.control().order(Command::Users), Ok(()));
+}
+
+#[test]
+fn clients_are_served_side_by_side_and_one_that_takes_nothing_holds_up_nobody() {
+    let server = Smtpd::relay_to(1).start();
+    let mut idle: Vec<ControlClient> = (0..20).map(|_| server.control()).collect();
+    // It asks much and reads nothing.
+    let mut slow = server.control();
+    slow.write(&b"n".repeat(20_000));
+    let begun = Instant::now();
+    assert_eq!(server.control().order(Command::Users), Ok(()));
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    for client in &mut idle {
+        assert_eq!(client.order(Command::Users), Ok(()));
+    }
+}
+
+#[test]
+fn the_socket_has_its_mode_and_goes_with_the_server() {
+    let builder = Smtpd::relay_to(1);
+    let path = builder.control_socket();
+    // What another one has left behind, after a crash.
+    let killed = builder.start().kill();
+    assert!(path.exists());
+    let server = killed.start();
+    let mode = std::fs::metadata(&path).expect("it is there").permissions().mode() & 0o7777;
+    assert_eq!(mode, 0o600);
+    server.wait_for_log(&format!("control socket: {}", path.display()));
+    assert_eq!(server.control().order(Command::Users), Ok(()));
+    let (builder, status) = server.stop();
+    assert!(status.success() && !path.exists());
+
+    // Somebody listens there.
+    let other = std::os::unix::net::UnixListener::bind(&path).expect("it is free");
+    let mut refused = builder.launch();
+    assert!(!refused.wait().success());
+    refused.wait_for_log("environment.controlsocket.path: bind");
+    refused.wait_for_log("Address already in use");
+    drop(other);
+}
+
+#[test]
+fn what_is_not_built_says_so() {
+    let server = Smtpd::relay_to(1).start();
+    let mut control = server.control();
+    let stage: Result<(), _> = control.ask(Command::StageStart, &proto::ConfigGreenDeployRequest::default());
+    assert!(stage.expect_err("there are none").contains("live stages"));
+    let plugin = proto::PluginCommandRequest { id: "p".into(), argv: Vec::new() };
+    let plugin: Result<(), _> = control.ask(Command::PluginCommand, &plugin);
+    assert!(plugin.expect_err("there are none").contains("there is no plugin \"p\""));
+}
