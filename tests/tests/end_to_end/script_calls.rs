@@ -143,3 +143,61 @@ fn a_script_that_waits_does_not_hold_up_its_shard() {
         server.wait_for_log(line);
     }
 }
+
+/// HK24 of the reference, with the message looked at on disk.
+#[test]
+fn a_held_copy_stays_where_the_message_is_rejected() {
+    let script = "$arguments[\"mail\"]->queue(\"\", \"judge@z.example\", \"out\", [\"hold\" => true]); Reject(\"spam\");";
+    let server = server(1, &[("eod", script)]).start();
+    let mut client = Client::connect(server.port());
+    at_data(&mut client);
+    client.command("Subject: x\r\n\r\nhi\r\n.\r\n", "550 5.7.1 spam");
+    let (builder, _) = server.stop();
+    let server = builder.start();
+    let stored =
+        std::process::Command::new(tests::program("hqfcat")).arg("--text").arg(server.spool()).output();
+    let stored = String::from_utf8_lossy(&stored.expect("hqfcat runs").stdout).into_owned();
+    assert_eq!(stored.matches("judge@z.example").count(), 1, "{stored}");
+    assert!(!stored.contains("b@z.example"), "{stored}");
+}
+
+/// `$connection` and `$arguments` of connect, as complete as the reference has them.
+#[test]
+fn scripts_see_proxies_and_certificates() {
+    let connect = "echo \"from \" . $arguments[\"remoteip\"] . \" by \" . $arguments[\"proxyip\"] . \" with \" . $arguments[\"proxytlv\"];";
+    let server = server(1, &[("connect", connect)]).listen("proxyprotocol: [127.0.0.1]").start();
+    let mut client = Client::open(server.port());
+    let addresses = [192, 0, 2, 7, 127, 0, 0, 1, 0x12, 0x67, 0, 25];
+    let fields = [2, 0, 3, b'a', b'b', b'c'];
+    let header = [&b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x12"[..], &addresses, &fields].concat();
+    client.write(&header);
+    client.expect("220");
+    server.wait_for_log("from 192.0.2.7 by 127.0.0.1 with 020003616263");
+
+    let authority = tests::pki::Authority::new();
+    let stranger = tests::pki::Authority::new();
+    let mail = "$c = $connection[\"tls\"][\"peercert\"];
+        echo \"is \" . X509($c[\"x509\"])->subject_alt_name()[\"DNS\"][0] . \" \" . length($c[\"chain\"]) . \" \" . $c[\"error\"];";
+    let builder = self::server(1, &[("mailfrom", mail)]);
+    let (certificate, key) = authority.issue(&["mx.test.example"]).write(builder.dir(), "mx");
+    let ca = builder.dir().join("ca.pem");
+    std::fs::write(&ca, authority.pem()).expect("writes");
+    let path = |path: &std::path::Path| format!("{{path: \"{}\"}}", path.display());
+    let (certificate, key, ca) = (path(&certificate), path(&key), path(&ca));
+    let server = builder
+        .running(&format!(
+            "pki: {{private: [{{id: mx, certificate: {certificate}, privatekey: {key}}}], trusted: [{{id: ca, certificate: {ca}}}]}}"
+        ))
+        .server("tls: {certs: {cert: mx}, clientcert: optional}")
+        .start();
+    for (issuer, expected) in
+        [(&authority, "is client.test.example 0 0"), (&stranger, "is client.test.example 0 20")]
+    {
+        let config = std::sync::Arc::new(authority.client_with(&issuer.issue(&["client.test.example"])));
+        let mut client =
+            tests::SecureClient::starttls(server.port(), &config, "mx.test.example").expect("agrees");
+        client.command("EHLO a\r\n", "250").expect("answers");
+        client.command("MAIL FROM:<a@x.example>\r\n", "250").expect("answers");
+        server.wait_for_log(expected);
+    }
+}
