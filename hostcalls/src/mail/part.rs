@@ -239,7 +239,13 @@ fn get_header(call: &mut Call<'_>) -> Result<Value, Fault> {
 
 fn get_headers(call: &mut Call<'_>) -> Result<Value, Fault> {
     let (name, form) = (call.str(0)?, HeaderForm::of(call)?);
-    read(call, |part| list(part.fields_named(name.as_bytes()).map(|field| form.show(part, field))))
+    read(call, |part| {
+        let fields = part.fields_named(name.as_bytes());
+        match form {
+            HeaderForm { field: false, decode: true } => list(part.texts(fields)),
+            form => list(fields.map(|field| form.show(part, field))),
+        }
+    })
 }
 
 fn get_header_names(call: &mut Call<'_>) -> Result<Value, Fault> {

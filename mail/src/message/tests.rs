@@ -14,6 +14,16 @@ fn written(message: &Message) -> String {
     String::from_utf8(message.to_bytes(NOW).to_vec()).expect("UTF-8")
 }
 
+/// It took minutes: each field looked through all for the charset.
+#[test]
+fn reading_many_fields_takes_time_by_their_number() {
+    let source = "X-A: caf\u{e9}\r\n".repeat(100_000) + "\r\nbody\r\n";
+    let message = Message::parse(source.into_bytes()).expect("it is not too large");
+    let root = message.root();
+    let texts = root.texts(root.fields_named(b"x-a")).filter(|text| text == "caf\u{e9}").count();
+    assert!(texts >= 10_000 && texts == root.fields().len(), "{texts}");
+}
+
 fn header(message: &Message, name: &str) -> Vec<String> {
     let root = message.root();
     root.fields_named(name.as_bytes()).map(|field| root.text(field)).collect()

@@ -69,8 +69,13 @@ impl<'a> PartView<'a> {
 
     /// The text of a field's value: unfolded, decoded, valid UTF-8.
     pub fn text(&self, field: &Field) -> String {
-        let charset = self.charset();
-        header::decode_value(field.raw_value(self.bytes()), charset.as_deref())
+        self.texts([field]).next().unwrap_or_default()
+    }
+
+    /// The texts of several fields: what they share is looked for once.
+    pub fn texts<'f>(&self, fields: impl IntoIterator<Item = &'f Field>) -> impl Iterator<Item = String> {
+        let (bytes, charset) = (self.bytes(), self.charset());
+        fields.into_iter().map(move |field| header::decode_value(field.raw_value(bytes), charset.as_deref()))
     }
 
     /// The value of a field as it was written, folds included.

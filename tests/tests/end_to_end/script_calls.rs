@@ -165,7 +165,10 @@ fn a_held_copy_stays_where_the_message_is_rejected() {
 #[test]
 fn scripts_see_proxies_and_certificates() {
     let connect = "echo \"from \" . $arguments[\"remoteip\"] . \" by \" . $arguments[\"proxyip\"] . \" with \" . $arguments[\"proxytlv\"];";
-    let server = server(1, &[("connect", connect)]).listen("proxyprotocol: [127.0.0.1]").start();
+    let server = server(1, &[("connect", connect)])
+        .listen("proxyprotocol: [127.0.0.1]")
+        .server("openrelay: true")
+        .start();
     let mut client = Client::open(server.port());
     let addresses = [192, 0, 2, 7, 127, 0, 0, 1, 0x12, 0x67, 0, 25];
     let fields = [2, 0, 3, b'a', b'b', b'c'];
