@@ -13,6 +13,8 @@ pub struct Amendment {
     pub tenant_id: Option<Arc<str>>,
     /// Attempts behind the item.
     pub attempts: Option<u32>,
+    /// 1: goes before those with 0. Higher ones count as 1.
+    pub priority: Option<u8>,
     /// Metadata.
     pub metadata: MetadataChange,
 }

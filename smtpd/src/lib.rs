@@ -10,6 +10,7 @@
 //! - [`answers`]: what the last attempt came to, as the spool keeps it.
 //! - [`stored`]: what is kept with a message in the spool.
 //! - [`control`]: commands of operators.
+//! - [`dynamic`]: rules that are added while the server runs.
 //! - [`log`]: lines that never hold up mail.
 //! - [`stats`]: what is counted, and how it is read; [`monitor`]: where probes and collectors read it.
 //! - [`accounting`]: a file of what became of each message.
@@ -31,6 +32,7 @@ pub mod control;
 mod daemon;
 pub mod delivery;
 mod domain;
+pub mod dynamic;
 pub mod ids;
 pub mod limits;
 pub mod log;

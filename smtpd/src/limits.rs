@@ -168,3 +168,12 @@ pub const CONTROL_SORTED_ROWS: usize = 20_000;
 pub const CONTROL_GROUPS: usize = 100_000;
 /// Items of an update applied in one turn of the loop and made durable together.
 pub const CONTROL_UPDATE_CHUNK: usize = 256;
+
+/// Suspends that are added while the server runs: about 300 bytes each on the control thread, and again compiled.
+pub const DYNAMIC_SUSPENDS: usize = 5_000;
+/// Bytes of the id of one.
+pub const DYNAMIC_ID_BYTES: usize = 256;
+/// Properties of one.
+pub const DYNAMIC_PROPERTIES: usize = 64;
+/// Size of the file that keeps them.
+pub const DYNAMIC_FILE_BYTES: usize = 16 << 20;

@@ -1,6 +1,7 @@
 //! The program as a whole: what is the same on all of its threads, and the root task of each.
 
 mod control;
+mod dynamic;
 mod files;
 mod listeners;
 mod reload;

@@ -258,6 +258,17 @@ impl Shard {
         self.due.notify_one();
     }
 
+    /// The suspends in force: those of the configuration, and those that were added since.
+    pub fn suspends(&self) -> Arc<queue::Suspends> {
+        Arc::clone(self.queue.borrow().suspends())
+    }
+
+    /// Puts other suspends in force.
+    pub fn set_suspends(&self, suspends: Arc<queue::Suspends>) {
+        self.queue.borrow_mut().set_suspends(suspends);
+        self.due.notify_one();
+    }
+
     /// One shard does it for all.
     fn check_own_names(self: &Rc<Self>) {
         if engine::boot::current() == ShardId(0) {

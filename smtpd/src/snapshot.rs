@@ -298,10 +298,14 @@ fn grouping_at_pickup(queues: &config::Queues) -> queue::GroupingAtPickup {
 }
 
 fn compile_suspends(suspends: &config::Suspends) -> Result<queue::Suspends, String> {
-    let rules: Vec<queue::Rule> = suspends.suspends.iter().map(suspend_rule).collect();
-    queue::Suspends::compile(&rules, &[]).map_err(|error| {
+    queue::Suspends::compile(&suspend_rules(suspends), &[]).map_err(|error| {
         format!("smtpd_suspend: suspends[{}]: \"{}\": {}", error.rule, error.value, error.problem)
     })
+}
+
+/// The rules of the suspend file as the queue compiles them.
+pub(crate) fn suspend_rules(suspends: &config::Suspends) -> Vec<queue::Rule> {
+    suspends.suspends.iter().map(suspend_rule).collect()
 }
 
 fn suspend_rule(suspend: &config::Suspend) -> queue::Rule {

@@ -93,6 +93,8 @@ pub enum NumberField {
     Received,
     /// Bytes of the message.
     Size,
+    /// Priority: 0 or 1.
+    Priority,
 }
 
 /// A mail address, by its parts; all that are given must match.
@@ -251,6 +253,7 @@ pub fn number_of(field: NumberField, item: &ItemView<'_>, now_ms: u64) -> Option
         NumberField::Age => seconds(now_ms.saturating_sub(item.received_ms)),
         NumberField::Received => seconds(item.received_ms),
         NumberField::Size => item.size_bytes as f64,
+        NumberField::Priority => f64::from(u8::from(item.urgent)),
     })
 }
 

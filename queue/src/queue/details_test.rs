@@ -116,6 +116,7 @@ fn properties_change_and_the_state_stays() {
         job_id: Some("j".into()),
         tenant_id: None,
         attempts: Some(4),
+        priority: Some(1),
         metadata,
     };
     let later = NOW_MS + 60_000;
@@ -126,7 +127,10 @@ fn properties_change_and_the_state_stays() {
         let before = view(&queue, key).state;
         queue.amend(key, &change).unwrap();
         let item = view(&queue, key);
-        assert_eq!((item.state, item.transport, item.job_id, item.attempts), (before, "slow", Some("j"), 4));
+        assert_eq!(
+            (item.state, item.transport, item.job_id, item.attempts, item.urgent),
+            (before, "slow", Some("j"), 4, true)
+        );
         assert_eq!(item.metadata.iter().collect::<Vec<_>>(), [(&b"qid"[..], &b"month"[..])]);
         assert_eq!(item.hold_reason, (before == State::Hold).then_some("why"));
     }

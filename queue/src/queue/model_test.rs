@@ -441,6 +441,7 @@ impl Pair {
                     assert_eq!(attempts, item.attempts);
                     item.place = Where::Until(at_ms);
                 }
+                Change::Removed { .. } => panic!("{key:?}: nobody has removed it"),
                 Change::Failed { attempts, .. } => {
                     item.attempts += 1;
                     assert_eq!(attempts, item.attempts);

@@ -133,6 +133,9 @@ impl Queue {
         if let Some(attempts) = change.attempts {
             slot.attempts = attempts;
         }
+        if let Some(priority) = change.priority {
+            slot.urgent = priority > 0;
+        }
         if !change.metadata.is_empty() {
             slot.extra.get_or_insert_default().change_metadata(&change.metadata);
         }

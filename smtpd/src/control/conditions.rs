@@ -48,17 +48,9 @@ pub(super) fn filter(conditions: Option<&proto::Conditions>) -> Result<Filter, S
         number(NumberField::Age, &given.ages, "ages")?,
         number(NumberField::Received, &given.tss, "tss")?,
         number(NumberField::Size, &given.sizes, "sizes")?,
-        priorities(&given.priorities)?,
+        number(NumberField::Priority, &given.priorities, "priorities")?,
         Condition::Metadata(each(&given.metadata, "metadata", metadata_match)?),
     ]))
-}
-
-/// Every recipient has priority 0 as long as none is kept.
-fn priorities(list: &[proto::NumberMatch]) -> Result<Condition, String> {
-    match list.is_empty() {
-        true => Ok(Condition::Number(NumberField::Size, Vec::new())),
-        false => Err("priorities: nothing that is queued has a priority yet".to_owned()),
-    }
 }
 
 fn each<P, T>(list: &[P], name: &str, one: impl Fn(&P) -> Result<T, String>) -> Result<Vec<T>, String> {

@@ -57,6 +57,7 @@ const NAMES: &[(&str, Field)] = &[
     ("retrydelay", Field::Number(NumberField::RetryDelay)),
     ("retryts", Field::Number(NumberField::RetryDelay)),
     ("size", Field::Number(NumberField::Size)),
+    ("priority", Field::Number(NumberField::Priority)),
     ("duration", Field::Duration),
     ("metadata", Field::Metadata),
 ];

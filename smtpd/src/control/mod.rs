@@ -17,6 +17,7 @@ mod quota;
 mod rows;
 mod scan;
 pub mod shards;
+mod suspends;
 mod update;
 
 pub use client::Client;

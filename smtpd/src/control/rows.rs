@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use control::smtpd as proto;
 use queue::filter::Listed;
-use queue::{ItemView, Link, State};
+use queue::{ItemView, Link, State, Waiting};
 use uuid::Uuid;
 
 use super::fields::duration_s;
@@ -41,6 +41,7 @@ pub(super) fn row(item: &ItemView<'_>, snapshot: &Snapshot, now_ms: u64) -> prot
             State::Active | State::Hold | State::Sending | State::InHand => 0.0,
         },
         size: item.size_bytes,
+        priority: u32::from(item.urgent),
         metadata: metadata(item),
         quotas: item.quotas.iter().map(str::to_owned).collect(),
         duration: duration_s(item, now_ms).unwrap_or_default(),
@@ -105,12 +106,20 @@ fn metadata(item: &ItemView<'_>) -> BTreeMap<String, String> {
 /// What it waits for.
 pub(super) fn waiting(item: &ItemView<'_>) -> proto::Waiting {
     use proto::waiting::Kind;
-    let (kind, until_ms, text) = match item.state {
-        State::Defer { until_ms } => (Kind::Time, until_ms, ""),
-        State::Hold => (Kind::Operator, 0, item.hold_reason.unwrap_or_default()),
-        State::Active | State::Sending | State::InHand => (Kind::Nothing, 0, ""),
+    let (kind, until_ms, text) = match item.waiting {
+        Waiting::Nothing => (Kind::Nothing, 0, String::new()),
+        Waiting::Time { until_ms } => (Kind::Time, until_ms, String::new()),
+        Waiting::Parked { until_ms } => (Kind::Parked, until_ms, String::new()),
+        Waiting::LocalFault { until_ms } => {
+            (Kind::Localfault, until_ms, item.reason.map(ToString::to_string).unwrap_or_default())
+        }
+        Waiting::Suspend { rule: Some(rule) } => (Kind::Suspend, 0, format!("suspend {rule}")),
+        Waiting::Suspend { rule: None } => (Kind::Suspend, 0, String::new()),
+        Waiting::Policy { policy, limit } => (Kind::Policy, 0, format!("policy {policy}: {}", limit.name())),
+        Waiting::Attempts => (Kind::Attempts, 0, String::new()),
+        Waiting::Release => (Kind::Operator, 0, item.hold_reason.unwrap_or_default().to_owned()),
     };
-    proto::Waiting { kind: kind.into(), until: seconds(until_ms), text: text.to_owned() }
+    proto::Waiting { kind: kind.into(), until: seconds(until_ms), text }
 }
 
 /// What its last attempt came to.

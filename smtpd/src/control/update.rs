@@ -8,7 +8,7 @@ use std::sync::Arc;
 use control::smtpd as proto;
 use control::smtpd::queue_update_request::Action as Asked;
 use queue::filter::Filter;
-use queue::{Amendment, ItemKey, ItemView, LastAttempt, MetadataChange, State};
+use queue::{Amendment, ItemKey, ItemView, LastAttempt, MetadataChange, Reason, State};
 use spool::{ItemId, Settle};
 
 use super::client::Client;
@@ -16,7 +16,7 @@ use super::conditions;
 use super::scan::{self, Scanned, scanned};
 use super::shards::ask_one;
 use crate::answers;
-use crate::delivery::item_id;
+use crate::delivery::{after, item_id};
 use crate::limits;
 use crate::shard::Shard;
 use crate::stored::Properties;
@@ -28,6 +28,8 @@ enum Action {
     Active { delay_ms: Option<u64> },
     /// Held.
     Hold,
+    /// Gone: without a word to the sender, or with this.
+    Remove(after::Action, Reason),
 }
 
 /// What is asked for, ready to be done.
@@ -76,10 +78,11 @@ impl Order {
             None => None,
             Some(Asked::Active(active)) => Some(Action::Active { delay_ms: delay_ms(active.delay)? }),
             Some(Asked::Hold(_)) => Some(Action::Hold),
-            Some(Asked::Delete(_) | Asked::Bounce(_)) => {
-                return Err(
-                    "removing what is queued is not built yet; --hold keeps it from being sent".into()
-                );
+            Some(Asked::Delete(_)) => Some(Action::Remove(after::Action::Delete, REMOVED.into())),
+            Some(Asked::Bounce(bounce)) => {
+                let reason = bounce.reason.clone().filter(|reason| !reason.is_empty());
+                let reason = reason.map_or_else(|| REMOVED.into(), Reason::from);
+                Some(Action::Remove(after::Action::Bounce, reason))
             }
         };
         let amendment = request.properties.as_ref().map(amendment).transpose()?.unwrap_or_default();
@@ -95,6 +98,8 @@ impl Order {
             Some(Action::Active { delay_ms: None }) => "active".to_owned(),
             Some(Action::Active { delay_ms: Some(ms) }) => format!("active in {} s", ms / 1000),
             Some(Action::Hold) => "hold".to_owned(),
+            Some(Action::Remove(after::Action::Delete, _)) => "delete".to_owned(),
+            Some(Action::Remove(after::Action::Bounce, _)) => "bounce".to_owned(),
         };
         match self.amendment == Amendment::default() || self.action.is_none() {
             true => action,
@@ -106,7 +111,7 @@ impl Order {
     fn concerns(&self, item: &ItemView<'_>, now_ms: u64) -> bool {
         let state = match (&self.action, item.state) {
             (_, State::Sending | State::InHand) => false,
-            (None | Some(Action::Active { delay_ms: Some(_) }), _) => true,
+            (None | Some(Action::Active { delay_ms: Some(_) } | Action::Remove(..)), _) => true,
             (Some(Action::Active { delay_ms: None }), State::Active) => {
                 self.amendment != Amendment::default()
             }
@@ -133,9 +138,10 @@ fn amendment(given: &proto::QueueProperties) -> Result<Amendment, String> {
         }
         text => Ok(text.as_deref().map(Arc::from)),
     };
-    if given.priority.is_some() {
-        return Err("priority: nothing that is queued has a priority yet".to_owned());
-    }
+    let priority = match given.priority {
+        Some(priority @ 2..) => return Err(format!("priority: {priority} is neither 0 nor 1")),
+        priority => priority.map(|priority| u8::from(priority > 0)),
+    };
     if given.transportid.as_deref() == Some("") {
         return Err("transportid: is empty".to_owned());
     }
@@ -145,6 +151,7 @@ fn amendment(given: &proto::QueueProperties) -> Result<Amendment, String> {
         job_id: name(&given.jobid, "jobid")?,
         tenant_id: name(&given.tenantid, "tenantid")?,
         attempts: given.retry,
+        priority,
         metadata: MetadataChange {
             set: given.metadata.iter().map(|(key, value)| (bytes(key), bytes(value))).collect(),
             remove: given.metadatadelete.iter().map(bytes).collect(),
@@ -169,7 +176,12 @@ async fn apply(shard: Rc<Shard>, order: Arc<Order>, most: u64) -> Scanned<u64> {
     while !selected.is_empty() {
         let chunk: Vec<ItemKey> =
             selected.drain(..selected.len().min(limits::CONTROL_UPDATE_CHUNK)).collect();
-        let (count, settled) = change(&shard, &order, &chunk);
+        let (count, settled) = match &order.action {
+            Some(Action::Remove(action, reason)) => {
+                (remove(&shard, &order, &chunk, *action, reason).await, Vec::new())
+            }
+            _ => change(&shard, &order, &chunk),
+        };
         changed += count;
         // Waiting for the disk keeps the job behind what is coming in.
         let _ = shard.store.settle(settled).await;
@@ -194,11 +206,13 @@ fn change(shard: &Shard, order: &Order, keys: &[ItemKey]) -> (u64, Vec<(ItemId, 
                 queue.reschedule(*key, now_ms.saturating_add(delay_ms.unwrap_or(0)), now_ms).is_ok()
             }
             Some(Action::Hold) => queue.hold(*key, HELD).is_ok(),
+            Some(Action::Remove(..)) => false,
         };
         if !(amended && moved) {
             continue;
         }
         count += 1;
+        shard.delivery.forget(*key);
         let id = item_id(*key);
         if let Some(item) = queue.get(*key) {
             if order.action.is_some() || order.amendment.attempts.is_some() {
@@ -211,6 +225,29 @@ fn change(shard: &Shard, order: &Order, keys: &[ItemKey]) -> (u64, Vec<(ItemId, 
     }
     (count, settled)
 }
+
+/// Removes those of the items that still are as they were selected, one after the other: each may run a script and write
+/// a report, which must not come ahead of what is taken in.
+async fn remove(
+    shard: &Rc<Shard>,
+    order: &Order,
+    keys: &[ItemKey],
+    action: after::Action,
+    reason: &Reason,
+) -> u64 {
+    let mut count = 0;
+    for key in keys {
+        let now_ms = engine::time::steady_ms();
+        let is_still_so = shard.queue.borrow().get(*key).is_some_and(|item| order.concerns(&item, now_ms));
+        if is_still_so && after::remove(shard, *key, action, reason.clone()).await.is_ok() {
+            count += 1;
+        }
+    }
+    count
+}
+
+/// Why it is removed, as the log and reports say it.
+const REMOVED: &str = "removed by an operator";
 
 /// Why it is held, as listings show it.
 const HELD: &str = "held by an operator";
@@ -245,6 +282,9 @@ fn properties(shard: &Shard, id: ItemId, item: &ItemView<'_>, change: &Amendment
     let stored = shard.store.properties(id);
     let mut properties = stored.as_deref().map(Properties::decode).unwrap_or_default();
     let text = |text: &Arc<str>| text.to_string();
+    if change.priority.is_some() {
+        properties.priority = change.priority;
+    }
     if change.transport.is_some() {
         properties.transport = change.transport.as_ref().map(text);
     }

@@ -97,7 +97,7 @@ impl Way<'_> {
         failures: &mut Failures,
     ) -> Option<Ended> {
         let host = Host { mx: &candidate.name, address: candidate.address };
-        let rules = Rules::new(self.snapshot, &self.errand.attempt);
+        let rules = Rules::new(self.snapshot, &self.errand.attempt).under(self.shard.suspends());
         let source = self.source(self.route, host, &rules)?;
         match &source {
             Choice::Suspended => {

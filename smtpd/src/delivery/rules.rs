@@ -64,6 +64,7 @@ impl Groups {
 pub(super) struct Rules<'a> {
     snapshot: &'a Snapshot,
     attempt: &'a Attempt,
+    suspends: Arc<Suspends>,
 }
 
 /// A host, and the name that it was found by.
@@ -75,12 +76,17 @@ pub(super) struct Host<'a> {
 
 impl<'a> Rules<'a> {
     pub(super) fn new(snapshot: &'a Snapshot, attempt: &'a Attempt) -> Rules<'a> {
-        Rules { snapshot, attempt }
+        Rules { snapshot, attempt, suspends: Arc::clone(&snapshot.suspends) }
+    }
+
+    /// With the suspends that are in force by now.
+    pub(super) fn under(self, suspends: Arc<Suspends>) -> Rules<'a> {
+        Rules { suspends, ..self }
     }
 
     /// Whether there is nothing to hold against: what is known at pick-up was looked at there.
     fn is_empty(&self) -> bool {
-        !self.snapshot.suspends.look_at_the_way()
+        !self.suspends.look_at_the_way()
     }
 
     /// Whether a rule stops each recipient from going to `host` from `local`.
@@ -108,7 +114,7 @@ impl<'a> Rules<'a> {
     }
 
     fn stop(&self, recipient: &Recipient, host: Host<'_>, local: Option<IpAddr>) -> bool {
-        self.snapshot.suspends.matches(&self.facts(recipient, host, local)).is_some()
+        self.suspends.matches(&self.facts(recipient, host, local)).is_some()
     }
 
     fn facts<'f>(&'f self, recipient: &'f Recipient, host: Host<'f>, local: Option<IpAddr>) -> Facts<'f> {

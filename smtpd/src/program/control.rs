@@ -4,11 +4,13 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use config::Reloadable;
 use engine::boot::ShardId;
 use engine::mesh;
 use engine::sync::Semaphore;
 
 use crate::accounting::Writer;
+use crate::dynamic::Dynamic;
 use crate::limits;
 use crate::log::{Log, Priority};
 use crate::manager::Manager;
@@ -32,6 +34,10 @@ pub struct Control {
     pub(super) keyring: RefCell<Arc<Keyring>>,
     pub(super) expiry: ExpiryWatch,
     pub(super) manager: Manager,
+    /// The files in force.
+    pub(super) files: RefCell<Option<Arc<Reloadable>>>,
+    /// Rules that were added while the server runs.
+    pub dynamic: Dynamic,
     /// The running files.
     pub(super) texts: RefCell<Texts>,
     /// One reload at a time.
@@ -53,6 +59,8 @@ impl Control {
             keyring: RefCell::default(),
             expiry: ExpiryWatch::default(),
             manager,
+            files: RefCell::default(),
+            dynamic: Dynamic::new(Vec::new()),
             texts: RefCell::default(),
             reloading: Semaphore::new(1),
             heartbeat,

@@ -61,7 +61,9 @@ impl Control {
 
     async fn reload_now(self: &Rc<Self>, what: Reload) -> Result<(), String> {
         let files = Arc::new(self.read_files(what).await?);
-        let (snapshot, keyring) = self.build(files).await?;
+        let (mut snapshot, keyring) = self.build(Arc::clone(&files)).await?;
+        snapshot.suspends = self.all_suspends(&files)?;
+        self.files.replace(Some(files));
         self.keyring.replace(keyring);
         self.watch_expiry();
         let snapshot = Arc::new(snapshot);

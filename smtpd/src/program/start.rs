@@ -30,7 +30,10 @@ impl Control {
         self.become_user()?;
         let files = self.read_files(Reload::All).await?;
         let files = Arc::new(files);
-        let (snapshot, keyring) = self.build(Arc::clone(&files)).await?;
+        self.restore_dynamic().await;
+        let (mut snapshot, keyring) = self.build(Arc::clone(&files)).await?;
+        snapshot.suspends = self.all_suspends(&files)?;
+        self.files.replace(Some(Arc::clone(&files)));
         self.keyring.replace(keyring);
         self.watch_expiry();
         let snapshot = Arc::new(snapshot);
@@ -50,6 +53,7 @@ impl Control {
         let _watch = self.manager.watch(shards);
         let _heartbeat = self.watch_shards();
         let commands = door.map(|door| spawn(Class::Interactive, control::serve(Rc::clone(self), door)));
+        let _expiry = spawn(Class::Interactive, Rc::clone(self).expire_dynamic());
         let ended = self.obey_signals().await;
         commands.inspect(Task::abort);
         ended

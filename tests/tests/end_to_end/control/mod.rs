@@ -10,6 +10,7 @@ use tests::{Client, ControlClient, Sink, SinkReply, wait_until};
 mod framing;
 mod queue;
 mod reload;
+mod suspends;
 
 const BODY: &[u8] = b"Subject: x\r\n\r\nx\r\n";
 
@@ -42,8 +43,13 @@ fn to_domains(domains: &[&str]) -> Vec<proto::AddressMatch> {
 /// The rows that the conditions select.
 fn rows(control: &mut ControlClient, conditions: &proto::Conditions) -> Vec<proto::QueueItem> {
     let request = proto::QueueListRequest { conditions: Some(conditions.clone()), ..Default::default() };
-    let answer: proto::QueueListResponse = control.ask(Command::QueueList, &request).expect("it is listed");
-    assert_eq!(answer.missing, []);
+    let mut answer = proto::QueueListResponse::default();
+    let whole = wait_until(Duration::from_secs(20), || {
+        answer = control.ask(Command::QueueList, &request).expect("it is listed");
+        // After a start, what is not read yet is missing.
+        answer.missing.iter().all(|missing| missing.reason() != proto::missing::Reason::Loading)
+    });
+    assert!(whole && answer.missing.is_empty(), "{:?}", answer.missing);
     answer.queue
 }
 

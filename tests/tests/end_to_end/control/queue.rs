@@ -299,3 +299,40 @@ fn to_recipient(local_part: &str) -> proto::Conditions {
     let one = proto::AddressMatch { localpart: Some(text(local_part)), ..Default::default() };
     proto::Conditions { recipients: vec![one], ..Default::default() }
 }
+
+#[test]
+fn what_is_bounced_is_reported_and_what_is_deleted_is_not() {
+    // OPS13, OPS16
+    let sink = Sink::start();
+    let server = scripted(sink.port()).start();
+    send(server.port(), &["held-a@a.example", "held-b@a.example", "held-c@a.example"]);
+    let mut control = server.control();
+    let week = proto::MetadataMatch { key: "qid".into(), value: Some(text("week")), ..Default::default() };
+    let young = proto::NumberMatch { max: Some(60.0), ..Default::default() };
+    let doomed = proto::Conditions {
+        metadata: vec![week],
+        ages: vec![young],
+        recipients: to_recipient("held-a").recipients,
+        ..in_states(&[QueueState::Hold])
+    };
+    assert_eq!(update(&mut control, doomed, Action::Delete(proto::QueueDelete {})), 1);
+    let reason = Some("the campaign was called off".to_owned());
+    assert_eq!(
+        update(&mut control, to_recipient("held-b"), Action::Bounce(proto::QueueBounce { reason })),
+        1
+    );
+    let reports = sink.wait_for(1);
+    let report = String::from_utf8_lossy(&reports[0].data).into_owned();
+    assert_eq!(reports[0].to, ["news@sender.example"]);
+    assert!(
+        report.contains("held-b@a.example") && report.contains("the campaign was called off"),
+        "{report}"
+    );
+    assert!(!report.contains("held-a@a.example"), "{report}");
+    let left = wait_for_rows(&mut control, &proto::Conditions::default(), 1);
+    assert_eq!(recipients(&left), ["held-c@a.example"]);
+    // Neither comes back.
+    let server = server.kill().start();
+    let left = wait_for_rows(&mut server.control(), &proto::Conditions::default(), 1);
+    assert_eq!(recipients(&left), ["held-c@a.example"]);
+}

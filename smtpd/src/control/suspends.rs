@@ -1,0 +1,215 @@
+//! `queue suspend`: listed with those of the file, added, changed, removed.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use config::Property;
+use control::smtpd as proto;
+use proto::property_value::Value;
+use queue::Field;
+
+use super::client::Client;
+use crate::dynamic::{Change, Suspend, until};
+use crate::program::Control;
+use crate::snapshot::pattern_text;
+
+/// Those of the file, then those that were added, as far as they match.
+pub(super) fn list(control: &Control, request: &proto::SuspendRequest) -> proto::SuspendResponse {
+    let wanted = fields(request.conditions.as_ref());
+    let selected = |suspend: &proto::Suspend| {
+        let has = fields(suspend.fields.as_ref());
+        (request.ids.is_empty() || request.ids.contains(&suspend.id))
+            && (request.tags.is_empty() || request.tags.contains(&suspend.tag))
+            && wanted.iter().all(|field| has.contains(field))
+    };
+    let now_ms = engine::time::steady_ms();
+    let dynamic = control.dynamic.suspends();
+    let all = of_file(control).into_iter().chain(dynamic.iter().map(|suspend| row(suspend, now_ms)));
+    let offset = usize::try_from(request.offset).unwrap_or(usize::MAX);
+    let limit = match request.limit {
+        0 => usize::MAX,
+        limit => usize::try_from(limit).unwrap_or(usize::MAX),
+    };
+    proto::SuspendResponse { suspends: all.filter(selected).skip(offset).take(limit).collect() }
+}
+
+/// Adds one, or renews an equal one.
+///
+/// # Errors
+/// A sentence on what cannot be.
+pub(super) async fn add(
+    client: &Client,
+    request: proto::SuspendAddRequest,
+) -> Result<proto::SuspendAddResponse, String> {
+    let ttl = ttl(request.ttl)?;
+    let given = request.id.filter(|id| !id.is_empty());
+    let id = given.unwrap_or_else(|| format!("{:016x}", engine::rng::u64()));
+    let suspend = Suspend {
+        id,
+        fields: fields(request.fields.as_ref()),
+        tag: request.tag,
+        until_ms: until(ttl, engine::time::steady_ms()),
+        properties: properties(request.properties),
+    };
+    let what = describe(&suspend);
+    let id = client.control.dynamic.add(suspend)?;
+    client.control.dynamic_changed().await;
+    client.log_change(format_args!("queue suspend add: {id}: {what}, ttl {} s", ttl.as_secs_f64()));
+    Ok(proto::SuspendAddResponse { id })
+}
+
+/// Changes one.
+///
+/// # Errors
+/// A sentence on what cannot be.
+pub(super) async fn update(
+    client: &Client,
+    request: proto::SuspendUpdateRequest,
+) -> Result<proto::SuspendUpdateResponse, String> {
+    let change = Change {
+        ttl: request.ttl.map(ttl).transpose()?,
+        tag: request.tag,
+        properties: (!request.properties.is_empty()).then(|| properties(request.properties)),
+    };
+    let updated = client.control.dynamic.update(&request.id, change, engine::time::steady_ms())?;
+    if updated {
+        client.control.dynamic_changed().await;
+        client.log_change(format_args!("queue suspend update: {}", request.id));
+    }
+    Ok(proto::SuspendUpdateResponse { updated })
+}
+
+/// Removes those with one of the ids, or with all of the fields.
+///
+/// # Errors
+/// Neither is given.
+pub(super) async fn delete(
+    client: &Client,
+    request: proto::SuspendDeleteRequest,
+) -> Result<proto::SuspendDeleteResponse, String> {
+    let by_fields = request.conditions.as_ref().map(|conditions| fields(Some(conditions)));
+    if request.ids.is_empty() && by_fields.is_none() {
+        return Err("give ids, or fields".to_owned());
+    }
+    let is_one = |suspend: &Suspend| {
+        request.ids.contains(&suspend.id) || by_fields.as_ref().is_some_and(|fields| suspend.has(fields))
+    };
+    let dynamic = &client.control.dynamic;
+    if request.dryrun {
+        let deleted = dynamic.suspends().iter().filter(|suspend| is_one(suspend)).count() as u64;
+        return Ok(proto::SuspendDeleteResponse { deleted });
+    }
+    let deleted = dynamic.remove(is_one) as u64;
+    if deleted > 0 {
+        client.control.dynamic_changed().await;
+    }
+    client.log_change(format_args!("queue suspend delete: {deleted} suspends"));
+    Ok(proto::SuspendDeleteResponse { deleted })
+}
+
+fn of_file(control: &Control) -> Vec<proto::Suspend> {
+    let Some(files) = control.files() else { return Vec::new() };
+    let row = |(index, suspend): (usize, &config::Suspend)| {
+        let texts = suspend.fields.iter().map(|(field, patterns)| {
+            let texts: Vec<_> = patterns.iter().map(pattern_text).collect();
+            (*field, texts.join(","))
+        });
+        let texts: Vec<_> = texts.collect();
+        let text = |field: config::Field| {
+            texts.iter().find(|(known, _)| *known == field).map(|(_, text)| text.clone())
+        };
+        proto::Suspend {
+            id: format!("file:{index}"),
+            fields: Some(proto::Fields8 {
+                tenantid: text(config::Field::TenantId),
+                jobid: text(config::Field::JobId),
+                transportid: text(config::Field::TransportId),
+                localip: text(config::Field::LocalIp),
+                grouping: text(config::Field::Grouping),
+                remoteip: text(config::Field::RemoteIp),
+                remotemx: text(config::Field::RemoteMx),
+                recipientdomain: text(config::Field::RecipientDomain),
+            }),
+            tag: suspend.tag.clone().unwrap_or_default(),
+            ttl: None,
+            dynamic: false,
+            properties: suspend
+                .properties
+                .iter()
+                .map(|(key, value)| (key.clone(), value_of(value)))
+                .collect(),
+        }
+    };
+    files.suspends.suspends.iter().enumerate().map(row).collect()
+}
+
+fn row(suspend: &Suspend, now_ms: u64) -> proto::Suspend {
+    let text = |field| suspend.fields.iter().find(|(known, _)| *known == field).map(|(_, text)| text.clone());
+    proto::Suspend {
+        id: suspend.id.clone(),
+        fields: Some(proto::Fields8 {
+            tenantid: text(Field::TenantId),
+            jobid: text(Field::JobId),
+            transportid: text(Field::TransportId),
+            localip: text(Field::LocalIp),
+            grouping: text(Field::Grouping),
+            remoteip: text(Field::RemoteIp),
+            remotemx: text(Field::RemoteMx),
+            recipientdomain: text(Field::RecipientDomain),
+        }),
+        tag: suspend.tag.clone(),
+        ttl: suspend.until_ms.map(|until_ms| until_ms.saturating_sub(now_ms) as f64 / 1000.0),
+        dynamic: true,
+        properties: suspend.properties.iter().map(|(key, value)| (key.clone(), value_of(value))).collect(),
+    }
+}
+
+/// The fields that are given.
+fn fields(given: Option<&proto::Fields8>) -> Vec<(Field, String)> {
+    let Some(given) = given else { return Vec::new() };
+    let all = [
+        (Field::TenantId, &given.tenantid),
+        (Field::JobId, &given.jobid),
+        (Field::TransportId, &given.transportid),
+        (Field::LocalIp, &given.localip),
+        (Field::Grouping, &given.grouping),
+        (Field::RemoteIp, &given.remoteip),
+        (Field::RemoteMx, &given.remotemx),
+        (Field::RecipientDomain, &given.recipientdomain),
+    ];
+    all.into_iter().filter_map(|(field, value)| Some((field, value.clone()?))).collect()
+}
+
+fn ttl(seconds: f64) -> Result<Duration, String> {
+    Duration::try_from_secs_f64(seconds).map_err(|_| format!("ttl: {seconds} is not a time in seconds"))
+}
+
+fn properties<M>(given: M) -> BTreeMap<String, Property>
+where
+    M: IntoIterator<Item = (String, proto::PropertyValue)>,
+{
+    let value = |value: proto::PropertyValue| {
+        Some(match value.value? {
+            Value::String(text) => Property::Text(text),
+            Value::Number(number) => Property::Number(number),
+            Value::Boolean(bool) => Property::Bool(bool),
+        })
+    };
+    given.into_iter().filter_map(|(key, given)| Some((key, value(given)?))).collect()
+}
+
+fn value_of(property: &Property) -> proto::PropertyValue {
+    let value = match property {
+        Property::Text(text) => Value::String(text.clone()),
+        Property::Number(number) => Value::Number(*number),
+        Property::Bool(bool) => Value::Boolean(*bool),
+    };
+    proto::PropertyValue { value: Some(value) }
+}
+
+/// `recipientdomain a.example, jobid x`, or `all`.
+fn describe(suspend: &Suspend) -> String {
+    let fields: Vec<_> =
+        suspend.fields.iter().map(|(field, value)| format!("{} {value}", field.name())).collect();
+    if fields.is_empty() { "all".to_owned() } else { fields.join(", ") }
+}

@@ -1,0 +1,53 @@
+//! Rules come, change and go.
+
+use super::*;
+
+const NOW_MS: u64 = 1_700_000_000_000;
+
+fn suspend(id: &str, domain: &str, until_ms: Option<u64>) -> Suspend {
+    Suspend {
+        id: id.to_owned(),
+        fields: vec![(Field::RecipientDomain, domain.to_owned())],
+        tag: String::new(),
+        until_ms,
+        properties: BTreeMap::new(),
+    }
+}
+
+#[test]
+fn an_equal_suspend_only_lives_on() {
+    let dynamic = Dynamic::new(Vec::new());
+    assert_eq!(dynamic.add(suspend("one", "a.example", Some(NOW_MS))), Ok("one".into()));
+    assert_eq!(dynamic.add(suspend("two", "a.example", Some(NOW_MS + 5))), Ok("one".into()));
+    assert_eq!(dynamic.suspends(), [suspend("one", "a.example", Some(NOW_MS + 5))]);
+    assert_eq!(dynamic.add(suspend("two", "b.example", None)), Ok("two".into()));
+    let other = suspend("two", "c.example", None);
+    assert!(dynamic.add(other).unwrap_err().contains("with other fields"));
+}
+
+#[test]
+fn what_cannot_be_is_refused_with_the_field() {
+    let dynamic = Dynamic::new(Vec::new());
+    let bad = dynamic.add(suspend("one", "/(/", None)).unwrap_err();
+    assert!(bad.starts_with("recipientdomain: \"/(/\""), "{bad}");
+    let long = Suspend { tag: "x".repeat(33), ..suspend("one", "a.example", None) };
+    assert_eq!(dynamic.add(long), Err("tag: longer than 32 characters".into()));
+    let nameless = suspend("", "a.example", None);
+    assert!(dynamic.add(nameless).is_err());
+}
+
+#[test]
+fn a_change_leaves_what_it_does_not_name() {
+    let dynamic = Dynamic::new(vec![suspend("one", "a.example", Some(NOW_MS))]);
+    let tagged = Change { tag: Some("slow".into()), ..Change::default() };
+    assert_eq!(dynamic.update("one", tagged, NOW_MS), Ok(true));
+    let longer = Change { ttl: Some(Duration::from_secs(9)), ..Change::default() };
+    assert_eq!(dynamic.update("one", longer, NOW_MS), Ok(true));
+    let now = &dynamic.suspends()[0];
+    assert_eq!((now.tag.as_str(), now.until_ms), ("slow", Some(NOW_MS + 9_000)));
+    assert_eq!(dynamic.update("none", Change::default(), NOW_MS), Ok(false));
+    let forever = Change { ttl: Some(Duration::ZERO), ..Change::default() };
+    assert_eq!(dynamic.update("one", forever, NOW_MS), Ok(true));
+    assert_eq!(dynamic.suspends()[0].until_ms, None);
+    assert_eq!(dynamic.remove(|suspend| suspend.has(&[(Field::RecipientDomain, "a.example".into())])), 1);
+}
