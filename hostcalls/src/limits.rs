@@ -156,3 +156,6 @@ pub const RATE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Answers to other questions after which `rate` gives up.
 pub const RATE_STRAY_DATAGRAMS_MAX: u32 = 64;
+
+/// Keys of shared memory that are listed of each shard, with the values that they have: no more than the memory itself.
+pub const OPERATOR_KEYS: usize = 100_000;

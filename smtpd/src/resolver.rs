@@ -160,6 +160,14 @@ impl Resolver {
         counts
     }
 
+    /// Forgets all answers.
+    pub fn clear(&self) {
+        if let Some(core) = self.core_now() {
+            core.clear();
+            self.elsewhere.reset(core.settings().cache_entries);
+        }
+    }
+
     /// Waits until a name server answers again after a time in which none did, or none anything of use.
     pub async fn recovered(&self) {
         self.recovered.notified().await;

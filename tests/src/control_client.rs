@@ -73,6 +73,11 @@ impl ControlClient {
         }
     }
 
+    /// Asks what takes no request.
+    pub fn ask_plainly<A: Message + Default>(&mut self, command: Command) -> Result<A, String> {
+        self.ask(command, &())
+    }
+
     /// Asks for what has neither request nor answer.
     pub fn order(&mut self, command: Command) -> Result<(), String> {
         self.ask::<()>(command, &())

@@ -163,6 +163,20 @@ impl Caches {
         entries
     }
 
+    /// Drops the buckets of a namespace and a function; what is absent matches any. Gives how many there were.
+    pub fn clear(&mut self, namespace: Option<&[u8]>, function: Option<&[u8]>) -> usize {
+        let before = self.buckets.len();
+        self.buckets.retain(|name, bucket| {
+            let goes = namespace.is_none_or(|namespace| *name.namespace == *namespace)
+                && function.is_none_or(|function| *name.function == *function);
+            if goes {
+                self.bytes -= bucket.bytes;
+            }
+            !goes
+        });
+        before - self.buckets.len()
+    }
+
     /// Of all buckets, in no particular order.
     pub fn statistics(&self) -> Vec<Statistics> {
         let of = |(name, bucket): (&BucketName, &Bucket)| Statistics {

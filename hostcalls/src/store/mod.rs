@@ -16,6 +16,7 @@ mod lock;
 mod locks;
 mod memory;
 mod memory_functions;
+pub mod operators;
 #[cfg(test)]
 mod tests;
 

@@ -4,7 +4,7 @@ use control::framing::Request;
 use control::{Command, Message, smtpd as proto};
 
 use super::client::Client;
-use super::{files, groupby, list, quota, suspends, update};
+use super::{files, groupby, list, quota, resolver, scripts, suspends, update};
 use crate::program::Reload;
 
 /// The answer of a command, encoded.
@@ -27,6 +27,14 @@ pub(super) async fn answer(client: &Client, request: Request) -> Result<Vec<u8>,
         Command::SuspendAdd => encoded(suspends::add(client, decoded(body)?).await?),
         Command::SuspendUpdate => encoded(suspends::update(client, decoded(body)?).await?),
         Command::SuspendDelete => encoded(suspends::delete(client, decoded(body)?).await?),
+        Command::MemoryFetch => encoded(scripts::fetch(decoded(body)?).await?),
+        Command::MemoryStore => encoded(scripts::store(client, decoded(body)?).await?),
+        Command::MemoryDelete => encoded(scripts::delete(client, decoded(body)?).await?),
+        Command::MemoryList => encoded(scripts::keys(decoded(body)?).await?),
+        Command::CacheList => encoded(scripts::caches().await?),
+        Command::CacheClear => encoded(scripts::clear(client, decoded(body)?).await?),
+        Command::ResolverClear => resolver::apply(client, resolver::Action::Clear).await,
+        Command::ResolverReload => resolver::apply(client, resolver::Action::Reload).await,
         Command::Thaw => files::thaw(client).await,
         Command::Users => encoded(proto::UsersResponse::default()),
         Command::StageStart

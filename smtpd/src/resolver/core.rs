@@ -93,6 +93,11 @@ impl Core {
         self.stub.borrow().counts()
     }
 
+    /// Forgets all answers.
+    pub(super) fn clear(&self) {
+        self.stub.borrow_mut().clear_cache();
+    }
+
     /// What failed may work now.
     pub(super) fn forget_failures(&self) {
         self.stub.borrow_mut().forget_failures();

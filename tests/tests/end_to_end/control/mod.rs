@@ -10,6 +10,7 @@ use tests::{Client, ControlClient, Sink, SinkReply, wait_until};
 mod framing;
 mod queue;
 mod reload;
+mod scripts;
 mod suspends;
 
 const BODY: &[u8] = b"Subject: x\r\n\r\nx\r\n";
