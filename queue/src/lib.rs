@@ -81,7 +81,9 @@ pub use diagnosis::{Diagnosis, EnhancedCode, Reason, Remote};
 pub use item::{Counts, Entry, Item, ItemKey, ItemView, MessageKey, Refused, State, Waiting};
 pub use line::Split;
 pub use matching::{Facts, Field, List};
-pub use queue::{Cursor, GroupingAtPickup, OperationError, Options, Queue, Settlement, Transport};
+pub use queue::{
+    Cursor, GroupingAtPickup, OperationError, Options, PickCounts, Queue, Settlement, Transport,
+};
 pub use retry::{After, RetryPolicy, RetryStep};
 pub use slot::ALONE;
 pub use suspend::{Rule, RuleError, Suspends};

@@ -95,6 +95,17 @@ pub enum GroupingAtPickup {
     RecipientDomain,
 }
 
+/// What [`Queue::next`] has looked at since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PickCounts {
+    /// Lines.
+    pub evals: u64,
+    /// Those of them from which nothing could be picked.
+    pub skips: u64,
+    /// Lines whose turn comes, now.
+    pub pending: usize,
+}
+
 /// What the queue knows of a transport.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transport {
@@ -157,6 +168,7 @@ pub struct Queue {
     attempts: FxHashMap<AttemptId, Running>,
     next_attempt: u64,
     counts: Counts,
+    picks: PickCounts,
     /// [`limits::NEXT_BUDGET`]; tests make it small.
     next_budget: u32,
 }
@@ -203,6 +215,7 @@ impl Queue {
             attempts: FxHashMap::default(),
             next_attempt: 0,
             counts: Counts::default(),
+            picks: PickCounts::default(),
             next_budget: limits::NEXT_BUDGET,
             options,
         }

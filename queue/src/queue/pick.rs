@@ -7,7 +7,7 @@ use crate::limits;
 use crate::list::List;
 use crate::matching::Facts;
 use crate::queue::lines::spend;
-use crate::queue::{End, GroupingAtPickup, Queue, Running};
+use crate::queue::{End, GroupingAtPickup, PickCounts, Queue, Running};
 use crate::slot::{Place, Slot};
 
 impl Queue {
@@ -19,6 +19,7 @@ impl Queue {
         self.catch_up(now_ms, &mut budget);
         while self.has_free_attempt() && spend(&mut budget) {
             let number = self.next_in_turn()?;
+            self.picks.evals += 1;
             self.lines[number].in_ring = false;
             let attempt = self.pick(number, false, &mut budget);
             if let Some(attempt) = &attempt {
@@ -30,8 +31,14 @@ impl Queue {
             if attempt.is_some() {
                 return attempt;
             }
+            self.picks.skips += 1;
         }
         None
+    }
+
+    /// What was looked at for picking.
+    pub fn pick_counts(&self) -> PickCounts {
+        PickCounts { pending: self.rings.iter().map(std::collections::VecDeque::len).sum(), ..self.picks }
     }
 
     /// The next attempt for `destination`, so that a connection is used again while messages wait.

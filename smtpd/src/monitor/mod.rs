@@ -1,13 +1,12 @@
 //! The monitor: an HTTP endpoint for probes and metrics (reference: cli-and-operations 7.1). On the control thread, so that it
 //! answers while a shard stands still.
 //!
-//! - `/metrics`: all [statistics](crate::stats) and the metrics of scripts, as [OpenMetrics](openmetrics).
+//! - `/metrics`: all [statistics](crate::stats) and the metrics of scripts, as OpenMetrics.
 //! - `/ready`: the start is over, and what was queued before it is loaded.
 //! - `/healthy`: the server can take mail ([`health`]).
 
 mod answer;
 pub mod health;
-pub mod openmetrics;
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -18,6 +17,7 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use config::MaxMessages;
+use control::smtpd::{MetricFamily, ProcessStatsResponse, ShardStatusResponse};
 use engine::boot::ShardId;
 use engine::mesh;
 use engine::net::{Conn, Listener};
@@ -31,12 +31,15 @@ use crate::log::{Log, Priority};
 use crate::program::Program;
 use crate::shard::Shell;
 use crate::sockets::bind_error;
-use crate::stats::heartbeat::Heartbeat;
+use crate::stats::heartbeat::{Heartbeat, Stall};
 use crate::stats::metric::Facts;
-use crate::stats::report::{Family, Report};
-use crate::stats::{self, ShardStats};
+use crate::stats::report::Report;
+use crate::stats::{self, ShardStats, status};
 use answer::{Answer, Wanted};
 use health::{Health, Signs};
+
+/// The media type of OpenMetrics.
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// What a reload can change.
 #[derive(Clone, Debug, Default)]
@@ -144,11 +147,40 @@ impl Monitor {
     }
 
     /// All statistics. Takes a second at most: of a shard that does not answer, what it last said.
-    pub async fn families(&self) -> Vec<Family> {
+    pub async fn families(&self) -> Vec<MetricFamily> {
         self.ask_shards().await;
-        let known = self.known.borrow();
+        self.report(&self.known.borrow()).families()
+    }
+
+    /// The answer to `process-stats`; see [`families`](Self::families).
+    pub async fn process_stats(&self) -> ProcessStatsResponse {
+        let families = self.families().await;
+        self.report(&self.known.borrow()).process_stats(families)
+    }
+
+    /// The answer to `shard status`. Takes a second at most; a shard that does not answer within it stands still.
+    pub async fn shard_status(&self) -> ShardStatusResponse {
+        let ask = || Shell::here().shard().map(|shard| status::of(&shard));
+        let answers = self.ask(ask).await;
+        let rows = (0..).zip(answers).map(|(shard, answer)| match answer {
+            Asked::Here(Some(row)) => row,
+            Asked::Here(None) | Asked::Ended => status::ended(shard),
+            Asked::Stalled => {
+                let unknown = Stall { for_ms: limits::SHARD_ANSWER.as_millis() as u64, in_what: None };
+                status::stalled(shard, self.heartbeat.stall(shard).unwrap_or(unknown))
+            }
+        });
+        ShardStatusResponse {
+            shards: rows.collect(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: u64::from(std::process::id()),
+            elapsed: (engine::time::now() - self.begun).as_secs_f64(),
+        }
+    }
+
+    fn report<'a>(&'a self, shards: &'a [ShardStats]) -> Report<'a> {
         let servers = self.program.startup.servers.iter().map(|server| server.id.as_str()).collect();
-        Report { facts: self.facts(), servers, shards: &known }.families()
+        Report { facts: self.facts(), servers, shards }
     }
 
     /// What is known of the process beside its shards.
@@ -163,21 +195,37 @@ impl Monitor {
     }
 
     async fn ask_shards(&self) {
-        let asked: Vec<_> = (0..self.program.shards)
-            .filter(|shard| self.heartbeat.stall(*shard).is_none())
-            .map(|shard| {
-                let ask = async move {
-                    let read = || Shell::here().shard().map(|shard| stats::read(&shard));
-                    timeout(limits::SHARD_ANSWER, mesh::call(ShardId(shard), read)).await
-                };
-                (shard, engine::task::spawn(Class::Interactive, ask))
-            })
-            .collect();
-        for (shard, answer) in asked {
-            if let Some(Ok(Ok(Some(stats)))) = answer.await {
-                self.known.borrow_mut()[usize::from(shard)] = stats;
+        let answers = self.ask(|| Shell::here().shard().map(|shard| stats::read(&shard))).await;
+        for (known, answer) in self.known.borrow_mut().iter_mut().zip(answers) {
+            if let Asked::Here(Some(stats)) = answer {
+                *known = stats;
             }
         }
+    }
+
+    /// Runs `f` on all shards at once. One that stands still is not asked: its answer would come when nobody waits.
+    async fn ask<T: Send + 'static>(&self, f: impl Fn() -> T + Clone + Send + 'static) -> Vec<Asked<T>> {
+        let ask = |shard: u16| {
+            let f = f.clone();
+            engine::task::spawn(Class::Interactive, async move {
+                timeout(limits::SHARD_ANSWER, mesh::call(ShardId(shard), f)).await
+            })
+        };
+        let asked: Vec<_> = (0..self.program.shards)
+            .map(|shard| self.heartbeat.stall(shard).is_none().then(|| ask(shard)))
+            .collect();
+        let mut answers = Vec::with_capacity(asked.len());
+        for task in asked {
+            answers.push(match task {
+                None => Asked::Stalled,
+                Some(task) => match task.await {
+                    Some(Ok(Ok(answer))) => Asked::Here(answer),
+                    Some(Err(engine::time::Elapsed)) => Asked::Stalled,
+                    Some(Ok(Err(_))) | None => Asked::Ended,
+                },
+            });
+        }
+        answers
     }
 
     async fn accept(self: Rc<Self>, listener: Listener, https: bool) {
@@ -207,13 +255,20 @@ impl Monitor {
             },
             Wanted::Metrics => Answer {
                 status: 200,
-                media_type: openmetrics::MEDIA_TYPE,
-                body: openmetrics::write(&self.families().await),
+                media_type: OPENMETRICS,
+                body: control::openmetrics::render(&self.families().await),
                 allow: false,
             },
             Wanted::Nothing(answer) => answer,
         }
     }
+}
+
+/// What became of a question to a shard.
+enum Asked<T> {
+    Here(T),
+    Stalled,
+    Ended,
 }
 
 /// A client's place among the open connections; given back on drop.

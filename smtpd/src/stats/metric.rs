@@ -3,7 +3,7 @@
 use hooks::{Tallies, Tally};
 
 use net::dns::StubCounts;
-use queue::Counts;
+use queue::{Counts, PickCounts};
 
 use super::recent::Times;
 use crate::shard::Shard;
@@ -58,6 +58,8 @@ pub struct Source<'a> {
     pub shard: &'a Shard,
     /// What is queued.
     pub queue: Counts,
+    /// What was looked at for picking.
+    pub picks: PickCounts,
     /// Its part of the spool.
     pub store: spool::Stats,
     /// Its resolver.
@@ -74,6 +76,7 @@ impl<'a> Source<'a> {
         Source {
             shard,
             queue: shard.queue.borrow().counts(),
+            picks: shard.queue.borrow().pick_counts(),
             store: shard.store.stats(),
             resolver: shard.resolver.counts(),
             engine: engine::stats::of(engine::boot::current()),

@@ -9,6 +9,7 @@ pub mod heartbeat;
 pub mod metric;
 pub mod recent;
 pub mod report;
+pub mod status;
 pub mod table;
 
 #[cfg(test)]
@@ -17,6 +18,7 @@ mod tests;
 use std::cell::Cell;
 use std::rc::Rc;
 
+use engine::time::Instant;
 use hooks::Tallies;
 
 use crate::shard::Shard;
@@ -79,14 +81,14 @@ pub struct Stats {
     pub delivery: Delivery,
     /// Connections that are used again.
     pub pooling: Pooling,
-    /// What policies and suspends hold back.
-    pub policy: Policy,
     /// Scripts of the queue's hooks.
     pub queue_scripts: Rc<Tallies>,
     /// Each of the startup file's servers, in its order.
     pub servers: Box<[Server]>,
     /// How long things took lately.
     pub history: History,
+    /// When the shard started.
+    pub begun: Instant,
 }
 
 /// Reception, of all servers.
@@ -165,17 +167,6 @@ pub struct Pooling {
     pub skips: Counter,
 }
 
-/// What policies and suspends hold back.
-#[derive(Debug, Default)]
-pub struct Policy {
-    /// Attempts refused because a limit of connections was reached.
-    pub concurrency: Counter,
-    /// Attempts refused because a rate was used up.
-    pub rate: Counter,
-    /// Attempts refused because the last connect was too recent.
-    pub connect_interval: Counter,
-}
-
 impl Stats {
     /// Of a shard of a program with so many servers.
     pub fn new(servers: usize) -> Rc<Stats> {
@@ -185,10 +176,10 @@ impl Stats {
             pickup: Pickup::default(),
             delivery: Delivery::default(),
             pooling: Pooling::default(),
-            policy: Policy::default(),
             queue_scripts: Rc::default(),
             servers: (0..servers).map(|_| Server::default()).collect(),
             history: History::default(),
+            begun: engine::time::now(),
         })
     }
 }
@@ -225,10 +216,14 @@ impl ShardStats {
         self.rows.get(number).map_or(&[], Vec::as_slice)
     }
 
-    /// The sum of the row of this name.
-    pub fn sum(&self, name: &str) -> u64 {
+    /// The values of the row of this name; empty when there is none.
+    pub fn named(&self, name: &str) -> &[u64] {
         let number = METRICS.iter().position(|metric| metric.name == name);
-        debug_assert!(number.is_some(), "{name} is not in the table");
-        number.map_or(0, |number| self.row(number).iter().sum())
+        number.map_or(&[], |number| self.row(number))
+    }
+
+    /// The sum of the row of this name; 0 when there is none.
+    pub fn sum(&self, name: &str) -> u64 {
+        self.named(name).iter().sum()
     }
 }

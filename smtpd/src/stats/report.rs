@@ -1,4 +1,14 @@
-//! The values of all shards and of the process together, as families of metrics.
+//! The values of all shards and of the process together, as the messages that `halonctl` gets and `/metrics` is made of.
+
+use std::collections::BTreeMap;
+
+use control::smtpd::metric_family::Type;
+use control::smtpd::metric_sample::Value;
+use control::smtpd::{
+    CacheStats, DeliveryStats, DynamicStats, LimitStats, LoaderStats, MetricFamily, MetricSample,
+    MonitorStats, PickupStats, PolicyStats, Process, ProcessStatsResponse, QueueSizes, QueueStats,
+    ResolverStats, ScriptStats, ServerStats, SizeStats, Usage,
+};
 
 use super::ShardStats;
 use super::metric::{Facts, Kind, Metric, QUEUE_HOOKS, Read, SESSION_HOOKS};
@@ -15,78 +25,68 @@ pub struct Report<'a> {
     pub shards: &'a [ShardStats],
 }
 
-/// Metrics that differ only in their labels.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Family {
-    /// Name of OpenMetrics, of a counter without `_total`.
-    pub name: String,
-    /// How it changes.
-    pub kind: FamilyKind,
-    /// What it says.
-    pub help: String,
-    /// The values.
-    pub samples: Vec<Sample>,
-}
-
-/// How the values of a family change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FamilyKind {
-    /// It only grows.
-    Counter,
-    /// It goes up and down.
-    Gauge,
-    /// Counts by upper bound.
-    Histogram,
-}
-
-/// One value.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Sample {
-    /// Dotted name of `process-stats`; empty where it has none.
-    pub stat: String,
-    /// Names and values of its labels.
-    pub labels: Vec<(String, String)>,
-    /// What follows the name of the family: `_total`, or the part of a histogram.
-    pub suffix: &'static str,
-    /// The value.
-    pub value: Value,
-}
-
-/// A number.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Value {
-    /// Of something counted.
-    Integer(u64),
-    /// Of something measured.
-    Number(f64),
-}
-
-impl std::fmt::Display for Value {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Value::Integer(value) => write!(f, "{value}"),
-            Value::Number(value) => write!(f, "{value}"),
-        }
-    }
-}
-
 impl Report<'_> {
     /// All families of the table, in its order.
-    pub fn families(&self) -> Vec<Family> {
-        let mut total = ShardStats::default();
-        self.shards.iter().for_each(|shard| total.merge(shard));
+    pub fn families(&self) -> Vec<MetricFamily> {
+        let total = self.total();
         METRICS.iter().enumerate().map(|(number, metric)| self.family(number, metric, &total)).collect()
     }
 
-    fn family(&self, number: usize, metric: &Metric, total: &ShardStats) -> Family {
+    /// What `process-stats` shows: the documented part, and `metrics`, which are all.
+    pub fn process_stats(&self, metrics: Vec<MetricFamily>) -> ProcessStatsResponse {
+        let total = self.total();
+        let servers = self.servers.iter().enumerate();
+        ProcessStatsResponse {
+            process: Some(Process {
+                pid: u64::from(self.facts.pid),
+                runtime: self.facts.elapsed_s as u64,
+                elapsed: self.facts.elapsed_s,
+            }),
+            servers: servers.map(|(number, id)| ((*id).to_owned(), self.server(number, &total))).collect(),
+            queue: Some(queue(&total)),
+            threads: BTreeMap::new(),
+            resolver: Some(ResolverStats {
+                running: total.sum("resolver.running"),
+                pending: total.sum("resolver.pending"),
+                cache: Some(cache("resolver.cache", &total)),
+            }),
+            monitor: Some(MonitorStats { ready: self.facts.ready, healthy: self.facts.healthy }),
+            metrics,
+        }
+    }
+
+    fn total(&self) -> ShardStats {
+        let mut total = ShardStats::default();
+        self.shards.iter().for_each(|shard| total.merge(shard));
+        total
+    }
+
+    fn server(&self, number: usize, total: &ShardStats) -> ServerStats {
+        let one = |name: &str| total.named(name).get(number).copied().unwrap_or_default();
+        let hooks = SESSION_HOOKS.iter().enumerate();
+        ServerStats {
+            connections: Some(Usage {
+                count: one("servers.<server>.connections"),
+                max: one("servers.<server>.connections.max"),
+            }),
+            scripts: hooks
+                .map(|(hook, name)| {
+                    let place = number * SESSION_HOOKS.len() + hook;
+                    ((*name).to_owned(), scripts("servers.<server>.scripts.<hook>", place, total))
+                })
+                .collect(),
+        }
+    }
+
+    fn family(&self, number: usize, metric: &Metric, total: &ShardStats) -> MetricFamily {
         let sample = |labels: &[&str], value: Value| metric.sample(labels, value);
         let samples = match metric.read {
             Read::Process(read) => vec![sample(&[], number_of(read(&self.facts)))],
             Read::EachShard(_) => (0..)
                 .zip(self.shards)
-                .flat_map(|(shard, stats): (usize, _)| {
-                    let value = stats.row(number).first().copied();
-                    value.map(|value| sample(&[&shard.to_string()], Value::Integer(value)))
+                .filter_map(|(shard, stats): (usize, _)| {
+                    let value = stats.row(number).first().copied()?;
+                    Some(sample(&[&shard.to_string()], Value::Integer(value)))
                 })
                 .collect(),
             _ => {
@@ -94,17 +94,15 @@ impl Report<'_> {
                 self.labels(metric).iter().zip(values).map(|(labels, value)| sample(labels, value)).collect()
             }
         };
-        let unit = match metric.unit {
-            unit @ ("bytes" | "seconds" | "microseconds") => format!(", in {unit}"),
-            _ => String::new(),
-        };
-        Family {
+        MetricFamily {
             name: metric.family(),
-            kind: match metric.kind {
-                Kind::Counter => FamilyKind::Counter,
-                Kind::Gauge => FamilyKind::Gauge,
-            },
-            help: format!("{}{unit}", metric.help),
+            r#type: match metric.kind {
+                Kind::Counter => Type::Counter,
+                Kind::Gauge => Type::Gauge,
+            }
+            .into(),
+            unit: String::new(),
+            help: metric.help_with_unit(),
             samples,
         }
     }
@@ -123,6 +121,82 @@ impl Report<'_> {
     }
 }
 
+fn queue(total: &ShardStats) -> QueueStats {
+    let sum = |name: &str| total.sum(name);
+    let limits = |name: &str| LimitStats {
+        suspends: sum(&format!("queue.policy.{name}.suspends")),
+        counters: sum(&format!(
+            "queue.policy.{name}.{}",
+            if name == "rate" { "buckets" } else { "counters" }
+        )),
+    };
+    let hooks = QUEUE_HOOKS.iter().enumerate();
+    QueueStats {
+        scripts: hooks
+            .map(|(place, name)| ((*name).to_owned(), scripts("queue.scripts.<hook>", place, total)))
+            .collect(),
+        loader: Some(LoaderStats {
+            count: sum("queue.loader.count"),
+            pending: sum("queue.loader.pending"),
+            active: sum("queue.loader.active"),
+        }),
+        quota: Some(SizeStats { size: sum("queue.quota.size") }),
+        queue: Some(QueueSizes {
+            active: vec![sum("queue.queue.active.0"), sum("queue.queue.active.1")],
+            defer: sum("queue.queue.defer"),
+            hold: sum("queue.queue.hold"),
+            update: sum("queue.queue.update"),
+            pending: sum("queue.queue.pending"),
+            sending: sum("queue.queue.sending"),
+        }),
+        policy: Some(PolicyStats {
+            dynamic: Some(DynamicStats {
+                suspends: sum("queue.policy.dynamic.suspends"),
+                conditions: sum("queue.policy.dynamic.conditions"),
+            }),
+            concurrency: Some(limits("concurrency")),
+            rate: Some(limits("rate")),
+            connectinterval: Some(limits("connectinterval")),
+        }),
+        pickup: Some(PickupStats {
+            count: sum("queue.pickup.count"),
+            skips: sum("queue.pickup.skips"),
+            misses: sum("queue.pickup.misses"),
+            pending: sum("queue.pickup.pending"),
+            evals: sum("queue.pickup.evals"),
+        }),
+        connections: Some(Usage { count: sum("queue.connections.count"), max: sum("queue.connections.max") }),
+        pooling: Some(cache("queue.pooling", total)),
+        delivery: Some(DeliveryStats {
+            delivered: sum("queue.delivery.delivered"),
+            delayed: sum("queue.delivery.delayed"),
+            failed: sum("queue.delivery.failed"),
+        }),
+    }
+}
+
+fn cache(prefix: &str, total: &ShardStats) -> CacheStats {
+    let sum = |name: &str| total.sum(&format!("{prefix}.{name}"));
+    CacheStats {
+        size: sum("size"),
+        hits: sum("hits"),
+        misses: sum("misses"),
+        expires: sum("expires"),
+        evicts: sum("evicts"),
+        skips: sum("skips"),
+    }
+}
+
+fn scripts(prefix: &str, place: usize, total: &ShardStats) -> ScriptStats {
+    let one = |name: &str| total.named(&format!("{prefix}.{name}")).get(place).copied().unwrap_or_default();
+    ScriptStats {
+        running: one("running"),
+        finished: one("finished"),
+        pending: one("pending"),
+        errors: one("errors"),
+    }
+}
+
 impl Metric {
     /// Its name in OpenMetrics: `halon_`, and the parts of its name that are no labels.
     pub fn family(&self) -> String {
@@ -130,29 +204,68 @@ impl Metric {
         parts.fold("halon".to_owned(), |name, part| name + "_" + part)
     }
 
-    fn sample(&self, labels: &[&str], value: Value) -> Sample {
+    /// What it says, in which unit.
+    pub fn help_with_unit(&self) -> String {
+        match self.unit {
+            "bytes" | "seconds" | "microseconds" => format!("{}, in {}", self.help, self.unit),
+            _ => self.help.to_owned(),
+        }
+    }
+
+    fn sample(&self, labels: &[&str], value: Value) -> MetricSample {
         let mut left = labels.iter();
-        let mut named = Vec::with_capacity(labels.len());
-        let mut stat = String::with_capacity(self.name.len());
+        let mut named = BTreeMap::new();
+        let mut stat: Vec<&str> = Vec::new();
         for part in self.name.split('.') {
-            if !stat.is_empty() {
-                stat.push('.');
-            }
-            match (part.strip_prefix('<').and_then(|part| part.strip_suffix('>')), part) {
-                (Some(label), _) => {
+            match part.strip_prefix('<').and_then(|part| part.strip_suffix('>')) {
+                Some(label) => {
                     let value = left.next().copied().unwrap_or_default();
-                    named.push((label.to_owned(), value.to_owned()));
-                    stat.push_str(value);
+                    named.insert(label.to_owned(), value.to_owned());
+                    stat.push(value);
                 }
-                (None, part) => stat.push_str(part),
+                None => stat.push(part),
             }
         }
-        let suffix = if self.kind == Kind::Counter { "_total" } else { "" };
-        Sample { stat, labels: named, suffix, value }
+        MetricSample { stat: stat.join("."), labels: named, suffix: String::new(), value: Some(value) }
     }
 }
 
 /// Whole numbers are shown as such.
 fn number_of(value: f64) -> Value {
     if value.fract() == 0.0 && value >= 0.0 { Value::Integer(value as u64) } else { Value::Number(value) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_parts_of_the_dotted_name_and_none_of_the_family() {
+        let row = |name: &str| METRICS.iter().position(|metric| metric.name == name).expect("in the table");
+        let errors = &METRICS[row("servers.<server>.scripts.<hook>.errors")];
+        assert_eq!(errors.family(), "halon_servers_scripts_errors");
+        let sample = errors.sample(&["in", "eod"], Value::Integer(3));
+        assert_eq!(sample.stat, "servers.in.scripts.eod.errors");
+        let labels: Vec<_> = sample.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        assert_eq!(labels, ["hook=eod", "server=in"]);
+    }
+
+    #[test]
+    fn every_row_has_a_family_of_its_own() {
+        let mut families: Vec<String> = METRICS.iter().map(Metric::family).collect();
+        families.sort();
+        let count = families.len();
+        families.dedup();
+        assert_eq!(families.len(), count);
+        let facts = Facts { pid: 7, elapsed_s: 1.5, ready: true, ..Facts::default() };
+        let report = Report { facts, servers: vec!["in"], shards: &[] };
+        let stats = report.process_stats(report.families());
+        let process = stats.process.expect("there");
+        assert_eq!((process.pid, process.runtime, process.elapsed), (7, 1, 1.5));
+        assert!(stats.servers["in"].scripts.contains_key("mailfrom"));
+        let text = control::openmetrics::render(&stats.metrics);
+        assert!(text.contains(
+            "# HELP halon_process_elapsed Time since the start, in seconds\nhalon_process_elapsed 1.5\n"
+        ));
+    }
 }

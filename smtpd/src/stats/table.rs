@@ -160,9 +160,9 @@ pub static METRICS: &[Metric] = &[
         Read::Shard(|source| source.store.found as u64),
     ),
     gauge(
-        "queue.queue.active",
+        "queue.queue.active.0",
         "recipients",
-        "Recipients that are due",
+        "Recipients that are due, of either priority",
         Read::Shard(|source| source.queue.active as u64),
     ),
     gauge(
@@ -183,23 +183,17 @@ pub static METRICS: &[Metric] = &[
         "Recipients under way",
         Read::Shard(|source| source.queue.sending as u64),
     ),
-    counter(
-        "queue.policy.concurrency.suspends",
-        "attempts",
-        "Attempts put off because a limit of connections was reached",
-        Read::Shard(|source| source.shard.stats.policy.concurrency.get()),
+    gauge(
+        "queue.queue.pending",
+        "recipients",
+        "Recipients that wait for something of this host, such as its resolver",
+        Read::Shard(|source| source.shard.queue.borrow().waiting_for_us() as u64),
     ),
-    counter(
-        "queue.policy.rate.suspends",
-        "attempts",
-        "Attempts put off because a rate was used up",
-        Read::Shard(|source| source.shard.stats.policy.rate.get()),
-    ),
-    counter(
-        "queue.policy.connectinterval.suspends",
-        "attempts",
-        "Attempts put off because the last connect was too recent",
-        Read::Shard(|source| source.shard.stats.policy.connect_interval.get()),
+    gauge(
+        "queue.quota.size",
+        "quotas",
+        "Quotas under which something is queued; a quota counts once on each shard",
+        Read::Shard(|source| source.shard.queue.borrow().quotas().count() as u64),
     ),
     counter(
         "queue.pickup.count",
@@ -213,11 +207,35 @@ pub static METRICS: &[Metric] = &[
         "Times nothing was due and permitted",
         Read::Shard(|source| source.shard.stats.pickup.misses.get()),
     ),
+    counter(
+        "queue.pickup.evals",
+        "times",
+        "Times a destination was looked at",
+        Read::Shard(|source| source.picks.evals),
+    ),
+    counter(
+        "queue.pickup.skips",
+        "times",
+        "Times a destination that was looked at might not be picked from",
+        Read::Shard(|source| source.picks.skips),
+    ),
+    gauge(
+        "queue.pickup.pending",
+        "destinations",
+        "Destinations whose turn comes",
+        Read::Shard(|source| source.picks.pending as u64),
+    ),
     gauge(
         "queue.connections.count",
         "connections",
         "Open connections to next hops, those that wait to be used again too",
         Read::Shard(|source| source.shard.stats.delivery.open.get()),
+    ),
+    gauge(
+        "queue.connections.max",
+        "connections",
+        "Most connections to next hops at once",
+        Read::Shard(|source| u64::from(source.shard.snapshot().queue_options.total_concurrency)),
     ),
     counter(
         "queue.connections.opened",

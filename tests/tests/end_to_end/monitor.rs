@@ -104,7 +104,7 @@ fn hk04_what_happens_is_counted_with_errors_of_scripts() {
     });
     assert!(done, "{text}");
     let script = |what: &str, hook: &str| {
-        value(&text, &format!("halon_servers_scripts_{what}{{server=\"default\",hook=\"{hook}\"}}"))
+        value(&text, &format!("halon_servers_scripts_{what}{{hook=\"{hook}\",server=\"default\"}}"))
     };
     assert_eq!((script("errors_total", "mailfrom"), script("finished_total", "mailfrom")), (1.0, 2.0));
     assert_eq!((script("errors_total", "eod"), script("finished_total", "eod")), (0.0, 1.0));
