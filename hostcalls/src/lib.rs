@@ -56,6 +56,7 @@ mod item;
 mod library;
 pub mod limits;
 pub mod mail;
+pub mod metrics;
 pub mod numbers;
 mod offload;
 #[cfg(test)]

@@ -64,6 +64,7 @@ static FAMILIES: &[&Family] = &[
     &crate::daemon::FAMILY,
     &crate::extras::FAMILY,
     &crate::plugins::FAMILY,
+    &crate::metrics::FAMILY,
     &DAEMON,
 ];
 
@@ -73,10 +74,6 @@ static DAEMON: Family = Family {
         ("queue_suspend", "queue control works only inside the mail server"),
         ("queue_policy", "queue control works only inside the mail server"),
         ("queue_policy_delete", "queue control works only inside the mail server"),
-        ("metrics_increment", "custom metrics work only inside the mail server"),
-        ("metrics_decrement", "custom metrics work only inside the mail server"),
-        ("metrics_set", "custom metrics work only inside the mail server"),
-        ("metrics_get", "custom metrics work only inside the mail server"),
     ],
     ..Family::EMPTY
 };

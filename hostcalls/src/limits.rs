@@ -159,3 +159,12 @@ pub const RATE_STRAY_DATAGRAMS_MAX: u32 = 64;
 
 /// Keys of shared memory that are listed of each shard, with the values that they have: no more than the memory itself.
 pub const OPERATOR_KEYS: usize = 100_000;
+
+/// Sets of labels of one custom metric on one shard: about 200 bytes each, so that 200 metrics of a shard take 40 MB.
+pub const METRIC_SERIES_MAX: usize = 1_000;
+
+/// Labels of one of them.
+pub const METRIC_LABELS_MAX: usize = 16;
+
+/// Bytes of the name of a label, and of its value.
+pub const METRIC_LABEL_BYTES_MAX: usize = 256;

@@ -18,6 +18,7 @@ use crate::delivery::conditions::{self, Conditions};
 use crate::monitor;
 use crate::pki::{self, CertificateStatus, Keyring};
 use crate::scripts::{Prepared, ServerHooks};
+use crate::stats::custom;
 use route::{mailer_daemon, queue_transport};
 
 pub use route::{Dsn, Route, RouteParts, RoutePooling, RouteTls};
@@ -207,10 +208,14 @@ fn parse_hostname(name: &str, key: &str) -> Result<Hostname, String> {
 
 fn build_monitor(monitor: &config::Monitor, keyring: &Keyring) -> Result<monitor::Settings, String> {
     let side = |id: &String| pki::monitor_side(id, keyring);
+    if let Some(taken) = monitor.metrics.iter().find(|metric| custom::is_taken(&metric.name)) {
+        return Err(format!("monitor.metrics: \"{}\" is the name of a metric of the server", taken.name));
+    }
     Ok(monitor::Settings {
         api_keys: monitor.api_keys.clone(),
         tls: monitor.certificate.as_ref().map(side).transpose()?,
         max_messages: monitor.max_messages,
+        metrics: monitor.metrics.clone(),
     })
 }
 

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use config::MaxMessages;
+use config::{CustomMetric, MaxMessages};
 use control::smtpd::{MetricFamily, ProcessStatsResponse, ShardStatusResponse};
 use engine::boot::ShardId;
 use engine::mesh;
@@ -50,6 +50,8 @@ pub struct Settings {
     pub tls: Option<ServerSide>,
     /// When what is queued makes the server unhealthy.
     pub max_messages: Option<MaxMessages>,
+    /// What scripts count.
+    pub metrics: Vec<CustomMetric>,
 }
 
 /// The endpoint, and what it tells.
@@ -180,7 +182,9 @@ impl Monitor {
 
     fn report<'a>(&'a self, shards: &'a [ShardStats]) -> Report<'a> {
         let servers = self.program.startup.servers.iter().map(|server| server.id.as_str()).collect();
-        Report { facts: self.facts(), servers, shards }
+        let settings = self.settings.borrow();
+        let custom = settings.as_ref().map(|settings| settings.metrics.clone()).unwrap_or_default();
+        Report { facts: self.facts(), servers, shards, custom }
     }
 
     /// What is known of the process beside its shards.

@@ -5,6 +5,7 @@
 //! everything that can be read, once, with type, unit and help; [`read`] gives the values of one shard as plain data, and
 //! [`ShardStats::merge`] adds those of several up.
 
+pub mod custom;
 pub mod heartbeat;
 pub mod metric;
 pub mod recent;
@@ -20,6 +21,7 @@ use std::rc::Rc;
 
 use engine::time::Instant;
 use hooks::Tallies;
+use hostcalls::metrics::Series;
 
 use crate::shard::Shard;
 use metric::{Merge, Source};
@@ -185,20 +187,24 @@ impl Stats {
 }
 
 /// The values of one shard, or of several added up: for each row of [`METRICS`] that shards have, as many as it has labels.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ShardStats {
     rows: Vec<Vec<u64>>,
+    /// What scripts have counted.
+    custom: Vec<Series>,
 }
 
 /// The values of a shard, as they are now. Runs on it.
 pub fn read(shard: &Shard) -> ShardStats {
     let source = Source::new(shard);
-    ShardStats { rows: METRICS.iter().map(|metric| metric.values(&source)).collect() }
+    let rows = METRICS.iter().map(|metric| metric.values(&source)).collect();
+    ShardStats { rows, custom: hostcalls::metrics::read() }
 }
 
 impl ShardStats {
     /// Adds the values of another shard.
     pub fn merge(&mut self, other: &ShardStats) {
+        custom::merge(&mut self.custom, &other.custom);
         self.rows.resize_with(METRICS.len(), Vec::new);
         for ((metric, mine), theirs) in METRICS.iter().zip(&mut self.rows).zip(&other.rows) {
             mine.resize(mine.len().max(theirs.len()), 0);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use config::CustomMetric;
 use control::smtpd::metric_family::Type;
 use control::smtpd::metric_sample::Value;
 use control::smtpd::{
@@ -10,9 +11,9 @@ use control::smtpd::{
     ResolverStats, ScriptStats, ServerStats, SizeStats, Usage,
 };
 
-use super::ShardStats;
 use super::metric::{Facts, Kind, Metric, QUEUE_HOOKS, Read, SESSION_HOOKS};
 use super::table::METRICS;
+use super::{ShardStats, custom};
 
 /// Everything at one time.
 #[derive(Debug)]
@@ -23,13 +24,17 @@ pub struct Report<'a> {
     pub servers: Vec<&'a str>,
     /// Each shard; of one that does not answer, the last that was known.
     pub shards: &'a [ShardStats],
+    /// What scripts may count.
+    pub custom: Vec<CustomMetric>,
 }
 
 impl Report<'_> {
-    /// All families of the table, in its order.
+    /// All families of the table, in its order, then those of scripts.
     pub fn families(&self) -> Vec<MetricFamily> {
         let total = self.total();
-        METRICS.iter().enumerate().map(|(number, metric)| self.family(number, metric, &total)).collect()
+        let rows = METRICS.iter().enumerate().map(|(number, metric)| self.family(number, metric, &total));
+        let custom = self.custom.iter().map(|metric| custom::family(metric, &total.custom));
+        rows.chain(custom).collect()
     }
 
     /// What `process-stats` shows: the documented part, and `metrics`, which are all.
@@ -258,7 +263,7 @@ mod tests {
         families.dedup();
         assert_eq!(families.len(), count);
         let facts = Facts { pid: 7, elapsed_s: 1.5, ready: true, ..Facts::default() };
-        let report = Report { facts, servers: vec!["in"], shards: &[] };
+        let report = Report { facts, servers: vec!["in"], shards: &[], custom: Vec::new() };
         let stats = report.process_stats(report.families());
         let process = stats.process.expect("there");
         assert_eq!((process.pid, process.runtime, process.elapsed), (7, 1, 1.5));

@@ -22,7 +22,10 @@ fn a_name_stands_in_the_table_once_and_with_labels_that_its_source_has() {
 
 #[test]
 fn the_values_of_shards_are_added_and_settings_are_not() {
-    let rows = |value: u64| ShardStats { rows: METRICS.iter().map(|_| vec![value, 7]).collect() };
+    let rows = |value: u64| ShardStats {
+        rows: METRICS.iter().map(|_| vec![value, 7]).collect(),
+        custom: Vec::new(),
+    };
     let mut all = ShardStats::default();
     all.merge(&rows(3));
     all.merge(&rows(5));
