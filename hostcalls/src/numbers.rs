@@ -21,7 +21,7 @@ pub const SMTP: u16 = 0x0900;
 /// What only the mail server can do.
 pub const DAEMON: u16 = 0x0a00;
 /// `metrics_increment` and its kin.
-pub const METRICS: u16 = 0x0b00;
+pub const METRICS: u16 = 0x0c00;
 /// Modules under `extras://`.
 pub const EXTRAS: u16 = 0x0800;
 /// What is a plugin elsewhere.

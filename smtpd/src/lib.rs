@@ -13,6 +13,7 @@
 //! - [`dynamic`]: rules that are added while the server runs.
 //! - [`log`]: lines that never hold up mail.
 //! - [`stats`]: what is counted, and how it is read; [`monitor`]: where probes and collectors read it.
+//! - [`trace`]: the live dialogue of connections that an operator asks for.
 //! - [`accounting`]: a file of what became of each message.
 //! - [`sockets`], [`manager`]: listening sockets, and the service manager that keeps them across restarts.
 //!
@@ -51,3 +52,4 @@ pub mod snapshot;
 pub mod sockets;
 pub mod stats;
 pub mod stored;
+pub mod trace;

@@ -20,6 +20,17 @@ pub const MONITOR_CONNECTIONS: usize = 64;
 /// How long a client of the monitor may take for its request, and again for taking the answer.
 pub const MONITOR_PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long a trace goes on, unless less is asked for.
+pub const TRACE_TIME: Duration = Duration::from_secs(3600);
+/// Traces at once (once per process).
+pub const TRACES: usize = 16;
+/// Events that wait for an operator who watches, each some hundred bytes: with [`TRACES`], 16 MB at most in one process.
+pub const TRACE_EVENTS: usize = 2_000;
+/// Events of a connection that are held back until a recipient is known.
+pub const TRACE_HELD: usize = 50;
+/// Compiled size of a regular expression in a trace's filter.
+pub const TRACE_REGEX_BYTES: usize = 256 << 10;
+
 /// What a percentile of how long things took is about: the last this, to twice as much. 4 KiB.
 pub const RECENT: Duration = Duration::from_secs(30);
 /// Log text a shard may hold before it drops lines; emptied after [`LOG_DELAY`], or when [`LOG_WRITE_BYTES`] are there.

@@ -4,7 +4,7 @@ use control::framing::Request;
 use control::{Command, Message, smtpd as proto};
 
 use super::client::Client;
-use super::{files, groupby, list, quota, resolver, scripts, suspends, update};
+use super::{files, groupby, list, quota, resolver, scripts, suspends, trace, update};
 use crate::program::Reload;
 
 /// The answer of a command, encoded.
@@ -35,6 +35,9 @@ pub(super) async fn answer(client: &Client, request: Request) -> Result<Vec<u8>,
         Command::CacheClear => encoded(scripts::clear(client, decoded(body)?).await?),
         Command::ResolverClear => resolver::apply(client, resolver::Action::Clear).await,
         Command::ResolverReload => resolver::apply(client, resolver::Action::Reload).await,
+        Command::ProcessStats => encoded(control.monitor.process_stats().await),
+        Command::ShardStatus => encoded(control.monitor.shard_status().await),
+        Command::Trace => encoded(trace::trace(client, decoded(body)?).await?),
         Command::Thaw => files::thaw(client).await,
         Command::Users => encoded(proto::UsersResponse::default()),
         Command::StageStart

@@ -20,6 +20,7 @@ mod scan;
 mod scripts;
 pub mod shards;
 mod suspends;
+mod trace;
 mod update;
 
 pub use client::Client;

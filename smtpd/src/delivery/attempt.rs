@@ -22,6 +22,7 @@ use crate::limits;
 use crate::patience::Clocks;
 use crate::snapshot::RouteTls;
 use crate::stats::Stats;
+use crate::trace::{Tap, Who};
 
 /// An open SMTP session with a peer, between transactions.
 #[derive(Debug)]
@@ -44,7 +45,9 @@ pub(super) struct Connection {
     source: Option<Arc<str>>,
     /// For scripts, once it was greeted.
     facts: Option<Rc<ConnectionFacts>>,
-    _counted: Counted,
+    counted: Counted,
+    /// What operators watch.
+    pub(super) tap: Tap,
 }
 
 /// An open connection among those of the shard; given back on drop.
@@ -161,7 +164,8 @@ impl Connection {
                 _ => None,
             },
             facts: None,
-            _counted: Counted::new(stats),
+            counted: Counted::new(stats),
+            tap: Tap::default(),
         })
     }
 
@@ -189,6 +193,7 @@ impl Connection {
             Verified::Passed => Protection::Verified,
             Verified::Unchecked | Verified::Failed(_) => Protection::Encrypted,
         });
+        self.tap.note(format_args!("TLS: {} {}", info.version, info.cipher));
         self.tls = Some(Rc::new(info));
         Ok(())
     }
@@ -260,6 +265,16 @@ impl Connection {
         }
     }
 
+    /// Takes up the traces that are on.
+    pub(super) fn watch(&mut self) {
+        let traces = &self.counted.0.traces;
+        if self.tap.is_stale(traces) {
+            let (local, remote) = (self.stream.local_addr(), self.stream.peer_addr());
+            let who = Who { outgoing: true, remote: remote.ip(), name: &self.mx };
+            self.tap.renew(traces, who, local, remote);
+        }
+    }
+
     /// Steps up to the next thing to decide: sends what is to be sent, receives, watches the clocks.
     pub(super) async fn advance(&mut self) -> Step {
         loop {
@@ -270,6 +285,9 @@ impl Connection {
             let len = rest.len();
             let step = self.session.step(&mut rest);
             let left = rest.len();
+            if let Some((buffer, used)) = &self.input {
+                self.tap.received(&buffer[*used..*used + (len - left)]);
+            }
             match &mut self.input {
                 Some(_) if left == 0 => self.input = None,
                 Some((_, used)) => *used += len - left,
@@ -279,6 +297,8 @@ impl Connection {
                 return step;
             }
             let output = self.session.take_output();
+            self.watch();
+            self.tap.sent(&output);
             if !output.is_empty()
                 && let Err(how) = self.send(vec![output]).await
             {
@@ -330,6 +350,7 @@ impl Connection {
         if matches!(self.session.step(&mut &[][..]), Step::Ready) {
             self.session.quit();
             let output = self.session.take_output();
+            self.tap.sent(&output);
             let _ = engine::time::timeout(limits::FAREWELL, async {
                 self.stream.send(output).await?;
                 self.stream.close().await

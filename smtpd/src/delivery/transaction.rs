@@ -138,6 +138,8 @@ impl Connection {
         let mut line_ends = LineEnds::new();
         let mut list = Vec::with_capacity(8);
         let output = self.session.take_output();
+        self.watch();
+        self.tap.sent(&output);
         if !output.is_empty() {
             list.push(output);
         }
@@ -165,6 +167,7 @@ impl Connection {
             }
             (None, _) => line_ends.finish().map_err(|_| unclean())?,
         }
+        self.tap.note(format_args!("message, {body_bytes} bytes"));
         self.send(list).await.map_err(Broken::Peer)
     }
 

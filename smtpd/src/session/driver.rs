@@ -24,6 +24,7 @@ use crate::log::event::{self as logged, Action};
 use crate::patience::Clocks;
 use crate::shard::Shard;
 use crate::snapshot::Server;
+use crate::trace::{Tap, Who};
 
 /// The task of a session.
 pub(super) async fn run(place: Place, server: Arc<Server>, peer: Rc<Peer>) {
@@ -44,6 +45,7 @@ pub(super) async fn run(place: Place, server: Arc<Server>, peer: Rc<Peer>) {
         input: None,
         closed: None,
         ending: None,
+        tap: Tap::default(),
     };
     if Box::pin(driver.begin(&place)).await.is_ok() {
         driver.converse().await;
@@ -82,6 +84,8 @@ pub(super) struct Driver {
     pub(super) closed: Option<Close>,
     /// More about that, for a script that asks.
     pub(super) ending: Option<Box<Ending>>,
+    /// What operators watch.
+    pub(super) tap: Tap,
 }
 
 /// What the machine asks for and takes a wait to answer.
@@ -134,6 +138,7 @@ impl Driver {
 
     /// Up to the greeting. The error means that the session is over.
     async fn greet(&mut self, admitted: bool) -> Result<(), Over> {
+        self.watch();
         let Step::Event(Event::Connect) = self.machine.step(&mut &[][..]) else { return Err(Over) };
         if !admitted {
             self.refuse_connection(LocalLimit::TooManyConnections);
@@ -234,6 +239,7 @@ impl Driver {
 
     /// Answers the end of data.
     async fn commit(&mut self, summary: Summary) {
+        self.tap.note(format_args!("message, {} bytes", summary.size_bytes));
         let Some(transaction) = self.transaction.take() else { return };
         self.client.name.settle().await;
         let at = Reception {
@@ -268,6 +274,7 @@ impl Driver {
         if output.is_empty() {
             return true;
         }
+        self.tap.sent(&output);
         match self.peer.stream.send(output).await {
             Ok(()) => true,
             Err(error) => {
@@ -280,6 +287,7 @@ impl Driver {
     /// Waits for input as long as the machine's patience lasts; when that is over, the machine is told, and says
     /// what to do at the next step. The error means that the peer has gone.
     async fn receive(&mut self) -> Result<(), Over> {
+        self.watch();
         let (wait, clock) = self.clocks.wait(self.machine.patience());
         self.peer.idle.set(!self.machine.in_transaction());
         let received = engine::time::timeout(wait, self.peer.stream.recv()).await;
@@ -300,14 +308,28 @@ impl Driver {
         Ok(())
     }
 
+    /// Takes up the traces that are on.
+    fn watch(&mut self) {
+        if self.tap.is_stale(&self.shard.stats.traces) {
+            let remote = self.client.remote;
+            let who = Who { outgoing: false, remote: remote.ip(), name: &self.server.id };
+            let local = self.peer.stream.local_addr();
+            self.tap.renew(&self.shard.stats.traces, who, local, remote);
+        }
+    }
+
     /// Steps through what has arrived to its end, or to something whose answer takes a wait.
     fn consume(&mut self) -> Result<Option<Awaited>, Over> {
         let mut input = self.input.take().unwrap_or(Input::Copy(Vec::new(), 0));
         loop {
             let mut rest = input.rest();
             let len = rest.len();
+            let shows = self.tap.is_on() && !self.machine.in_data();
             let step = self.machine.step(&mut rest);
             let used = len - rest.len();
+            if shows && !matches!(step, Step::Body(_)) {
+                self.tap.received(&input.rest()[..used]);
+            }
             match step {
                 Step::NeedInput => return Ok(None),
                 Step::Handshake => return Ok(Some(Awaited::Handshake)),

@@ -42,6 +42,7 @@ impl Driver {
         let agreed = engine::time::timeout(limits::TLS_HANDSHAKE, accepting).await;
         match agreed.unwrap_or(Err(TlsError::TimedOut)) {
             Ok(info) => {
+                self.tap.note(format_args!("TLS: {} {}", info.version, info.cipher));
                 self.tls = Some(Rc::new(info));
                 self.hello = None;
                 self.client.user = None;

@@ -24,6 +24,7 @@ use hooks::Tallies;
 use hostcalls::metrics::Series;
 
 use crate::shard::Shard;
+use crate::trace::Traces;
 use metric::{Merge, Source};
 use recent::History;
 use table::METRICS;
@@ -87,6 +88,8 @@ pub struct Stats {
     pub queue_scripts: Rc<Tallies>,
     /// Each of the startup file's servers, in its order.
     pub servers: Box<[Server]>,
+    /// The traces that are on: who watches.
+    pub traces: Traces,
     /// How long things took lately.
     pub history: History,
     /// When the shard started.
@@ -180,6 +183,7 @@ impl Stats {
             pooling: Pooling::default(),
             queue_scripts: Rc::default(),
             servers: (0..servers).map(|_| Server::default()).collect(),
+            traces: Traces::default(),
             history: History::default(),
             begun: engine::time::now(),
         })
