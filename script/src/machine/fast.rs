@@ -4,17 +4,16 @@
 //! enough for the compiler to keep its state in machine registers. Around it is a loop for plain calls and returns; whatever
 //! else concerns other functions goes back to the caller.
 
-use crate::compile::op::{Op, Operator, Reg, Relation};
-use crate::value::{Array, Value};
+use crate::compile::op::{Op, Operator, Relation};
+use crate::value::Value;
 
 use super::frame::Entry;
 use super::loaded::{Loaded, Stacks};
+use super::numbers::{bits, holds, int32, item, list, slot, small_remainder};
 use super::operate::{self, Surroundings};
 use super::plain::{self, Stack};
 use super::rare;
-
-/// A window of number registers.
-pub(super) type Numbers = [f64; 256];
+use super::registers::{put, put_number, set, set_number, window, wipe};
 
 /// Why the loop ended. Small, so that it comes back in a machine register.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -764,122 +763,4 @@ pub(super) fn run<'s>(
 #[inline(always)]
 fn branch() {
     std::hint::black_box(());
-}
-
-/// Sets a register; the old value is freed.
-#[inline(always)]
-pub(super) fn set(regs: &mut [Value], to: Reg, value: Value) {
-    put(&mut regs[to as usize], value);
-}
-
-/// Replaces a value.
-#[inline(always)]
-pub(super) fn put(slot: &mut Value, value: Value) {
-    if is_plain(slot) {
-        // There is nothing to free, which the compiler cannot know.
-        std::mem::forget(std::mem::replace(slot, value));
-    } else {
-        *slot = value;
-    }
-}
-
-/// Whether freeing the value does nothing.
-#[inline(always)]
-pub(super) fn is_plain(value: &Value) -> bool {
-    matches!(value, Value::Undefined | Value::None | Value::Bool(_) | Value::Number(_))
-}
-
-/// Makes a register undefined.
-#[inline(always)]
-pub(super) fn wipe(slot: &mut Value) {
-    put(slot, Value::Undefined);
-}
-
-/// The number registers of a function.
-#[inline(always)]
-fn window(numbers: &mut [f64], base: usize) -> &mut Numbers {
-    let window = &mut numbers[base..base + 256];
-    window.try_into().expect("256 numbers were reserved when the function was entered")
-}
-
-/// The same for a number.
-#[inline(always)]
-pub(super) fn set_number(regs: &mut [Value], to: Reg, number: f64) {
-    put_number(&mut regs[to as usize], number);
-}
-
-/// Puts a number where mostly one is already.
-#[inline(always)]
-pub(super) fn put_number(slot: &mut Value, number: f64) {
-    if let Value::Number(old) = slot {
-        *old = number;
-    } else {
-        put(slot, Value::Number(number));
-    }
-}
-
-#[inline(always)]
-fn holds(relation: Relation, a: f64, b: f64) -> bool {
-    match relation {
-        Relation::Less => a < b,
-        Relation::LessEqual => a <= b,
-        Relation::Equal => a == b,
-        #[expect(
-            clippy::neg_cmp_op_on_partial_ord,
-            reason = "NaN is neither less nor not less by any other operator"
-        )]
-        Relation::NotLess => !(a < b),
-        #[expect(clippy::neg_cmp_op_on_partial_ord, reason = "as above")]
-        Relation::NotLessEqual => !(a <= b),
-        Relation::NotEqual => a != b,
-    }
-}
-
-/// The remainder of integers that fit into 32 bits, without the slow general one. A result of -0 is left to that.
-#[inline(always)]
-fn small_remainder(a: f64, b: f64) -> Option<f64> {
-    let (x, y) = (a as i32, b as i32);
-    (x >= 0 && y > 0 && f64::from(x) == a && f64::from(y) == b).then(|| f64::from((x as u32) % (y as u32)))
-}
-
-/// The integer part modulo 2^32.
-#[inline(always)]
-fn int32(number: f64) -> i32 {
-    let integer = number as i64;
-    if integer.unsigned_abs() < 1 << 53 { integer as i32 } else { crate::ops::to_int32(number) }
-}
-
-#[inline(always)]
-fn bits(operator: Operator, a: f64, b: f64) -> f64 {
-    let (a, b) = (int32(a), int32(b));
-    match operator {
-        Operator::BitAnd => f64::from(a & b),
-        Operator::BitOr => f64::from(a | b),
-        Operator::BitXor => f64::from(a ^ b),
-        Operator::ShiftLeft => f64::from(a.wrapping_shl(b as u32)),
-        Operator::ShiftRight => f64::from(a.wrapping_shr(b as u32)),
-        _ => f64::from((a as u32).wrapping_shr(b as u32)),
-    }
-}
-
-/// The item of a list.
-#[inline(always)]
-fn item(base: &Value, key: f64) -> Option<&Value> {
-    let Value::Array(array) = base else { return None };
-    let at = usize::try_from(key as i64).ok()?;
-    array.as_list()?.get(at)
-}
-
-/// The item of a list that nobody shares, to be replaced.
-#[inline(always)]
-fn slot(base: &mut Value, key: f64) -> Option<&mut Value> {
-    let at = usize::try_from(key as i64).ok()?;
-    list(base)?.get_mut(at)
-}
-
-/// The items of a list that nobody shares.
-#[inline(always)]
-fn list(base: &mut Value) -> Option<&mut Vec<Value>> {
-    let Value::Array(array) = base else { return None };
-    Array::as_list_mut(array)
 }

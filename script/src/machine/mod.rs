@@ -12,11 +12,13 @@ mod iterate;
 mod loaded;
 mod memory;
 mod native_call;
+mod numbers;
 mod object;
 mod operate;
 mod path;
 mod plain;
 mod rare;
+mod registers;
 mod session;
 #[cfg(test)]
 mod tests;

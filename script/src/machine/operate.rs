@@ -7,12 +7,12 @@ use crate::native::{Call, NativeRun};
 use crate::ops;
 use crate::value::Value;
 
-use super::fast::{Numbers, set, set_number};
 use super::heap::Heap;
 use super::iterate;
 use super::loaded::{Loaded, LoadedProto};
 use super::object;
 use super::path;
+use super::registers::{Numbers, set, set_number};
 
 /// What an instruction may need beside registers.
 pub(super) struct Surroundings<'s> {

@@ -3,10 +3,10 @@
 use crate::compile::op::{NO_REG, Reg};
 use crate::value::Value;
 
-use super::fast::{put, put_number, wipe};
 use super::frame::{Entry, Frame, Mode};
 use super::loaded::{Loaded, LoadedProto, MethodHint, Stacks};
 use super::operate::Surroundings;
+use super::registers::{put, put_number, wipe};
 
 /// What a call needs beside the function.
 pub(super) struct Stack<'r> {

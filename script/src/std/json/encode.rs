@@ -187,3 +187,33 @@ fn least_bytes(value: &Value, known: &mut HashMap<usize, usize>, depth: usize) -
     known.insert(array.address(), bytes);
     bytes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// It must never say more than what would be written: then it would refuse what fits.
+    #[test]
+    fn the_least_that_a_text_takes_is_not_more_than_it_takes() {
+        let shared: Value = vec![Value::from("ab"), Value::None, Value::from(12.5), true.into()].into();
+        let mut object = Array::new();
+        object.set_str("k", shared.clone());
+        object.set(Key::Int(7), "\u{e9}\n".into());
+        let list: Value = vec![shared.clone(), object.into(), shared, Array::new().into()].into();
+        let mut nested = list.clone();
+        for _ in 0..20 {
+            nested = vec![nested.clone(), nested].into();
+            let least = least_bytes(&nested, &mut HashMap::new(), 0);
+            if least > 1 << 20 {
+                return;
+            }
+            for (ensure_ascii, pretty_print) in [(false, false), (true, false), (false, true)] {
+                let mut text = Vec::new();
+                encode(&nested, JsonStyle { ensure_ascii, pretty_print }, &mut text).unwrap();
+                assert!(least <= text.len(), "{least} {}", text.len());
+            }
+        }
+        let strings: Value = vec![Value::from("a"), Value::from("bc")].into();
+        assert_eq!(least_bytes(&strings, &mut HashMap::new(), 0), r#"["a","bc"]"#.len());
+    }
+}

@@ -105,7 +105,7 @@ impl Pattern {
 
     /// The groups of the first match in machine code, and counted.
     #[cfg(test)]
-    pub(super) fn both_ways(&self, subject: &[u8]) -> [Result<Vec<Option<(usize, usize)>>, pcre2::Error>; 2] {
+    pub(super) fn both_ways(&self, subject: &[u8]) -> [Result<Places, pcre2::Error>; 2] {
         let read = |found: Result<bool, pcre2::Error>, groups: &Groups| {
             found.map(|found| (0..groups.count()).filter(|_| found).map(|group| groups.get(group)).collect())
         };
@@ -147,6 +147,10 @@ impl Pattern {
         value.as_object().and_then(Object::downcast::<RegexObject>).map(|object| &object.0)
     }
 }
+
+/// Where each group is.
+#[cfg(test)]
+type Places = Vec<Option<(usize, usize)>>;
 
 /// Where the groups of a match are.
 #[derive(Debug)]
