@@ -9,7 +9,7 @@ use crate::schema::{Default, File, Key, Shape, Status};
 use crate::tree::{Checked, Tree};
 use crate::version;
 use crate::yaml::{self, Node, Position, Scalar, Style, Value};
-use crate::{Options, Scope, Source, Version};
+use crate::{Options, PLUGINS, Scope, Source, Version};
 
 /// Parses and checks one file. What is wrong is in the report; the tree has what is right, without defaults.
 /// `None`: not even the root is there.
@@ -32,6 +32,9 @@ pub(crate) fn read(
     };
     let keys = file.keys(options.scope);
     forget_what_does_not_count(&mut root, file, keys);
+    if options.scope == Scope::Scripts {
+        forget_other_plugins(&mut root);
+    }
     prepare(&mut root, &mut Path::default(), options, report);
     if !matches!(root.value, Value::Map(_)) {
         report.error(root.at, "", Problem::new("expected a mapping at the top level"));
@@ -42,6 +45,27 @@ pub(crate) fn read(
     let tree = checker.object(&root, keys, &mut Path::default());
     // A file of an unknown version is checked like the newest: its other errors are worth knowing too.
     Some((tree, version.unwrap_or(Version::NEWEST)))
+}
+
+/// Drops the plugins that are not built in: whether the server can do without them is not for scripts to decide.
+fn forget_other_plugins(root: &mut Node) {
+    let Value::Map(entries) = &mut root.value else { return };
+    for (name, value) in entries {
+        if let Value::List(items) = &mut value.value
+            && key_text(name) == "plugins"
+        {
+            items.retain(|item| match &item.value {
+                Value::Map(entries) => entries.iter().any(|(key, id)| {
+                    let id = match &id.value {
+                        Value::Scalar(scalar) => &*scalar.text,
+                        _ => "",
+                    };
+                    key_text(key) == "id" && PLUGINS.contains(&id)
+                }),
+                _ => true,
+            });
+        }
+    }
 }
 
 /// Drops the keys of the root that the file knows and that are not among `keys`.
