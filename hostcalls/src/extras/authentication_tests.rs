@@ -152,6 +152,47 @@ fn arc_chains_hold_until_somebody_changes_the_message() {
     });
 }
 
+/// RFC 8463: the key of a seal may be short, and hops of both kinds may follow each other.
+#[test]
+fn arc_seals_hold_with_ed25519_too() {
+    const HOPS: &str = r#"import { ARC } from "extras://arc";
+        function hop($mail, $selector, $key, $options = []) {
+            if (!ARC::seal($mail, $selector, "example.org", $key, ARC::chainValidate($mail), "mx.example.org; none", $options))
+                return none;
+            return MailMessage::String($mail->toString());
+        }
+        $mail = MailMessage::String("From: joe@example.org\r\nSubject: x\r\n\r\nHi.\r\n");
+        $mail = hop($mail, "ed25519", KEY);"#;
+    let key = quoted(include_str!("../../../mail/src/keys/testdata/ed25519.pem"));
+    let cases = [
+        (r#"return $mail->getHeader("ARC-Seal") =~ ''a=ed25519-sha256;'';"#, "true"),
+        (r#"return ARC::chainValidate($mail)["status"];"#, "pass"),
+        (
+            r#"$mail = hop(hop($mail, "rsa2048", "signing", ["id" => true]), "ed25519", ed25519_privatekey(KEY));
+               $chain = ARC::chainValidate($mail); return [$chain["status"], $chain["instance"], $chain["oldestpass"]];"#,
+            r#"[0=>"pass",1=>3,2=>0]"#,
+        ),
+        (
+            r#"return ARC::chainValidate(MailMessage::String($mail->toString() . "more\r\n"))["status"];"#,
+            "fail",
+        ),
+        (
+            r#"$mail = MailMessage::String(pcre_replace("/(?<=ARC-Authentication-Results: )i=1/", "i=1; spf=pass", $mail->toString()));
+               return ARC::chainValidate($mail)["status"];"#,
+            "fail",
+        ),
+    ];
+    on_a_shard(settings(), move |environment| {
+        let key = key.clone();
+        async move {
+            for (source, expected) in cases {
+                let source = format!("{HOPS} {source}").replace("KEY", &key);
+                assert_eq!(result(&environment, &source).await, expected, "{source}");
+            }
+        }
+    });
+}
+
 #[test]
 fn results_are_written_as_the_header_wants_them() {
     let cases = [

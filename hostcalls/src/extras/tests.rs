@@ -292,3 +292,52 @@ fn sasl_lets_in_who_knows_the_password() {
         }
     });
 }
+
+/// The forms of RFC 8461, section 3.2.
+#[test]
+fn policies_of_mta_sts_are_read() {
+    check(
+        r#"{ mta_sts_parse } from "extras://mta-sts""#,
+        &[
+            (
+                r#"mta_sts_parse("version: STSv1\r\nmode: enforce\r\nmx: MX.example\r\nmx: *.example.net\r\nmax_age: 604800\r\n")"#,
+                r#"["mx"=>[0=>"mx.example",1=>"*.example.net"],"version"=>"STSv1","mode"=>"enforce","max_age"=>604800]"#,
+            ),
+            (
+                r#"mta_sts_parse("version: STSv1\nmode: none\nmode: enforce\nnew_key: x\nmax_age:9999999999")"#,
+                r#"["mx"=>[],"version"=>"STSv1","mode"=>"none","new_key"=>"x","max_age"=>31557600]"#,
+            ),
+            (r#"mta_sts_parse("version: STSv1\nmode: enforce\nmax_age: 604800")"#, "none"),
+            (r#"mta_sts_parse("version: STSv1\nmode: testing\nmx: a\nmax_age: soon")"#, "none"),
+            (r#"mta_sts_parse("version: STSv2\nmode: none\nmax_age: 1")"#, "none"),
+            (r#"mta_sts_parse("<html>")"#, "none"),
+        ],
+    );
+}
+
+#[test]
+fn what_tls_reports_need_is_noted() {
+    check(
+        r#"{ tls_rpt } from "extras://tls-rpt""#,
+        &[
+            (
+                r#"tls_rpt(["localip" => "192.0.2.1", "remotemx" => "mx", "remoteip" => "192.0.2.2", "tls" => ["started" => true]],
+                    ["recipientaddress" => ["domain" => "d"]])"#,
+                r#"["policy-domain"=>"d","policy-type"=>"no-policy-found","result-type"=>"success","sending-mta-ip"=>"192.0.2.1","receiving-mx-hostname"=>"mx","receiving-ip"=>"192.0.2.2"]"#,
+            ),
+            (
+                r#"tls_rpt(["tls" => ["started" => false]], ["recipientaddress" => ["domain" => "d"]])"#,
+                "none",
+            ),
+            (
+                r#"tls_rpt(["tls" => ["tlsrpt" => "certificate-expired", "peercert" => ["error" => "x"], "tlsa" =>
+                    ["records" => [["usage" => 3, "selector" => 1, "mtype" => 1, "data" => "ab"]]]]], ["recipientaddress" => ["domain" => "d"]])"#,
+                r#"["policy-domain"=>"d","policy-type"=>"tlsa","policy-string"=>[0=>"3 1 1 ab"],"result-type"=>"certificate-expired","failure-reason-code"=>"x"]"#,
+            ),
+            (
+                r#"tls_rpt([], ["recipientaddress" => ["domain" => "d"]], ["error" => "e", "tlsrpt" => "sts-policy-invalid", "policy-string" => "x\r\ny"])"#,
+                r#"["policy-domain"=>"d","policy-type"=>"sts","policy-string"=>[0=>"x",1=>"y"],"mx-host"=>[],"result-type"=>"sts-policy-invalid"]"#,
+            ),
+        ],
+    );
+}

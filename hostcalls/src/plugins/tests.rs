@@ -219,3 +219,66 @@ fn every_module_compiles_and_what_needs_no_setting_works() {
         ],
     );
 }
+
+const BACKOFF: &str = r#"
+import { enable_backoff } from "extras://backoff";
+function back($properties, $dynamic, $retry, $code = "450 slow", $ratefn = none) {
+    $arguments = [
+        "retry" => $retry,
+        "grouping" => "&g",
+        "dsn" => ["diagnosticcode" => $code],
+        "attempt" => ["result" => ["code" => number($code[0:3])], "connection" => ["localip" => "192.0.2.1"]],
+        "policy" => ["policies" => [["fields" => ["localip", "grouping"], "properties" => $properties, "dynamic" => $dynamic]]]
+    ];
+    return enable_backoff($arguments, ["recipientaddress" => ["domain" => "d"]], "a", [], $ratefn);
+}
+$waits = ["backoff-retry-intervals" => "60s, 15m", "backoff-retry-count" => 4];
+"#;
+
+#[test]
+fn back_off_says_how_messages_wait() {
+    let directory = directory("backoff");
+    let path = directory.join("list");
+    std::fs::write(&path, "/^450/,tag=t\n/^451/,\"tag=t,events=10/60\"\n").unwrap();
+    let lists = vec![ListFile { id: "a".to_owned(), path }];
+    let settings = load(&config::Plugins { bounce_lists: lists, ..config::Plugins::default() });
+    on_a_shard(settings, |environment| async move {
+        for (expression, expected) in [
+            ("back([], [], 0)", r#"["pattern"=>"/^450/"]"#),
+            ("back([], [], 0, \"250 fine\")", "[]"),
+            ("back($waits, [], 0)", r#"["pattern"=>"/^450/","delay"=>60]"#),
+            (
+                "back($waits, [[\"id\" => \"x\", \"tag\" => \"backoff-t\"]], 1)",
+                r#"["pattern"=>"/^450/","delay"=>900]"#,
+            ),
+            (
+                "back($waits, [[\"id\" => \"x\", \"tag\" => \"other\"]], 9)",
+                r#"["pattern"=>"/^450/","bounce"=>true]"#,
+            ),
+            (
+                "back($waits, [[\"id\" => \"x\", \"tag\" => \"backoff\"]], 3, \"452 other\")",
+                r#"["delay"=>900]"#,
+            ),
+            (
+                "back($waits, [], 0, \"451 x\", function ($ns, $entry, $count, $seconds) { return $count == 9 and $seconds == 60; })",
+                r#"["pattern"=>"/^451/"]"#,
+            ),
+            (
+                "back($waits, [], 0, \"451 x\", function ($ns, $entry, $count, $seconds) { return false; })",
+                r#"["pattern"=>"/^451/","delay"=>60]"#,
+            ),
+            (
+                "back([\"backoff-rate\" => \"1/60\", \"backoff-ttl\" => 60], [], 0)",
+                "error: queue_policy(): not inside the mail server",
+            ),
+        ] {
+            let found = result(&environment, &format!("{BACKOFF} return {expression};")).await;
+            if expected.starts_with("error") {
+                assert!(found.starts_with("error: queue_policy()"), "{found}");
+            } else {
+                assert_eq!(found, expected, "{expression}");
+            }
+        }
+    });
+    std::fs::remove_dir_all(directory).unwrap();
+}
