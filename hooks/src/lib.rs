@@ -26,6 +26,8 @@
 
 mod codes;
 mod decision;
+#[cfg(test)]
+mod guide;
 pub mod limits;
 pub mod queued;
 mod runner;

@@ -46,7 +46,11 @@ struct Script {
 
 /// The value of `$context` between two hooks: nothing for most connections, else what the last script left.
 #[derive(Clone, Default)]
-pub struct Kept(Option<Frozen>);
+pub struct Kept {
+    value: Option<Frozen>,
+    /// There is no such variable: no script ran that could have set it.
+    unset: bool,
+}
 
 impl Runner {
     /// For this shard. Nobody counts what runs until [`Runner::counting`].
@@ -142,7 +146,9 @@ impl Runner {
         let mut context = Context::new(loaded, self.limits);
         for variable in hook.variables.iter().filter(|variable| loaded.mentions(variable.name)) {
             if variable.name == CONTEXT {
-                context.set(CONTEXT, kept.0.as_ref().map_or(Value::None, Value::from_frozen));
+                if !kept.unset {
+                    context.set(CONTEXT, kept.value.as_ref().map_or(Value::None, Value::from_frozen));
+                }
                 if !variable.read_only {
                     context.keep(CONTEXT);
                 }
@@ -168,15 +174,20 @@ impl Runner {
 const CONTEXT: &str = "context";
 
 impl Kept {
+    /// That of a script before which none ran that could have set it.
+    pub fn unset() -> Kept {
+        Kept { value: None, unset: true }
+    }
+
     /// What it takes of memory.
     pub fn size_bytes(&self) -> usize {
-        self.0.as_ref().map_or(0, Frozen::size_bytes)
+        self.value.as_ref().map_or(0, Frozen::size_bytes)
     }
 
     /// Keeps a copy that belongs to no program: the next hook is another one.
     fn keep(&mut self, value: &Value) -> Result<(), Failure> {
         if value.is_none() {
-            self.0 = None;
+            self.value = None;
             return Ok(());
         }
         let frozen = value.freeze().map_err(|fault| Failure(format!("$context: {fault}")))?;
@@ -184,14 +195,14 @@ impl Kept {
             let most = limits::MAX_CONTEXT_BYTES;
             return Err(Failure(format!("$context takes more than {most} bytes; nothing of it is kept")));
         }
-        self.0 = Some(frozen);
+        self.value = Some(frozen);
         Ok(())
     }
 }
 
 impl std::fmt::Debug for Kept {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Kept").field(&self.0.is_some()).finish()
+        f.debug_tuple("Kept").field(&self.value.is_some()).finish()
     }
 }
 

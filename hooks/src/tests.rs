@@ -39,12 +39,12 @@ impl hostcalls::Log for Told {
 /// A connection to scripts of which each has the id `x`.
 pub(crate) struct Fixture {
     pub(crate) runner: Rc<Runner>,
-    talk: Conversation,
+    pub(crate) talk: Conversation,
     told: Rc<Told>,
 }
 
 impl Fixture {
-    fn script(&self, phase: &str) -> ScriptId {
+    pub(crate) fn script(&self, phase: &str) -> ScriptId {
         self.runner.scripts().find(phase, "x").expect("the test has a script for it")
     }
 
@@ -53,7 +53,7 @@ impl Fixture {
     }
 }
 
-fn compiled(scripts: &[(&'static str, &str)]) -> Result<Compiled, Vec<String>> {
+pub(crate) fn compiled(scripts: &[(&'static str, &str)]) -> Result<Compiled, Vec<String>> {
     let text = |wanted: &str| {
         let script = scripts.iter().find(|(phase, _)| *phase == wanted);
         script.map(|(_, data)| (*data).to_owned())

@@ -13,12 +13,16 @@ use script::value::{Array, Value};
 
 use crate::arguments::Arguments;
 use crate::library::{Family, HostFunction, HostFuture};
+use crate::mail::Posted;
 use crate::{Execution, numbers, smtp};
 
 /// The mail server around the scripts of a shard.
 pub trait Daemon {
     /// The server of a transport; none: there is no such transport.
     fn transport(&self, id: &str) -> Option<smtp::Server>;
+
+    /// Puts a message into the queue; the id of its transaction once it is durable. The error is a sentence.
+    fn queue(&self, posted: Posted) -> Answer<Result<String, String>>;
 
     /// What counts for a quota, on all shards.
     fn quota(&self, name: String) -> Answer<QuotaUse>;

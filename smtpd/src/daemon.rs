@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use engine::boot::ShardId;
 use hostcalls::daemon::{Answer, Daemon, QuotaUse};
+use hostcalls::mail::Posted;
 use hostcalls::smtp;
 use ipnet::IpNet;
 
@@ -21,6 +22,13 @@ impl Daemon for OfShard {
     fn transport(&self, id: &str) -> Option<smtp::Server> {
         let snapshot = Shell::here().shard()?.snapshot();
         snapshot.routes.get(id).map(|route| server(route))
+    }
+
+    fn queue(&self, posted: Posted) -> Answer<Result<String, String>> {
+        Box::pin(async move {
+            let shard = Shell::here().shard().ok_or("the server ends")?;
+            crate::posted::queue(&shard, posted).await
+        })
     }
 
     fn quota(&self, name: String) -> Answer<QuotaUse> {

@@ -42,6 +42,7 @@ pub mod monitor;
 mod own_names;
 mod patience;
 pub mod pki;
+mod posted;
 pub mod process;
 pub mod program;
 pub mod resolver;

@@ -6,7 +6,7 @@ mod dsn;
 mod requeue;
 pub(crate) mod sign;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod try_options;
 mod variables;
 

@@ -22,7 +22,7 @@ impl HostFile for Text {
     }
 }
 
-fn message() -> Message {
+pub(crate) fn message() -> Message {
     Message {
         transaction: Uuid::nil(),
         queue: 2,

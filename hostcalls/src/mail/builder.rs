@@ -77,17 +77,19 @@ static METHODS: &[Native] = &[
     super::dkim::SIGN_MIME,
     Native::sized("toString", "", (0, Some(0)), "The full source.", INLINE_BYTES, to_string),
     Native::inline("toFile", "", (0, Some(0)), "The full source as a File in memory.", to_file),
-    Native::inline(
-        "queue",
-        "sender, recipient, string transportid [, array options]",
-        (3, Some(4)),
-        QUEUE,
-        queue,
-    ),
+    QUEUE,
     SEND,
 ];
 
-const QUEUE: &str = "Puts the message into the queue. Absent: it comes with the queue of the mail server.";
+pub(super) const QUEUE: Native = Native {
+    name: "queue",
+    params: "any sender, any recipient, string transportid [, array options]",
+    doc: "Puts the message into the queue at once, in a transaction of its own; an array with transaction and queue, which name \
+          the item. Options: metadata, hold, jobid, tenantid, quotas, delay, dsn, priority. Only inside the mail server.",
+    min_args: 3,
+    max_args: Some(4),
+    run: NativeRun::Host(super::queue::QUEUE),
+};
 pub(super) const SEND: Native = Native {
     name: "send",
     params: "any sender, any recipients, any server",
@@ -257,10 +259,4 @@ fn to_string(call: &mut Call<'_>) -> Result<Value, Fault> {
 
 fn to_file(call: &mut Call<'_>) -> Result<Value, Fault> {
     Ok(crate::file::memory_file(source(call)?.into()))
-}
-
-/// The error of methods that this program does not have.
-pub(super) fn queue(call: &mut Call<'_>) -> Result<Value, Fault> {
-    let class = call.this_object()?.class_name();
-    Err(Fault::error(format!("{class}.queue() is not available: it comes with the queue of the mail server")))
 }

@@ -11,7 +11,7 @@ use script::host::HostCall;
 use script::native::{Call, HostObject, Native, NativeClass, NativeRun};
 use script::value::{Array, Frozen, FrozenObject, Object, Value};
 
-use super::builder::{SEND, queue};
+use super::builder::{QUEUE, SEND};
 use super::outbox::Outbox;
 use super::part::{PART, edited};
 use super::{now, shared, this};
@@ -71,20 +71,14 @@ static METHODS: &[Native] = &[
     super::dkim::VERIFY,
     Native::sized("toString", "", (0, Some(0)), "The source with all changes.", INLINE_BYTES, to_string),
     Native::inline("toFile", "", (0, Some(0)), "The source with all changes, as a File in memory.", to_file),
-    Native::inline(
-        "queue",
-        "sender, recipient, string transportid [, array options]",
-        (3, Some(4)),
-        "Puts the message into the queue. Absent: it comes with the queue of the mail server.",
-        queue,
-    ),
+    QUEUE,
     SEND,
 ];
 
 /// Numbers of host functions.
 const FROM_FILE: u16 = numbers::MAIL;
 
-pub(super) static HOST_FUNCTIONS: &[HostFunction] = &[HostFunction { number: FROM_FILE, run: from_file }];
+pub(super) const FROM_FILE_FUNCTION: HostFunction = HostFunction { number: FROM_FILE, run: from_file };
 
 /// A part of a message; the root is of class `MailMessage`. All parts share the message and its changes.
 pub struct MailPart {

@@ -9,6 +9,7 @@ mod functions;
 mod message;
 mod outbox;
 mod part;
+mod queue;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +23,7 @@ use crate::Family;
 pub use builder::MimeObject;
 pub use message::{MESSAGE, MailPart};
 pub use outbox::{Metadata, Outbox, QueueOptions, Queued, RECEIVED, TransportNames, metadata};
+pub use queue::Posted;
 
 /// What this module adds to the library.
 pub static FAMILY: Family = Family {
@@ -31,12 +33,10 @@ pub static FAMILY: Family = Family {
         ("DKIMSign", "use the method signDKIM of the message"),
         ("DKIMVerify", "use the method verifyDKIM of the message"),
         ("DKIMSDID", "use the methods getHeaders and verifyDKIM of the message"),
-        ("MIME.queue", "it comes with the queue of the mail server"),
-        ("MailMessage.queue", "it comes with the queue of the mail server"),
         ("EODMailMessage", "it cannot be made: the end-of-DATA hook has one"),
     ],
     loaders: &[("eml", message::load_eml)],
-    host: message::HOST_FUNCTIONS,
+    host: &[message::FROM_FILE_FUNCTION, queue::HOST_FUNCTION],
     ..Family::EMPTY
 };
 

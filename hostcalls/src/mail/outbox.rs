@@ -134,7 +134,7 @@ fn inserted_bytes(data: &Data) -> usize {
     }
 }
 
-fn options(given: &Options) -> Result<QueueOptions, Fault> {
+pub(super) fn options(given: &Options) -> Result<QueueOptions, Fault> {
     let text = |name: &str| given.str(name).map(|text| text.map(|text| text.to_string_lossy().into_owned()));
     let delay_s = given.number("delay")?.unwrap_or(0.0);
     if !delay_s.is_finite() || delay_s < 0.0 {

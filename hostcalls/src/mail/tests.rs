@@ -264,12 +264,6 @@ fn an_eml_import_is_a_message() {
 }
 
 #[test]
-fn what_needs_the_server_says_so() {
-    for object in [mime(), message("")] {
-        let (class, args) =
-            (object.as_object().expect("an object").class_name(), ["".into(), "".into(), "".into()]);
-        let why = fault(method(&object, "queue", &args));
-        assert!(why.starts_with(&format!("{class}.queue() is not available")), "{why}");
-    }
+fn the_message_of_a_transaction_cannot_be_made() {
     assert!(crate::library().why_absent("EODMailMessage").is_some());
 }

@@ -266,7 +266,7 @@ impl Dialogue {
 }
 
 /// Whether a message can be sent: every line ends in CRLF, and so does the last.
-pub(super) fn is_clean(message: &Bytes) -> bool {
+pub(crate) fn is_clean(message: &Bytes) -> bool {
     let mut line_ends = LineEnds::new();
     line_ends.push(message).is_ok() && line_ends.finish().is_ok()
 }

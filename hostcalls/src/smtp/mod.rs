@@ -24,6 +24,7 @@ use crate::arguments::Arguments;
 use crate::library::{Family, HostFunction, HostFuture};
 use crate::mail::{MailPart, MimeObject};
 use crate::{Execution, address, limits, numbers};
+pub(crate) use dialogue::is_clean;
 use dialogue::{Dialogue, Facts, Failure};
 pub use server::{Server, ServerTls, Source};
 
@@ -127,7 +128,7 @@ fn send(execution: Rc<Execution>, call: HostCall) -> HostFuture {
         if server.next_hop == config::NextHop::Mx {
             return Err(call.error("the server needs a host: send() asks no mail exchangers"));
         }
-        if !dialogue::is_clean(&message) {
+        if !is_clean(&message) {
             return Err(call.error(
                 "the message has a CR or LF that is not part of a line end, or no line end at its end",
             ));

@@ -31,6 +31,7 @@ use crate::stored;
 
 pub use policy::Topic;
 pub use relayed::{PassedOn, passed_on};
+pub(crate) use submit::{failure, refusal};
 
 /// Reports of a shard that are being gathered or written, and what became of others.
 #[derive(Debug, Default)]

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use hooks::queued::DsnOverrides;
+use queue::{FailCause, Settlement};
 use spool::{CommitError, Envelope, MessageId, ReadError, Refused, Settle};
 use uuid::Uuid;
 
@@ -145,7 +146,8 @@ pub(super) async fn store(
     Ok(Stored { message, envelope, size_bytes })
 }
 
-fn refusal(refused: &Refused) -> String {
+/// Why nothing can be stored, as a sentence.
+pub(crate) fn refusal(refused: &Refused) -> String {
     match refused {
         Refused::DiskFull => "the spool is full".to_owned(),
         Refused::Memory => "the buffers of the spool are full".to_owned(),
@@ -154,7 +156,8 @@ fn refusal(refused: &Refused) -> String {
     }
 }
 
-fn failure(error: &CommitError) -> String {
+/// Why something was not stored, as a sentence.
+pub(crate) fn failure(error: &CommitError) -> String {
     match error {
         CommitError::DiskFull => "the spool is full".to_owned(),
         CommitError::Unavailable => "the spool takes no writes".to_owned(),
@@ -218,8 +221,13 @@ fn forget(shard: &Shard, notice: &Notice) {
 fn put_back(shard: &Rc<Shard>, subject: &Subject, notices: &[Notice], why: &str) {
     let at_ms = engine::time::steady_ms().saturating_add(limits::REPORT_RETRY.as_millis() as u64);
     for notice in notices {
-        if let What::Failed(_) = notice.what {
-            shard.queue.borrow_mut().put_back(notice.key, at_ms);
+        match notice.what {
+            // Whoever wanted it gone does not want it delivered.
+            What::Failed(FailCause::Ordered) => hold(shard, notice, why),
+            What::Failed(_) => {
+                shard.queue.borrow_mut().put_back(notice.key, at_ms);
+            }
+            What::Delayed(_) => {}
         }
     }
     shard.due.notify_one();
@@ -232,6 +240,13 @@ fn put_back(shard: &Rc<Shard>, subject: &Subject, notices: &[Notice], why: &str)
             limits::REPORT_RETRY.as_secs()
         ),
     );
+}
+
+fn hold(shard: &Shard, notice: &Notice, why: &str) {
+    let reason = format!("to be returned to its sender, and the report was not stored: {why}");
+    let settlement = Settlement::Hold { reason: &reason };
+    shard.queue.borrow_mut().settle(notice.key, &settlement, notice.attempts, None);
+    drop(shard.store.settle(vec![(item_id(notice.key), Settle::Hold { reason: reason.into() })]));
 }
 
 fn why(what: What) -> &'static str {

@@ -76,7 +76,7 @@ pub async fn remove(
     let attempt = shard.queue.borrow_mut().take(key)?;
     shard.delivery.remembered.take(key);
     let dsn = DsnOverrides::default();
-    let removal = Removal { action, reason, dsn, kept: Kept::default(), by: OPERATOR };
+    let removal = Removal { action, reason, dsn, kept: Kept::unset(), by: OPERATOR };
     Ok(remove_in_hand(shard, attempt, removal).await)
 }
 
@@ -204,7 +204,8 @@ async fn decide(
     let Some(recipient) = errand.attempt.recipients.get(case.index) else {
         return Decided::default_of(case);
     };
-    let said = errand.said(case.index).cloned().unwrap_or_default();
+    let unasked = || Said { readdressed: None, kept: Kept::unset() };
+    let said = errand.said(case.index).cloned().unwrap_or_else(unasked);
     let facts = ending::of(shard, ended, envelope, &case);
     let mut item = scripted::item(shard, envelope, &errand.attempt, recipient, &errand.wishes, &said);
     let decision = item.after(hook.script(), &facts).await;

@@ -18,6 +18,8 @@ pub(crate) struct Errand {
     pub(crate) said: Vec<Said>,
     /// Its scripts were asked.
     pub(crate) prepared: bool,
+    /// It was given to a lane whose connection leads to its host.
+    pub(crate) matched: bool,
 }
 
 /// What scripts have said about one recipient.
@@ -32,7 +34,7 @@ pub(crate) struct Said {
 impl Errand {
     /// Of an attempt that nobody has said anything about yet.
     pub(crate) fn fresh(attempt: Attempt) -> Errand {
-        Errand { attempt, wishes: Rc::default(), said: Vec::new(), prepared: false }
+        Errand { attempt, wishes: Rc::default(), said: Vec::new(), prepared: false, matched: false }
     }
 
     /// What was said about the recipient of this index.

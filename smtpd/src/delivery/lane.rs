@@ -59,6 +59,7 @@ impl Lane {
 async fn deliver(shard: &Rc<Shard>, errand: Errand, connection: &mut Option<Connection>) {
     let strays = errand.wishes.domain.is_some();
     if !errand.wishes.is_empty()
+        && !errand.matched
         && let Some(open) = connection
         && !shard.delivery.fits(shard, open, &errand)
     {
@@ -102,10 +103,10 @@ async fn carry_out(shard: &Rc<Shard>, mut errand: Errand, connection: &mut Optio
         };
         match ended {
             Ended::Here(report) => return report::report(shard, errand, report, facts).await,
-            Ended::Elsewhere(lane) => match lane.send(errand) {
+            Ended::Elsewhere(lane) => match lane.send(Errand { matched: true, ..errand }) {
                 Ok(()) => return,
                 // It gave up waiting in this very turn.
-                Err(back) => errand = back,
+                Err(back) => errand = Errand { matched: false, ..back },
             },
         }
     }

@@ -59,13 +59,14 @@ pub(super) async fn prepare(shard: &Rc<Shard>, errand: Errand) -> Option<Errand>
             }
         }
     };
+    let nobody = Attempt { recipients: Vec::new(), ..attempt.clone() };
     let mut decided = Vec::with_capacity(remembered.len());
     let mut running = Vec::new();
     for (recipient, remembered) in attempt.recipients.iter().zip(remembered) {
         match (remembered, &envelope) {
             (Some(ready), _) => decided.push(Some(Prepared::Ready(ready))),
             (None, envelope) => {
-                let asked = ask(Rc::clone(shard), hook.clone(), envelope.clone(), alone(&attempt, recipient));
+                let asked = ask(Rc::clone(shard), hook.clone(), envelope.clone(), alone(&nobody, recipient));
                 decided.push(None);
                 running.push(asked);
             }
@@ -206,7 +207,13 @@ async fn go_on(shard: &Rc<Shard>, mut attempt: Attempt, decided: Vec<Prepared>) 
                 attempt.job_id = Some(job_id.as_str().into());
             }
             let (recipients, said) = members.into_iter().unzip();
-            Some(Errand { attempt: Attempt { recipients, ..attempt }, wishes, said, prepared: true })
+            Some(Errand {
+                attempt: Attempt { recipients, ..attempt },
+                wishes,
+                said,
+                prepared: true,
+                matched: false,
+            })
         }
         None => {
             shard.queue.borrow_mut().report(attempt.id, Vec::new(), engine::time::steady_ms());

@@ -3,6 +3,9 @@
 
 use std::time::Duration;
 
+use control::Command;
+use control::smtpd::queue_update_request::Action;
+use control::smtpd::{QueueActive, QueueBounce, QueueDelete, QueueUpdateRequest, QueueUpdateResponse};
 use tests::name_server::{NameServer, Record};
 use tests::{Behaviour, Client, Message, Peer, Phase, Rule, Smtpd, wait_until};
 
@@ -133,6 +136,7 @@ fn run(case: &Case<'_>) {
     for (step, text) in &case.steps {
         match *step {
             "send" => send(&server, text),
+            "update" => update(name, &server, text),
             "restart" => server = server.kill().start(),
             "log" => {
                 let there = wait_until(Duration::from_secs(20), || has_line(&server, text));
@@ -165,6 +169,19 @@ fn run(case: &Case<'_>) {
             other => panic!("{name}: no such step: {other}"),
         }
     }
+}
+
+/// Does this to all that is queued, as an operator.
+fn update(name: &str, server: &Smtpd, action: &str) {
+    let action = match action {
+        "active" => Action::Active(QueueActive::default()),
+        "delete" => Action::Delete(QueueDelete::default()),
+        "bounce" => Action::Bounce(QueueBounce::default()),
+        other => panic!("{name}: no such action: {other}"),
+    };
+    let request = QueueUpdateRequest { action: Some(action), ..QueueUpdateRequest::default() };
+    let answer = server.control().ask::<QueueUpdateResponse>(Command::QueueUpdate, &request);
+    assert!(answer.is_ok_and(|answer| answer.affected > 0), "{name}");
 }
 
 /// Whether a line has all parts of a text, which `*` divides, in order.
