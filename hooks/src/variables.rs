@@ -9,7 +9,7 @@ use hostcalls::crypto::x509::Certificate;
 use net::smtp::address::Address;
 use script::value::{Array, Value};
 
-use crate::session::{Connection, Ended, Hello, Parameter, Recipient, Tls, Transaction};
+use crate::session::{Connection, Ended, Hello, Parameter, Recipient, Transaction};
 
 /// An array from its entries.
 pub(crate) fn map<'k>(entries: impl IntoIterator<Item = (&'k str, Value)>) -> Value {
@@ -42,7 +42,8 @@ pub(crate) fn connection(connection: &Connection) -> Value {
             ("cipher", tls.cipher.as_str().into()),
             ("keysize", tls.key_bits.into()),
         ];
-        let certificate = peer_certificate(tls).map(|certificate| ("peercert", certificate));
+        let certificate =
+            peer_certificate(&tls.certificates, tls.fault).map(|certificate| ("peercert", certificate));
         array.set_str("tls", map(always.into_iter().chain(sni).chain(certificate)));
     }
     if let Some(auth) = &connection.auth {
@@ -55,12 +56,12 @@ pub(crate) fn connection(connection: &Connection) -> Value {
     array.into()
 }
 
-/// The certificate of a client, if it sent one that can be read.
-fn peer_certificate(tls: &Tls) -> Option<Value> {
+/// The certificate of a peer, if it sent one that can be read, and what is wrong with it in the numbers of OpenSSL.
+pub(crate) fn peer_certificate(certificates: &[Vec<u8>], fault: u16) -> Option<Value> {
     let resource = |der: &Vec<u8>| Some(Value::Resource(Certificate::from_der(der)?.resource()));
-    let (leaf, others) = tls.certificates.split_first()?;
+    let (leaf, others) = certificates.split_first()?;
     let chain: Vec<Value> = others.iter().filter_map(resource).collect();
-    Some(map([("x509", resource(leaf)?), ("chain", chain.into()), ("error", u32::from(tls.fault).into())]))
+    Some(map([("x509", resource(leaf)?), ("chain", chain.into()), ("error", u32::from(fault).into())]))
 }
 
 /// `$arguments` of connect.

@@ -2,6 +2,7 @@
 //! absent from the array, not none.
 
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use hostcalls::address;
 use hostcalls::file::{FileResource, HostFile};
@@ -11,7 +12,7 @@ use net::smtp::reply::EnhancedCode;
 use script::value::{Array, Value};
 use uuid::Uuid;
 
-use crate::variables::map;
+use crate::variables::{map, peer_certificate};
 
 /// The facts of `$message`: one recipient of a queued message.
 #[derive(Clone, Debug)]
@@ -227,6 +228,10 @@ pub struct Tls {
     pub cipher: &'static str,
     /// Strength of the cipher in bits.
     pub key_bits: u32,
+    /// The peer's certificate and the others that it sent, in DER.
+    pub certificates: Rc<[Vec<u8>]>,
+    /// What is wrong with its certificate, in the numbers of OpenSSL; 0: nothing.
+    pub fault: u16,
 }
 
 /// The policies that an attempt was held against.
@@ -368,12 +373,16 @@ fn tls(agreed: Option<&Tls>) -> Value {
     let started = ("started", agreed.is_some().into());
     match agreed {
         None => map([started]),
-        Some(tls) => map([
-            started,
-            ("protocol", tls.protocol.into()),
-            ("cipher", tls.cipher.into()),
-            ("keysize", tls.key_bits.into()),
-        ]),
+        Some(tls) => {
+            let always = [
+                started,
+                ("protocol", tls.protocol.into()),
+                ("cipher", tls.cipher.into()),
+                ("keysize", tls.key_bits.into()),
+            ];
+            let certificate = peer_certificate(&tls.certificates, tls.fault);
+            map(always.into_iter().chain(certificate.map(|certificate| ("peercert", certificate))))
+        }
     }
 }
 

@@ -124,7 +124,9 @@ impl Connection {
         open.greeted(tls).await?;
         let greeting = open.session.greeting().cloned();
         let id = crate::ids::transaction_id(crate::ids::UuidVersion::V4);
-        open.facts = Some(Rc::new(ConnectionFacts { id, source: open.source.take(), greeting }));
+        let certificates = open.stream.peer_certificates().iter().map(|der| der.to_vec()).collect();
+        let source = open.source.take();
+        open.facts = Some(Rc::new(ConnectionFacts { id, source, greeting, certificates }));
         Ok(open)
     }
 

@@ -8,6 +8,7 @@ use net::smtp::error::Error;
 use net::smtp::reply::{EnhancedCode, Reply};
 use queue::{Change, FailCause, Reason, Recipient};
 use spool::Envelope;
+use tls::{TlsInfo, Verified};
 use uuid::Uuid;
 
 use super::facts::AttemptFacts;
@@ -167,9 +168,23 @@ fn connection(facts: &AttemptFacts) -> queued::Connection {
             protocol: tls.version,
             cipher: tls.cipher,
             key_bits: tls.key_bits.into(),
+            certificates: known.map(|connection| connection.certificates.clone()).unwrap_or_default(),
+            fault: fault(tls),
         }),
     }
 }
+
+/// What is wrong with the peer's certificate, in the numbers of OpenSSL: of a client's check it is only known whether.
+fn fault(tls: &TlsInfo) -> u16 {
+    let number = tls.certificate.as_ref().map_or(0, |certificate| certificate.fault);
+    match tls.verified {
+        Verified::Failed(_) => number.max(UNSPECIFIED),
+        Verified::Passed | Verified::Unchecked => number,
+    }
+}
+
+/// `X509_V_ERR_UNSPECIFIED`.
+const UNSPECIFIED: u16 = 1;
 
 /// The report that the default action writes; of a removal without one, why it was removed.
 fn report(

@@ -49,6 +49,8 @@ pub struct ConnectionFacts {
     pub source: Option<Arc<str>>,
     /// What the peer greeted us with.
     pub greeting: Option<Reply>,
+    /// The certificates that it sent, its own first, in DER.
+    pub certificates: Rc<[Vec<u8>]>,
 }
 
 impl AttemptFacts {

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use control::Command;
 use control::smtpd::queue_update_request::Action;
-use control::smtpd::{QueueActive, QueueBounce, QueueDelete, QueueUpdateRequest, QueueUpdateResponse};
+use control::smtpd::{
+    Fields8, QueueActive, QueueBounce, QueueDelete, QueueUpdateRequest, QueueUpdateResponse,
+    SuspendAddRequest, SuspendAddResponse, SuspendDeleteRequest, SuspendDeleteResponse,
+};
 use tests::name_server::{NameServer, Record};
 use tests::{Behaviour, Client, Message, Peer, Phase, Rule, Smtpd, wait_until};
 
@@ -227,4 +230,33 @@ fn failures<'c>(cases: &[Case<'c>], only: &str) -> Vec<&'c str> {
     let cases = cases.iter().filter(|case| case.name.contains(only));
     let fails = |case: &&Case<'c>| std::panic::catch_unwind(|| run(case)).is_err();
     cases.filter(fails).map(|case| case.name).collect()
+}
+
+#[test]
+fn whoever_waits_without_having_been_tried_is_not_asked_again() {
+    let peer = Peer::start(Behaviour::new());
+    let dns = NameServer::start(&ZONE);
+    let case = Case {
+        name: "suspended",
+        scripts: vec![
+            ("predelivery", "echo \"asked\"; $context = 7;".to_owned()),
+            ("postdelivery", "echo \"found \" . $context;".to_owned()),
+        ],
+        by_mx: true,
+        ..Case::default()
+    };
+    let server = server(&case, peer.port(), &dns);
+    // It is known only once the host is, so the script has been asked by then.
+    let mut control = server.control();
+    let fields = Fields8 { remotemx: Some("mx.example".to_owned()), ..Fields8::default() };
+    let request = SuspendAddRequest { fields: Some(fields), ttl: 60.0, ..SuspendAddRequest::default() };
+    let added = control.ask::<SuspendAddResponse>(Command::SuspendAdd, &request).expect("it is added");
+    send(&server, "a@x.example -> b@mx.example");
+    server.wait_for_log("] asked");
+    assert!(!wait_until(Duration::from_millis(500), || peer.connection_count() > 0));
+    let request = SuspendDeleteRequest { ids: vec![added.id], ..SuspendDeleteRequest::default() };
+    control.ask::<SuspendDeleteResponse>(Command::SuspendDelete, &request).expect("it is there");
+    peer.wait_for(1);
+    server.wait_for_log("] found 7");
+    assert_eq!(server.log().iter().filter(|line| line.contains("] asked")).count(), 1);
 }
