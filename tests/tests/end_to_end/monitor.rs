@@ -4,6 +4,14 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use control::framing::{self, Status};
+use control::smtpd::shard_status::State;
+use control::smtpd::trace_event::Kind;
+use control::smtpd::{
+    ProcessStatsResponse, ShardStatus, ShardStatusResponse, StringMatch, TraceEvent, TraceRequest,
+    TraceResponse,
+};
+use control::{Command, Message as _};
 use nix::sys::ptrace;
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, waitpid};
@@ -147,6 +155,111 @@ fn a_keep_alive_connection_serves_one_request_after_the_other() {
     }
 }
 
+#[test]
+fn ops39_process_stats_have_the_documented_part_and_every_metric() {
+    let sink = Sink::start();
+    let server = Smtpd::relay_to(sink.port()).start();
+    Client::connect(server.port()).send("a@a.example", &["b@b.example"], BODY);
+    sink.wait_for(1);
+    let mut stats = ProcessStatsResponse::default();
+    let delivered = wait_until(Duration::from_secs(10), || {
+        stats = server.control().ask_plainly(Command::ProcessStats).expect("an answer");
+        stats.queue.as_ref().and_then(|queue| queue.delivery).is_some_and(|delivery| delivery.delivered == 1)
+    });
+    assert!(delivered, "{stats:?}");
+    let process = stats.process.expect("there");
+    assert_eq!(process.pid, u64::from(server.pid()));
+    assert!(process.elapsed > 0.0 && process.runtime <= process.elapsed as u64);
+    let connections = stats.servers["default"].connections.expect("there");
+    assert!(connections.max > 0, "{connections:?}");
+    let text = control::openmetrics::render(&stats.metrics);
+    let pid = format!("# HELP halon_process_pid Process id\nhalon_process_pid {}\n", server.pid());
+    assert!(text.starts_with("# TYPE halon_process_pid gauge\n") && text.contains(&pid), "{text}");
+    let rows: ShardStatusResponse = server.control().ask_plainly(Command::ShardStatus).expect("an answer");
+    assert_eq!(rows.shards.iter().map(|row| row.received).sum::<u64>(), 1);
+    assert!(rows.shards.iter().all(|row| row.state() == State::Ok && row.elapsedus > 0), "{rows:?}");
+}
+
+#[test]
+fn metrics_of_scripts_are_summed_over_the_shards() {
+    let (builder, port) = monitored(1);
+    let script = "metrics_increment(\"seen\", [\"from\" => $arguments[\"address\"][\"localpart\"]]); \
+                  metrics_set(\"took\", [], 0.7); metrics_set(\"level\", [], 4); \
+                  $none = metrics_increment(\"unknown\", []); \
+                  Reject(\"seen \" . metrics_get(\"seen\", [\"from\" => \"a\"])[\"value\"] . \" level \" . metrics_get(\"level\", [])[\"value\"] . \" \" . ($none === none ? \"none\" : \"some\"));";
+    let metrics = "monitor:\n  metrics:\n    - {name: seen, type: counter, help: Senders}\n    - {name: level, type: gauge}\n    - {name: took, type: histogram, buckets: [0.5, 1]}\n";
+    let running = format!("{metrics}scripting:\n  hooks:\n    mailfrom: [{{id: x, data: '{script}'}}]\n");
+    let server = builder.shards(2).server("phases: {mailfrom: {hook: x}}").running(&running).start();
+    // Open at once, so that they are spread over the shards.
+    let mut clients: Vec<Client> = (0..4).map(|_| Client::connect(server.port())).collect();
+    for (count, client) in (1..).zip(&mut clients) {
+        let reply = client.command("MAIL FROM:<a@a.example>\r\n", "5");
+        assert!(reply.contains(&format!("seen {count} level 4 none")), "{reply}");
+    }
+    let text = self::metrics(port);
+    assert_eq!(value(&text, "halon_seen_total{from=\"a\"}"), 4.0);
+    assert_eq!(value(&text, "halon_level"), 4.0);
+    assert_eq!(value(&text, "halon_took_bucket{le=\"0.5\"}"), 0.0);
+    assert_eq!(value(&text, "halon_took_bucket{le=\"1\"}"), 4.0);
+    assert_eq!(value(&text, "halon_took_count"), 4.0);
+}
+
+#[test]
+fn a_trace_shows_both_directions_and_no_secret() {
+    let sink = Sink::start();
+    let server = Smtpd::relay_to(sink.port()).start();
+    let mut watcher = server.control();
+    let domain = StringMatch { value: "b.example".to_owned(), ..StringMatch::default() };
+    let request = TraceRequest {
+        recipientdomains: vec![domain],
+        incoming: true,
+        connections: 1,
+        time: 20.0,
+        ..TraceRequest::default()
+    };
+    let mut wire = Vec::new();
+    framing::write_request(&mut wire, Command::Trace, &request.encode_to_vec());
+    watcher.write(&wire);
+    server.wait_for_log("follows SMTP dialogues");
+    // One that is not asked for, and one that is.
+    Client::connect(server.port()).send("a@a.example", &["x@c.example"], BODY);
+    let mut client = Client::connect(server.port());
+    client.command("AUTH PLAIN AGFsaWNlAHNlY3JldA==\r\n", "5");
+    client.send("a@a.example", &["x@b.example"], BODY);
+    client.command("QUIT\r\n", "221");
+    let mut seen = Vec::new();
+    let answer = loop {
+        let response = watcher.read().expect("an answer");
+        match response.status {
+            Status::Asynchronous => {
+                let event = TraceEvent::decode(&response.payload[..]).expect("an event");
+                assert!(!event.outgoing && event.name == "default");
+                seen.push((event.kind(), String::from_utf8_lossy(&event.text).into_owned()));
+            }
+            _ => break TraceResponse::decode(&response.payload[..]).expect("the end"),
+        }
+    };
+    assert_eq!((answer.connections, answer.lost), (1, 0));
+    let has = |kind: Kind, text: &str| seen.iter().any(|(own, line)| *own == kind && line.starts_with(text));
+    for (kind, text) in [
+        (Kind::Open, ""),
+        (Kind::Sent, "220 "),
+        (Kind::Received, "AUTH PLAIN ***"),
+        (Kind::Received, "MAIL FROM:<a@a.example>"),
+        (Kind::Received, "RCPT TO:<x@b.example>"),
+        (Kind::Received, "DATA"),
+        (Kind::Sent, "354"),
+        (Kind::Note, "message, "),
+        (Kind::Sent, "250 2.0.0"),
+        (Kind::Received, "QUIT"),
+        (Kind::Close, ""),
+    ] {
+        assert!(has(kind, text), "{kind:?} {text} in {seen:#?}");
+    }
+    let all = format!("{seen:?}");
+    assert!(!all.contains("AGFsaWNl") && !all.contains("Subject") && !all.contains("c.example"), "{all}");
+}
+
 /// The thread of a shard is stopped as a debugger does it: it neither turns nor waits.
 #[test]
 fn a_shard_that_stands_still_is_told_of_while_the_others_serve() {
@@ -167,6 +280,13 @@ fn a_shard_that_stands_still_is_told_of_while_the_others_serve() {
     let text = metrics(port);
     assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
     assert_eq!(value(&text, "halon_process_stalled"), 1.0);
+    let asked = Instant::now();
+    let rows: ShardStatusResponse =
+        server.control().ask_plainly(Command::ShardStatus).expect("it answers while a shard stands still");
+    assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+    let states: Vec<State> = rows.shards.iter().map(ShardStatus::state).collect();
+    assert_eq!(states, [State::Ok, State::Stalled]);
+    assert!(rows.shards[1].stalledms >= 1000, "{rows:?}");
     assert_eq!(get(port, "/ready", "").0, 200);
 
     ptrace::detach(thread, None).expect("it goes on");
