@@ -333,7 +333,9 @@ fn what_is_bounced_is_reported_and_what_is_deleted_is_not() {
     let left = wait_for_rows(&mut control, &proto::Conditions::default(), 1);
     assert_eq!(recipients(&left), ["held-c@a.example"]);
     // Neither comes back.
-    let server = server.kill().start();
+    let (builder, status) = server.stop();
+    assert!(status.success());
+    let server = builder.start();
     let left = wait_for_rows(&mut server.control(), &proto::Conditions::default(), 1);
     assert_eq!(recipients(&left), ["held-c@a.example"]);
 }
