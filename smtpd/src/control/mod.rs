@@ -9,6 +9,7 @@ mod client;
 mod conditions;
 mod dispatch;
 mod door;
+mod explain;
 mod fields;
 mod files;
 mod groupby;

@@ -59,7 +59,7 @@ pub(super) fn id(item: &ItemView<'_>) -> proto::QueueId {
     }
 }
 
-fn state(state: State) -> proto::QueueState {
+pub(super) fn state(state: State) -> proto::QueueState {
     match Listed::from(state) {
         Listed::Active => proto::QueueState::Active,
         Listed::Defer => proto::QueueState::Defer,

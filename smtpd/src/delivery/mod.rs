@@ -57,6 +57,7 @@ use routes::Routes;
 use rules::{Host, Rules};
 use settings::AttemptSettings;
 
+pub use next_hop::look_up;
 pub(crate) use report::{Ended, Order};
 pub use report::{item_id, message_id};
 pub use rules::Groups;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use config::NextHop;
 use net::dns::{Families, HostSearch, MailHost, MailHosts};
-use queue::{Attempt, Diagnosis, Outcome, Reason};
+use queue::{Diagnosis, Outcome, Reason};
 
 use super::errand::Errand;
 use super::source::mix;
@@ -34,26 +34,36 @@ pub(super) struct Candidates {
 /// of attempts decide where that is equal. The error is the outcome for all recipients.
 pub(super) async fn find(shard: &Shard, route: &Route, errand: &Errand) -> Result<Candidates, Outcome> {
     let attempt = &errand.attempt;
+    let domain = errand.wishes.domain.as_deref().or(attempt.destination.domain.as_deref());
+    let retry = attempt.recipients.first().map_or(0, |recipient| recipient.attempts);
+    candidates(look_up(shard, route, domain.unwrap_or_default(), &attempt.transaction, retry).await)
+}
+
+/// Where a route leads for a domain, in the order in which a message tries it after so many attempts.
+pub async fn look_up(
+    shard: &Shard,
+    route: &Route,
+    domain: &str,
+    transaction: &[u8; 16],
+    retry: u32,
+) -> MailHosts {
     let families = Families { ipv4: route.sources.is_on(false), ipv6: route.sources.is_on(true) };
+    let seed = seed(transaction, retry);
     let search = match &route.next_hop {
         NextHop::Address(address) => {
-            let known = vec![Candidate { name: address.to_string().into(), address: *address }];
-            return Ok(Candidates { known, unknown: None });
+            let name = address.to_string().into();
+            let host = MailHost { name, addresses: vec![*address], preference: 0, authentic: false };
+            return MailHosts::Found { hosts: vec![host], unknown: None };
         }
-        NextHop::Host(name) => HostSearch::host(name, families, seed(attempt)),
-        NextHop::Mx => {
-            let domain = errand.wishes.domain.as_deref().or(attempt.destination.domain.as_deref());
-            let domain = domain.unwrap_or_default();
-            HostSearch::mail(domain, families, seed(attempt))
-        }
+        NextHop::Host(name) => HostSearch::host(name, families, seed),
+        NextHop::Mx => HostSearch::mail(domain, families, seed),
     };
-    candidates(shard.resolver.search(search, |host| route.mx.permits(host)).await)
+    shard.resolver.search(search, |host| route.mx.permits(host)).await
 }
 
 /// The same for the same message and number of attempts.
-fn seed(attempt: &Attempt) -> u64 {
-    let id = u128::from_be_bytes(attempt.transaction);
-    let retry = attempt.recipients.first().map_or(0, |recipient| recipient.attempts);
+fn seed(transaction: &[u8; 16], retry: u32) -> u64 {
+    let id = u128::from_be_bytes(*transaction);
     mix(mix(id as u64 ^ (id >> 64) as u64) ^ u64::from(retry))
 }
 
