@@ -122,7 +122,7 @@ impl Client {
 
     fn read(&mut self, left: Option<Duration>, wait: Option<Duration>) -> Result<usize, Failure> {
         let silent = || {
-            let seconds = wait.unwrap_or_default().as_secs();
+            let seconds = wait.unwrap_or_default().as_secs_f64();
             Failure::Failed(format!("the server has said nothing for {seconds} s"))
         };
         if left.is_some_and(|left| left.is_zero()) {
@@ -166,3 +166,6 @@ fn refusal(response: &Response) -> Failure {
     let text = if text.is_empty() { "the server refused without saying why" } else { text.trim_end() };
     Failure::Failed(text.to_owned())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,15 @@
 //! The interpreter under test.
 
 use std::io::Write as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::{program, wait_until};
+
+/// The user and group `nobody` of Debian, and most others.
+const NOBODY: u32 = 65_534;
 
 /// A run of `hsh` or `hsl-lint` to be started.
 #[derive(Debug)]
@@ -56,6 +60,12 @@ impl Run {
     /// In this directory.
     pub fn dir(mut self, path: &Path) -> Run {
         self.command.current_dir(path);
+        self
+    }
+
+    /// As a user who owns nothing. Needs root.
+    pub fn as_nobody(mut self) -> Run {
+        self.command.uid(NOBODY).gid(NOBODY);
         self
     }
 

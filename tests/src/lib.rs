@@ -23,6 +23,7 @@
 
 mod client;
 mod control_client;
+mod halonctl;
 mod hsh;
 pub mod name_server;
 pub mod peer;
@@ -33,6 +34,7 @@ mod smtpd;
 
 pub use client::Client;
 pub use control_client::ControlClient;
+pub use halonctl::Halonctl;
 pub use hsh::{Ended, Run};
 pub use name_server::{NameServer, Record};
 pub use peer::{Behaviour, Message, Peer, Phase, Rule};

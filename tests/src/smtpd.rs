@@ -44,6 +44,8 @@ pub struct Builder {
     /// `environment.driver`.
     driver: &'static str,
     environment: String,
+    /// More keys of its control socket.
+    control: &'static str,
     suspends: Option<String>,
     /// The transport group's retry block, a line.
     retry: &'static str,
@@ -75,6 +77,7 @@ impl Smtpd {
             startup: String::new(),
             spool_lines: None,
             environment: String::new(),
+            control: "",
             suspends: None,
             retry: "    retry: {count: 1000, intervals: [{interval: 1}]}\n",
         }
@@ -258,6 +261,12 @@ impl Builder {
         self
     }
 
+    /// More keys of its control socket, in flow style: `, chmod: \"0660\"`.
+    pub fn control_keys(mut self, keys: &'static str) -> Builder {
+        self.control = keys;
+        self
+    }
+
     /// What is in the suspend file.
     pub fn suspends(mut self, yaml: Option<&str>) -> Builder {
         self.suspends = yaml.map(str::to_owned);
@@ -307,10 +316,11 @@ impl Builder {
              servers:\n  - id: default\n    listeners:\n      - {{address: 127.0.0.1, port: {port}}}\n{listeners}{listen}\
              {spool}\n\
              {more_startup}environment:\n  shards: {shards}\n  driver: {driver}\n  appconf: \"{app}\"\n  suspendconf: \"{suspend}\"\n\
-             \x20 controlsocket: {{path: \"{control}\"}}\n{more}",
+             \x20 controlsocket: {{path: \"{control}\"{keys}}}\n{more}",
             app = dir.join("smtpd-app.yaml").display(),
             suspend = dir.join("smtpd-suspend.yaml").display(),
             control = self.control_socket().display(),
+            keys = self.control,
             driver = self.driver,
             listen = self.listen,
             listeners = self.listeners,

@@ -80,7 +80,7 @@ fn explained(answer: &QueueExplainResponse, now: f64) -> String {
         let state = item.state().as_str_name();
         let _ = writeln!(text, "state: {state} {}", visible(&waiting));
         if let Some(last) = &item.last {
-            let answer = format!("{} {} {}", time(last.ts), last.code, last.text);
+            let answer = format!("{} {}", time(last.ts), last.text);
             let _ = writeln!(text, "last answer: {}", visible(&answer));
         }
     }

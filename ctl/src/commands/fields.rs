@@ -148,10 +148,12 @@ pub(super) fn waits_for(waiting: &Waiting, now: f64) -> String {
         Kind::Attempts => "attempts ahead",
         Kind::Operator => "operator",
     };
-    let mut text = kind.to_owned();
-    if !waiting.text.is_empty() {
-        text = format!("{text}: {}", waiting.text);
-    }
+    let mut text = match (waiting.kind(), waiting.text.as_str()) {
+        (_, "") => kind.to_owned(),
+        // The text says who.
+        (Kind::Operator, text) => text.to_owned(),
+        (_, text) => format!("{kind}: {text}"),
+    };
     if waiting.until > now {
         text = format!("{text} ({} s)", seconds(waiting.until - now));
     }
@@ -161,10 +163,8 @@ pub(super) fn waits_for(waiting: &Waiting, now: f64) -> String {
 /// The answer of the last attempt.
 fn last(item: &QueueItem) -> String {
     let Some(last) = &item.last else { return String::new() };
-    let code = if last.code == 0 { String::new() } else { last.code.to_string() };
-    let words = [code.as_str(), &last.enhanced, &last.text];
-    let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
-    words.join(" ")
+    // A reply has its code already; what went wrong without one has none.
+    last.text.clone()
 }
 
 /// The time of this host, seconds since 1970.

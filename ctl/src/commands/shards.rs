@@ -1,6 +1,8 @@
 //! `halonctl shard status` (ours).
 
 use control::Command as Letter;
+use std::io::IsTerminal;
+
 use control::smtpd::{ShardStatus, ShardStatusResponse};
 
 use super::{GROUP, JSON, Run, leaf};
@@ -19,7 +21,8 @@ pub(super) const SHARD: Command<Run> = Command {
         Command {
             about: "Rates are per second, of a quarter of a second before the answer, or with --watch since the screen \
                     before. Commit is the time of a durable write, Loop that of a turn of the shard's loop, both over \
-                    the last minute or so. A shard that does not answer is STALLED, with where it is stuck.",
+                    the last minute or so. A shard that does not answer is STALLED, with where it is stuck. Where a row is wider \
+                    than the terminal it is cut in two tables.",
             options: &[&WATCHING, &JSON],
             ..leaf("status", "Show figures of each shard, and of all together", run)
         },
@@ -50,20 +53,20 @@ fn run(session: &mut Session<'_>, arguments: &Arguments) -> Result<(), Failure> 
         if !(0.1..=3600.0).contains(&interval) {
             return Err(Failure::Usage("--interval: from 0.1 to 3600 seconds".to_owned()));
         }
-        session.print(&screen(&table(None, &before), &before))?;
+        session.print(&screen(&tables(None, &before, terminal_width()), &before))?;
         loop {
             pause(std::time::Duration::from_secs_f64(interval));
             let next = sample(session)?;
-            session.print(&screen(&table(Some(&before), &next), &next))?;
+            session.print(&screen(&tables(Some(&before), &next, terminal_width()), &next))?;
             before = next;
         }
     }
     if begun.elapsed() >= SLOW_SAMPLE {
-        return session.print(&table(None, &before).render());
+        return session.print(&tables(None, &before, terminal_width()));
     }
     pause(SAMPLE);
     let after = sample(session)?;
-    session.print(&table(Some(&before), &after).render())
+    session.print(&tables(Some(&before), &after, terminal_width()))
 }
 
 /// Without JSON of the request: it would come again with every sample.
@@ -76,54 +79,81 @@ fn pause(time: std::time::Duration) {
     std::thread::sleep(time);
 }
 
-/// The table where the one before was.
-fn screen(table: &Table, answer: &ShardStatusResponse) -> String {
-    let lines: String = table.render().lines().map(|line| format!("{line}\x1b[K\n")).collect();
+/// The tables where those before were.
+fn screen(tables: &str, answer: &ShardStatusResponse) -> String {
+    let lines: String = tables.lines().map(|line| format!("{line}\x1b[K\n")).collect();
     let head = format!("smtpd {}, pid {}, up {}", answer.version, answer.pid, text::duration(answer.elapsed));
     format!("\x1b[H{}\x1b[K\n{lines}\x1b[J", text::visible(&head))
 }
 
-fn table(before: Option<&ShardStatusResponse>, now: &ShardStatusResponse) -> Table {
-    let right = [
-        "CPU %",
-        "In",
-        "Out",
-        "Recv/s",
-        "Sent/s",
-        "Defer/s",
-        "Active",
-        "Deferred",
-        "Hold",
-        "Sending",
-        "Batch",
-        "Commit p50",
-        "p99 ms",
-        "Spool",
-        "Scripts",
-        "/s",
-        "Channel",
-        "Loop p99",
-    ];
-    let mut table = Table::new(
-        [("Shard", Align::Right)]
-            .into_iter()
-            .chain(right.map(|title| (title, Align::Right)))
-            .chain([("State", Align::Left)]),
-    );
-    let earlier = |id: u32| before.and_then(|before| before.shards.iter().find(|shard| shard.shard == id));
-    let rows: Vec<(Figures, ShardStatus)> =
-        now.shards.iter().map(|shard| (figures(earlier(shard.shard), shard), shard.clone())).collect();
-    for (figures, shard) in &rows {
-        row(&mut table, &shard.shard.to_string(), figures, shard, &state(shard));
-    }
-    let (figures, shard) = total(&rows);
-    row(&mut table, "all", &figures, &shard, "");
-    table
+/// Columns of the terminal; `None` when there is none.
+fn terminal_width() -> Option<usize> {
+    let size = std::io::stdout().is_terminal().then(crossterm::terminal::size)?;
+    size.ok().map(|(columns, _)| usize::from(columns))
 }
 
-fn row(table: &mut Table, name: &str, figures: &Figures, shard: &ShardStatus, state: &str) {
-    let ms = |micros: u64| format!("{:.2}", micros as f64 / 1000.0);
-    table.row([
+const TITLES: [&str; 20] = [
+    "Shard",
+    "CPU %",
+    "In",
+    "Out",
+    "Recv/s",
+    "Sent/s",
+    "Defer/s",
+    "Active",
+    "Defer",
+    "Hold",
+    "Sending",
+    "State",
+    "Batch",
+    "Commit p50",
+    "Commit p99",
+    "Spool",
+    "Scripts",
+    "Runs/s",
+    "Channel",
+    "Loop p99",
+];
+
+/// The column of the state: where the row is cut in two when the terminal is too narrow for it.
+const STATE: usize = 11;
+
+/// One table, or two below each other where one is wider than `room`.
+fn tables(before: Option<&ShardStatusResponse>, now: &ShardStatusResponse, room: Option<usize>) -> String {
+    let rows = rows(before, now);
+    let all: Vec<usize> = (0..TITLES.len()).collect();
+    let whole = table(&rows, &all);
+    let wide = whole.lines().next().map_or(0, text::width);
+    if room.is_none_or(|room| wide <= room) {
+        return whole;
+    }
+    let rest: Vec<usize> = std::iter::once(0).chain(STATE + 1..TITLES.len()).collect();
+    table(&rows, &all[..=STATE]) + &table(&rows, &rest)
+}
+
+fn table(rows: &[Vec<String>], columns: &[usize]) -> String {
+    let align = |column: usize| if column == STATE { Align::Left } else { Align::Right };
+    let mut table = Table::new(columns.iter().map(|column| (TITLES[*column], align(*column))));
+    for row in rows {
+        table.row(columns.iter().map(|column| &row[*column]));
+    }
+    table.render()
+}
+
+/// A row for each shard, and one for all.
+fn rows(before: Option<&ShardStatusResponse>, now: &ShardStatusResponse) -> Vec<Vec<String>> {
+    let earlier = |id: u32| before.and_then(|before| before.shards.iter().find(|shard| shard.shard == id));
+    let shards: Vec<(Figures, ShardStatus)> =
+        now.shards.iter().map(|shard| (figures(earlier(shard.shard), shard), shard.clone())).collect();
+    let each =
+        shards.iter().map(|(figures, shard)| row(&shard.shard.to_string(), figures, shard, &state(shard)));
+    let (figures, shard) = total(&shards);
+    each.chain([row("all", &figures, &shard, "")]).collect()
+}
+
+fn row(name: &str, figures: &Figures, shard: &ShardStatus, state: &str) -> Vec<String> {
+    let ms = |micros: u64| format!("{:.2} ms", micros as f64 / 1000.0);
+    vec![
         name.to_owned(),
         shown(figures.cpu),
         shard.connectionsin.to_string(),
@@ -135,6 +165,7 @@ fn row(table: &mut Table, name: &str, figures: &Figures, shard: &ShardStatus, st
         shard.defer.to_string(),
         shard.hold.to_string(),
         shard.sending.to_string(),
+        state.to_owned(),
         shown(figures.batch),
         ms(shard.commitp50us),
         ms(shard.commitp99us),
@@ -143,6 +174,22 @@ fn row(table: &mut Table, name: &str, figures: &Figures, shard: &ShardStatus, st
         shown(figures.scripts),
         shard.channeldepth.to_string(),
         ms(shard.loopp99us),
-        state.to_owned(),
-    ]);
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_narrow_terminal_gets_two_tables_with_all_columns() {
+        let shard = ShardStatus { shard: 7, state: 1, ..ShardStatus::default() };
+        let now = ShardStatusResponse { shards: vec![shard], ..ShardStatusResponse::default() };
+        let whole = tables(None, &now, None);
+        assert_eq!(whole.lines().count(), 6);
+        let split = tables(None, &now, Some(100));
+        assert_eq!(split.lines().count(), 12);
+        assert!(split.lines().all(|line| text::width(line) <= 100), "{split}");
+        assert!(TITLES.iter().all(|title| whole.contains(title) && split.contains(title)));
+    }
 }

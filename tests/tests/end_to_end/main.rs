@@ -11,6 +11,7 @@ mod delivery;
 mod delivery_file;
 mod dns;
 mod examples;
+mod halonctl;
 mod hooks;
 mod hostile_mail;
 mod hsh;
