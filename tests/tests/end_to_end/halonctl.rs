@@ -104,14 +104,15 @@ fn rows(output: &str) -> usize {
 
 /// Whether a run is as expected; else what is not.
 fn differs(ended: &Ended, expected: &[(&str, &str)]) -> Option<String> {
-    let wanted =
-        expected.iter().find_map(|(word, text)| (*word == "exit").then(|| text.parse().expect("a status")));
-    if ended.status != Some(wanted.unwrap_or(0)) {
+    let wanted = expected
+        .iter()
+        .find_map(|(word, text)| (*word == "exit").then(|| text.parse::<i32>().expect("a status")));
+    if ended.status != Some(wanted.unwrap_or_default()) {
         return Some("exit".to_owned());
     }
     let json: Value = serde_json::from_str(&ended.stdout).unwrap_or(Value::Null);
     let wrong = expected.iter().find(|(word, text)| match *word {
-        "rows" => rows(&ended.stdout) != text.parse().expect("a number"),
+        "rows" => rows(&ended.stdout) != text.parse::<usize>().expect("a number"),
         "out" => match text.strip_prefix('*') {
             Some(part) => !ended.stdout.lines().any(|line| line.contains(part)),
             None => !ended.stdout.lines().any(|line| line == *text),
@@ -202,7 +203,7 @@ impl Stage {
                 let to: Vec<&str> = to.split_whitespace().collect();
                 Client::connect(self.server.port()).send(from, &to, b"Subject: x\r\n\r\nx\r\n");
             }
-            "delivered" => drop(self.sink.wait_for(text.parse().expect("a number"))),
+            "delivered" => drop(self.sink.wait_for(text.parse::<usize>().expect("a number"))),
             "held up" => {
                 let most: usize = text.parse().expect("a number");
                 let more = wait_until(Duration::from_millis(700), || self.sink.messages().len() > most);
