@@ -46,10 +46,9 @@ pub const MAX_CACHED_PATTERNS: usize = 128;
 pub const MAX_MATCH_STEPS: u32 = 200_000;
 /// Heap of one match, in KiB, where a pattern cannot be compiled to machine code.
 pub const MAX_MATCH_HEAP_KIB: u32 = 4096;
-/// Steps of one match that is counted, of a subject of at most [`OFFLOAD_ABOVE_BYTES`]: some 40 ms.
-pub const MAX_COUNTED_STEPS: u32 = 4_000_000;
-/// The same for longer subjects, which functions hand to another thread: some 300 ms.
-pub const MAX_COUNTED_STEPS_LONG: u32 = 32_000_000;
+/// Steps of one match that is counted, of a subject of at most [`OFFLOAD_ABOVE_BYTES`]: 16 for each byte of the longest, some
+/// 10 ms where a step is short. Four times as many for one of four times that length, and so on.
+pub const MAX_COUNTED_STEPS: u32 = 1 << 20;
 /// Steps from each position, for the few patterns that cannot be counted over all positions.
 pub const MAX_COUNTED_STEPS_PER_START: u32 = 1_000;
 /// Heap of one match that is counted, in KiB.

@@ -11,7 +11,7 @@ use pcre2::Error;
 use pcre2::bytes::{CaptureLocations, Regex, RegexBuilder};
 
 use crate::limits::{
-    MAX_COUNTED_HEAP_KIB, MAX_COUNTED_STEPS, MAX_COUNTED_STEPS_LONG, MAX_COUNTED_STEPS_PER_START,
+    MAX_COUNTED_HEAP_KIB, MAX_COUNTED_STEPS, MAX_COUNTED_STEPS_PER_START, MAX_STRING_BYTES,
     OFFLOAD_ABOVE_BYTES,
 };
 
@@ -32,11 +32,13 @@ pub(super) struct Counted {
     text: Text,
     utf: bool,
     can_be_part: bool,
-    /// For subjects that a shard matches itself.
-    short: OnceLock<Result<Regex, Error>>,
-    /// For those that another thread does, or a shard where a script insists.
-    long: OnceLock<Result<Regex, Error>>,
+    /// By the length of the subject: the first for what a shard matches itself, each other one for four times as much.
+    by_length: [OnceLock<Result<Regex, Error>>; LENGTHS],
 }
+
+/// As many as lead to the longest string.
+const LENGTHS: usize = 6;
+const _: () = assert!(OFFLOAD_ABOVE_BYTES << (2 * (LENGTHS - 1)) >= MAX_STRING_BYTES);
 
 impl Clone for Counted {
     /// What a match writes to belongs to a thread: each compiles for itself.
@@ -47,7 +49,7 @@ impl Clone for Counted {
 
 impl Counted {
     pub(super) fn new(builder: RegexBuilder, text: Text, utf: bool, can_be_part: bool) -> Counted {
-        Counted { builder, text, utf, can_be_part, short: OnceLock::new(), long: OnceLock::new() }
+        Counted { builder, text, utf, can_be_part, by_length: Default::default() }
     }
 
     pub(super) fn utf(&self) -> bool {
@@ -91,19 +93,19 @@ impl Counted {
     }
 
     fn regex(&self, subject_bytes: usize) -> Result<&Regex, Error> {
-        let (place, steps) = if subject_bytes <= OFFLOAD_ABOVE_BYTES {
-            (&self.short, MAX_COUNTED_STEPS)
-        } else {
-            (&self.long, MAX_COUNTED_STEPS_LONG)
-        };
-        place.get_or_init(|| self.compile(steps)).as_ref().map_err(Clone::clone)
+        let fits = |at: &usize| subject_bytes <= OFFLOAD_ABOVE_BYTES << (2 * at);
+        let at = (0..LENGTHS).find(fits).unwrap_or(LENGTHS - 1);
+        let steps = MAX_COUNTED_STEPS << (2 * at);
+        self.by_length[at].get_or_init(|| self.compile(steps)).as_ref().map_err(Clone::clone)
     }
 
     fn compile(&self, steps: u32) -> Result<Regex, Error> {
         let Text { verbs, body, extended } = &self.text;
         let limits = |steps| format!("(*LIMIT_MATCH={steps})(*LIMIT_HEAP={MAX_COUNTED_HEAP_KIB})");
         let end = if *extended { "\n" } else { "" };
-        let part = format!("{}{verbs}\\G(?s:.*?)\\K(?:{body}{end})", limits(steps));
+        // With COMMIT there is no second position. An anchor would have the same effect, but then PCRE2 would no longer look
+        // first whether a character that any match needs is there at all.
+        let part = format!("{}(*NO_DOTSTAR_ANCHOR){verbs}(*COMMIT)(?s:.*?)\\K(?:{body}{end})", limits(steps));
         if self.can_be_part
             && let Ok(regex) = self.builder.build(&part)
         {

@@ -77,6 +77,17 @@ fn a_pattern_that_looks_ahead_far_from_everywhere_fails_quickly() {
     }
 }
 
+/// What needs a character that is not there was refused, because the search for it was given up.
+#[test]
+fn a_text_without_what_any_match_needs_is_told_at_once() {
+    for pattern in ["/.*.*x/s", "(a+)+b", "a*a*a*a*b", "^(a|aa)+b", "/(.)*x/u"] {
+        let pattern = Pattern::parse(pattern.as_bytes()).unwrap();
+        for bytes in [6_000, 300_000] {
+            assert!(!pattern.is_match("a".repeat(bytes).as_bytes()).unwrap());
+        }
+    }
+}
+
 #[test]
 fn patterns_that_take_long_for_long_texts_still_find_what_is_there() {
     let mut text = "Received: by mx.example (x)\r\n".repeat(3000);
