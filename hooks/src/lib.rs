@@ -38,7 +38,7 @@ mod tally;
 mod tests;
 mod variables;
 
-pub use hostcalls::mail::{Metadata, QueueOptions, Queued, TransportNames};
+pub use hostcalls::mail::{Metadata, QueueOptions, Queued, Reread, TransportNames};
 pub use runner::{Kept, Notices, Runner};
 pub use scripts::{Compiled, ScriptId, Scripts};
 pub use session::{

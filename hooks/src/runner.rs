@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use hostcalls::mail::Resting;
 use hostcalls::{Environment, Execution, ItemMetadata, Outcome};
 use script::machine::{Context, Limits, Loaded};
 use script::value::{Frozen, Value};
@@ -42,6 +43,15 @@ pub struct Runner {
 struct Script {
     loaded: Rc<Loaded>,
     name: Rc<str>,
+}
+
+/// What a script is about, beside its variables.
+#[derive(Default)]
+pub(crate) struct About {
+    /// A queued recipient.
+    pub(crate) item: Option<Rc<ItemMetadata>>,
+    /// A message whose memory is given up while the script waits.
+    pub(crate) rest: Option<Rc<Resting>>,
 }
 
 /// The value of `$context` between two hooks: nothing for most connections, else what the last script left.
@@ -108,13 +118,13 @@ impl Runner {
         variables: impl Fn(&str) -> Option<Value>,
         read: impl FnOnce(Decision) -> Result<T, Failure>,
     ) -> Option<T> {
-        self.decide_about(None, script, transaction, kept, variables, read).await
+        self.decide_about(About::default(), script, transaction, kept, variables, read).await
     }
 
-    /// The same for a script about a queued recipient.
+    /// The same for a script about a queued recipient or a message.
     pub(crate) async fn decide_about<T>(
         &self,
-        item: Option<Rc<ItemMetadata>>,
+        about: About,
         script: ScriptId,
         transaction: &str,
         kept: &mut Kept,
@@ -122,7 +132,7 @@ impl Runner {
         read: impl FnOnce(Decision) -> Result<T, Failure>,
     ) -> Option<T> {
         let counted = self.tallies.begin(self.scripts.get(script).hook);
-        let result = self.run(item, script, transaction, kept, variables).await.and_then(read);
+        let result = self.run(about, script, transaction, kept, variables).await.and_then(read);
         match result {
             Ok(value) => Some(value),
             Err(Failure(what)) => {
@@ -135,7 +145,7 @@ impl Runner {
 
     async fn run(
         &self,
-        item: Option<Rc<ItemMetadata>>,
+        about: About,
         script: ScriptId,
         transaction: &str,
         kept: &mut Kept,
@@ -157,7 +167,10 @@ impl Runner {
             }
         }
         let log = Labelled { transaction: transaction.into(), notices: Rc::clone(&self.notices) };
-        let execution = Execution::begin_as(Rc::clone(name), &self.environment, Rc::new(log), item);
+        let execution = Execution::begin_as(Rc::clone(name), &self.environment, Rc::new(log), about.item);
+        if let Some(rest) = about.rest {
+            execution.rest_by(rest);
+        }
         let outcome = hostcalls::run(&mut context, &execution).await;
         // What the script left counts even if it failed afterwards: the next hook sees what the last one did.
         if let Some(value) = context.take_kept() {

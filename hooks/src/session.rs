@@ -1,10 +1,11 @@
 //! What the hooks of one connection share, and the hooks themselves.
 
+use std::cell::RefCell;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use hostcalls::mail::{MailPart, Outbox, Queued, TransportNames};
+use hostcalls::mail::{MailPart, Outbox, Queued, Reread, Resting, TransportNames};
 use mail::message::Message;
 use net::smtp::address::Address;
 use net::smtp::reply::Reply;
@@ -13,7 +14,7 @@ use uuid::Uuid;
 
 use crate::codes::{self, Codes, Refusals, Said};
 use crate::decision::{Decision, Failure, Options};
-use crate::runner::{Kept, Runner};
+use crate::runner::{About, Kept, Runner};
 use crate::scripts::ScriptId;
 use crate::{limits, variables};
 
@@ -456,7 +457,7 @@ impl Conversation {
         decision.await.unwrap_or_else(|| failed(&codes::RCPT))
     }
 
-    /// The hook `eod`: the message is `mail`, as it came. What the script has queued stands beside the verdict: it is to be
+    /// The hook `eod`: the message is `mail`, as it came, and `reread` reads it again when the script has waited. What the script has queued stands beside the verdict: it is to be
     /// carried out where the script has decided, whatever it has decided, and with the reply.
     pub async fn end_of_data(
         &mut self,
@@ -465,9 +466,12 @@ impl Conversation {
         mail: Message,
         received_s: f64,
         transports: TransportNames,
+        reread: Reread,
     ) -> (Verdict<MessageAccepted>, Vec<Queued>) {
         let id = self.transaction.id.to_string();
         let outbox = Rc::new(Outbox::new(id.clone(), transports));
+        let mail = Rc::new(RefCell::new(mail));
+        let about = About { item: None, rest: Some(Resting::new(Rc::clone(&mail), reread)) };
         let mail: Value = MailPart::received(mail, &outbox).into();
         let (connection, transaction) = (&self.connection, &self.transaction);
         let found = |name: &str| match name {
@@ -483,7 +487,7 @@ impl Conversation {
             })?;
             Ok((verdict, explicit))
         };
-        match runner.decide(script, &id, &mut self.kept, found, read).await {
+        match runner.decide_about(about, script, &id, &mut self.kept, found, read).await {
             // Also what was queued before a Reject or Defer stays: it is how a script refuses and quarantines.
             Some((verdict, true)) => (verdict, outbox.take()),
             Some((verdict, false)) => (verdict, Vec::new()),

@@ -351,7 +351,17 @@ fn end_of_data(script: &str, check: fn(&str, Vec<Queued>, Vec<String>)) {
             });
         }
         let mail = mail::message::Message::parse(&b"Subject: A\r\n\r\nbody\r\n"[..]).expect("small");
-        let (verdict, queued) = f.talk.end_of_data(&f.runner, f.script("eod"), mail, 1.5, transports()).await;
+        let (verdict, queued) = f
+            .talk
+            .end_of_data(
+                &f.runner,
+                f.script("eod"),
+                mail,
+                1.5,
+                transports(),
+                Box::new(|| Box::pin(async { None })),
+            )
+            .await;
         check(&short(verdict), queued, f.told());
     });
 }

@@ -1,7 +1,9 @@
 //! One script while it runs.
 
 use std::any::Any;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
 
 use engine::time::Instant;
@@ -36,8 +38,18 @@ pub struct Execution {
     open: Rc<Cell<usize>>,
     /// What `cache` keeps with `per_message`: as long as the execution, which is all the message there is.
     pub(crate) message_caches: RefCell<Caches>,
+    rest: OnceCell<Rc<dyn Rest>>,
     /// The queued recipient that it is about; only hooks of the queue have one.
     pub(crate) item: Option<Rc<ItemMetadata>>,
+}
+
+/// Memory of a script that it can do without while it waits.
+pub trait Rest {
+    /// Gives it up.
+    fn leave(&self);
+
+    /// Takes it back, before the script goes on; false: that cannot be done, and the script must not go on.
+    fn come_back(&self) -> Pin<Box<dyn Future<Output = bool> + '_>>;
 }
 
 impl Execution {
@@ -66,7 +78,17 @@ impl Execution {
             held: RefCell::default(),
             open: Rc::default(),
             message_caches: RefCell::default(),
+            rest: OnceCell::new(),
         })
+    }
+
+    /// Gives up memory by `rest` while the script waits long.
+    pub fn rest_by(&self, rest: Rc<dyn Rest>) {
+        let _ = self.rest.set(rest);
+    }
+
+    pub(crate) fn rest(&self) -> Option<&Rc<dyn Rest>> {
+        self.rest.get()
     }
 
     /// Its number.

@@ -78,7 +78,7 @@ mod time;
 
 pub use board::Board;
 pub use environment::{Environment, Log, Settings, Stream};
-pub use execution::{Execution, ExecutionId, ScriptHost};
+pub use execution::{Execution, ExecutionId, Rest, ScriptHost};
 pub use item::ItemMetadata;
 pub use library::{Family, HostFunction, HostFuture, HostRun, call, library};
 pub use plugins::Plugins;

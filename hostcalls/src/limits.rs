@@ -6,6 +6,11 @@ use std::time::Duration;
 /// How long a script may take, waiting included, unless the program that runs it says otherwise.
 pub const WALL_CLOCK: Duration = Duration::from_secs(600);
 
+/// How long a script waits before it gives up the memory of its message.
+pub const REST_AFTER: Duration = Duration::from_millis(50);
+/// Size of a message that is kept in memory while its script waits.
+pub const REST_BYTES: usize = 16 * 1024;
+
 /// How long a script runs before other tasks of its shard get their turn.
 pub const SLICE: Duration = Duration::from_micros(150);
 

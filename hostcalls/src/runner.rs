@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -50,7 +51,7 @@ pub async fn run(context: &mut Context, execution: &Rc<Execution>) -> Outcome {
             Run::OutOfBudget => engine::task::yield_now().await,
             Run::Pending(call) => {
                 let left = deadline - engine::time::now();
-                let answer = timeout(left, answer(execution, call)).await;
+                let answer = timeout(left, answer_at_rest(execution, call)).await;
                 context.resume(answer.unwrap_or_else(|_| Err(Fault::limit(Limit::Time))));
             }
         }
@@ -66,6 +67,19 @@ fn show(context: &Context, execution: &Execution) {
         Some(place) => board.show(format_args!("{what} at {}:{}", place.file, place.line)),
         None => board.show(format_args!("{what}")),
     }
+}
+
+/// The answer to a call. Where it takes long, the script's memory is given up until it comes. When the answer is dropped,
+/// it stays away: the script has no time left, and nothing of it runs any more.
+async fn answer_at_rest(execution: &Rc<Execution>, call: PendingCall) -> Result<Value, Fault> {
+    let mut answering = pin!(answer(execution, call));
+    let Some(rest) = execution.rest() else { return answering.await };
+    if let Ok(answer) = timeout(limits::REST_AFTER, answering.as_mut()).await {
+        return answer;
+    }
+    rest.leave();
+    let answer = answering.await;
+    if rest.come_back().await { answer } else { Err(Fault::limit(Limit::Memory)) }
 }
 
 async fn answer(execution: &Rc<Execution>, call: PendingCall) -> Result<Value, Fault> {

@@ -16,7 +16,7 @@ use hostcalls::ItemMetadata;
 use hostcalls::mail::{Metadata, TransportNames};
 
 use crate::decision::{Decision, Failure};
-use crate::runner::{Kept, Runner};
+use crate::runner::{About, Kept, Runner};
 use crate::scripts::ScriptId;
 
 pub use dsn::{Dkim, DsnOverrides};
@@ -88,9 +88,8 @@ impl Item {
             _ => None,
         };
         let read = |decision: Decision| predelivery(&decision, script.transports);
-        let metadata = Some(Rc::clone(&self.metadata));
-        let decided =
-            script.runner.decide_about(metadata, script.id, &name, &mut self.kept, found, read).await;
+        let about = About { item: Some(Rc::clone(&self.metadata)), rest: None };
+        let decided = script.runner.decide_about(about, script.id, &name, &mut self.kept, found, read).await;
         decided.unwrap_or_else(|| Predelivery::Queue(Box::new(Requeue::after_failure())))
     }
 
@@ -105,9 +104,8 @@ impl Item {
         };
         let delivered = ending.action.is_none();
         let read = |decision: Decision| postdelivery(&decision, delivered, script.transports);
-        let metadata = Some(Rc::clone(&self.metadata));
-        let decided =
-            script.runner.decide_about(metadata, script.id, &name, &mut self.kept, found, read).await;
+        let about = About { item: Some(Rc::clone(&self.metadata)), rest: None };
+        let decided = script.runner.decide_about(about, script.id, &name, &mut self.kept, found, read).await;
         decided.unwrap_or(Postdelivery::Default)
     }
 

@@ -96,9 +96,8 @@ impl MailPart {
 
     /// The root of the message that a transaction has brought, of class `EODMailMessage`: what the script queues is in the
     /// outbox.
-    pub fn received(message: Message, outbox: &Rc<Outbox>) -> Object {
-        let (message, outbox) = (Rc::new(RefCell::new(message)), Some(Rc::clone(outbox)));
-        Object::host(MailPart { message, part: PartId::ROOT, outbox })
+    pub fn received(message: Rc<RefCell<Message>>, outbox: &Rc<Outbox>) -> Object {
+        Object::host(MailPart { message, part: PartId::ROOT, outbox: Some(Rc::clone(outbox)) })
     }
 
     /// Another part of the same message.

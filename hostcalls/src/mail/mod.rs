@@ -10,6 +10,7 @@ mod message;
 mod outbox;
 mod part;
 mod queue;
+mod rest;
 #[cfg(test)]
 mod tests;
 
@@ -24,6 +25,7 @@ pub use builder::MimeObject;
 pub use message::{MESSAGE, MailPart};
 pub use outbox::{Metadata, Outbox, QueueOptions, Queued, RECEIVED, TransportNames, metadata};
 pub use queue::Posted;
+pub use rest::{Reread, Resting};
 
 /// What this module adds to the library.
 pub static FAMILY: Family = Family {

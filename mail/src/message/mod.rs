@@ -117,6 +117,17 @@ impl Message {
         &self.original
     }
 
+    /// Gives up the memory of the original, which nothing may ask for until [`bring_back`](Self::bring_back). Structure and
+    /// changes stay.
+    pub fn put_away(&mut self) {
+        self.original = Bytes::new();
+    }
+
+    /// The same original again, after [`put_away`](Self::put_away).
+    pub fn bring_back(&mut self, original: Bytes) {
+        self.original = original;
+    }
+
     /// Parts and fields of the original.
     pub fn structure(&self) -> &Structure {
         &self.structure

@@ -3,13 +3,14 @@
 //! A phase without a script is answered in [`driver`](super::driver). One with a script is answered here; what the driver
 //! does for the phase anyway comes first, so that limits refuse before a script runs.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use bytes::Bytes;
 use hooks::{
     AuthVerdict, Connection, Conversation, MessageAccepted, Parameter, Refusal, Runner, ScriptId, Verdict,
 };
-use net::smtp::error::{Error, LocalLimit};
+use net::smtp::error::{Error, LocalLimit, Storage};
 use net::smtp::reply::Reply;
 use net::smtp::server::{Claim, Event, Hello, Mail, Rcpt, Summary, Verb, Written};
 use uuid::Uuid;
@@ -253,8 +254,13 @@ impl Driver {
         let received_s = engine::time::wall_ms() as f64 / 1000.0;
         let Talk { runner, conversation } = &mut **talk;
         let transports = self.server.transports.clone();
+        let place = Rc::new(Cell::new(Some(transaction)));
+        let reread = Transaction::reread(&place, &prefix);
         let (verdict, queued) =
-            conversation.end_of_data(runner, script, message, received_s, transports).await;
+            conversation.end_of_data(runner, script, message, received_s, transports, reread).await;
+        let Some(transaction) = place.take() else {
+            return self.refuse_event(Error::Storage(Storage::Failed));
+        };
         let mut id = transaction.id.to_string();
         if !queued.is_empty() {
             let at = Reception {

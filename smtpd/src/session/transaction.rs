@@ -1,10 +1,11 @@
 //! One message on its way in: from MAIL to the `250` after its final dot.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use bytes::Bytes;
 use engine::time::Instant;
-use hooks::Queued;
+use hooks::{Queued, Reread};
 use mail::message::Message;
 use net::smtp::address::Address;
 use net::smtp::error::{Error, LocalLimit, Storage};
@@ -94,9 +95,28 @@ impl Transaction {
 
     /// The message as it will be stored, for scripts: all of it has come in. `None`: it is too large for them.
     pub(super) async fn message(&mut self, prefix: &[u8]) -> Result<Option<Message>, Error> {
-        let Some(intake) = &mut self.intake else { return Err(Error::Storage(Storage::Failed)) };
-        let whole = intake.content(prefix).await.map_err(|error| commit_error(&error))?;
+        let whole = self.content(prefix).await?;
         Ok(Message::parse(whole).ok())
+    }
+
+    /// All of it, in one piece; may be read again.
+    async fn content(&mut self, prefix: &[u8]) -> Result<Bytes, Error> {
+        let Some(intake) = &mut self.intake else { return Err(Error::Storage(Storage::Failed)) };
+        intake.content(prefix).await.map_err(|error| commit_error(&error))
+    }
+
+    /// Reads the transaction that stands in `place` again, for a script that has waited.
+    pub(super) fn reread(place: &Rc<Cell<Option<Box<Transaction>>>>, prefix: &Bytes) -> Reread {
+        let (place, prefix) = (Rc::clone(place), prefix.clone());
+        Box::new(move || {
+            let (place, prefix) = (Rc::clone(&place), prefix.clone());
+            Box::pin(async move {
+                let mut transaction = place.take()?;
+                let content = transaction.content(&prefix).await;
+                place.set(Some(transaction));
+                content.ok()
+            })
+        })
     }
 
     /// End of data: makes the message durable and queues it, for those that a script has `queued` it for, or for all

@@ -204,3 +204,57 @@ fn scripts_see_proxies_and_certificates() {
         server.wait_for_log(expected);
     }
 }
+
+/// Memory of a process, in KiB.
+fn resident_kib(server: &Smtpd) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).expect("it runs");
+    let line = status.lines().find(|line| line.starts_with("VmRSS")).expect("Linux says so");
+    line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("a number")
+}
+
+/// The message of a script that waits is on disk only, and comes back whole. `SESSIONS=1000` for the full measurement.
+#[test]
+fn scripts_that_wait_pin_no_messages() {
+    let sessions = std::env::var("SESSIONS").ok().and_then(|count| count.parse().ok()).unwrap_or(60);
+    let sink = Sink::start();
+    let script = "$m = $arguments[\"mail\"]; $before = md5($m->getBody());
+        while (!memory_exists(\"go\")) sleep(0.2);
+        echo \"same \" . (md5($m->getBody()) === $before ? \"yes\" : \"no\");
+        $m->addHeader(\"X-Waited\", \"yes\");
+        if ($transaction[\"sender\"] == \"first@x.example\") $m->queue(\"\", \"b@z.example\", \"out\");
+        Accept();";
+    let server = server(
+        sink.port(),
+        &[("eod", script), ("helo", "if ($arguments[\"host\"] == \"go\") memory_store(\"go\", true);")],
+    )
+    .shards(1)
+    .start();
+    let line = [b'x'; 998];
+    let mut message = b"Subject: x\r\n\r\n".to_vec();
+    (0..1048).for_each(|_| message.extend_from_slice(&[&line[..], b"\r\n"].concat()));
+    let mut clients: Vec<Client> = Vec::new();
+    let before = resident_kib(&server);
+    for number in 0..sessions {
+        let mut client = Client::connect(server.port());
+        let sender = if number == 0 { "first" } else { "other" };
+        client.command(&format!("MAIL FROM:<{sender}@x.example>\r\n"), "250");
+        client.command("RCPT TO:<b@z.example>\r\n", "250");
+        client.command("DATA\r\n", "354");
+        client.write(&message);
+        client.write(b".\r\n");
+        clients.push(client);
+    }
+    std::thread::sleep(Duration::from_millis(700));
+    let grown = resident_kib(&server).saturating_sub(before);
+    println!("{sessions} scripts wait with a message of 1 MiB each: {} KiB for each", grown / sessions);
+    let mut starter = Client::open(server.port());
+    starter.expect("220");
+    starter.command("EHLO go\r\n", "250");
+    for client in &mut clients {
+        client.expect("250");
+    }
+    let got = sink.wait_for(1).remove(0);
+    assert!(got.data.starts_with(b"X-Waited: yes\r\n") && got.data.ends_with(&message), "it came back whole");
+    assert!(server.log().iter().all(|line| !line.contains("same no")));
+    assert!(grown / sessions < 600, "{grown} KiB");
+}
