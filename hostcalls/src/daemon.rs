@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use script::fault::Fault;
 use script::host::HostCall;
 use script::native::{Native, NativeRun};
-use script::value::{Array, Value};
+use script::value::{Array, Key, Value};
 
 use crate::arguments::Arguments;
 use crate::library::{Family, HostFunction, HostFuture};
@@ -27,12 +27,45 @@ pub trait Daemon {
     /// What counts for a quota, on all shards.
     fn quota(&self, name: String) -> Answer<QuotaUse>;
 
+    /// Stops the pick-up of what matches; the id of the suspend in force.
+    ///
+    /// The error is a sentence about what cannot be.
+    fn suspend(&self, suspend: Suspend) -> Answer<Result<String, String>>;
+
     /// Open connections of a server, those from a network or all; none: there is no such server.
     fn connections(&self, server: String, from: Option<IpNet>) -> Answer<Option<u64>>;
 }
 
 /// An answer that takes other shards.
 pub type Answer<T> = Pin<Box<dyn Future<Output = T>>>;
+
+/// What is not to be picked up.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Suspend {
+    /// Values by field, by which it matches.
+    pub fields: Vec<(String, String)>,
+    /// How long it lives, in seconds.
+    pub ttl_s: f64,
+    /// Label; empty: none.
+    pub tag: String,
+    /// Its name; `None`: a new one.
+    pub id: Option<String>,
+    /// One that is equal lives on from now; `false`: it stays as it is.
+    pub update: bool,
+    /// Free data.
+    pub properties: Vec<(String, Property)>,
+}
+
+/// Free data of a rule.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Property {
+    /// Text.
+    Text(String),
+    /// A number.
+    Number(f64),
+    /// A boolean.
+    Bool(bool),
+}
 
 /// What counts for a quota.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,6 +78,7 @@ pub struct QuotaUse {
 
 const QUOTA: u16 = numbers::DAEMON;
 const CONCURRENCY: u16 = numbers::DAEMON + 1;
+const SUSPEND: u16 = numbers::DAEMON + 2;
 
 pub(crate) static FAMILY: Family = Family {
     natives: &[
@@ -55,6 +89,17 @@ pub(crate) static FAMILY: Family = Family {
             min_args: 1,
             max_args: Some(1),
             run: NativeRun::Host(QUOTA),
+        },
+        Native {
+            name: "queue_suspend",
+            params: "array fields, number ttl [, array options]",
+            doc: "Stops the pick-up of what matches all the fields, for so many seconds: an array with the id, or none on errors, \
+                  which the log has. Fields: tenantid, jobid, transportid, localip, grouping, remoteip, remotemx, \
+                  recipientdomain. One with equal fields is renewed. Options: tag, update (true), properties, id. Only inside \
+                  the mail server.",
+            min_args: 2,
+            max_args: Some(3),
+            run: NativeRun::Host(SUSPEND),
         },
         Native {
             name: "server_concurrency",
@@ -69,6 +114,7 @@ pub(crate) static FAMILY: Family = Family {
     host: &[
         HostFunction { number: QUOTA, run: quota },
         HostFunction { number: CONCURRENCY, run: concurrency },
+        HostFunction { number: SUSPEND, run: suspend },
     ],
     ..Family::EMPTY
 };
@@ -87,6 +133,61 @@ fn quota(execution: Rc<Execution>, call: HostCall) -> HostFuture {
         array.set_str("bytes", usage.bytes as f64);
         Ok(array.into())
     })
+}
+
+fn suspend(execution: Rc<Execution>, call: HostCall) -> HostFuture {
+    Box::pin(async move {
+        let fields = call.arg(0).as_array().ok_or_else(|| call.wrong(0, "an array"))?;
+        let ttl_s = call.number(1)?;
+        if !(ttl_s > 0.0 && ttl_s.is_finite()) {
+            return Err(call.wrong(1, "a number of seconds above 0"));
+        }
+        let options = call.options(2)?;
+        let text = |name: &str| -> Result<Option<String>, Fault> {
+            Ok(options.str(name)?.map(|text| text.to_string_lossy().into_owned()))
+        };
+        let wanted = Suspend {
+            fields: texts(fields)?,
+            ttl_s,
+            tag: text("tag")?.unwrap_or_default(),
+            id: text("id")?,
+            update: options.boolean("update", true)?,
+            properties: properties(&call, &options.array("properties")?.unwrap_or_default())?,
+        };
+        match daemon(&execution, &call)?.suspend(wanted).await {
+            Ok(id) => {
+                let mut array = Array::new();
+                array.set_str("id", id);
+                Ok(array.into())
+            }
+            Err(why) => {
+                execution.log().syslog(WARNING, format!("queue_suspend(): {why}").as_bytes());
+                Ok(Value::None)
+            }
+        }
+    })
+}
+
+/// Priority of syslog(3).
+const WARNING: u32 = 4;
+
+fn texts(array: &Array) -> Result<Vec<(String, String)>, Fault> {
+    let text =
+        |value: &Value| -> Result<String, Fault> { Ok(value.to_text()?.to_string_lossy().into_owned()) };
+    array.iter().map(|(key, value)| Ok((text(&key.into_value())?, text(&value)?))).collect()
+}
+
+fn properties(call: &HostCall, array: &Array) -> Result<Vec<(String, Property)>, Fault> {
+    let property = |value: Value| match value {
+        Value::Str(text) => Ok(Property::Text(text.to_string_lossy().into_owned())),
+        Value::Number(number) => Ok(Property::Number(number)),
+        Value::Bool(flag) => Ok(Property::Bool(flag)),
+        other => Err(call.error(format_args!("option \"properties\": a {} in it", other.type_name()))),
+    };
+    let entry = |(key, value): (Key, Value)| -> Result<(String, Property), Fault> {
+        Ok((key.into_value().to_text()?.to_string_lossy().into_owned(), property(value)?))
+    };
+    array.iter().map(entry).collect()
 }
 
 fn concurrency(execution: Rc<Execution>, call: HostCall) -> HostFuture {

@@ -71,7 +71,6 @@ static FAMILIES: &[&Family] = &[
 /// What only the daemon can do.
 static DAEMON: Family = Family {
     absent: &[
-        ("queue_suspend", "queue control works only inside the mail server"),
         ("queue_policy", "queue control works only inside the mail server"),
         ("queue_policy_delete", "queue control works only inside the mail server"),
     ],

@@ -2,15 +2,19 @@
 
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use engine::boot::ShardId;
-use hostcalls::daemon::{Answer, Daemon, QuotaUse};
+use hostcalls::daemon::{Answer, Daemon, Property, QuotaUse, Suspend};
 use hostcalls::mail::Posted;
 use hostcalls::smtp;
 use ipnet::IpNet;
+use queue::Field;
 
 use crate::delivery::Family;
+use crate::dynamic;
 use crate::limits;
+use crate::program::Control;
 use crate::shard::{Shard, Shell};
 use crate::snapshot::Route;
 
@@ -41,6 +45,16 @@ impl Daemon for OfShard {
         })
     }
 
+    fn suspend(&self, suspend: Suspend) -> Answer<Result<String, String>> {
+        Box::pin(async move {
+            let asked = engine::mesh::call_task(engine::boot::control(), move || suspend_everywhere(suspend));
+            match engine::time::timeout(limits::SCRIPT_ASKS_CONTROL, asked).await {
+                Ok(Ok(done)) => done,
+                _ => Err("the control thread does not answer".to_owned()),
+            }
+        })
+    }
+
     fn connections(&self, server: String, from: Option<IpNet>) -> Answer<Option<u64>> {
         Box::pin(async move {
             let shard = Shell::here().shard()?;
@@ -66,6 +80,40 @@ async fn ask_all<T: Send + 'static>(ask: impl Fn(&Rc<Shard>) -> T + Clone + Send
         }
     }
     answers
+}
+
+/// On the control thread: adds a suspend, for all shards.
+async fn suspend_everywhere(wanted: Suspend) -> Result<String, String> {
+    let control = engine::mesh::local::get::<Control>().ok_or("the server has not started yet")?;
+    let field = |(name, value): (String, String)| {
+        let known = Field::ALL.into_iter().find(|field| field.name() == name);
+        known.map(|field| (field, value)).ok_or_else(|| format!("there is no field \"{name}\""))
+    };
+    let fields = wanted.fields.into_iter().map(field).collect::<Result<Vec<_>, _>>()?;
+    let equal = |old: &dynamic::Suspend| old.fields.len() == fields.len() && old.has(&fields);
+    if !wanted.update
+        && let Some(old) = control.dynamic.suspends().iter().find(|old| equal(old))
+    {
+        return Ok(old.id.clone());
+    }
+    let property = |(name, property)| {
+        let property = match property {
+            Property::Text(text) => config::Property::Text(text),
+            Property::Number(number) => config::Property::Number(number),
+            Property::Bool(flag) => config::Property::Bool(flag),
+        };
+        (name, property)
+    };
+    let ttl = Duration::try_from_secs_f64(wanted.ttl_s).map_err(|_| "ttl: it is too long".to_owned())?;
+    let id = control.dynamic.add(dynamic::Suspend {
+        id: wanted.id.unwrap_or_else(|| format!("{:016x}", engine::rng::u64())),
+        fields,
+        tag: wanted.tag,
+        until_ms: dynamic::until(ttl, engine::time::steady_ms()),
+        properties: wanted.properties.into_iter().map(property).collect(),
+    })?;
+    control.dynamic_changed().await;
+    Ok(id)
 }
 
 /// A route for a single session of a script: with the first of its source addresses.

@@ -64,6 +64,8 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long a goodbye to a peer may take when we hang up.
 pub const FAREWELL: Duration = Duration::from_secs(2);
 
+/// How long a script waits for the control thread, which asks all shards.
+pub const SCRIPT_ASKS_CONTROL: Duration = Duration::from_secs(5);
 /// How long a script waits for what another shard has to say.
 pub const SCRIPT_ASKS_SHARD: Duration = Duration::from_secs(1);
 

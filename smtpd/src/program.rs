@@ -133,6 +133,8 @@ impl Program {
         let log = Log::start(self.log_target.clone());
         mesh::local::set(Rc::clone(&log));
         let control = Rc::new(Control::new(Arc::clone(&self), Rc::clone(&log)));
+        // Shards reach it by message.
+        mesh::local::set(Rc::clone(&control));
         if let Err(reason) = control.serve().await {
             for line in reason.lines() {
                 log.line(Priority::Error, format_args!("Could not load configuration: {line}"));

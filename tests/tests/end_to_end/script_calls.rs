@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tests::name_server::{Fault, NameServer};
 use tests::peer::{Behaviour, Peer, Phase, Rule};
-use tests::{Builder, Client, Sink, SinkReply, Smtpd};
+use tests::{Builder, Client, Record, Sink, SinkReply, Smtpd};
 
 /// A server with these scripts, by phase.
 fn server(port: u16, scripts: &[(&str, &str)]) -> Builder {
@@ -257,4 +257,62 @@ fn scripts_that_wait_pin_no_messages() {
     assert!(got.data.starts_with(b"X-Waited: yes\r\n") && got.data.ends_with(&message), "it came back whole");
     assert!(server.log().iter().all(|line| !line.contains("same no")));
     assert!(grown / sessions < 600, "{grown} KiB");
+}
+
+/// HK50 of the reference: what a script suspends is not picked up as long as it said, on no shard.
+#[test]
+fn a_script_suspends_what_goes_to_a_host() {
+    let names = NameServer::start(&[
+        ("slow.example", Record::Mx(10, "mx1.q.example")),
+        ("mx1.q.example", Record::A("127.0.0.1")),
+        ("other.example", Record::Mx(10, "mx.other.example")),
+        ("mx.other.example", Record::A("127.0.0.1")),
+    ]);
+    let sink = Sink::start();
+    let script = "$s = queue_suspend([\"remotemx\" => \"*.q.example\"], 3, [\"tag\" => \"busy\"]); echo \"id \" . length($s[\"id\"]);
+        echo \"bad \" . json_encode(queue_suspend([\"nofield\" => \"x\"], 3));";
+    let running = format!(
+        "scripting:\n  hooks:\n    connect:\n      - id: x\n        data: \"{}\"\n",
+        script.replace('"', "\\\"").replace('\n', "\\n")
+    );
+    let server = Smtpd::by_mx(sink.port(), names.port())
+        .running(&running)
+        .server("phases: {connect: {hook: x}}")
+        .shards(2)
+        .start();
+    let begun = Instant::now();
+    let mut client = Client::connect(server.port());
+    server.wait_for_log("id 16");
+    server.wait_for_log("bad null");
+    client.send("a@x.example", &["b@slow.example"], b"Subject: x\r\n\r\nhi\r\n");
+    client.send("a@x.example", &["b@other.example"], b"Subject: x\r\n\r\nhi\r\n");
+    assert_eq!(sink.wait_for(1)[0].to, ["b@other.example"]);
+    assert_eq!(sink.wait_for(2)[1].to, ["b@slow.example"]);
+    assert!(begun.elapsed() >= Duration::from_millis(2500), "{:?}", begun.elapsed());
+}
+
+/// HK51 of the reference, and what counts as open.
+#[test]
+fn scripts_read_quotas_and_connections() {
+    let sink = Sink::start();
+    sink.answer(SinkReply::Rcpt("450 later".into()));
+    let eod =
+        "$arguments[\"mail\"]->queue(\"\", \"b@z.example\", \"out\", [\"quotas\" => [\"q\"]]); Accept();";
+    let helo = "$q = queue_quota(\"q\"); echo \"quota \" . $q[\"count\"] . \" \" . ($q[\"bytes\"] > 10);
+        echo \"open \" . server_concurrency(\"default\") . \" \" . server_concurrency(\"default\", \"127.0.0.0/8\") . \" \" .
+            server_concurrency(\"default\", \"192.0.2.1\") . \" \" . json_encode(server_concurrency(\"nothing\"));";
+    let server = server(sink.port(), &[("eod", eod), ("helo", helo)]).shards(2).start();
+    let mut client = Client::connect(server.port());
+    server.wait_for_log("quota 0 false");
+    server.wait_for_log("open 1 1 0 null");
+    client.send("a@x.example", &["b@z.example"], b"Subject: x\r\n\r\nhi\r\n");
+    client.command("EHLO again\r\n", "250");
+    server.wait_for_log("quota 1 true");
+    sink.answer(SinkReply::Accept);
+    sink.wait_for(1);
+    let gone = tests::wait_until(Duration::from_secs(5), || {
+        client.command("EHLO again\r\n", "250");
+        server.log().iter().filter(|line| line.contains("quota 0 false")).count() > 1
+    });
+    assert!(gone, "{}", server.log().join("\n"));
 }
