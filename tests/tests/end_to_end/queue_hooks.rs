@@ -149,6 +149,11 @@ fn run(case: &Case<'_>) {
                 let came = wait_until(Duration::from_millis(500), || has_line(&server, text));
                 assert!(!came, "{name}: {text:?} in:\n{}", server.log().join("\n"));
             }
+            "once" => {
+                let count = || server.log().iter().filter(|line| line.contains(text)).count();
+                assert!(!wait_until(Duration::from_millis(1200), || count() > 1), "{name}: {text:?} again");
+                assert_eq!(count(), 1, "{name}: {text:?}");
+            }
             "delivered" => seen.push(delivered(name, &server, &peer, text)),
             "body" => {
                 let message = seen.last().expect("something was delivered");
