@@ -47,6 +47,8 @@ pub struct Builder {
     /// More keys of its control socket.
     control: &'static str,
     suspends: Option<String>,
+    /// `environment.controlsocket`, where it is not a path in the directory.
+    control_elsewhere: Option<String>,
     /// The transport group's retry block, a line.
     retry: &'static str,
 }
@@ -79,6 +81,7 @@ impl Smtpd {
             environment: String::new(),
             control: "",
             suspends: None,
+            control_elsewhere: None,
             retry: "    retry: {count: 1000, intervals: [{interval: 1}]}\n",
         }
     }
@@ -295,7 +298,13 @@ impl Builder {
         self.dir.path()
     }
 
-    /// Where it will take commands.
+    /// Takes commands elsewhere: the value of `environment.controlsocket`, in flow style.
+    pub fn replace_control_socket(mut self, yaml: &str) -> Builder {
+        self.control_elsewhere = Some(yaml.to_owned());
+        self
+    }
+
+    /// Where it will take commands, unless it is told otherwise.
     pub fn control_socket(&self) -> PathBuf {
         self.dir().join("smtpd.ctl")
     }
@@ -311,16 +320,16 @@ impl Builder {
         let (port, shards) = (self.port, self.shards);
         let spool = format!("spool: {{path: \"{}\"}}", self.spool.display());
         let spool = self.spool_lines.as_ref().unwrap_or(&spool);
+        let control = format!("{{path: \"{}\"{}}}", self.control_socket().display(), self.control);
         let startup = format!(
             "version: \"6.10\"\n\
              servers:\n  - id: default\n    listeners:\n      - {{address: 127.0.0.1, port: {port}}}\n{listeners}{listen}\
              {spool}\n\
              {more_startup}environment:\n  shards: {shards}\n  driver: {driver}\n  appconf: \"{app}\"\n  suspendconf: \"{suspend}\"\n\
-             \x20 controlsocket: {{path: \"{control}\"{keys}}}\n{more}",
+             \x20 controlsocket: {control}\n{more}",
             app = dir.join("smtpd-app.yaml").display(),
             suspend = dir.join("smtpd-suspend.yaml").display(),
-            control = self.control_socket().display(),
-            keys = self.control,
+            control = self.control_elsewhere.clone().unwrap_or(control),
             driver = self.driver,
             listen = self.listen,
             listeners = self.listeners,

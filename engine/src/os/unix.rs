@@ -80,6 +80,10 @@ pub(crate) fn credentials(socket: &Descriptor) -> io::Result<Credentials> {
     let (level, name) = (libc::SOL_SOCKET, libc::SO_PEERCRED);
     // SAFETY: room for a ucred, and `len` says so.
     check(unsafe { libc::getsockopt(socket.raw(), level, name, (&raw mut raw).cast(), &raw mut len) })?;
+    // What the kernel says of a socket of another family.
+    if raw.uid == libc::uid_t::MAX {
+        return Err(io::ErrorKind::Unsupported.into());
+    }
     let pid = u32::try_from(raw.pid).ok().filter(|pid| *pid != 0);
     Ok(Credentials { pid, uid: raw.uid, gid: raw.gid })
 }

@@ -89,6 +89,9 @@ fn a_listener_in_the_file_system_has_its_mode_and_knows_its_clients() {
         assert!(far.peer_addr().ip().is_unspecified() && far.local_addr().ip().is_unspecified());
         near.send(Bytes::from_static(b"PING")).await.expect("sends");
         assert_eq!(&far.recv().await.expect("receives")[..], b"PING");
+
+        let (_listener, near, far) = pair().await;
+        assert!(near.credentials().is_err() && far.credentials().is_err(), "TCP knows nobody");
     });
 }
 

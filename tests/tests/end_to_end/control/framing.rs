@@ -1,11 +1,14 @@
 //! What a client may do to the socket, and who may.
 
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use control::Command;
 use control::framing::Status;
 use control::smtpd as proto;
+use tests::pki::Authority;
 use tests::{ControlClient, Smtpd};
 
 #[test]
@@ -92,4 +95,41 @@ fn what_is_not_built_says_so() {
     let plugin = proto::PluginCommandRequest { id: "p".into(), argv: Vec::new() };
     let plugin: Result<(), _> = control.ask(Command::PluginCommand, &plugin);
     assert!(plugin.expect_err("there are none").contains("there is no plugin \"p\""));
+}
+
+#[test]
+fn a_port_serves_those_who_show_a_certificate_and_nobody_else() {
+    let (authority, others) = (Authority::new(), Authority::new());
+    let builder = Smtpd::relay_to(1);
+    let port = tests::free_port();
+    let (certificate, key) = authority.issue(&["ctl.example"]).write(builder.dir(), "ctl");
+    let accepted = builder.dir().join("operators.pem");
+    std::fs::write(&accepted, authority.pem()).expect("a temporary directory can be written");
+    let server = builder
+        .replace_control_socket(&format!(
+            "{{port: {port}, tls: {{server: {{certificate: {{path: \"{}\"}}, privatekey: {{path: \"{}\"}}, \
+             clientcerts: [{{path: \"{}\"}}]}}}}}}",
+            certificate.display(),
+            key.display(),
+            accepted.display()
+        ))
+        .start();
+    server.wait_for_log(&format!("control socket: 127.0.0.1:{port} with TLS"));
+    let ask = |config: rustls::ClientConfig| -> std::io::Result<u8> {
+        let tcp = std::net::TcpStream::connect(("127.0.0.1", port))?;
+        tcp.set_read_timeout(Some(Duration::from_secs(20)))?;
+        let name = rustls::pki_types::ServerName::try_from("ctl.example").expect("a name");
+        let session = rustls::ClientConnection::new(Arc::new(config), name).expect("a good configuration");
+        let mut stream = rustls::StreamOwned::new(session, tcp);
+        stream.write_all(&[5, 7, b'n'])?;
+        let mut status = [0];
+        stream.read_exact(&mut status)?;
+        Ok(status[0])
+    };
+    let operator = authority.issue(&["operator.example"]);
+    assert_eq!(ask(authority.client_with(&operator)).expect("it is served"), b'+');
+    ask(authority.client()).expect_err("it shows no certificate");
+    let stranger = others.issue(&["operator.example"]);
+    ask(authority.client_with(&stranger)).expect_err("somebody else has issued it");
+    server.wait_for_log("control: 127.0.0.1:");
 }
