@@ -150,8 +150,9 @@ pub(super) fn waits_for(waiting: &Waiting, now: f64) -> String {
     };
     let mut text = match (waiting.kind(), waiting.text.as_str()) {
         (_, "") => kind.to_owned(),
-        // The text says who.
+        // The text says who, or what, by itself.
         (Kind::Operator, text) => text.to_owned(),
+        (_, text) if text.starts_with(kind) => text.to_owned(),
         (_, text) => format!("{kind}: {text}"),
     };
     if waiting.until > now {
