@@ -132,6 +132,8 @@ pub struct Environment {
     pub syslog_mask: u8,
     /// Where syslog files the lines.
     pub syslog_facility: Facility,
+    /// Each log line is an object of JSON.
+    pub log_json: bool,
     /// Number of shards; `None`: what affinity and cgroup quota allow.
     pub shards: Option<u32>,
     /// What sockets and files are driven by.
@@ -358,6 +360,7 @@ fn environment(tree: &Tree) -> Environment {
         syslog_mask: u8::try_from(tree.integer("syslog.mask").expect("has a default"))
             .expect("bounded by the schema"),
         syslog_facility: facility(tree.text("syslog.facility").expect("has a default")),
+        log_json: tree.text("syslog.format") == Some("json"),
         shards: tree.count("shards"),
         driver: match tree.text("driver").expect("has a default") {
             "uring" => Driver::Uring,

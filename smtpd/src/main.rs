@@ -98,6 +98,7 @@ fn run(options: &Options) -> Result<i32, ()> {
         }
         foreground => foreground,
     };
+    let target = if environment.log_json { Target::Json(Box::new(target)) } else { target };
     let fail = |reason: String| refuse(&target, &reason);
     scripts::apply(&startup).map_err(fail)?;
     process::raise_limits(environment.rlimit_nofile).map_err(fail)?;

@@ -202,6 +202,8 @@ const ENVIRONMENT: &[Key] = &[
             .default("255")
             .since("5.2"),
             key("facility", choice(FACILITIES), "Syslog facility").default("mail"),
+            key("format", choice(&["text", "json"]), "Form of log lines, to standard error too (ours); `json`: an object each")
+                .default("text"),
         ]),
         "Logging",
     ),

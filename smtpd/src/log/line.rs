@@ -63,6 +63,13 @@ impl<'a> Line<'a> {
         }
     }
 
+    /// All that there is to say, where that is no event: the member `text`.
+    pub(super) fn free_text(&mut self, text: &str) {
+        self.out.push_str("\"text\":\"");
+        self.escaped(text.as_bytes(), "\"");
+        self.out.push('"');
+    }
+
     /// A number.
     pub fn number(&mut self, field: Field, value: u64) {
         self.name(field);

@@ -22,7 +22,7 @@ use engine::task::Class;
 
 use crate::limits;
 use event::Event;
-use line::{Form, Line};
+use line::Line;
 pub use output::Output;
 use target::count;
 pub use target::{Priority, Syslog, Target};
@@ -66,8 +66,8 @@ impl Log {
         let priority = event.priority();
         self.add(priority, |target, out| {
             target.prefix(out, priority);
-            event.write(&mut Line::new(out, Form::Text));
-            out.push('\n');
+            event.write(&mut Line::new(out, target.form()));
+            target.end(out);
         });
     }
 

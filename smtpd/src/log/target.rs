@@ -6,6 +6,8 @@ use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
+use super::line::{Form, Line};
+
 /// Syslog severities (RFC 5424 section 6.2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Priority {
@@ -59,6 +61,8 @@ pub enum Target {
     Syslog(Syslog),
     /// A list in memory, for tests.
     Memory(Arc<Mutex<Vec<String>>>),
+    /// Another one, each line an object of JSON.
+    Json(Box<Target>),
 }
 
 /// The local syslog socket, and what goes there.
@@ -86,6 +90,7 @@ impl std::fmt::Debug for Target {
             Target::Stderr => "Stderr",
             Target::Syslog(_) => "Syslog",
             Target::Memory(_) => "Memory",
+            Target::Json(_) => "Json",
         })
     }
 }
@@ -96,6 +101,7 @@ impl Target {
         match self {
             Target::Syslog(syslog) => syslog.mask & (1 << priority as u32) != 0,
             Target::Stderr | Target::Memory(_) => true,
+            Target::Json(inner) => inner.passes(priority),
         }
     }
 
@@ -109,16 +115,36 @@ impl Target {
                 let _ = write!(out, "<{value}>smtpd[{pid}]: ");
             }
             Target::Memory(_) => {}
+            Target::Json(inner) => {
+                if let Target::Syslog(_) = **inner {
+                    inner.prefix(out, priority);
+                }
+                let _ = write!(out, "{{\"priority\":\"{}\",", priority.name());
+            }
         }
+    }
+
+    /// How the fields of events look.
+    pub(super) fn form(&self) -> Form {
+        if let Target::Json(_) = self { Form::Json } else { Form::Text }
+    }
+
+    /// Ends a line in `out`.
+    pub(super) fn end(&self, out: &mut String) {
+        out.push_str(if let Target::Json(_) = self { "}\n" } else { "\n" });
     }
 
     /// Appends one finished line, with its end, to `out`.
     pub(super) fn format(&self, out: &mut String, priority: Priority, text: std::fmt::Arguments<'_>) {
         self.prefix(out, priority);
-        let start = out.len();
-        let _ = out.write_fmt(text);
-        hide_control_characters(out, start);
-        out.push('\n');
+        if let Target::Json(_) = self {
+            Line::new(out, Form::Json).free_text(&text.to_string());
+        } else {
+            let start = out.len();
+            let _ = out.write_fmt(text);
+            hide_control_characters(out, start);
+        }
+        self.end(out);
     }
 
     /// Writes finished lines and gives the number of those that were lost. Blocks: only on the offload pool or before
@@ -130,6 +156,7 @@ impl Target {
                 Err(_) => count(lines),
             },
             Target::Syslog(syslog) => syslog.write(lines),
+            Target::Json(inner) => inner.write(lines),
             Target::Memory(list) => {
                 if let Ok(mut list) = list.lock() {
                     list.extend(lines.lines().map(str::to_owned));
@@ -185,6 +212,24 @@ mod tests {
         let target = Target::Memory(Arc::clone(&list));
         target.line(Priority::Info, format_args!("helo {}", "a\r\nsmtpd: forged\x1b[31m"));
         assert_eq!(*list.lock().unwrap(), ["helo a??smtpd: forged?[31m"]);
+    }
+
+    #[test]
+    fn lines_of_json_are_objects_whatever_they_say() {
+        let list = Arc::new(Mutex::new(Vec::new()));
+        let target = Target::Json(Box::new(Target::Memory(Arc::clone(&list))));
+        target.line(Priority::Notice, format_args!("a \"b\" \r\n\x1b"));
+        assert_eq!(*list.lock().unwrap(), [r#"{"priority":"notice","text":"a \"b\" \r\n\u001b"}"#]);
+        let mut out = String::new();
+        Target::Json(Box::new(Target::Syslog(Syslog::new(2, 255)))).format(
+            &mut out,
+            Priority::Info,
+            format_args!("x"),
+        );
+        assert!(
+            out.starts_with("<22>smtpd[") && out.ends_with("]: {\"priority\":\"info\",\"text\":\"x\"}\n"),
+            "{out}"
+        );
     }
 
     #[test]
