@@ -10,6 +10,7 @@ use crate::extent::Extent;
 use crate::files::Handle;
 use crate::format::record::{CommitHead, Part};
 use crate::limits::{CHUNK_FIRST_BYTES, CHUNK_MAX_BYTES, PREFIX_MAX_BYTES};
+use crate::segments::Purpose;
 use crate::state::{Chunks, PartRef};
 use crate::store::Store;
 use crate::types::{Envelope, MessageId};
@@ -51,6 +52,7 @@ pub enum CommitError {
 #[derive(Debug)]
 pub struct Intake {
     store: Rc<Store>,
+    purpose: Purpose,
     expected: u64,
     len: u64,
     /// Full buffers, then the one that is being filled.
@@ -71,9 +73,10 @@ pub struct Intake {
 }
 
 impl Intake {
-    pub(crate) fn new(store: Rc<Store>, expected: Option<u64>) -> Intake {
+    pub(crate) fn new(store: Rc<Store>, purpose: Purpose, expected: Option<u64>) -> Intake {
         Intake {
             store,
+            purpose,
             expected: expected.unwrap_or(0),
             len: 0,
             chunks: Vec::new(),
@@ -207,7 +210,7 @@ impl Intake {
     async fn spill_piece(&mut self, bytes: Bytes) -> Result<(), CommitError> {
         let len = bytes.len() as u64;
         let (waiter, spilled) = oneshot();
-        self.store.enqueue(Request::Body(Body { bytes, waiter }));
+        self.store.enqueue(Request::Body(Body { bytes, purpose: self.purpose, waiter }));
         let Spilled { segment, hold, at } = spilled.await.unwrap_or(Err(CommitError::Unavailable))?;
         self.named.push(Part::Record { segment: hold.identity.sequence, at });
         self.parts.push(PartRef::Record { segment, at });
@@ -346,6 +349,7 @@ impl Intake {
         let memory = self.memory.take().filter(|_| whole);
         let parts = std::mem::take(&mut self.parts);
         Commit {
+            purpose: self.purpose,
             meta,
             prefix,
             body,

@@ -23,6 +23,8 @@ use crate::store::Store;
 pub(crate) enum Purpose {
     /// New messages: not from the reserve, and not below the free space that must stay.
     Commit,
+    /// New messages of the server's own, by which others leave: from the reserve, but not the last half of that.
+    Report,
     /// Settles and compaction: whatever there is.
     Settle,
 }
@@ -71,7 +73,12 @@ impl Store {
     pub(crate) async fn take_segment(self: &Rc<Self>, purpose: Purpose) -> io::Result<Option<Uid>> {
         {
             let mut state = self.state.borrow_mut();
-            if (purpose == Purpose::Settle || state.ready.len() > self.options.reserve_segments)
+            let stay = match purpose {
+                Purpose::Commit => self.options.reserve_segments,
+                Purpose::Report => self.options.reserve_segments / 2,
+                Purpose::Settle => 0,
+            };
+            if state.ready.len() > stay
                 && let Some(uid) = state.ready.pop_front()
             {
                 drop(state);

@@ -25,7 +25,7 @@ use crate::load;
 use crate::messages::Messages;
 use crate::options::Options;
 use crate::recovery::Recovery;
-use crate::segments;
+use crate::segments::{self, Purpose};
 use crate::spool::{OpenError, Spool};
 use crate::state::{Pending, Phase, State};
 use crate::stats::{Admission, Stats};
@@ -163,6 +163,16 @@ impl Store {
 
     /// Starts a message of about `expected_bytes` (SIZE=), if known.
     pub fn begin(self: &Rc<Self>, expected_bytes: Option<u64>) -> Result<Intake, Refused> {
+        self.begin_for(Purpose::Commit, expected_bytes)
+    }
+
+    /// The same for a report on others that leave the queue with it: it is taken while the disk is full, from what is
+    /// kept in reserve. Small ones only.
+    pub fn begin_report(self: &Rc<Self>, bytes: u64) -> Result<Intake, Refused> {
+        self.begin_for(Purpose::Report, Some(bytes))
+    }
+
+    fn begin_for(self: &Rc<Self>, purpose: Purpose, expected_bytes: Option<u64>) -> Result<Intake, Refused> {
         let max = self.options.max_message_bytes;
         if max > 0 && expected_bytes.is_some_and(|bytes| bytes > max) {
             return Err(Refused::TooLarge);
@@ -170,12 +180,12 @@ impl Store {
         {
             let state = self.state.borrow();
             match state.admission {
-                Admission::Open => {}
-                Admission::DiskFull => return Err(Refused::DiskFull),
+                Admission::DiskFull if purpose == Purpose::Commit => return Err(Refused::DiskFull),
+                Admission::Open | Admission::DiskFull => {}
                 Admission::Unhealthy => return Err(Refused::Unhealthy),
                 Admission::ReadOnly => return Err(Refused::ReadOnly),
             }
-            if self.is_full(&state, expected_bytes.unwrap_or(0)) {
+            if purpose == Purpose::Commit && self.is_full(&state, expected_bytes.unwrap_or(0)) {
                 return Err(Refused::DiskFull);
             }
         }
@@ -184,7 +194,7 @@ impl Store {
                 return Err(Refused::Memory);
             }
         }
-        Ok(Intake::new(self.clone(), expected_bytes))
+        Ok(Intake::new(self.clone(), purpose, expected_bytes))
     }
 
     /// Changes the state of items; in force at once, on disk with the next batch, at most 20 ms later. Unknown items

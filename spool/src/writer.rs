@@ -37,6 +37,7 @@ pub(crate) enum Request {
 /// A message to commit. `meta` is complete but for the message's number.
 #[derive(Debug)]
 pub(crate) struct Commit {
+    pub(crate) purpose: Purpose,
     pub(crate) meta: Vec<u8>,
     pub(crate) prefix: Bytes,
     pub(crate) body: Chunks,
@@ -56,6 +57,7 @@ pub(crate) struct Commit {
 #[derive(Debug)]
 pub(crate) struct Body {
     pub(crate) bytes: Bytes,
+    pub(crate) purpose: Purpose,
     pub(crate) waiter: Sender<Result<Spilled, CommitError>>,
 }
 
@@ -73,6 +75,13 @@ impl Request {
         match self {
             Request::Commit(commit) => record_bytes(commit.meta.len(), commit.data_bytes()),
             Request::Body(body) => record_bytes(0, body.bytes.len()),
+        }
+    }
+
+    fn purpose(&self) -> Purpose {
+        match self {
+            Request::Commit(commit) => commit.purpose,
+            Request::Body(body) => body.purpose,
         }
     }
 
@@ -232,8 +241,8 @@ impl Store {
                         self.seal(before);
                     }
                 }
-                Ok(None) if purpose == Purpose::Commit => {
-                    self.refuse_queue(&CommitError::DiskFull);
+                Ok(None) if purpose != Purpose::Settle => {
+                    self.refuse_queue_of(purpose, &CommitError::DiskFull);
                     self.wake_keeper.notify_one();
                 }
                 Ok(None) => {
@@ -265,7 +274,7 @@ impl Store {
         match state.queue.front() {
             Some(request) => {
                 let meta = if let Request::Commit(commit) = request { commit.meta.len() + 64 } else { 0 };
-                Some((request.bytes(), meta, Purpose::Commit))
+                Some((request.bytes(), meta, request.purpose()))
             }
             None if !state.marks.is_empty() => Some((BLOCK, 0, Purpose::Settle)),
             None => None,
@@ -452,6 +461,18 @@ impl Store {
         self.settled.wake();
         if new {
             (self.options.log)(&Event::Unhealthy { shard: self.shard, error: error.to_string() });
+        }
+    }
+
+    /// Those who wait for the same, and those who may take less from the reserve.
+    fn refuse_queue_of(&self, purpose: Purpose, error: &CommitError) {
+        let queue = std::mem::take(&mut self.state.borrow_mut().queue);
+        for request in queue {
+            if purpose == Purpose::Commit && request.purpose() == Purpose::Report {
+                self.state.borrow_mut().queue.push_back(request);
+            } else {
+                request.refuse(error.clone());
+            }
         }
     }
 

@@ -139,7 +139,7 @@ pub(super) async fn store(
         ..Envelope::default()
     };
     let size_bytes = written.bytes.len() as u64;
-    let mut intake = shard.store.begin(Some(size_bytes)).map_err(|refused| refusal(&refused))?;
+    let mut intake = shard.store.begin_report(size_bytes).map_err(|refused| refusal(&refused))?;
     intake.write(&written.bytes);
     intake.ready().await.map_err(|error| failure(&error))?;
     let message = intake.commit(&envelope, Bytes::new()).await.map_err(|error| failure(&error))?;

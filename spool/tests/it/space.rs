@@ -10,9 +10,11 @@ use bytes::Bytes;
 use engine::boot;
 use engine::sim::{Crash, DiskFaults, HostId, Sim};
 use engine::time;
-use spool::{Admission, ItemState, MessageId, OpenError, Options, ReadError, Settle, Spool, Store};
+use spool::{Admission, ItemState, MessageId, OpenError, Options, ReadError, Refused, Settle, Spool, Store};
 
-use crate::support::{accept, done, item, number, open, options, read, recovered, try_accept, whole};
+use crate::support::{
+    accept, done, envelope, item, number, open, options, read, recovered, try_accept, whole,
+};
 
 /// Runs one process to the end of its part, on the disk as it is.
 fn process<F, Fut>(sim: &mut Sim, host: HostId, part: F)
@@ -45,6 +47,32 @@ fn world(seed: u64) -> (Sim, HostId) {
 
 fn small() -> Options {
     options("/spool", 1)
+}
+
+/// With the disk full of mail that fails for good, no report could be stored, and so the mail never left.
+#[test]
+fn a_full_disk_still_takes_reports_on_the_mail_that_leaves_by_them() {
+    let (mut sim, host) = world(4);
+    sim.disk_faults(host, DiskFaults { capacity_bytes: 4 << 20, ..DiskFaults::default() });
+    process(&mut sim, host, move || async move {
+        let store = open(small()).await;
+        let mut all = Vec::new();
+        while let Ok(id) = try_accept(&store, all.len() as u64, 1, 2000).await {
+            all.push(id);
+        }
+        assert_eq!(store.begin(Some(500)).err(), Some(Refused::DiskFull));
+        for (number, failed) in all.into_iter().enumerate() {
+            let mut intake = store.begin_report(500).expect("there is a reserve");
+            intake.write(&[b'x'; 500]);
+            let report = intake.commit(&envelope(100_000 + number as u64, 1), Bytes::new()).await;
+            let report = report.unwrap_or_else(|error| panic!("report {number}: {error:?}"));
+            let _ = store.settle(vec![(item(failed, 0), Settle::Done)]).await;
+            // It is delivered sooner or later.
+            drop(store.settle(vec![(item(report, 0), Settle::Done)]));
+        }
+        time::sleep(Duration::from_secs(5)).await;
+        assert_eq!(store.admission(), Admission::Open);
+    });
 }
 
 #[test]
