@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::report::{Problem, Report};
 use crate::schema::File;
+use crate::transport::check_intervals;
 use crate::tree::Tree;
 use crate::{
     Error, Field, Loaded, Options, Pattern, RetryInterval, Running, Source, TlsMode, TlsVersions, Version,
@@ -105,6 +106,7 @@ fn settings(tree: Option<&Tree>, path: &str, running: &Running, report: &mut Rep
         let problem = Problem::new("has no effect").hint("queues.pooling.size is 0: no connection is kept");
         report.warning(at, &format!("{path}.pooling.enabled"), problem);
     }
+    check_intervals(tree, path, report);
     let intervals = tree.get("retry.intervals").map(|list| {
         let intervals: Vec<_> = tree.items("retry.intervals").iter().filter_map(interval).collect();
         if intervals.is_empty() && tree.items("retry.intervals").is_empty() {

@@ -20,6 +20,9 @@ pub(crate) const MAX_QUOTED_CHARS: usize = 80;
 /// Compiled size of one regular expression in bytes; the queue, which keeps them, has the same bound.
 pub(crate) const MAX_REGEX_BYTES: usize = 256 << 10;
 
+/// Retry intervals of one transport or delivery condition: 24 bytes each, in every shard.
+pub(crate) const RETRY_INTERVALS: usize = 1000;
+
 /// Metrics that scripts may have.
 pub(crate) const METRICS: usize = 200;
 

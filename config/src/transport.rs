@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::connection::{self, MxFilter, SourceIp};
 use crate::dsn::{self, Dsn};
+use crate::limits::RETRY_INTERVALS;
 use crate::report::{Problem, Report};
 use crate::tree::{Checked, Tree};
 use crate::{TlsMode, TransportSession, TransportTls};
@@ -207,12 +208,24 @@ pub(crate) fn cross_check(tree: &Tree, report: &mut Report) {
             crate::session::cross_check(transport, &path, report);
             connection::cross_check(transport, tree.items("addresses"), &path, report);
             dsn::cross_check(transport, &path, &ids, report);
+            check_intervals(transport, &path, report);
             if let (Some(retry), None | Some(0)) = (transport.get("retry"), transport.integer("retry.count"))
             {
                 let problem = Problem::new("without a count above 0 the first temporary failure is final");
                 report.warning(retry.at, &format!("{path}.retry.count"), problem);
             }
         }
+    }
+}
+
+/// `retry.intervals` of a transport or of delivery settings at `path`.
+pub(crate) fn check_intervals(tree: &Tree, path: &str, report: &mut Report) {
+    let Some(list) = tree.get("retry.intervals") else { return };
+    let count = tree.items("retry.intervals").len();
+    if count > RETRY_INTERVALS {
+        let problem = Problem::new(format!("{count} intervals, which is more than {RETRY_INTERVALS}"))
+            .hint("the last one repeats");
+        report.error(list.at, &format!("{path}.retry.intervals"), problem);
     }
 }
 

@@ -79,9 +79,6 @@ pub const CLIENT_RECIPIENTS_MAX: usize = 100;
 /// Largest UDP answer asked for (EDNS): what passes everywhere without fragments.
 pub const DNS_UDP_BYTES_MAX: u16 = 1232;
 
-/// Largest DNS message over TCP: what two length bytes can say. Held while it arrives, for each such query.
-pub const DNS_TCP_BYTES_MAX: usize = 65_535;
-
 /// Name servers that are used; further ones are left out.
 pub const DNS_SERVERS_MAX: usize = 8;
 

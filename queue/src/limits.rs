@@ -58,9 +58,6 @@ pub const METADATA_BYTES: usize = 65_536;
 /// Quotas of one item.
 pub const QUOTAS: usize = 64;
 
-/// Retry intervals of one policy: 16 bytes each.
-pub const RETRY_INTERVALS: usize = 1_000;
-
 /// Suspend rules in one set.
 pub const SUSPEND_RULES: usize = 10_000;
 
