@@ -110,10 +110,11 @@ pub const ROUTES_MADE: usize = 1000;
 pub const PATHS_MAX: usize = 20_000;
 /// How long a peer that closes while it is sent a message may take to say why.
 pub const LAST_WORDS: Duration = Duration::from_secs(1);
-/// How long a peer gets DATA that did not do BDAT though it offers it.
-pub const CHUNKING_DISTRUST: Duration = Duration::from_secs(3600);
+/// How long a peer is not taken at its word that did not do what it offers: gets DATA instead of BDAT, or mail in clear
+/// where TLS is optional.
+pub const DISTRUST: Duration = Duration::from_secs(3600);
 /// Such peers that are remembered; about 40 bytes each.
-pub const CHUNKING_DISTRUSTED: usize = 1000;
+pub const DISTRUSTED: usize = 1000;
 /// How long a report waits for further recipients of the message to fail, after the last one.
 pub const REPORT_GATHER_QUIET: Duration = Duration::from_secs(1);
 /// How long it waits in all. Until it is written, a crash repeats the attempts that it is about.

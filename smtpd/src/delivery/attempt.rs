@@ -13,12 +13,15 @@ use net::smtp::error::{Error, Network};
 use queue::{Diagnosis, Outcome, Reason, Remote};
 use tls::{Received, Stream, TlsError, TlsInfo, Verified};
 
+use super::distrust::{Distrust, Offer};
 use super::facts::{AttemptFacts, ConnectionFacts};
 use super::next_hop::Candidate;
+use super::paths::say;
 use super::pool::Key;
 use super::report::outcome_of;
 use super::source::Choice;
 use crate::limits;
+use crate::log::Priority;
 use crate::patience::Clocks;
 use crate::snapshot::RouteTls;
 use crate::stats::Stats;
@@ -84,7 +87,7 @@ pub(super) enum Unusable {
 
 impl Connection {
     /// A connection that has been greeted and is ready for transactions. Where TLS is optional and fails, a second one
-    /// is made without.
+    /// is made without, and for a while none is tried with it.
     pub(super) async fn establish(
         to: &Candidate,
         from: &Choice,
@@ -92,9 +95,20 @@ impl Connection {
         stats: &Rc<Stats>,
     ) -> Result<Connection, Unusable> {
         let optional = key.route.tls.as_ref().is_some_and(|tls| tls.optional);
+        let distrust = Distrust::here();
+        if optional && distrust.is_distrusted(to.address, Offer::StartTls) {
+            return Connection::open_and_greet(to, from, key, Session::in_clear, stats).await;
+        }
         match Connection::open_and_greet(to, from, key.clone(), Session::new, stats).await {
-            Err(Unusable::NoTls(_)) if optional => {
-                Connection::open_and_greet(to, from, key, Session::in_clear, stats).await
+            Err(Unusable::NoTls(why)) if optional => {
+                let open = Connection::open_and_greet(to, from, key, Session::in_clear, stats).await?;
+                if distrust.distrust(to.address, Offer::StartTls) {
+                    let (peer, minutes) = (&open.peer, limits::DISTRUST.as_secs() / 60);
+                    let line =
+                        format_args!("{peer} fails in TLS, its mail goes in clear for {minutes} min: {why}");
+                    say(Priority::Warning, line);
+                }
+                Ok(open)
             }
             other => other,
         }

@@ -52,6 +52,8 @@ struct Failures {
     suspended: bool,
     /// DNS did not say now where another one is.
     unknown: Option<Reason>,
+    /// One of them lacks what the message needs. That is final when there was no more to any of the others.
+    unfit: Option<Report>,
 }
 
 impl Way<'_> {
@@ -61,7 +63,10 @@ impl Way<'_> {
         if let Some(open) = connection.take()
             && let Some(report) = self.transact(open, connection, facts).await
         {
-            return Ended::Here(report);
+            if !report.asks_for_another_host() {
+                return Ended::Here(report);
+            }
+            give_up(connection).await;
         }
         let looking = Stopwatch::start();
         let candidates = next_hop::find(self.shard, self.route, self.errand).await;
@@ -84,7 +89,7 @@ impl Way<'_> {
                 return ended;
             }
         }
-        Ended::Here(Report::for_all(failures.outcome()))
+        Ended::Here(failures.report())
     }
 
     /// `None`: it was no use, which is noted in `failures`.
@@ -156,6 +161,11 @@ impl Way<'_> {
         };
         let (peer, remote) = (open.peer(), open.remote());
         match self.transact(open, connection, facts).await {
+            Some(report) if report.asks_for_another_host() => {
+                failures.unfit = Some(report);
+                give_up(connection).await;
+                None
+            }
             Some(report) => Some(Ended::Here(report)),
             None => {
                 let lost = Diagnosis::new(format!("{peer}: connection lost")).with_enhanced(4, 4, 2);
@@ -270,6 +280,16 @@ impl Failures {
         }
     }
 
+    fn report(mut self) -> Report {
+        let unfit = self.unfit.take();
+        let another_may_do = self.unknown.is_some()
+            || self.theirs.is_some()
+            || self.ours.is_some()
+            || self.parked_until_ms.is_some()
+            || self.suspended;
+        unfit.filter(|_| !another_may_do).unwrap_or_else(|| Report::for_all(self.outcome()))
+    }
+
     /// Only what a host itself did counts as an attempt, and only where no other one is left to hope for.
     fn outcome(self) -> Outcome {
         match self {
@@ -284,6 +304,12 @@ impl Failures {
             // RFC 3463: 4.4.4 unable to route.
             _ => Outcome::Temporary(Diagnosis::new("no host to connect to").with_enhanced(4, 4, 4).into()),
         }
+    }
+}
+
+async fn give_up(connection: &mut Option<Connection>) {
+    if let Some(open) = connection.take() {
+        open.quit().await;
     }
 }
 

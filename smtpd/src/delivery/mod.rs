@@ -6,8 +6,8 @@
 
 pub mod after;
 mod attempt;
-mod chunking;
 pub mod conditions;
+mod distrust;
 mod ending;
 mod errand;
 pub mod facts;
@@ -46,7 +46,6 @@ use crate::limits;
 use crate::shard::Shard;
 use crate::snapshot::{Route, Snapshot};
 use attempt::Connection;
-use chunking::Chunking;
 use errand::Errand;
 use facts::AttemptFacts;
 use lane::Lane;
@@ -70,7 +69,6 @@ pub struct Delivery {
     next: Cell<u64>,
     pool: Pool,
     changed: Notify,
-    chunking: Chunking,
     routes: Routes,
     /// Recipients whose scripts were asked and who wait.
     remembered: Remembered,

@@ -240,7 +240,8 @@ fn tell_all(path: Path, standing: Standing) {
     }
 }
 
-fn say(priority: Priority, line: std::fmt::Arguments<'_>) {
+/// A line of this shard's log.
+pub(super) fn say(priority: Priority, line: std::fmt::Arguments<'_>) {
     if let Some(log) = mesh::local::get::<Log>() {
         log.line(priority, line);
     }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use hooks::queued::DsnOverrides;
 use net::smtp::client::{self, Cause, Phase};
-use net::smtp::error::Error;
+use net::smtp::error::{Error, PeerIncompatible};
 use queue::{Change, Diagnosis, EnhancedCode, ItemKey, MessageKey, Outcome, Reason, Remote};
 use spool::{ItemId, MessageId, Settle};
 use uuid::Uuid;
@@ -65,6 +65,13 @@ impl Report {
             }
             Cause::Tls(_) => false,
         })
+    }
+
+    /// Whether the peer lacks what REQUIRETLS asks of it: another host of the domain may have it (RFC 8689 section 4.2.1).
+    pub(super) fn asks_for_another_host(&self) -> bool {
+        let Outcomes::Each(outcomes) = &self.outcomes else { return false };
+        let lacks = Cause::Error(Error::PeerIncompatible(PeerIncompatible::RequireTls));
+        !outcomes.is_empty() && outcomes.iter().all(|outcome| outcome.cause == lacks)
     }
 
     /// As the peer answered; `peer_reports`: it has taken over what there is to tell the sender.

@@ -9,6 +9,7 @@ use queue::{Attempt, Outcome};
 use spool::ReadError;
 
 use super::attempt::Connection;
+use super::distrust::{Distrust, Offer};
 use super::errand::Errand;
 use super::rendered::Rendered;
 use super::report::Report;
@@ -47,8 +48,8 @@ impl Connection {
             Ok(envelope) => envelope,
             Err(outcome) => return Some(Report::for_all(outcome)),
         };
-        let chunking = &shard.delivery.chunking;
-        if chunking.is_distrusted(self.address()) {
+        let distrust = Distrust::here();
+        if distrust.is_distrusted(self.address(), Offer::Chunking) {
             self.session.avoid_chunking();
         }
         let again = (attempt.recipients.len() > 1).then(|| envelope.clone());
@@ -65,7 +66,7 @@ impl Connection {
             None => true,
         };
         if outcomes.iter().any(|outcome| outcome.is_bdat_refused() || outcome.is_uncertain()) {
-            chunking.distrust(self.address());
+            distrust.distrust(self.address(), Offer::Chunking);
         }
         let report = Report::answered(outcomes, self.session.capabilities().dsn);
         Some(if all_had_a_turn { report } else { report.rest_not_tried() })

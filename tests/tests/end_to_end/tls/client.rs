@@ -1,10 +1,11 @@
 //! Next hops.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tests::peer::{Tls, TlsFault};
 use tests::pki::Authority;
-use tests::{Behaviour, Builder, Client, Peer, Phase, Rule, Smtpd};
+use tests::{Behaviour, Builder, Client, NameServer, Peer, Phase, Record, Rule, SecureClient, Smtpd};
 
 use super::path;
 
@@ -181,4 +182,61 @@ fn a_client_shows_who_it_is_asks_for_a_name_and_resumes() {
         assert!(tls.client_certificate, "{tls:?}");
         assert_eq!(tls.resumed, number > 0, "{tls:?}");
     }
+}
+
+#[test]
+fn a_peer_whose_tls_fails_gets_its_mail_in_clear_at_once_for_a_while() {
+    let authority = Authority::new();
+    let broken = over_tls(authority.issue(&["127.0.0.1"]).server(), Some(TlsFault::Garbage));
+    let peer = Peer::start(broken.rule(Rule::at(Phase::Dot).reply_then_close("250 2.0.0 taken")));
+    let server = relay(&peer, &authority, "mode: optional").start();
+    for number in 1..=8 {
+        Client::connect(server.port()).send("a@a.example", &["b@b.example"], b"Subject: x\r\n\r\n");
+        peer.wait_for(number);
+    }
+    server.wait_for_log("fails in TLS, its mail goes in clear for 60 min");
+    let connections = peer.connection_count();
+    assert!(connections <= 10, "{connections} connections for 8 messages on two shards");
+}
+
+#[test]
+fn what_may_not_travel_in_clear_goes_to_the_exchanger_that_keeps_to_that_and_else_to_none() {
+    let authority = Authority::new();
+    let tls = |name: &str| over_tls(authority.issue(&[name]).server(), None);
+    let second = Peer::start(tls("second.b.example").extension("REQUIRETLS"));
+    let first = SocketAddr::from(([127, 0, 0, 9], second.port()));
+    let first = Peer::start_at(first, tls("first.b.example"));
+    let dns = NameServer::start(&[
+        ("b.example", Record::Mx(10, "first.b.example")),
+        ("b.example", Record::Mx(20, "second.b.example")),
+        ("c.example", Record::Mx(10, "first.b.example")),
+        ("first.b.example", Record::A("127.0.0.9")),
+        ("second.b.example", Record::A("127.0.0.1")),
+    ]);
+    let builder = Smtpd::by_mx(second.port(), dns.port());
+    let (certificate, key) = authority.issue(&["mx.test.example"]).write(builder.dir(), "mx");
+    let ca = builder.dir().join("ca.pem");
+    std::fs::write(&ca, authority.pem()).expect("writes");
+    let (private, trusted) = (path(&certificate), path(&ca));
+    let server = builder
+        .startup(&format!("pki: {{private: [{{id: mx, privatekey: {}}}]}}", path(&key)))
+        .running(&format!(
+            "pki: {{private: [{{id: mx, certificate: {private}}}], trusted: [{{id: ca, certificate: {trusted}}}]}}"
+        ))
+        .server("tls: {certs: {cert: mx}}")
+        .transport("session: {tls: {mode: require_verify, verify: {defaultca: false}}}")
+        .start();
+    let config = Arc::new(authority.client());
+    for to in ["x@b.example", "x@c.example"] {
+        let mut client = SecureClient::starttls(server.port(), &config, "mx.test.example").expect("agrees");
+        client.command("EHLO client.test.example\r\n", "250").expect("it greets");
+        client.command("MAIL FROM:<a@a.example> REQUIRETLS\r\n", "250").expect("takes it");
+        client.command(&format!("RCPT TO:<{to}>\r\n"), "250").expect("takes it");
+        client.command("DATA\r\n", "354").expect("takes it");
+        client.command("Subject: x\r\n\r\nx\r\n.\r\n", "250").expect("takes it");
+    }
+    second.wait_for(1);
+    server.wait_for_log("to=<x@c.example> transport=out size=");
+    server.wait_for_log("Peer does not keep to REQUIRETLS");
+    assert_eq!((first.message_count(), second.message_count()), (0, 1));
 }
