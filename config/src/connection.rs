@@ -1,5 +1,7 @@
 //! `connection.sourceip` and `connection.mx` of transports: from which addresses, and to which hosts.
 
+use std::net::SocketAddr;
+
 use crate::report::{Problem, Report};
 use crate::scalar::{is_host_name, quoted};
 use crate::tree::{Checked, Tree};
@@ -75,6 +77,13 @@ pub(crate) fn source_ips(transport: &Tree) -> [SourceIp; 2] {
         None if any_list => SourceIp::Off,
         _ => SourceIp::System,
     })
+}
+
+/// The proxy at `path`: address and port.
+pub(crate) fn proxy(tree: &Tree, path: &str) -> Option<SocketAddr> {
+    let proxy = tree.get(path)?;
+    let port = proxy.integer("port").and_then(|port| u16::try_from(port).ok())?;
+    Some(SocketAddr::new(proxy.ip("server")?, port))
 }
 
 /// `connection.mx`, once checked.

@@ -146,6 +146,8 @@ pub struct Address {
     pub hostname: Option<String>,
     /// The host need not have it.
     pub nonlocal: bool,
+    /// A proxy that has it, and connects from there.
+    pub proxy: Option<SocketAddr>,
 }
 
 /// `queues`.
@@ -356,6 +358,7 @@ fn address(tree: &Tree) -> Address {
         address: tree.ip("address").expect("required"),
         hostname: tree.text("hostname").map(str::to_owned),
         nonlocal: tree.bool("nonlocal").expect("has a default"),
+        proxy: crate::connection::proxy(tree, "proxyprotocol"),
     }
 }
 

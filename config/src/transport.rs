@@ -1,6 +1,6 @@
 //! `transportgroups[].transports[]`: routes out, with what they inherit from their group.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::connection::{self, MxFilter, SourceIp};
@@ -29,6 +29,8 @@ pub struct Transport {
     pub source_random: bool,
     /// Which of a domain's hosts may be used.
     pub mx: MxFilter,
+    /// Who connects on our behalf; `None`: we do.
+    pub proxy: Option<SocketAddr>,
     /// HELO name; `None`: the system host name.
     pub helo: Option<String>,
     /// What is said.
@@ -247,6 +249,7 @@ fn transport(tree: &Tree, group: &str) -> Transport {
         source_ipv6,
         source_random: tree.bool("connection.sourceip.random").expect("has a default"),
         mx: connection::mx_filter(tree),
+        proxy: connection::proxy(tree, "connection.proxyprotocol"),
         helo: tree.text("session.helo").map(str::to_owned),
         session: crate::session::of_transport(tree),
         tls: crate::tls::transport(tree),

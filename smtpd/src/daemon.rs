@@ -116,14 +116,17 @@ async fn suspend_everywhere(wanted: Suspend) -> Result<String, String> {
     Ok(id)
 }
 
-/// A route for a single session of a script: with the first of its source addresses.
+/// A route for a single session of a script: with the first of its source addresses. It does not go through proxies, and so
+/// not from the addresses that those have.
 fn server(route: &Route) -> smtp::Server {
     let mut session = route.session.clone();
     let sources = route.sources.families.each_ref().map(|family| match family {
         Family::Off => smtp::Source::Off,
+        Family::System if route.proxy.is_some() => smtp::Source::Off,
         Family::System => smtp::Source::System,
         Family::Pool(pool) => match pool.first() {
             None => smtp::Source::Off,
+            Some(source) if source.proxy.is_some() => smtp::Source::Off,
             Some(source) => {
                 session = source.session.clone();
                 smtp::Source::From {

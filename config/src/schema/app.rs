@@ -37,7 +37,12 @@ const ADDRESS: &[Key] = &[
     key("id", ID, "Name used in `sourceip` and in scripts").required(),
     key("address", IP, "IPv4 or IPv6 address").required(),
     key("hostname", HOST_NAME, "HELO name used with this address"),
-    key("proxyprotocol", transports::PROXY_TO, "Outgoing PROXY server for this address").not_yet(),
+    key(
+        "proxyprotocol",
+        transports::PROXY_TO,
+        "Connections from this address are made by this proxy, instead of the transport's",
+    )
+    .optional("that of the transport"),
     key("nonlocal", BOOL, "Bind an address that the host does not have").default("false"),
 ];
 

@@ -2,10 +2,8 @@
 
 use super::*;
 
-pub(super) const PROXY_TO: Shape = Shape::Object(&[
-    key("server", HOST, "PROXY server").required(),
-    key("port", PORT, "Its port").required(),
-]);
+pub(super) const PROXY_TO: Shape =
+    Shape::Object(&[key("server", IP, "Its address").required(), key("port", PORT, "Its port").required()]);
 
 pub(super) const GROUP: &[Key] = &[
     key("id", ID, "Name of the group").required(),
@@ -52,7 +50,13 @@ const CONNECTION: Key = key(
             ]),
             "Source addresses",
         ),
-        key("proxyprotocol", PROXY_TO, "Outgoing PROXY server").since("5.5").not_yet(),
+        key(
+            "proxyprotocol",
+            PROXY_TO,
+            "Connect through this proxy, which is told with PROXY version 2 from where to where",
+        )
+        .since("5.5")
+        .optional("connect directly"),
         key(
             "mx",
             Shape::Object(&[

@@ -35,7 +35,7 @@ pub enum Parsed {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct NoHeader;
 
-const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
+pub(super) const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
 
 /// Longest header of version 1, with its CRLF.
 const V1_BYTES_MAX: usize = 107;

@@ -158,11 +158,21 @@ impl Connection {
             let text = format!("connect to {peer}: {what}");
             Diagnosis::new(text).with_enhanced(4, 4, 1).with_remote(peer_host.clone()).into()
         };
-        let connecting = connect(key.remote, from);
-        let conn = match engine::time::timeout(key.route.connect_timeout, connecting).await {
-            Ok(Ok(conn)) => conn,
-            Ok(Err(error)) => return Err(connect_failure(&error, from, failed)),
-            Err(engine::time::Elapsed) => return Err(Unusable::Host(failed(&"timed out"))),
+        let timeout = key.route.connect_timeout;
+        let conn = match from.proxy(key.route.proxy) {
+            None => match engine::time::timeout(timeout, connect(key.remote, from)).await {
+                Ok(Ok(conn)) => conn,
+                Ok(Err(error)) => return Err(connect_failure(&error, from, failed)),
+                Err(engine::time::Elapsed) => return Err(Unusable::Host(failed(&"timed out"))),
+            },
+            // That it does not serve us says nothing about the host.
+            Some(proxy) => match engine::time::timeout(timeout, through(proxy, key.remote, from)).await {
+                Ok(Ok(conn)) => conn,
+                Ok(Err(error)) => return Err(Unusable::Ours(failed(&format!("proxy {proxy}: {error}")))),
+                Err(engine::time::Elapsed) => {
+                    return Err(Unusable::Ours(failed(&format!("proxy {proxy}: timed out"))));
+                }
+            },
         };
         let (stream, mx) = (Stream::plain(conn), Arc::clone(&to.name));
         Ok(Connection {
@@ -216,12 +226,12 @@ impl Connection {
 
     /// The peer's address.
     pub(super) fn address(&self) -> IpAddr {
-        self.stream.peer_addr().ip()
+        self.key.remote.ip()
     }
 
     /// The peer, for a diagnosis.
     pub(super) fn remote(&self) -> Remote {
-        Remote { name: Arc::clone(&self.mx), address: self.stream.peer_addr().ip() }
+        Remote { name: Arc::clone(&self.mx), address: self.key.remote.ip() }
     }
 
     /// `mx.example.net[192.0.2.1]:25`.
@@ -231,8 +241,13 @@ impl Connection {
 
     /// Notes what the connection is.
     pub(super) fn describe(&self, facts: &mut AttemptFacts) {
-        facts.local = Some(self.stream.local_addr());
-        facts.remote = Some(self.stream.peer_addr());
+        // Behind a proxy, the addresses are not those of the connection.
+        let local = self.stream.local_addr();
+        facts.local = Some(self.key.source.map_or(local, |source| match source == local.ip() {
+            true => local,
+            false => SocketAddr::new(source, 0),
+        }));
+        facts.remote = Some(self.key.remote);
         facts.mx = Some(Arc::clone(&self.mx));
         facts.helo = Some(Arc::clone(&self.helo));
         facts.reused = self.session.transactions();
@@ -384,6 +399,14 @@ async fn connect(remote: SocketAddr, from: &Choice) -> io::Result<Conn> {
         }
         _ => Conn::connect(Connect { remote, local: None }).await,
     }
+}
+
+/// A connection that a proxy makes for us.
+async fn through(proxy: SocketAddr, remote: SocketAddr, from: &Choice) -> io::Result<Conn> {
+    let conn = Conn::connect(Connect { remote: proxy, local: None }).await?;
+    let source = from.address().map_or(conn.local_addr(), |address| SocketAddr::new(address, 0));
+    conn.send(net::proxy::header(net::proxy::Proxied { source, destination: remote }).into()).await?;
+    Ok(conn)
 }
 
 /// A connect that failed because of this host says nothing about the other one.

@@ -5,7 +5,7 @@
 //! lowest is the transport itself, and what comes out is a [`Route`](crate::snapshot::Route) as if it was configured so.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use config::{
@@ -29,6 +29,8 @@ pub struct AttemptSettings {
     pub spread: Option<bool>,
     /// Bind source addresses though the host need not have them.
     pub nonlocal: Option<bool>,
+    /// Who connects on our behalf.
+    pub proxy: Option<SocketAddr>,
     /// The HELO name, but for a source address here that has its own.
     pub helo: Option<String>,
     /// LMTP instead of SMTP.
@@ -110,6 +112,7 @@ impl AttemptSettings {
         fill(&mut self.sources, &below.sources);
         fill(&mut self.spread, &below.spread);
         fill(&mut self.nonlocal, &below.nonlocal);
+        fill(&mut self.proxy, &below.proxy);
         fill(&mut self.helo, &below.helo);
         fill(&mut self.lmtp, &below.lmtp);
         fill(&mut self.login, &below.login);
@@ -142,6 +145,7 @@ impl AttemptSettings {
         set(&mut transport.mx.include, &self.mx_include);
         set(&mut transport.mx.exclude, &self.mx_exclude);
         set(&mut transport.source_random, &self.spread);
+        transport.proxy = self.proxy.or(transport.proxy);
         if self.helo.is_some() {
             transport.helo.clone_from(&self.helo);
         }

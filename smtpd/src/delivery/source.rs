@@ -4,7 +4,7 @@
 //! address (rendezvous hashing). So a retry leaves from where the first attempt did without anything being
 //! stored, the messages spread evenly, and an address more or less moves only its share of them.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use net::smtp::client;
@@ -18,6 +18,8 @@ pub struct Source {
     pub address: IpAddr,
     /// Bind it though the host need not have it.
     pub nonlocal: bool,
+    /// Who has it, and connects from there on our behalf; `None`: we do.
+    pub proxy: Option<SocketAddr>,
     /// Settings of sessions from there: the HELO name is its own.
     pub session: Arc<client::Config>,
 }
@@ -61,6 +63,14 @@ impl Choice {
         match self {
             Choice::From(source) => Some(source.address),
             _ => None,
+        }
+    }
+
+    /// Who connects on our behalf; `of_route` where the system chooses.
+    pub fn proxy(&self, of_route: Option<SocketAddr>) -> Option<SocketAddr> {
+        match self {
+            Choice::From(source) => source.proxy,
+            _ => of_route,
         }
     }
 }
@@ -136,6 +146,7 @@ mod tests {
                 id: (*address).into(),
                 address: address.parse().unwrap(),
                 nonlocal: false,
+                proxy: None,
                 session,
             })
         };

@@ -1,6 +1,6 @@
 //! Routes: transports, compiled. Also with what one attempt uses instead.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +28,8 @@ pub struct Route {
     pub mx: config::MxFilter,
     /// Where its connections come from.
     pub sources: Sources,
+    /// Who connects on our behalf where the system chooses the source address; `None`: we do.
+    pub proxy: Option<SocketAddr>,
     /// How long a connect may take.
     pub connect_timeout: Duration,
     /// Settings of its sessions.
@@ -140,6 +142,7 @@ impl RouteParts {
             port: laid.port,
             mx: laid.mx.clone(),
             sources: self.sources(&laid, &settings, &session)?,
+            proxy: laid.proxy,
             connect_timeout: laid.timeouts.connect,
             dsn: Arc::new(dsn(&laid, name, &retry)),
             session: Arc::new(session),
@@ -174,10 +177,10 @@ impl RouteParts {
     ) -> Result<Sources, String> {
         let families = match &settings.sources {
             None => [
-                self.family(&transport.source_ipv4, settings, session)?,
-                self.family(&transport.source_ipv6, settings, session)?,
+                self.family(&transport.source_ipv4, transport.proxy, settings, session)?,
+                self.family(&transport.source_ipv6, transport.proxy, settings, session)?,
             ],
-            Some(chosen) => self.chosen(chosen, settings, session)?,
+            Some(chosen) => self.chosen(chosen, transport.proxy, settings, session)?,
         };
         Ok(Sources { families, spread: transport.source_random })
     }
@@ -185,6 +188,7 @@ impl RouteParts {
     fn family(
         &self,
         source: &config::SourceIp,
+        proxy: Option<SocketAddr>,
         settings: &AttemptSettings,
         session: &client::Config,
     ) -> Result<Family, String> {
@@ -195,7 +199,7 @@ impl RouteParts {
         };
         // A name that this host does not define was warned of.
         let known = ids.iter().filter_map(|id| self.address(id));
-        let pool = known.map(|address| self.source(address, None, settings, session));
+        let pool = known.map(|address| self.source(address, proxy, None, settings, session));
         Ok(Family::Pool(pool.collect::<Result<_, _>>()?))
     }
 
@@ -203,6 +207,7 @@ impl RouteParts {
     fn chosen(
         &self,
         chosen: &[SourceAddress],
+        proxy: Option<SocketAddr>,
         settings: &AttemptSettings,
         session: &client::Config,
     ) -> Result<[Family; 2], String> {
@@ -210,12 +215,12 @@ impl RouteParts {
         for source in chosen {
             let source = match source {
                 SourceAddress::Id(id, helo) => match self.address(id) {
-                    Some(address) => self.source(address, helo.as_deref(), settings, session)?,
+                    Some(address) => self.source(address, proxy, helo.as_deref(), settings, session)?,
                     None => continue,
                 },
                 SourceAddress::Address(address, helo) => {
                     let address = self.unnamed(*address);
-                    self.source(&address, helo.as_deref(), settings, session)?
+                    self.source(&address, proxy, helo.as_deref(), settings, session)?
                 }
             };
             pools[usize::from(source.address.is_ipv6())].push(source);
@@ -236,6 +241,7 @@ impl RouteParts {
             address,
             hostname: None,
             nonlocal: false,
+            proxy: None,
         })
     }
 
@@ -244,6 +250,7 @@ impl RouteParts {
     fn source(
         &self,
         address: &Address,
+        proxy: Option<SocketAddr>,
         helo: Option<&str>,
         settings: &AttemptSettings,
         session: &client::Config,
@@ -257,6 +264,7 @@ impl RouteParts {
             id: address.id.as_str().into(),
             address: address.address,
             nonlocal: settings.nonlocal.unwrap_or(address.nonlocal),
+            proxy: settings.proxy.or(address.proxy).or(proxy),
             session: Arc::new(session),
         }))
     }

@@ -173,3 +173,27 @@ fn a_message_that_needs_smtputf8_is_not_downgraded() {
     assert!(wait_until(Duration::from_secs(10), || find().is_some()), "{:?}", peer.messages());
     assert!(find().expect("it has come").mail_parameters.contains("SMTPUTF8"));
 }
+
+#[test]
+fn a_proxy_connects_for_us_and_is_told_from_where_to_where() {
+    let peer = Peer::start(Behaviour::new());
+    // A server that believes PROXY headers stands for the proxy and the host behind it.
+    let host =
+        Smtpd::relay_to(peer.port()).listen("proxyprotocol: [127.0.0.1]").server("openrelay: true").start();
+    let connection = format!(
+        "connection: {{server: 192.0.2.9, port: 2525, sourceip: {{ipv4: [a]}}, \
+         proxyprotocol: {{server: 127.0.0.1, port: {}}}}}",
+        host.port()
+    );
+    let addresses = "addresses: [{id: a, address: 198.51.100.7, hostname: a.out.example}]";
+    let server = Smtpd::relay_to(1).replace_connection(&connection).running(addresses).start();
+    send(&server, &["b@b.example"], b"Subject: x\r\n\r\nx\r\n");
+    peer.wait_for(1);
+    host.wait_for_log("remote=198.51.100.7:0 helo=a.out.example");
+    server.wait_for_log("mx=192.0.2.9 remote=192.0.2.9:2525 local=198.51.100.7");
+    // Without the proxy, mail waits and uses up no retry.
+    drop(host);
+    send(&server, &["b@b.example"], b"Subject: x\r\n\r\nx\r\n");
+    server.wait_for_log(" waiting ");
+    assert_eq!(deferred(&server), 0);
+}
