@@ -10,7 +10,7 @@ use bytes::Bytes;
 use engine::boot;
 use engine::sim::{Crash, DiskFaults, HostId, Sim};
 use engine::time;
-use spool::{Admission, ItemState, MessageId, OpenError, Options, ReadError, Refused, Settle, Spool, Store};
+use spool::{Admission, ItemState, MessageId, OpenError, Options, ReadError, Settle, Spool, Store};
 
 use crate::support::{
     accept, done, envelope, item, number, open, options, read, recovered, try_accept, whole,
@@ -57,10 +57,12 @@ fn a_full_disk_still_takes_reports_on_the_mail_that_leaves_by_them() {
     process(&mut sim, host, move || async move {
         let store = open(small()).await;
         let mut all = Vec::new();
-        while let Ok(id) = try_accept(&store, all.len() as u64, 1, 2000).await {
-            all.push(id);
+        for bytes in [2000, 100] {
+            while let Ok(id) = try_accept(&store, all.len() as u64, 1, bytes).await {
+                all.push(id);
+            }
         }
-        assert_eq!(store.begin(Some(500)).err(), Some(Refused::DiskFull));
+        assert_eq!(try_accept(&store, 0, 1, 500).await.err().as_deref(), Some("DiskFull"));
         for (number, failed) in all.into_iter().enumerate() {
             let mut intake = store.begin_report(500).expect("there is a reserve");
             intake.write(&[b'x'; 500]);
@@ -271,7 +273,7 @@ fn a_body_that_is_a_copy_of_a_segment_makes_no_messages() {
                 for skip in [0, 1, 4096 - 64] {
                     let mut intake = store.begin(None).expect("begun");
                     intake.write(&copy[skip..]);
-                    intake.commit(&crate::support::envelope(99, 1), Bytes::new()).await.expect("committed");
+                    intake.commit(&envelope(99, 1), Bytes::new()).await.expect("committed");
                 }
             }
         }
