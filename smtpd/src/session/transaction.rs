@@ -95,6 +95,12 @@ impl Transaction {
 
     /// The message as it will be stored, for scripts: all of it has come in. `None`: it is too large for them.
     pub(super) async fn message(&mut self, prefix: &[u8]) -> Result<Option<Message>, Error> {
+        // What is on disk in part is there in whole before a script waits: the buffers are for those that come in.
+        if let Some(intake) = &mut self.intake
+            && intake.chunks().is_none()
+        {
+            intake.spill().await.map_err(|error| commit_error(&error))?;
+        }
         let whole = self.content(prefix).await?;
         Ok(Message::parse(whole).ok())
     }
