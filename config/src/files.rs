@@ -3,11 +3,10 @@
 use std::io;
 use std::path::Path;
 
-use crate::report::Report;
 use crate::schema::File;
 use crate::{
-    DeliveryFile, Error, Loaded, Options, Running, Source, Startup, Suspends, check, load_delivery,
-    load_running, load_startup, load_suspends,
+    DeliveryFile, Error, Loaded, Options, Policies, Running, Source, Startup, Suspends, load_delivery,
+    load_policies, load_running, load_startup, load_suspends,
 };
 
 /// What can be reloaded: everything but the startup file.
@@ -15,6 +14,8 @@ use crate::{
 pub struct Reloadable {
     /// `smtpd-app.yaml`.
     pub running: Running,
+    /// `smtpd-policy.yaml`; empty when there is no such file.
+    pub policies: Policies,
     /// `smtpd-suspend.yaml`; empty when there is no such file.
     pub suspends: Suspends,
     /// `smtpd-delivery.yaml`; empty when there is no such file.
@@ -50,23 +51,28 @@ pub fn load_files(
 ) -> Result<Loaded<Reloadable>, Vec<Error>> {
     let environment = &startup.environment;
     let mut found = Found::default();
-    let policy = optional(File::Policy, &environment.policyconf, read)
-        .and_then(|text| text.map_or(Ok(Vec::new()), |text| check_only(File::Policy, &text, options)));
-    match policy {
-        Ok(warnings) => found.warnings.extend(warnings),
-        Err(errors) => found.errors.extend(errors),
-    }
     let running = required(File::Running, &environment.appconf, read)
         .and_then(|text| load_running(&source(File::Running, &text), startup, options));
-    let (suspends, delivery) = (
+    let (policies, suspends, delivery) = (
+        optional(File::Policy, &environment.policyconf, read),
         optional(File::Suspend, &environment.suspendconf, read),
         optional(File::Delivery, &environment.deliveryconf, read),
     );
     let Some(running) = found.take(running) else {
-        found.errors.extend([suspends.err(), delivery.err()].into_iter().flatten().flatten());
+        found.errors.extend([policies.err(), suspends.err(), delivery.err()].into_iter().flatten().flatten());
         return Err(found.errors);
     };
-    let mut files = Reloadable { running, suspends: Suspends::none(), delivery: DeliveryFile::none() };
+    let mut files = Reloadable {
+        running,
+        policies: Policies::none(),
+        suspends: Suspends::none(),
+        delivery: DeliveryFile::none(),
+    };
+    if let Some(policies) =
+        found.load(policies, File::Policy, |source| load_policies(source, &files.running, options))
+    {
+        files.policies = policies;
+    }
     if let Some(suspends) =
         found.load(suspends, File::Suspend, |source| load_suspends(source, &files.running, options))
     {
@@ -124,17 +130,11 @@ impl Found {
     }
 }
 
-/// Checks a file of which nothing is used yet; the warnings.
-fn check_only(file: File, text: &str, options: &Options<'_>) -> Result<Vec<Error>, Vec<Error>> {
-    let mut report = Report::new(file.source_name());
-    let checked = check::read(file, &source(file, text), options, &mut report);
-    report.loaded(checked).map(|loaded| loaded.warnings)
-}
-
 /// The files of one server usually change their version together.
 fn version_spread(startup: &Startup, files: &Reloadable) -> Option<Error> {
     let all = [
         (File::Running, Some(files.running.version)),
+        (File::Policy, files.policies.version),
         (File::Suspend, files.suspends.version),
         (File::Delivery, files.delivery.version),
     ];

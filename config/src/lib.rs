@@ -43,6 +43,7 @@ mod monitor;
 mod pattern;
 mod pki;
 mod plugins;
+mod policy;
 mod prepare;
 mod reference;
 mod report;
@@ -70,6 +71,7 @@ pub use monitor::{CustomMetric, MaxMessages, MetricKind, Monitor, MonitorListene
 pub use pattern::{Field, Lists, Pattern};
 pub use pki::{Pem, Pki, PkiEntry};
 pub use plugins::{ListFile, LogFile, PLUGINS, Plugins, RateClient};
+pub use policy::{Policies, Policy, PolicyCondition, PolicyRate, PolicyThen, load_policies};
 pub use reference::reference;
 pub use running::{
     Address, BareEol, DefaultGroup, Extensions, Grouping, Hooks, PoolPolicy, Queues, RcptHook, Resolver,

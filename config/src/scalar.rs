@@ -122,6 +122,11 @@ fn time(scalar: &Scalar, min_s: u64) -> Result<Duration, Problem> {
 /// A century: far enough, and safe to add to any clock.
 const MAX_TIME_S: u64 = 100 * 366 * 86_400;
 
+/// Seconds, maybe with a fraction, or a form like `1h30m`.
+pub(crate) fn seconds(text: &str) -> Option<f64> {
+    text.trim().parse().ok().or_else(|| time_form(text).map(|seconds| seconds as f64))
+}
+
 /// `[<n>d][<n>h][<n>m][<n>s]`, at least one part, as seconds.
 fn time_form(text: &str) -> Option<u64> {
     let units = [('d', 86_400), ('h', 3600), ('m', 60), ('s', 1)];

@@ -75,7 +75,7 @@ fn suspend(rule: &Tree, index: usize, running: &Running, report: &mut Report) ->
     Suspend { fields, tag: rule.text("tag").map(str::to_owned), properties: properties.collect() }
 }
 
-fn property(tree: &Tree) -> Option<Property> {
+pub(crate) fn property(tree: &Tree) -> Option<Property> {
     match &tree.value {
         Checked::Text(text) => Some(Property::Text(text.clone())),
         Checked::Number(number) => Some(Property::Number(*number)),

@@ -108,6 +108,21 @@ pub const CONNECTION_TRANSACTIONS: u32 = 100;
 pub const ROUTES_MADE: usize = 1000;
 /// Paths to hosts that a shard remembers as their owner, and again as a reader: about 100 bytes each, 4 MB in all.
 pub const PATHS_MAX: usize = 20_000;
+/// How long the owner of a counter may take to answer. A shard that is stuck does not hold up the mail of others.
+pub const COUNTER_PATIENCE: Duration = Duration::from_secs(1);
+/// When mail is looked at again whose counter's owner did not answer.
+pub const OWNER_STUCK_MS: u64 = 1_000;
+/// When mail is looked at again at the latest that a policy holds back: it is woken before that, unless the wake was lost.
+pub const LIMITED_LOOK_AGAIN_MS: u64 = 10_000;
+/// The shortest such time. A wake comes before it.
+pub const LIMITED_SHORTEST_MS: u64 = 250;
+/// Refusals of policies that a line is to be woken by, for each of its hosts and our addresses.
+pub const REFUSALS_MAX: usize = 32;
+/// How long connections that others wait for are not kept idle, in milliseconds.
+pub const RECALL_MS: u64 = 10_000;
+/// Counters of which a shard remembers that their connections are called back, and again when they woke it last: about
+/// 150 bytes each.
+pub const HINTS_MAX: usize = 10_000;
 /// How long a peer that closes while it is sent a message may take to say why.
 pub const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How long a peer is not taken at its word that did not do what it offers: gets DATA instead of BDAT, or mail in clear

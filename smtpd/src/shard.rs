@@ -20,6 +20,7 @@ use crate::accounting::{Accounting, Marks};
 use crate::answers;
 use crate::bounce::Bounces;
 use crate::delivery::Delivery;
+use crate::delivery::policies::Desk;
 use crate::domain::domain_of;
 use crate::limits;
 use crate::log::event::{Accepted, Event};
@@ -194,6 +195,7 @@ impl Shell {
             Queue::new(queue::Options { hash_seed: engine::rng::u64(), ..snapshot.queue_options.clone() });
         queue.set_transports(&snapshot.queue_transports);
         queue.set_suspends(Arc::clone(&snapshot.suspends));
+        Desk::here().set_policies(Arc::clone(&snapshot.policies));
         let stats = Stats::new(program.startup.servers.len());
         let accounting = Accounting::start(Rc::clone(&store), Rc::clone(&log), marks);
         let shard = Rc::new(Shard {
@@ -222,6 +224,7 @@ impl Shell {
         engine::task::spawn(Class::Background, load(Rc::clone(&shard)));
         engine::task::spawn(Class::Interactive, crate::delivery::pick_up(Rc::clone(&shard)));
         engine::task::spawn(Class::Interactive, crate::delivery::wake_with_resolver(Rc::clone(&shard)));
+        engine::task::spawn(Class::Interactive, crate::delivery::policies::tend());
         shard.check_own_names();
         *self.shard.borrow_mut() = Some(Rc::clone(&shard));
         if !shard.frozen.get() {
@@ -249,7 +252,9 @@ impl Shard {
             queue.set_options(snapshot.queue_options.clone());
             queue.set_transports(&snapshot.queue_transports);
             queue.set_suspends(Arc::clone(&snapshot.suspends));
+            queue.policies_changed();
         }
+        Desk::here().set_policies(Arc::clone(&snapshot.policies));
         self.resolver.reconfigure(&snapshot.resolver);
         self.delivery.reconfigured();
         *self.runners.borrow_mut() = snapshot.scripts.start(&self.log, &self.stats, &self.shown().board);

@@ -38,6 +38,8 @@ pub struct Snapshot {
     pub queue_options: queue::Options,
     /// What is not picked up.
     pub suspends: Arc<queue::Suspends>,
+    /// Limits over all shards.
+    pub policies: Arc<queue::policy::Policies>,
     /// What the delivery file sets, beside its default, which is in the routes.
     pub conditions: Conditions,
     /// Groups of destinations.
@@ -171,6 +173,11 @@ impl Snapshot {
             let share = usize::try_from(max).unwrap_or(usize::MAX) / shards as usize;
             queue_options.max_items = queue_options.max_items.min(share.max(1));
         }
+        let policies = compile_policies(&files.policies, &[])?;
+        queue_options.split = crate::delivery::policies::split(&policies);
+        if policies.count_messages() {
+            queue_options.max_attempt_recipients = 1;
+        }
         Ok(Snapshot {
             servers,
             routes,
@@ -178,6 +185,7 @@ impl Snapshot {
             queue_transports,
             queue_options,
             suspends: Arc::new(compile_suspends(&files.suspends)?),
+            policies: Arc::new(policies),
             conditions,
             groups: Groups::build(&running.queues.groupings, running.queues.default_group)?,
             pooling: Pooling {
@@ -194,6 +202,11 @@ impl Snapshot {
 }
 
 impl Snapshot {
+    /// Whether policies that limit something look at our address.
+    pub fn policies_look_at_source(&self) -> bool {
+        !self.policies.is_idle() && self.policies.looked_at().contains(queue::Field::LocalIp)
+    }
+
     /// The longest wait between two attempts of any transport, in milliseconds.
     pub fn longest_retry_ms(&self) -> u64 {
         let schedules = self.queue_transports.iter().map(|transport| transport.retry.clone());
@@ -311,6 +324,62 @@ fn compile_suspends(suspends: &config::Suspends) -> Result<queue::Suspends, Stri
 /// The rules of the suspend file as the queue compiles them.
 pub(crate) fn suspend_rules(suspends: &config::Suspends) -> Vec<queue::Rule> {
     suspends.suspends.iter().map(suspend_rule).collect()
+}
+
+/// Compiles the policies of the file, and dynamic conditions on them.
+///
+/// # Errors
+/// A sentence that names the value which cannot be used.
+pub fn compile_policies(
+    file: &config::Policies,
+    dynamic: &[queue::policy::Dynamic],
+) -> Result<queue::policy::Policies, String> {
+    let policies: Vec<_> = file.policies.iter().map(policy).collect();
+    queue::policy::Policies::with_dynamic(&policies, dynamic)
+        .map_err(|error| format!("smtpd_policy: {error}"))
+}
+
+fn policy(policy: &config::Policy) -> queue::policy::Policy {
+    let condition = |condition: &config::PolicyCondition| queue::policy::Condition {
+        fields: condition.fields.iter().map(rule_field).collect(),
+        then: policy_then(&condition.then),
+    };
+    queue::policy::Policy {
+        fields: queue::policy::FieldSet::new(policy.fields.iter().map(|field| queue_field(*field))),
+        conditions: policy.conditions.iter().map(condition).collect(),
+        default: policy.default.as_ref().map(policy_then),
+    }
+}
+
+fn policy_then(then: &config::PolicyThen) -> queue::policy::Then {
+    let milliseconds = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let property = |property: &config::Property| match property {
+        config::Property::Text(text) => queue::policy::Property::Text(text.clone()),
+        config::Property::Number(number) => queue::policy::Property::Number(*number),
+        config::Property::Bool(bool) => queue::policy::Property::Bool(*bool),
+    };
+    queue::policy::Then {
+        limits: queue::policy::Limits {
+            concurrency: then.concurrency,
+            rate: then.rate.map(|rate| queue::policy::Rate {
+                count: rate.count,
+                interval_ms: milliseconds(rate.interval),
+                algorithm: match rate.fixed_window {
+                    true => queue::policy::Algorithm::FixedWindow,
+                    false => queue::policy::Algorithm::TokenBucket,
+                },
+            }),
+            connect_interval_ms: then.connect_interval.map(milliseconds).filter(|interval| *interval > 0),
+        },
+        tag: then.tag.clone(),
+        stop: then.stop,
+        cluster: then.cluster,
+        properties: then.properties.iter().map(|(name, value)| (name.clone(), property(value))).collect(),
+    }
+}
+
+fn rule_field((field, patterns): &(Field, Vec<Pattern>)) -> (queue::Field, Vec<String>) {
+    (queue_field(*field), patterns.iter().map(pattern_text).collect())
 }
 
 fn suspend_rule(suspend: &config::Suspend) -> queue::Rule {

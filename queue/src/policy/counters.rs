@@ -279,6 +279,11 @@ impl Counters {
         std::mem::take(&mut self.notices)
     }
 
+    /// Whether [`Counters::take_notices`] has something.
+    pub fn has_notices(&self) -> bool {
+        !self.notices.is_empty()
+    }
+
     /// How many counters there are.
     pub fn len(&self) -> usize {
         self.counters.len()

@@ -104,6 +104,15 @@ impl Limits {
         *self == Limits::default()
     }
 
+    /// Whether this limit exists.
+    pub fn has(&self, limit: Limit) -> bool {
+        match limit {
+            Limit::Concurrency => self.concurrency.is_some(),
+            Limit::Rate => self.rate.is_some(),
+            Limit::ConnectInterval => self.connect_interval_ms.is_some(),
+        }
+    }
+
     /// For each limit the stricter of the two.
     pub fn stricter(self, other: Limits) -> Limits {
         Limits {

@@ -256,6 +256,11 @@ impl Policies {
         self.looked_at
     }
 
+    /// Whether messages are counted anywhere, so that each recipient is an attempt of its own.
+    pub fn count_messages(&self) -> bool {
+        self.policies.iter().flat_map(Compiled::entries).any(|then| then.limits.rate.is_some())
+    }
+
     /// How many policies there are.
     pub fn len(&self) -> usize {
         self.policies.len()
@@ -304,9 +309,12 @@ struct Found {
 
 impl Compiled {
     fn limits_anything(&self) -> bool {
+        self.entries().any(|then| !then.limits.is_empty())
+    }
+
+    fn entries(&self) -> impl Iterator<Item = &Arc<Then>> {
         let rules = self.conditions.iter().chain(self.dynamic.iter().map(|dynamic| &dynamic.rule));
-        let entries = rules.map(|rule| &rule.then).chain(&self.default);
-        entries.into_iter().any(|then| !then.limits.is_empty())
+        rules.map(|rule| &rule.then).chain(&self.default)
     }
 
     /// Dynamic conditions go before those of the file, limit by limit; of several the stricter. `None`: nothing applies.

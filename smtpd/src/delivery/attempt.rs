@@ -17,6 +17,7 @@ use super::distrust::{Distrust, Offer};
 use super::facts::{AttemptFacts, ConnectionFacts};
 use super::next_hop::Candidate;
 use super::paths::say;
+use super::policies::Units;
 use super::pool::Key;
 use super::report::outcome_of;
 use super::source::Choice;
@@ -51,6 +52,8 @@ pub(super) struct Connection {
     counted: Counted,
     /// What operators watch.
     pub(super) tap: Tap,
+    /// Its places among those that policies count.
+    units: Units,
 }
 
 /// An open connection among those of the shard; given back on drop.
@@ -192,7 +195,23 @@ impl Connection {
             facts: None,
             counted: Counted::new(stats),
             tap: Tap::default(),
+            units: Units::default(),
         })
+    }
+
+    /// Gives it its places among those that policies count.
+    pub(super) fn with_units(self, units: Units) -> Connection {
+        Connection { units, ..self }
+    }
+
+    /// Its places among those that policies count.
+    pub(super) fn units(&self) -> &Units {
+        &self.units
+    }
+
+    /// Our address.
+    pub(super) fn local_ip(&self) -> IpAddr {
+        self.stream.local_addr().ip()
     }
 
     /// What messages must share to use it.

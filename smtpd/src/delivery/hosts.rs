@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use engine::sync::Sender;
+use queue::policy::Applying;
 use queue::{Diagnosis, Link, Outcome, Reason};
 
 use super::attempt::{Connection, Unusable};
@@ -16,10 +17,11 @@ use super::facts::{AttemptFacts, Stopwatch};
 use super::next_hop::{self, Candidate};
 use super::parking::Path;
 use super::paths::{self, Admitted, Paths, Ticket};
+use super::policies::{self, Refusal, Units};
 use super::pool::Key;
 use super::report::{self, Report};
 use super::rules::{Host, Rules};
-use super::source::Choice;
+use super::source::{self, Choice};
 use crate::limits;
 use crate::shard::Shard;
 use crate::snapshot::{Route, Snapshot};
@@ -50,6 +52,10 @@ struct Failures {
     /// The earliest time at which a parked one may be tried.
     parked_until_ms: Option<u64>,
     suspended: bool,
+    /// What policies refused.
+    limited: Vec<Refusal>,
+    /// Our addresses that they refused for the host that is tried.
+    refused_sources: Vec<IpAddr>,
     /// DNS did not say now where another one is.
     unknown: Option<Reason>,
     /// One of them lacks what the message needs. That is final when there was no more to any of the others.
@@ -61,7 +67,7 @@ impl Way<'_> {
     pub(super) async fn go(&self, connection: &mut Option<Connection>, facts: &mut AttemptFacts) -> Ended {
         facts.queue_ms = engine::time::steady_ms().saturating_sub(self.errand.attempt.received_ms);
         if let Some(open) = connection.take()
-            && let Some(report) = self.transact(open, connection, facts).await
+            && let Some(report) = self.go_over(open, connection, facts).await
         {
             if !report.asks_for_another_host() {
                 return Ended::Here(report);
@@ -84,12 +90,63 @@ impl Way<'_> {
             if facts.connects as usize == limits::HOSTS_PER_ATTEMPT {
                 break;
             }
-            let ended = self.try_host(&candidate, connecting, connection, facts, &mut failures).await;
-            if let Some(ended) = ended {
-                return ended;
+            failures.refused_sources.clear();
+            loop {
+                let refused = failures.refused_sources.len();
+                let ended = self.try_host(&candidate, connecting, connection, facts, &mut failures).await;
+                if let Some(ended) = ended {
+                    return ended;
+                }
+                // Where policies refused one of our addresses, another one may do.
+                if failures.refused_sources.len() == refused {
+                    break;
+                }
             }
         }
         Ended::Here(failures.report())
+    }
+
+    /// Goes over a connection that has served others. `None`: it was no use, and is gone.
+    async fn go_over(
+        &self,
+        open: Connection,
+        connection: &mut Option<Connection>,
+        facts: &mut AttemptFacts,
+    ) -> Option<Report> {
+        let host = Host { mx: open.mx(), address: open.address() };
+        let applying = policies::limiting(self.snapshot, &self.errand.attempt, host, Some(open.local_ip()));
+        if !open.units().fit(&applying) {
+            open.quit().await;
+            return None;
+        }
+        if let Err(refusal) = policies::message(self.shard, &applying, self.errand.attempt.received_ms).await
+        {
+            *connection = Some(open);
+            return Some(Report::for_all(policies::outcome(vec![refusal])));
+        }
+        self.shard.queue.borrow_mut().permitted(self.errand.attempt.id);
+        self.transact(open, connection, facts).await
+    }
+
+    /// Places for a connection that is begun at once.
+    async fn places(&self, applying: Vec<Applying>) -> Result<Units, Refusal> {
+        loop {
+            let permit = policies::connect(self.shard, &applying, self.errand.attempt.received_ms).await?;
+            // Where the last owner took longer than the first one's grant is good for, all is asked for again.
+            if let Some(units) = permit.connected(&applying) {
+                self.shard.queue.borrow_mut().permitted(self.errand.attempt.id);
+                return Ok(units);
+            }
+        }
+    }
+
+    /// Our address towards a host, where the rules or policies ask for it: the one that the system would choose, too.
+    async fn local(&self, source: &Choice, remote: SocketAddr) -> Option<IpAddr> {
+        let asked_for = self.shard.suspends().look_at_the_way() || self.snapshot.policies_look_at_source();
+        match source.address() {
+            None if asked_for => source::of_system(remote).await,
+            address => address,
+        }
     }
 
     /// `None`: it was no use, which is noted in `failures`.
@@ -103,7 +160,7 @@ impl Way<'_> {
     ) -> Option<Ended> {
         let host = Host { mx: &candidate.name, address: candidate.address };
         let rules = Rules::new(self.snapshot, &self.errand.attempt).under(self.shard.suspends());
-        let source = self.source(self.route, host, &rules)?;
+        let source = self.source(self.route, host, &rules, failures)?;
         match &source {
             Choice::Suspended => {
                 failures.suspended = true;
@@ -115,7 +172,12 @@ impl Way<'_> {
             }
             Choice::System | Choice::From(_) => {}
         }
-        if let Some(stopped) = rules.stopped(host, source.address()) {
+        let local = self.local(&source, SocketAddr::new(candidate.address, self.route.port)).await;
+        if rules.stop_all(host, local) {
+            failures.suspended = true;
+            return None;
+        }
+        if let Some(stopped) = rules.stopped(host, local) {
             // The others come back at once, without those.
             let outcome = |stop| if stop { Outcome::Suspended } else { Outcome::NotTried };
             return Some(Ended::Here(Report::decided(stopped.into_iter().map(outcome).collect())));
@@ -129,7 +191,7 @@ impl Way<'_> {
             }
         };
         // The same address, with the settings of this route.
-        let source = self.source(&route, host, &rules)?;
+        let source = self.source(&route, host, &rules, failures)?;
         self.retry_by(&route);
         let remote = SocketAddr::new(candidate.address, route.port);
         let key = self.key(&route, remote, &source, host);
@@ -146,6 +208,14 @@ impl Way<'_> {
                 return None;
             }
         };
+        let applying = policies::limiting(self.snapshot, &self.errand.attempt, host, local);
+        let units = match self.places(applying).await {
+            Ok(units) => units,
+            Err(refusal) => {
+                failures.refused(refusal, source.address());
+                return None;
+            }
+        };
         facts.connects += 1;
         facts.mx = Some(Arc::clone(&candidate.name));
         facts.remote = Some(remote);
@@ -153,7 +223,7 @@ impl Way<'_> {
         let opened = self.open(candidate, source, key, ticket).await;
         facts.connect_ms = connecting.elapsed_ms();
         let open = match opened {
-            Ok(open) => open,
+            Ok(open) => open.with_units(units),
             Err(unusable) => {
                 failures.note(unusable, candidate);
                 return None;
@@ -198,8 +268,15 @@ impl Way<'_> {
     }
 
     /// Where from. `None`: the transport does not use the family.
-    fn source(&self, route: &Route, host: Host<'_>, rules: &Rules<'_>) -> Option<Choice> {
-        let permits = |local| !rules.stop_all(host, local);
+    fn source(
+        &self,
+        route: &Route,
+        host: Host<'_>,
+        rules: &Rules<'_>,
+        failures: &Failures,
+    ) -> Option<Choice> {
+        let refused = |local: Option<IpAddr>| local.is_some_and(|ip| failures.refused_sources.contains(&ip));
+        let permits = |local| !rules.stop_all(host, local) && !refused(local);
         route.sources.choose(host.address.is_ipv6(), &self.errand.attempt.transaction, permits)
     }
 
@@ -267,6 +344,15 @@ impl Way<'_> {
 }
 
 impl Failures {
+    /// Policies refused a connect from `source`.
+    fn refused(&mut self, refusal: Refusal, source: Option<IpAddr>) {
+        let by_source = refusal.by.key.fields().contains(queue::Field::LocalIp);
+        self.refused_sources.extend(source.filter(|_| by_source));
+        if self.limited.len() < limits::REFUSALS_MAX {
+            self.limited.push(refusal);
+        }
+    }
+
     fn note(&mut self, unusable: Unusable, candidate: &Candidate) {
         match unusable {
             Unusable::Host(reason) | Unusable::Refused(reason) | Unusable::NoTls(reason) => {
@@ -296,6 +382,7 @@ impl Failures {
             Failures { unknown: Some(reason), .. } => Outcome::LocalFault(reason),
             Failures { theirs: Some(reason), .. } => Outcome::Temporary(reason),
             Failures { ours: Some(reason), .. } => Outcome::LocalFault(reason),
+            Failures { limited, .. } if !limited.is_empty() => policies::outcome(limited),
             Failures { parked_until_ms: Some(until_ms), .. } => {
                 let wait_ms = until_ms.saturating_sub(paths::now_ms());
                 Outcome::Parked { until_ms: engine::time::steady_ms().saturating_add(wait_ms) }

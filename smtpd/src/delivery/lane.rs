@@ -11,6 +11,7 @@ use super::attempt::Connection;
 use super::errand::Errand;
 use super::facts::AttemptFacts;
 use super::hosts::{Ended, Way};
+use super::policies::{self, Desk};
 use super::prepare;
 use super::report::{self, Report};
 use crate::shard::Shard;
@@ -102,7 +103,14 @@ async fn carry_out(shard: &Rc<Shard>, mut errand: Errand, connection: &mut Optio
             }
         };
         match ended {
-            Ended::Here(report) => return report::report(shard, errand, report, facts).await,
+            Ended::Here(report) => {
+                let limited = report.limited().cloned();
+                report::report(shard, errand, report, facts).await;
+                if let Some(limited) = limited {
+                    policies::reported(shard, &limited);
+                }
+                return;
+            }
             Ended::Elsewhere(lane) => match lane.send(Errand { matched: true, ..errand }) {
                 Ok(()) => return,
                 // It gave up waiting in this very turn.
@@ -118,8 +126,12 @@ async fn wait_idle(shard: &Rc<Shard>, destination: Destination, open: &mut Conne
     let pool = &shard.delivery.pool;
     let size = shard.snapshot().pooling.size;
     let pooling = open.key().route.pooling;
+    if Desk::here().is_recalled(open.units()) {
+        return None;
+    }
     let key = open.key().clone();
-    let mut place = pool.enter(key, destination, pooling.evictable, size, &shard.stats.pooling)?;
+    let counted = open.units().held();
+    let mut place = pool.enter(key, destination, pooling.evictable, counted, size, &shard.stats.pooling)?;
     let first = engine::time::timeout(pooling.timeout, async {
         let mut woken = pin!(&mut place.woken);
         let mut disturbed = pin!(open.disturbed());

@@ -16,6 +16,7 @@ mod lane;
 mod next_hop;
 mod parking;
 mod paths;
+pub mod policies;
 mod pool;
 mod prepare;
 mod remembered;
@@ -240,6 +241,11 @@ impl Delivery {
         settings: &AttemptSettings,
     ) -> Result<Arc<Route>, String> {
         self.routes.with(snapshot, route, settings)
+    }
+
+    /// Closes idle connections that count for `key`, since others wait for one.
+    pub fn recall(&self, key: &queue::policy::Key) {
+        self.pool.recall(key);
     }
 
     /// Forgets what was made of the configuration before.

@@ -45,6 +45,8 @@ struct Idle {
     destination: Destination,
     /// May be closed when the pool is full.
     evictable: bool,
+    /// Counters of policies in which it holds a place.
+    counted: Vec<queue::policy::Key>,
     wake: Sender<Errand>,
 }
 
@@ -67,6 +69,7 @@ impl Pool {
         key: Key,
         destination: Destination,
         evictable: bool,
+        counted: &[queue::policy::Key],
         size: usize,
         stats: &Pooling,
     ) -> Option<Place> {
@@ -86,7 +89,9 @@ impl Pool {
         let (wake, woken) = oneshot();
         self.by_key.borrow_mut().entry(key.clone()).or_default().push(number);
         self.by_destination.borrow_mut().entry(destination.clone()).or_default().push(number);
-        self.idle.borrow_mut().insert(number, Idle { key, destination, evictable, wake });
+        self.idle
+            .borrow_mut()
+            .insert(number, Idle { key, destination, evictable, counted: counted.to_vec(), wake });
         Some(Place { number, woken })
     }
 
@@ -122,6 +127,15 @@ impl Pool {
     pub(super) fn claim(&self, key: &Key) -> Option<Sender<Errand>> {
         let number = self.by_key.borrow().get(key)?.last().copied()?;
         self.remove(number).map(|idle| idle.wake)
+    }
+
+    /// Ends the wait of those that hold a place in this counter.
+    pub(super) fn recall(&self, counter: &queue::policy::Key) {
+        let idle = self.idle.borrow();
+        let held = idle.iter().filter(|(_, idle)| idle.counted.contains(counter));
+        let numbers: Vec<u64> = held.map(|(number, _)| *number).collect();
+        drop(idle);
+        numbers.into_iter().for_each(|number| drop(self.remove(number)));
     }
 
     /// Ends all waits.

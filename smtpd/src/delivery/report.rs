@@ -5,7 +5,7 @@ use std::rc::Rc;
 use hooks::queued::DsnOverrides;
 use net::smtp::client::{self, Cause, Phase};
 use net::smtp::error::{Error, PeerIncompatible};
-use queue::{Change, Diagnosis, EnhancedCode, ItemKey, MessageKey, Outcome, Reason, Remote};
+use queue::{Change, Diagnosis, EnhancedCode, ItemKey, Limited, MessageKey, Outcome, Reason, Remote};
 use spool::{ItemId, MessageId, Settle};
 use uuid::Uuid;
 
@@ -48,6 +48,14 @@ impl Report {
     /// One for each recipient, without a peer's answer.
     pub(super) fn decided(outcomes: Vec<Outcome>) -> Report {
         Report { outcomes: Outcomes::Decided(outcomes), rest_not_tried: false, peer_reports: false }
+    }
+
+    /// What policies held it back by, if they did.
+    pub(super) fn limited(&self) -> Option<&Limited> {
+        match &self.outcomes {
+            Outcomes::All(Outcome::Limited(limited)) => Some(limited),
+            _ => None,
+        }
     }
 
     /// Whether the peer refused MAIL for now, or closed with 421 before it had the message: on a connection that has

@@ -7,6 +7,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use engine::net::Udp;
 use net::smtp::client;
 
 /// A configured source address.
@@ -73,6 +74,12 @@ impl Choice {
             _ => of_route,
         }
     }
+}
+
+/// The address that the system would choose for a connection to `remote`. No packet is sent.
+pub(super) async fn of_system(remote: SocketAddr) -> Option<IpAddr> {
+    let socket = Udp::connect(remote).await.ok()?;
+    Some(socket.local_addr().ip())
 }
 
 impl Sources {

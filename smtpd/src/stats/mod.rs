@@ -80,6 +80,8 @@ pub struct Stats {
     pub loader: Loader,
     /// Attempts taken from the queue.
     pub pickup: Pickup,
+    /// Attempts that policies put off.
+    pub policy: Policy,
     /// Delivery.
     pub delivery: Delivery,
     /// Connections that are used again.
@@ -140,6 +142,17 @@ pub struct Pickup {
     pub misses: Counter,
 }
 
+/// Attempts that policies put off, by the limit.
+#[derive(Debug, Default)]
+pub struct Policy {
+    /// Too many connections.
+    pub concurrency: Counter,
+    /// Too many messages.
+    pub rate: Counter,
+    /// Too soon after the last connect.
+    pub connect_interval: Counter,
+}
+
 /// Outgoing connections and what became of recipients.
 #[derive(Debug, Default)]
 pub struct Delivery {
@@ -179,6 +192,7 @@ impl Stats {
             intake: Intake::default(),
             loader: Loader::default(),
             pickup: Pickup::default(),
+            policy: Policy::default(),
             delivery: Delivery::default(),
             pooling: Pooling::default(),
             queue_scripts: Rc::default(),

@@ -3,6 +3,7 @@
 //! Names are those of the reference (cli-and-operations 10.1); `<server>`, `<hook>` and `<shard>` in them stand for a label.
 
 use hooks::Tally;
+use queue::policy::Limit;
 use spool::Admission;
 
 use super::metric::{Kind, Metric, Read};
@@ -188,6 +189,42 @@ pub static METRICS: &[Metric] = &[
         "recipients",
         "Recipients that wait for something of this host, such as its resolver",
         Read::Shard(|source| source.shard.queue.borrow().waiting_for_us() as u64),
+    ),
+    counter(
+        "queue.policy.concurrency.suspends",
+        "attempts",
+        "Attempts put off because a limit of connections was reached",
+        Read::Shard(|source| source.shard.stats.policy.concurrency.get()),
+    ),
+    gauge(
+        "queue.policy.concurrency.counters",
+        "counters",
+        "Counters of policies with a limit of connections that count something now",
+        Read::Shard(|_| crate::delivery::policies::Desk::here().counters(Limit::Concurrency)),
+    ),
+    counter(
+        "queue.policy.rate.suspends",
+        "attempts",
+        "Attempts put off because a rate was used up",
+        Read::Shard(|source| source.shard.stats.policy.rate.get()),
+    ),
+    gauge(
+        "queue.policy.rate.buckets",
+        "counters",
+        "Counters of policies with a rate that count something now",
+        Read::Shard(|_| crate::delivery::policies::Desk::here().counters(Limit::Rate)),
+    ),
+    counter(
+        "queue.policy.connectinterval.suspends",
+        "attempts",
+        "Attempts put off because the last connect was too recent",
+        Read::Shard(|source| source.shard.stats.policy.connect_interval.get()),
+    ),
+    gauge(
+        "queue.policy.connectinterval.counters",
+        "counters",
+        "Counters of policies with a time between connects that count something now",
+        Read::Shard(|_| crate::delivery::policies::Desk::here().counters(Limit::ConnectInterval)),
     ),
     gauge(
         "queue.quota.size",

@@ -19,6 +19,7 @@ mod monitor;
 mod next_hop_session;
 mod next_hops;
 mod operations;
+mod policies;
 mod queue_hooks;
 mod script_calls;
 mod session;

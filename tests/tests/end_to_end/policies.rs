@@ -1,0 +1,138 @@
+//! `smtpd-policy.yaml`: limits that hold over all shards (cli-and-operations OPS28 to OPS32).
+
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use tests::peer::{Behaviour, Peer, Phase, Rule};
+use tests::{Builder, Client, NameServer, Record, Smtpd, wait_until};
+
+const BODY: &[u8] = b"Subject: x\r\n\r\nx\r\n";
+
+fn with_policies(builder: Builder, version: &str, policies: &str) -> Builder {
+    let path = builder.dir().join("smtpd-policy.yaml");
+    write(&path, version, policies);
+    builder.environment(&format!("policyconf: \"{}\"", path.display()))
+}
+
+fn write(path: &std::path::Path, version: &str, policies: &str) {
+    let text = format!("version: \"{version}\"\npolicies:\n{policies}");
+    std::fs::write(path, text).expect("it can be written");
+}
+
+/// Each over a connection of its own, so that all shards get some.
+fn send(server: &Smtpd, count: usize, domain: &str) {
+    for _ in 0..count {
+        Client::connect(server.port()).send("a@a.example", &[&format!("x@{domain}")], BODY);
+    }
+}
+
+fn slow(pause: Duration) -> Behaviour {
+    Behaviour::new().rule(Rule::at(Phase::Dot).delay(pause))
+}
+
+/// When each message was there, counted from `start`.
+fn arrivals(peer: &Peer, count: usize, start: Instant) -> Vec<Duration> {
+    let mut seen = Vec::new();
+    let all = wait_until(Duration::from_secs(30), || {
+        seen.resize(peer.messages().len().max(seen.len()), start.elapsed());
+        seen.len() >= count
+    });
+    assert!(all, "{} of {count} came", seen.len());
+    seen
+}
+
+#[test]
+fn connections_to_a_domain_are_limited_over_all_shards_and_other_domains_are_not_held_up() {
+    let peer = Peer::start(slow(Duration::from_millis(120)));
+    let policies = "  - {fields: [recipientdomain], default: {concurrency: 2}}\n";
+    let server = with_policies(Smtpd::relay_to(peer.port()).shards(4), "6.10", policies).start();
+    send(&server, 24, "busy.example");
+    send(&server, 1, "other.example");
+    let messages = peer.wait_for(25);
+    assert!(peer.open_max() <= 3, "{} connections at once", peer.open_max());
+    let other = messages.iter().position(|message| message.to == ["x@other.example"]);
+    assert!(other.expect("it came") < 24, "it waited for all others");
+}
+
+#[test]
+fn a_bucket_of_tokens_lets_a_burst_go_and_then_fills_evenly() {
+    let peer = Peer::start(Behaviour::new());
+    let policies = "  - {default: {rate: 5/2}}\n";
+    let server = with_policies(Smtpd::relay_to(peer.port()).shards(2), "6.10", policies).start();
+    let start = Instant::now();
+    send(&server, 8, "x.example");
+    let arrived = arrivals(&peer, 8, start);
+    // Five at once, then one in 0.4 s.
+    for (late, at) in arrived[5..].iter().enumerate() {
+        assert!(*at >= Duration::from_millis(395) * (late as u32 + 1), "{arrived:?}");
+    }
+    assert!(arrived[7] < Duration::from_millis(2700), "without a burst it takes 2.8 s: {arrived:?}");
+}
+
+#[test]
+fn a_file_of_an_old_version_counts_rates_in_windows() {
+    let peer = Peer::start(Behaviour::new());
+    let policies = "  - {default: {rate: 3/1}}\n";
+    let server = with_policies(Smtpd::relay_to(peer.port()).shards(2), "6.1", policies).start();
+    let start = Instant::now();
+    send(&server, 7, "x.example");
+    let arrived = arrivals(&peer, 7, start);
+    // Three in each window, of which the first opens with the first message.
+    assert!(arrived[3] >= Duration::from_millis(950), "{arrived:?}");
+    assert!(arrived[6] >= Duration::from_millis(1950), "{arrived:?}");
+    assert!(arrived[6] < Duration::from_secs(6), "{arrived:?}");
+}
+
+#[test]
+fn mail_flows_at_once_when_a_reload_raises_its_limit() {
+    let peer = Peer::start(Behaviour::new());
+    let stopped = "  - {fields: [recipientdomain], default: {concurrency: 0}}\n";
+    let server = with_policies(Smtpd::relay_to(peer.port()).shards(2), "6.10", stopped).start();
+    send(&server, 6, "x.example");
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(peer.messages().len(), 0);
+    write(&server.dir().join("smtpd-policy.yaml"), "6.10", &stopped.replace(": 0", ": 3"));
+    let start = Instant::now();
+    server.signal(Signal::SIGHUP);
+    let arrived = arrivals(&peer, 6, start);
+    assert!(arrived[5] < Duration::from_secs(3), "{arrived:?}");
+}
+
+#[test]
+fn connects_keep_their_distance_over_all_shards() {
+    let peer = Peer::start(Behaviour::new());
+    let policies = "  - {fields: [remoteip], default: {connectinterval: 0.4}}\n";
+    let builder = Smtpd::relay_to(peer.port()).shards(4).running("queues: {pooling: {size: 0}}\n");
+    let server = with_policies(builder, "6.10", policies).start();
+    let start = Instant::now();
+    send(&server, 4, "x.example");
+    let arrived = arrivals(&peer, 4, start);
+    // Mail that waits for a connection goes over one that is there.
+    let connections = peer.connection_count() as u32;
+    assert!(arrived[3] >= Duration::from_millis(390) * (connections - 1), "{connections}: {arrived:?}");
+}
+
+#[test]
+fn a_group_of_hosts_shares_one_connection_and_idle_ones_make_way() {
+    let peer = Peer::start(Behaviour::new());
+    let dns = NameServer::start(&[
+        ("one.example", Record::Mx(10, "a.mx.example")),
+        ("two.example", Record::Mx(10, "b.mx.example")),
+        ("a.mx.example", Record::A("127.0.0.1")),
+        ("b.mx.example", Record::A("127.0.0.1")),
+    ]);
+    let running = "queues:\n  pooling: {policy: remotemx}\n  \
+        grouping: {groupings: [{id: g, remotemx: [\"*.mx.example\"]}]}\n";
+    let policies =
+        "  - {fields: [grouping], conditions: [{if: {grouping: \"&g\"}, then: {concurrency: 1}}]}\n";
+    let builder = Smtpd::by_mx(peer.port(), dns.port()).shards(4).running(running);
+    let server = with_policies(builder, "6.10", policies).start();
+    let start = Instant::now();
+    for _ in 0..5 {
+        send(&server, 1, "one.example");
+        send(&server, 1, "two.example");
+    }
+    let arrived = arrivals(&peer, 10, start);
+    assert_eq!(peer.open_max(), 1);
+    assert!(arrived[9] < Duration::from_secs(5), "idle connections were waited for: {arrived:?}");
+}
