@@ -395,7 +395,7 @@ impl Connection {
             && self.session.has_room()
     }
 
-    /// Says goodbye; the answer is not waited for.
+    /// Says goodbye; the answer is waited for where policies limit connections.
     pub(super) async fn quit(mut self) {
         if matches!(self.session.step(&mut &[][..]), Step::Ready) {
             self.session.quit();
@@ -403,6 +403,8 @@ impl Connection {
             self.tap.sent(&output);
             let _ = engine::time::timeout(limits::FAREWELL, async {
                 self.stream.send(output).await?;
+                // Where connections are limited, the place is free when the peer has seen this one end, too.
+                while !self.units.held().is_empty() && !self.stream.recv().await?.is_empty() {}
                 self.stream.close().await
             })
             .await;
