@@ -112,7 +112,7 @@ async fn suspend_everywhere(wanted: Suspend) -> Result<String, String> {
         until_ms: dynamic::until(ttl, engine::time::steady_ms()),
         properties: wanted.properties.into_iter().map(property).collect(),
     })?;
-    control.dynamic_changed().await;
+    control.dynamic_changed().await?;
     Ok(id)
 }
 

@@ -195,11 +195,15 @@ pub const CONTROL_PAGE_BYTES: usize = 2 << 20;
 pub const CONTROL_SORTED_ROWS: usize = 20_000;
 /// Groups of one distribution: about 200 bytes each on each shard.
 pub const CONTROL_GROUPS: usize = 100_000;
+/// Counters of policies that are listed at once: about 200 bytes each.
+pub const CONTROL_COUNTERS: usize = 10_000;
 /// Items of an update applied in one turn of the loop and made durable together.
 pub const CONTROL_UPDATE_CHUNK: usize = 256;
 
 /// Suspends that are added while the server runs: about 300 bytes each on the control thread, and again compiled.
 pub const DYNAMIC_SUSPENDS: usize = 5_000;
+/// The same of conditions of policies.
+pub const DYNAMIC_CONDITIONS: usize = 5_000;
 /// Bytes of the id of one.
 pub const DYNAMIC_ID_BYTES: usize = 256;
 /// Properties of one.

@@ -268,9 +268,16 @@ impl Shard {
         Arc::clone(self.queue.borrow().suspends())
     }
 
-    /// Puts other suspends in force.
-    pub fn set_suspends(&self, suspends: Arc<queue::Suspends>) {
-        self.queue.borrow_mut().set_suspends(suspends);
+    /// Puts a configuration in force that differs from the present one in suspends and policies only.
+    pub fn amend(&self, snapshot: Arc<Snapshot>) {
+        {
+            let mut queue = self.queue.borrow_mut();
+            queue.set_options(snapshot.queue_options.clone());
+            queue.set_suspends(Arc::clone(&snapshot.suspends));
+            queue.policies_changed();
+        }
+        Desk::here().set_policies(Arc::clone(&snapshot.policies));
+        *self.snapshot.borrow_mut() = snapshot;
         self.due.notify_one();
     }
 

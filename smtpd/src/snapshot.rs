@@ -24,7 +24,7 @@ use route::{mailer_daemon, queue_transport};
 pub use route::{Dsn, Route, RouteParts, RoutePooling, RouteTls};
 
 /// A configuration in force. Immutable; sessions and attempts keep the one they started with.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Snapshot {
     /// In the order of the startup file's servers.
     pub servers: Vec<Arc<Server>>,
@@ -174,18 +174,14 @@ impl Snapshot {
             queue_options.max_items = queue_options.max_items.min(share.max(1));
         }
         let policies = compile_policies(&files.policies, &[])?;
-        queue_options.split = crate::delivery::policies::split(&policies);
-        if policies.count_messages() {
-            queue_options.max_attempt_recipients = 1;
-        }
-        Ok(Snapshot {
+        let mut snapshot = Snapshot {
             servers,
             routes,
             route_parts,
             queue_transports,
             queue_options,
             suspends: Arc::new(compile_suspends(&files.suspends)?),
-            policies: Arc::new(policies),
+            policies: Arc::default(),
             conditions,
             groups: Groups::build(&running.queues.groupings, running.queues.default_group)?,
             pooling: Pooling {
@@ -197,7 +193,19 @@ impl Snapshot {
             certificates: keyring.status(),
             monitor: Arc::new(build_monitor(&running.monitor, keyring)?),
             scripts,
-        })
+        };
+        snapshot.set_policies(policies);
+        Ok(snapshot)
+    }
+
+    /// Puts other policies in, with what the queue does for their sake.
+    pub fn set_policies(&mut self, policies: queue::policy::Policies) {
+        self.queue_options.split = crate::delivery::policies::split(&policies);
+        self.queue_options.max_attempt_recipients = match policies.count_messages() {
+            true => 1,
+            false => queue::Options::default().max_attempt_recipients,
+        };
+        self.policies = Arc::new(policies);
     }
 }
 
@@ -334,9 +342,13 @@ pub fn compile_policies(
     file: &config::Policies,
     dynamic: &[queue::policy::Dynamic],
 ) -> Result<queue::policy::Policies, String> {
-    let policies: Vec<_> = file.policies.iter().map(policy).collect();
-    queue::policy::Policies::with_dynamic(&policies, dynamic)
+    queue::policy::Policies::with_dynamic(&policies_of(file), dynamic)
         .map_err(|error| format!("smtpd_policy: {error}"))
+}
+
+/// The policies of the file as the queue compiles them.
+pub fn policies_of(file: &config::Policies) -> Vec<queue::policy::Policy> {
+    file.policies.iter().map(policy).collect()
 }
 
 fn policy(policy: &config::Policy) -> queue::policy::Policy {

@@ -4,7 +4,7 @@ use control::framing::Request;
 use control::{Command, Message, smtpd as proto};
 
 use super::client::Client;
-use super::{explain, files, groupby, list, quota, resolver, scripts, suspends, trace, update};
+use super::{explain, files, groupby, list, policies, quota, resolver, scripts, suspends, trace, update};
 use crate::program::Reload;
 
 /// The answer of a command, encoded.
@@ -23,6 +23,11 @@ pub(super) async fn answer(client: &Client, request: Request) -> Result<Vec<u8>,
         Command::SuspendReload => files::reload(client, Reload::Suspends).await,
         Command::PolicyReload => files::reload(client, Reload::Policy).await,
         Command::DeliveryReload => files::reload(client, Reload::Delivery).await,
+        Command::PolicyList => encoded(policies::list(control).await),
+        Command::PolicyAdd => encoded(policies::add(client, decoded(body)?).await?),
+        Command::PolicyUpdate => encoded(policies::update(client, decoded(body)?).await?),
+        Command::PolicyDelete => encoded(policies::delete(client, decoded(body)?).await?),
+        Command::PolicyRefill => encoded(policies::refill(client, decoded(body)?).await?),
         Command::QueueExplain => encoded(explain::explain(control, decoded(body)?).await?),
         Command::ResolverQuery => encoded(resolver::query(control, decoded(body)?).await?),
         Command::SuspendList => encoded(suspends::list(control, &decoded(body)?)),

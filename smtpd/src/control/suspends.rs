@@ -1,17 +1,16 @@
 //! `queue suspend`: listed with those of the file, added, changed, removed.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use config::Property;
 use control::smtpd as proto;
 use proto::property_value::Value;
-use queue::Field;
 
 use super::client::Client;
+use super::fields8::{fields, fields8, ttl};
 use crate::dynamic::{Change, Suspend, until};
 use crate::program::Control;
-use crate::snapshot::pattern_text;
+use crate::snapshot::suspend_rules;
 
 /// Those of the file, then those that were added, as far as they match.
 pub(super) fn list(control: &Control, request: &proto::SuspendRequest) -> proto::SuspendResponse {
@@ -53,7 +52,7 @@ pub(super) async fn add(
     };
     let what = describe(&suspend);
     let id = client.control.dynamic.add(suspend)?;
-    client.control.dynamic_changed().await;
+    client.control.dynamic_changed().await?;
     client.log_change(format_args!("queue suspend add: {id}: {what}, ttl {} s", ttl.as_secs_f64()));
     Ok(proto::SuspendAddResponse { id })
 }
@@ -73,7 +72,7 @@ pub(super) async fn update(
     };
     let updated = client.control.dynamic.update(&request.id, change, engine::time::steady_ms())?;
     if updated {
-        client.control.dynamic_changed().await;
+        client.control.dynamic_changed().await?;
         client.log_change(format_args!("queue suspend update: {}", request.id));
     }
     Ok(proto::SuspendUpdateResponse { updated })
@@ -101,7 +100,7 @@ pub(super) async fn delete(
     }
     let deleted = dynamic.remove(is_one) as u64;
     if deleted > 0 {
-        client.control.dynamic_changed().await;
+        client.control.dynamic_changed().await?;
     }
     client.log_change(format_args!("queue suspend delete: {deleted} suspends"));
     Ok(proto::SuspendDeleteResponse { deleted })
@@ -109,54 +108,23 @@ pub(super) async fn delete(
 
 fn of_file(control: &Control) -> Vec<proto::Suspend> {
     let Some(files) = control.files() else { return Vec::new() };
-    let row = |(index, suspend): (usize, &config::Suspend)| {
-        let texts = suspend.fields.iter().map(|(field, patterns)| {
-            let texts: Vec<_> = patterns.iter().map(pattern_text).collect();
-            (*field, texts.join(","))
-        });
-        let texts: Vec<_> = texts.collect();
-        let text = |field: config::Field| {
-            texts.iter().find(|(known, _)| *known == field).map(|(_, text)| text.clone())
-        };
-        proto::Suspend {
-            id: format!("file:{index}"),
-            fields: Some(proto::Fields8 {
-                tenantid: text(config::Field::TenantId),
-                jobid: text(config::Field::JobId),
-                transportid: text(config::Field::TransportId),
-                localip: text(config::Field::LocalIp),
-                grouping: text(config::Field::Grouping),
-                remoteip: text(config::Field::RemoteIp),
-                remotemx: text(config::Field::RemoteMx),
-                recipientdomain: text(config::Field::RecipientDomain),
-            }),
-            tag: suspend.tag.clone().unwrap_or_default(),
-            ttl: None,
-            dynamic: false,
-            properties: suspend
-                .properties
-                .iter()
-                .map(|(key, value)| (key.clone(), value_of(value)))
-                .collect(),
-        }
+    let rules = suspend_rules(&files.suspends);
+    let row = |(index, (rule, suspend)): (usize, (&queue::Rule, &config::Suspend))| proto::Suspend {
+        id: format!("file:{index}"),
+        fields: Some(fields8(&rule.fields)),
+        tag: suspend.tag.clone().unwrap_or_default(),
+        ttl: None,
+        dynamic: false,
+        properties: suspend.properties.iter().map(|(key, value)| (key.clone(), value_of(value))).collect(),
     };
-    files.suspends.suspends.iter().enumerate().map(row).collect()
+    rules.iter().zip(&files.suspends.suspends).enumerate().map(row).collect()
 }
 
 fn row(suspend: &Suspend, now_ms: u64) -> proto::Suspend {
-    let text = |field| suspend.fields.iter().find(|(known, _)| *known == field).map(|(_, text)| text.clone());
+    let fields: Vec<_> = suspend.fields.iter().map(|(field, value)| (*field, vec![value.clone()])).collect();
     proto::Suspend {
         id: suspend.id.clone(),
-        fields: Some(proto::Fields8 {
-            tenantid: text(Field::TenantId),
-            jobid: text(Field::JobId),
-            transportid: text(Field::TransportId),
-            localip: text(Field::LocalIp),
-            grouping: text(Field::Grouping),
-            remoteip: text(Field::RemoteIp),
-            remotemx: text(Field::RemoteMx),
-            recipientdomain: text(Field::RecipientDomain),
-        }),
+        fields: Some(fields8(&fields)),
         tag: suspend.tag.clone(),
         ttl: suspend.until_ms.map(|until_ms| until_ms.saturating_sub(now_ms) as f64 / 1000.0),
         dynamic: true,
@@ -164,27 +132,8 @@ fn row(suspend: &Suspend, now_ms: u64) -> proto::Suspend {
     }
 }
 
-/// The fields that are given.
-fn fields(given: Option<&proto::Fields8>) -> Vec<(Field, String)> {
-    let Some(given) = given else { return Vec::new() };
-    let all = [
-        (Field::TenantId, &given.tenantid),
-        (Field::JobId, &given.jobid),
-        (Field::TransportId, &given.transportid),
-        (Field::LocalIp, &given.localip),
-        (Field::Grouping, &given.grouping),
-        (Field::RemoteIp, &given.remoteip),
-        (Field::RemoteMx, &given.remotemx),
-        (Field::RecipientDomain, &given.recipientdomain),
-    ];
-    all.into_iter().filter_map(|(field, value)| Some((field, value.clone()?))).collect()
-}
-
-fn ttl(seconds: f64) -> Result<Duration, String> {
-    Duration::try_from_secs_f64(seconds).map_err(|_| format!("ttl: {seconds} is not a time in seconds"))
-}
-
-fn properties<M>(given: M) -> BTreeMap<String, Property>
+/// Free data; what has no value is left out.
+pub(super) fn properties<M>(given: M) -> BTreeMap<String, Property>
 where
     M: IntoIterator<Item = (String, proto::PropertyValue)>,
 {

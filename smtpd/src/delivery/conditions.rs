@@ -7,7 +7,7 @@ use super::settings::{AttemptSettings, PoolingSettings, TlsSettings};
 use crate::snapshot;
 
 /// `delivery.conditions`, compiled.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Conditions {
     /// A rule for each condition.
     rules: Suspends,

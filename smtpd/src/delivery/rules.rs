@@ -10,7 +10,7 @@ use super::settings::AttemptSettings;
 use crate::snapshot::{Snapshot, pattern_text};
 
 /// `queues.grouping`, compiled.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Groups {
     /// A rule for each list of each grouping, in order.
     rules: Suspends,

@@ -1,6 +1,7 @@
-//! Rules that are added while the server runs: suspends with a time to live. On the control thread.
+//! Rules that are added while the server runs: suspends, and conditions of policies, with a time to live. On the control
+//! thread.
 //!
-//! They hold beside those of the suspend file, on all shards, without a reload, and survive a restart with the time that
+//! They hold beside those of the files, on all shards, without a reload, and survive a restart with the time that
 //! they have left: [`file`] keeps them beside the spool.
 
 pub mod file;
@@ -43,10 +44,20 @@ pub struct Change {
     pub properties: Option<BTreeMap<String, Property>>,
 }
 
+/// A condition of a policy that was added while the server runs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Condition {
+    /// What it is; its id is unique.
+    pub rule: queue::policy::Dynamic,
+    /// When it ends, in milliseconds of the steady clock; `None`: when it is deleted.
+    pub until_ms: Option<u64>,
+}
+
 /// The dynamic rules in force.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Dynamic {
     suspends: RefCell<Vec<Suspend>>,
+    conditions: RefCell<Vec<Condition>>,
     /// Says that something has changed, for whoever waits for the next to end.
     changed: Notify,
 }
@@ -62,10 +73,6 @@ impl Suspend {
         let fields = self.fields.iter().map(|(field, value)| (*field, vec![value.clone()]));
         Rule { fields: fields.collect(), tag: Some(self.tag.clone()).filter(|tag| !tag.is_empty()) }
     }
-
-    fn is_over(&self, now_ms: u64) -> bool {
-        self.until_ms.is_some_and(|until_ms| until_ms <= now_ms)
-    }
 }
 
 /// When something ends that lives so long from now on; zero: never by itself.
@@ -75,14 +82,10 @@ pub fn until(ttl: Duration, now_ms: u64) -> Option<u64> {
 }
 
 impl Dynamic {
-    /// With these in force.
-    pub fn new(suspends: Vec<Suspend>) -> Dynamic {
-        Dynamic { suspends: RefCell::new(suspends), changed: Notify::new() }
-    }
-
     /// Puts these in force, which were kept over a restart.
-    pub fn restore(&self, suspends: Vec<Suspend>) {
+    pub fn restore(&self, suspends: Vec<Suspend>, conditions: Vec<Condition>) {
         self.suspends.replace(suspends);
+        self.conditions.replace(conditions);
         self.changed.notify_one();
     }
 
@@ -153,15 +156,83 @@ impl Dynamic {
         before - all.len()
     }
 
+    /// All conditions of policies, in the order in which they were added.
+    pub fn conditions(&self) -> Vec<Condition> {
+        self.conditions.borrow().clone()
+    }
+
+    /// As the policies are compiled with them, in the same order.
+    pub fn condition_rules(&self) -> Vec<queue::policy::Dynamic> {
+        self.conditions.borrow().iter().map(|condition| condition.rule.clone()).collect()
+    }
+
+    /// Adds a condition. One of the same policy, kind and values is there already: it lives on from now, with the new
+    /// limits. Gives the id of the one in force. Whether the policy exists is for who compiles them to say.
+    ///
+    /// # Errors
+    /// A sentence on what cannot be.
+    pub fn add_condition(&self, new: Condition) -> Result<String, String> {
+        check_id(&new.rule.id)?;
+        let mut all = self.conditions.borrow_mut();
+        let equal = |old: &&mut Condition| {
+            (old.rule.kind, old.rule.fields) == (new.rule.kind, new.rule.fields)
+                && old.rule.condition.fields == new.rule.condition.fields
+        };
+        if let Some(old) = all.iter_mut().find(equal) {
+            let id = old.rule.id.clone();
+            *old = new;
+            old.rule.id.clone_from(&id);
+            self.changed.notify_one();
+            return Ok(id);
+        }
+        if all.iter().any(|old| old.rule.id == new.rule.id) {
+            return Err(format!("id: there is a condition \"{}\" with other values", new.rule.id));
+        }
+        if all.len() >= limits::DYNAMIC_CONDITIONS {
+            return Err(format!("there are {} dynamic conditions already", limits::DYNAMIC_CONDITIONS));
+        }
+        let id = new.rule.id.clone();
+        all.push(new);
+        self.changed.notify_one();
+        Ok(id)
+    }
+
+    /// Replaces what a condition asks for, and how long it lives where that is given. False: there is none with this id.
+    pub fn update_condition(
+        &self,
+        id: &str,
+        then: queue::policy::Then,
+        ttl: Option<Duration>,
+        now_ms: u64,
+    ) -> bool {
+        let mut all = self.conditions.borrow_mut();
+        let Some(old) = all.iter_mut().find(|old| old.rule.id == id) else { return false };
+        old.rule.condition.then = then;
+        old.until_ms = ttl.map_or(old.until_ms, |ttl| until(ttl, now_ms));
+        self.changed.notify_one();
+        true
+    }
+
+    /// Removes those that `is_one` says. Gives how many there were.
+    pub fn remove_conditions(&self, is_one: impl Fn(&Condition) -> bool) -> usize {
+        let mut all = self.conditions.borrow_mut();
+        let before = all.len();
+        all.retain(|condition| !is_one(condition));
+        before - all.len()
+    }
+
     /// Waits until some have ended, and removes them.
     pub async fn expired(&self) {
         loop {
             let now_ms = engine::time::steady_ms();
-            if self.remove(|suspend| suspend.is_over(now_ms)) > 0 {
+            let over = |until_ms: Option<u64>| until_ms.is_some_and(|until_ms| until_ms <= now_ms);
+            let suspends = self.remove(|suspend| over(suspend.until_ms));
+            if suspends + self.remove_conditions(|condition| over(condition.until_ms)) > 0 {
                 return;
             }
-            let first = self.suspends.borrow().iter().filter_map(|suspend| suspend.until_ms).min();
-            match first {
+            let suspends = self.suspends.borrow().iter().filter_map(|suspend| suspend.until_ms).min();
+            let conditions = self.conditions.borrow().iter().filter_map(|condition| condition.until_ms).min();
+            match [suspends, conditions].into_iter().flatten().min() {
                 None => self.changed.notified().await,
                 Some(at_ms) => {
                     let wait = Duration::from_millis(at_ms.saturating_sub(now_ms) + 1);
@@ -174,15 +245,20 @@ impl Dynamic {
 }
 
 /// Characters of a label (configuration 6.1).
-const TAG_CHARACTERS: usize = 32;
+pub const TAG_CHARACTERS: usize = 32;
+
+fn check_id(id: &str) -> Result<(), String> {
+    if id.is_empty() || id.len() > limits::DYNAMIC_ID_BYTES {
+        return Err(format!("id: takes 1 to {} bytes", limits::DYNAMIC_ID_BYTES));
+    }
+    Ok(())
+}
 
 fn check(suspend: &Suspend) -> Result<(), String> {
     if suspend.tag.chars().count() > TAG_CHARACTERS {
         return Err(format!("tag: longer than {TAG_CHARACTERS} characters"));
     }
-    if suspend.id.is_empty() || suspend.id.len() > limits::DYNAMIC_ID_BYTES {
-        return Err(format!("id: takes 1 to {} bytes", limits::DYNAMIC_ID_BYTES));
-    }
+    check_id(&suspend.id)?;
     if suspend.properties.len() > limits::DYNAMIC_PROPERTIES {
         return Err(format!("properties: more than {}", limits::DYNAMIC_PROPERTIES));
     }

@@ -16,7 +16,7 @@ fn suspend(id: &str, domain: &str, until_ms: Option<u64>) -> Suspend {
 
 #[test]
 fn an_equal_suspend_only_lives_on() {
-    let dynamic = Dynamic::new(Vec::new());
+    let dynamic = Dynamic::default();
     assert_eq!(dynamic.add(suspend("one", "a.example", Some(NOW_MS))), Ok("one".into()));
     assert_eq!(dynamic.add(suspend("two", "a.example", Some(NOW_MS + 5))), Ok("one".into()));
     assert_eq!(dynamic.suspends(), [suspend("one", "a.example", Some(NOW_MS + 5))]);
@@ -27,7 +27,7 @@ fn an_equal_suspend_only_lives_on() {
 
 #[test]
 fn what_cannot_be_is_refused_with_the_field() {
-    let dynamic = Dynamic::new(Vec::new());
+    let dynamic = Dynamic::default();
     let bad = dynamic.add(suspend("one", "/(/", None)).unwrap_err();
     assert!(bad.starts_with("recipientdomain: \"/(/\""), "{bad}");
     let long = Suspend { tag: "x".repeat(33), ..suspend("one", "a.example", None) };
@@ -38,7 +38,8 @@ fn what_cannot_be_is_refused_with_the_field() {
 
 #[test]
 fn a_change_leaves_what_it_does_not_name() {
-    let dynamic = Dynamic::new(vec![suspend("one", "a.example", Some(NOW_MS))]);
+    let dynamic = Dynamic::default();
+    dynamic.restore(vec![suspend("one", "a.example", Some(NOW_MS))], Vec::new());
     let tagged = Change { tag: Some("slow".into()), ..Change::default() };
     assert_eq!(dynamic.update("one", tagged, NOW_MS), Ok(true));
     let longer = Change { ttl: Some(Duration::from_secs(9)), ..Change::default() };
@@ -50,4 +51,33 @@ fn a_change_leaves_what_it_does_not_name() {
     assert_eq!(dynamic.update("one", forever, NOW_MS), Ok(true));
     assert_eq!(dynamic.suspends()[0].until_ms, None);
     assert_eq!(dynamic.remove(|suspend| suspend.has(&[(Field::RecipientDomain, "a.example".into())])), 1);
+}
+
+#[test]
+fn an_equal_condition_only_lives_on_with_other_limits() {
+    let condition = |id: &str, domain: &str, concurrency| Condition {
+        rule: queue::policy::Dynamic {
+            id: id.to_owned(),
+            fields: queue::policy::FieldSet::new([Field::RecipientDomain]),
+            condition: queue::policy::Condition {
+                fields: vec![(Field::RecipientDomain, vec![domain.to_owned()])],
+                then: queue::policy::Then {
+                    limits: queue::policy::Limits { concurrency: Some(concurrency), ..Default::default() },
+                    ..Default::default()
+                },
+            },
+            ..Default::default()
+        },
+        until_ms: Some(NOW_MS),
+    };
+    let dynamic = Dynamic::default();
+    assert_eq!(dynamic.add_condition(condition("one", "a.example", 2)), Ok("one".into()));
+    assert_eq!(dynamic.add_condition(condition("two", "a.example", 3)), Ok("one".into()));
+    assert_eq!(dynamic.conditions(), [condition("one", "a.example", 3)]);
+    assert!(dynamic.add_condition(condition("one", "b.example", 3)).is_err());
+    let then = queue::policy::Then::default();
+    assert!(dynamic.update_condition("one", then.clone(), Some(Duration::ZERO), NOW_MS));
+    assert!(!dynamic.update_condition("none", then, None, NOW_MS));
+    assert_eq!(dynamic.conditions()[0].until_ms, None);
+    assert_eq!(dynamic.remove_conditions(|condition| condition.rule.id == "one"), 1);
 }

@@ -20,6 +20,7 @@ use crate::pki::expiry::ExpiryWatch;
 use crate::program::files::Texts;
 use crate::program::{Program, Reload};
 use crate::shard::Shell;
+use crate::snapshot::Snapshot;
 use crate::sockets::bind_error;
 use crate::stats::heartbeat::Heartbeat;
 
@@ -36,6 +37,8 @@ pub struct Control {
     pub(super) manager: Manager,
     /// The files in force.
     pub(super) files: RefCell<Option<Arc<Reloadable>>>,
+    /// The configuration in force, with the dynamic rules.
+    pub(super) snapshot: RefCell<Option<Arc<Snapshot>>>,
     /// Rules that were added while the server runs.
     pub dynamic: Dynamic,
     /// The running files.
@@ -60,7 +63,8 @@ impl Control {
             expiry: ExpiryWatch::default(),
             manager,
             files: RefCell::default(),
-            dynamic: Dynamic::new(Vec::new()),
+            snapshot: RefCell::default(),
+            dynamic: Dynamic::default(),
             texts: RefCell::default(),
             reloading: Semaphore::new(1),
             heartbeat,

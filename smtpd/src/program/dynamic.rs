@@ -10,7 +10,7 @@ use crate::control::shards;
 use crate::dynamic::file;
 use crate::log::Priority;
 use crate::program::Control;
-use crate::snapshot::suspend_rules;
+use crate::snapshot::{Snapshot, compile_policies, suspend_rules};
 
 impl Control {
     /// The files in force; `None` before the start.
@@ -24,49 +24,62 @@ impl Control {
             return;
         }
         match file::load(&self.program.startup.spool.path).await {
-            Ok(suspends) => self.dynamic.restore(suspends),
+            Ok((suspends, conditions)) => self.dynamic.restore(suspends, conditions),
             Err(why) => self.log.line(Priority::Error, format_args!("{why}")),
         }
     }
 
-    /// The rules of the suspend file, and then the dynamic ones.
+    /// Adds the dynamic rules to what the files say.
     ///
     /// # Errors
     /// A sentence that names the rule.
-    pub(super) fn all_suspends(&self, files: &Reloadable) -> Result<Arc<Suspends>, String> {
+    pub(super) fn add_dynamic(&self, snapshot: &mut Snapshot, files: &Reloadable) -> Result<(), String> {
         let mut rules = suspend_rules(&files.suspends);
         rules.extend(self.dynamic.rules());
-        Suspends::compile(&rules, &[]).map(Arc::new).map_err(|error| error.to_string())
+        let suspends = Suspends::compile(&rules, &[]).map_err(|error| error.to_string())?;
+        let policies = compile_policies(&files.policies, &self.dynamic.condition_rules())?;
+        snapshot.suspends = Arc::new(suspends);
+        snapshot.set_policies(policies);
+        Ok(())
     }
 
     /// Puts the dynamic rules in force as they are now, on all shards that move, and keeps them on disk. A shard that
     /// stands still takes them when it moves again.
-    pub async fn dynamic_changed(self: &Rc<Self>) {
+    ///
+    /// # Errors
+    /// A sentence that names the rule that does not fit, as a condition on a policy that does not exist. What was in
+    /// force stays.
+    pub async fn dynamic_changed(self: &Rc<Self>) -> Result<(), String> {
         let _turn = self.reloading.acquire().await;
-        let Some(files) = self.files() else { return };
-        match self.all_suspends(&files) {
-            Ok(suspends) => {
-                let set = shards::ask(self, move |shard| {
-                    shard.set_suspends(Arc::clone(&suspends));
-                    std::future::ready(())
-                });
-                set.await;
-            }
-            Err(why) => self.log.line(Priority::Error, format_args!("dynamic suspends: {why}")),
-        }
-        let kept = file::save(&self.program.startup.spool.path, &self.dynamic.suspends()).await;
+        let (Some(files), Some(before)) = (self.files(), self.snapshot.borrow().clone()) else {
+            return Err("the server has not started yet".to_owned());
+        };
+        let mut next = Snapshot::clone(&before);
+        self.add_dynamic(&mut next, &files)?;
+        let next = Arc::new(next);
+        self.snapshot.replace(Some(Arc::clone(&next)));
+        let set = shards::ask(self, move |shard| {
+            shard.amend(Arc::clone(&next));
+            std::future::ready(())
+        });
+        set.await;
+        let (suspends, conditions) = (self.dynamic.suspends(), self.dynamic.conditions());
+        let kept = file::save(&self.program.startup.spool.path, &suspends, &conditions).await;
         if let Err(error) = kept {
             let name = file::NAME;
             let text = format_args!("{name} is not written, dynamic rules end with the server: {error}");
             self.log.line(Priority::Error, text);
         }
+        Ok(())
     }
 
     /// Ends dynamic rules when it is time, for the life of the server.
     pub(super) async fn expire_dynamic(self: Rc<Self>) {
         loop {
             self.dynamic.expired().await;
-            self.dynamic_changed().await;
+            if let Err(why) = self.dynamic_changed().await {
+                self.log.line(Priority::Error, format_args!("dynamic rules: {why}"));
+            }
         }
     }
 }

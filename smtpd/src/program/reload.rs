@@ -62,11 +62,12 @@ impl Control {
     async fn reload_now(self: &Rc<Self>, what: Reload) -> Result<(), String> {
         let files = Arc::new(self.read_files(what).await?);
         let (mut snapshot, keyring) = self.build(Arc::clone(&files)).await?;
-        snapshot.suspends = self.all_suspends(&files)?;
+        self.add_dynamic(&mut snapshot, &files)?;
         self.files.replace(Some(files));
         self.keyring.replace(keyring);
         self.watch_expiry();
         let snapshot = Arc::new(snapshot);
+        self.snapshot.replace(Some(Arc::clone(&snapshot)));
         self.monitor.configure(&snapshot.monitor);
         // A shard that stands still takes it when it moves again.
         let answers = shards::ask(self, move |shard| {

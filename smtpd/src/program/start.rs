@@ -32,11 +32,12 @@ impl Control {
         let files = Arc::new(files);
         self.restore_dynamic().await;
         let (mut snapshot, keyring) = self.build(Arc::clone(&files)).await?;
-        snapshot.suspends = self.all_suspends(&files)?;
+        self.add_dynamic(&mut snapshot, &files)?;
         self.files.replace(Some(Arc::clone(&files)));
         self.keyring.replace(keyring);
         self.watch_expiry();
         let snapshot = Arc::new(snapshot);
+        self.snapshot.replace(Some(Arc::clone(&snapshot)));
         self.monitor.configure(&snapshot.monitor);
         self.announce_shortages(&files, &snapshot);
         let marks = match &self.program.startup.accounting {

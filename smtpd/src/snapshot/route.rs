@@ -95,7 +95,7 @@ pub struct Dsn {
 }
 
 /// What routes are made of, beside transports.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct RouteParts {
     /// `addresses`.
     pub(super) addresses: Vec<Address>,
