@@ -65,17 +65,7 @@ static FAMILIES: &[&Family] = &[
     &crate::extras::FAMILY,
     &crate::plugins::FAMILY,
     &crate::metrics::FAMILY,
-    &DAEMON,
 ];
-
-/// What only the daemon can do.
-static DAEMON: Family = Family {
-    absent: &[
-        ("queue_policy", "queue control works only inside the mail server"),
-        ("queue_policy_delete", "queue control works only inside the mail server"),
-    ],
-    ..Family::EMPTY
-};
 
 /// The whole standard library. Built once; the same for every program.
 pub fn library() -> Arc<Library> {

@@ -73,7 +73,7 @@ pub(crate) struct Held {
     pub(crate) allowed: u32,
 }
 
-/// A line exists while it has items or attempts: about 100 bytes.
+/// A line exists while it has items or attempts: about 200 bytes.
 #[derive(Debug)]
 pub(crate) struct Line {
     pub(crate) key: LineKey,

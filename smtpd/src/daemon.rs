@@ -5,11 +5,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use engine::boot::ShardId;
-use hostcalls::daemon::{Answer, Daemon, Property, QuotaUse, Suspend};
+use hostcalls::daemon::{Answer, Daemon, Limit, Property, QuotaUse, Suspend};
 use hostcalls::mail::Posted;
 use hostcalls::smtp;
 use ipnet::IpNet;
 use queue::Field;
+use queue::policy::{self, FieldSet, Kind, Limits, Rate, Then};
 
 use crate::delivery::Family;
 use crate::dynamic;
@@ -46,13 +47,15 @@ impl Daemon for OfShard {
     }
 
     fn suspend(&self, suspend: Suspend) -> Answer<Result<String, String>> {
-        Box::pin(async move {
-            let asked = engine::mesh::call_task(engine::boot::control(), move || suspend_everywhere(suspend));
-            match engine::time::timeout(limits::SCRIPT_ASKS_CONTROL, asked).await {
-                Ok(Ok(done)) => done,
-                _ => Err("the control thread does not answer".to_owned()),
-            }
-        })
+        Box::pin(ask_control(move || suspend_everywhere(suspend)))
+    }
+
+    fn limit(&self, limit: Limit) -> Answer<Result<String, String>> {
+        Box::pin(ask_control(move || limit_everywhere(limit)))
+    }
+
+    fn unlimit(&self, id: String) -> Answer<Option<bool>> {
+        Box::pin(async move { ask_control(move || unlimit_everywhere(id)).await.ok() })
     }
 
     fn connections(&self, server: String, from: Option<IpNet>) -> Answer<Option<u64>> {
@@ -82,14 +85,98 @@ async fn ask_all<T: Send + 'static>(ask: impl Fn(&Rc<Shard>) -> T + Clone + Send
     answers
 }
 
+/// Has the control thread do something.
+async fn ask_control<T, F, Fut>(ask: F) -> Result<T, String>
+where
+    T: Send + 'static,
+    F: FnOnce() -> Fut + Send + 'static,
+    Fut: Future<Output = Result<T, String>> + 'static,
+{
+    let asked = engine::mesh::call_task(engine::boot::control(), ask);
+    match engine::time::timeout(limits::SCRIPT_ASKS_CONTROL, asked).await {
+        Ok(Ok(done)) => done,
+        _ => Err("the control thread does not answer".to_owned()),
+    }
+}
+
+fn control() -> Result<Rc<Control>, String> {
+    engine::mesh::local::get::<Control>().ok_or_else(|| "the server has not started yet".to_owned())
+}
+
+fn field(name: &str) -> Result<Field, String> {
+    let known = Field::ALL.into_iter().find(|field| field.name() == name);
+    known.ok_or_else(|| format!("there is no field \"{name}\""))
+}
+
+/// On the control thread: adds a condition to a policy, for all shards.
+async fn limit_everywhere(wanted: Limit) -> Result<String, String> {
+    let control = control()?;
+    let set = FieldSet::new(wanted.fields.iter().map(|name| field(name)).collect::<Result<Vec<_>, _>>()?);
+    let values = wanted.condition.into_iter().map(|(name, value)| Ok((field(&name)?, vec![value])));
+    let values = values.collect::<Result<Vec<_>, String>>()?;
+    let kind = Kind::parse(&wanted.kind).ok_or_else(|| format!("there is no type \"{}\"", wanted.kind))?;
+    let equal = |old: &dynamic::Condition| {
+        (old.rule.kind, old.rule.fields) == (kind, set) && old.rule.condition.fields == values
+    };
+    if !wanted.update
+        && let Some(old) = control.dynamic.conditions().iter().find(|old| equal(old))
+    {
+        return Ok(old.rule.id.clone());
+    }
+    let milliseconds = |what: &str, seconds: f64| {
+        let time = Duration::try_from_secs_f64(seconds).map_err(|_| format!("{what}: it is too long"))?;
+        Ok::<u64, String>(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+    };
+    let rate = wanted.rate.map(|(count, seconds)| {
+        let interval_ms = milliseconds("rate", seconds)?.max(1);
+        Ok::<Rate, String>(Rate { count, interval_ms, algorithm: policy::Algorithm::default() })
+    });
+    let connect_interval_ms =
+        wanted.connect_interval_s.map(|seconds| milliseconds("connectinterval", seconds)).transpose()?;
+    let property = |property| match property {
+        Property::Text(text) => policy::Property::Text(text),
+        Property::Number(number) => policy::Property::Number(number),
+        Property::Bool(flag) => policy::Property::Bool(flag),
+    };
+    let then = Then {
+        limits: Limits {
+            concurrency: wanted.concurrency,
+            rate: rate.transpose()?,
+            connect_interval_ms: connect_interval_ms.filter(|interval_ms| *interval_ms > 0),
+        },
+        tag: Some(wanted.tag).filter(|tag| !tag.is_empty()),
+        stop: wanted.stop,
+        cluster: wanted.cluster,
+        properties: wanted.properties.into_iter().map(|(name, value)| (name, property(value))).collect(),
+    };
+    let ttl = Duration::try_from_secs_f64(wanted.ttl_s).map_err(|_| "ttl: it is too long".to_owned())?;
+    let condition = dynamic::Condition {
+        rule: policy::Dynamic {
+            id: wanted.id.unwrap_or_else(|| format!("{:016x}", engine::rng::u64())),
+            kind,
+            fields: set,
+            condition: policy::Condition { fields: values, then },
+        },
+        until_ms: dynamic::until(ttl, engine::time::steady_ms()),
+    };
+    control.add_condition(condition).await
+}
+
+/// On the control thread: removes a condition, for all shards.
+async fn unlimit_everywhere(id: String) -> Result<bool, String> {
+    let control = control()?;
+    let removed = control.dynamic.remove_conditions(|condition| condition.rule.id == id) > 0;
+    if removed {
+        control.dynamic_changed().await?;
+    }
+    Ok(removed)
+}
+
 /// On the control thread: adds a suspend, for all shards.
 async fn suspend_everywhere(wanted: Suspend) -> Result<String, String> {
-    let control = engine::mesh::local::get::<Control>().ok_or("the server has not started yet")?;
-    let field = |(name, value): (String, String)| {
-        let known = Field::ALL.into_iter().find(|field| field.name() == name);
-        known.map(|field| (field, value)).ok_or_else(|| format!("there is no field \"{name}\""))
-    };
-    let fields = wanted.fields.into_iter().map(field).collect::<Result<Vec<_>, _>>()?;
+    let control = control()?;
+    let fields = wanted.fields.into_iter().map(|(name, value)| Ok((field(&name)?, value)));
+    let fields = fields.collect::<Result<Vec<_>, String>>()?;
     let equal = |old: &dynamic::Suspend| old.fields.len() == fields.len() && old.has(&fields);
     if !wanted.update
         && let Some(old) = control.dynamic.suspends().iter().find(|old| equal(old))

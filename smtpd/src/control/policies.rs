@@ -74,14 +74,7 @@ pub(super) async fn add(
         },
         until_ms: until(ttl, engine::time::steady_ms()),
     };
-    let control = &client.control;
-    let before = control.dynamic.conditions();
-    let id = control.dynamic.add_condition(condition)?;
-    if let Err(why) = control.dynamic_changed().await {
-        // What does not compile must not stand in the way of everything that follows.
-        control.dynamic.restore(control.dynamic.suspends(), before);
-        return Err(why);
-    }
+    let id = client.control.add_condition(condition).await?;
     let policy = request.fields.join(",");
     client.log_change(format_args!("queue policy add: {id}: policy {policy}, ttl {} s", ttl.as_secs_f64()));
     Ok(proto::PolicyConditionAddResponse { id })

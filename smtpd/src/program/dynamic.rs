@@ -7,7 +7,7 @@ use config::Reloadable;
 use queue::Suspends;
 
 use crate::control::shards;
-use crate::dynamic::file;
+use crate::dynamic::{Condition, file};
 use crate::log::Priority;
 use crate::program::Control;
 use crate::snapshot::{Snapshot, compile_policies, suspend_rules};
@@ -71,6 +71,21 @@ impl Control {
             self.log.line(Priority::Error, text);
         }
         Ok(())
+    }
+
+    /// Adds a condition to a policy, or renews an equal one; the id of the one in force.
+    ///
+    /// # Errors
+    /// A sentence on what cannot be; what was in force stays.
+    pub async fn add_condition(self: &Rc<Self>, condition: Condition) -> Result<String, String> {
+        let before = self.dynamic.conditions();
+        let id = self.dynamic.add_condition(condition)?;
+        if let Err(why) = self.dynamic_changed().await {
+            // What does not compile must not stand in the way of everything that follows.
+            self.dynamic.restore(self.dynamic.suspends(), before);
+            return Err(why);
+        }
+        Ok(id)
     }
 
     /// Ends dynamic rules when it is time, for the life of the server.

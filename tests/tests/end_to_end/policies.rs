@@ -136,3 +136,31 @@ fn a_group_of_hosts_shares_one_connection_and_idle_ones_make_way() {
     assert_eq!(peer.open_max(), 1);
     assert!(arrived[9] < Duration::from_secs(5), "idle connections were waited for: {arrived:?}");
 }
+
+#[test]
+fn a_script_limits_a_domain_for_a_while_and_takes_it_back() {
+    let peer = Peer::start(Behaviour::new());
+    let script = "$p = queue_policy([\"recipientdomain\"], [\"recipientdomain\" => \"slow.example\"], \
+                  [\"concurrency\" => 0, \"rate\" => [\"9\", 60]], 60, [\"type\" => \"backoff\"]); \
+                  echo \"id \" . length($p[\"id\"]); \
+                  echo \"bad \" . json_encode(queue_policy([\"jobid\"], [\"jobid\" => \"x\"], [\"concurrency\" => 1], 3)); \
+                  if ($arguments[\"recipient\"] == \"stop@slow.example\") \
+                  echo \"gone \" . json_encode([queue_policy_delete($p[\"id\"]), queue_policy_delete($p[\"id\"])]); Accept();";
+    let running = format!(
+        "scripting:\n  hooks:\n    rcptto:\n      - id: x\n        data: \"{}\"\n",
+        script.replace('"', "\\\"")
+    );
+    let builder =
+        Smtpd::relay_to(peer.port()).running(&running).server("phases: {rcptto: {hook: x}}").shards(2);
+    let server = with_policies(builder, "6.10", "  - {fields: [recipientdomain]}\n").start();
+    send(&server, 1, "slow.example");
+    server.wait_for_log("id 16");
+    server.wait_for_log("bad null");
+    send(&server, 1, "other.example");
+    assert_eq!(peer.wait_for(1)[0].to, ["x@other.example"]);
+    Client::connect(server.port()).send("a@a.example", &["stop@slow.example"], BODY);
+    server.wait_for_log("gone [true,false]");
+    let mut to: Vec<String> = peer.wait_for(3).iter().flat_map(|message| message.to.clone()).collect();
+    to.sort();
+    assert_eq!(to, ["stop@slow.example", "x@other.example", "x@slow.example"]);
+}

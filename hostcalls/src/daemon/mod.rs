@@ -1,5 +1,7 @@
 //! What only the mail server can do for its scripts: its transports, its queue, its connections (reference: hsl-stdlib 18, 20).
 
+mod policy;
+
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -16,6 +18,8 @@ use crate::library::{Family, HostFunction, HostFuture};
 use crate::mail::Posted;
 use crate::{Execution, numbers, smtp};
 
+pub use policy::Limit;
+
 /// The mail server around the scripts of a shard.
 pub trait Daemon {
     /// The server of a transport; none: there is no such transport.
@@ -31,6 +35,14 @@ pub trait Daemon {
     ///
     /// The error is a sentence about what cannot be.
     fn suspend(&self, suspend: Suspend) -> Answer<Result<String, String>>;
+
+    /// Adds a condition to a policy; the id of the one in force.
+    ///
+    /// The error is a sentence about what cannot be.
+    fn limit(&self, limit: Limit) -> Answer<Result<String, String>>;
+
+    /// Removes a condition that was added; false: there is none with this id. None: nobody answers.
+    fn unlimit(&self, id: String) -> Answer<Option<bool>>;
 
     /// Open connections of a server, those from a network or all; none: there is no such server.
     fn connections(&self, server: String, from: Option<IpNet>) -> Answer<Option<u64>>;
@@ -79,6 +91,8 @@ pub struct QuotaUse {
 const QUOTA: u16 = numbers::DAEMON;
 const CONCURRENCY: u16 = numbers::DAEMON + 1;
 const SUSPEND: u16 = numbers::DAEMON + 2;
+const LIMIT: u16 = numbers::DAEMON + 3;
+const UNLIMIT: u16 = numbers::DAEMON + 4;
 
 pub(crate) static FAMILY: Family = Family {
     natives: &[
@@ -89,6 +103,25 @@ pub(crate) static FAMILY: Family = Family {
             min_args: 1,
             max_args: Some(1),
             run: NativeRun::Host(QUOTA),
+        },
+        Native {
+            name: "queue_policy",
+            params: "array fields, array condition, array policy, number ttl [, array options]",
+            doc: "Adds a condition to the policy with these fields, for so many seconds: an array with the id, or none on errors, \
+                  which the log has. Policy: concurrency, rate ([messages, seconds]), connectinterval, stop, cluster, tag, \
+                  properties. One with an equal condition is renewed. Options: update (true), id, type (dynamic, warmup, \
+                  backoff). Only inside the mail server.",
+            min_args: 4,
+            max_args: Some(5),
+            run: NativeRun::Host(LIMIT),
+        },
+        Native {
+            name: "queue_policy_delete",
+            params: "string id",
+            doc: "Removes a condition that was added: true when there was one. Only inside the mail server.",
+            min_args: 1,
+            max_args: Some(1),
+            run: NativeRun::Host(UNLIMIT),
         },
         Native {
             name: "queue_suspend",
@@ -115,6 +148,8 @@ pub(crate) static FAMILY: Family = Family {
         HostFunction { number: QUOTA, run: quota },
         HostFunction { number: CONCURRENCY, run: concurrency },
         HostFunction { number: SUSPEND, run: suspend },
+        HostFunction { number: LIMIT, run: policy::add },
+        HostFunction { number: UNLIMIT, run: policy::delete },
     ],
     ..Family::EMPTY
 };
@@ -154,27 +189,35 @@ fn suspend(execution: Rc<Execution>, call: HostCall) -> HostFuture {
             update: options.boolean("update", true)?,
             properties: properties(&call, &options.array("properties")?.unwrap_or_default())?,
         };
-        match daemon(&execution, &call)?.suspend(wanted).await {
-            Ok(id) => {
-                let mut array = Array::new();
-                array.set_str("id", id);
-                Ok(array.into())
-            }
-            Err(why) => {
-                execution.log().syslog(WARNING, format!("queue_suspend(): {why}").as_bytes());
-                Ok(Value::None)
-            }
-        }
+        let added = daemon(&execution, &call)?.suspend(wanted).await;
+        Ok(told(&execution, "queue_suspend", added))
     })
+}
+
+/// An array with the id of the rule in force; none where it could not be, which the log has.
+fn told(execution: &Execution, function: &str, added: Result<String, String>) -> Value {
+    match added {
+        Ok(id) => {
+            let mut array = Array::new();
+            array.set_str("id", id);
+            array.into()
+        }
+        Err(why) => {
+            execution.log().syslog(WARNING, format!("{function}(): {why}").as_bytes());
+            Value::None
+        }
+    }
 }
 
 /// Priority of syslog(3).
 const WARNING: u32 = 4;
 
 fn texts(array: &Array) -> Result<Vec<(String, String)>, Fault> {
-    let text =
-        |value: &Value| -> Result<String, Fault> { Ok(value.to_text()?.to_string_lossy().into_owned()) };
-    array.iter().map(|(key, value)| Ok((text(&key.into_value())?, text(&value)?))).collect()
+    array.iter().map(|(key, value)| Ok((text_of(&key.into_value())?, text_of(&value)?))).collect()
+}
+
+fn text_of(value: &Value) -> Result<String, Fault> {
+    Ok(value.to_text()?.to_string_lossy().into_owned())
 }
 
 fn properties(call: &HostCall, array: &Array) -> Result<Vec<(String, Property)>, Fault> {
@@ -185,7 +228,7 @@ fn properties(call: &HostCall, array: &Array) -> Result<Vec<(String, Property)>,
         other => Err(call.error(format_args!("option \"properties\": a {} in it", other.type_name()))),
     };
     let entry = |(key, value): (Key, Value)| -> Result<(String, Property), Fault> {
-        Ok((key.into_value().to_text()?.to_string_lossy().into_owned(), property(value)?))
+        Ok((text_of(&key.into_value())?, property(value)?))
     };
     array.iter().map(entry).collect()
 }
