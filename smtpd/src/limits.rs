@@ -61,6 +61,11 @@ pub const TLS_HANDSHAKE: Duration = Duration::from_secs(60);
 
 /// Pause after an accept that failed (out of descriptors, mostly).
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How long a start waits for an address that somebody has: a predecessor that was killed, whose sockets the kernel still closes.
+pub const PREDECESSOR_CLOSES: Duration = Duration::from_secs(2);
+/// How often it looks.
+pub const PREDECESSOR_LOOK: Duration = Duration::from_millis(20);
+
 /// How long a goodbye to a peer may take when we hang up.
 pub const FAREWELL: Duration = Duration::from_secs(2);
 

@@ -8,6 +8,7 @@ use config::{Listener, Startup};
 use engine::net::Reservation;
 use engine::service::PassedSocket;
 
+use crate::limits;
 use crate::program::Door;
 
 /// The sockets of all shards, before they listen.
@@ -63,7 +64,7 @@ impl Plan {
     ///
     /// # Errors
     /// `bind: <reason> (<address>)`.
-    pub fn make(
+    pub async fn make(
         startup: &Startup,
         mut passed: Vec<PassedSocket>,
         announce: &dyn Fn(std::fmt::Arguments<'_>),
@@ -78,7 +79,7 @@ impl Plan {
                     passed = rest;
                     let door = Door { server, listener: number };
                     let place = Place { door, address, backlog: listener.backlog.unwrap_or(0), passed: mine };
-                    if place.can_be_had(listener, announce)? {
+                    if place.can_be_had(listener, announce).await? {
                         places.push(place);
                     }
                 }
@@ -121,7 +122,7 @@ impl Plan {
 
 impl Place {
     /// False where the host lacks the address, and it need not be there.
-    fn can_be_had(
+    async fn can_be_had(
         &self,
         listener: &Listener,
         announce: &dyn Fn(std::fmt::Arguments<'_>),
@@ -129,13 +130,26 @@ impl Place {
         if !self.passed.is_empty() {
             return Ok(true);
         }
-        match engine::net::probe_bind(self.address) {
+        match probe(self.address).await {
             Ok(()) => Ok(true),
             Err(error) if self.address.is_ipv6() && listener.address.is_none() && is_no_ipv6(&error) => {
                 announce(format_args!("  this host has no IPv6"));
                 Ok(false)
             }
             Err(error) => Err(bind_error(&error, self.address)),
+        }
+    }
+}
+
+/// Whether an address can be had. The kernel closes the sockets of a process that was killed a moment after its end.
+async fn probe(address: SocketAddr) -> io::Result<()> {
+    let until = engine::time::now() + limits::PREDECESSOR_CLOSES;
+    loop {
+        match engine::net::probe_bind(address) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && engine::time::now() < until => {
+                engine::time::sleep(limits::PREDECESSOR_LOOK).await;
+            }
+            result => return result,
         }
     }
 }

@@ -42,12 +42,20 @@ pub use secure_client::SecureClient;
 pub use sink::{Sink, SinkReply};
 pub use smtpd::{Builder, Smtpd, program};
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// A loopback port that was free a moment ago.
+/// A loopback port that was free a moment ago, below those that the kernel gives to outgoing connections: a server that
+/// starts anew on its port shall find it free.
 pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
-    listener.local_addr().expect("a bound socket has an address").port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let first = std::process::id() % 200 * 100;
+    let mut candidates = std::iter::repeat_with(|| {
+        let number = first + NEXT.fetch_add(1, Ordering::Relaxed);
+        10_000 + (number % 22_000) as u16
+    });
+    let is_free = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    candidates.by_ref().take(22_000).find(is_free).expect("loopback has a free port")
 }
 
 /// Waits until `done`, for at most `limit`; says whether it came to pass.

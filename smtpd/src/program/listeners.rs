@@ -23,7 +23,7 @@ impl Control {
             }
         }
         let announce = |text: std::fmt::Arguments<'_>| self.log.line(Priority::Notice, text);
-        let mut plan = Plan::make(&self.program.startup, passed, &announce)?;
+        let mut plan = Plan::make(&self.program.startup, passed, &announce).await?;
         self.give_back(plan.take_unclaimed());
         if plan.passed_count() > 0 {
             let count = plan.passed_count();

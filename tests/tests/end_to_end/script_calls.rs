@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tests::name_server::{Fault, NameServer};
 use tests::peer::{Behaviour, Peer, Phase, Rule};
-use tests::{Builder, Client, Record, Sink, SinkReply, Smtpd};
+use tests::{Builder, Client, Record, Sink, SinkReply, Smtpd, wait_until};
 
 /// A server with these scripts, by phase.
 fn server(port: u16, scripts: &[(&str, &str)]) -> Builder {
@@ -243,8 +243,10 @@ fn scripts_that_wait_pin_no_messages() {
         client.write(b".\r\n");
         clients.push(client);
     }
-    std::thread::sleep(Duration::from_millis(300));
-    let grown = resident_kib(&server).saturating_sub(before);
+    // They give their messages up one after the other, while they wait.
+    let grown = || resident_kib(&server).saturating_sub(before);
+    wait_until(Duration::from_secs_f64(wait_s / 2.0), || grown() / sessions < 1000);
+    let grown = grown();
     println!("{sessions} scripts wait with a message of 1 MiB each: {} KiB for each", grown / sessions);
     for client in &mut clients {
         client.expect("250");
@@ -306,7 +308,7 @@ fn scripts_read_quotas_and_connections() {
     server.wait_for_log("quota 1 true");
     sink.answer(SinkReply::Accept);
     sink.wait_for(1);
-    let gone = tests::wait_until(Duration::from_secs(5), || {
+    let gone = wait_until(Duration::from_secs(5), || {
         client.command("EHLO again\r\n", "250");
         server.log().iter().filter(|line| line.contains("quota 0 false")).count() > 1
     });

@@ -79,7 +79,7 @@ fn a_wrong_command_line_is_explained() {
     for (args, words) in [
         (&["--frobnicate"][..], "--frobnicate"),
         (&["-F"], "native library calls"),
-        (&["-p", "rate"], "native plugins"),
+        (&["-p", "frobnicator"], "native plugins"),
         (&["-C", "/tmp/socket"], "debugger"),
         (&["--limit", "colour=red"], "colour"),
         (&["--limit", "memory=lots"], "lots"),
