@@ -1,7 +1,7 @@
 //! What scripts ask of others while a client waits: next hops, name servers, web servers.
 
 use std::fmt::Write as _;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use tests::name_server::{Fault, NameServer};
@@ -217,15 +217,16 @@ fn resident_kib(server: &Smtpd) -> u64 {
 fn scripts_that_wait_pin_no_messages() {
     let sessions = std::env::var("SESSIONS").ok().and_then(|count| count.parse().ok()).unwrap_or(80);
     let sink = Sink::start();
-    // Until all have sent theirs.
-    let wait_s = (sessions as f64 * 0.035).max(10.0);
+    // The scripts go on when this says so, however slow the machine is.
+    let gate = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let script = format!(
         "$m = $arguments[\"mail\"]; $before = $m->getHeader(\"Subject\");
-        sleep({wait_s});
+        $s = Socket(\"AF_INET\", \"SOCK_STREAM\"); $s->settimeout(120); $s->connect(\"127.0.0.1\", {}); $s->recv(1);
         echo \"same \" . ($m->getHeader(\"Subject\") === $before ? \"yes\" : \"no\");
         $m->addHeader(\"X-Waited\", \"yes\");
         if ($transaction[\"sender\"] == \"first@x.example\") $m->queue(\"\", \"b@z.example\", \"out\");
-        Accept();"
+        Accept();",
+        gate.local_addr().expect("it is bound").port()
     );
     let server = server(sink.port(), &[("eod", &script)]).shards(1).start();
     let line = [b'x'; 998];
@@ -243,11 +244,14 @@ fn scripts_that_wait_pin_no_messages() {
         client.write(b".\r\n");
         clients.push(client);
     }
+    let waiting: Vec<TcpStream> =
+        (0..sessions).map(|_| gate.accept().expect("each script comes").0).collect();
     // They give their messages up one after the other, while they wait.
     let grown = || resident_kib(&server).saturating_sub(before);
-    wait_until(Duration::from_secs_f64(wait_s / 2.0), || grown() / sessions < 1000);
+    wait_until(Duration::from_secs(60), || grown() / sessions < 1000);
     let grown = grown();
     println!("{sessions} scripts wait with a message of 1 MiB each: {} KiB for each", grown / sessions);
+    drop(waiting);
     for client in &mut clients {
         client.expect("250");
     }
