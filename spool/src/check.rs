@@ -8,6 +8,7 @@ use crate::format::meta::Meta;
 use crate::format::record::{self, CommitHead, Cut, Live, LiveMap};
 use crate::format::scan::{Scan, Step};
 use crate::format::segment::{DATA_OFFSET, Header, Identity, Retire, Trailer, Use, use_of};
+use crate::hqf;
 use crate::replay::Replay;
 
 /// Reads bytes as a segment, whatever they are. Must neither panic nor go on for ever.
@@ -44,6 +45,31 @@ pub fn segment(bytes: &[u8]) {
     if let Some(last) = bytes.len().checked_sub(4096) {
         let _ = Trailer::decode(&bytes[last..], &identity);
     }
+}
+
+/// Reads bytes as an unloaded file, all at once and in small pieces: both come to the same.
+pub fn hqf(bytes: &[u8]) {
+    let read = |piece: usize| {
+        let mut decoder = hqf::Decoder::default();
+        let (mut head, mut body) = (None, Vec::new());
+        for piece in bytes.chunks(piece) {
+            decoder.push(piece);
+            while let Some(part) = decoder.next().ok()? {
+                match part {
+                    hqf::Part::Head(found) => head = Some(found),
+                    hqf::Part::Body(bytes) => body.extend_from_slice(&bytes),
+                    hqf::Part::End => {}
+                }
+            }
+        }
+        decoder.finish().ok()?;
+        head.map(|head| (head, body))
+    };
+    let whole = read(bytes.len().max(1));
+    assert_eq!(read(7), whole);
+    let Some((head, body)) = whole else { return };
+    assert_eq!(head.size_bytes, body.len() as u64);
+    assert!(head.items.iter().all(|item| (item.recipient as usize) < head.envelope.recipients.len()));
 }
 
 /// Reads bytes as the content of a record or block; what is accepted is written and read again, and must be the same.

@@ -8,8 +8,10 @@ use engine::sync::{Sender, oneshot};
 
 use crate::extent::Extent;
 use crate::files::Handle;
-use crate::format::record::{CommitHead, Part};
+use crate::format::record::{CommitHead, ItemImage, MOVED, Part};
 use crate::limits::{CHUNK_FIRST_BYTES, CHUNK_MAX_BYTES, PREFIX_MAX_BYTES};
+use crate::messages::Items;
+use crate::recovery::RecoveredItem;
 use crate::segments::Purpose;
 use crate::state::{Chunks, PartRef};
 use crate::store::Store;
@@ -287,7 +289,27 @@ impl Intake {
     /// followed by what was written. Returns when it is on stable storage; commits end in the order in which they were
     /// asked for. Dropping the future gives the message up, as far as that is still possible (as after a lost
     /// connection, RFC 1047).
-    pub async fn commit(mut self, envelope: &Envelope, prefix: Bytes) -> Result<MessageId, CommitError> {
+    pub async fn commit(self, envelope: &Envelope, prefix: Bytes) -> Result<MessageId, CommitError> {
+        self.commit_with(envelope, prefix, None).await
+    }
+
+    /// The same for a message that was queued before, elsewhere: only these of its recipients are queued, in these states,
+    /// by one record. They are in the order of their indexes, each below the number of the envelope's recipients.
+    pub async fn commit_queued(
+        self,
+        envelope: &Envelope,
+        items: &[RecoveredItem],
+    ) -> Result<MessageId, CommitError> {
+        let images = items.iter().map(ItemImage::from).collect();
+        self.commit_with(envelope, Bytes::new(), Some(images)).await
+    }
+
+    async fn commit_with(
+        mut self,
+        envelope: &Envelope,
+        prefix: Bytes,
+        items: Option<Vec<ItemImage>>,
+    ) -> Result<MessageId, CommitError> {
         if let Some(error) = self.error.take() {
             return Err(error);
         }
@@ -300,12 +322,17 @@ impl Intake {
             self.spill().await?;
         }
         self.seal().await?;
-        let meta = self.meta(envelope, prefix.len(), size);
+        let meta = self.meta(envelope, prefix.len(), size, items.as_deref());
         if meta.len() > self.store.sizes.meta_bytes {
             return Err(CommitError::TooLarge);
         }
         let (waiter, result) = oneshot();
-        let commit = self.request(envelope, meta, prefix, size, waiter);
+        let mut commit = self.request(envelope, meta, prefix, size, waiter);
+        if let Some(items) = items {
+            commit.live = items.len() as u32;
+            commit.items = Items::of(&items, commit.recipients);
+            commit.flags = MOVED;
+        }
         self.store.enqueue(Request::Commit(commit));
         let extent = self.extent.take();
         let result = result.await.unwrap_or(Err(CommitError::Unavailable));
@@ -315,14 +342,20 @@ impl Intake {
         result
     }
 
-    fn meta(&self, envelope: &Envelope, prefix_bytes: usize, size: u64) -> Vec<u8> {
+    fn meta(
+        &self,
+        envelope: &Envelope,
+        prefix_bytes: usize,
+        size: u64,
+        items: Option<&[ItemImage]>,
+    ) -> Vec<u8> {
         let mut meta = Vec::with_capacity(256 + 64 * envelope.recipients.len());
         let head = CommitHead {
             id: MessageId { log: 0, sequence: 0 },
             recipients: envelope.recipients.len() as u32,
             prefix_bytes: prefix_bytes as u32,
             parts: Vec::new(),
-            items: None,
+            items: items.map(<[ItemImage]>::to_vec),
         };
         head.encode_with(&mut meta, &self.named);
         crate::format::envelope::encode(&mut meta, envelope, size);
@@ -356,6 +389,9 @@ impl Intake {
             parts: if whole { None } else { Some(parts.into_boxed_slice()) },
             _holds: std::mem::take(&mut self.holds),
             recipients: envelope.recipients.len() as u32,
+            items: Items::Fresh,
+            live: envelope.recipients.len() as u32,
+            flags: 0,
             size,
             memory,
             waiter,

@@ -8,6 +8,7 @@
 //! - [`Store`]: one shard's part of it: intake, settle, body, recovery. Not `Send`.
 //! - [`Intake`]: a message on its way in. Dropping it aborts.
 //! - [`BodyReader`]: a message on its way out.
+//! - [`hqf`]: messages in files of their own, out of the spool and into it.
 //!
 //! ```ignore
 //! let spool = Spool::open(Options::new("/var/spool/halon/queue", shards)).await?;   // control thread
@@ -30,6 +31,7 @@ mod event;
 mod extent;
 pub mod files;
 pub mod format;
+pub mod hqf;
 mod intake;
 pub mod limits;
 mod load;

@@ -41,6 +41,10 @@ pub const UNHEALTHY_RETRY_MS: u64 = 1000;
 pub const SPACE_POLL_MS: u64 = 2000;
 /// Found messages that wait for [`crate::Recovery::next`].
 pub const RECOVERED_MAX: usize = 256;
+/// Recipients of a message that was unloaded into a file: up to its highest index, so 12 MiB of memory at most.
+pub const HQF_RECIPIENTS: u32 = 100_000;
+/// One record of such a file but the body: an envelope, or a recipient.
+pub const HQF_RECORD_BYTES: usize = 4 << 20;
 /// Free segments kept beyond the reserve, for the next messages.
 pub const SPARE_SEGMENTS: usize = 2;
 /// Consecutive aborts at which an item that was in flight is put on hold.

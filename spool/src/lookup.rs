@@ -9,6 +9,7 @@ use crate::files;
 use crate::format::batch::{FRAME_BYTES, Record};
 use crate::format::envelope;
 use crate::format::record::{CommitHead, Kind};
+use crate::recovery::RecoveredItem;
 use crate::store::Store;
 use crate::types::{Envelope, ItemId, MessageId};
 
@@ -39,6 +40,12 @@ impl Store {
     /// Recipients of a message that are not done; 0 when it is gone.
     pub fn live_recipients(&self, id: MessageId) -> u32 {
         self.state.borrow().messages.get(id).map_or(0, |message| message.live)
+    }
+
+    /// An item that is not done, as a start would find it.
+    pub fn item(&self, item: ItemId) -> Option<RecoveredItem> {
+        let state = self.state.borrow();
+        state.messages.get(item.message)?.image(item.recipient, self.epoch).map(RecoveredItem::from)
     }
 
     /// The properties of an item that is not done, as last settled.

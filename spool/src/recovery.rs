@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 
+use crate::format::record::ItemImage;
 use crate::store::Store;
 use crate::types::{Envelope, ItemState, MessageId};
 
@@ -31,6 +32,25 @@ pub struct RecoveredItem {
     pub attempts: u32,
     /// Properties as last settled.
     pub properties: Option<Bytes>,
+}
+
+impl From<&RecoveredItem> for ItemImage {
+    fn from(item: &RecoveredItem) -> ItemImage {
+        ItemImage {
+            recipient: item.recipient,
+            state: item.state.clone(),
+            attempts: item.attempts,
+            properties: item.properties.clone(),
+            mark: None,
+        }
+    }
+}
+
+impl From<ItemImage> for RecoveredItem {
+    fn from(image: ItemImage) -> RecoveredItem {
+        let ItemImage { recipient, state, attempts, properties, mark: _ } = image;
+        RecoveredItem { recipient, state, attempts, properties }
+    }
 }
 
 /// The messages found at start, newest first, each once, with its final state. Dropping it discards nothing on disk,

@@ -45,6 +45,11 @@ pub(crate) struct Commit {
     /// Keeps the segments of the parts until the message does.
     pub(crate) _holds: Vec<Handle>,
     pub(crate) recipients: u32,
+    /// What is known of the recipients; those that are done already do not count as live.
+    pub(crate) items: Items,
+    pub(crate) live: u32,
+    /// Of its record.
+    pub(crate) flags: u8,
     pub(crate) size: u64,
     /// All of the body is in `prefix` and `body`: keep it for the first attempt.
     pub(crate) memory: Option<engine::budget::Reservation>,
@@ -511,12 +516,12 @@ impl Commit {
             home,
             at,
             stamp,
-            flags: 0,
+            flags: self.flags,
             prefix_bytes,
             recipients: self.recipients,
-            live: self.recipients,
+            live: self.live,
             size: self.size,
-            items: Items::Fresh,
+            items: self.items,
             parts: self.parts,
             cache,
             suspect: false,
@@ -683,13 +688,18 @@ fn put_requests(
 
 fn put_commit(builder: &mut Building<'_>, commit: &Commit) -> RecordAt {
     if commit.body.rest.is_empty() {
-        return builder.record(Kind::Commit, 0, &commit.meta, &[&commit.prefix, &commit.body.first]);
+        return builder.record(
+            Kind::Commit,
+            commit.flags,
+            &commit.meta,
+            &[&commit.prefix, &commit.body.first],
+        );
     }
     let mut data: Vec<&[u8]> = Vec::with_capacity(commit.body.rest.len() + 2);
     data.push(&commit.prefix);
     data.push(&commit.body.first);
     data.extend(commit.body.rest.iter().map(|chunk| &chunk[..]));
-    builder.record(Kind::Commit, 0, &commit.meta, &data)
+    builder.record(Kind::Commit, commit.flags, &commit.meta, &data)
 }
 
 /// Bytes that an entry takes at most.

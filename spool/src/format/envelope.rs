@@ -59,7 +59,7 @@ fn put_fields(out: &mut Vec<u8>, fields: &[(u16, Bytes)]) {
 }
 
 /// Shared values are written where they first occur, then referred to by number (from 1).
-fn put_recipients(out: &mut Vec<u8>, recipients: &[Recipient]) {
+pub(crate) fn put_recipients(out: &mut Vec<u8>, recipients: &[Recipient]) {
     let mut table: Vec<&[u8]> = Vec::new();
     out.put_varint(recipients.len() as u64);
     for recipient in recipients {
@@ -142,7 +142,7 @@ fn fields(get: &mut Get<'_>, base: &Bytes) -> Result<Vec<(u16, Bytes)>, Bad> {
     Ok(fields)
 }
 
-fn recipients(get: &mut Get<'_>, base: &Bytes) -> Result<Vec<Recipient>, Bad> {
+pub(crate) fn recipients(get: &mut Get<'_>, base: &Bytes) -> Result<Vec<Recipient>, Bad> {
     let mut table: Vec<Bytes> = Vec::new();
     let count = get.count(4)?;
     let mut recipients = Vec::with_capacity(count);

@@ -28,7 +28,8 @@ pub enum Kind {
     Ids = 8,
 }
 
-/// Flag of a commit record: written by compaction; lists the state of its items.
+/// Flag of a commit record: written by compaction, or of a message that was queued elsewhere before; lists the state of its
+/// items.
 pub const MOVED: u8 = 1;
 
 impl Kind {
@@ -126,7 +127,8 @@ impl ItemImage {
         48 + text + self.properties.as_ref().map_or(0, Bytes::len)
     }
 
-    fn encode(&self, out: &mut Vec<u8>) {
+    /// Appends it.
+    pub fn encode(&self, out: &mut Vec<u8>) {
         let state = match self.state {
             ItemState::Active => 0,
             ItemState::RetryAt { .. } => 1,
@@ -159,7 +161,8 @@ impl ItemImage {
         }
     }
 
-    fn decode(get: &mut Get<'_>) -> Result<ItemImage, Bad> {
+    /// Reads one.
+    pub fn decode(get: &mut Get<'_>) -> Result<ItemImage, Bad> {
         let recipient = get.varint32()?;
         let flags = get.u8()?;
         let state = match flags & STATE {

@@ -325,8 +325,10 @@ fn the_later_valid_slot_of_the_meta_file_counts() {
 fn the_corpus_of_the_fuzz_targets_is_read_without_a_panic() {
     let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
     let mut files = 0;
+    type Check = fn(&[u8]);
+    let segment: Check = crate::check::segment;
     for (target, check) in
-        [("segment", crate::check::segment as fn(&[u8])), ("records", crate::check::record)]
+        [("segment", segment), ("records", crate::check::record), ("hqf", crate::check::hqf)]
     {
         for entry in std::fs::read_dir(corpus.join(target)).expect("in the repository") {
             #[expect(clippy::disallowed_methods, reason = "a test reads its corpus")]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use engine::boot;
 use engine::sim::Sim;
-use spool::{ItemState, Options, Settle};
+use spool::{ItemState, Options, RecoveredItem, Settle};
 
 use crate::support::{
     PREFIX, accept, body, done, envelope, item, number, open, options, read, recovered, whole,
@@ -174,4 +174,55 @@ fn the_last_state_of_an_item_is_found_again_even_without_a_close() {
         })
     }
     everywhere(&[first, second, second]);
+}
+
+/// What was known of the second and the fourth recipient elsewhere.
+fn queued_elsewhere() -> Vec<RecoveredItem> {
+    let deferred = ItemState::RetryAt { at_ms: 9, reply: "451 later".into() };
+    vec![
+        RecoveredItem { recipient: 1, state: deferred, attempts: 2, properties: Some("blob".into()) },
+        RecoveredItem { recipient: 3, state: ItemState::Active, attempts: 0, properties: None },
+    ]
+}
+
+#[test]
+fn a_message_that_was_queued_elsewhere_comes_with_its_states_in_one_record() {
+    fn first(options: Options) -> Pin<Box<dyn Future<Output = ()>>> {
+        Box::pin(async move {
+            let store = open(options).await;
+            let mut intake = store.begin(Some(70_000)).expect("begun");
+            for piece in body(5, 70_000).chunks(3000) {
+                intake.write(piece);
+                intake.ready().await.expect("ready");
+            }
+            let id = intake.commit_queued(&envelope(5, 5), &queued_elsewhere()).await.expect("durable");
+            assert_eq!(store.live_recipients(id), 2);
+            assert_eq!(store.item(item(id, 1)).as_ref(), queued_elsewhere().first());
+            assert_eq!(store.item(item(id, 0)), None);
+            // No close: as after a crash.
+        })
+    }
+    fn second(options: Options) -> Pin<Box<dyn Future<Output = ()>>> {
+        Box::pin(async move {
+            let store = open(options).await;
+            let all = recovered(&store).await;
+            assert_eq!(all.len(), 1);
+            assert_eq!((&all[0].items, &all[0].envelope), (&queued_elsewhere(), &envelope(5, 5)));
+            assert_eq!(read(&store, all[0].id).await.expect("read"), body(5, 70_000));
+            store.close().await.expect("closed");
+        })
+    }
+    fn third(options: Options) -> Pin<Box<dyn Future<Output = ()>>> {
+        Box::pin(async move {
+            let store = open(options).await;
+            let all = recovered(&store).await;
+            assert_eq!(all[0].items, queued_elsewhere());
+            store.settle(vec![done(all[0].id, 1), done(all[0].id, 3)]).await.expect("durable");
+            assert_eq!(store.stats().live_messages, 0);
+        })
+    }
+    fn fourth(options: Options) -> Pin<Box<dyn Future<Output = ()>>> {
+        Box::pin(async move { assert_eq!(recovered(&open(options).await).await, []) })
+    }
+    everywhere(&[first, second, second, third, fourth]);
 }
