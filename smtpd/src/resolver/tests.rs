@@ -395,11 +395,11 @@ fn nobody_waits_for_a_shard_that_is_stuck() {
     let stuck = |_: &Rc<Resolver>| {
         engine::task::spawn(Class::Interactive, async {
             engine::time::sleep(Duration::from_millis(20)).await;
-            std::thread::sleep(Duration::from_millis(980));
+            std::thread::sleep(Duration::from_millis(2980));
         });
     };
     let took = asked_beside(stuck);
-    assert!(took < Duration::from_millis(800), "{took:?}");
+    assert!(took < Duration::from_millis(2400), "{took:?}");
 }
 
 #[test]

@@ -131,8 +131,11 @@ fn a_sink_that_drops_idle_connections_costs_neither_deferral_nor_duplicate() {
     take_all(Behaviour::new().drop_idle(IDLE, None), "drops idle ones without a word");
 }
 
+/// How many messages come with a pause before them.
+const PAUSES: usize = 10;
+
 /// After which a sink drops idle connections.
-const IDLE: Duration = Duration::from_millis(100);
+const IDLE: Duration = Duration::from_millis(400);
 
 fn take_all(behaviour: Behaviour, what: &str) {
     let peer = Peer::start(behaviour.forget_data());
@@ -140,15 +143,15 @@ fn take_all(behaviour: Behaviour, what: &str) {
     flood(server.port(), "b.example", many());
     // And some with pauses in which connections stand idle.
     let mut client = Client::connect(server.port());
-    for number in many()..many() + 20 {
+    for number in many()..many() + PAUSES {
         // About when a sink drops it.
         std::thread::sleep(IDLE - Duration::from_millis(2) + Duration::from_millis(number as u64 % 5));
         client.send(&format!("{number}@a.example"), &["x@b.example"], BODY);
     }
-    let duplicates = duplicates(&peer, many() + 20);
+    let duplicates = duplicates(&peer, many() + PAUSES);
     println!(
         "{what}: {} messages, {} connections, {} deferred, {duplicates} duplicates",
-        many() + 20,
+        many() + PAUSES,
         peer.connection_count(),
         lines_with(&server, "deferred")
     );

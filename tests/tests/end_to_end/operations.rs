@@ -289,13 +289,13 @@ fn the_accounting_file_is_rotated_by_size_and_opened_anew_by_sigusr1() {
         let entries = std::fs::read_dir(&dir).expect("it is ours").filter_map(Result::ok);
         entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("accounting.jsonl.")).count()
     };
-    assert!(wait_until(Duration::from_secs(5), || rotated() >= 2), "{}", rotated());
+    assert!(wait_until(Duration::from_secs(20), || rotated() >= 2), "{}", rotated());
     // It may be away for a moment, while it is being rotated.
-    assert!(wait_until(Duration::from_secs(5), || std::fs::rename(&file, dir.join("moved-away")).is_ok()));
+    assert!(wait_until(Duration::from_secs(20), || std::fs::rename(&file, dir.join("moved-away")).is_ok()));
     server.signal(Signal::SIGUSR1);
     server.wait_for_log("accounting: the file is opened anew");
     client.send("a@a.example", &["b@b.example"], BODY);
-    assert!(wait_until(Duration::from_secs(5), || {
+    assert!(wait_until(Duration::from_secs(20), || {
         std::fs::read_to_string(&file).is_ok_and(|text| text.contains("\"event\":\"delivered\""))
     }));
     let _stopped = server.stop();

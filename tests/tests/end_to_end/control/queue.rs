@@ -293,7 +293,7 @@ fn a_restart_with_much_in_the_queue_takes_mail_at_once() {
     let mut control = server.control();
     wait_for_rows(&mut control, &to_recipient("held-new"), 1);
     println!("{} queued: mail is taken {taken:?} after the start", messages * 100);
-    assert!(taken < Duration::from_secs(3), "{taken:?}");
+    assert!(taken < Duration::from_secs(15), "{taken:?}");
 }
 
 fn to_recipient(local_part: &str) -> proto::Conditions {
