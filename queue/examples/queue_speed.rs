@@ -1,8 +1,6 @@
 //! Nanoseconds of CPU per item at a million items: `cargo run --release -p queue --example queue_speed`.
 #![allow(clippy::print_stdout)] // a measurement
 
-use std::sync::Arc;
-
 use nix::time::{ClockId, clock_gettime};
 use queue::{Details, Entry, Item, ItemKey, Options, Outcome, Queue};
 
@@ -14,7 +12,7 @@ fn insert(queue: &mut Queue, domains: &[String], entry: impl Fn(u64) -> Entry) {
         let item = Item {
             key: ItemKey::new(1, sequence, 0),
             transaction: [0; 16],
-            sender: Arc::from(&b"bounces@sender.example"[..]),
+            sender: b"bounces@sender.example",
             sender_domain: Some("sender.example"),
             recipient: b"someone@receiver.example",
             domain: &domains[sequence as usize % domains.len()],

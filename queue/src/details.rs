@@ -4,10 +4,9 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::amend::MetadataChange;
 use crate::diagnosis::{Reason, Remote};
-use crate::intern::{Interner, Name, Pool};
-use crate::limits;
+use crate::intern::{Interner, Pool};
+use crate::packed::names_of;
 
 /// Where a message came from. Equal ones are kept once.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -60,6 +59,10 @@ pub struct Details<'a> {
 pub struct Metadata<'a>(&'a [u8]);
 
 impl<'a> Metadata<'a> {
+    pub(crate) fn of(packed: &'a [u8]) -> Metadata<'a> {
+        Metadata(packed)
+    }
+
     /// All pairs of key and value.
     pub fn iter(self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
         let mut rest = self.0;
@@ -90,14 +93,18 @@ fn take<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
 /// Quotas of an item.
 #[derive(Clone, Copy, Debug)]
 pub struct Quotas<'a> {
-    pub(crate) names: &'a Interner,
-    pub(crate) list: &'a [Name],
+    names: &'a Interner,
+    packed: &'a [u8],
 }
 
 impl<'a> Quotas<'a> {
+    pub(crate) fn of(names: &'a Interner, packed: &'a [u8]) -> Quotas<'a> {
+        Quotas { names, packed }
+    }
+
     /// Their names.
     pub fn iter(self) -> impl Iterator<Item = &'a str> {
-        self.list.iter().map(move |name| &**self.names.text(*name))
+        names_of(self.packed).map(move |name| &**self.names.text(name))
     }
 }
 
@@ -108,48 +115,6 @@ pub struct QuotaUse {
     pub count: u64,
     /// Bytes of their messages, each counted for every item of it.
     pub bytes: u64,
-}
-
-/// What few items have.
-#[derive(Debug, Default)]
-pub(crate) struct Extra {
-    metadata: Box<[u8]>,
-    pub(crate) quotas: Box<[Name]>,
-}
-
-impl Extra {
-    /// `None`: there is nothing to keep.
-    pub(crate) fn new(details: &Details<'_>, names: &mut Interner) -> Option<Box<Extra>> {
-        if details.metadata.is_empty() && details.quotas.is_empty() {
-            return None;
-        }
-        let quotas = details.quotas.iter().take(limits::QUOTAS).map(|name| names.acquire(name)).collect();
-        Some(Box::new(Extra { metadata: encode(details.metadata.iter().copied()), quotas }))
-    }
-
-    pub(crate) fn metadata(&self) -> Metadata<'_> {
-        Metadata(&self.metadata)
-    }
-
-    /// Sets and removes pairs.
-    pub(crate) fn change_metadata(&mut self, change: &MetadataChange) {
-        let kept = Metadata(&self.metadata).iter().filter(|(key, _)| !change.concerns(key));
-        self.metadata = encode(kept.chain(change.set.iter().map(|(key, value)| (&**key, &**value))));
-    }
-}
-
-fn encode<'p>(pairs: impl Iterator<Item = (&'p [u8], &'p [u8])>) -> Box<[u8]> {
-    let mut out = Vec::new();
-    for (key, value) in pairs {
-        if out.len() + key.len() + value.len() + 8 > limits::METADATA_BYTES {
-            break;
-        }
-        for text in [key, value] {
-            out.extend_from_slice(&(text.len() as u32).to_le_bytes());
-            out.extend_from_slice(text);
-        }
-    }
-    out.into()
 }
 
 /// Values that items share.

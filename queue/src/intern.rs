@@ -23,6 +23,15 @@ impl Name {
     fn id(self) -> u32 {
         self.0.get() - 1
     }
+
+    pub(crate) fn to_bytes(self) -> [u8; 4] {
+        self.0.get().to_le_bytes()
+    }
+
+    /// Back from [`Name::to_bytes`].
+    pub(crate) fn from_bytes(bytes: [u8; 4]) -> Name {
+        Name(NonZeroU32::new(u32::from_le_bytes(bytes)).expect("names are not zero"))
+    }
 }
 
 #[derive(Debug)]

@@ -39,9 +39,8 @@ pub struct Item<'a> {
     pub key: ItemKey,
     /// Uuid of the transaction that brought the message: what log lines and listings name it by.
     pub transaction: [u8; 16],
-    /// Envelope sender without angle brackets; empty for the null sender. Share one `Arc` between the
-    /// recipients of a message.
-    pub sender: Arc<[u8]>,
+    /// Envelope sender without angle brackets; empty for the null sender.
+    pub sender: &'a [u8],
     /// Domain of the sender in lower case, if it has one (for listing).
     pub sender_domain: Option<&'a str>,
     /// Envelope recipient without angle brackets, as received.

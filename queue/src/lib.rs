@@ -21,7 +21,7 @@
 //! let item = Item {
 //!     key: ItemKey::new(1, 42, 0),
 //!     transaction: [0; 16],
-//!     sender: b"kim@example.org"[..].into(),
+//!     sender: b"kim@example.org",
 //!     sender_domain: Some("example.org"),
 //!     recipient: b"jo@example.com",
 //!     domain: "example.com",
@@ -63,6 +63,7 @@ pub mod limits;
 mod line;
 mod list;
 mod matching;
+mod packed;
 pub mod policy;
 mod queue;
 mod retry;

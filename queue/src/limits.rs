@@ -1,7 +1,7 @@
 //! Every bound of this crate, with the memory or time it implies.
 
 /// Queued recipients per shard before [`crate::Queue::insert`] refuses; the caller answers 452 at MAIL.
-/// At about 240 bytes each: 0.9 GB per shard when full. Configurable down through [`crate::Options`].
+/// At about 200 bytes each: 0.8 GB per shard when full. Configurable down through [`crate::Options`].
 pub const MAX_ITEMS: usize = 4_000_000;
 
 /// Recipients of one message in one attempt (one body, many RCPT). RFC 5321 4.5.3.1.8 has every server take 100;

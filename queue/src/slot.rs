@@ -1,23 +1,22 @@
 //! An item as it is stored.
 
-use std::sync::Arc;
-
-use crate::details::Extra;
 use crate::intern::Name;
-use crate::item::{ItemKey, MessageKey};
+use crate::item::{Item, ItemKey, MessageKey};
+use crate::packed::Packed;
 use crate::queue::Half;
+use tables::slab::NIL;
 
-/// One queued recipient: 160 bytes, plus the two addresses and 5 to 9 bytes of index.
+/// One queued recipient: 128 bytes, plus [`Packed`] and 6 to 9 bytes of index.
 #[derive(Debug)]
 pub(crate) struct Slot {
     pub(crate) log: u32,
     pub(crate) recipient_index: u32,
     pub(crate) sequence: u64,
     pub(crate) transaction: [u8; 16],
-    pub(crate) sender: Arc<[u8]>,
-    pub(crate) recipient: Box<[u8]>,
-    pub(crate) size_bytes: u64,
-    pub(crate) received_ms: u64,
+    /// Addresses, metadata, quotas.
+    pub(crate) packed: Packed,
+    size_bytes: U48,
+    received_ms: U48,
     pub(crate) domain: Name,
     pub(crate) sender_domain: Option<Name>,
     pub(crate) job_id: Option<Name>,
@@ -32,8 +31,6 @@ pub(crate) struct Slot {
     pub(crate) link: Option<Name>,
     /// When its last attempt ended, or the one that is running began: seconds since the Unix epoch; 0: there was none.
     pub(crate) tried_s: u32,
-    /// What few items have.
-    pub(crate) extra: Option<Box<Extra>>,
     /// Number in the queue's table of transports.
     pub(crate) transport: u32,
     pub(crate) attempts: u32,
@@ -52,6 +49,25 @@ pub(crate) struct Slot {
     pub(crate) uncounted: u8,
     /// Goes before others of its destination.
     pub(crate) urgent: bool,
+}
+
+// At millions of items a word more is worth a thought.
+const _: () = assert!(size_of::<Slot>() <= 128);
+
+/// A number below 2^48 (256 TiB, or milliseconds until the year 10889) in six bytes; what is above counts as the highest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct U48([u16; 3]);
+
+impl U48 {
+    fn new(number: u64) -> U48 {
+        let number = number.min((1 << 48) - 1);
+        U48([number as u16, (number >> 16) as u16, (number >> 32) as u16])
+    }
+
+    fn get(self) -> u64 {
+        let [low, middle, high] = self.0.map(u64::from);
+        low | middle << 16 | high << 32
+    }
 }
 
 /// Which list an item is in.
@@ -76,7 +92,65 @@ pub(crate) enum Place {
 /// Bits of [`Item::flags`](crate::Item::flags): an item with all of them set is alone in its attempts.
 pub const ALONE: u16 = 0xff00;
 
+/// What names and tables say of an item, for [`Slot::new`].
+pub(crate) struct Known {
+    pub(crate) domain: Name,
+    pub(crate) sender_domain: Option<Name>,
+    pub(crate) job_id: Option<Name>,
+    pub(crate) tenant_id: Option<Name>,
+    pub(crate) origin: Name,
+    pub(crate) reason: Option<Name>,
+    pub(crate) tried_s: u32,
+    pub(crate) transport: u32,
+    pub(crate) packed: Packed,
+}
+
 impl Slot {
+    /// An item that is in no list yet: held.
+    pub(crate) fn new(item: &Item<'_>, known: Known) -> Slot {
+        let Known { domain, sender_domain, job_id, tenant_id, origin, reason, tried_s, transport, packed } =
+            known;
+        Slot {
+            log: item.key.message.log,
+            sequence: item.key.message.sequence,
+            recipient_index: item.key.recipient,
+            transaction: item.transaction,
+            packed,
+            size_bytes: U48::new(item.size_bytes),
+            received_ms: U48::new(item.received_ms),
+            domain,
+            sender_domain,
+            job_id,
+            tenant_id,
+            hold_reason: None,
+            origin,
+            reason,
+            link: None,
+            tried_s,
+            transport,
+            attempts: item.attempts,
+            due: 0,
+            line: NIL,
+            prev: NIL,
+            next: NIL,
+            flags: item.flags,
+            company: 0,
+            place: Place::Held,
+            uncounted: 0,
+            urgent: item.priority > 0,
+        }
+    }
+
+    /// Of the message.
+    pub(crate) fn size_bytes(&self) -> u64 {
+        self.size_bytes.get()
+    }
+
+    /// When the message was received, in milliseconds since the Unix epoch.
+    pub(crate) fn received_ms(&self) -> u64 {
+        self.received_ms.get()
+    }
+
     pub(crate) fn key(&self) -> ItemKey {
         ItemKey { message: self.message(), recipient: self.recipient_index }
     }
@@ -94,6 +168,19 @@ impl Slot {
             && self.flags == other.flags
             && self.company == other.company
             && self.flags & ALONE != ALONE
-            && self.sender == other.sender
+            && self.packed.sender() == other.packed.sender()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_six_bytes_come_back_and_higher_ones_are_the_highest() {
+        for number in [0, 1, 0xffff, 0x1_0000, 0xffff_ffff, 1_700_000_000_123, (1 << 48) - 1] {
+            assert_eq!(U48::new(number).get(), number);
+        }
+        assert_eq!(U48::new(u64::MAX).get(), (1 << 48) - 1);
     }
 }

@@ -347,7 +347,6 @@ impl Shard {
         size_bytes: u64,
         items: impl Iterator<Item = Entering>,
     ) {
-        let sender: Arc<[u8]> = envelope.sender.as_ref().into();
         let sender_domain = domain_of(&envelope.sender);
         let now_ms = engine::time::steady_ms();
         let flags = stored::flags(envelope);
@@ -362,8 +361,8 @@ impl Shard {
             let transport = std::str::from_utf8(&recipient.transport).unwrap_or_default();
             let transport = properties.overrule(&mut ordered, transport);
             let (sender, sender_domain) = match ordered.sender {
-                Some(own) => (own.into(), domain_of(own)),
-                None => (Arc::clone(&sender), sender_domain.clone()),
+                Some(own) => (own, domain_of(own)),
+                None => (&*envelope.sender, sender_domain.clone()),
             };
             let entry = match (entry, attempts, ordered.entry) {
                 (Entry::Active, 0, Some(first)) => first,

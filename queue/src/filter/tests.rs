@@ -1,7 +1,5 @@
 //! Each kind of condition, and how they go together.
 
-use std::sync::Arc;
-
 use super::*;
 use crate::details::{Details, Link, Origin};
 use crate::diagnosis::Remote;
@@ -24,7 +22,7 @@ fn queue() -> Queue {
         let item = Item {
             key: ItemKey::new(1, u64::from(number), 0),
             transaction: [number; 16],
-            sender: Arc::from(&b"News@Sender.example"[..]),
+            sender: b"News@Sender.example",
             sender_domain: Some("sender.example"),
             recipient: recipient.as_bytes(),
             domain,

@@ -62,13 +62,13 @@ impl Queue {
         if let Some(link) = slot.link {
             self.shared.links.release(link);
         }
-        for quota in slot.extra.iter().flat_map(|extra| &extra.quotas) {
-            let usage = self.quotas.get_mut(quota).expect("an item's quota is counted while it is queued");
-            usage.remove(slot.size_bytes);
+        for quota in slot.packed.quota_names() {
+            let usage = self.quotas.get_mut(&quota).expect("an item's quota is counted while it is queued");
+            usage.remove(slot.size_bytes());
             if usage.count == 0 {
-                self.quotas.remove(quota);
+                self.quotas.remove(&quota);
             }
-            self.names.release(*quota);
+            self.names.release(quota);
         }
     }
 }

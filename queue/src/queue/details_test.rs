@@ -23,7 +23,7 @@ fn insert(queue: &mut Queue, sequence: u64, details: Details<'_>, entry: Entry) 
     let item = Item {
         key,
         transaction: [7; 16],
-        sender: Arc::from(&b"s@example.org"[..]),
+        sender: b"s@example.org",
         sender_domain: Some("example.org"),
         recipient: b"r@a.test",
         domain: "a.test",

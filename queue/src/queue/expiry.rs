@@ -60,7 +60,7 @@ impl Queue {
             _ => return None,
         };
         let longest_ms = self.transports.get(slot.transport).retry.longest_wait_ms();
-        (now_ms.saturating_sub(slot.received_ms) > longest_ms).then_some(outcome)
+        (now_ms.saturating_sub(slot.received_ms()) > longest_ms).then_some(outcome)
     }
 
     /// What an item waits for.

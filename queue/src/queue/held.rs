@@ -142,6 +142,6 @@ impl Queue {
     }
 
     fn oldest_ms(&self, number: u32) -> u64 {
-        self.lines[number].ready.front().map_or(u64::MAX, |id| self.slots[id].received_ms)
+        self.lines[number].ready.front().map_or(u64::MAX, |id| self.slots[id].received_ms())
     }
 }

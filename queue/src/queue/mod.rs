@@ -26,19 +26,20 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::attempt::{AttemptId, Destination, Lines};
-use crate::details::{Extra, QuotaUse, Shared};
+use crate::details::{QuotaUse, Shared};
 use crate::intern::{Interner, Name};
 use crate::item::{Counts, Entry, Item, ItemKey, Refused};
 use crate::limits;
 use crate::line::{Group, GroupKey, Line, Split};
 use crate::list::List;
+use crate::packed::Packed;
 use crate::policy::Key;
 use crate::retry::RetryPolicy;
 use crate::schedule::{Schedule, bucket_of};
-use crate::slot::{Place, Slot};
+use crate::slot::{Known, Place, Slot};
 use crate::suspend::Suspends;
 use tables::index::Index;
-use tables::slab::{NIL, Slab};
+use tables::slab::Slab;
 
 use expiry::Expiry;
 use lines::Sweep;
@@ -297,39 +298,22 @@ impl Queue {
         let names = &mut self.names;
         let details = &item.details;
         let last = details.last.as_ref();
-        let slot = Slot {
-            log: item.key.message.log,
-            sequence: item.key.message.sequence,
-            recipient_index: item.key.recipient,
-            transaction: item.transaction,
-            sender: Arc::clone(&item.sender),
-            recipient: item.recipient.into(),
-            size_bytes: item.size_bytes,
-            received_ms: item.received_ms,
+        let quotas: Vec<Name> =
+            details.quotas.iter().take(limits::QUOTAS).map(|name| names.acquire(name)).collect();
+        let known = Known {
             domain: names.acquire(item.domain),
             sender_domain: item.sender_domain.map(|text| names.acquire(text)),
             job_id: item.job_id.map(|text| names.acquire(text)),
             tenant_id: item.tenant_id.map(|text| names.acquire(text)),
-            hold_reason: None,
             origin: self.shared.origins.acquire_with(&details.origin, || details.origin.clone()),
             reason: last.map(|last| self.shared.reasons.acquire_with(&last.reason, || last.reason.clone())),
-            link: None,
             tried_s: last.map_or(0, |last| seconds(last.at_ms)),
-            extra: Extra::new(details, names),
             transport: self.transports.number(item.transport),
-            attempts: item.attempts,
-            due: 0,
-            line: NIL,
-            prev: NIL,
-            next: NIL,
-            flags: item.flags,
-            company: 0,
-            place: Place::Held,
-            uncounted: 0,
-            urgent: item.priority > 0,
+            packed: Packed::new(item.sender, item.recipient, &quotas, details.metadata.iter().copied()),
         };
-        for quota in slot.extra.iter().flat_map(|extra| &extra.quotas) {
-            self.quotas.entry(*quota).or_default().add(slot.size_bytes);
+        let slot = Slot::new(item, known);
+        for quota in quotas {
+            self.quotas.entry(quota).or_default().add(slot.size_bytes());
         }
         let id = self.slots.insert(slot);
         let slots = &self.slots;

@@ -314,7 +314,7 @@ impl Pair {
         let item = Item {
             key,
             transaction: [0; 16],
-            sender: Arc::from(&b"s@example.org"[..]),
+            sender: b"s@example.org",
             sender_domain: None,
             recipient: b"r",
             domain: known.domain,
@@ -575,7 +575,7 @@ proptest! {
                 let item = Item {
                     key: ItemKey::new(number as u32, sequence, 0),
                     transaction: [0; 16],
-                    sender: Arc::from(&b""[..]),
+                    sender: b"",
                     sender_domain: None,
                     recipient: b"r",
                     domain: &domain,

@@ -2,7 +2,6 @@
 
 use crate::amend::Amendment;
 use crate::attempt::Change;
-use crate::details::Quotas;
 use crate::item::{Entry, ItemKey, ItemView, State};
 use crate::limits;
 use crate::queue::{End, Queue};
@@ -137,7 +136,9 @@ impl Queue {
             slot.urgent = priority > 0;
         }
         if !change.metadata.is_empty() {
-            slot.extra.get_or_insert_default().change_metadata(&change.metadata);
+            let set = change.metadata.set.iter().map(|(key, value)| (&**key, &**value));
+            let kept = slot.packed.metadata().iter().filter(|(key, _)| !change.metadata.concerns(key));
+            slot.packed = slot.packed.with_metadata(kept.chain(set));
         }
     }
 
@@ -182,15 +183,15 @@ impl Queue {
                 Place::Sending => State::Sending,
                 Place::InHand => State::InHand,
             },
-            sender: &slot.sender,
+            sender: slot.packed.sender(),
             sender_domain: text(slot.sender_domain),
-            recipient: &slot.recipient,
+            recipient: slot.packed.recipient(),
             domain: self.names.text(slot.domain),
             transport: &self.transports.get(slot.transport).name,
             job_id: text(slot.job_id),
             tenant_id: text(slot.tenant_id),
-            size_bytes: slot.size_bytes,
-            received_ms: slot.received_ms,
+            size_bytes: slot.size_bytes(),
+            received_ms: slot.received_ms(),
             attempts: slot.attempts,
             urgent: slot.urgent,
             waiting: self.waiting(slot),
@@ -199,11 +200,8 @@ impl Queue {
             reason: slot.reason.map(|name| self.shared.reasons.get(name)),
             link: slot.link.map(|name| self.shared.links.get(name)),
             tried_ms: (slot.tried_s != 0).then(|| u64::from(slot.tried_s) * 1000),
-            metadata: slot.extra.as_ref().map(|extra| extra.metadata()).unwrap_or_default(),
-            quotas: Quotas {
-                names: &self.names,
-                list: slot.extra.as_ref().map(|extra| &*extra.quotas).unwrap_or_default(),
-            },
+            metadata: slot.packed.metadata(),
+            quotas: slot.packed.quotas(&self.names),
         }
     }
 }

@@ -252,7 +252,7 @@ impl Queue {
     pub(super) fn recipient(&self, slot: &Slot) -> Recipient {
         Recipient {
             key: slot.key(),
-            address: slot.recipient.clone(),
+            address: slot.packed.recipient().into(),
             domain: Arc::clone(self.names.text(slot.domain)),
             attempts: slot.attempts,
         }

@@ -79,7 +79,7 @@ impl Queue {
         let at = Situation {
             attempts: slot.attempts,
             uncounted: slot.uncounted,
-            received_ms: slot.received_ms,
+            received_ms: slot.received_ms(),
             now_ms,
             policy: judged.retry.as_deref().unwrap_or(&self.transports.get(slot.transport).retry),
             soft_bounce: self.options.soft_bounce,

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use tables::slab::Slab;
 
-use crate::amend::MetadataChange;
 use crate::attempt::{Attempt, AttemptId, Destination, Lines, Recipient};
 use crate::item::ItemKey;
 use crate::list::List;
@@ -112,14 +111,8 @@ impl Queue {
     /// Replaces the metadata of an item, whatever its state.
     pub fn replace_metadata(&mut self, key: ItemKey, metadata: &[(Vec<u8>, Vec<u8>)]) {
         let Some(id) = self.find(key) else { return };
-        let is_kept = |known: &[u8]| metadata.iter().any(|(key, _)| key == known);
-        let extra = self.slots[id].extra.get_or_insert_default();
-        let gone = extra.metadata().iter().map(|(key, _)| key).filter(|key| !is_kept(key)).map(Box::from);
-        let change = MetadataChange {
-            remove: gone.collect(),
-            set: metadata.iter().map(|(key, value)| (key[..].into(), value[..].into())).collect(),
-        };
-        extra.change_metadata(&change);
+        let pairs = metadata.iter().map(|(key, value)| (&key[..], &value[..]));
+        self.slots[id].packed = self.slots[id].packed.with_metadata(pairs);
     }
 
     /// Ends the life of an item in hand. False: there is no such item, or it is not in hand.
@@ -152,11 +145,11 @@ impl Queue {
             destination,
             message: first.message(),
             transaction: first.transaction,
-            sender: Arc::clone(&first.sender),
+            sender: first.packed.sender().into(),
             job_id: text(first.job_id),
             tenant_id: text(first.tenant_id),
-            size_bytes: first.size_bytes,
-            received_ms: first.received_ms,
+            size_bytes: first.size_bytes(),
+            received_ms: first.received_ms(),
             flags: first.flags,
             recipients,
         }

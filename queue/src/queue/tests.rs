@@ -15,7 +15,7 @@ pub(super) fn item(sequence: u64, recipient: u32, domain: &str) -> Item<'_> {
     Item {
         key: ItemKey::new(1, sequence, recipient),
         transaction: [7; 16],
-        sender: Arc::from(&b"sender@example.org"[..]),
+        sender: b"sender@example.org",
         sender_domain: Some("example.org"),
         recipient: b"someone@example.com",
         domain,
@@ -118,7 +118,7 @@ fn an_attempt_can_be_judged_by_a_schedule_of_its_own() {
 fn recipients_with_another_sender_go_apart() {
     let mut queue = queue();
     add(&mut queue, 1, "a.test");
-    let other = Item { sender: Arc::from(&b"other@example.org"[..]), ..item(1, 1, "a.test") };
+    let other = Item { sender: b"other@example.org", ..item(1, 1, "a.test") };
     queue.insert(other, Entry::Active, NOW_MS).unwrap();
     assert_eq!(queue.next(NOW_MS).unwrap().recipients.len(), 1);
 }
