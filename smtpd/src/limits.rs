@@ -45,8 +45,10 @@ pub const LOG_WRITE_DEADLINE: Duration = Duration::from_secs(60);
 pub const LOG_STUCK_PAUSE: Duration = Duration::from_secs(1);
 /// Recipients named in the line of a message that was taken in; each has lines of its own later.
 pub const LOG_RECIPIENTS: usize = 10;
-/// How long a stop waits for the last log lines to be written.
+/// How long a stop waits for the last log lines while none of them is written.
 pub const LOG_DRAIN: Duration = Duration::from_secs(2);
+/// How many times that long it waits while some are.
+pub const LOG_DRAIN_PATIENCES: usize = 5;
 
 /// Size of a configuration file.
 pub const CONFIG_FILE_BYTES: usize = 64 << 20;

@@ -121,13 +121,23 @@ impl Output {
         Some(first)
     }
 
-    /// Waits until everything pushed so far is written, at most `deadline`.
-    pub async fn drain(&self, deadline: Duration) {
-        let _ = engine::time::timeout(deadline, async {
-            while self.queued_bytes.get() > 0 {
-                self.drained.notified().await;
+    /// Waits until everything pushed so far is written, or nothing was for `patience`; at most
+    /// [`limits::LOG_DRAIN_PATIENCES`] times that long.
+    pub async fn drain(&self, patience: Duration) {
+        let mut left_bytes = usize::MAX;
+        for _ in 0..limits::LOG_DRAIN_PATIENCES {
+            let now_bytes = self.queued_bytes.get();
+            if now_bytes == 0 || now_bytes >= left_bytes {
+                return;
             }
-        })
-        .await;
+            left_bytes = now_bytes;
+            let _ = engine::time::timeout(patience, self.written()).await;
+        }
+    }
+
+    async fn written(&self) {
+        while self.queued_bytes.get() > 0 {
+            self.drained.notified().await;
+        }
     }
 }
