@@ -18,20 +18,18 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use config::{CustomMetric, MaxMessages};
 use control::smtpd::{MetricFamily, ProcessStatsResponse, ShardStatusResponse};
-use engine::boot::ShardId;
-use engine::mesh;
 use engine::net::{Conn, Listener};
 use engine::task::Class;
 use engine::time::{Instant, timeout};
 use net::http::server::{BadRequest, RequestHead};
 use tls::{ServerSide, Stream};
 
+use crate::control::shards::{self, Asking};
 use crate::limits;
 use crate::log::{Log, Priority};
 use crate::program::Program;
-use crate::shard::Shell;
 use crate::sockets::bind_error;
-use crate::stats::heartbeat::{Heartbeat, Stall};
+use crate::stats::heartbeat::Heartbeat;
 use crate::stats::metric::Facts;
 use crate::stats::report::Report;
 use crate::stats::{self, ShardStats, status};
@@ -162,15 +160,11 @@ impl Monitor {
 
     /// The answer to `shard status`. Takes a second at most; a shard that does not answer within it stands still.
     pub async fn shard_status(&self) -> ShardStatusResponse {
-        let ask = || Shell::here().shard().map(|shard| status::of(&shard));
-        let answers = self.ask(ask).await;
+        let answers = self.asking().all(|shard| std::future::ready(status::of(&shard))).await;
         let rows = (0..).zip(answers).map(|(shard, answer)| match answer {
-            Asked::Here(Some(row)) => row,
-            Asked::Here(None) | Asked::Ended => status::ended(shard),
-            Asked::Stalled => {
-                let unknown = Stall { for_ms: limits::SHARD_ANSWER.as_millis() as u64, in_what: None };
-                status::stalled(shard, self.heartbeat.stall(shard).unwrap_or(unknown))
-            }
+            shards::Answer::Here(row) => row,
+            shards::Answer::Ended => status::ended(shard),
+            shards::Answer::Stalled { for_ms, in_what } => status::stalled(shard, for_ms, in_what),
         });
         ShardStatusResponse {
             shards: rows.collect(),
@@ -199,37 +193,16 @@ impl Monitor {
     }
 
     async fn ask_shards(&self) {
-        let answers = self.ask(|| Shell::here().shard().map(|shard| stats::read(&shard))).await;
+        let answers = self.asking().all(|shard| std::future::ready(stats::read(&shard))).await;
         for (known, answer) in self.known.borrow_mut().iter_mut().zip(answers) {
-            if let Asked::Here(Some(stats)) = answer {
+            if let shards::Answer::Here(stats) = answer {
                 *known = stats;
             }
         }
     }
 
-    /// Runs `f` on all shards at once. One that stands still is not asked: its answer would come when nobody waits.
-    async fn ask<T: Send + 'static>(&self, f: impl Fn() -> T + Clone + Send + 'static) -> Vec<Asked<T>> {
-        let ask = |shard: u16| {
-            let f = f.clone();
-            engine::task::spawn(Class::Interactive, async move {
-                timeout(limits::SHARD_ANSWER, mesh::call(ShardId(shard), f)).await
-            })
-        };
-        let asked: Vec<_> = (0..self.program.shards)
-            .map(|shard| self.heartbeat.stall(shard).is_none().then(|| ask(shard)))
-            .collect();
-        let mut answers = Vec::with_capacity(asked.len());
-        for task in asked {
-            answers.push(match task {
-                None => Asked::Stalled,
-                Some(task) => match task.await {
-                    Some(Ok(Ok(answer))) => Asked::Here(answer),
-                    Some(Err(engine::time::Elapsed)) => Asked::Stalled,
-                    Some(Ok(Err(_))) | None => Asked::Ended,
-                },
-            });
-        }
-        answers
+    fn asking(&self) -> Asking {
+        Asking::at_most(limits::SHARD_ANSWER).moving_only(&self.heartbeat)
     }
 
     async fn accept(self: Rc<Self>, listener: Listener, https: bool) {
@@ -266,13 +239,6 @@ impl Monitor {
             Wanted::Nothing(answer) => answer,
         }
     }
-}
-
-/// What became of a question to a shard.
-enum Asked<T> {
-    Here(T),
-    Stalled,
-    Ended,
 }
 
 /// A client's place among the open connections; given back on drop.

@@ -3,7 +3,6 @@
 use control::smtpd::ShardStatus;
 use control::smtpd::shard_status::State;
 
-use super::heartbeat::Stall;
 use super::metric::Source;
 use crate::shard::Shard;
 
@@ -50,13 +49,13 @@ pub fn of(shard: &Shard) -> ShardStatus {
 }
 
 /// The row of a shard that stands still: what can be seen from outside.
-pub fn stalled(shard: u16, stall: Stall) -> ShardStatus {
+pub fn stalled(shard: u16, for_ms: u64, in_what: String) -> ShardStatus {
     let id = engine::boot::ShardId(shard);
     ShardStatus {
         shard: u32::from(shard),
         state: State::Stalled.into(),
-        stalledms: stall.for_ms,
-        r#where: stall.in_what.unwrap_or_default(),
+        stalledms: for_ms,
+        r#where: in_what,
         cpuus: engine::stats::of(id).cpu_us,
         channeldepth: engine::stats::pulse(id).mesh_waiting as u64,
         ..ShardStatus::default()
