@@ -66,9 +66,10 @@ pub use control_socket::{ControlListener, ControlPath, ControlServerTls};
 pub use delivery::{DeliveryCondition, DeliveryFile, DeliverySettings, load_delivery};
 pub use dsn::{Dsn, DsnReturns, DsnTransport};
 pub use error::{Env, Error, Loaded, Options, Scope, Source};
+pub use fields::{Field, Property};
 pub use files::{Read, Reloadable, load_files, load_startup_file};
 pub use monitor::{CustomMetric, MaxMessages, MetricKind, Monitor, MonitorListener};
-pub use pattern::{Field, Lists, Pattern};
+pub use pattern::{Lists, Pattern};
 pub use pki::{Pem, Pki, PkiEntry};
 pub use plugins::{ListFile, LogFile, PLUGINS, Plugins, RateClient};
 pub use policy::{Policies, Policy, PolicyCondition, PolicyRate, PolicyThen, load_policies};
@@ -83,7 +84,7 @@ pub use startup::{
     Accounting, Corrupt, Driver, Environment, Facility, ListenServer, Listener, PrivDrop, ServerKind, Spool,
     Startup, UuidVersion, load_startup,
 };
-pub use suspends::{Property, Suspend, Suspends, load_suspends};
+pub use suspends::{Suspend, Suspends, load_suspends};
 pub use tls::{
     CipherList, ClientCertificates, Implicit, SendName, ServerTls, TlsMode, TlsProtocols, TlsVersions,
     TransportTls, VerifyTls,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use fields::Field;
 use ipnet::IpNet;
 use regex::RegexBuilder;
 
@@ -9,48 +10,6 @@ use crate::limits::MAX_REGEX_BYTES;
 use crate::report::Problem;
 use crate::scalar::{is_host_name, network, quoted};
 use crate::tree::Match;
-
-/// The eight fields of a queued recipient that files can match on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[expect(missing_docs, reason = "named as in the files")]
-pub enum Field {
-    TenantId,
-    JobId,
-    TransportId,
-    LocalIp,
-    Grouping,
-    RemoteIp,
-    RemoteMx,
-    RecipientDomain,
-}
-
-impl Field {
-    /// All fields, in the order of the files.
-    pub const ALL: [Field; 8] = [
-        Field::TenantId,
-        Field::JobId,
-        Field::TransportId,
-        Field::LocalIp,
-        Field::Grouping,
-        Field::RemoteIp,
-        Field::RemoteMx,
-        Field::RecipientDomain,
-    ];
-
-    /// The name in the files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Field::TenantId => "tenantid",
-            Field::JobId => "jobid",
-            Field::TransportId => "transportid",
-            Field::LocalIp => "localip",
-            Field::Grouping => "grouping",
-            Field::RemoteIp => "remoteip",
-            Field::RemoteMx => "remotemx",
-            Field::RecipientDomain => "recipientdomain",
-        }
-    }
-}
 
 /// One `match` value, except `@list`, which is resolved while loading. Plain data: the queue does the matching.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -118,8 +118,7 @@ impl Reader<'_> {
         let mut fields = Vec::new();
         for (number, item) in tree.items("fields").iter().enumerate() {
             let Checked::Text(name) = &item.value else { continue };
-            let field = Field::ALL.into_iter().find(|field| field.name() == name);
-            match field {
+            match Field::parse(name) {
                 Some(field) if fields.contains(&field) => {
                     let problem = Problem::new(format!("{name} is there twice"));
                     self.report.error(item.at, &format!("{path}.fields[{number}]"), problem);

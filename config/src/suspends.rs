@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::report::{Problem, Report};
 use crate::schema::File;
 use crate::tree::{Checked, Tree};
-use crate::{Error, Field, Loaded, Options, Pattern, Running, Source, Version, check, matching};
+use crate::{Error, Field, Loaded, Options, Pattern, Property, Running, Source, Version, check, matching};
 
 /// The suspend file.
 #[derive(Clone, Debug)]
@@ -25,17 +25,6 @@ pub struct Suspend {
     pub tag: Option<String>,
     /// Free data.
     pub properties: BTreeMap<String, Property>,
-}
-
-/// A value under `properties`.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Property {
-    /// Text.
-    Text(String),
-    /// A number.
-    Number(f64),
-    /// A boolean.
-    Bool(bool),
 }
 
 impl Suspends {

@@ -2,18 +2,18 @@
 
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
-use engine::boot::ShardId;
-use hostcalls::daemon::{Answer, Daemon, Limit, Property, QuotaUse, Suspend};
+use hostcalls::daemon::{Answer, Daemon, Limit, QuotaUse, Suspend};
 use hostcalls::mail::Posted;
 use hostcalls::smtp;
 use ipnet::IpNet;
 use queue::Field;
-use queue::policy::{self, FieldSet, Kind, Limits, Rate, Then};
+use queue::policy::{Algorithm, Kind};
 
+use crate::control::shards::{self, Asking};
 use crate::delivery::Family;
 use crate::dynamic;
+use crate::dynamic::wanted::{WantedCondition, WantedThen, field, id_or_new, seconds};
 use crate::limits;
 use crate::program::Control;
 use crate::shard::{Shard, Shell};
@@ -73,16 +73,9 @@ impl Daemon for OfShard {
 
 /// Asks all shards. One that says nothing counts as one that has nothing.
 async fn ask_all<T: Send + 'static>(ask: impl Fn(&Rc<Shard>) -> T + Clone + Send + 'static) -> Vec<T> {
-    let mut answers = Vec::new();
-    for shard in 0..engine::boot::shards() {
-        let ask = ask.clone();
-        let asking =
-            engine::mesh::call(ShardId(shard), move || Shell::here().shard().map(|shard| ask(&shard)));
-        if let Ok(Ok(Some(answer))) = engine::time::timeout(limits::SCRIPT_ASKS_SHARD, asking).await {
-            answers.push(answer);
-        }
-    }
-    answers
+    let asking = Asking::at_most(limits::SCRIPT_ASKS_SHARD);
+    let answers = asking.all(move |shard| std::future::ready(ask(&shard))).await;
+    answers.into_iter().filter_map(shards::Answer::here).collect()
 }
 
 /// Has the control thread do something.
@@ -103,63 +96,36 @@ fn control() -> Result<Rc<Control>, String> {
     engine::mesh::local::get::<Control>().ok_or_else(|| "the server has not started yet".to_owned())
 }
 
-fn field(name: &str) -> Result<Field, String> {
-    let known = Field::ALL.into_iter().find(|field| field.name() == name);
-    known.ok_or_else(|| format!("there is no field \"{name}\""))
-}
-
 /// On the control thread: adds a condition to a policy, for all shards.
 async fn limit_everywhere(wanted: Limit) -> Result<String, String> {
     let control = control()?;
-    let set = FieldSet::new(wanted.fields.iter().map(|name| field(name)).collect::<Result<Vec<_>, _>>()?);
-    let values = wanted.condition.into_iter().map(|(name, value)| Ok((field(&name)?, vec![value])));
-    let values = values.collect::<Result<Vec<_>, String>>()?;
     let kind = Kind::parse(&wanted.kind).ok_or_else(|| format!("there is no type \"{}\"", wanted.kind))?;
-    let equal = |old: &dynamic::Condition| {
-        (old.rule.kind, old.rule.fields) == (kind, set) && old.rule.condition.fields == values
-    };
+    let condition = control.condition(WantedCondition {
+        policy: wanted.fields,
+        values: values(wanted.condition)?,
+        kind,
+        then: WantedThen {
+            concurrency: wanted.concurrency,
+            rate: wanted.rate.map(|(count, seconds)| (count.into(), seconds, Algorithm::default())),
+            connect_interval_s: wanted.connect_interval_s,
+            tag: wanted.tag,
+            stop: wanted.stop,
+            cluster: wanted.cluster,
+            properties: wanted.properties.into_iter().collect(),
+        },
+        ttl_s: wanted.ttl_s,
+        id: wanted.id,
+    })?;
     if !wanted.update
-        && let Some(old) = control.dynamic.conditions().iter().find(|old| equal(old))
+        && let Some(old) = control.dynamic.conditions().iter().find(|old| old.equals(&condition))
     {
         return Ok(old.rule.id.clone());
     }
-    let milliseconds = |what: &str, seconds: f64| {
-        let time = Duration::try_from_secs_f64(seconds).map_err(|_| format!("{what}: it is too long"))?;
-        Ok::<u64, String>(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
-    };
-    let rate = wanted.rate.map(|(count, seconds)| {
-        let interval_ms = milliseconds("rate", seconds)?.max(1);
-        Ok::<Rate, String>(Rate { count, interval_ms, algorithm: policy::Algorithm::default() })
-    });
-    let connect_interval_ms =
-        wanted.connect_interval_s.map(|seconds| milliseconds("connectinterval", seconds)).transpose()?;
-    let property = |property| match property {
-        Property::Text(text) => policy::Property::Text(text),
-        Property::Number(number) => policy::Property::Number(number),
-        Property::Bool(flag) => policy::Property::Bool(flag),
-    };
-    let then = Then {
-        limits: Limits {
-            concurrency: wanted.concurrency,
-            rate: rate.transpose()?,
-            connect_interval_ms: connect_interval_ms.filter(|interval_ms| *interval_ms > 0),
-        },
-        tag: Some(wanted.tag).filter(|tag| !tag.is_empty()),
-        stop: wanted.stop,
-        cluster: wanted.cluster,
-        properties: wanted.properties.into_iter().map(|(name, value)| (name, property(value))).collect(),
-    };
-    let ttl = Duration::try_from_secs_f64(wanted.ttl_s).map_err(|_| "ttl: it is too long".to_owned())?;
-    let condition = dynamic::Condition {
-        rule: policy::Dynamic {
-            id: wanted.id.unwrap_or_else(|| format!("{:016x}", engine::rng::u64())),
-            kind,
-            fields: set,
-            condition: policy::Condition { fields: values, then },
-        },
-        until_ms: dynamic::until(ttl, engine::time::steady_ms()),
-    };
     control.add_condition(condition).await
+}
+
+fn values(given: Vec<(String, String)>) -> Result<Vec<(Field, String)>, String> {
+    given.into_iter().map(|(name, value)| Ok((field(&name)?, value))).collect()
 }
 
 /// On the control thread: removes a condition, for all shards.
@@ -175,29 +141,18 @@ async fn unlimit_everywhere(id: String) -> Result<bool, String> {
 /// On the control thread: adds a suspend, for all shards.
 async fn suspend_everywhere(wanted: Suspend) -> Result<String, String> {
     let control = control()?;
-    let fields = wanted.fields.into_iter().map(|(name, value)| Ok((field(&name)?, value)));
-    let fields = fields.collect::<Result<Vec<_>, String>>()?;
-    let equal = |old: &dynamic::Suspend| old.fields.len() == fields.len() && old.has(&fields);
+    let fields = values(wanted.fields)?;
     if !wanted.update
-        && let Some(old) = control.dynamic.suspends().iter().find(|old| equal(old))
+        && let Some(old) = control.dynamic.suspends().iter().find(|old| old.equals(&fields))
     {
         return Ok(old.id.clone());
     }
-    let property = |(name, property)| {
-        let property = match property {
-            Property::Text(text) => config::Property::Text(text),
-            Property::Number(number) => config::Property::Number(number),
-            Property::Bool(flag) => config::Property::Bool(flag),
-        };
-        (name, property)
-    };
-    let ttl = Duration::try_from_secs_f64(wanted.ttl_s).map_err(|_| "ttl: it is too long".to_owned())?;
     let id = control.dynamic.add(dynamic::Suspend {
-        id: wanted.id.unwrap_or_else(|| format!("{:016x}", engine::rng::u64())),
+        id: id_or_new(wanted.id),
         fields,
         tag: wanted.tag,
-        until_ms: dynamic::until(ttl, engine::time::steady_ms()),
-        properties: wanted.properties.into_iter().map(property).collect(),
+        until_ms: dynamic::until(seconds("ttl", wanted.ttl_s)?, engine::time::steady_ms()),
+        properties: wanted.properties.into_iter().collect(),
     })?;
     control.dynamic_changed().await?;
     Ok(id)

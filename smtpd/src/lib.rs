@@ -46,6 +46,7 @@ mod posted;
 pub mod process;
 pub mod program;
 pub mod resolver;
+pub mod ruleset;
 pub mod scripts;
 pub mod session;
 pub mod shard;

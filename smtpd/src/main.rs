@@ -13,6 +13,7 @@ use smtpd::pki::Keyring;
 use smtpd::pki::expiry::ExpiryWatch;
 use smtpd::process;
 use smtpd::program::{self, Process, Program};
+use smtpd::ruleset::Ruleset;
 use smtpd::scripts;
 use smtpd::snapshot::Snapshot;
 
@@ -65,6 +66,7 @@ fn check(options: &Options) -> ExitCode {
         notices.iter().chain(&expiring).for_each(|(_, text)| complain(&format!("warning: {text}")));
         let mut warn = |warning: String| complain(&format!("warning: {warning}"));
         Snapshot::build(&startup, &files, &process::hostname(), 1, &Arc::new(keyring), &mut warn)?;
+        Ruleset::compile(&files, Vec::new(), &[])?;
         check::check(&startup, &files, &|text| complain(&format!("warning: {text}")))
     });
     match checked {

@@ -27,6 +27,7 @@ use crate::log::event::{Accepted, Event};
 use crate::log::{Log, Priority};
 use crate::program::Program;
 use crate::resolver::Resolver;
+use crate::ruleset::Ruleset;
 use crate::scripts::QueueHook;
 use crate::scripts::Runners;
 use crate::session::{self, Sessions};
@@ -64,6 +65,7 @@ pub struct Shard {
     /// Reports that are being gathered or written.
     pub bounces: Bounces,
     snapshot: RefCell<Arc<Snapshot>>,
+    rules: RefCell<Ruleset>,
     frozen: Cell<bool>,
     stopping: Cell<bool>,
     /// Says that listeners are to be closed.
@@ -185,17 +187,20 @@ impl Shell {
         program: Arc<Program>,
         spool: Arc<Spool>,
         snapshot: Arc<Snapshot>,
+        rules: Ruleset,
         marks: Option<Arc<Marks>>,
         id: ShardId,
     ) -> Result<(), String> {
         let log = Log::start(program.log_target.clone());
         engine::mesh::local::set(Rc::clone(&log));
         let store = Store::open(&spool, id.0).await.map_err(|error| error.to_string())?;
-        let mut queue =
-            Queue::new(queue::Options { hash_seed: engine::rng::u64(), ..snapshot.queue_options.clone() });
+        let mut queue = Queue::new(queue::Options {
+            hash_seed: engine::rng::u64(),
+            ..rules.queue_options(&snapshot.queue_options)
+        });
         queue.set_transports(&snapshot.queue_transports);
-        queue.set_suspends(Arc::clone(&snapshot.suspends));
-        Desk::here().set_policies(Arc::clone(&snapshot.policies));
+        queue.set_suspends(Arc::clone(&rules.suspends));
+        Desk::here().set_policies(Arc::clone(&rules.policies));
         let stats = Stats::new(program.startup.servers.len());
         let accounting = Accounting::start(Rc::clone(&store), Rc::clone(&log), marks);
         let shard = Rc::new(Shard {
@@ -215,6 +220,7 @@ impl Shell {
             delivery: Delivery::default(),
             bounces: Bounces::default(),
             snapshot: RefCell::new(snapshot),
+            rules: RefCell::new(rules),
             frozen: Cell::new(program.frozen),
             stopping: Cell::new(false),
             closing: Notify::new(),
@@ -246,21 +252,19 @@ impl Shard {
     }
 
     /// Puts a new configuration in force.
-    pub fn reload(self: &Rc<Self>, snapshot: Arc<Snapshot>) {
-        {
-            let mut queue = self.queue.borrow_mut();
-            queue.set_options(snapshot.queue_options.clone());
-            queue.set_transports(&snapshot.queue_transports);
-            queue.set_suspends(Arc::clone(&snapshot.suspends));
-            queue.policies_changed();
-        }
-        Desk::here().set_policies(Arc::clone(&snapshot.policies));
+    pub fn reload(self: &Rc<Self>, snapshot: Arc<Snapshot>, rules: Ruleset) {
+        self.queue.borrow_mut().set_transports(&snapshot.queue_transports);
         self.resolver.reconfigure(&snapshot.resolver);
         self.delivery.reconfigured();
         *self.runners.borrow_mut() = snapshot.scripts.start(&self.log, &self.stats, &self.shown().board);
         *self.snapshot.borrow_mut() = snapshot;
         self.check_own_names();
-        self.due.notify_one();
+        self.set_rules(rules);
+    }
+
+    /// The suspends and policies in force now.
+    pub fn rules(&self) -> Ruleset {
+        self.rules.borrow().clone()
     }
 
     /// The suspends in force: those of the configuration, and those that were added since.
@@ -268,16 +272,16 @@ impl Shard {
         Arc::clone(self.queue.borrow().suspends())
     }
 
-    /// Puts a configuration in force that differs from the present one in suspends and policies only.
-    pub fn amend(&self, snapshot: Arc<Snapshot>) {
+    /// Puts other suspends and policies in force.
+    pub fn set_rules(&self, rules: Ruleset) {
         {
             let mut queue = self.queue.borrow_mut();
-            queue.set_options(snapshot.queue_options.clone());
-            queue.set_suspends(Arc::clone(&snapshot.suspends));
+            queue.set_options(rules.queue_options(&self.snapshot().queue_options));
+            queue.set_suspends(Arc::clone(&rules.suspends));
             queue.policies_changed();
         }
-        Desk::here().set_policies(Arc::clone(&snapshot.policies));
-        *self.snapshot.borrow_mut() = snapshot;
+        Desk::here().set_policies(Arc::clone(&rules.policies));
+        *self.rules.borrow_mut() = rules;
         self.due.notify_one();
     }
 

@@ -5,7 +5,7 @@ mod route;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use config::{Field, Pattern, Reloadable, Startup};
+use config::{Reloadable, Startup};
 use hooks::TransportNames;
 use ipnet::IpNet;
 use net::smtp::address::Hostname;
@@ -24,7 +24,7 @@ use route::{mailer_daemon, queue_transport};
 pub use route::{Dsn, Route, RouteParts, RoutePooling, RouteTls};
 
 /// A configuration in force. Immutable; sessions and attempts keep the one they started with.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Snapshot {
     /// In the order of the startup file's servers.
     pub servers: Vec<Arc<Server>>,
@@ -36,10 +36,6 @@ pub struct Snapshot {
     pub queue_transports: Vec<queue::Transport>,
     /// Bounds of each shard's queue.
     pub queue_options: queue::Options,
-    /// What is not picked up.
-    pub suspends: Arc<queue::Suspends>,
-    /// Limits over all shards.
-    pub policies: Arc<queue::policy::Policies>,
     /// What the delivery file sets, beside its default, which is in the routes.
     pub conditions: Conditions,
     /// Groups of destinations.
@@ -173,15 +169,12 @@ impl Snapshot {
             let share = usize::try_from(max).unwrap_or(usize::MAX) / shards as usize;
             queue_options.max_items = queue_options.max_items.min(share.max(1));
         }
-        let policies = compile_policies(&files.policies, &[])?;
-        let mut snapshot = Snapshot {
+        Ok(Snapshot {
             servers,
             routes,
             route_parts,
             queue_transports,
             queue_options,
-            suspends: Arc::new(compile_suspends(&files.suspends)?),
-            policies: Arc::default(),
             conditions,
             groups: Groups::build(&running.queues.groupings, running.queues.default_group)?,
             pooling: Pooling {
@@ -193,28 +186,11 @@ impl Snapshot {
             certificates: keyring.status(),
             monitor: Arc::new(build_monitor(&running.monitor, keyring)?),
             scripts,
-        };
-        snapshot.set_policies(policies);
-        Ok(snapshot)
-    }
-
-    /// Puts other policies in, with what the queue does for their sake.
-    pub fn set_policies(&mut self, policies: queue::policy::Policies) {
-        self.queue_options.split = crate::delivery::policies::split(&policies);
-        self.queue_options.max_attempt_recipients = match policies.count_messages() {
-            true => 1,
-            false => queue::Options::default().max_attempt_recipients,
-        };
-        self.policies = Arc::new(policies);
+        })
     }
 }
 
 impl Snapshot {
-    /// Whether policies that limit something look at our address.
-    pub fn policies_look_at_source(&self) -> bool {
-        !self.policies.is_idle() && self.policies.looked_at().contains(queue::Field::LocalIp)
-    }
-
     /// The longest wait between two attempts of any transport, in milliseconds.
     pub fn longest_retry_ms(&self) -> u64 {
         let schedules = self.queue_transports.iter().map(|transport| transport.retry.clone());
@@ -320,112 +296,5 @@ fn grouping_at_pickup(queues: &config::Queues) -> queue::GroupingAtPickup {
         queue::GroupingAtPickup::RecipientDomain
     } else {
         queue::GroupingAtPickup::Unknown
-    }
-}
-
-fn compile_suspends(suspends: &config::Suspends) -> Result<queue::Suspends, String> {
-    queue::Suspends::compile(&suspend_rules(suspends), &[]).map_err(|error| {
-        format!("smtpd_suspend: suspends[{}]: \"{}\": {}", error.rule, error.value, error.problem)
-    })
-}
-
-/// The rules of the suspend file as the queue compiles them.
-pub(crate) fn suspend_rules(suspends: &config::Suspends) -> Vec<queue::Rule> {
-    suspends.suspends.iter().map(suspend_rule).collect()
-}
-
-/// Compiles the policies of the file, and dynamic conditions on them.
-///
-/// # Errors
-/// A sentence that names the value which cannot be used.
-pub fn compile_policies(
-    file: &config::Policies,
-    dynamic: &[queue::policy::Dynamic],
-) -> Result<queue::policy::Policies, String> {
-    queue::policy::Policies::with_dynamic(&policies_of(file), dynamic)
-        .map_err(|error| format!("smtpd_policy: {error}"))
-}
-
-/// The policies of the file as the queue compiles them.
-pub fn policies_of(file: &config::Policies) -> Vec<queue::policy::Policy> {
-    file.policies.iter().map(policy).collect()
-}
-
-fn policy(policy: &config::Policy) -> queue::policy::Policy {
-    let condition = |condition: &config::PolicyCondition| queue::policy::Condition {
-        fields: condition.fields.iter().map(rule_field).collect(),
-        then: policy_then(&condition.then),
-    };
-    queue::policy::Policy {
-        fields: queue::policy::FieldSet::new(policy.fields.iter().map(|field| queue_field(*field))),
-        conditions: policy.conditions.iter().map(condition).collect(),
-        default: policy.default.as_ref().map(policy_then),
-    }
-}
-
-fn policy_then(then: &config::PolicyThen) -> queue::policy::Then {
-    let milliseconds = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    let property = |property: &config::Property| match property {
-        config::Property::Text(text) => queue::policy::Property::Text(text.clone()),
-        config::Property::Number(number) => queue::policy::Property::Number(*number),
-        config::Property::Bool(bool) => queue::policy::Property::Bool(*bool),
-    };
-    queue::policy::Then {
-        limits: queue::policy::Limits {
-            concurrency: then.concurrency,
-            rate: then.rate.map(|rate| queue::policy::Rate {
-                count: rate.count,
-                interval_ms: milliseconds(rate.interval),
-                algorithm: match rate.fixed_window {
-                    true => queue::policy::Algorithm::FixedWindow,
-                    false => queue::policy::Algorithm::TokenBucket,
-                },
-            }),
-            connect_interval_ms: then.connect_interval.map(milliseconds).filter(|interval| *interval > 0),
-        },
-        tag: then.tag.clone(),
-        stop: then.stop,
-        cluster: then.cluster,
-        properties: then.properties.iter().map(|(name, value)| (name.clone(), property(value))).collect(),
-    }
-}
-
-fn rule_field((field, patterns): &(Field, Vec<Pattern>)) -> (queue::Field, Vec<String>) {
-    (queue_field(*field), patterns.iter().map(pattern_text).collect())
-}
-
-fn suspend_rule(suspend: &config::Suspend) -> queue::Rule {
-    rule(&suspend.fields, suspend.tag.clone())
-}
-
-/// A rule of a file as the queue compiles it.
-pub(crate) fn rule(fields: &[(Field, Vec<Pattern>)], tag: Option<String>) -> queue::Rule {
-    let fields = fields
-        .iter()
-        .map(|(field, patterns)| (queue_field(*field), patterns.iter().map(pattern_text).collect()));
-    queue::Rule { fields: fields.collect(), tag }
-}
-
-fn queue_field(field: Field) -> queue::Field {
-    match field {
-        Field::TenantId => queue::Field::TenantId,
-        Field::JobId => queue::Field::JobId,
-        Field::TransportId => queue::Field::TransportId,
-        Field::LocalIp => queue::Field::LocalIp,
-        Field::Grouping => queue::Field::Grouping,
-        Field::RemoteIp => queue::Field::RemoteIp,
-        Field::RemoteMx => queue::Field::RemoteMx,
-        Field::RecipientDomain => queue::Field::RecipientDomain,
-    }
-}
-
-/// The pattern as it stands in a file, which is what the queue compiles.
-pub(crate) fn pattern_text(pattern: &Pattern) -> String {
-    match pattern {
-        Pattern::Exact(text) => text.clone(),
-        Pattern::Subdomains(suffix) => format!("*{suffix}"),
-        Pattern::Regex(regex) => format!("/{}/", regex.as_str()),
-        Pattern::Network(network) => network.to_string(),
-        Pattern::Group(id) => format!("&{id}"),
     }
 }

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 
+use fields::Property;
 use ipnet::IpNet;
 use script::fault::Fault;
 use script::host::HostCall;
@@ -66,17 +67,6 @@ pub struct Suspend {
     pub update: bool,
     /// Free data.
     pub properties: Vec<(String, Property)>,
-}
-
-/// Free data of a rule.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Property {
-    /// Text.
-    Text(String),
-    /// A number.
-    Number(f64),
-    /// A boolean.
-    Bool(bool),
 }
 
 /// What counts for a quota.

@@ -6,71 +6,8 @@ mod matcher;
 use std::net::IpAddr;
 
 pub(crate) use compile::{Compiler, Fault};
+pub use fields::Field;
 pub(crate) use matcher::{Matcher, parents};
-
-/// A field that a rule can look at (configuration 5.2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Field {
-    /// `tenantid`: free text.
-    TenantId,
-    /// `jobid`: free text.
-    JobId,
-    /// `transportid`.
-    TransportId,
-    /// `localip`: known once a source address is chosen.
-    LocalIp,
-    /// `grouping`: known after DNS, or at pick-up when it is always the domain.
-    Grouping,
-    /// `remoteip`: known after DNS.
-    RemoteIp,
-    /// `remotemx`: known after DNS.
-    RemoteMx,
-    /// `recipientdomain`.
-    RecipientDomain,
-}
-
-impl Field {
-    /// Every field, in the order of their numbers.
-    pub const ALL: [Field; 8] = [
-        Field::TenantId,
-        Field::JobId,
-        Field::TransportId,
-        Field::LocalIp,
-        Field::Grouping,
-        Field::RemoteIp,
-        Field::RemoteMx,
-        Field::RecipientDomain,
-    ];
-
-    /// As it is written in files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Field::TenantId => "tenantid",
-            Field::JobId => "jobid",
-            Field::TransportId => "transportid",
-            Field::LocalIp => "localip",
-            Field::Grouping => "grouping",
-            Field::RemoteIp => "remoteip",
-            Field::RemoteMx => "remotemx",
-            Field::RecipientDomain => "recipientdomain",
-        }
-    }
-
-    /// Its values are addresses and networks.
-    pub(crate) fn is_ip(self) -> bool {
-        matches!(self, Field::LocalIp | Field::RemoteIp)
-    }
-
-    /// Not known before hosts and addresses are.
-    pub(crate) fn is_of_the_way(self) -> bool {
-        matches!(self, Field::LocalIp | Field::Grouping | Field::RemoteIp | Field::RemoteMx)
-    }
-
-    /// Its values are domains: compared without case, `*.domain` permitted.
-    pub(crate) fn is_domain(self) -> bool {
-        matches!(self, Field::Grouping | Field::RemoteMx | Field::RecipientDomain)
-    }
-}
 
 /// Values of a named list: `lists.<field>.<name>`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -36,9 +36,7 @@ mod wallet;
 
 pub use counters::{Answer, Ask, Counters, Grant, Notice, Usage};
 pub use key::{FieldSet, Key};
-pub use rules::{
-    Applying, Condition, Dynamic, Kind, Policies, Policy, PolicyError, PolicyFault, Property, Then,
-};
+pub use rules::{Applying, Condition, Dynamic, Kind, Policies, Policy, PolicyError, PolicyFault, Then};
 pub use wallet::Wallet;
 
 /// How long what was granted may be used, in milliseconds.

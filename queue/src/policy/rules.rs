@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use fields::Property;
 use rustc_hash::FxHashMap;
 
 use crate::limits;
@@ -42,17 +43,6 @@ pub struct Then {
     pub cluster: bool,
     /// Free data, for scripts.
     pub properties: BTreeMap<String, Property>,
-}
-
-/// A value of free data.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Property {
-    /// Text.
-    Text(String),
-    /// A number.
-    Number(f64),
-    /// A boolean.
-    Bool(bool),
 }
 
 /// Where a dynamic condition comes from.

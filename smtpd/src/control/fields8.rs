@@ -1,8 +1,10 @@
-//! The eight fields that suspends and policies go by, and times to live.
+//! The eight fields that suspends and policies go by, and their free data.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
 
+use config::Property;
 use control::smtpd as proto;
+use proto::property_value::Value;
 use queue::Field;
 
 /// The fields that are given.
@@ -36,10 +38,27 @@ pub(super) fn fields8(fields: &[(Field, Vec<String>)]) -> proto::Fields8 {
     }
 }
 
-/// A time to live in seconds.
-///
-/// # Errors
-/// It is negative, or none.
-pub(super) fn ttl(seconds: f64) -> Result<Duration, String> {
-    Duration::try_from_secs_f64(seconds).map_err(|_| format!("ttl: {seconds} is not a time in seconds"))
+/// Free data; what has no value is left out.
+pub(super) fn properties<M>(given: M) -> BTreeMap<String, Property>
+where
+    M: IntoIterator<Item = (String, proto::PropertyValue)>,
+{
+    let value = |value: proto::PropertyValue| {
+        Some(match value.value? {
+            Value::String(text) => Property::Text(text),
+            Value::Number(number) => Property::Number(number),
+            Value::Boolean(bool) => Property::Bool(bool),
+        })
+    };
+    given.into_iter().filter_map(|(key, given)| Some((key, value(given)?))).collect()
+}
+
+/// A value of free data.
+pub(super) fn value_of(property: &Property) -> proto::PropertyValue {
+    let value = match property {
+        Property::Text(text) => Value::String(text.clone()),
+        Property::Number(number) => Value::Number(*number),
+        Property::Bool(bool) => Value::Boolean(*bool),
+    };
+    proto::PropertyValue { value: Some(value) }
 }

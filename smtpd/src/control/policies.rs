@@ -3,17 +3,17 @@
 use std::rc::Rc;
 
 use control::smtpd as proto;
-use queue::Field;
-use queue::policy::{Algorithm, FieldSet, Key, Kind, Limits, Property, Rate, Then, Usage};
+use queue::policy::{Algorithm, Key, Kind, Limits, Then, Usage};
 
 use super::client::Client;
-use super::fields8::{fields, fields8, ttl};
+use super::fields8::{fields, fields8, properties, value_of};
 use super::shards::{ask, sort_out};
 use crate::delivery::policies::Desk;
-use crate::dynamic::{Condition, TAG_CHARACTERS, until};
+use crate::dynamic::Condition;
+use crate::dynamic::wanted::{WantedCondition, WantedThen, field_set, seconds};
 use crate::limits;
 use crate::program::Control;
-use crate::snapshot::policies_of;
+use crate::ruleset::policies_of;
 
 /// Policies of the file in its order, with conditions and counters.
 pub(super) async fn list(control: &Rc<Control>) -> proto::PolicyConditionResponse {
@@ -59,24 +59,18 @@ pub(super) async fn add(
         proto::PolicyConditionType::Warmup => Kind::WarmUp,
         proto::PolicyConditionType::Backoff => Kind::BackOff,
     };
-    let ttl = ttl(request.ttl)?;
-    let given = request.id.filter(|id| !id.is_empty());
-    let values = fields(request.r#if.as_ref()).into_iter().map(|(field, value)| (field, vec![value]));
-    let condition = Condition {
-        rule: queue::policy::Dynamic {
-            id: given.unwrap_or_else(|| format!("{:016x}", engine::rng::u64())),
-            kind,
-            fields: field_set(&request.fields)?,
-            condition: queue::policy::Condition {
-                fields: values.collect(),
-                then: then(request.then.as_ref())?,
-            },
-        },
-        until_ms: until(ttl, engine::time::steady_ms()),
+    let wanted = WantedCondition {
+        policy: request.fields.clone(),
+        values: fields(request.r#if.as_ref()),
+        kind,
+        then: then(request.then.as_ref())?,
+        ttl_s: request.ttl,
+        id: request.id,
     };
+    let condition = client.control.condition(wanted)?;
     let id = client.control.add_condition(condition).await?;
     let policy = request.fields.join(",");
-    client.log_change(format_args!("queue policy add: {id}: policy {policy}, ttl {} s", ttl.as_secs_f64()));
+    client.log_change(format_args!("queue policy add: {id}: policy {policy}, ttl {} s", request.ttl));
     Ok(proto::PolicyConditionAddResponse { id })
 }
 
@@ -88,7 +82,8 @@ pub(super) async fn update(
     client: &Client,
     request: proto::PolicyConditionUpdateRequest,
 ) -> Result<proto::PolicyConditionUpdateResponse, String> {
-    let (then, ttl) = (then(request.then.as_ref())?, request.ttl.map(ttl).transpose()?);
+    let then = then(request.then.as_ref())?.checked()?;
+    let ttl = request.ttl.map(|ttl| seconds("ttl", ttl)).transpose()?;
     let now_ms = engine::time::steady_ms();
     let updated = client.control.dynamic.update_condition(&request.id, then, ttl, now_ms);
     if updated {
@@ -153,58 +148,24 @@ pub(super) async fn refill(
     Ok(proto::PolicyRateRefillResponse { refilled })
 }
 
-fn field_set(names: &[String]) -> Result<FieldSet, String> {
-    let field = |name: &String| {
-        let found = Field::ALL.into_iter().find(|field| field.name() == name);
-        found.ok_or_else(|| format!("fields: there is no field \"{name}\""))
-    };
-    Ok(FieldSet::new(names.iter().map(field).collect::<Result<Vec<_>, _>>()?))
-}
-
-fn then(given: Option<&proto::Then>) -> Result<Then, String> {
+fn then(given: Option<&proto::Then>) -> Result<WantedThen, String> {
     let given = given.ok_or("then: is missing")?;
     let rate = given.rate.as_ref().map(|rate| {
-        Ok::<_, String>(Rate {
-            count: u32::try_from(rate.count).map_err(|_| format!("rate: {} is too much", rate.count))?,
-            interval_ms: milliseconds("rate", rate.interval)?.max(1),
-            algorithm: match rate.algorithm() {
-                proto::rate::Algorithm::Fixedwindow => Algorithm::FixedWindow,
-                proto::rate::Algorithm::Default | proto::rate::Algorithm::Tokenbucket => {
-                    Algorithm::TokenBucket
-                }
-            },
-        })
+        let algorithm = match rate.algorithm() {
+            proto::rate::Algorithm::Fixedwindow => Algorithm::FixedWindow,
+            proto::rate::Algorithm::Default | proto::rate::Algorithm::Tokenbucket => Algorithm::TokenBucket,
+        };
+        (rate.count, rate.interval, algorithm)
     });
-    let interval = given.connectinterval.map(|seconds| milliseconds("connectinterval", seconds));
-    let tag = given.tag.clone().filter(|tag| !tag.is_empty());
-    if tag.as_ref().is_some_and(|tag| tag.chars().count() > TAG_CHARACTERS) {
-        return Err(format!("tag: longer than {TAG_CHARACTERS} characters"));
-    }
-    let properties = super::suspends::properties(given.properties.clone()).into_iter();
-    Ok(Then {
-        limits: Limits {
-            concurrency: given.concurrency,
-            rate: rate.transpose()?,
-            connect_interval_ms: interval.transpose()?.filter(|interval_ms| *interval_ms > 0),
-        },
-        tag,
+    Ok(WantedThen {
+        concurrency: given.concurrency,
+        rate,
+        connect_interval_s: given.connectinterval,
+        tag: given.tag.clone().unwrap_or_default(),
         stop: given.stop,
         cluster: given.cluster.unwrap_or(true),
-        properties: properties.map(|(key, value)| (key, property(value))).collect(),
+        properties: properties(given.properties.clone()),
     })
-}
-
-fn property(value: config::Property) -> Property {
-    match value {
-        config::Property::Text(text) => Property::Text(text),
-        config::Property::Number(number) => Property::Number(number),
-        config::Property::Bool(bool) => Property::Bool(bool),
-    }
-}
-
-fn milliseconds(what: &str, seconds: f64) -> Result<u64, String> {
-    let time = ttl(seconds).map_err(|_| format!("{what}: {seconds} is not a time in seconds"))?;
-    Ok(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
 }
 
 fn condition_row(condition: &Condition, now_ms: u64) -> proto::PolicyCondition {
@@ -223,18 +184,11 @@ fn condition_row(condition: &Condition, now_ms: u64) -> proto::PolicyCondition {
 }
 
 fn then_of(then: &Then) -> proto::Then {
-    let value = |value: &Property| proto::PropertyValue {
-        value: Some(match value {
-            Property::Text(text) => proto::property_value::Value::String(text.clone()),
-            Property::Number(number) => proto::property_value::Value::Number(*number),
-            Property::Bool(bool) => proto::property_value::Value::Boolean(*bool),
-        }),
-    };
     proto::Then {
         stop: then.stop,
         cluster: Some(then.cluster),
         tag: then.tag.clone(),
-        properties: then.properties.iter().map(|(key, property)| (key.clone(), value(property))).collect(),
+        properties: then.properties.iter().map(|(key, property)| (key.clone(), value_of(property))).collect(),
         ..limits_of(&then.limits)
     }
 }

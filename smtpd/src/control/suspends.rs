@@ -1,16 +1,13 @@
 //! `queue suspend`: listed with those of the file, added, changed, removed.
 
-use std::collections::BTreeMap;
-
-use config::Property;
 use control::smtpd as proto;
-use proto::property_value::Value;
 
 use super::client::Client;
-use super::fields8::{fields, fields8, ttl};
+use super::fields8::{fields, fields8, properties, value_of};
+use crate::dynamic::wanted::{id_or_new, seconds};
 use crate::dynamic::{Change, Suspend, until};
 use crate::program::Control;
-use crate::snapshot::suspend_rules;
+use crate::ruleset::suspend_rules;
 
 /// Those of the file, then those that were added, as far as they match.
 pub(super) fn list(control: &Control, request: &proto::SuspendRequest) -> proto::SuspendResponse {
@@ -40,11 +37,9 @@ pub(super) async fn add(
     client: &Client,
     request: proto::SuspendAddRequest,
 ) -> Result<proto::SuspendAddResponse, String> {
-    let ttl = ttl(request.ttl)?;
-    let given = request.id.filter(|id| !id.is_empty());
-    let id = given.unwrap_or_else(|| format!("{:016x}", engine::rng::u64()));
+    let ttl = seconds("ttl", request.ttl)?;
     let suspend = Suspend {
-        id,
+        id: id_or_new(request.id),
         fields: fields(request.fields.as_ref()),
         tag: request.tag,
         until_ms: until(ttl, engine::time::steady_ms()),
@@ -66,7 +61,7 @@ pub(super) async fn update(
     request: proto::SuspendUpdateRequest,
 ) -> Result<proto::SuspendUpdateResponse, String> {
     let change = Change {
-        ttl: request.ttl.map(ttl).transpose()?,
+        ttl: request.ttl.map(|ttl| seconds("ttl", ttl)).transpose()?,
         tag: request.tag,
         properties: (!request.properties.is_empty()).then(|| properties(request.properties)),
     };
@@ -130,30 +125,6 @@ fn row(suspend: &Suspend, now_ms: u64) -> proto::Suspend {
         dynamic: true,
         properties: suspend.properties.iter().map(|(key, value)| (key.clone(), value_of(value))).collect(),
     }
-}
-
-/// Free data; what has no value is left out.
-pub(super) fn properties<M>(given: M) -> BTreeMap<String, Property>
-where
-    M: IntoIterator<Item = (String, proto::PropertyValue)>,
-{
-    let value = |value: proto::PropertyValue| {
-        Some(match value.value? {
-            Value::String(text) => Property::Text(text),
-            Value::Number(number) => Property::Number(number),
-            Value::Boolean(bool) => Property::Bool(bool),
-        })
-    };
-    given.into_iter().filter_map(|(key, given)| Some((key, value(given)?))).collect()
-}
-
-fn value_of(property: &Property) -> proto::PropertyValue {
-    let value = match property {
-        Property::Text(text) => Value::String(text.clone()),
-        Property::Number(number) => Value::Number(*number),
-        Property::Bool(bool) => Value::Boolean(*bool),
-    };
-    proto::PropertyValue { value: Some(value) }
 }
 
 /// `recipientdomain a.example, jobid x`, or `all`.

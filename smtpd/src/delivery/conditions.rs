@@ -4,7 +4,7 @@ use config::{DeliveryFile, DeliverySettings};
 use queue::{Facts, Suspends};
 
 use super::settings::{AttemptSettings, PoolingSettings, TlsSettings};
-use crate::snapshot;
+use crate::ruleset;
 
 /// `delivery.conditions`, compiled.
 #[derive(Clone, Debug, Default)]
@@ -24,7 +24,7 @@ impl Conditions {
     pub fn build(file: &DeliveryFile) -> Result<Conditions, String> {
         let conditions = file.conditions.iter();
         let rules: Vec<queue::Rule> =
-            conditions.map(|condition| snapshot::rule(&condition.fields, None)).collect();
+            conditions.map(|condition| ruleset::rule(&condition.fields, None)).collect();
         let rules = Suspends::compile(&rules, &[]).map_err(|error| {
             let (number, value, problem) = (error.rule, error.value, error.problem);
             format!("smtpd_delivery: delivery.conditions[{number}]: \"{value}\": {problem}")

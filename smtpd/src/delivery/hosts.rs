@@ -114,7 +114,7 @@ impl Way<'_> {
         facts: &mut AttemptFacts,
     ) -> Option<Report> {
         let host = Host { mx: open.mx(), address: open.address() };
-        let applying = policies::limiting(self.snapshot, &self.errand.attempt, host, Some(open.local_ip()));
+        let applying = self.limiting(host, Some(open.local_ip()));
         if !open.units().fit(&applying) {
             open.quit().await;
             return None;
@@ -126,6 +126,12 @@ impl Way<'_> {
         }
         self.shard.queue.borrow_mut().permitted(self.errand.attempt.id);
         self.transact(open, connection, facts).await
+    }
+
+    /// The policies that limit the attempt at a host.
+    fn limiting(&self, host: Host<'_>, local: Option<IpAddr>) -> Vec<Applying> {
+        let policies = self.shard.rules().policies;
+        policies::limiting(&policies, self.snapshot, &self.errand.attempt, host, local)
     }
 
     /// Places for a connection that is begun at once.
@@ -142,7 +148,8 @@ impl Way<'_> {
 
     /// Our address towards a host, where the rules or policies ask for it: the one that the system would choose, too.
     async fn local(&self, source: &Choice, remote: SocketAddr) -> Option<IpAddr> {
-        let asked_for = self.shard.suspends().look_at_the_way() || self.snapshot.policies_look_at_source();
+        let asked_for =
+            self.shard.suspends().look_at_the_way() || self.shard.rules().policies_look_at_source();
         match source.address() {
             None if asked_for => source::of_system(remote).await,
             address => address,
@@ -208,7 +215,7 @@ impl Way<'_> {
                 return None;
             }
         };
-        let applying = policies::limiting(self.snapshot, &self.errand.attempt, host, local);
+        let applying = self.limiting(host, local);
         let units = match self.places(applying).await {
             Ok(units) => units,
             Err(refusal) => {

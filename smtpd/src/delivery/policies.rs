@@ -18,10 +18,8 @@ use engine::boot::ShardId;
 use engine::mesh;
 use engine::sync::{Notify, oneshot};
 use engine::task::{Class, spawn};
-use queue::policy::{
-    Answer, Applying, Ask, Counters, FieldSet, Grant, Key, Limit, Notice, Policies, Usage, Wallet,
-};
-use queue::{Attempt, Facts, Field, Limited, LimitedBy, Outcome};
+use queue::policy::{Answer, Applying, Ask, Counters, Grant, Key, Limit, Notice, Policies, Usage, Wallet};
+use queue::{Attempt, Facts, Limited, LimitedBy, Outcome};
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
 use super::paths::now_ms;
@@ -208,12 +206,13 @@ pub async fn tend() {
 
 /// The policies that limit a message on a way, with their counters.
 pub(super) fn limiting(
+    policies: &Policies,
     snapshot: &Snapshot,
     attempt: &Attempt,
     host: Host<'_>,
     local: Option<IpAddr>,
 ) -> Vec<Applying> {
-    if snapshot.policies.is_idle() {
+    if policies.is_idle() {
         return Vec::new();
     }
     let domain = attempt.recipients.first().map_or("", |recipient| &*recipient.domain);
@@ -227,7 +226,7 @@ pub(super) fn limiting(
         remote_mx: Some(host.mx),
         recipient_domain: Some(domain),
     };
-    let mut applying = snapshot.policies.applying(&facts);
+    let mut applying = policies.applying(&facts);
     applying.retain(|applying| !applying.limits.is_empty());
     applying
 }
@@ -388,16 +387,6 @@ pub(super) fn reported(shard: &Shard, limited: &Limited) {
         if !desk.promised.borrow().contains(&by.key) {
             shard.queue.borrow_mut().wake(&by.key, 1);
         }
-    }
-}
-
-/// By what lines are split, so that what these policies hold back holds up nothing else.
-pub fn split(policies: &Policies) -> queue::Split {
-    let looked_at: FieldSet = if policies.is_idle() { FieldSet::default() } else { policies.looked_at() };
-    queue::Split {
-        domain: looked_at.contains(Field::RecipientDomain) || looked_at.contains(Field::Grouping),
-        job_id: looked_at.contains(Field::JobId),
-        tenant_id: looked_at.contains(Field::TenantId),
     }
 }
 

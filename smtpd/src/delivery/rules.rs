@@ -7,7 +7,8 @@ use config::{DefaultGroup, Grouping, Pattern};
 use queue::{Attempt, Facts, Field, Recipient, Rule, Suspends};
 
 use super::settings::AttemptSettings;
-use crate::snapshot::{Snapshot, pattern_text};
+use crate::ruleset::pattern_text;
+use crate::snapshot::Snapshot;
 
 /// `queues.grouping`, compiled.
 #[derive(Clone, Debug)]
@@ -43,6 +44,20 @@ impl Groups {
         Ok(Groups { rules, of_rule, default })
     }
 
+    /// The configured group, as `&id`, that a host or domain of this name or address belongs to.
+    pub fn of_member(&self, name: &str) -> Option<&str> {
+        let ip = name.parse().ok();
+        let name = Some(name).filter(|_| ip.is_none());
+        let facts = |remote_mx, recipient_domain| Facts {
+            remote_mx,
+            recipient_domain,
+            remote_ip: ip,
+            ..Facts::default()
+        };
+        let rule = [facts(name, None), facts(None, name)].iter().find_map(|facts| self.rules.matches(facts));
+        rule.map(|rule| &*self.of_rule[rule])
+    }
+
     /// The group of mail for `domain` at a host: the first grouping that matches, or the default.
     pub fn of<'a>(&'a self, domain: &'a str, mx: &'a str, ip: IpAddr) -> &'a str {
         let facts = Facts {
@@ -64,7 +79,8 @@ impl Groups {
 pub(super) struct Rules<'a> {
     snapshot: &'a Snapshot,
     attempt: &'a Attempt,
-    suspends: Arc<Suspends>,
+    /// `None`: they are not asked for.
+    suspends: Option<Arc<Suspends>>,
 }
 
 /// A host, and the name that it was found by.
@@ -76,17 +92,17 @@ pub(super) struct Host<'a> {
 
 impl<'a> Rules<'a> {
     pub(super) fn new(snapshot: &'a Snapshot, attempt: &'a Attempt) -> Rules<'a> {
-        Rules { snapshot, attempt, suspends: Arc::clone(&snapshot.suspends) }
+        Rules { snapshot, attempt, suspends: None }
     }
 
-    /// With the suspends that are in force by now.
+    /// With these suspends.
     pub(super) fn under(self, suspends: Arc<Suspends>) -> Rules<'a> {
-        Rules { suspends, ..self }
+        Rules { suspends: Some(suspends), ..self }
     }
 
     /// Whether there is nothing to hold against: what is known at pick-up was looked at there.
     fn is_empty(&self) -> bool {
-        !self.suspends.look_at_the_way()
+        !self.suspends.as_ref().is_some_and(|suspends| suspends.look_at_the_way())
     }
 
     /// Whether a rule stops each recipient from going to `host` from `local`.
@@ -114,7 +130,8 @@ impl<'a> Rules<'a> {
     }
 
     fn stop(&self, recipient: &Recipient, host: Host<'_>, local: Option<IpAddr>) -> bool {
-        self.suspends.matches(&self.facts(recipient, host, local)).is_some()
+        let facts = self.facts(recipient, host, local);
+        self.suspends.as_ref().is_some_and(|suspends| suspends.matches(&facts).is_some())
     }
 
     fn facts<'f>(&'f self, recipient: &'f Recipient, host: Host<'f>, local: Option<IpAddr>) -> Facts<'f> {
@@ -153,6 +170,11 @@ mod tests {
         assert_eq!(of("a.test", "mx.b.example", "198.51.100.1"), "&a", "the order of the file decides");
         assert_eq!(of("x.test", "mx.example", "192.0.2.99"), "&b");
         assert_eq!(of("x.test", "mx.example", "198.51.100.1"), "mx.example");
+        let member = |name| groups.of_member(name);
+        assert_eq!(
+            ["mx.a.example", "a.test", "192.0.2.99", "mx.example", "&a"].map(member),
+            [Some("&a"), Some("&a"), Some("&b"), None, None]
+        );
         let of_domain = Groups::build(&[], DefaultGroup::RecipientDomain).unwrap();
         assert_eq!(of_domain.of("x.test", "mx", "::1".parse().unwrap()), "x.test");
     }

@@ -7,10 +7,10 @@ use std::path::Path;
 use config::Property;
 use engine::buf::AlignedBuf;
 use engine::disk::{self, Dir, Durability, OpenOptions};
-use queue::Field;
-use queue::policy::{self, Algorithm, FieldSet, Kind, Limits, Rate, Then};
+use queue::policy::{self, Algorithm, Kind, Limits, Rate, Then};
 use serde::{Deserialize, Serialize};
 
+use super::wanted::{field, field_set};
 use super::{Condition, Suspend};
 use crate::limits;
 
@@ -51,7 +51,7 @@ struct StoredCondition {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     until_ms: Option<u64>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    properties: BTreeMap<String, Value>,
+    properties: BTreeMap<String, Property>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -71,15 +71,7 @@ struct Stored {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     until_ms: Option<u64>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    properties: BTreeMap<String, Value>,
-}
-
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(untagged)]
-enum Value {
-    Bool(bool),
-    Number(f64),
-    Text(String),
+    properties: BTreeMap<String, Property>,
 }
 
 /// What was in force before. A file that cannot be read is set aside, and the error says so.
@@ -134,7 +126,7 @@ fn encode(suspends: &[Suspend], conditions: &[Condition]) -> Vec<u8> {
             .collect(),
         tag: suspend.tag.clone(),
         until_ms: suspend.until_ms.map(engine::time::steady_to_wall_ms),
-        properties: suspend.properties.iter().map(|(key, value)| (key.clone(), value.into())).collect(),
+        properties: suspend.properties.clone(),
     });
     let conditions = conditions.iter().map(stored_condition).collect();
     let content = Content { version: VERSION, suspends: stored.collect(), conditions };
@@ -160,12 +152,11 @@ fn stored_condition(condition: &Condition) -> StoredCondition {
         stop: then.stop,
         cluster: then.cluster,
         until_ms: condition.until_ms.map(engine::time::steady_to_wall_ms),
-        properties: then.properties.iter().map(|(key, value)| (key.clone(), value.into())).collect(),
+        properties: then.properties.clone(),
     }
 }
 
 fn condition(stored: StoredCondition, until: impl Fn(u64) -> u64) -> Result<Condition, String> {
-    let policy = stored.policy.iter().map(|name| field(name)).collect::<Result<Vec<_>, _>>()?;
     let fields = stored.fields.into_iter().map(|(name, values)| Ok((field(&name)?, values)));
     let then = Then {
         limits: Limits {
@@ -180,20 +171,15 @@ fn condition(stored: StoredCondition, until: impl Fn(u64) -> u64) -> Result<Cond
         tag: stored.tag,
         stop: stored.stop,
         cluster: stored.cluster,
-        properties: stored.properties.into_iter().map(|(key, value)| (key, value.into())).collect(),
+        properties: stored.properties,
     };
     let rule = policy::Dynamic {
         id: stored.id,
         kind: Kind::parse(&stored.kind).ok_or_else(|| format!("there is no kind \"{}\"", stored.kind))?,
-        fields: FieldSet::new(policy),
+        fields: field_set(&stored.policy)?,
         condition: policy::Condition { fields: fields.collect::<Result<_, String>>()?, then },
     };
     Ok(Condition { rule, until_ms: stored.until_ms.map(until) })
-}
-
-fn field(name: &str) -> Result<Field, String> {
-    let found = Field::ALL.into_iter().find(|field| field.name() == name);
-    found.ok_or_else(|| format!("there is no field \"{name}\""))
 }
 
 fn decode(bytes: &[u8]) -> Result<(Vec<Suspend>, Vec<Condition>), String> {
@@ -210,50 +196,10 @@ fn decode(bytes: &[u8]) -> Result<(Vec<Suspend>, Vec<Condition>), String> {
             fields: fields.collect::<Result<_, String>>()?,
             tag: stored.tag,
             until_ms: stored.until_ms.map(until),
-            properties: stored.properties.into_iter().map(|(key, value)| (key, value.into())).collect(),
+            properties: stored.properties,
         })
     };
     let suspends = content.suspends.into_iter().map(suspend).collect::<Result<_, String>>()?;
     let conditions = content.conditions.into_iter().map(|stored| condition(stored, until));
     Ok((suspends, conditions.collect::<Result<_, _>>()?))
-}
-
-impl From<&Property> for Value {
-    fn from(property: &Property) -> Value {
-        match property {
-            Property::Text(text) => Value::Text(text.clone()),
-            Property::Number(number) => Value::Number(*number),
-            Property::Bool(bool) => Value::Bool(*bool),
-        }
-    }
-}
-
-impl From<&policy::Property> for Value {
-    fn from(property: &policy::Property) -> Value {
-        match property {
-            policy::Property::Text(text) => Value::Text(text.clone()),
-            policy::Property::Number(number) => Value::Number(*number),
-            policy::Property::Bool(bool) => Value::Bool(*bool),
-        }
-    }
-}
-
-impl From<Value> for policy::Property {
-    fn from(value: Value) -> policy::Property {
-        match value {
-            Value::Text(text) => policy::Property::Text(text),
-            Value::Number(number) => policy::Property::Number(number),
-            Value::Bool(bool) => policy::Property::Bool(bool),
-        }
-    }
-}
-
-impl From<Value> for Property {
-    fn from(value: Value) -> Property {
-        match value {
-            Value::Text(text) => Property::Text(text),
-            Value::Number(number) => Property::Number(number),
-            Value::Bool(bool) => Property::Bool(bool),
-        }
-    }
 }

@@ -7,6 +7,7 @@
 pub mod file;
 #[cfg(test)]
 mod tests;
+pub mod wanted;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -68,10 +69,23 @@ impl Suspend {
         fields.iter().all(|field| self.fields.contains(field))
     }
 
+    /// Whether it matches by these fields and no others.
+    pub fn equals(&self, fields: &[(Field, String)]) -> bool {
+        self.fields.len() == fields.len() && self.has(fields)
+    }
+
     /// As the queue compiles it.
     fn rule(&self) -> Rule {
         let fields = self.fields.iter().map(|(field, value)| (*field, vec![value.clone()]));
         Rule { fields: fields.collect(), tag: Some(self.tag.clone()).filter(|tag| !tag.is_empty()) }
+    }
+}
+
+impl Condition {
+    /// Whether it is about the same: policy, kind and values.
+    pub fn equals(&self, other: &Condition) -> bool {
+        (self.rule.kind, self.rule.fields) == (other.rule.kind, other.rule.fields)
+            && self.rule.condition.fields == other.rule.condition.fields
     }
 }
 
@@ -107,8 +121,7 @@ impl Dynamic {
     pub fn add(&self, new: Suspend) -> Result<String, String> {
         check(&new)?;
         let mut all = self.suspends.borrow_mut();
-        let equal = |old: &&mut Suspend| old.fields.len() == new.fields.len() && old.has(&new.fields);
-        if let Some(old) = all.iter_mut().find(equal) {
+        if let Some(old) = all.iter_mut().find(|old| old.equals(&new.fields)) {
             let id = old.id.clone();
             *old = Suspend { id: id.clone(), ..new };
             self.changed.notify_one();
@@ -174,11 +187,7 @@ impl Dynamic {
     pub fn add_condition(&self, new: Condition) -> Result<String, String> {
         check_id(&new.rule.id)?;
         let mut all = self.conditions.borrow_mut();
-        let equal = |old: &&mut Condition| {
-            (old.rule.kind, old.rule.fields) == (new.rule.kind, new.rule.fields)
-                && old.rule.condition.fields == new.rule.condition.fields
-        };
-        if let Some(old) = all.iter_mut().find(equal) {
+        if let Some(old) = all.iter_mut().find(|old| old.equals(&new)) {
             let id = old.rule.id.clone();
             *old = new;
             old.rule.id.clone_from(&id);

@@ -4,13 +4,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use config::Reloadable;
-use queue::Suspends;
 
 use crate::control::shards;
+use crate::dynamic::wanted::WantedCondition;
 use crate::dynamic::{Condition, file};
 use crate::log::Priority;
 use crate::program::Control;
-use crate::snapshot::{Snapshot, compile_policies, suspend_rules};
+use crate::ruleset::Ruleset;
 
 impl Control {
     /// The files in force; `None` before the start.
@@ -29,18 +29,12 @@ impl Control {
         }
     }
 
-    /// Adds the dynamic rules to what the files say.
+    /// The rules of the files with the dynamic ones.
     ///
     /// # Errors
     /// A sentence that names the rule.
-    pub(super) fn add_dynamic(&self, snapshot: &mut Snapshot, files: &Reloadable) -> Result<(), String> {
-        let mut rules = suspend_rules(&files.suspends);
-        rules.extend(self.dynamic.rules());
-        let suspends = Suspends::compile(&rules, &[]).map_err(|error| error.to_string())?;
-        let policies = compile_policies(&files.policies, &self.dynamic.condition_rules())?;
-        snapshot.suspends = Arc::new(suspends);
-        snapshot.set_policies(policies);
-        Ok(())
+    pub(super) fn compile_rules(&self, files: &Reloadable) -> Result<Ruleset, String> {
+        Ruleset::compile(files, self.dynamic.rules(), &self.dynamic.condition_rules())
     }
 
     /// Puts the dynamic rules in force as they are now, on all shards that move, and keeps them on disk. A shard that
@@ -51,15 +45,10 @@ impl Control {
     /// force stays.
     pub async fn dynamic_changed(self: &Rc<Self>) -> Result<(), String> {
         let _turn = self.reloading.acquire().await;
-        let (Some(files), Some(before)) = (self.files(), self.snapshot.borrow().clone()) else {
-            return Err("the server has not started yet".to_owned());
-        };
-        let mut next = Snapshot::clone(&before);
-        self.add_dynamic(&mut next, &files)?;
-        let next = Arc::new(next);
-        self.snapshot.replace(Some(Arc::clone(&next)));
+        let files = self.files().ok_or("the server has not started yet")?;
+        let rules = self.compile_rules(&files)?;
         let set = shards::ask(self, move |shard| {
-            shard.amend(Arc::clone(&next));
+            shard.set_rules(rules.clone());
             std::future::ready(())
         });
         set.await;
@@ -71,6 +60,15 @@ impl Control {
             self.log.line(Priority::Error, text);
         }
         Ok(())
+    }
+
+    /// A condition, with the groups that are configured now.
+    ///
+    /// # Errors
+    /// A sentence that names what cannot be.
+    pub fn condition(&self, wanted: WantedCondition) -> Result<Condition, String> {
+        let snapshot = self.snapshot.borrow().clone().ok_or("the server has not started yet")?;
+        wanted.checked(&snapshot.groups, engine::time::steady_ms())
     }
 
     /// Adds a condition to a policy, or renews an equal one; the id of the one in force.

@@ -61,8 +61,8 @@ impl Control {
 
     async fn reload_now(self: &Rc<Self>, what: Reload) -> Result<(), String> {
         let files = Arc::new(self.read_files(what).await?);
-        let (mut snapshot, keyring) = self.build(Arc::clone(&files)).await?;
-        self.add_dynamic(&mut snapshot, &files)?;
+        let (snapshot, keyring) = self.build(Arc::clone(&files)).await?;
+        let rules = self.compile_rules(&files)?;
         self.files.replace(Some(files));
         self.keyring.replace(keyring);
         self.watch_expiry();
@@ -71,7 +71,7 @@ impl Control {
         self.monitor.configure(&snapshot.monitor);
         // A shard that stands still takes it when it moves again.
         let answers = shards::ask(self, move |shard| {
-            shard.reload(Arc::clone(&snapshot));
+            shard.reload(Arc::clone(&snapshot), rules.clone());
             std::future::ready(())
         });
         let (_, missing) = shards::sort_out(answers.await);

@@ -14,6 +14,7 @@ use crate::control::{self, Door};
 use crate::log::{Log, Priority};
 use crate::pki::Keyring;
 use crate::program::{Control, Reload};
+use crate::ruleset::Ruleset;
 use crate::shard::Shell;
 use crate::snapshot::Snapshot;
 
@@ -31,8 +32,8 @@ impl Control {
         let files = self.read_files(Reload::All).await?;
         let files = Arc::new(files);
         self.restore_dynamic().await;
-        let (mut snapshot, keyring) = self.build(Arc::clone(&files)).await?;
-        self.add_dynamic(&mut snapshot, &files)?;
+        let (snapshot, keyring) = self.build(Arc::clone(&files)).await?;
+        let rules = self.compile_rules(&files)?;
         self.files.replace(Some(Arc::clone(&files)));
         self.keyring.replace(keyring);
         self.watch_expiry();
@@ -45,7 +46,7 @@ impl Control {
             None => None,
         };
         let spool = Spool::open(self.spool_options()).await.map_err(|error| error.to_string())?;
-        self.start(spool, snapshot, marks).await?;
+        self.start(spool, snapshot, rules, marks).await?;
         self.monitor.set_started();
         let shards = self.program.shards;
         let state = if self.program.frozen { ", frozen until SIGUSR2" } else { "" };
@@ -162,16 +163,18 @@ impl Control {
         &self,
         spool: Arc<Spool>,
         snapshot: Arc<Snapshot>,
+        rules: Ruleset,
         marks: Option<Arc<Marks>>,
     ) -> Result<(), String> {
         let mut starting = Vec::new();
         for number in 0..self.program.shards {
             let (program, spool, snapshot) =
                 (Arc::clone(&self.program), Arc::clone(&spool), Arc::clone(&snapshot));
-            let marks = marks.clone();
+            let (rules, marks) = (rules.clone(), marks.clone());
             let id = ShardId(number);
             starting.push(spawn(Class::Interactive, async move {
-                mesh::call_task(id, move || Shell::here().start(program, spool, snapshot, marks, id)).await
+                mesh::call_task(id, move || Shell::here().start(program, spool, snapshot, rules, marks, id))
+                    .await
             }));
         }
         for task in starting {
