@@ -51,6 +51,7 @@ mod running;
 mod scalar;
 mod schema;
 mod scripting;
+mod services;
 mod session;
 mod startup;
 mod suspends;
@@ -79,6 +80,10 @@ pub use running::{
     Running, Server, load_running,
 };
 pub use scripting::{FileContent, HookScript, PHASES, ScriptSettings, Scripting, VirtualFile};
+pub use services::{
+    KafkaQueue, MariadbProfile, Named, PostgresqlProfile, Profiles, RedisKind, RedisProfile, ServiceTls,
+    Services, SqliteProfile,
+};
 pub use session::{TransportLogin, TransportSession};
 pub use startup::{
     Accounting, Corrupt, Driver, Environment, Facility, ListenServer, Listener, PrivDrop, ServerKind, Spool,

@@ -4,17 +4,26 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::report::{Problem, Report};
+use crate::services::{self, Services};
 use crate::tree::{Checked, Tree};
 
-/// Which plugins there are, and the settings that each has.
+/// Which plugins there are, and the settings that each has; behind a dot those of the items of a list.
 const KNOWN: &[(&str, &[&str])] = &[
     ("bounce-list", &["lists"]),
+    ("hiredis-cluster", &["nodes", "password", "pool_size", "max_retry", "connect_timeout", "timeout"]),
     ("http-background", &[]),
     ("interfaces", &[]),
     ("ip-list", &["lists"]),
+    ("kafka", &["queues", "queues.id", "queues.config"]),
+    ("ldap", &[]),
     ("logger", &["logs"]),
+    ("mariadb", services::MARIADB),
+    ("postgresql", services::POSTGRESQL),
+    ("rabbitmq", &[]),
     ("rate", &["path", "port", "address", "badhost", "timeout", "reresolve"]),
+    ("redis", services::REDIS),
     ("sleep-background", &[]),
+    ("sqlite", services::SQLITE),
     ("stdout", &[]),
     ("suppression-list", &["lists"]),
 ];
@@ -48,6 +57,8 @@ pub struct Plugins {
     pub ip_lists: Vec<ListFile>,
     /// The files of `logger`.
     pub logs: Vec<LogFile>,
+    /// The servers and databases that scripts may ask.
+    pub services: Services,
 }
 
 /// Where the client of `rated` sends its datagrams.
@@ -103,11 +114,12 @@ impl Plugins {
             suppression_lists: lists(&self.suppression_lists, &running.suppression_lists),
             ip_lists: lists(&self.ip_lists, &running.ip_lists),
             logs: join(&self.logs, &running.logs, |log| &log.id),
+            services: self.services.joined(&running.services),
         }
     }
 }
 
-fn join<T: Clone>(own: &[T], running: &[T], id: impl Fn(&T) -> &str) -> Vec<T> {
+pub(crate) fn join<T: Clone>(own: &[T], running: &[T], id: impl Fn(&T) -> &str) -> Vec<T> {
     let only_own = own.iter().filter(|item| running.iter().all(|other| id(other) != id(item)));
     only_own.chain(running).cloned().collect()
 }
@@ -129,14 +141,36 @@ pub(crate) fn cross_check(root: &Tree, report: &mut Report) {
                 let problem = Problem::new(format!("is no setting of {id}"));
                 report.error(value.at, &format!("{path}.config.{key}"), problem);
             }
+            check_items(id, key, value, settings, &format!("{path}.config.{key}"), report);
         }
         check_settings(plugin, &format!("{path}.config"), report);
+    }
+}
+
+/// The same for the items of a list that several plugins have, each with settings of its own.
+fn check_items(id: &str, list: &str, value: &Tree, settings: &[&str], path: &str, report: &mut Report) {
+    let Checked::List(items) = &value.value else { return };
+    let own: Vec<_> =
+        settings.iter().filter_map(|setting| setting.strip_prefix(list)?.strip_prefix('.')).collect();
+    if own.is_empty() {
+        return;
+    }
+    for (index, item) in items.iter().enumerate() {
+        let Checked::Map(entries) = &item.value else { continue };
+        for (key, value) in entries.iter().filter(|(key, _)| !own.contains(&key.as_str())) {
+            let problem = Problem::new(format!("is no setting of {id}"));
+            report.error(value.at, &format!("{path}[{index}].{key}"), problem);
+        }
     }
 }
 
 fn check_settings(plugin: &Tree, path: &str, report: &mut Report) {
     if let (Some(_), Some(port)) = (plugin.get("config.path"), plugin.get("config.port")) {
         report.error(port.at, &format!("{path}.port"), Problem::new("excludes path"));
+    }
+    services::check(plugin, path, report);
+    if plugin.text("id") != Some("rate") {
+        return;
     }
     for key in ["address", "badhost", "timeout"] {
         if let Some(value) = plugin.get(&format!("config.{key}"))
@@ -165,6 +199,7 @@ pub(crate) fn plugins(root: &Tree) -> Plugins {
         suppression_lists: lists("suppression-list"),
         ip_lists: lists("ip-list"),
         logs: logs.iter().map(log).collect(),
+        services: Services::of(&find),
     }
 }
 
@@ -190,7 +225,7 @@ fn log(item: &Tree) -> LogFile {
     }
 }
 
-fn required(tree: &Tree, key: &str) -> String {
+pub(crate) fn required(tree: &Tree, key: &str) -> String {
     match tree.get(key).map(|tree| &tree.value) {
         Some(Checked::Text(text)) => text.clone(),
         _ => unreachable!("the schema requires {key}"),

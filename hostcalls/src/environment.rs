@@ -14,6 +14,7 @@ use crate::crypto::Pki;
 use crate::daemon::Daemon;
 use crate::limits;
 use crate::plugins::{Plugins, RateState};
+use crate::services::Services;
 use crate::source::Sources;
 
 /// What the embedding program decides; the same for all shards.
@@ -93,6 +94,8 @@ pub struct Environment {
     daemon: OnceCell<Rc<dyn Daemon>>,
     /// The servers that `rate` asks.
     pub(crate) rate: RateState,
+    /// Connections to the services that scripts ask.
+    pub(crate) services: Services,
     /// Compiled patterns of all scripts; none while a script has them.
     pub(crate) patterns: Cell<Option<PatternCache>>,
     /// Where others see what runs.
@@ -112,6 +115,7 @@ impl Environment {
             roots: Default::default(),
             daemon: OnceCell::new(),
             rate: RateState::default(),
+            services: Services::default(),
             patterns: Cell::default(),
             board: OnceCell::new(),
         })

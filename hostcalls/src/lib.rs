@@ -65,6 +65,7 @@ mod plugins;
 pub mod reference;
 mod runner;
 mod secure;
+mod services;
 pub mod smtp;
 mod socket;
 pub mod source;

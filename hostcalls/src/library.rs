@@ -25,6 +25,8 @@ pub struct Family {
     pub loaders: &'static [(&'static str, DataLoader)],
     /// Built-in modules: path and source.
     pub modules: &'static [(&'static str, &'static str)],
+    /// Classes that scripts import from a built-in module: its path and the class.
+    pub module_classes: &'static [(&'static str, &'static NativeClass)],
     /// What the numbers of this family's `NativeRun::Host` run.
     pub host: &'static [HostFunction],
 }
@@ -45,8 +47,15 @@ pub type HostFuture = Pin<Box<dyn Future<Output = Result<Value, Fault>>>>;
 
 impl Family {
     /// Nothing; to be filled in with `..Family::EMPTY`.
-    pub const EMPTY: Family =
-        Family { natives: &[], classes: &[], absent: &[], loaders: &[], modules: &[], host: &[] };
+    pub const EMPTY: Family = Family {
+        natives: &[],
+        classes: &[],
+        absent: &[],
+        loaders: &[],
+        modules: &[],
+        module_classes: &[],
+        host: &[],
+    };
 }
 
 /// All families of this crate. A later one replaces names of an earlier one.
@@ -64,6 +73,7 @@ static FAMILIES: &[&Family] = &[
     &crate::daemon::FAMILY,
     &crate::extras::FAMILY,
     &crate::plugins::FAMILY,
+    &crate::services::FAMILY,
     &crate::metrics::FAMILY,
 ];
 
@@ -86,6 +96,9 @@ pub(crate) fn build() -> Library {
         }
         for (path, source) in family.modules {
             library.module(path, source);
+        }
+        for (path, class) in family.module_classes {
+            library.module_class(path, class);
         }
         library.absent(family.absent);
     }
@@ -124,9 +137,10 @@ mod tests {
         assert_eq!(numbers.len(), total, "a number is used twice");
         let library = library();
         let classes = library.classes();
-        let members = classes
-            .iter()
-            .flat_map(|class| class.methods.iter().chain(class.statics).chain(class.constructor.as_ref()));
+        let members =
+            classes.iter().copied().chain(library.module_classes().map(|(_, class)| class)).flat_map(
+                |class| class.methods.iter().chain(class.statics).chain(class.constructor.as_ref()),
+            );
         for native in library.functions().into_iter().chain(members) {
             if let NativeRun::Host(number) = native.run {
                 assert!(numbers.contains(&number), "{} has no entry for {number:#x}", native.name);

@@ -173,3 +173,21 @@ pub const METRIC_LABELS_MAX: usize = 16;
 
 /// Bytes of the name of a label, and of its value.
 pub const METRIC_LABEL_BYTES_MAX: usize = 256;
+
+/// Most bytes of an answer of a service that are received before any of it is taken: a string's bound, and what frames it.
+pub const SERVICE_INPUT_BYTES_MAX: usize = script::limits::MAX_STRING_BYTES + 64 * 1024;
+
+/// Most bytes of a whole answer of a service: the memory of a script's values is bounded besides.
+pub const SERVICE_ANSWER_BYTES_MAX: usize = 128 << 20;
+
+/// Items of an answer of a service, nested ones too: some 50 bytes each.
+pub const SERVICE_ITEMS_MAX: usize = 1_000_000;
+
+/// How deep they may be nested.
+pub const SERVICE_DEPTH_MAX: usize = 32;
+
+/// Longest line that frames an answer.
+pub const SERVICE_LINE_BYTES_MAX: usize = 64 * 1024;
+
+/// Servers of one kind that a shard keeps connections to; more are told of by clusters only. About 1 KiB each.
+pub const SERVICE_POOLS_MAX: usize = 1_000;

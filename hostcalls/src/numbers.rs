@@ -26,3 +26,5 @@ pub const METRICS: u16 = 0x0c00;
 pub const EXTRAS: u16 = 0x0800;
 /// What is a plugin elsewhere.
 pub const PLUGINS: u16 = 0x0b00;
+/// Servers and databases that scripts ask.
+pub const SERVICES: u16 = 0x0d00;

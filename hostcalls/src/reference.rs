@@ -18,7 +18,13 @@ pub fn reference() -> String {
     table(&mut text, "", functions.iter().copied());
     text.push_str("\n## Classes\n");
     for class in library.classes() {
-        self::class(&mut text, class);
+        self::class(&mut text, class.name, class);
+    }
+    text.push_str(
+        "\n## Classes of modules\n\nScripts see them when they import them from the module that is named.\n",
+    );
+    for (path, class) in library.module_classes() {
+        self::class(&mut text, &format!("{} (`{path}`)", class.name), class);
     }
     text.push_str("\n## Functions of hooks\n\n");
     text.push_str(HOOK_INTRODUCTION);
@@ -82,8 +88,8 @@ fn runs(native: &Native) -> String {
     }
 }
 
-fn class(text: &mut String, class: &NativeClass) {
-    let _ = write!(text, "\n### {}\n\n{}", class.name, cell(class.doc));
+fn class(text: &mut String, title: &str, class: &NativeClass) {
+    let _ = write!(text, "\n### {title}\n\n{}", cell(class.doc));
     if let Some(parent) = class.extends {
         let _ = write!(text, " It has the functions of {} too.", parent.name);
     }
@@ -165,7 +171,8 @@ mod tests {
     #[test]
     fn everything_that_scripts_can_call_is_explained() {
         let library = library();
-        let classes = library.classes();
+        let mut classes = library.classes();
+        classes.extend(library.module_classes().map(|(_, class)| class));
         let members = classes
             .iter()
             .flat_map(|class| class.constructor.iter().chain(class.methods).chain(class.statics));

@@ -18,7 +18,43 @@ pub(super) const RUNNING: &[Key] = &[
     key("config", Shape::Object(CONFIG), "Its settings; they go before those of the startup file"),
 ];
 
+const MILLISECONDS: Shape = Shape::One(Type::Integer { min: 1, max: 86_400_000 });
+
 const CONFIG: &[Key] = &[
+    key(
+        "default_profile",
+        ID,
+        "`redis`, `sqlite`, `postgresql`, `mariadb`: the profile of scripts that name none; default the only one",
+    ),
+    key(
+        "profiles",
+        Shape::List(&Shape::Object(PROFILE)),
+        "`redis`, `sqlite`, `postgresql`, `mariadb`: the profiles",
+    ),
+    key("cnf", PATH, "`mariadb`: as in a profile, for a single one without a name"),
+    key("pool_size", POOL_SIZE, "`mariadb`, `hiredis-cluster`: as in a profile"),
+    key("read_timeout", SECONDS, "`mariadb`: as in a profile"),
+    key("write_timeout", SECONDS, "`mariadb`: as in a profile"),
+    key("nodes", TEXT, "`hiredis-cluster`: nodes to begin with, as `host:port,host:port`"),
+    key("password", TEXT, "`hiredis-cluster`: password for `AUTH`"),
+    key(
+        "max_retry",
+        Shape::One(Type::Integer { min: 0, max: 100 }),
+        "`hiredis-cluster`: redirections that a command follows; default 5",
+    ),
+    key("connect_timeout", SECONDS, "`hiredis-cluster`: seconds to connect; default 5"),
+    key(
+        "queues",
+        Shape::List(&Shape::Object(&[
+            key("id", ID, "Name that scripts use").required(),
+            key(
+                "config",
+                Shape::Map(&Shape::One(Type::Free)),
+                "`kafka`: properties of the client as librdkafka names them; which are known: [extras](../hsl/extras.md#kafka)",
+            ),
+        ])),
+        "`kafka`: the queues",
+    ),
     key("path", PATH, "`rate`: socket of `rated`; default `/var/run/halon/rated.sock`"),
     key("port", PORT, "`rate`: UDP port of `rated`, instead of `path`"),
     key("address", Shape::One(Type::Host), "`rate`: its address or name; default 127.0.0.1"),
@@ -30,7 +66,7 @@ const CONFIG: &[Key] = &[
     key(
         "timeout",
         Shape::One(Type::Integer { min: 1, max: 3_600_000 }),
-        "`rate`: milliseconds to wait for an answer; default 5000",
+        "`rate`: milliseconds to wait for an answer; default 5000. `hiredis-cluster`: seconds for a command; default 5",
     ),
     key("reresolve", TIME_FROM_1_S, "`rate`: how often the name is resolved again; default never"),
     key(
@@ -55,4 +91,81 @@ const CONFIG: &[Key] = &[
         ])),
         "`logger`: the files",
     ),
+];
+
+const POOL_SIZE: Shape = Shape::One(Type::Integer { min: 1, max: 10_000 });
+const SECONDS: Shape = Shape::One(Type::Integer { min: 0, max: 86_400 });
+
+const PROFILE: &[Key] = &[
+    key("id", ID, "Name that scripts use").required(),
+    key(
+        "type",
+        choice(&["standalone", "cluster", "sentinel"]),
+        "`redis`: what answers there; default standalone",
+    ),
+    key("host", HOST, "`redis`, `postgresql`: name or address of the server; default 127.0.0.1"),
+    key("port", PORT, "`redis`, `postgresql`: its port; default 6379, 5432"),
+    key(
+        "hosts",
+        Shape::List(&Shape::Object(&[
+            key("host", HOST, "Name or address").required(),
+            key("port", PORT, "Port; default 6379, of a sentinel 26379"),
+        ])),
+        "`redis`: nodes of the cluster to begin with, or the sentinels",
+    ),
+    key("master_name", TEXT, "`redis`: the name of the master that sentinels watch"),
+    key("user", TEXT, "`redis`: user for `AUTH`; default the one that has no name"),
+    key("username", TEXT, "`postgresql`: user; default postgres"),
+    key("password", TEXT, "`redis`, `postgresql`: password"),
+    key("database", TEXT, "`postgresql`: database; default the name of the user"),
+    key("db", Shape::One(Type::Integer { min: 0, max: 15 }), "`redis`: number of the database").default("0"),
+    key(
+        "pool_size",
+        POOL_SIZE,
+        "Most connections of the process; each shard has its part, at least one; default 1",
+    ),
+    key(
+        "connect_timeout",
+        MILLISECONDS,
+        "`redis`: milliseconds to connect; default 5000. `postgresql`: seconds; default 5",
+    ),
+    key("socket_timeout", MILLISECONDS, "`redis`: milliseconds for a command; default 5000"),
+    key("wait_timeout", MILLISECONDS, "`redis`: milliseconds to wait for a free connection; default 5000"),
+    key(
+        "connection_lifetime",
+        MILLISECONDS,
+        "`redis`: milliseconds after which a connection is not used again",
+    ),
+    key(
+        "connection_idle_time",
+        MILLISECONDS,
+        "`redis`: milliseconds without use after which it is not used again",
+    ),
+    key("keep_alive", BOOL, "`redis`: TCP keep-alive")
+        .default("false")
+        .no_effect("a connection that is dead is made again")
+        .except(&["false"]),
+    key(
+        "tls_enabled",
+        BOOL,
+        "`redis`, `postgresql`: TLS; default false, for `postgresql`: where the server has it",
+    ),
+    key("tls_verify_peer", BOOL, "`redis`, `postgresql`: verify who issued the certificate").default("true"),
+    key("tls_verify_host", BOOL, "`redis`, `postgresql`: verify that the certificate is for `host`")
+        .default("true"),
+    key("filename", PATH, "`sqlite`: the database; `:memory:` is one of each connection's own"),
+    key("foreign_keys", BOOL, "`sqlite`: foreign keys hold").default("false"),
+    key("readonly", BOOL, "`sqlite`: it is only read").default("false"),
+    key(
+        "busy_timeout",
+        Shape::One(Type::Integer { min: 0, max: 60_000 }),
+        "`sqlite`: milliseconds to wait for a lock of others; default 5000",
+    ),
+    key(
+        "cnf",
+        PATH,
+        "`mariadb`: option file with `host`, `port`, `socket`, `user`, `password`, `database`, `connect-timeout`, `ssl`, `ssl-verify-server-cert` in the groups `client`, `client-server` and `client-mariadb`; read at start and reload",
+    ),
+    key("read_timeout", SECONDS, "`mariadb`: seconds to wait for an answer; default 30"),
+    key("write_timeout", SECONDS, "`mariadb`: seconds to send a query; default 30"),
 ];

@@ -137,7 +137,7 @@ fn plugins_of_both_files_are_joined() {
 
 const PACKED: &str = "version: \"6.10\"
 servers: [{id: in, transport: mx, phases: {eod: {hook: scan}}}]
-plugins: [{id: rate}, {id: kafka, path: /x.so, config: {brokers: [a]}}]
+plugins: [{id: rate}, {id: cassandra, path: /x.so, config: {brokers: [a]}}]
 __entrypoint: include \"main\";
 scripting:
   hooks: {eod: [{id: scan, data: 'Accept();'}], predelivery: 'Try();'}

@@ -130,6 +130,8 @@ pub struct Plugins {
     suppression_lists: HashMap<String, Arc<SuppressionList>>,
     ip_lists: HashMap<String, Arc<IpList>>,
     logs: HashMap<String, Arc<LogFile>>,
+    /// The servers and databases that scripts may ask.
+    pub(crate) services: config::Services,
     /// Why there are no logs although the configuration has some.
     no_logs: Option<&'static str>,
 }
@@ -150,6 +152,7 @@ impl Plugins {
         let mut plugins = Plugins {
             rate: settings.rate.clone(),
             rate_reresolve: settings.rate_reresolve,
+            services: settings.services.clone(),
             logs: settings.logs.iter().map(|log| (log.id.clone(), Arc::new(log.clone()))).collect(),
             ..Plugins::default()
         };

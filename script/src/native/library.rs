@@ -29,6 +29,8 @@ pub struct Library {
     stand_ins: HashMap<&'static str, &'static Native>,
     loaders: BTreeMap<&'static str, DataLoader>,
     modules: BTreeMap<&'static str, &'static str>,
+    /// Classes that only an import shows, by the path of their module.
+    module_classes: BTreeMap<&'static str, Vec<&'static NativeClass>>,
     terminating: Vec<&'static str>,
 }
 
@@ -86,6 +88,12 @@ impl Library {
         self
     }
 
+    /// A class that scripts import from the built-in module `path`, and do not see otherwise.
+    pub fn module_class(&mut self, path: &'static str, class: &'static NativeClass) -> &mut Self {
+        self.module_classes.entry(path).or_default().push(class);
+        self
+    }
+
     /// Functions that end the script: what stands after a call of them is never reached.
     pub fn terminating(&mut self, names: &[&'static str]) -> &mut Self {
         self.terminating.extend(names);
@@ -125,6 +133,16 @@ impl Library {
     /// The source of a built-in module.
     pub fn module_source(&self, path: &str) -> Option<&'static str> {
         self.modules.get(path).copied()
+    }
+
+    /// The classes of a built-in module that are not written in its source.
+    pub fn classes_of(&self, path: &str) -> &[&'static NativeClass] {
+        self.module_classes.get(path).map_or(&[], Vec::as_slice)
+    }
+
+    /// All such classes, with the paths of their modules.
+    pub fn module_classes(&self) -> impl Iterator<Item = (&'static str, &'static NativeClass)> + '_ {
+        self.module_classes.iter().flat_map(|(path, classes)| classes.iter().map(|class| (*path, *class)))
     }
 
     /// Whether the function ends the script.

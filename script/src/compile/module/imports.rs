@@ -8,7 +8,7 @@ use crate::syntax::ast::{Expr, Import, ImportKind, Name, Statement, StatementKin
 use super::super::analyze::Variables;
 use super::super::include::global_names;
 use super::super::program::ModuleDef;
-use super::super::scope::{Exports, FileScope, FileVariable, Scope};
+use super::super::scope::{Callee, Exports, FileScope, FileVariable, Scope};
 use super::{Compiler, Module};
 
 impl Compiler<'_> {
@@ -54,7 +54,10 @@ impl Compiler<'_> {
         let script = self.source(text, None);
         let compiled = script.map(|script| self.file(script, &name, false));
         self.in_progress.pop();
-        let (main, exports) = compiled?;
+        let (main, mut exports) = compiled?;
+        for class in self.library.classes_of(&import.path.text) {
+            exports.functions.entry(class.name.into()).or_insert(Callee::NativeClass(class));
+        }
         let module = self.known.modules.len();
         self.known.modules.push(Module { exports });
         self.known.module_defs.push(ModuleDef { main });

@@ -1,0 +1,370 @@
+//! `redis` and `hiredis-cluster`: commands for servers of Redis.
+
+mod cluster;
+mod resp;
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use config::{RedisKind, RedisProfile};
+use script::fault::Fault;
+use script::host::HostCall;
+use script::native::{Call, HostObject, Native, NativeClass, NativeRun};
+use script::value::{Array, Object, Value};
+
+use cluster::{Node, Redirection, SlotMap, slot_of};
+use resp::{Decoder, Reply, encode};
+
+use super::link::{Place, within};
+use super::pool::Bounds;
+use super::{Link, Pools, REDIS, REDIS_CLUSTER, ServiceError};
+use crate::arguments::Arguments;
+use crate::execution::ScriptHost;
+use crate::library::{HostFunction, HostFuture};
+use crate::{Environment, Execution};
+
+pub(super) static CLASS: NativeClass = NativeClass {
+    name: "Redis",
+    doc: "A server of Redis, a cluster, or a master that sentinels know.",
+    extends: None,
+    constructor: Some(Native::inline(
+        "Redis",
+        "[string profile]",
+        (0, Some(1)),
+        "By a profile of plugins[]; without one the default profile, the only one, or a server on this machine.",
+        construct,
+    )),
+    methods: &[Native {
+        name: "command",
+        params: "string command [, string argument...]",
+        doc: "Sends a command. The answer: a string, number, boolean, array or none. What the server says is an error, and \
+              what goes wrong on the way, throws.",
+        min_args: 1,
+        max_args: None,
+        run: NativeRun::Host(REDIS),
+    }],
+    statics: &[],
+};
+
+pub(super) const HOST: [HostFunction; 2] = [
+    HostFunction { number: REDIS, run: command },
+    HostFunction { number: REDIS_CLUSTER, run: cluster_command },
+];
+
+/// What a shard keeps.
+#[derive(Default)]
+pub(super) struct State {
+    pools: Pools<Link>,
+    slots: SlotMap,
+}
+
+/// An object of the class.
+struct Redis {
+    /// None: the default one.
+    profile: Option<String>,
+}
+
+impl HostObject for Redis {
+    fn class(&self) -> &'static NativeClass {
+        &CLASS
+    }
+
+    fn size_bytes(&self) -> usize {
+        size_of::<Redis>() + self.profile.as_ref().map_or(0, String::len)
+    }
+}
+
+fn construct(call: &mut Call<'_>) -> Result<Value, Fault> {
+    let profile = call.opt_str(0)?.map(|name| name.to_string_lossy().into_owned());
+    let known = ScriptHost::of(call.host())
+        .is_some_and(|host| find(&host.execution.environment, profile.as_deref()).is_ok());
+    if !known {
+        let name = profile.as_deref().unwrap_or("default");
+        return Err(call.error(format!("invalid profile: plugins[] has no profile \"{name}\" of redis")));
+    }
+    Ok(Object::host(Redis { profile }).into())
+}
+
+fn find(environment: &Environment, name: Option<&str>) -> Result<RedisProfile, ServiceError> {
+    let profiles = &environment.settings.plugins.services.redis;
+    match profiles.find(name) {
+        Some(profile) => Ok(profile.clone()),
+        None if name.is_none() && profiles.list.is_empty() => Ok(RedisProfile::local()),
+        None => Err(ServiceError::Settings("redis: there is no such profile any more".to_owned())),
+    }
+}
+
+fn command(execution: Rc<Execution>, call: HostCall) -> HostFuture {
+    Box::pin(async move {
+        let words = words(&call)?;
+        let environment = execution.environment();
+        let answer = match find(environment, call.this::<Redis>()?.profile.as_deref()) {
+            Ok(profile) => ask(environment, &profile, &words).await,
+            Err(error) => Err(error),
+        };
+        match answer {
+            Ok(Reply::Error(text)) => Err(Fault::error(String::from_utf8_lossy(&text).into_owned())),
+            Ok(reply) => Ok(reply.into_value()),
+            Err(error) => Err(call.error(error)),
+        }
+    })
+}
+
+/// `reply`, which an error of the server is as well, or `error`.
+fn cluster_command(execution: Rc<Execution>, call: HostCall) -> HostFuture {
+    Box::pin(async move {
+        let words = words(&call)?;
+        let environment = execution.environment();
+        let profile = environment.settings.plugins.services.redis_cluster.clone();
+        let answer = match profile {
+            Some(profile) => ask(environment, &profile, &words).await,
+            None => Err(ServiceError::Settings("plugins[] has no hiredis-cluster".to_owned())),
+        };
+        let mut result = Array::new();
+        match answer {
+            Ok(reply) => result.set_str("reply", reply.into_value()),
+            Err(error) => result.set_str("error", error.to_string()),
+        }
+        Ok(result.into())
+    })
+}
+
+fn words(call: &HostCall) -> Result<Vec<Bytes>, Fault> {
+    let word = |index| Ok(Bytes::from_owner(call.str(index)?.freeze()));
+    (0..call.args.len()).map(word).collect()
+}
+
+/// Sends a command to the node that it is for.
+async fn ask(
+    environment: &Environment,
+    profile: &RedisProfile,
+    words: &[Bytes],
+) -> Result<Reply, ServiceError> {
+    let slots = &environment.services.redis.slots;
+    let slot = slot_of(words).filter(|_| profile.kind == RedisKind::Cluster);
+    let known = slot.and_then(|slot| slots.find(&profile.id, slot));
+    let Some(mut node) = known else { return ask_first(environment, profile, words, slot).await };
+    let mut asking = false;
+    for _ in 0..=profile.redirections {
+        let answer = ask_node(environment, profile, Some(&node), words, asking).await;
+        let answer = match (answer, slot) {
+            // It may have left the cluster; another one knows.
+            (Err(error @ (ServiceError::Connect { .. } | ServiceError::Unresolved(_))), Some(slot)) => {
+                slots.forget(&profile.id, slot);
+                return Err(error);
+            }
+            (answer, _) => answer?,
+        };
+        match redirection(&answer, &node.0) {
+            Some(Redirection::Moved(slot, to)) => {
+                slots.learn(&profile.id, slot, to.clone());
+                (node, asking) = (to, false);
+            }
+            Some(Redirection::Ask(to)) => (node, asking) = (to, true),
+            None => return Ok(answer),
+        }
+    }
+    Err(ServiceError::Protocol(format!("there were more than {} redirections", profile.redirections)))
+}
+
+/// Sends a command for which no node is known: to any that answers, which says where it has to go.
+async fn ask_first(
+    environment: &Environment,
+    profile: &RedisProfile,
+    words: &[Bytes],
+    slot: Option<u16>,
+) -> Result<Reply, ServiceError> {
+    let RedisKind::Cluster = profile.kind else {
+        return ask_node(environment, profile, None, words, false).await;
+    };
+    let mut failed = ServiceError::Settings("the cluster has no nodes".to_owned());
+    for node in &profile.hosts {
+        match ask_node(environment, profile, Some(node), words, false).await {
+            Ok(answer) => match (redirection(&answer, &node.0), slot) {
+                (Some(Redirection::Moved(slot, to)), _) => {
+                    environment.services.redis.slots.learn(&profile.id, slot, to);
+                    return Box::pin(ask(environment, profile, words)).await;
+                }
+                (Some(Redirection::Ask(to)), _) => {
+                    return ask_node(environment, profile, Some(&to), words, true).await;
+                }
+                (None, Some(slot)) => {
+                    environment.services.redis.slots.learn(&profile.id, slot, node.clone());
+                    return Ok(answer);
+                }
+                (None, None) => return Ok(answer),
+            },
+            Err(error @ (ServiceError::Connect { .. } | ServiceError::Unresolved(_))) => failed = error,
+            Err(error) => return Err(error),
+        }
+    }
+    Err(failed)
+}
+
+fn redirection(answer: &Reply, asked: &str) -> Option<Redirection> {
+    match answer {
+        Reply::Error(text) => Redirection::read(text, asked),
+        _ => None,
+    }
+}
+
+/// Sends a command to one node; none: the one that the profile names, or that sentinels know.
+async fn ask_node(
+    environment: &Environment,
+    profile: &RedisProfile,
+    node: Option<&Node>,
+    words: &[Bytes],
+    asking: bool,
+) -> Result<Reply, ServiceError> {
+    let key = match node {
+        Some((host, port)) => format!("{} {host}:{port}", profile.id),
+        None => profile.id.clone(),
+    };
+    let bounds = Bounds {
+        size: profile.pool_size,
+        wait: profile.wait_timeout,
+        lifetime: profile.lifetime,
+        idle_time: profile.idle_time,
+    };
+    let pool = environment.services.redis.pools.of(&key, bounds);
+    let open = async || open(environment, profile, node).await;
+    let run = async |link: &mut Link| {
+        let exchange = async {
+            if asking {
+                exchange(link, &[Bytes::from_static(b"ASKING")]).await?;
+            }
+            exchange(link, words).await
+        };
+        within(profile.socket_timeout, "the command", exchange).await
+    };
+    let keep = |link: &Link, answer: &Result<Reply, ServiceError>| {
+        // A master that is one no more is asked once.
+        let read_only = matches!(answer, Ok(Reply::Error(text)) if text.starts_with(b"READONLY"));
+        link.input.is_empty() && !read_only && !changes_connection(words)
+    };
+    pool.with(open, run, keep).await
+}
+
+/// Commands that change what the next ones on the connection mean: it is not for others any more.
+fn changes_connection(words: &[Bytes]) -> bool {
+    const NAMES: &[&str] = &[
+        "AUTH",
+        "CLIENT",
+        "HELLO",
+        "MONITOR",
+        "MULTI",
+        "PSUBSCRIBE",
+        "QUIT",
+        "READONLY",
+        "RESET",
+        "SELECT",
+        "SSUBSCRIBE",
+        "SUBSCRIBE",
+        "SYNC",
+        "PSYNC",
+        "WATCH",
+    ];
+    words.first().is_some_and(|name| NAMES.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes())))
+}
+
+async fn exchange(link: &mut Link, words: &[Bytes]) -> Result<Reply, ServiceError> {
+    link.send(encode(words)).await?;
+    let mut decoder = Decoder::default();
+    loop {
+        if let Some(reply) = decoder.decode(&mut link.input).map_err(ServiceError::protocol)? {
+            return Ok(reply);
+        }
+        link.fill().await?;
+    }
+}
+
+/// Connects, and says who we are.
+async fn open(
+    environment: &Environment,
+    profile: &RedisProfile,
+    node: Option<&Node>,
+) -> Result<Link, ServiceError> {
+    let opening = async {
+        match (node, &profile.kind) {
+            (Some(node), _) => login(environment, profile, node).await,
+            (None, RedisKind::Sentinel(name)) => {
+                let node = master(environment, profile, name).await?;
+                let mut link = login(environment, profile, &node).await?;
+                match exchange(&mut link, &[Bytes::from_static(b"ROLE")]).await? {
+                    Reply::List(role)
+                        if role.first() == Some(&Reply::Text(Bytes::from_static(b"master"))) =>
+                    {
+                        Ok(link)
+                    }
+                    _ => Err(ServiceError::Connect {
+                        to: format!("{}:{}", node.0, node.1),
+                        why: "it is not the master, as sentinels say".to_owned(),
+                    }),
+                }
+            }
+            (None, _) => match profile.hosts.first() {
+                Some(node) => login(environment, profile, node).await,
+                None => Err(ServiceError::Settings("redis: the profile has no host".to_owned())),
+            },
+        }
+    };
+    within(profile.connect_timeout, "connecting", opening).await
+}
+
+async fn login(
+    environment: &Environment,
+    profile: &RedisProfile,
+    (host, port): &Node,
+) -> Result<Link, ServiceError> {
+    let place = Place::Host(host.clone(), *port);
+    let mut link = Link::connect(environment, &place, profile.connect_timeout).await?;
+    if profile.tls.enabled == Some(true) {
+        link.encrypt(environment, host, profile.tls).await?;
+    }
+    let mut commands = Vec::new();
+    if let Some(password) = &profile.password {
+        commands.push([Some("AUTH"), profile.user.as_deref(), Some(password)]);
+    }
+    let db = profile.db.to_string();
+    if profile.db != 0 && profile.kind != RedisKind::Cluster {
+        commands.push([Some("SELECT"), None, Some(&db)]);
+    }
+    for command in commands {
+        let words: Vec<Bytes> =
+            command.into_iter().flatten().map(|word| Bytes::copy_from_slice(word.as_bytes())).collect();
+        if let Reply::Error(text) = exchange(&mut link, &words).await? {
+            return Err(ServiceError::Refused(String::from_utf8_lossy(&text).into_owned()));
+        }
+    }
+    Ok(link)
+}
+
+/// The master of this name, as the first sentinel that answers says.
+async fn master(environment: &Environment, profile: &RedisProfile, name: &str) -> Result<Node, ServiceError> {
+    let mut failed = ServiceError::Settings("redis: the profile has no sentinels".to_owned());
+    let patience = profile.connect_timeout / profile.hosts.len().clamp(1, 3) as u32;
+    for (host, port) in &profile.hosts {
+        let asking = async {
+            let place = Place::Host(host.clone(), *port);
+            let mut link = Link::connect(environment, &place, patience).await?;
+            let words = ["SENTINEL", "get-master-addr-by-name", name];
+            exchange(&mut link, &words.map(|word| Bytes::copy_from_slice(word.as_bytes()))).await
+        };
+        match within(patience, "asking a sentinel", asking).await {
+            Ok(reply) => match node_of(&reply) {
+                Some(node) => return Ok(node),
+                None => failed = ServiceError::Refused(format!("the sentinel knows no master {name:?}")),
+            },
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
+}
+
+/// `[host, port]`
+fn node_of(reply: &Reply) -> Option<Node> {
+    let Reply::List(parts) = reply else { return None };
+    let [Reply::Text(host), Reply::Text(port)] = &parts[..] else { return None };
+    let port = std::str::from_utf8(port).ok()?.parse().ok()?;
+    Some((std::str::from_utf8(host).ok()?.to_owned(), port))
+}

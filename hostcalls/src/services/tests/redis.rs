@@ -1,0 +1,114 @@
+//! `redis`, `hiredis-cluster`, `rate-redis`.
+
+use super::{check, play, settings};
+
+const GET: &[u8] = b"*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n";
+
+#[test]
+fn commands_go_over_one_connection_which_is_replaced_when_the_server_closes_it() {
+    let server = play(&[
+        &[
+            (b"*3\r\n$4\r\nAUTH\r\n$1\r\nu\r\n$1\r\np\r\n", b"+OK\r\n"),
+            (b"*2\r\n$6\r\nSELECT\r\n$1\r\n3\r\n", b"+OK\r\n"),
+            (b"*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n$5\r\nvalue\r\n", b"+OK\r\n"),
+            (GET, b"$5\r\nvalue\r\n"),
+            (b"*1\r\n$5\r\nWRONG\r\n", b"-ERR unknown command\r\n"),
+        ],
+        &[
+            (b"*3\r\n$4\r\nAUTH\r\n$1\r\nu\r\n$1\r\np\r\n", b"+OK\r\n"),
+            (b"*2\r\n$6\r\nSELECT\r\n$1\r\n3\r\n", b"+OK\r\n"),
+            (GET, b"*2\r\n:1\r\n$-1\r\n"),
+        ],
+        &[(b"*3\r\n$4\r\nAUTH\r\n$1\r\nu\r\n$1\r\np\r\n", b"-WRONGPASS no\r\n")],
+        &[
+            (b"*3\r\n$4\r\nAUTH\r\n$1\r\nu\r\n$1\r\np\r\n", b"+OK\r\n"),
+            (b"*2\r\n$6\r\nSELECT\r\n$1\r\n3\r\n", b"+OK\r\n"),
+            (GET, b"$99\r\ncut"),
+        ],
+    ]);
+    let port = server.port();
+    let settings = settings(&format!(
+        "  - id: redis\n    config: {{profiles: [{{id: a, port: {port}, user: u, password: p, db: 3}}]}}\n"
+    ));
+    check(
+        settings,
+        &[
+            (
+                r#"import { Redis } from "extras://redis"; $redis = Redis("a");
+                   return $redis->command("SET", "key", "value") . $redis->command("GET", "key");"#,
+                "OKvalue",
+            ),
+            (
+                r#"import { Redis } from "extras://redis";
+                   try { Redis()->command("WRONG"); } catch ($e) { return $e->message(); }"#,
+                "ERR unknown command",
+            ),
+            (
+                r#"import { Redis as R } from "extras://redis"; return R()->command("GET", "key");"#,
+                "[0=>1,1=>none]",
+            ),
+            (
+                r#"import { Redis } from "extras://redis"; return Redis()->command("GET", "key");"#,
+                "error: command(): WRONGPASS no",
+            ),
+            (
+                r#"import { Redis } from "extras://redis"; return Redis()->command("GET", "key");"#,
+                "error: command(): the connection broke: the server closed it",
+            ),
+            (
+                r#"import { Redis } from "extras://redis"; return Redis()->command("GET", 7);"#,
+                "error: command(): argument 2 must be a string, not number",
+            ),
+            (
+                r#"import { Redis } from "extras://redis"; return Redis("b");"#,
+                "error: Redis(): invalid profile: plugins[] has no profile \"b\" of redis",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_cluster_says_which_node_has_a_key() {
+    let second = play(&[&[(GET, b"$1\r\n2\r\n"), (GET, b"-ERR broken\r\n")]]);
+    let moved: &'static [u8] = format!("-MOVED 12539 127.0.0.1:{}\r\n", second.port()).into_bytes().leak();
+    let steps: &'static [super::Step] = vec![(GET, moved)].leak();
+    let first = play(vec![steps].leak());
+    let settings = settings(&format!(
+        "  - id: hiredis-cluster\n    config: {{nodes: \"127.0.0.1:{}\"}}\n",
+        first.port()
+    ));
+    check(
+        settings,
+        &[
+            (
+                r#"import { redisClusterCommand as ask } from "extras://hiredis-cluster"; return ask("GET", "key");"#,
+                r#"["reply"=>"2"]"#,
+            ),
+            // It is known now; what a server says is an error is its reply.
+            (
+                r#"import { redisClusterCommand as ask } from "extras://hiredis-cluster"; return ask("GET", "key");"#,
+                r#"["reply"=>"ERR broken"]"#,
+            ),
+        ],
+    );
+}
+
+#[test]
+fn sentinels_know_the_master() {
+    let master =
+        play(&[&[(b"*1\r\n$4\r\nROLE\r\n", b"*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n"), (GET, b"+hi\r\n")]]);
+    let port = master.port().to_string();
+    let known: &'static [u8] =
+        format!("*2\r\n$9\r\n127.0.0.1\r\n${}\r\n{port}\r\n", port.len()).into_bytes().leak();
+    const ASKED: &[u8] = b"*3\r\n$8\r\nSENTINEL\r\n$23\r\nget-master-addr-by-name\r\n$1\r\nm\r\n";
+    let steps: &'static [super::Step] = vec![(ASKED, known)].leak();
+    let sentinel = play(vec![steps].leak());
+    let settings = settings(&format!(
+        "  - id: redis\n    config: {{profiles: [{{id: a, type: sentinel, master_name: m, hosts: [{{host: 127.0.0.1, port: {}}}]}}]}}\n",
+        sentinel.port()
+    ));
+    check(
+        settings,
+        &[(r#"import { Redis } from "extras://redis"; return Redis()->command("GET", "key");"#, "hi")],
+    );
+}
