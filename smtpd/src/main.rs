@@ -61,7 +61,7 @@ fn check(options: &Options) -> ExitCode {
         let warn = |warning: &config::Error| complain(&format!("warning: {warning}"));
         let files = program::load_running_files(&startup, &read, options.env_substitution, &warn)?;
         scripts::apply(&startup)?;
-        let (keyring, notices) = Keyring::at_start(&startup).renewed(&startup, &files.running)?;
+        let (keyring, notices) = Keyring::at_start(&startup).renewed(&startup, &files)?;
         let expiring = ExpiryWatch::default().look(&keyring.status(), unix_seconds());
         notices.iter().chain(&expiring).for_each(|(_, text)| complain(&format!("warning: {text}")));
         let mut warn = |warning: String| complain(&format!("warning: {warning}"));

@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 use std::rc::Rc;
 
+use fields::Property;
 use hostcalls::address;
 use hostcalls::file::{FileResource, HostFile};
 use net::smtp::address::Address;
@@ -253,7 +254,7 @@ pub struct PolicyFacts {
     /// Dynamic conditions that matched: id and tag.
     pub dynamic: Vec<(String, Option<String>)>,
     /// Free data.
-    pub properties: Vec<(String, String)>,
+    pub properties: Vec<(String, Property)>,
     /// It stops its messages.
     pub stop: Option<bool>,
     /// Its tags.
@@ -401,7 +402,14 @@ impl PolicyFacts {
             let tag = tag.as_ref().map(|tag| ("tag", tag.as_str().into()));
             map([("id", id.as_str().into())].into_iter().chain(tag))
         });
-        let properties = self.properties.iter().map(|(name, value)| (name.as_str(), value.as_str().into()));
+        let properties = self.properties.iter().map(|(name, value)| {
+            let value = match value {
+                Property::Text(text) => text.as_str().into(),
+                Property::Number(number) => (*number).into(),
+                Property::Bool(flag) => (*flag).into(),
+            };
+            (name.as_str(), value)
+        });
         let stop = self.stop.map(|stop| ("stop", stop.into()));
         let tags = (!self.tags.is_empty()).then(|| ("tags", texts(&self.tags)));
         let always = [

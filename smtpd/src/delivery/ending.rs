@@ -12,6 +12,7 @@ use tls::{TlsInfo, Verified};
 use uuid::Uuid;
 
 use super::facts::AttemptFacts;
+use super::policy_facts;
 use super::report::Ended;
 use super::scripted;
 use crate::bounce::{self, Topic};
@@ -46,7 +47,10 @@ pub(super) fn of(shard: &Shard, ended: &Ended, envelope: Option<&Envelope>, case
         expired: matches!(case.change, Change::Failed { cause: FailCause::Expired, .. }),
         action: action(&case.change, &dsn),
         grouping: grouping.filter(|group| !group.is_empty()),
-        policies: None,
+        policies: case
+            .attempted
+            .then(|| policy_facts::of(&snapshot, &shard.rules().policies, attempt, &ended.facts))
+            .flatten(),
         attempt: case.attempted.then(|| attempted(ended, case)),
         dsn: report(shard, ended, envelope, case, recipient, &dsn),
     }

@@ -17,6 +17,7 @@ mod next_hop;
 mod parking;
 mod paths;
 pub mod policies;
+mod policy_facts;
 mod pool;
 mod prepare;
 mod remembered;

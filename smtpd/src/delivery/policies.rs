@@ -215,6 +215,19 @@ pub(super) fn limiting(
     if policies.is_idle() {
         return Vec::new();
     }
+    let mut applying = applying(policies, snapshot, attempt, host, local);
+    applying.retain(|applying| !applying.limits.is_empty());
+    applying
+}
+
+/// The policies that apply to a message on a way, those without limits too.
+pub(super) fn applying(
+    policies: &Policies,
+    snapshot: &Snapshot,
+    attempt: &Attempt,
+    host: Host<'_>,
+    local: Option<IpAddr>,
+) -> Vec<Applying> {
     let domain = attempt.recipients.first().map_or("", |recipient| &*recipient.domain);
     let facts = Facts {
         tenant_id: Some(attempt.tenant_id.as_deref().unwrap_or("")),
@@ -226,9 +239,7 @@ pub(super) fn limiting(
         remote_mx: Some(host.mx),
         recipient_domain: Some(domain),
     };
-    let mut applying = policies.applying(&facts);
-    applying.retain(|applying| !applying.limits.is_empty());
-    applying
+    policies.applying(&facts)
 }
 
 /// Asks for a connection and its first message.

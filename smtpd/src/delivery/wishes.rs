@@ -1,6 +1,7 @@
 //! What a predelivery script wants different in an attempt, in the words of the delivery (reference: hooks 4.1.1).
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -87,9 +88,6 @@ impl Wishes {
 }
 
 fn settings(wanted: &Try) -> Result<AttemptSettings, String> {
-    if wanted.proxy.is_some() {
-        return Err("option \"proxyprotocol\": this release sends no PROXY header".to_owned());
-    }
     Ok(AttemptSettings {
         next_hop: wanted.host.as_ref().map(|host| match host {
             queued::NextHop::Mx => config::NextHop::Mx,
@@ -102,6 +100,7 @@ fn settings(wanted: &Try) -> Result<AttemptSettings, String> {
         sources: wanted.source_ips.as_ref().map(|all| all.iter().map(source).collect()),
         spread: wanted.source_random,
         nonlocal: wanted.nonlocal_source,
+        proxy: wanted.proxy.map(SocketAddr::from),
         helo: wanted.helo.clone(),
         lmtp: wanted.lmtp,
         login: login(wanted)?,

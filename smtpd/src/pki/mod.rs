@@ -13,7 +13,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use config::{Pem, PkiEntry, Running, Startup};
+use config::{Pem, PkiEntry, Reloadable, Running, Startup};
 use rustc_hash::{FxHashMap, FxHashSet};
 use tls::{CertificateDer, Identity, IdentityError, Roots, ServerResumption};
 
@@ -77,12 +77,15 @@ impl Keyring {
     ///
     /// # Errors
     /// A line for each identity that is needed, cannot be had, and is not in `self`, and for `pki.trusted`.
-    pub fn renewed(&self, startup: &Startup, running: &Running) -> Result<(Keyring, Vec<Notice>), String> {
+    pub fn renewed(&self, startup: &Startup, files: &Reloadable) -> Result<(Keyring, Vec<Notice>), String> {
+        let running = &files.running;
         let mut renewal = Renewal { before: self, texts: self.startup_texts.clone(), notices: Vec::new() };
         let pki = startup.pki.joined(&running.pki);
         let mut errors = Vec::new();
         let mut held = FxHashMap::default();
-        for id in needed(running) {
+        let needed = needed(running);
+        for id in &needed {
+            let id = *id;
             let entry = pki.private.iter().find(|entry| entry.id == id);
             match entry
                 .ok_or_else(|| format!("pki.private: there is no \"{id}\""))
@@ -90,6 +93,15 @@ impl Keyring {
             {
                 Ok(identity) => drop(held.insert(id.to_owned(), identity)),
                 Err(why) => errors.push(why),
+            }
+        }
+        for entry in pki.private.iter().filter(|entry| !needed.contains(entry.id.as_str())) {
+            if may_be_asked_for(entry, files) {
+                // Nothing names it for sure: an attempt that does fails, and the rest serves.
+                match renewal.identity(entry) {
+                    Ok(identity) => drop(held.insert(entry.id.clone(), identity)),
+                    Err(why) => renewal.notices.push((Priority::Warning, why)),
+                }
             }
         }
         let mut trusted = Vec::new();
@@ -102,7 +114,7 @@ impl Keyring {
         if !errors.is_empty() {
             return Err(errors.join("\n"));
         }
-        let system = wants_system(running).then(|| Roots::load(true, &trusted));
+        let system = wants_system(files).then(|| Roots::load(true, &trusted));
         let resumption = match running.servers.iter().any(|server| server.tls.is_some())
             || running.monitor.certificate.is_some()
         {
@@ -140,8 +152,31 @@ fn needed(running: &Running) -> FxHashSet<&str> {
     of_servers.chain(transports.filter_map(|tls| tls.client_certificate.as_deref())).collect()
 }
 
-fn wants_system(running: &Running) -> bool {
-    running.transports.iter().filter_map(|transport| transport.tls.checks()).any(|verify| verify.default_ca)
+/// What an attempt can be told to show although its transport does not: by its script, or because the delivery file has
+/// its transport speak TLS.
+fn may_be_asked_for(entry: &PkiEntry, files: &Reloadable) -> bool {
+    let running = &files.running;
+    let is_whole = entry.certificate.is_some() && entry.key.is_some();
+    let shows = |transport: &config::Transport| transport.tls.client_certificate.as_ref() == Some(&entry.id);
+    let by_file = modes_of_file(files).next().is_some() && running.transports.iter().any(shows);
+    is_whole && (running.scripting.predelivery.is_some() || by_file)
+}
+
+/// Whether the system's authorities count for some transport, script or condition of the delivery file. Reading them is
+/// not for the time of an attempt.
+fn wants_system(files: &Reloadable) -> bool {
+    let running = &files.running;
+    let of_transports = running.transports.iter().filter_map(|transport| transport.tls.checks());
+    let by_file = modes_of_file(files).any(config::TlsMode::verifies);
+    running.scripting.predelivery.is_some()
+        || of_transports.into_iter().any(|verify| verify.default_ca)
+        || by_file && running.transports.iter().any(|transport| transport.tls.verify.default_ca)
+}
+
+/// The modes that the delivery file sets.
+fn modes_of_file(files: &Reloadable) -> impl Iterator<Item = config::TlsMode> {
+    let conditions = files.delivery.conditions.iter().map(|condition| &condition.settings);
+    conditions.chain([&files.delivery.default]).filter_map(|settings| settings.tls_mode)
 }
 
 /// One pass over the files.

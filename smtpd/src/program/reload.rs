@@ -87,7 +87,7 @@ impl Control {
         let (program, before) = (Arc::clone(&self.program), Arc::clone(&self.keyring.borrow()));
         let build = move || {
             let mut notices = Vec::new();
-            let built = before.renewed(&program.startup, &files.running).and_then(|(keyring, renewed)| {
+            let built = before.renewed(&program.startup, &files).and_then(|(keyring, renewed)| {
                 notices = renewed;
                 let Program { startup, hostname, shards, .. } = &*program;
                 let mut warn = |warning| notices.push((Priority::Warning, warning));

@@ -12,6 +12,7 @@ mod delivery_file;
 mod dns;
 mod examples;
 mod halonctl;
+mod hook_cases;
 mod hooks;
 mod hostile_mail;
 mod hsh;

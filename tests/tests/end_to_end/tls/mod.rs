@@ -18,6 +18,6 @@ fn relay_with(port: u16, issued: &Issued) -> Builder {
         .running(&format!("pki: {{private: [{{id: mx, certificate: {}}}]}}", path(&certificate)))
 }
 
-fn path(path: &Path) -> String {
+pub(crate) fn path(path: &Path) -> String {
     format!("{{path: \"{}\"}}", path.display())
 }

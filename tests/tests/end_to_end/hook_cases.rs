@@ -1,0 +1,177 @@
+//! Acceptance cases of hooks that need more than one script and one next hop, and what `Try` can ask for.
+
+use std::time::Duration;
+
+use tests::peer::Tls;
+use tests::pki::Authority;
+use tests::{Behaviour, Builder, Client, NameServer, Peer, Record, Sink, Smtpd, wait_until};
+
+use crate::tls::path;
+
+const BODY: &[u8] = b"From: a@a.example\r\nTo: b@b.example\r\nSubject: hi\r\nDate: Thu, 01 Jan 2026 00:00:00 +0000\r\n\r\nhello\r\n";
+
+/// RFC 8463, appendix A.
+const PRIVATE: &str = "MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g";
+const RECORD: &str = "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
+
+/// With scripts: hook and text.
+fn with_hooks(builder: Builder, hooks: &[(&str, &str)]) -> Builder {
+    let (mut phases, mut running) = (Vec::new(), "scripting:\n  hooks:\n".to_owned());
+    for (hook, text) in hooks {
+        let text = format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"));
+        if hook.ends_with("delivery") {
+            running.push_str(&format!("    {hook}: {text}\n"));
+        } else {
+            phases.push(format!("{hook}: {{hook: x}}"));
+            running.push_str(&format!("    {hook}:\n      - id: x\n        data: {text}\n"));
+        }
+    }
+    let builder = builder.running(&running);
+    if phases.is_empty() {
+        return builder;
+    }
+    builder.server(&format!("phases: {{{}}}", phases.join(", ")))
+}
+
+fn send(server: &Smtpd, domain: &str) {
+    Client::connect(server.port()).send("a@a.example", &[&format!("b@{domain}")], BODY);
+}
+
+#[test]
+fn hk32_a_peer_verifies_what_a_script_has_signed() {
+    let sink = Sink::start();
+    let dns = NameServer::start(&[("s._domainkey.a.example", Record::Txt(RECORD))]);
+    let verify = r#"$m = $arguments["mail"];
+        $m->addHeader("X-Verified", $m->verifyDKIM($m->getHeader("DKIM-Signature", ["field" => true]))["result"]);
+        $m->queue("", "b@b.example", "out"); Accept();"#;
+    let verifier = with_hooks(Smtpd::relay_to(sink.port()), &[("eod", verify)]);
+    let resolver = format!("resolver: {{servers: [\"127.0.0.1:{}\"]}}\n", dns.port());
+    let verifier = verifier.running(&resolver).start();
+    let sign = format!(
+        r#"$m = $arguments["mail"];
+        $m->signDKIM("s", "a.example", "-----BEGIN PRIVATE KEY-----\n{PRIVATE}\n-----END PRIVATE KEY-----\n", ["algorithm" => "ed25519-sha256"]);
+        $m->queue("a@a.example", "b@b.example", "out"); Accept();"#
+    );
+    let signer = with_hooks(Smtpd::relay_to(verifier.port()), &[("eod", &sign)]).start();
+    send(&signer, "b.example");
+    let message = sink.wait_for(1).remove(0);
+    let text = String::from_utf8_lossy(&message.data).into_owned();
+    assert!(text.contains("X-Verified: pass\r\n"), "{text}");
+    let unfolded = text.replace("\r\n\t", "").replace("\r\n ", "");
+    let names =
+        unfolded.split("; h=").nth(1).and_then(|rest| rest.split(';').next()).expect("a list of names");
+    let names: Vec<String> = names.split(':').map(|name| name.trim().to_ascii_lowercase()).collect();
+    assert_eq!(names.iter().filter(|name| *name == "from").count(), 2, "{names:?}");
+    let mut present: Vec<&str> = names.iter().map(String::as_str).collect();
+    present.sort_unstable();
+    present.dedup();
+    assert_eq!(present, ["date", "from", "subject", "to"]);
+}
+
+#[test]
+fn hk49_of_two_source_addresses_the_suspended_one_is_left_out() {
+    let peer = Peer::start(Behaviour::new());
+    let predelivery = r#"Try(["sourceip" => ["127.0.0.2", "127.0.0.3"], "sourceip_random" => false]);"#;
+    let predelivery = predelivery.replace("\"127.0.0.2\"", r#"["address" => "127.0.0.2"]"#);
+    let predelivery = predelivery.replace("\"127.0.0.3\"", r#"["address" => "127.0.0.3"]"#);
+    let suspend = "version: \"6.10\"\nsuspends:\n  - {localip: 127.0.0.2, recipientdomain: b.example}\n";
+    let builder = Smtpd::relay_to(peer.port()).suspends(Some(suspend));
+    let server = with_hooks(builder, &[("predelivery", &predelivery)]).start();
+    let source = |number: usize| peer.wait_for(number + 1)[number].connection;
+    send(&server, "b.example");
+    let connection = source(0);
+    assert_eq!(peer.connections()[connection].source.ip().to_string(), "127.0.0.3");
+    send(&server, "c.example");
+    let connection = source(1);
+    assert_eq!(peer.connections()[connection].source.ip().to_string(), "127.0.0.2");
+}
+
+#[test]
+fn hk59_a_return_path_is_rewritten_there_and_back_and_a_forged_one_is_refused() {
+    let sink = Sink::start();
+    let eod = r#"import { srs_forward } from "extras://srs";
+        $from = $transaction["senderaddress"];
+        if ($from["domain"] != "")
+            $from = ["localpart" => srs_forward($from["localpart"], $from["domain"], ["secret" => "k1"]), "domain" => "fwd.example"];
+        foreach ($transaction["recipients"] as $r)
+            $arguments["mail"]->queue($from, $r["address"], $r["transportid"]);
+        Accept();"#;
+    let rcptto = r#"import { srs_reverse } from "extras://srs";
+        if ($arguments["address"]["domain"] == "fwd.example") {
+            $orig = srs_reverse($arguments["address"]["localpart"], ["secret" => "k1"]);
+            if (!$orig) Reject("Not a valid return path", ["reply_codes" => ["code" => 550, "enhanced" => [5, 1, 1]]]);
+            Accept(["recipient" => $orig, "transportid" => "out"]);
+        }"#;
+    let server = with_hooks(Smtpd::relay_to(sink.port()), &[("eod", eod), ("rcptto", rcptto)]).start();
+    let mut client = Client::connect(server.port());
+    client.send("Joe@a.example", &["b@b.example"], BODY);
+    let forwarded = sink.wait_for(1).remove(0).from;
+    assert!(
+        forwarded.starts_with("SRS0=") && forwarded.ends_with("=a.example=Joe@fwd.example"),
+        "{forwarded}"
+    );
+    client.send("", &[&forwarded], BODY);
+    assert_eq!(sink.wait_for(2)[1].to, ["Joe@a.example"]);
+    let (head, tail) = forwarded.split_at("SRS0=".len());
+    let other = if tail.starts_with('x') { "y" } else { "x" };
+    client.command("MAIL FROM:<>\r\n", "250");
+    client
+        .command(&format!("RCPT TO:<{head}{other}{}>\r\n", &tail[1..]), "550 5.1.1 Not a valid return path");
+}
+
+#[test]
+fn postdelivery_is_told_the_policies_of_an_attempt() {
+    let peer = Peer::start(Behaviour::new());
+    let builder = Smtpd::relay_to(peer.port());
+    let policies = "version: \"6.10\"\npolicies:\n  - {fields: [recipientdomain, localip], conditions: [{if: {recipientdomain: b.example}, \
+                    then: {tag: slow, concurrency: 9, properties: {backoff-ttl: 60, x: true, y: z}}}]}\n  - {fields: [remoteip], default: {stop: true}}\n  - {}\n";
+    let file = builder.dir().join("smtpd-policy.yaml");
+    std::fs::write(&file, policies).expect("it can be written");
+    let builder = builder.environment(&format!("policyconf: \"{}\"", file.display()));
+    let postdelivery = r#"echo "policy " . json_encode($arguments["policy"]);"#;
+    let server = with_hooks(builder, &[("postdelivery", postdelivery)]).start();
+    send(&server, "b.example");
+    server.wait_for_log(
+        r#"policy {"tags":["slow"],"policies":[{"fields":["localip","recipientdomain"],"grouping":[],"dynamic":[],"properties":{"backoff-ttl":60,"x":true,"y":"z"},"tags":["slow"]},{"fields":["remoteip"],"grouping":[],"dynamic":[],"properties":[],"stop":true}]}"#,
+    );
+}
+
+#[test]
+fn a_script_has_a_proxy_connect() {
+    let peer = Peer::start(Behaviour::new());
+    // A server that believes PROXY headers stands for the proxy and the host behind it.
+    let host =
+        Smtpd::relay_to(peer.port()).listen("proxyprotocol: [127.0.0.1]").server("openrelay: true").start();
+    let predelivery = format!(
+        r#"Try(["host" => "192.0.2.9", "sourceip" => [["address" => "198.51.100.7"]], "proxyprotocol" => ["server" => "127.0.0.1", "port" => {}]]);"#,
+        host.port()
+    );
+    let server = with_hooks(Smtpd::relay_to(1), &[("predelivery", &predelivery)]).start();
+    send(&server, "b.example");
+    peer.wait_for(1);
+    host.wait_for_log("remote=198.51.100.7:0");
+    server.wait_for_log("mx=192.0.2.9 remote=192.0.2.9:");
+}
+
+/// Regression: a transport that does not check certificates had nobody to trust, and nothing to show.
+#[test]
+fn a_script_asks_for_checks_and_a_certificate_that_its_transport_does_not_have() {
+    let authority = Authority::new();
+    let config = authority.server_with_clients(&authority.issue(&["127.0.0.1"]));
+    let peer = Peer::start(Behaviour::new().tls(Tls { config, implicit: false, fault: None }));
+    let builder = Smtpd::relay_to(peer.port());
+    let (certificate, key) = authority.issue(&["us.test.example"]).write(builder.dir(), "us");
+    let ca = builder.dir().join("ca.pem");
+    std::fs::write(&ca, authority.pem()).expect("writes");
+    let (certificate, key, ca) = (path(&certificate), path(&key), path(&ca));
+    let pki = format!(
+        "pki: {{private: [{{id: us, certificate: {certificate}, privatekey: {key}}}], trusted: [{{id: ca, certificate: {ca}}}]}}"
+    );
+    let predelivery = r#"Try(["tls" => "require_verify", "tls_verify_host" => true, "tls_client_cert" => "us", "tls_default_ca" => true]);"#;
+    let server = with_hooks(builder.running(&pki), &[("predelivery", predelivery)]).start();
+    send(&server, "b.example");
+    let there = wait_until(Duration::from_secs(30), || peer.message_count() == 1);
+    assert!(there, "{:#?}", server.log());
+    let tls = peer.connections()[0].tls.clone().expect("encrypted");
+    assert!(tls.client_certificate, "{tls:?}");
+}
