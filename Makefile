@@ -7,6 +7,7 @@ run: tools
 
 # The end-to-end tests start the programs, so those are built first.
 test: tools test-tools
+	scripts/outside/install.sh
 	cargo build --workspace --bins
 	cargo test --workspace
 

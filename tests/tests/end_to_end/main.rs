@@ -20,6 +20,7 @@ mod monitor;
 mod next_hop_session;
 mod next_hops;
 mod operations;
+mod outside;
 mod policies;
 mod queue_hooks;
 mod script_calls;

@@ -91,3 +91,26 @@ fn the_cases_of_the_table_hold() {
     assert_eq!(failed, Vec::<String>::new());
     assert!(count > 50, "only {count} cases");
 }
+
+/// The test suite of openspf.org for RFC 7208, which `scripts/outside/install.sh` fetches: it is not ours to keep here.
+#[test]
+#[allow(clippy::disallowed_methods, reason = "a test reads its files")]
+fn the_published_suite_of_rfc_7208_holds() {
+    let program = std::env::current_exe().expect("a test has a program");
+    let target = program.ancestors().nth(3).expect("target/debug/deps/program");
+    let path = target.join("outside/rfc7208.txt");
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) => {
+            let why =
+                format!("SKIPPED: {}: {error}; scripts/outside/install.sh fetches it\n", path.display());
+            assert!(std::env::var("OUTSIDE").as_deref() != Ok("required"), "{why}");
+            // Past what keeps the output of tests that pass.
+            std::io::Write::write_all(&mut std::io::stderr(), why.as_bytes()).expect("there is an output");
+            return;
+        }
+    };
+    let (count, failed) = run_cases(&text);
+    assert_eq!(failed, Vec::<String>::new());
+    assert_eq!(count, 203);
+}
