@@ -191,3 +191,51 @@ pub const SERVICE_LINE_BYTES_MAX: usize = 64 * 1024;
 
 /// Servers of one kind that a shard keeps connections to; more are told of by clusters only. About 1 KiB each.
 pub const SERVICE_POOLS_MAX: usize = 1_000;
+
+/// How long a script waits for a connection of a pool, or for a broker to confirm a message.
+pub const SERVICE_WAIT: Duration = Duration::from_secs(30);
+
+/// How long a query of `postgresql` may take.
+pub const SQL_PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long a query of `sqlite` may run; its wait for a thread and for locks is not counted.
+pub const SQLITE_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Columns of a row.
+pub const SQL_COLUMNS_MAX: usize = 4096;
+
+/// Largest message of a directory: one entry.
+pub const LDAP_MESSAGE_BYTES_MAX: usize = 16 << 20;
+
+/// Bytes of entries that one search has found while another one is asked for its own.
+pub const LDAP_WAITING_BYTES_MAX: usize = 16 << 20;
+
+/// How deep a filter may be nested.
+pub const LDAP_FILTER_DEPTH_MAX: usize = 50;
+
+/// How long connecting to a directory may take unless an option says otherwise.
+pub const LDAP_CONNECT: Duration = Duration::from_secs(30);
+
+/// The same for an answer.
+pub const LDAP_WAIT: Duration = Duration::from_secs(60);
+
+/// Connections of the process to one broker of AMQP, as one user.
+pub const RABBITMQ_CONNECTIONS_MAX: usize = 64;
+
+/// How long one rests before it is closed.
+pub const RABBITMQ_IDLE: Duration = Duration::from_secs(60);
+
+/// Connections of the process to one broker of Kafka.
+pub const KAFKA_CONNECTIONS_MAX: usize = 64;
+
+/// How long one rests before it is closed.
+pub const KAFKA_IDLE: Duration = Duration::from_secs(60);
+
+/// Largest answer of a broker of Kafka: what is known of a topic.
+pub const KAFKA_ANSWER_BYTES_MAX: usize = 4 << 20;
+
+/// Topics whose brokers a shard remembers: some KiB each.
+pub const KAFKA_TOPICS_MAX: usize = 1_000;
+
+/// How long to wait before a message is sent again.
+pub const KAFKA_RETRY: Duration = Duration::from_millis(100);

@@ -25,6 +25,7 @@ use suppression_list::SuppressionList;
 
 use crate::library::{Family, HostFunction};
 use crate::numbers;
+use crate::services::{kafka, mariadb};
 
 pub(crate) use rate::RateState;
 
@@ -132,6 +133,10 @@ pub struct Plugins {
     logs: HashMap<String, Arc<LogFile>>,
     /// The servers and databases that scripts may ask.
     pub(crate) services: config::Services,
+    /// Where the databases of `mariadb` are, by profile.
+    pub(crate) mariadb: HashMap<String, Arc<mariadb::Options>>,
+    /// The producers of `kafka`.
+    pub(crate) kafka: HashMap<String, Arc<kafka::Settings>>,
     /// Why there are no logs although the configuration has some.
     no_logs: Option<&'static str>,
 }
@@ -156,6 +161,27 @@ impl Plugins {
             logs: settings.logs.iter().map(|log| (log.id.clone(), Arc::new(log.clone()))).collect(),
             ..Plugins::default()
         };
+        for profile in &settings.services.mariadb.list {
+            let path = profile.cnf.display();
+            match read(&profile.cnf) {
+                Ok(text) => {
+                    let wrong = &mut |line: usize, what: &str| {
+                        warn(&format!("mariadb \"{}\": {path}:{line}: {what}", profile.id));
+                    };
+                    let options = Arc::new(mariadb::Options::read(&text, wrong));
+                    plugins.mariadb.insert(profile.id.clone(), options);
+                }
+                Err(error) => warn(&format!("mariadb \"{}\": {path}: {error}", profile.id)),
+            }
+        }
+        for queue in &settings.services.kafka {
+            let mut told = Vec::new();
+            match kafka::Settings::read(queue, &mut |what| told.push(what.to_owned())) {
+                Ok(settings) => _ = plugins.kafka.insert(queue.id.clone(), Arc::new(settings)),
+                Err(what) => told.push(what),
+            }
+            told.iter().for_each(|what| warn(&format!("kafka \"{}\": {what}", queue.id)));
+        }
         for list in &settings.bounce_lists {
             let Some(text) = text("bounce-list", list, warn) else { continue };
             let wrong = &mut |line: usize, what: &str| complain("bounce-list", list, line, what, warn);

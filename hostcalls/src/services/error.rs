@@ -38,6 +38,15 @@ pub(super) enum ServiceError {
     Protocol(String),
     /// The server understood, and refuses. The connection is as good as before.
     Refused(String),
+    /// The same of a database, where its number and state are told, too.
+    Sql {
+        /// As its kind of server numbers errors.
+        number: u16,
+        /// SQLSTATE.
+        state: String,
+        /// For people.
+        text: String,
+    },
 }
 
 impl ServiceError {
@@ -52,7 +61,7 @@ impl ServiceError {
 
     /// The connection can be used for something else.
     pub(super) fn leaves_connection(&self) -> bool {
-        matches!(self, ServiceError::Refused(_))
+        matches!(self, ServiceError::Refused(_) | ServiceError::Sql { .. })
     }
 
     pub(super) fn broken(error: &io::Error, before_answer: bool) -> ServiceError {
@@ -70,7 +79,7 @@ impl fmt::Display for ServiceError {
             ServiceError::Timeout { what, after } => write!(f, "{what} took longer than {after:?}"),
             ServiceError::Broken { why, .. } => write!(f, "the connection broke: {why}"),
             ServiceError::Protocol(what) => write!(f, "the server breaks the protocol: {what}"),
-            ServiceError::Refused(what) => f.write_str(what),
+            ServiceError::Refused(what) | ServiceError::Sql { text: what, .. } => f.write_str(what),
         }
     }
 }

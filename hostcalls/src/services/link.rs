@@ -1,6 +1,7 @@
 //! A connection to a service, with what it has received.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -19,6 +20,8 @@ use crate::limits::SERVICE_INPUT_BYTES_MAX;
 pub(super) enum Place {
     /// Name or address, and port.
     Host(String, u16),
+    /// A socket in the file system.
+    Path(PathBuf),
 }
 
 /// A connection. Its input is what was received and not taken yet.
@@ -38,6 +41,9 @@ impl Link {
     ) -> Result<Link, ServiceError> {
         let connecting = async {
             let conn = match place {
+                Place::Path(path) => Conn::connect_unix(path).await.map_err(|error| {
+                    ServiceError::Connect { to: path.display().to_string(), why: error.to_string() }
+                })?,
                 Place::Host(host, port) => to_host(environment, host, *port, patience).await?,
             };
             Ok(Link { stream: Stream::plain(conn), input: BytesMut::new(), answered: false })
@@ -67,6 +73,16 @@ impl Link {
         agreed.map(drop).map_err(|error| ServiceError::Tls(error.to_string()))
     }
 
+    /// Whether it is encrypted.
+    pub(super) fn is_encrypted(&self) -> bool {
+        self.stream.is_encrypted()
+    }
+
+    /// The connection below.
+    pub(super) fn stream(&self) -> &Stream {
+        &self.stream
+    }
+
     /// Sends all of it: a question, whose answer begins with what comes next.
     pub(super) async fn send(&mut self, data: impl Into<Bytes>) -> Result<(), ServiceError> {
         self.answered = false;
@@ -87,6 +103,23 @@ impl Link {
         }
         self.answered = true;
         self.input.extend_from_slice(&bytes);
+        Ok(())
+    }
+
+    /// Receives until there are this many bytes, and takes them.
+    pub(super) async fn take(&mut self, length: usize) -> Result<Bytes, ServiceError> {
+        self.want(length).await?;
+        Ok(self.input.split_to(length).freeze())
+    }
+
+    /// Receives until there are this many bytes.
+    pub(super) async fn want(&mut self, length: usize) -> Result<(), ServiceError> {
+        if length > SERVICE_INPUT_BYTES_MAX {
+            return Err(ServiceError::Protocol(format!("an answer of {length} bytes is too long")));
+        }
+        while self.input.len() < length {
+            self.fill().await?;
+        }
         Ok(())
     }
 }

@@ -5,9 +5,16 @@
 //! are bounded in [`limits`](crate::limits), and none of them is a panic.
 
 mod error;
+pub(crate) mod kafka;
+mod ldap;
 mod link;
+pub(crate) mod mariadb;
 mod pool;
+mod postgresql;
+mod rabbitmq;
 mod redis;
+mod sql;
+mod sqlite;
 #[cfg(test)]
 mod tests;
 
@@ -22,22 +29,75 @@ use crate::numbers;
 
 const REDIS: u16 = numbers::SERVICES;
 const REDIS_CLUSTER: u16 = numbers::SERVICES + 1;
+const POSTGRESQL: u16 = numbers::SERVICES + 2;
+const MARIADB: u16 = numbers::SERVICES + 3;
+const SQLITE: u16 = numbers::SERVICES + 4;
+const RABBITMQ: u16 = numbers::SERVICES + 5;
+const KAFKA: u16 = numbers::SERVICES + 6;
+/// And the four that follow.
+const LDAP: u16 = numbers::SERVICES + 7;
 
 pub(crate) static FAMILY: Family = Family {
-    natives: &[host(
-        "__redis_cluster",
-        "string command [, string argument...]",
-        (1, None),
-        "What redisClusterCommand of extras://hiredis-cluster runs.",
-        REDIS_CLUSTER,
-    )],
-    module_classes: &[("extras://redis", &redis::CLASS)],
+    natives: &[
+        host(
+            "__redis_cluster",
+            "string command [, string argument...]",
+            (1, None),
+            "What redisClusterCommand of extras://hiredis-cluster runs.",
+            REDIS_CLUSTER,
+        ),
+        host(
+            "__mysql_query",
+            "string statement",
+            (1, Some(1)),
+            "What mysql_query of extras://mariadb runs.",
+            MARIADB,
+        ),
+        mariadb::ESCAPE,
+        host(
+            "__rabbitmq_publish",
+            "string message_body [, array options]",
+            (1, Some(2)),
+            "What rabbitmq_publish of extras://rabbitmq runs.",
+            RABBITMQ,
+        ),
+        host(
+            "__kafka_producer",
+            "string id, string topic [, string value, string key, array headers, number partition]",
+            (2, Some(6)),
+            "What kafka_producer of extras://kafka runs.",
+            KAFKA,
+        ),
+    ],
+    module_classes: &[
+        ("extras://ldap", &ldap::CLASS),
+        ("extras://ldap", &ldap::RESULT),
+        ("extras://mariadb", &mariadb::CLASS),
+        ("extras://postgresql", &postgresql::CLASS),
+        ("extras://redis", &redis::CLASS),
+        ("extras://sqlite", &sqlite::CLASS),
+    ],
     modules: &[
         ("extras://hiredis-cluster", include_str!("hsl/hiredis_cluster.hsl")),
+        ("extras://kafka", include_str!("hsl/kafka.hsl")),
+        ("extras://ldap", include_str!("hsl/ldap.hsl")),
+        ("extras://mariadb", include_str!("hsl/mariadb.hsl")),
+        ("extras://postgresql", include_str!("hsl/postgresql.hsl")),
+        ("extras://rabbitmq", include_str!("hsl/rabbitmq.hsl")),
         ("extras://rate-redis", include_str!("hsl/rate_redis.hsl")),
         ("extras://redis", include_str!("hsl/redis.hsl")),
+        ("extras://sqlite", include_str!("hsl/sqlite.hsl")),
     ],
-    host: &redis::HOST,
+    host: &{
+        let [redis, cluster] = redis::HOST;
+        let [bind, search, start_tls, unbind, next] = ldap::HOST;
+        let [postgresql] = postgresql::HOST;
+        let [mariadb] = mariadb::HOST;
+        let [sqlite] = sqlite::HOST;
+        let [rabbitmq] = rabbitmq::HOST;
+        let [kafka] = kafka::HOST;
+        [redis, cluster, bind, search, start_tls, unbind, next, postgresql, mariadb, sqlite, rabbitmq, kafka]
+    },
     ..Family::EMPTY
 };
 
@@ -55,4 +115,9 @@ const fn host(
 #[derive(Default)]
 pub(crate) struct Services {
     redis: redis::State,
+    postgresql: postgresql::State,
+    mariadb: mariadb::State,
+    sqlite: sqlite::State,
+    rabbitmq: rabbitmq::State,
+    kafka: kafka::State,
 }

@@ -39,6 +39,26 @@ struct Kept<T> {
     since: Instant,
 }
 
+/// What becomes of a connection that has answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It is for whoever asks next.
+    Rest,
+    /// It is for who has asked: something is under way on it.
+    Hold,
+    /// It is closed.
+    Close,
+}
+
+/// The connection that an object of a script holds, if it holds one. With the object it is closed.
+pub(super) struct Holder<T>(RefCell<Option<Lease<T>>>);
+
+impl<T> Default for Holder<T> {
+    fn default() -> Holder<T> {
+        Holder(RefCell::default())
+    }
+}
+
 /// One of them, on loan. It is closed, unless it is [given back](Lease::give_back).
 pub(super) struct Lease<T> {
     pool: Rc<Pool<T>>,
@@ -56,23 +76,34 @@ impl<T> Pool<T> {
         Pool { permits: Semaphore::new(own.max(1)), bounds, resting: RefCell::default() }
     }
 
-    /// Runs `ask` with a connection, which `open` makes when none rests. One that the server has closed while it rested is
-    /// replaced.
+    /// Runs `ask` with the connection that is held, or with one that rests, or with one that `open` makes. One that the server
+    /// has closed while it rested is replaced. After an answer, also when the server refuses, `fate` says what becomes of it.
     pub(super) async fn with<R>(
         self: &Rc<Self>,
+        holder: &Holder<T>,
         open: impl AsyncFn() -> Result<T, ServiceError>,
         mut ask: impl AsyncFnMut(&mut T) -> Result<R, ServiceError>,
-        keep: impl Fn(&T, &Result<R, ServiceError>) -> bool,
+        fate: impl Fn(&T, &Result<R, ServiceError>) -> Fate,
     ) -> Result<R, ServiceError> {
         loop {
-            let mut lease = self.lease(&open).await?;
+            let held = holder.0.take();
+            let mut lease = match held {
+                Some(lease) => lease,
+                None => self.lease(&open).await?,
+            };
             let answer = ask(&mut lease.conn).await;
             if lease.reused && answer.as_ref().is_err_and(ServiceError::is_stale) {
                 continue;
             }
-            let good = answer.as_ref().map_or_else(ServiceError::leaves_connection, |_| true);
-            if good && keep(&lease.conn, &answer) {
-                lease.give_back();
+            if answer.as_ref().map_or_else(ServiceError::leaves_connection, |_| true) {
+                match fate(&lease.conn, &answer) {
+                    Fate::Rest => lease.give_back(),
+                    Fate::Hold => {
+                        lease.reused = false;
+                        holder.0.replace(Some(lease));
+                    }
+                    Fate::Close => {}
+                }
             }
             return answer;
         }

@@ -34,6 +34,15 @@ pub(super) fn play(connections: &'static [&'static [Step]]) -> SocketAddr {
     address
 }
 
+/// The same with steps that are put together at run time.
+pub(super) fn play_built(connections: Vec<Vec<(Vec<u8>, Vec<u8>)>>) -> SocketAddr {
+    let bytes = |bytes: Vec<u8>| -> &'static [u8] { bytes.leak() };
+    let steps = |steps: Vec<(Vec<u8>, Vec<u8>)>| -> &'static [Step] {
+        steps.into_iter().map(|(heard, said)| (bytes(heard), bytes(said))).collect::<Vec<Step>>().leak()
+    };
+    play(connections.into_iter().map(steps).collect::<Vec<_>>().leak())
+}
+
 /// Settings with plugins as a file has them.
 pub(super) fn settings(plugins: &str) -> Settings {
     let text = format!("version: \"6.10\"\nplugins:\n{plugins}");
@@ -53,4 +62,11 @@ pub(super) fn check(settings: Settings, cases: &'static [(&'static str, &'static
     });
 }
 
+mod hostile;
+mod kafka;
+mod ldap;
+mod mariadb;
+mod postgresql;
+mod rabbitmq;
 mod redis;
+mod sqlite;

@@ -16,7 +16,7 @@ use cluster::{Node, Redirection, SlotMap, slot_of};
 use resp::{Decoder, Reply, encode};
 
 use super::link::{Place, within};
-use super::pool::Bounds;
+use super::pool::{Bounds, Fate, Holder};
 use super::{Link, Pools, REDIS, REDIS_CLUSTER, ServiceError};
 use crate::arguments::Arguments;
 use crate::execution::ScriptHost;
@@ -62,6 +62,8 @@ pub(super) struct State {
 struct Redis {
     /// None: the default one.
     profile: Option<String>,
+    /// A transaction is under way on it.
+    held: Holder<Link>,
 }
 
 impl HostObject for Redis {
@@ -82,7 +84,7 @@ fn construct(call: &mut Call<'_>) -> Result<Value, Fault> {
         let name = profile.as_deref().unwrap_or("default");
         return Err(call.error(format!("invalid profile: plugins[] has no profile \"{name}\" of redis")));
     }
-    Ok(Object::host(Redis { profile }).into())
+    Ok(Object::host(Redis { profile, held: Holder::default() }).into())
 }
 
 fn find(environment: &Environment, name: Option<&str>) -> Result<RedisProfile, ServiceError> {
@@ -99,7 +101,7 @@ fn command(execution: Rc<Execution>, call: HostCall) -> HostFuture {
         let words = words(&call)?;
         let environment = execution.environment();
         let answer = match find(environment, call.this::<Redis>()?.profile.as_deref()) {
-            Ok(profile) => ask(environment, &profile, &words).await,
+            Ok(profile) => ask(environment, &profile, &words, &call.this::<Redis>()?.held).await,
             Err(error) => Err(error),
         };
         match answer {
@@ -117,7 +119,7 @@ fn cluster_command(execution: Rc<Execution>, call: HostCall) -> HostFuture {
         let environment = execution.environment();
         let profile = environment.settings.plugins.services.redis_cluster.clone();
         let answer = match profile {
-            Some(profile) => ask(environment, &profile, &words).await,
+            Some(profile) => ask(environment, &profile, &words, &Holder::default()).await,
             None => Err(ServiceError::Settings("plugins[] has no hiredis-cluster".to_owned())),
         };
         let mut result = Array::new();
@@ -139,14 +141,15 @@ async fn ask(
     environment: &Environment,
     profile: &RedisProfile,
     words: &[Bytes],
+    holder: &Holder<Link>,
 ) -> Result<Reply, ServiceError> {
     let slots = &environment.services.redis.slots;
     let slot = slot_of(words).filter(|_| profile.kind == RedisKind::Cluster);
     let known = slot.and_then(|slot| slots.find(&profile.id, slot));
-    let Some(mut node) = known else { return ask_first(environment, profile, words, slot).await };
+    let Some(mut node) = known else { return ask_first(environment, profile, words, slot, holder).await };
     let mut asking = false;
     for _ in 0..=profile.redirections {
-        let answer = ask_node(environment, profile, Some(&node), words, asking).await;
+        let answer = ask_node(environment, profile, Some(&node), words, asking, &Holder::default()).await;
         let answer = match (answer, slot) {
             // It may have left the cluster; another one knows.
             (Err(error @ (ServiceError::Connect { .. } | ServiceError::Unresolved(_))), Some(slot)) => {
@@ -173,20 +176,21 @@ async fn ask_first(
     profile: &RedisProfile,
     words: &[Bytes],
     slot: Option<u16>,
+    holder: &Holder<Link>,
 ) -> Result<Reply, ServiceError> {
     let RedisKind::Cluster = profile.kind else {
-        return ask_node(environment, profile, None, words, false).await;
+        return ask_node(environment, profile, None, words, false, holder).await;
     };
     let mut failed = ServiceError::Settings("the cluster has no nodes".to_owned());
     for node in &profile.hosts {
-        match ask_node(environment, profile, Some(node), words, false).await {
+        match ask_node(environment, profile, Some(node), words, false, &Holder::default()).await {
             Ok(answer) => match (redirection(&answer, &node.0), slot) {
                 (Some(Redirection::Moved(slot, to)), _) => {
                     environment.services.redis.slots.learn(&profile.id, slot, to);
-                    return Box::pin(ask(environment, profile, words)).await;
+                    return Box::pin(ask(environment, profile, words, holder)).await;
                 }
                 (Some(Redirection::Ask(to)), _) => {
-                    return ask_node(environment, profile, Some(&to), words, true).await;
+                    return ask_node(environment, profile, Some(&to), words, true, &Holder::default()).await;
                 }
                 (None, Some(slot)) => {
                     environment.services.redis.slots.learn(&profile.id, slot, node.clone());
@@ -215,6 +219,7 @@ async fn ask_node(
     node: Option<&Node>,
     words: &[Bytes],
     asking: bool,
+    holder: &Holder<Link>,
 ) -> Result<Reply, ServiceError> {
     let key = match node {
         Some((host, port)) => format!("{} {host}:{port}", profile.id),
@@ -237,22 +242,22 @@ async fn ask_node(
         };
         within(profile.socket_timeout, "the command", exchange).await
     };
-    let keep = |link: &Link, answer: &Result<Reply, ServiceError>| {
+    let fate = |link: &Link, answer: &Result<Reply, ServiceError>| {
         // A master that is one no more is asked once.
         let read_only = matches!(answer, Ok(Reply::Error(text)) if text.starts_with(b"READONLY"));
-        link.input.is_empty() && !read_only && !changes_connection(words)
+        if link.input.is_empty() && !read_only { fate_after(words, answer) } else { Fate::Close }
     };
-    pool.with(open, run, keep).await
+    pool.with(holder, open, run, fate).await
 }
 
-/// Commands that change what the next ones on the connection mean: it is not for others any more.
-fn changes_connection(words: &[Bytes]) -> bool {
-    const NAMES: &[&str] = &[
+/// Commands that change what the next ones on the connection mean: it is not for others any more. Within a transaction it is
+/// only for who has begun it.
+fn fate_after(words: &[Bytes], answer: &Result<Reply, ServiceError>) -> Fate {
+    const CHANGING: &[&str] = &[
         "AUTH",
         "CLIENT",
         "HELLO",
         "MONITOR",
-        "MULTI",
         "PSUBSCRIBE",
         "QUIT",
         "READONLY",
@@ -262,9 +267,17 @@ fn changes_connection(words: &[Bytes]) -> bool {
         "SUBSCRIBE",
         "SYNC",
         "PSYNC",
-        "WATCH",
     ];
-    words.first().is_some_and(|name| NAMES.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes())))
+    let Some(name) = words.first() else { return Fate::Close };
+    let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+    let queued = matches!(answer, Ok(Reply::Text(text)) if text[..] == *b"QUEUED");
+    if CHANGING.iter().any(|known| is(known)) {
+        Fate::Close
+    } else if is("MULTI") || is("WATCH") || queued {
+        Fate::Hold
+    } else {
+        Fate::Rest
+    }
 }
 
 async fn exchange(link: &mut Link, words: &[Bytes]) -> Result<Reply, ServiceError> {
@@ -367,4 +380,12 @@ fn node_of(reply: &Reply) -> Option<Node> {
     let [Reply::Text(host), Reply::Text(port)] = &parts[..] else { return None };
     let port = std::str::from_utf8(port).ok()?.parse().ok()?;
     Some((std::str::from_utf8(host).ok()?.to_owned(), port))
+}
+
+/// Whatever a server may say.
+#[cfg(test)]
+pub(super) fn decode_any(input: &mut bytes::BytesMut) {
+    while let Ok(Some(reply)) = Decoder::default().decode(input) {
+        reply.into_value();
+    }
 }
