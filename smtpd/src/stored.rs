@@ -292,8 +292,9 @@ pub fn rcpt_parameters(recipient: &spool::Recipient) -> RcptParameters {
 
 /// The queue's flags of a message.
 pub fn flags(envelope: &Envelope) -> u16 {
+    let is_parameter = |(tag, _): &(u16, Bytes)| matches!(*tag, RECIPIENT_NOTIFY | RECIPIENT_ORIGINAL);
     let has_parameters = !envelope.fields.is_empty()
-        || envelope.recipients.iter().any(|recipient| !recipient.fields.is_empty());
+        || envelope.recipients.iter().any(|recipient| recipient.fields.iter().any(is_parameter));
     [(envelope.eight_bit, EIGHT_BIT), (envelope.smtputf8, SMTP_UTF8), (has_parameters, PARAMETERS)]
         .into_iter()
         .filter_map(|(set, flag)| set.then_some(flag))
@@ -365,6 +366,16 @@ mod tests {
         assert!(message_fields(&MailParameters::default()).is_empty());
         assert!(recipient_fields(&RcptParameters::default()).is_empty());
         assert_eq!(flags(&Envelope::default()), 0);
+    }
+
+    #[test]
+    fn what_scripts_keep_with_a_message_is_no_parameter_to_look_up_again() {
+        let fields = vec![
+            (RECIPIENT_METADATA, Bytes::from_static(b"x")),
+            (RECIPIENT_JOB_ID, Bytes::from_static(b"j")),
+        ];
+        let recipients = vec![spool::Recipient { fields, ..spool::Recipient::default() }];
+        assert_eq!(flags(&Envelope { recipients, ..Envelope::default() }), 0);
     }
 
     #[test]

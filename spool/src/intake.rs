@@ -379,7 +379,9 @@ impl Intake {
             body.push(Bytes::from(last));
         }
         let whole = self.parts.is_empty();
+        // What is kept for the first attempt has the envelope in it, or nothing is kept.
         let memory = self.memory.take().filter(|_| whole);
+        let memory = memory.and_then(|mut memory| memory.try_grow(meta.len()).then_some(memory));
         let parts = std::mem::take(&mut self.parts);
         Commit {
             purpose: self.purpose,

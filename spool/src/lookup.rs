@@ -1,4 +1,5 @@
-//! What is known of a queued message beside its bytes: its envelope, read back from disk, and properties of items.
+//! What is known of a queued message beside its bytes: its envelope, from memory or read back from disk, and properties of
+//! items.
 
 use std::rc::Rc;
 
@@ -14,7 +15,8 @@ use crate::store::Store;
 use crate::types::{Envelope, ItemId, MessageId};
 
 impl Store {
-    /// The envelope of a queued message, as committed, with all of its recipients. One read from disk.
+    /// The envelope of a queued message, as committed, with all of its recipients. One read from disk, unless
+    /// the body is still in memory.
     ///
     /// # Errors
     /// As of a body. A damaged envelope changes nothing here: reading the body finds out, and deals with it.
@@ -22,6 +24,9 @@ impl Store {
         let (file, at) = {
             let state = self.state.borrow();
             let message = state.messages.get(id).ok_or(ReadError::Gone)?;
+            if let Some(cached) = &message.cache {
+                return decode(&cached.meta, message.flags);
+            }
             let home = state.segments.get(&message.home).ok_or(ReadError::Corrupt)?;
             (home.file.clone(), message.at)
         };
@@ -32,9 +37,7 @@ impl Store {
             .ok()
             .filter(|record| record.kind == Some(Kind::Commit))
             .ok_or(ReadError::Corrupt)?;
-        let (_, begins) = CommitHead::decode(record.meta, record.flags).map_err(|_| ReadError::Corrupt)?;
-        let bytes = Bytes::copy_from_slice(&record.meta[begins..]);
-        envelope::decode(&bytes).map(|(envelope, _)| envelope).map_err(|_| ReadError::Corrupt)
+        decode(&Bytes::copy_from_slice(record.meta), record.flags)
     }
 
     /// Recipients of a message that are not done; 0 when it is gone.
@@ -53,4 +56,10 @@ impl Store {
         let state = self.state.borrow();
         state.messages.get(item.message)?.properties(item.recipient)
     }
+}
+
+/// The envelope in what a commit record says of its message.
+fn decode(meta: &Bytes, flags: u8) -> Result<Envelope, ReadError> {
+    let (_, begins) = CommitHead::decode(meta, flags).map_err(|_| ReadError::Corrupt)?;
+    envelope::decode(&meta.slice(begins..)).map(|(envelope, _)| envelope).map_err(|_| ReadError::Corrupt)
 }

@@ -138,9 +138,11 @@ pub(crate) enum PartRef {
     Extent { log: u32, id: u64, bytes: u64, crcs: Rc<[u32]> },
 }
 
-/// A message body that is still in memory.
+/// A message that is still in memory.
 #[derive(Debug)]
 pub(crate) struct Cached {
+    /// What its commit record says of it, the envelope among that.
+    pub(crate) meta: Bytes,
     pub(crate) prefix: Bytes,
     pub(crate) body: Chunks,
     pub(crate) _memory: Option<Reservation>,

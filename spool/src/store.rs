@@ -264,7 +264,7 @@ impl Store {
         BodyReader::new(self.clone(), id)
     }
 
-    /// The first attempt for the message has ended: its body need not be in memory any more.
+    /// The first attempt for the message has ended: its body and envelope need not be in memory any more.
     pub fn release_body(&self, id: MessageId) {
         self.state.borrow_mut().uncache(id);
     }

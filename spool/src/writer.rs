@@ -509,9 +509,10 @@ impl Commit {
         at: RecordAt,
     ) -> (Sender<Result<MessageId, CommitError>>, Message) {
         let prefix_bytes = self.prefix.len() as u32;
-        let cache = self
-            .memory
-            .map(|memory| Box::new(Cached { prefix: self.prefix, body: self.body, _memory: Some(memory) }));
+        let cache = self.memory.map(|memory| {
+            let (prefix, body) = (self.prefix, self.body);
+            Box::new(Cached { meta: self.meta.into(), prefix, body, _memory: Some(memory) })
+        });
         let message = Message {
             home,
             at,

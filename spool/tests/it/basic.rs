@@ -1,7 +1,8 @@
 //! Accept, read, settle, start again: on the real disk and the simulated one.
 
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use engine::boot;
@@ -118,6 +119,31 @@ fn messages_of_every_size_are_read_back_before_and_after_a_restart() {
         })
     }
     everywhere(&[first, second, third]);
+}
+
+/// What a future answers without a wait.
+fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => Some(value),
+        Poll::Pending => None,
+    }
+}
+
+#[test]
+fn the_envelope_of_a_message_in_memory_is_not_read_from_disk() {
+    fn only(options: Options) -> Pin<Box<dyn Future<Output = ()>>> {
+        Box::pin(async move {
+            let store = open(options).await;
+            let id = accept(&store, 7, 2, 100).await;
+            let known = at_once(store.envelope(id));
+            assert_eq!(known.expect("no wait").expect("readable"), envelope(7, 2));
+            store.release_body(id);
+            assert!(at_once(store.envelope(id)).is_none(), "it comes from disk");
+            assert_eq!(store.envelope(id).await.expect("readable"), envelope(7, 2));
+            store.close().await.expect("closed");
+        })
+    }
+    everywhere(&[only]);
 }
 
 #[test]
