@@ -18,13 +18,9 @@ const MAX_TRACE: usize = 40;
 impl Context {
     /// Takes calls off the stack until one handles the fault.
     pub(super) fn unwind(&mut self, mut fault: Fault, host: &mut dyn Host) -> Result<Option<Run>, Fault> {
-        if let Some(place) =
-            self.entries.iter().rev().find_map(|entry| self.place_of(entry)).map(|entry| entry.place)
-        {
-            fault.locate(|| Position { file: place.file, line: place.line, column: place.column });
-        }
-        if self.trace.is_empty() && !self.is_handled(&fault) {
-            self.trace = self.stack();
+        // Nobody asks where a script has decided.
+        if !matches!(fault.kind(), FaultKind::Finished(_)) {
+            self.describe(&mut fault);
         }
         loop {
             let Some(entry) = self.entries.last_mut() else { return Ok(Some(self.ended(fault))) };
@@ -68,6 +64,17 @@ impl Context {
         }
     }
 
+    /// Notes where a fault was raised, and the calls that led there.
+    fn describe(&mut self, fault: &mut Fault) {
+        let place = self.entries.iter().rev().find_map(|entry| self.place_of(entry)).map(|entry| entry.place);
+        if let Some(place) = place {
+            fault.locate(|| Position { file: place.file, line: place.line, column: place.column });
+        }
+        if self.trace.is_empty() && !self.is_handled(fault) {
+            self.trace = self.stack();
+        }
+    }
+
     fn after_unwind(&mut self, next: NativeNext, host: &mut dyn Host) -> Result<Option<Run>, Fault> {
         self.trace.clear();
         self.native_next(next, host)
@@ -99,7 +106,10 @@ impl Context {
     }
 
     fn ended(&mut self, fault: Fault) -> Run {
-        let message = fault.to_string();
+        let message = match fault.kind() {
+            FaultKind::Finished(_) => String::new(),
+            _ => fault.to_string(),
+        };
         let (kind, _) = fault.into_parts();
         let (value, limit) = match kind {
             FaultKind::Finished(value) => return Run::Finished(value),
