@@ -58,10 +58,10 @@ fn the_example_of_predelivery_waits_chooses_addresses_and_tries() {
         let id = shard.runner.scripts().find("predelivery", "predelivery").expect("there is one");
         let names = transports();
         let ask = async |job_id: &str, metadata: Metadata| {
-            let message = queued::tests::message();
-            let message = queued::Message { job_id: job_id.to_owned(), ..message };
-            let mut item = queued::Item::new(message, metadata, crate::Kept::default());
-            item.before(queued::Script { runner: &shard.runner, id, transports: &names }, 0).await
+            let message = || queued::Message { job_id: job_id.to_owned(), ..queued::tests::message() };
+            let mut item = queued::tests::item_with(metadata, crate::Kept::default());
+            let script = queued::Script { runner: &shard.runner, id, transports: &names };
+            item.before(script, 0, message).await
         };
         let in_a_minute = engine::time::wall_ms() / 1000 + 60;
         let later = vec![(b"notbefore".to_vec(), in_a_minute.to_string().into_bytes())];
@@ -84,11 +84,11 @@ fn the_example_of_postdelivery_tells_and_decides() {
         let id = shard.runner.scripts().find("postdelivery", "postdelivery").expect("there is one");
         let names = transports();
         let ask = async |job_id: &str, action, retry| {
-            let message = queued::tests::message();
-            let message = queued::Message { job_id: job_id.to_owned(), ..message };
-            let mut item = queued::Item::new(message, Vec::new(), crate::Kept::default());
-            let ending = Ending { action, retry, ..Ending::default() };
-            item.after(queued::Script { runner: &shard.runner, id, transports: &names }, &ending).await
+            let message = || queued::Message { job_id: job_id.to_owned(), ..queued::tests::message() };
+            let mut item = queued::tests::item_with(Vec::new(), crate::Kept::default());
+            let ending = || Ending { action, retry, ..Ending::default() };
+            let script = queued::Script { runner: &shard.runner, id, transports: &names };
+            item.after(script, action.is_none(), message, ending).await
         };
         assert_eq!(ask("", None, 1).await, Postdelivery::Default);
         assert!(shard.told()[0].ends_with("] delivered to jo@y.example after 2 attempts"));

@@ -1,13 +1,16 @@
 //! Runs hooks on one shard.
 
 use std::cell::OnceCell;
+use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use hostcalls::hooks::Variable;
 use hostcalls::mail::Resting;
 use hostcalls::{Environment, Execution, ItemMetadata, Outcome};
 use script::machine::{Context, Limits, Loaded};
 use script::value::{Frozen, Value};
+use uuid::Uuid;
 
 use crate::decision::{Decision, Failure};
 use crate::limits;
@@ -43,6 +46,26 @@ pub struct Runner {
 struct Script {
     loaded: Rc<Loaded>,
     name: Rc<str>,
+    /// Those variables of its hook that it mentions.
+    mentioned: Box<[Variable]>,
+}
+
+/// What the log calls that which a script is about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Subject {
+    /// A transaction.
+    Transaction(Uuid),
+    /// A queued recipient: its transaction, and which of that it is.
+    Recipient(Uuid, u32),
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Subject::Transaction(id) => id.fmt(f),
+            Subject::Recipient(id, queue) => write!(f, "{id}:{queue}"),
+        }
+    }
 }
 
 /// What a script is about, beside its variables.
@@ -105,7 +128,10 @@ impl Runner {
     fn loaded(&self, script: ScriptId) -> &Script {
         self.loaded[script.0].get_or_init(|| {
             let script = self.scripts.get(script);
-            Script { loaded: Loaded::new(&script.program), name: script.name().into() }
+            let loaded = Loaded::new(&script.program);
+            let variables = script.hook.variables.iter().copied();
+            let mentioned = variables.filter(|variable| loaded.mentions(variable.name)).collect();
+            Script { loaded, name: script.name().into(), mentioned }
         })
     }
 
@@ -113,12 +139,12 @@ impl Runner {
     pub(crate) async fn decide<T>(
         &self,
         script: ScriptId,
-        transaction: &str,
+        subject: Subject,
         kept: &mut Kept,
         variables: impl Fn(&str) -> Option<Value>,
         read: impl FnOnce(Decision) -> Result<T, Failure>,
     ) -> Option<T> {
-        self.decide_about(About::default(), script, transaction, kept, variables, read).await
+        self.decide_about(About::default(), script, subject, kept, variables, read).await
     }
 
     /// The same for a script about a queued recipient or a message.
@@ -126,18 +152,18 @@ impl Runner {
         &self,
         about: About,
         script: ScriptId,
-        transaction: &str,
+        subject: Subject,
         kept: &mut Kept,
         variables: impl Fn(&str) -> Option<Value>,
         read: impl FnOnce(Decision) -> Result<T, Failure>,
     ) -> Option<T> {
         let counted = self.tallies.begin(self.scripts.get(script).hook);
-        let result = self.run(about, script, transaction, kept, variables).await.and_then(read);
+        let result = self.run(about, script, subject, kept, variables).await.and_then(read);
         match result {
             Ok(value) => Some(value),
             Err(Failure(what)) => {
                 counted.failed();
-                self.notices.failed(transaction, &self.scripts.get(script).name(), &what);
+                self.notices.failed(&subject.to_string(), &self.scripts.get(script).name(), &what);
                 None
             }
         }
@@ -147,14 +173,14 @@ impl Runner {
         &self,
         about: About,
         script: ScriptId,
-        transaction: &str,
+        subject: Subject,
         kept: &mut Kept,
         variables: impl Fn(&str) -> Option<Value>,
     ) -> Result<Decision, Failure> {
-        let Script { loaded, name } = self.loaded(script);
+        let Script { loaded, name, mentioned } = self.loaded(script);
         let hook = self.scripts.get(script).hook;
         let mut context = Context::new(loaded, self.limits);
-        for variable in hook.variables.iter().filter(|variable| loaded.mentions(variable.name)) {
+        for variable in mentioned {
             if variable.name == CONTEXT {
                 if !kept.unset {
                     context.set(CONTEXT, kept.value.as_ref().map_or(Value::None, Value::from_frozen));
@@ -166,7 +192,7 @@ impl Runner {
                 context.set(variable.name, value);
             }
         }
-        let log = Labelled { transaction: transaction.into(), notices: Rc::clone(&self.notices) };
+        let log = Labelled { subject, notices: Rc::clone(&self.notices) };
         let execution = Execution::begin_as(Rc::clone(name), &self.environment, Rc::new(log), about.item);
         if let Some(rest) = about.rest {
             execution.rest_by(rest);
@@ -213,27 +239,27 @@ impl Kept {
     }
 }
 
-impl std::fmt::Debug for Kept {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Kept").field(&self.value.is_some()).finish()
     }
 }
 
-impl std::fmt::Debug for Runner {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Runner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Runner").field("scripts", &self.scripts).finish_non_exhaustive()
     }
 }
 
-/// The log of one execution: lines of `echo` get the transaction that they are about.
+/// The log of one execution: lines of `echo` get what they are about.
 struct Labelled {
-    transaction: Box<str>,
+    subject: Subject,
     notices: Rc<dyn Notices>,
 }
 
 impl hostcalls::Log for Labelled {
     fn echo(&self, text: &[u8]) {
-        self.notices.echo(&self.transaction, text);
+        self.notices.echo(&self.subject.to_string(), text);
     }
 
     fn syslog(&self, priority: u32, text: &[u8]) {

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::codes::{self, Codes, Refusals, Said};
 use crate::decision::{Decision, Failure, Options};
-use crate::runner::{About, Kept, Runner};
+use crate::runner::{About, Kept, Runner, Subject};
 use crate::scripts::ScriptId;
 use crate::{limits, variables};
 
@@ -259,6 +259,10 @@ impl Conversation {
         self.transaction = Transaction { id, ..Transaction::default() };
     }
 
+    fn subject(&self) -> Subject {
+        Subject::Transaction(self.transaction.id)
+    }
+
     /// The hook `connect`: before the banner. What it says about the client's address and name is noted.
     pub async fn connect(&mut self, runner: &Runner, script: ScriptId) -> Verdict<Connected> {
         let connection = &self.connection;
@@ -269,8 +273,8 @@ impl Conversation {
             "transaction" => Some(variables::transaction(&self.transaction)),
             _ => None,
         };
-        let id = self.transaction.id.to_string();
-        let decision = runner.decide(script, &id, &mut self.kept, found, |decision| {
+        let subject = self.subject();
+        let decision = runner.decide(script, subject, &mut self.kept, found, |decision| {
             verdict(&decision, &codes::CONNECT, |options| {
                 let remote_ip = options.string("remoteip")?.map(|text| parse_ip(&text)).transpose()?;
                 let banner = options.reason()?;
@@ -291,9 +295,9 @@ impl Conversation {
     pub async fn proxy(&mut self, runner: &Runner, script: ScriptId, line: &[u8]) -> Proxied {
         let found =
             finder(&self.connection, &self.transaction, || variables::map([("command", line.into())]));
-        let id = self.transaction.id.to_string();
+        let subject = self.subject();
         let read = |decision: Decision| proxied(&decision);
-        let decision = runner.decide(script, &id, &mut self.kept, found, read).await;
+        let decision = runner.decide(script, subject, &mut self.kept, found, read).await;
         let failed = codes::PROXY_FAILED;
         decision.unwrap_or_else(|| Proxied::Reply {
             reply: failed.codes.reply(failed.text),
@@ -313,8 +317,8 @@ impl Conversation {
         let before = self.connection.hello.take();
         let arguments = || variables::hello_arguments(&hello, extensions);
         let found = finder(&self.connection, &self.transaction, arguments);
-        let id = self.transaction.id.to_string();
-        let decision = runner.decide(script, &id, &mut self.kept, found, |decision| {
+        let subject = self.subject();
+        let decision = runner.decide(script, subject, &mut self.kept, found, |decision| {
             verdict(&decision, &codes::HELO, |options| {
                 let accepted = HelloAccepted {
                     extensions: options.strings("extensions", limits::MAX_EXTENSIONS)?,
@@ -387,9 +391,9 @@ impl Conversation {
         arguments: impl Fn() -> Value,
     ) -> AuthVerdict {
         let found = finder(&self.connection, &self.transaction, arguments);
-        let id = self.transaction.id.to_string();
+        let subject = self.subject();
         let read = |decision: Decision| auth_verdict(&decision, username);
-        let decision = runner.decide(script, &id, &mut self.kept, found, read).await;
+        let decision = runner.decide(script, subject, &mut self.kept, found, read).await;
         let decision = decision.unwrap_or_else(|| AuthVerdict::Refuse(refusal(&codes::AUTH)));
         if let AuthVerdict::Accept(accepted) = &decision {
             let mechanism = mechanism.to_ascii_uppercase();
@@ -408,8 +412,8 @@ impl Conversation {
     ) -> Verdict<MailAccepted> {
         let found =
             finder(&self.connection, &self.transaction, || variables::mail_arguments(sender, parameters));
-        let id = self.transaction.id.to_string();
-        let decision = runner.decide(script, &id, &mut self.kept, found, |decision| {
+        let subject = self.subject();
+        let decision = runner.decide(script, subject, &mut self.kept, found, |decision| {
             verdict(&decision, &codes::MAIL, |options| {
                 let reply = accepting_reply(options, codes::MAIL_ACCEPTED)?;
                 Ok(MailAccepted { sender: options.address("sender")?, reply })
@@ -436,8 +440,8 @@ impl Conversation {
         let found = finder(&self.connection, &self.transaction, || {
             variables::rcpt_arguments(recipient, parameters, transport)
         });
-        let id = self.transaction.id.to_string();
-        let decision = runner.decide(script, &id, &mut self.kept, found, |decision| {
+        let subject = self.subject();
+        let decision = runner.decide(script, subject, &mut self.kept, found, |decision| {
             verdict(&decision, &codes::RCPT, |options| {
                 let recipient = match options.address("recipient")? {
                     Some(None) => return Err(Failure("option \"recipient\": it is empty".to_owned())),
@@ -468,8 +472,8 @@ impl Conversation {
         transports: TransportNames,
         reread: Reread,
     ) -> (Verdict<MessageAccepted>, Vec<Queued>) {
-        let id = self.transaction.id.to_string();
-        let outbox = Rc::new(Outbox::new(id.clone(), transports));
+        let subject = self.subject();
+        let outbox = Rc::new(Outbox::new(self.transaction.id.to_string(), transports));
         let mail = Rc::new(RefCell::new(mail));
         let about = About { item: None, rest: Some(Resting::new(Rc::clone(&mail), reread)) };
         let mail: Value = MailPart::received(mail, &outbox).into();
@@ -487,7 +491,7 @@ impl Conversation {
             })?;
             Ok((verdict, explicit))
         };
-        match runner.decide_about(about, script, &id, &mut self.kept, found, read).await {
+        match runner.decide_about(about, script, subject, &mut self.kept, found, read).await {
             // Also what was queued before a Reject or Defer stays: it is how a script refuses and quarantines.
             Some((verdict, true)) => (verdict, outbox.take()),
             Some((verdict, false)) => (verdict, Vec::new()),
@@ -504,8 +508,8 @@ impl Conversation {
             "transaction" => Some(variables::map([])),
             _ => None,
         };
-        let id = self.transaction.id.to_string();
-        runner.decide(script, &id, &mut self.kept, found, |_| Ok(())).await;
+        let subject = self.subject();
+        runner.decide(script, subject, &mut self.kept, found, |_| Ok(())).await;
     }
 }
 

@@ -1,6 +1,7 @@
 //! The hooks of the queue: what is to be done with a queued recipient before an attempt, and after it (reference: hooks 4).
 //!
-//! An [`Item`] is what both hooks of one attempt share: `$message`, its metadata, and `$context`.
+//! An [`Item`] is what both hooks of one attempt share: metadata and `$context`. The facts of `$message` and `$arguments` are
+//! gathered for scripts that mention them.
 
 mod dsn;
 mod requeue;
@@ -14,9 +15,11 @@ use std::rc::Rc;
 
 use hostcalls::ItemMetadata;
 use hostcalls::mail::{Metadata, TransportNames};
+use script::value::Value;
+use uuid::Uuid;
 
 use crate::decision::{Decision, Failure};
-use crate::runner::{About, Kept, Runner};
+use crate::runner::{About, Kept, Runner, Subject};
 use crate::scripts::ScriptId;
 
 pub use dsn::{Dkim, DsnOverrides};
@@ -30,7 +33,7 @@ pub use variables::{
 /// A queued recipient while its scripts run.
 #[derive(Debug)]
 pub struct Item {
-    message: Message,
+    subject: Subject,
     metadata: Rc<ItemMetadata>,
     kept: Kept,
 }
@@ -73,40 +76,56 @@ pub struct Script<'r> {
 }
 
 impl Item {
-    /// With what is stored of it. `kept`: what a script of the same attempt has left in `$context`.
-    pub fn new(message: Message, metadata: Metadata, kept: Kept) -> Item {
-        Item { message, metadata: Rc::new(ItemMetadata::new(metadata)), kept }
+    /// The recipient of this number, from 1, of a transaction, with what is stored of it. `kept`: what a script of the same
+    /// attempt has left in `$context`.
+    pub fn new(transaction: Uuid, queue: u32, metadata: Metadata, kept: Kept) -> Item {
+        let subject = Subject::Recipient(transaction, queue);
+        Item { subject, metadata: Rc::new(ItemMetadata::new(metadata)), kept }
     }
 
-    /// The hook `predelivery`, with so many attempts behind the item.
-    pub async fn before(&mut self, script: Script<'_>, retry: u32) -> Predelivery {
-        let name = self.message.name();
-        let message = &self.message;
+    /// The hook `predelivery`, with so many attempts behind the item. `message` is asked when the script mentions it.
+    pub async fn before(
+        &mut self,
+        script: Script<'_>,
+        retry: u32,
+        message: impl Fn() -> Message,
+    ) -> Predelivery {
         let found = |name: &str| match name {
             "arguments" => Some(variables::before(retry)),
-            "message" => Some(message.value()),
+            "message" => Some(message().value()),
             _ => None,
         };
         let read = |decision: Decision| predelivery(&decision, script.transports);
-        let about = About { item: Some(Rc::clone(&self.metadata)), rest: None };
-        let decided = script.runner.decide_about(about, script.id, &name, &mut self.kept, found, read).await;
+        let decided = self.decide(script, found, read).await;
         decided.unwrap_or_else(|| Predelivery::Queue(Box::new(Requeue::after_failure())))
     }
 
-    /// The hook `postdelivery`. A script that says nothing, fails, or would undo a delivery leaves the default.
-    pub async fn after(&mut self, script: Script<'_>, ending: &Ending) -> Postdelivery {
-        let name = self.message.name();
-        let message = &self.message;
+    /// The hook `postdelivery`. A script that says nothing, fails, or would undo a delivery leaves the default. `message`
+    /// and `ending` are asked when the script mentions them.
+    pub async fn after(
+        &mut self,
+        script: Script<'_>,
+        delivered: bool,
+        message: impl Fn() -> Message,
+        ending: impl Fn() -> Ending,
+    ) -> Postdelivery {
         let found = |name: &str| match name {
-            "arguments" => Some(ending.value()),
-            "message" => Some(message.value()),
+            "arguments" => Some(ending().value()),
+            "message" => Some(message().value()),
             _ => None,
         };
-        let delivered = ending.action.is_none();
         let read = |decision: Decision| postdelivery(&decision, delivered, script.transports);
+        self.decide(script, found, read).await.unwrap_or(Postdelivery::Default)
+    }
+
+    async fn decide<T>(
+        &mut self,
+        script: Script<'_>,
+        found: impl Fn(&str) -> Option<Value>,
+        read: impl FnOnce(Decision) -> Result<T, Failure>,
+    ) -> Option<T> {
         let about = About { item: Some(Rc::clone(&self.metadata)), rest: None };
-        let decided = script.runner.decide_about(about, script.id, &name, &mut self.kept, found, read).await;
-        decided.unwrap_or(Postdelivery::Default)
+        script.runner.decide_about(about, script.id, self.subject, &mut self.kept, found, read).await
     }
 
     /// The metadata to be stored, if a script has replaced it since the last call.

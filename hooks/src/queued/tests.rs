@@ -42,20 +42,26 @@ pub(crate) fn message() -> Message {
 }
 
 fn item() -> Item {
-    Item::new(message(), vec![(b"a".to_vec(), b"1".to_vec())], Kept::default())
+    item_with(vec![(b"a".to_vec(), b"1".to_vec())], Kept::default())
+}
+
+pub(crate) fn item_with(metadata: Metadata, kept: Kept) -> Item {
+    let Message { transaction, queue, .. } = message();
+    Item::new(transaction, queue, metadata, kept)
 }
 
 /// What the predelivery script of a shard decides, and what it leaves.
 async fn before(shard: &Fixture, item: &mut Item) -> Predelivery {
     let id = shard.runner.scripts().find("predelivery", "predelivery").expect("there is one");
     let transports = transports();
-    item.before(Script { runner: &shard.runner, id, transports: &transports }, 3).await
+    item.before(Script { runner: &shard.runner, id, transports: &transports }, 3, message).await
 }
 
 async fn after(shard: &Fixture, item: &mut Item, ending: &Ending) -> Postdelivery {
     let id = shard.runner.scripts().find("postdelivery", "postdelivery").expect("there is one");
     let transports = transports();
-    item.after(Script { runner: &shard.runner, id, transports: &transports }, ending).await
+    let script = Script { runner: &shard.runner, id, transports: &transports };
+    item.after(script, ending.action.is_none(), message, || ending.clone()).await
 }
 
 /// What a predelivery script decides, as text, and what it tells.
@@ -290,10 +296,22 @@ fn what_predelivery_leaves_in_context_postdelivery_reads() {
     with(&scripts, |shard| async move {
         let mut first = item();
         before(&shard, &mut first).await;
-        let mut second = Item::new(message(), Vec::new(), first.into_kept());
+        let mut second = item_with(Vec::new(), first.into_kept());
         let delivered = Ending::default();
         assert_eq!(after(&shard, &mut second, &delivered).await, Postdelivery::Default);
         assert!(shard.told()[0].ends_with("] 7"));
+    });
+}
+
+#[test]
+fn facts_that_a_script_does_not_mention_are_not_gathered() {
+    with(&[("postdelivery", "Default();")], |shard| async move {
+        let id = shard.runner.scripts().find("postdelivery", "postdelivery").expect("there is one");
+        let transports = transports();
+        let script = Script { runner: &shard.runner, id, transports: &transports };
+        let nobody = || panic!("nobody asked for it");
+        let decided = item().after(script, true, nobody, || panic!("nor for this")).await;
+        assert_eq!(decided, Postdelivery::Default);
     });
 }
 

@@ -69,11 +69,6 @@ impl std::fmt::Debug for Files {
 }
 
 impl Message {
-    /// `transaction:queue`, for the log.
-    pub(super) fn name(&self) -> String {
-        format!("{}:{}", self.transaction, self.queue)
-    }
-
     pub(super) fn value(&self) -> Value {
         let id = map([("transaction", self.transaction.to_string().into()), ("queue", self.queue.into())]);
         let recipient = self.recipient.as_ref();

@@ -17,7 +17,7 @@ use super::errand::{Errand, Said};
 use super::facts::AttemptFacts;
 use super::remembered::Ready;
 use super::report::{self, Report, message_id};
-use super::scripted;
+use super::scripted::{self, Seen};
 use super::transaction::unreadable;
 use super::wishes::Wishes;
 use crate::scripts::QueueHook;
@@ -114,9 +114,10 @@ async fn ask(
         return Prepared::Ready(Ready { wishes: Rc::default(), said: Said::default() });
     };
     let said = Said::default();
-    let mut item =
-        scripted::item(&shard, envelope.as_deref(), &attempt, recipient, &Wishes::default(), &said);
-    let decision = item.before(hook.script(), recipient.attempts).await;
+    let wishes_before = Wishes::default();
+    let seen = Seen::new(&shard, envelope.as_deref(), &attempt, recipient, &wishes_before, &said);
+    let mut item = seen.item();
+    let decision = item.before(hook.script(), recipient.attempts, || seen.message()).await;
     scripted::keep_metadata(&shard, recipient, &item);
     let kept = item.into_kept();
     match decision {

@@ -20,20 +20,75 @@ use crate::limits;
 use crate::shard::{Shard, Shell};
 use crate::stored::{self, Properties};
 
-/// A recipient of an attempt, for its script. `envelope` is that of the message; none where it is damaged.
-pub(super) fn item(
-    shard: &Shard,
-    envelope: Option<&Envelope>,
-    attempt: &Attempt,
-    recipient: &Recipient,
-    wishes: &Wishes,
-    said: &Said,
-) -> Item {
-    let stored = envelope.and_then(|envelope| envelope.recipients.get(recipient.key.recipient as usize));
-    let changed = properties(shard, recipient);
-    let metadata = changed.metadata.clone().or_else(|| stored.map(stored::metadata)).unwrap_or_default();
-    let message = message(envelope, attempt, recipient, wishes, said, &changed);
-    Item::new(message, metadata, said.kept.clone())
+/// A recipient of an attempt, for its script.
+pub(super) struct Seen<'a> {
+    attempt: &'a Attempt,
+    recipient: &'a Recipient,
+    /// What different things are wanted for it.
+    wishes: &'a Wishes,
+    said: &'a Said,
+    /// The envelope of the message; none where it is damaged.
+    envelope: Option<&'a Envelope>,
+    changed: Properties,
+}
+
+impl<'a> Seen<'a> {
+    pub(super) fn new(
+        shard: &Shard,
+        envelope: Option<&'a Envelope>,
+        attempt: &'a Attempt,
+        recipient: &'a Recipient,
+        wishes: &'a Wishes,
+        said: &'a Said,
+    ) -> Seen<'a> {
+        Seen { attempt, recipient, wishes, said, envelope, changed: properties(shard, recipient) }
+    }
+
+    fn stored(&self) -> Option<&'a spool::Recipient> {
+        self.envelope?.recipients.get(self.recipient.key.recipient as usize)
+    }
+
+    /// What its scripts share.
+    pub(super) fn item(&self) -> Item {
+        let metadata = self.changed.metadata.clone().or_else(|| self.stored().map(stored::metadata));
+        let transaction = Uuid::from_bytes(self.attempt.transaction);
+        let queue = self.recipient.key.recipient + 1;
+        Item::new(transaction, queue, metadata.unwrap_or_default(), self.said.kept.clone())
+    }
+
+    /// The facts of `$message`.
+    pub(super) fn message(&self) -> Message {
+        let Seen { attempt, recipient, wishes, said, envelope, changed } = self;
+        let stored = self.stored();
+        let mut mail = envelope.map(stored::mail_parameters).unwrap_or_default();
+        wishes.mail_parameters(&mut mail);
+        let mut rcpt = stored.map(stored::rcpt_parameters).unwrap_or_default();
+        wishes.rcpt_parameters(said.readdressed.as_ref(), &mut rcpt);
+        let sender = match &wishes.sender {
+            Some((sender, _)) => sender.clone(),
+            None => Address::parse(&attempt.sender).ok(),
+        };
+        let readdressed = said.readdressed.as_ref().map(|(address, _)| address.clone());
+        let delta = stored.and_then(stored::stored_delta).cloned().unwrap_or_default();
+        let text = |name: &Option<std::sync::Arc<str>>| name.as_deref().unwrap_or_default().to_owned();
+        let file = |delta| StoredFile { message: message_id(attempt.message), delta };
+        Message {
+            transaction: Uuid::from_bytes(attempt.transaction),
+            queue: recipient.key.recipient + 1,
+            received_s: steady_to_wall_ms(attempt.received_ms) as f64 / 1000.0,
+            server_id: envelope.map(|envelope| lossy(&envelope.server_id)).unwrap_or_default(),
+            sender,
+            recipient: readdressed.or_else(|| Address::parse(&recipient.address).ok()),
+            transport: attempt.destination.transport.to_string(),
+            tenant_id: text(&attempt.tenant_id),
+            job_id: wishes.job_id.clone().unwrap_or_else(|| text(&attempt.job_id)),
+            priority: changed.priority.or_else(|| stored.map(stored::priority)).unwrap_or_default(),
+            size_bytes: modified_bytes(attempt.size_bytes, &delta),
+            mail,
+            rcpt,
+            files: Files::new(file(Bytes::new()), file(delta)),
+        }
+    }
 }
 
 /// What has changed of a recipient since it came.
@@ -49,45 +104,6 @@ pub(super) fn keep_metadata(shard: &Shard, recipient: &Recipient, item: &Item) {
     let mut changed = properties(shard, recipient);
     changed.metadata = Some(metadata);
     drop(shard.store.settle(vec![(item_id(recipient.key), Settle::Properties(changed.encode()))]));
-}
-
-fn message(
-    envelope: Option<&Envelope>,
-    attempt: &Attempt,
-    recipient: &Recipient,
-    wishes: &Wishes,
-    said: &Said,
-    changed: &Properties,
-) -> Message {
-    let stored = envelope.and_then(|envelope| envelope.recipients.get(recipient.key.recipient as usize));
-    let mut mail = envelope.map(stored::mail_parameters).unwrap_or_default();
-    wishes.mail_parameters(&mut mail);
-    let mut rcpt = stored.map(stored::rcpt_parameters).unwrap_or_default();
-    wishes.rcpt_parameters(said.readdressed.as_ref(), &mut rcpt);
-    let sender = match &wishes.sender {
-        Some((sender, _)) => sender.clone(),
-        None => Address::parse(&attempt.sender).ok(),
-    };
-    let readdressed = said.readdressed.as_ref().map(|(address, _)| address.clone());
-    let delta = stored.and_then(stored::stored_delta).cloned().unwrap_or_default();
-    let text = |name: &Option<std::sync::Arc<str>>| name.as_deref().unwrap_or_default().to_owned();
-    let file = |delta| StoredFile { message: message_id(attempt.message), delta };
-    Message {
-        transaction: Uuid::from_bytes(attempt.transaction),
-        queue: recipient.key.recipient + 1,
-        received_s: steady_to_wall_ms(attempt.received_ms) as f64 / 1000.0,
-        server_id: envelope.map(|envelope| lossy(&envelope.server_id)).unwrap_or_default(),
-        sender,
-        recipient: readdressed.or_else(|| Address::parse(&recipient.address).ok()),
-        transport: attempt.destination.transport.to_string(),
-        tenant_id: text(&attempt.tenant_id),
-        job_id: wishes.job_id.clone().unwrap_or_else(|| text(&attempt.job_id)),
-        priority: changed.priority.or_else(|| stored.map(stored::priority)).unwrap_or_default(),
-        size_bytes: modified_bytes(attempt.size_bytes, &delta),
-        mail,
-        rcpt,
-        files: Files::new(file(Bytes::new()), file(delta)),
-    }
 }
 
 fn lossy(text: &[u8]) -> String {
