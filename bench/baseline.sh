@@ -280,7 +280,7 @@ stored_custom() { ( export T PORT SINKPORT MODE; bash -c "${CUSTOM_STORED:-echo 
 # ---------------------------------------------------------------- life cycle
 T=; CUR=; SAMPLER=
 peer_start() { # peer mode
-  CUR=$1; MODE=$2; T=$(mktemp -d $BASE/mta-baseline.XXXXXX); chmod 755 $T
+  CUR=$1; MODE=$2; PPID_=; T=$(mktemp -d $BASE/mta-baseline.XXXXXX); chmod 755 $T
   port_up $PORT && die "port $PORT is in use"; port_up $SINKPORT && die "port $SINKPORT is in use"
   cg_make srv; cg_make src; cg_make snk
   ( cg_join srv; start_$CUR ) & PPID_=$!
