@@ -8,7 +8,10 @@ dir=${2:-$(mktemp -d)}
 chmod 755 "$dir"
 cd "$dir"
 started=()
-stop() { for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done; }
+stop() {
+    for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done
+    wait
+}
 trap stop EXIT
 
 openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 30 -subj /CN=localhost \
@@ -35,7 +38,7 @@ printf '[client]\nhost=127.0.0.1\nport=13306\nuser=u\npassword=secret\ndatabase=
 printf '[client]\nhost=127.0.0.1\nport=13306\nuser=u\npassword=no\n' >bad.cnf
 printf '[client]\nsocket=%s\nuser=root\n' "$dir/my/s" >sock.cnf
 
-sed "s#DIRECTORY#$dir#" "$here/slapd.conf" >ldap/slapd.conf
+sed "s#DIRECTORY#$dir#g" "$here/slapd.conf" >ldap/slapd.conf
 slapadd -f ldap/slapd.conf -l "$here/people.ldif"
 socket=${dir//\//%2f}%2fldap%2fs
 slapd -d 0 -f ldap/slapd.conf -h "ldap://127.0.0.1:1389 ldaps://127.0.0.1:1636 ldapi://$socket" & started+=($!)
@@ -49,9 +52,12 @@ for port in 16379 17001 17002 17003 15432 13306 1389 15673; do
     for _ in $(seq 120); do (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null && break; sleep 0.5; done
 done
 redis-cli --cluster create 127.0.0.1:17001 127.0.0.1:17002 127.0.0.1:17003 --cluster-yes >redis/cluster
+for port in 17001 17002 17003; do
+    for _ in $(seq 120); do redis-cli -p $port cluster info | grep -q cluster_state:ok && break; sleep 0.5; done
+done
 mariadb -S my/s -uroot -e "create database m; create user u@'127.0.0.1' identified by 'secret'; grant all on m.* to u@'127.0.0.1'"
 
-sed "s#DIRECTORY#$dir#" "$here/smtpd.yaml" >smtpd.yaml
+sed "s#DIRECTORY#$dir#g" "$here/smtpd.yaml" >smtpd.yaml
 status=0
 for script in "$here"/*.hsl; do
     name=$(basename "$script" .hsl)

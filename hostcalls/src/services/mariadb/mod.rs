@@ -194,8 +194,8 @@ fn error_value(error: &SqlError) -> Value {
 
 /// What proves a password to a server with this nonce.
 #[cfg(test)]
-pub(super) fn proof_for_tests(password: &[u8], nonce: &[u8]) -> Vec<u8> {
-    packet::proof("mysql_native_password", password, nonce).unwrap_or_default()
+pub(super) fn proof_for_tests(plugin: &str, password: &[u8], nonce: &[u8]) -> Vec<u8> {
+    packet::proof(plugin, password, nonce).unwrap_or_default()
 }
 
 /// Whatever a server may say.

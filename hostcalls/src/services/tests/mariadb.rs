@@ -18,7 +18,7 @@ fn greeting() -> Vec<u8> {
 
 /// A login as `u` with the password `secret`, to the database `d`.
 fn login() -> Vec<(Vec<u8>, Vec<u8>)> {
-    let proof = super::super::mariadb::proof_for_tests(b"secret", NONCE);
+    let proof = super::super::mariadb::proof_for_tests("mysql_native_password", b"secret", NONCE);
     let mut body = b"\x09\xa2\x0a\0\0\0\0\x04\x2d".to_vec();
     body.extend([0; 23]);
     body.extend(b"u\0\x14");
@@ -90,6 +90,43 @@ fn statements_give_rows_or_errors() {
                 r#"import { MySQL } from "extras://mariadb"; return MySQL("x");"#,
                 "error: MySQL(): unknown MySQL profile: plugins[] has no profile \"x\" of mariadb",
             ),
+        ],
+    );
+}
+
+#[test]
+fn passwords_are_proven_in_the_way_that_the_server_switches_to() {
+    let place = tempfile::tempdir().unwrap();
+    let cnf = place.path().join("my.cnf");
+    let sha2 =
+        super::super::mariadb::proof_for_tests("caching_sha2_password", b"secret", b"ABCDEFGHIJKLMNOPQRST");
+    let mut steps = login();
+    steps[1].1 = packet(2, b"\xfecaching_sha2_password\0ABCDEFGHIJKLMNOPQRST\0");
+    // It knows the password.
+    steps.push((packet(3, &sha2), [packet(4, b"\x01\x03"), packet(5, b"\0\0\0\x02\0\0\0")].concat()));
+    steps.push((asked("SELECT"), packet(1, b"\0\x07\0\x02\0\0\0")));
+    // It ends the session while that rests.
+    steps.push((Vec::new(), packet(0, b"\xff\xbf\x0f#HY000too long idle")));
+    let mut again = login();
+    again.push((asked("SELECT"), packet(1, b"\0\x08\0\x02\0\0\0")));
+    // Without TLS the password itself is not told.
+    let mut wants_it = login();
+    wants_it[1].1 = packet(2, b"\x01\x04");
+    let server = play_built(vec![steps, again, wants_it]);
+    #[expect(clippy::disallowed_methods, reason = "a test's own file")]
+    std::fs::write(
+        &cnf,
+        format!("[client]\nhost=127.0.0.1\nport={}\nuser=u\npassword=secret\ndatabase=d\n", server.port()),
+    )
+    .unwrap();
+    const QUERY: &str = r#"import { MySQL } from "extras://mariadb"; $answer = MySQL()->query("SELECT");
+        return $answer["affected"] ?? $answer["error"];"#;
+    check(
+        settings(&format!("  - id: mariadb\n    config: {{cnf: {}}}\n", cnf.display())),
+        &[
+            (QUERY, "7"),
+            (QUERY, "8"),
+            (QUERY, "the server wants the password itself, which goes over TLS only: set ssl"),
         ],
     );
 }

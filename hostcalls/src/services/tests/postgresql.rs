@@ -139,3 +139,17 @@ fn what_a_server_should_not_say_is_an_error() {
         try { PostgreSQL()->query("SELECT 1"); } catch ($e) { return $e->message() =~ ''^(the server breaks|the connection broke)''; }"#;
     check(settings(&format!("{PLUGIN}{}}}]}}\n", server.port())), &[(QUERY, "true"); 7]);
 }
+
+#[test]
+fn a_session_that_the_server_has_ended_while_it_rested_is_made_again() {
+    let mut first = login();
+    first.push((asked("SELECT 1", &[]), [columns(&[("a", 23)]), row(&[Some("1")]), ready(b'I')].concat()));
+    // It speaks before it is asked, as PostgreSQL does when it is shut down.
+    first.push((Vec::new(), message(b'E', b"SFATAL\0C57P01\0Mgoing\0\0")));
+    let mut second = login();
+    second.push((asked("SELECT 2", &[]), [columns(&[("a", 23)]), row(&[Some("2")]), ready(b'I')].concat()));
+    let server = play_built(vec![first, second]);
+    const QUERIES: &str = r#"import { PostgreSQL } from "extras://postgresql"; $db = PostgreSQL();
+        return [$db->query("SELECT 1")[0]["a"], $db->query("SELECT 2")[0]["a"]];"#;
+    check(settings(&format!("{PLUGIN}{}}}]}}\n", server.port())), &[(QUERIES, "[0=>1,1=>2]")]);
+}

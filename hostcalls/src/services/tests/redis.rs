@@ -1,6 +1,9 @@
 //! `redis`, `hiredis-cluster`, `rate-redis`.
 
-use super::{check, play, settings};
+use std::io::{Read as _, Write as _};
+
+use super::{check, play, play_built, settings};
+use crate::testing_tls::{Authority, ServerStream, serve_tls};
 
 const GET: &[u8] = b"*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n";
 
@@ -110,5 +113,76 @@ fn sentinels_know_the_master() {
     check(
         settings,
         &[(r#"import { Redis } from "extras://redis"; return Redis()->command("GET", "key");"#, "hi")],
+    );
+}
+
+/// Answers `PING` over TLS.
+fn pong(mut stream: ServerStream) {
+    let mut heard = [0; 14];
+    while stream.read_exact(&mut heard).is_ok() {
+        assert_eq!(&heard, b"*1\r\n$4\r\nPING\r\n");
+        stream.write_all(b"+PONG\r\n").unwrap();
+    }
+}
+
+#[test]
+fn certificates_are_verified_unless_the_profile_says_otherwise() {
+    let authority = Authority::new();
+    let (good, other) =
+        (serve_tls(authority.issue("localhost"), pong), serve_tls(authority.issue("other.test"), pong));
+    let profile = |id: &str, port: u16, more: &str| {
+        format!("{{id: {id}, host: localhost, port: {port}, tls_enabled: true{more}}}")
+    };
+    let profiles = [
+        profile("good", good.port(), ""),
+        profile("other", other.port(), ""),
+        profile("any", other.port(), ", tls_verify_host: false"),
+    ];
+    let mut settings =
+        settings(&format!("  - id: redis\n    config: {{profiles: [{}]}}\n", profiles.join(", ")));
+    settings.extra_roots = vec![authority.certificate()];
+    check(
+        settings,
+        &[(
+            r#"import { Redis } from "extras://redis"; $said = [];
+               foreach (["good", "other", "any"] as $profile)
+                   try { $said[] = Redis($profile)->command("PING"); } catch ($e) { $said[] = $e->message() =~ ''no TLS''; }
+               return $said;"#,
+            r#"[0=>"PONG",1=>true,2=>"PONG"]"#,
+        )],
+    );
+}
+
+#[test]
+fn a_fixed_window_looks_and_counts_in_one_step() {
+    let module = include_str!("../hsl/rate_redis.hsl");
+    let script = module.split("''").nth(1).unwrap();
+    let asked = |count: &str| {
+        let words = ["EVAL", script, "1", "ns:e:count", count, "60", "0"];
+        let mut bytes = b"*7\r\n".to_vec();
+        words.iter().for_each(|word| bytes.extend(format!("${}\r\n{word}\r\n", word.len()).as_bytes()));
+        bytes
+    };
+    let server = play_built(vec![vec![
+        (asked("2"), b":1\r\n".to_vec()),
+        (asked("2"), b":-1\r\n".to_vec()),
+        (asked("0"), b":2\r\n".to_vec()),
+        (asked("2"), b"-ERR no scripts here\r\n".to_vec()),
+    ]]);
+    let settings =
+        settings(&format!("  - id: redis\n    config: {{profiles: [{{id: a, port: {}}}]}}\n", server.port()));
+    check(
+        settings,
+        &[
+            (
+                r#"import { rate_fixed_window as rate } from "extras://rate-redis";
+                   return [rate("ns", "e", 2, 60), rate("ns", "e", 2, 60, ["profile" => "a"]), rate("ns", "e", 0, 60)];"#,
+                "[0=>true,1=>false,2=>2]",
+            ),
+            (
+                r#"import { rate_fixed_window as rate } from "extras://rate-redis"; return rate("ns", "e", 2, 60);"#,
+                "error: ERR no scripts here",
+            ),
+        ],
     );
 }
