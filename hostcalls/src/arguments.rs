@@ -33,13 +33,18 @@ pub trait Arguments {
     fn this_object(&self) -> Result<&Object, Fault>;
 }
 
+/// The name that scripts know: that of a function of a module, for what such a function runs.
+fn shown(call: &HostCall) -> &'static str {
+    call.name.trim_start_matches('_')
+}
+
 impl Arguments for HostCall {
     fn arg(&self, index: usize) -> &Value {
         self.args.get(index).unwrap_or(&Value::None)
     }
 
     fn error(&self, message: impl std::fmt::Display) -> Fault {
-        Fault::error(format!("{}(): {message}", self.name))
+        Fault::error(format!("{}(): {message}", shown(self)))
     }
 
     fn wrong(&self, index: usize, expected: &str) -> Fault {
@@ -47,7 +52,7 @@ impl Arguments for HostCall {
             Value::Object(object) => object.class_name(),
             other => other.type_name().to_owned(),
         };
-        Fault::argument(self.name, index, expected, &got)
+        Fault::argument(shown(self), index, expected, &got)
     }
 
     fn str(&self, index: usize) -> Result<Str, Fault> {

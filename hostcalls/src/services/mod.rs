@@ -40,10 +40,10 @@ const LDAP: u16 = numbers::SERVICES + 7;
 pub(crate) static FAMILY: Family = Family {
     natives: &[
         host(
-            "__redis_cluster",
+            "redisClusterCommand",
             "string command [, string argument...]",
             (1, None),
-            "What redisClusterCommand of extras://hiredis-cluster runs.",
+            "Sends a command to the cluster of Redis that plugins[] names: reply, or error. Also in extras://hiredis-cluster.",
             REDIS_CLUSTER,
         ),
         host(
@@ -55,10 +55,12 @@ pub(crate) static FAMILY: Family = Family {
         ),
         mariadb::ESCAPE,
         host(
-            "__rabbitmq_publish",
+            "rabbitmq_publish",
             "string message_body [, array options]",
             (1, Some(2)),
-            "What rabbitmq_publish of extras://rabbitmq runs.",
+            "Publishes a message to a broker of AMQP 0-9-1: result when the broker has it, or error. Options: hostname, port, \
+             connect_timeout, vhost, username, password, exchange, routing_key, content_type, delivery_mode, tls_enabled, \
+             tls_verify_peer, tls_verify_host. Also in extras://rabbitmq.",
             RABBITMQ,
         ),
         host(

@@ -136,73 +136,62 @@ fn words(call: &HostCall) -> Result<Vec<Bytes>, Fault> {
     (0..call.args.len()).map(word).collect()
 }
 
-/// Sends a command to the node that it is for.
+/// Sends a command to where it belongs.
 async fn ask(
     environment: &Environment,
     profile: &RedisProfile,
     words: &[Bytes],
     holder: &Holder<Link>,
 ) -> Result<Reply, ServiceError> {
-    let slots = &environment.services.redis.slots;
-    let slot = slot_of(words).filter(|_| profile.kind == RedisKind::Cluster);
-    let known = slot.and_then(|slot| slots.find(&profile.id, slot));
-    let Some(mut node) = known else { return ask_first(environment, profile, words, slot, holder).await };
-    let mut asking = false;
-    for _ in 0..=profile.redirections {
-        let answer = ask_node(environment, profile, Some(&node), words, asking, &Holder::default()).await;
-        let answer = match (answer, slot) {
-            // It may have left the cluster; another one knows.
-            (Err(error @ (ServiceError::Connect { .. } | ServiceError::Unresolved(_))), Some(slot)) => {
-                slots.forget(&profile.id, slot);
-                return Err(error);
-            }
-            (answer, _) => answer?,
-        };
-        match redirection(&answer, &node.0) {
-            Some(Redirection::Moved(slot, to)) => {
-                slots.learn(&profile.id, slot, to.clone());
-                (node, asking) = (to, false);
-            }
-            Some(Redirection::Ask(to)) => (node, asking) = (to, true),
-            None => return Ok(answer),
+    match profile.kind {
+        RedisKind::Cluster => ask_cluster(environment, profile, words).await,
+        RedisKind::Standalone | RedisKind::Sentinel(_) => {
+            ask_node(environment, profile, None, words, false, holder).await
         }
     }
-    Err(ServiceError::Protocol(format!("there were more than {} redirections", profile.redirections)))
 }
 
-/// Sends a command for which no node is known: to any that answers, which says where it has to go.
-async fn ask_first(
+/// Sends a command to the node that has its key, as far as that is known; else to any that answers, which says where it has to
+/// go. One that cannot be reached may have left the cluster: then others are asked.
+async fn ask_cluster(
     environment: &Environment,
     profile: &RedisProfile,
     words: &[Bytes],
-    slot: Option<u16>,
-    holder: &Holder<Link>,
 ) -> Result<Reply, ServiceError> {
-    let RedisKind::Cluster = profile.kind else {
-        return ask_node(environment, profile, None, words, false, holder).await;
-    };
+    let slots = &environment.services.redis.slots;
+    let slot = slot_of(words);
+    let mut next = slot.and_then(|slot| slots.find(&profile.id, slot));
+    let mut others = profile.hosts.iter();
+    let mut asking = false;
     let mut failed = ServiceError::Settings("the cluster has no nodes".to_owned());
-    for node in &profile.hosts {
-        match ask_node(environment, profile, Some(node), words, false, &Holder::default()).await {
-            Ok(answer) => match (redirection(&answer, &node.0), slot) {
-                (Some(Redirection::Moved(slot, to)), _) => {
-                    environment.services.redis.slots.learn(&profile.id, slot, to);
-                    return Box::pin(ask(environment, profile, words, holder)).await;
+    for _ in 0..=profile.hosts.len() + profile.redirections as usize {
+        let Some(node) = next.take().or_else(|| others.next().cloned()) else { return Err(failed) };
+        let unheld = Holder::default();
+        let answer = match ask_node(environment, profile, Some(&node), words, asking, &unheld).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                slot.inspect(|slot| slots.forget(&profile.id, *slot));
+                if !matches!(error, ServiceError::Connect { .. } | ServiceError::Unresolved(_)) {
+                    return Err(error);
                 }
-                (Some(Redirection::Ask(to)), _) => {
-                    return ask_node(environment, profile, Some(&to), words, true, &Holder::default()).await;
-                }
-                (None, Some(slot)) => {
-                    environment.services.redis.slots.learn(&profile.id, slot, node.clone());
-                    return Ok(answer);
-                }
-                (None, None) => return Ok(answer),
-            },
-            Err(error @ (ServiceError::Connect { .. } | ServiceError::Unresolved(_))) => failed = error,
-            Err(error) => return Err(error),
+                (asking, failed) = (false, error);
+                continue;
+            }
+        };
+        match (redirection(&answer, &node.0), slot) {
+            (Some(Redirection::Moved(slot, to)), _) => {
+                slots.learn(&profile.id, slot, to.clone());
+                (next, asking) = (Some(to), false);
+            }
+            (Some(Redirection::Ask(to)), _) => (next, asking) = (Some(to), true),
+            (None, Some(slot)) if !asking => {
+                slots.learn(&profile.id, slot, node);
+                return Ok(answer);
+            }
+            (None, _) => return Ok(answer),
         }
     }
-    Err(failed)
+    Err(ServiceError::Protocol(format!("there were more than {} redirections", profile.redirections)))
 }
 
 fn redirection(answer: &Reply, asked: &str) -> Option<Redirection> {

@@ -90,7 +90,7 @@ fn a_message_goes_to_the_broker_that_leads_its_partition() {
             ),
             (
                 r#"import { kafka_producer } from "extras://kafka"; return kafka_producer("none", "t");"#,
-                r#"error: __kafka_producer(): no such id: plugins[] has no queue "none" of kafka"#,
+                r#"error: kafka_producer(): no such id: plugins[] has no queue "none" of kafka"#,
             ),
         ],
     );

@@ -186,3 +186,42 @@ fn a_fixed_window_looks_and_counts_in_one_step() {
         ],
     );
 }
+
+#[test]
+fn a_cluster_that_sends_in_circles_or_to_nobody_is_given_up() {
+    let nobody: &'static [u8] = b"-MOVED 12539 127.0.0.1:1\r\n";
+    let steps: &'static [super::Step] = vec![(GET, nobody)].leak();
+    // It is asked again when the node that it named is not there, over the connection that it has.
+    let first = play(vec![steps].leak());
+    let circle = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = circle.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        let (mut stream, _) = circle.accept().unwrap();
+        let mut heard = [0; 22];
+        while stream.read_exact(&mut heard).is_ok() {
+            let again = format!("-MOVED 12539 127.0.0.1:{port}\r\n");
+            stream.write_all(again.as_bytes()).unwrap();
+        }
+    });
+    let cluster = |id: &str, port: u16| {
+        format!("{{id: {id}, type: cluster, hosts: [{{host: 127.0.0.1, port: {port}}}]}}")
+    };
+    let settings = settings(&format!(
+        "  - id: redis\n    config: {{profiles: [{}, {}]}}\n",
+        cluster("nobody", first.port()),
+        cluster("circle", port)
+    ));
+    check(
+        settings,
+        &[
+            (
+                r#"import { Redis } from "extras://redis"; return Redis("nobody")->command("GET", "key");"#,
+                "error: command(): no connection to 127.0.0.1:1: Connection refused (os error 111)",
+            ),
+            (
+                r#"import { Redis } from "extras://redis"; return Redis("circle")->command("GET", "key");"#,
+                "error: command(): the server breaks the protocol: there were more than 5 redirections",
+            ),
+        ],
+    );
+}
