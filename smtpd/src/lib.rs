@@ -10,6 +10,7 @@
 //! - [`answers`]: what the last attempt came to, as the spool keeps it.
 //! - [`stored`]: what is kept with a message in the spool.
 //! - [`control`]: commands of operators.
+//! - [`transfer`]: queued messages into files, and back.
 //! - [`dynamic`]: rules that are added while the server runs.
 //! - [`log`]: lines that never hold up mail.
 //! - [`stats`]: what is counted, and how it is read; [`monitor`]: where probes and collectors read it.
@@ -55,3 +56,4 @@ pub mod sockets;
 pub mod stats;
 pub mod stored;
 pub mod trace;
+pub mod transfer;

@@ -202,6 +202,14 @@ pub const CONTROL_PAGE_BYTES: usize = 2 << 20;
 pub const CONTROL_SORTED_ROWS: usize = 20_000;
 /// Groups of one distribution: about 200 bytes each on each shard.
 pub const CONTROL_GROUPS: usize = 100_000;
+/// Messages that are unloaded together: their recipients are out of reach until all of their files are complete.
+pub const UNLOAD_CHUNK: usize = 64;
+/// Files of one transaction in one directory: more than one where it was unloaded in parts.
+pub const UNLOAD_FILES: u32 = 1_000;
+/// Bytes of an unloaded file that are read or written at once.
+pub const TRANSFER_BYTES: usize = 256 << 10;
+/// Files that the answer to an unload names.
+pub const CONTROL_PATHS: usize = 10_000;
 /// Counters of policies that are listed at once: about 200 bytes each.
 pub const CONTROL_COUNTERS: usize = 10_000;
 /// Items of an update applied in one turn of the loop and made durable together.

@@ -14,7 +14,7 @@ use engine::sync::Notify;
 use engine::task::{Class, Task};
 use hooks::Runner;
 use queue::{Details, Entry, Item, ItemKey, LastAttempt, Origin, Queue};
-use spool::{Envelope, ItemState, MessageId, Recovered, Spool, Store};
+use spool::{Envelope, ItemState, MessageId, Recovered, RecoveredItem, Spool, Store};
 
 use crate::accounting::{Accounting, Marks};
 use crate::answers;
@@ -36,6 +36,7 @@ use crate::sockets::{self, Copies, Idle, Listening, Plan};
 use crate::stats::Stats;
 use crate::stats::heartbeat::Shown;
 use crate::stored::{self, Properties};
+use crate::transfer;
 
 /// One shard of a running server. Shared by its tasks.
 #[derive(Debug)]
@@ -104,6 +105,17 @@ impl Entering {
     pub fn new(index: u32) -> Entering {
         let properties = Properties::default();
         Entering { index, attempts: 0, entry: Entry::Active, last: None, properties }
+    }
+
+    /// One that was queued before. No retry is later than `latest_ms`.
+    pub fn stored(item: &RecoveredItem, latest_ms: u64) -> Entering {
+        Entering {
+            index: item.recipient,
+            attempts: item.attempts,
+            entry: entry(&item.state, latest_ms),
+            last: last(&item.state),
+            properties: item.properties.as_deref().map(Properties::decode).unwrap_or_default(),
+        }
     }
 }
 
@@ -486,7 +498,8 @@ async fn load(shard: Rc<Shard>) {
     let latest_ms = engine::time::steady_ms().saturating_add(shard.snapshot().longest_retry_ms());
     let mut unannounced = 0;
     let mut told_again = BTreeMap::new();
-    while let Some(message) = recovery.next().await {
+    while let Some(mut message) = recovery.next().await {
+        transfer::finish_found(&shard, &mut message).await;
         // The index is full: wait for deliveries to make room. The rest is safe on disk meanwhile.
         while shard.queue.borrow().room() < message.items.len() && !shard.is_stopping() {
             engine::time::sleep(limits::LOAD_PAUSE).await;
@@ -497,13 +510,7 @@ async fn load(shard: Rc<Shard>) {
             let last = told_again.entry((message.id.log, epoch)).or_insert(message.id.sequence);
             *last = message.id.sequence.max(*last);
         }
-        let items = message.items.iter().map(|item| Entering {
-            index: item.recipient,
-            attempts: item.attempts,
-            entry: entry(&item.state, latest_ms),
-            last: last(&item.state),
-            properties: item.properties.as_deref().map(Properties::decode).unwrap_or_default(),
-        });
+        let items = message.items.iter().map(|item| Entering::stored(item, latest_ms));
         shard.enqueue(message.id, &message.envelope, message.size_bytes, items);
         unannounced += 1;
         if unannounced == limits::LOAD_CHUNK {

@@ -26,6 +26,8 @@
 //! | properties of an item | 4 | job id instead of the recipient's; empty: none |
 //! | properties of an item | 5 | tenant id instead of the recipient's; empty: none |
 //! | properties of an item | 6 | priority instead of the recipient's: one byte |
+//! | properties of an item | 7 | path of the file that it was loaded from, while that is being removed |
+//! | properties of an item | 8 | path of the file that it is being unloaded to |
 
 mod properties;
 
@@ -40,7 +42,7 @@ use spool::{Envelope, ReadError};
 use crate::delivery::message_id;
 use crate::shard::Shard;
 
-pub use properties::Properties;
+pub use properties::{Properties, Transfer};
 pub(crate) use properties::{put_field, split_field};
 
 /// Tagged values, as the spool keeps them.

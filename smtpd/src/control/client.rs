@@ -1,5 +1,6 @@
 //! One client of the control socket.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -8,6 +9,7 @@ use engine::net::Conn;
 use tls::{ServerSide, Stream};
 
 use super::dispatch;
+use super::transfer::Known;
 use crate::limits;
 use crate::log::Priority;
 use crate::program::Control;
@@ -20,6 +22,8 @@ pub struct Client {
     /// `uid 0, pid 17`, or its address.
     who: String,
     stream: Stream,
+    /// What it has taken into the queue goes by this.
+    pub(super) known: RefCell<Option<Known>>,
 }
 
 /// The client does not take what it is sent, or has gone.
@@ -49,7 +53,7 @@ pub(super) async fn run(control: Rc<Control>, conn: Conn, side: Option<ServerSid
         }
     }
     // Why it ended is nobody's business: clients come and go.
-    let _ = Client { control, who, stream }.serve().await;
+    let _ = Client { control, who, stream, known: RefCell::default() }.serve().await;
 }
 
 impl Client {

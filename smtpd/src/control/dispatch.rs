@@ -4,7 +4,9 @@ use control::framing::Request;
 use control::{Command, Message, smtpd as proto};
 
 use super::client::Client;
-use super::{explain, files, groupby, list, policies, quota, resolver, scripts, suspends, trace, update};
+use super::{
+    explain, files, groupby, list, policies, quota, resolver, scripts, suspends, trace, transfer, update,
+};
 use crate::program::Reload;
 
 /// The answer of a command, encoded.
@@ -18,6 +20,8 @@ pub(super) async fn answer(client: &Client, request: Request) -> Result<Vec<u8>,
         Command::QueueList => encoded(list::list(control, decoded(body)?).await?),
         Command::QueueGroupBy => encoded(groupby::group_by(control, decoded(body)?).await?),
         Command::QueueUpdate => encoded(update::update(client, decoded(body)?).await?),
+        Command::QueueUnload => encoded(transfer::unload(client, decoded(body)?).await?),
+        Command::QueueImport => encoded(transfer::import(client, decoded(body)?).await?),
         Command::QueueQuota => encoded(quota::quota(control, decoded(body)?).await?),
         Command::ConfigReload => files::reload(client, Reload::Running).await,
         Command::SuspendReload => files::reload(client, Reload::Suspends).await,

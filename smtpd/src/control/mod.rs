@@ -24,7 +24,9 @@ mod scripts;
 pub mod shards;
 mod suspends;
 mod trace;
+mod transfer;
 mod update;
 
 pub use client::Client;
 pub use door::{Door, serve};
+pub use transfer::Imports;

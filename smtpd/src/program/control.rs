@@ -10,6 +10,7 @@ use engine::mesh;
 use engine::sync::Semaphore;
 
 use crate::accounting::Writer;
+use crate::control::Imports;
 use crate::dynamic::Dynamic;
 use crate::limits;
 use crate::log::{Log, Priority};
@@ -45,6 +46,8 @@ pub struct Control {
     pub(super) texts: RefCell<Texts>,
     /// One reload at a time.
     pub(super) reloading: Semaphore,
+    /// Files that are taken into the queue.
+    pub imports: Imports,
     /// Whether the shards' loops turn.
     pub heartbeat: Rc<Heartbeat>,
     /// What probes and collectors are told.
@@ -67,6 +70,7 @@ impl Control {
             dynamic: Dynamic::default(),
             texts: RefCell::default(),
             reloading: Semaphore::new(1),
+            imports: Imports::default(),
             heartbeat,
             monitor,
         }

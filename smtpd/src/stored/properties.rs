@@ -12,6 +12,8 @@ const ITEM_TRANSPORT: u16 = 3;
 const ITEM_JOB_ID: u16 = 4;
 const ITEM_TENANT_ID: u16 = 5;
 const ITEM_PRIORITY: u16 = 6;
+const ITEM_LOADED_FROM: u16 = 7;
+const ITEM_UNLOADED_TO: u16 = 8;
 
 /// What is remembered of an item beside its state ([`spool::Settle::Properties`]).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,11 +30,34 @@ pub struct Properties {
     pub tenant_id: Option<String>,
     /// Priority instead of the recipient's.
     pub priority: Option<u8>,
+    /// On its way between the queue and a file.
+    pub transfer: Option<Transfer>,
     /// Values of tags that this release does not know.
     others: Fields,
 }
 
+/// A recipient is on its way between the queue and a file. Known only between two records: a start that finds it finishes
+/// the way, in the direction that leaves the recipient in one place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Transfer {
+    /// It came from this file, which is to go.
+    LoadedFrom(String),
+    /// It is leaving for this file: once that is there, it has left.
+    UnloadedTo(String),
+}
+
 impl Properties {
+    /// Whether stored properties say that the recipient is on its way.
+    pub fn is_moving(mut stored: &[u8]) -> bool {
+        while let Some((tag, _, rest)) = split_field(stored) {
+            if matches!(tag, ITEM_LOADED_FROM | ITEM_UNLOADED_TO) {
+                return true;
+            }
+            stored = rest;
+        }
+        false
+    }
+
     /// Reads them; what cannot be read is dropped.
     pub fn decode(mut bytes: &[u8]) -> Properties {
         let mut properties = Properties::default();
@@ -48,6 +73,8 @@ impl Properties {
                 ITEM_JOB_ID => properties.job_id = text(value),
                 ITEM_TENANT_ID => properties.tenant_id = text(value),
                 ITEM_PRIORITY => properties.priority = value.first().copied(),
+                ITEM_LOADED_FROM => properties.transfer = text(value).map(Transfer::LoadedFrom),
+                ITEM_UNLOADED_TO => properties.transfer = text(value).map(Transfer::UnloadedTo),
                 _ => properties.others.push((tag, Bytes::copy_from_slice(value))),
             }
             bytes = rest;
@@ -77,6 +104,11 @@ impl Properties {
         }
         if let Some(priority) = self.priority {
             put_field(&mut out, ITEM_PRIORITY, &[priority]);
+        }
+        match &self.transfer {
+            Some(Transfer::LoadedFrom(path)) => put_field(&mut out, ITEM_LOADED_FROM, path.as_bytes()),
+            Some(Transfer::UnloadedTo(path)) => put_field(&mut out, ITEM_UNLOADED_TO, path.as_bytes()),
+            None => {}
         }
         self.others.iter().for_each(|(tag, value)| put_field(&mut out, *tag, value));
         out.into()
@@ -149,6 +181,13 @@ mod tests {
             ..Properties::default()
         };
         assert_eq!(Properties::decode(&changed.encode()), changed);
+        assert!(!Properties::is_moving(&changed.encode()));
+        let from = Transfer::LoadedFrom("/a/b.hqf".to_owned());
+        for transfer in [from, Transfer::UnloadedTo("/c".to_owned())] {
+            let moving = Properties { transfer: Some(transfer), ..changed.clone() };
+            assert_eq!(Properties::decode(&moving.encode()), moving);
+            assert!(Properties::is_moving(&moving.encode()));
+        }
         let emptied = Properties { metadata: Some(Vec::new()), ..Properties::default() };
         assert_eq!(Properties::decode(&emptied.encode()), emptied);
     }
