@@ -210,6 +210,8 @@ pub const UNLOAD_FILES: u32 = 1_000;
 pub const TRANSFER_BYTES: usize = 256 << 10;
 /// Files that the answer to an unload names.
 pub const CONTROL_PATHS: usize = 10_000;
+/// Look-ups that are listed at once: about 300 bytes each.
+pub const CONTROL_LOOKUPS: usize = 10_000;
 /// Counters of policies that are listed at once: about 200 bytes each.
 pub const CONTROL_COUNTERS: usize = 10_000;
 /// Items of an update applied in one turn of the loop and made durable together.

@@ -23,6 +23,7 @@ use net::dns::{
     StubCounts,
 };
 
+pub use self::core::Looking;
 use self::core::{Core, Pending};
 use shared::Elsewhere;
 use system::SystemFile;
@@ -158,6 +159,11 @@ impl Resolver {
         counts.cache.expires += near.expires;
         counts.cache.evicts += near.evicts;
         counts
+    }
+
+    /// Questions that servers are asked by this shard, the oldest first; then those that wait until fewer are, in their order.
+    pub fn looking(&self) -> (Vec<Looking>, Vec<Looking>) {
+        self.core_now().map(|core| core.looking()).unwrap_or_default()
     }
 
     /// Forgets all answers.

@@ -3,7 +3,10 @@
 use std::fmt::Write;
 
 use control::Command as Letter;
-use control::smtpd::{ExplainHop, ExplainPolicy, QueueExplainRequest, QueueExplainResponse};
+use control::smtpd::waiting::Kind;
+use control::smtpd::{
+    ExplainHop, ExplainPolicy, QueueExplainRequest, QueueExplainResponse, QueueState, Waiting,
+};
 
 use super::fields::{time, waits_for, wall};
 use super::policy_tables::{kind, limits, next};
@@ -89,7 +92,74 @@ fn explained(answer: &QueueExplainResponse, now: f64) -> String {
     text += &policies(&answer.policies, now);
     text += &suspends(answer);
     text += &waiting(answer, now);
+    text += &visible(&conclusion(answer, now));
+    text.push('\n');
     text
+}
+
+/// One sentence: what it waits for, and until when.
+fn conclusion(answer: &QueueExplainResponse, now: f64) -> String {
+    if let Some(item) = &answer.item {
+        return match &item.waiting {
+            Some(waiting) if waiting.kind() != Kind::Nothing => {
+                format!("It waits for {}.", until(waiting, now))
+            }
+            _ if item.state() == QueueState::Sending => "It is being delivered.".to_owned(),
+            _ => "It waits for nothing: its attempt is about to begin.".to_owned(),
+        };
+    }
+    let total: u64 = answer.waiting.iter().map(|row| row.count).sum();
+    let held_up = answer.waiting.iter().filter_map(|row| Some((row.count, row.waiting.as_ref()?)));
+    let held_up = held_up.filter(|(_, waiting)| waiting.kind() != Kind::Nothing);
+    match held_up.max_by_key(|(count, _)| *count) {
+        Some((count, waiting)) => {
+            format!("{count} of {total} queued recipients wait for {}.", until(waiting, now))
+        }
+        None => new_mail(answer, now),
+    }
+}
+
+/// The same for mail that came now.
+fn new_mail(answer: &QueueExplainResponse, now: f64) -> String {
+    if let Some(suspend) = answer.suspends.first() {
+        let end = match suspend.ttl {
+            Some(ttl) if ttl > 0.0 => format!("until {}", time(now + ttl)),
+            _ => "until it is removed".to_owned(),
+        };
+        return format!("Mail for it would wait for suspend {} {end}.", suspend.id);
+    }
+    if answer.nexthops.is_empty() {
+        let why = answer.notes.first().map_or("there is no next hop", String::as_str);
+        return format!("Mail for it would not be sent: {why}.");
+    }
+    if answer.nexthops.iter().all(|hop| hop.parkeduntil > now) {
+        let first = answer.nexthops.iter().map(|hop| hop.parkeduntil).fold(f64::INFINITY, f64::min);
+        return format!("Mail for it would wait until {}, when a host is tried again.", time(first));
+    }
+    match answer.policies.iter().find(|policy| policy.exhausted) {
+        Some(policy) => {
+            let entry = policy.entry.clone().unwrap_or_default();
+            let end = match entry.connectnext > now {
+                true => format!("until {}", time(entry.connectnext)),
+                false => "until it has room".to_owned(),
+            };
+            format!("Mail for it would wait for policy {} {end}.", policy.fields.join(","))
+        }
+        None => "Mail for it would be attempted at once.".to_owned(),
+    }
+}
+
+fn until(waiting: &Waiting, now: f64) -> String {
+    let what = waits_for(&Waiting { until: 0.0, ..waiting.clone() }, now);
+    let end = match waiting.kind() {
+        _ if waiting.until > now => format!("until {}", time(waiting.until)),
+        Kind::Suspend => "until it ends".to_owned(),
+        Kind::Policy | Kind::Lease | Kind::Attempts => "until there is room".to_owned(),
+        Kind::Operator => "until somebody releases it".to_owned(),
+        Kind::Time | Kind::Parked | Kind::Localfault | Kind::Nothing => "and is due now".to_owned(),
+    };
+    let what = if waiting.kind() == Kind::Operator { format!("an operator ({what})") } else { what };
+    format!("{what} {end}")
 }
 
 fn hops(hops: &[ExplainHop], now: f64) -> String {

@@ -311,6 +311,11 @@ impl Stub {
         }
     }
 
+    /// The queries that wait until fewer run, the next one first.
+    pub fn unstarted(&self) -> impl Iterator<Item = QueryId> {
+        self.waiting.iter().copied()
+    }
+
     /// Forgets failures: what failed may work now.
     pub fn forget_failures(&mut self) {
         self.cache.forget_failures();

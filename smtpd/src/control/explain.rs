@@ -1,6 +1,7 @@
 //! `queue explain`: what would become of a recipient. Sends nothing.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -8,14 +9,16 @@ use control::smtpd as proto;
 use net::dns::MailHosts;
 use queue::Facts;
 use queue::filter::{Condition, Filter, TextField, TextMatch};
+use queue::policy::{Applying, Key, Policy, Usage};
 
-use super::shards::{Answer, ask, ask_one};
-use super::{conditions, list, rows, scan, suspends};
-use crate::delivery::{Family, look_up};
+use super::shards::{self, Answer, ask, ask_one};
+use super::{conditions, list, policies, rows, scan, suspends};
+use crate::delivery::policies::Desk;
+use crate::delivery::{Family, Source, look_up, parked_until_ms};
 use crate::domain::{domain_of, normalise};
 use crate::program::Control;
 use crate::shard::Shard;
-use crate::snapshot::Route;
+use crate::snapshot::{Route, policies_of};
 
 /// What is asked about.
 #[derive(Clone, Debug)]
@@ -35,6 +38,8 @@ struct Found {
     sources: Vec<proto::ExplainSource>,
     /// Numbers of the suspends that match, and the notes.
     suspends: Vec<usize>,
+    /// Policies by their counters, in the order of the policies for the first hop.
+    applying: Vec<Applying>,
     notes: Vec<String>,
 }
 
@@ -80,7 +85,9 @@ pub(super) async fn explain(
             .0,
         retry: item.as_ref().map_or(0, |item| item.retry),
     };
-    let found = found(control, &question).await;
+    let mut found = found(control, &question).await;
+    count_idle(control, &mut found.hops).await;
+    let policies = applying_policies(control, std::mem::take(&mut found.applying)).await;
     let all = suspends::list(control, &proto::SuspendRequest::default()).suspends;
     let (waiting, missing) = waiting(control, &question.domain).await;
     Ok(proto::QueueExplainResponse {
@@ -88,7 +95,7 @@ pub(super) async fn explain(
         grouping: found.hops.first().map(|hop| hop.grouping.clone()).unwrap_or_default(),
         nexthops: found.hops,
         sources: found.sources,
-        policies: Vec::new(),
+        policies,
         suspends: found.suspends.iter().filter_map(|number| all.get(*number).cloned()).collect(),
         waiting,
         notes: found.notes,
@@ -128,7 +135,6 @@ async fn look(shard: &Rc<Shard>, question: &Question) -> Found {
         found.notes.push(format!("there is no transport \"{}\": mail waits for it", question.transport));
         return found;
     };
-    let suspends = shard.suspends();
     let facts = Facts {
         tenant_id: Some(&question.tenant_id),
         job_id: Some(&question.job_id),
@@ -136,7 +142,7 @@ async fn look(shard: &Rc<Shard>, question: &Question) -> Found {
         recipient_domain: Some(&question.domain),
         ..Facts::default()
     };
-    found.suspends.extend(suspends.matches(&facts));
+    found.match_suspends(shard, &facts);
     let hosts = look_up(shard, route, &question.domain, &question.transaction, question.retry).await;
     match &hosts {
         MailHosts::Found { hosts, unknown } => {
@@ -150,7 +156,7 @@ async fn look(shard: &Rc<Shard>, question: &Question) -> Found {
                         grouping: Some(grouping),
                         ..facts
                     };
-                    found.suspends.extend(suspends.matches(&facts));
+                    let parked_until_ms = found.way(shard, route, &facts, *address);
                     found.hops.push(proto::ExplainHop {
                         preference: host.preference.into(),
                         hostname: host.name.to_string(),
@@ -159,6 +165,8 @@ async fn look(shard: &Rc<Shard>, question: &Question) -> Found {
                         grouping: grouping.to_owned(),
                         dnssec: host.authentic,
                         tls: tls(route).to_owned(),
+                        parkeduntil: parked_until_ms.map(policies::at_unix_seconds).unwrap_or_default(),
+                        parked: parked_until_ms.map(|_| PARKED.to_owned()).unwrap_or_default(),
                         ..proto::ExplainHop::default()
                     });
                 }
@@ -166,10 +174,117 @@ async fn look(shard: &Rc<Shard>, question: &Question) -> Found {
         }
         none => found.notes.push(why_none(none)),
     }
-    found.sources = sources(route);
+    found.sources = sources(shard, route, &facts);
     found.suspends.sort_unstable();
     found.suspends.dedup();
     found
+}
+
+/// Why a host is left alone.
+const PARKED: &str = "connects have failed";
+
+impl Found {
+    fn match_suspends(&mut self, shard: &Shard, facts: &Facts<'_>) {
+        self.suspends.extend(shard.suspends().matches(facts));
+    }
+
+    /// Looks at the ways to an address, from each of ours. `Some`: all of them are left alone, at least until then.
+    fn way(&mut self, shard: &Shard, route: &Route, facts: &Facts<'_>, address: IpAddr) -> Option<u64> {
+        self.match_suspends(shard, facts);
+        let ours = pool(route).filter(|source| source.address.is_ipv4() == address.is_ipv4());
+        let mut ours: Vec<_> = ours.map(|source| Some(source.address)).collect();
+        if ours.is_empty() {
+            ours.push(None);
+        }
+        let snapshot = shard.snapshot();
+        for local_ip in &ours {
+            for applying in snapshot.policies.applying(&Facts { local_ip: *local_ip, ..*facts }) {
+                if self.applying.iter().all(|known| known.key != applying.key) {
+                    self.applying.push(applying);
+                }
+            }
+        }
+        let remote = SocketAddr::new(address, route.port);
+        let parked: Option<Vec<u64>> = ours.iter().map(|local| parked_until_ms(*local, remote)).collect();
+        parked.and_then(|until_ms| until_ms.into_iter().min())
+    }
+}
+
+/// The policies that apply, with their counters, which other shards may own.
+async fn applying_policies(control: &Rc<Control>, applying: Vec<Applying>) -> Vec<proto::ExplainPolicy> {
+    let keys: Arc<[Key]> = applying.iter().map(|applying| applying.key.clone()).collect();
+    let answers = ask(control, move |_| {
+        let desk = Desk::here();
+        std::future::ready(keys.iter().map(|key| desk.usage(key)).collect::<Vec<Option<Usage>>>())
+    });
+    let mut usages: Vec<Option<Usage>> = vec![None; applying.len()];
+    for of_shard in shards::sort_out(answers.await).0 {
+        for (known, here) in usages.iter_mut().zip(of_shard) {
+            *known = known.take().or(here);
+        }
+    }
+    let files = control.files();
+    let of_file = files.map(|files| policies_of(&files.policies)).unwrap_or_default();
+    let row = |(applying, usage): (Applying, Option<Usage>)| {
+        // A counter that does not exist is as if new.
+        let usage = usage.unwrap_or_else(|| Usage {
+            key: applying.key.clone(),
+            policy: applying.policy,
+            limits: applying.limits,
+            connections: 0,
+            tokens: applying.limits.rate.map(|rate| rate.count),
+            next_connect_ms: None,
+            waiting: Vec::new(),
+        });
+        let of_file = of_file.get(applying.policy as usize);
+        let (kind, condition) = reason(&applying, of_file);
+        proto::ExplainPolicy {
+            index: applying.policy,
+            fields: applying.key.fields().iter().map(|field| field.name().to_owned()).collect(),
+            r#type: kind.into(),
+            exhausted: is_exhausted(&usage),
+            entry: Some(policies::entry(&usage)),
+            condition,
+        }
+    };
+    applying.into_iter().zip(usages).map(row).collect()
+}
+
+/// What of a policy applies: ids of dynamic conditions, or the fields of one of the file; nothing for its default.
+fn reason(applying: &Applying, of_file: Option<&Policy>) -> (proto::PolicyConditionType, Option<String>) {
+    if !applying.dynamic.is_empty() {
+        return (proto::PolicyConditionType::Dynamic, Some(applying.dynamic.join(", ")));
+    }
+    let matched = of_file.and_then(|policy| {
+        let then = applying.then.last()?;
+        policy.conditions.iter().find(|condition| condition.then == **then)
+    });
+    let text = matched.map(|condition| {
+        let fields = condition.fields.iter();
+        let fields = fields.map(|(field, values)| format!("{}={}", field.name(), values.join(",")));
+        fields.collect::<Vec<_>>().join(" ")
+    });
+    (proto::PolicyConditionType::Config, text)
+}
+
+/// Whether it would hold back the next message.
+fn is_exhausted(usage: &Usage) -> bool {
+    let now_ms = engine::time::now().0 / 1_000_000;
+    usage.limits.concurrency.is_some_and(|most| usage.connections >= most)
+        || usage.tokens == Some(0)
+        || usage.next_connect_ms.is_some_and(|next_ms| next_ms > now_ms)
+}
+
+/// Counts the idle connections to each hop, over all shards.
+async fn count_idle(control: &Rc<Control>, hops: &mut [proto::ExplainHop]) {
+    let answers = ask(control, |shard| std::future::ready(shard.delivery.idle_remotes()));
+    let idle: Vec<SocketAddr> = shards::sort_out(answers.await).0.into_iter().flatten().collect();
+    for hop in hops {
+        let to = |remote: &&SocketAddr| {
+            remote.ip().to_string() == hop.address && u32::from(remote.port()) == hop.port
+        };
+        hop.pooled = u32::try_from(idle.iter().filter(to).count()).unwrap_or(u32::MAX);
+    }
 }
 
 /// Why a look-up gave no host.
@@ -191,17 +306,27 @@ fn tls(route: &Route) -> &'static str {
     }
 }
 
-fn sources(route: &Route) -> Vec<proto::ExplainSource> {
+/// The addresses that are configured.
+fn pool(route: &Route) -> impl Iterator<Item = &Arc<Source>> {
     let pools = route.sources.families.iter().filter_map(|family| match family {
         Family::Pool(sources) => Some(sources),
         Family::Off | Family::System => None,
     });
-    let source = |source: &Arc<crate::delivery::Source>| proto::ExplainSource {
-        address: source.address.to_string(),
-        helo: String::from_utf8_lossy(source.session.hostname.as_bytes()).into_owned(),
-        blocked: String::new(),
+    pools.flatten()
+}
+
+fn sources(shard: &Shard, route: &Route, facts: &Facts<'_>) -> Vec<proto::ExplainSource> {
+    let suspends = shard.suspends();
+    let any = suspends.matches(facts).is_some();
+    let source = |source: &Arc<Source>| {
+        let own = suspends.matches(&Facts { local_ip: Some(source.address), ..*facts }).is_some();
+        proto::ExplainSource {
+            address: source.address.to_string(),
+            helo: String::from_utf8_lossy(source.session.hostname.as_bytes()).into_owned(),
+            blocked: if own && !any { "suspended".to_owned() } else { String::new() },
+        }
     };
-    pools.flatten().map(source).collect()
+    pool(route).map(source).collect()
 }
 
 /// What recipients at the domain wait for, and how many wait for the same.

@@ -210,7 +210,8 @@ fn limits_of(limits: &Limits) -> proto::Then {
     }
 }
 
-fn entry(usage: &Usage) -> proto::PolicyEntry {
+/// How a counter stands.
+pub(super) fn entry(usage: &Usage) -> proto::PolicyEntry {
     let used = usage
         .limits
         .rate
@@ -220,9 +221,16 @@ fn entry(usage: &Usage) -> proto::PolicyEntry {
         values: usage.key.values().map(|(_, value)| value).collect(),
         concurrency: usage.connections,
         rate: used,
-        // The counters have a clock of their own.
-        connectnext: 0.0,
+        connectnext: usage.next_connect_ms.map(at_unix_seconds).unwrap_or_default(),
         limits: Some(limits_of(&usage.limits)),
         waiting: usage.waiting.len() as u64,
+    }
+}
+
+/// Of a time of the engine's clock, which counters go by; 0 when it is over.
+pub(super) fn at_unix_seconds(at_ms: u64) -> f64 {
+    match at_ms.checked_sub(engine::time::now().0 / 1_000_000) {
+        None | Some(0) => 0.0,
+        Some(left_ms) => engine::time::steady_ms().saturating_add(left_ms) as f64 / 1000.0,
     }
 }

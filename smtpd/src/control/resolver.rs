@@ -11,7 +11,9 @@ use super::explain::why_none;
 use super::shards::{Answer, ask, ask_one, sort_out};
 use crate::delivery::look_up;
 use crate::domain::normalise;
+use crate::limits;
 use crate::program::Control;
+use crate::resolver::Looking;
 
 /// What is done to each shard's resolver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +47,36 @@ pub(super) async fn apply(client: &Client, action: Action) -> Result<Vec<u8>, St
             Err(format!("shard {} stands still, and does it when it moves again", missing.shard))
         }
     }
+}
+
+/// Look-ups under way, the longest first.
+pub(super) async fn running(control: &Rc<Control>) -> proto::ResolverListResponse {
+    let answers = ask(control, |shard| std::future::ready(shard.resolver.looking().0));
+    let mut all: Vec<Looking> = sort_out(answers.await).0.into_iter().flatten().collect();
+    all.sort_by_key(|looking| std::cmp::Reverse(looking.for_ms));
+    all.truncate(limits::CONTROL_LOOKUPS);
+    let row = |looking: Looking| proto::ResolverLookup {
+        hostname: looking.name,
+        duration: looking.for_ms as f64 / 1000.0,
+    };
+    proto::ResolverListResponse { lookups: all.into_iter().map(row).collect() }
+}
+
+/// Look-ups that wait until fewer are under way; each shard has a queue of its own.
+pub(super) async fn waiting(control: &Rc<Control>) -> proto::ResolverQueueResponse {
+    let answers = ask(control, |shard| std::future::ready(shard.resolver.looking().1));
+    let rows = sort_out(answers.await).0.into_iter().flat_map(|of_shard| {
+        (1..).zip(of_shard).map(|(position, looking)| proto::ResolverWaiting {
+            position,
+            hostname: looking.name,
+            priority: 0,
+            dedups: looking.others,
+        })
+    });
+    let mut lookups: Vec<_> = rows.collect();
+    lookups.sort_by_key(|row| row.position);
+    lookups.truncate(limits::CONTROL_LOOKUPS);
+    proto::ResolverQueueResponse { lookups }
 }
 
 /// The host and address that a message would try first, by the MX records of a name.

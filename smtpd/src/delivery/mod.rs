@@ -33,7 +33,7 @@ mod transaction;
 mod wishes;
 
 use std::cell::{Cell, RefCell};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,6 +59,7 @@ use rules::{Host, Rules};
 use settings::AttemptSettings;
 
 pub use next_hop::look_up;
+pub use paths::parked_until_ms;
 pub(crate) use report::{Ended, Order};
 pub use report::{item_id, message_id};
 pub use rules::Groups;
@@ -258,6 +259,11 @@ impl Delivery {
     /// Lets idle lanes go; the others end after their attempt.
     pub fn stop(&self) {
         self.pool.close();
+    }
+
+    /// Where the idle connections of this shard lead.
+    pub fn idle_remotes(&self) -> Vec<SocketAddr> {
+        self.pool.remotes()
     }
 
     /// Has the predelivery script asked again before the next attempt of a recipient that waits: an operator has changed it.

@@ -7,6 +7,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::hash::BuildHasher;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -152,6 +153,15 @@ impl Paths {
     pub(super) fn is_unreachable(&self, ipv6: bool) -> bool {
         let noted = self.unreachable_ms[usize::from(ipv6)].get();
         noted.is_some_and(|noted_ms| now_ms().saturating_sub(noted_ms) < UNREACHABLE_MS)
+    }
+}
+
+/// Until when nobody connects from one of our addresses (`None`: what the system chooses) to this one, as far as this shard
+/// was told: milliseconds of the engine's clock.
+pub fn parked_until_ms(source: Option<IpAddr>, remote: SocketAddr) -> Option<u64> {
+    match Paths::here().known_admission(Path { source, remote }) {
+        Some(Admission::Skip { until_ms }) => Some(until_ms),
+        _ => None,
     }
 }
 

@@ -63,6 +63,11 @@ impl Pool {
         self.idle.borrow().len()
     }
 
+    /// Where they lead.
+    pub(super) fn remotes(&self) -> Vec<SocketAddr> {
+        self.idle.borrow().values().map(|idle| idle.key.remote).collect()
+    }
+
     /// A lane begins to wait. `None`: the pool is full, and nothing in it may go.
     pub(super) fn enter(
         &self,

@@ -16,7 +16,7 @@ use net::dns::{
     Failure, Handled, Lookup, QueryId, Question, Resolved, Settings, Stub, StubCounts, Transmit,
     first_tcp_message,
 };
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{now_ms, shared};
 
@@ -33,8 +33,27 @@ const STRAY_DATAGRAMS_MAX: u32 = 64;
 pub(super) struct Core {
     settings: Settings,
     stub: RefCell<Stub>,
-    waiting: RefCell<FxHashMap<QueryId, (Question, Vec<Waiter>)>>,
+    waiting: RefCell<FxHashMap<QueryId, Asked>>,
     idle: RefCell<FxHashMap<SocketAddr, Vec<Socket>>>,
+}
+
+/// A question without an answer yet.
+#[derive(Debug)]
+struct Asked {
+    question: Question,
+    since_ms: u64,
+    waiters: Vec<Waiter>,
+}
+
+/// A look-up under way, as operators see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Looking {
+    /// The name.
+    pub name: String,
+    /// Since when it was asked for.
+    pub for_ms: u64,
+    /// Others that wait for the same answer.
+    pub others: u64,
 }
 
 /// Who waits for an answer.
@@ -93,6 +112,23 @@ impl Core {
         self.stub.borrow().counts()
     }
 
+    /// Questions that servers are asked, the oldest first; then those that wait until fewer are, in their order.
+    pub(super) fn looking(&self) -> (Vec<Looking>, Vec<Looking>) {
+        let (waiting, now_ms) = (self.waiting.borrow(), now_ms());
+        let looking = |asked: &Asked| Looking {
+            name: asked.question.name.to_string(),
+            for_ms: now_ms.saturating_sub(asked.since_ms),
+            others: asked.waiters.len().saturating_sub(1) as u64,
+        };
+        let unstarted: Vec<QueryId> = self.stub.borrow().unstarted().collect();
+        let set: FxHashSet<&QueryId> = unstarted.iter().collect();
+        let mut running: Vec<&Asked> =
+            waiting.iter().filter(|(id, _)| !set.contains(id)).map(|(_, asked)| asked).collect();
+        running.sort_by_key(|asked| asked.since_ms);
+        let queued = unstarted.iter().filter_map(|id| waiting.get(id));
+        (running.into_iter().map(looking).collect(), queued.map(looking).collect())
+    }
+
     /// Forgets all answers.
     pub(super) fn clear(&self) {
         self.stub.borrow_mut().clear_cache();
@@ -128,7 +164,8 @@ impl Core {
 
     fn wait(&self, query: QueryId, question: &Question, waiter: Waiter) {
         let mut waiting = self.waiting.borrow_mut();
-        waiting.entry(query).or_insert_with(|| (question.clone(), Vec::new())).1.push(waiter);
+        let new = || Asked { question: question.clone(), since_ms: now_ms(), waiters: Vec::new() };
+        waiting.entry(query).or_insert_with(new).waiters.push(waiter);
     }
 
     /// Sends what is to be sent and hands out what is known.
@@ -142,7 +179,7 @@ impl Core {
             let answer = self.stub.borrow_mut().poll_answer();
             let Some((query, resolved)) = answer else { break };
             let waiting = self.waiting.borrow_mut().remove(&query);
-            let Some((question, waiters)) = waiting else { continue };
+            let Some(Asked { question, waiters, .. }) = waiting else { continue };
             for waiter in waiters {
                 match waiter {
                     // Who has gone meanwhile needs no answer.

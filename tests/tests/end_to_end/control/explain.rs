@@ -1,9 +1,11 @@
 //! What would become of a recipient, and what stands in its way.
 
+use std::time::Duration;
+
 use control::Command;
 use control::smtpd as proto;
 use proto::QueueState;
-use tests::{NameServer, Record, Smtpd};
+use tests::{Halonctl, NameServer, Record, Smtpd, wait_until};
 
 use super::{in_states, send, wait_for_rows};
 
@@ -45,6 +47,60 @@ fn hosts_and_suspends_are_explained_and_nothing_is_sent() {
     let answer: proto::QueueExplainResponse =
         control.ask(Command::QueueExplain, &request).expect("an answer");
     assert!(answer.nexthops.is_empty() && answer.notes.len() == 1, "{:?}", answer.notes);
+}
+
+#[test]
+fn a_host_that_is_left_alone_is_explained_with_its_time() {
+    let names = NameServer::start(&[
+        ("a.example", Record::Mx(10, "mx1.a.example")),
+        ("mx1.a.example", Record::A("127.0.0.2")),
+    ]);
+    // Nobody listens there.
+    let server = Smtpd::by_mx(1, names.port()).start();
+    let halonctl = Halonctl::of(&server.dir().join("smtpd.ctl"));
+    let new = halonctl.run(&["queue", "explain", "a.example"]);
+    assert!(new.stdout.ends_with("Mail for it would be attempted at once.\n"), "{new:?}");
+    for _ in 0..3 {
+        send(server.port(), &["u@a.example"]);
+    }
+    let mut control = server.control();
+    let request = proto::QueueExplainRequest { recipient: "u@a.example".into(), ..Default::default() };
+    let mut hop = proto::ExplainHop::default();
+    let parked = wait_until(Duration::from_secs(60), || {
+        let answer: proto::QueueExplainResponse =
+            control.ask(Command::QueueExplain, &request).expect("an answer");
+        hop = answer.nexthops.first().cloned().unwrap_or_default();
+        hop.parkeduntil > 0.0
+    });
+    assert!(parked && hop.parked == "connects have failed", "{hop:?}");
+    let mut ended = halonctl.run(&["queue", "explain", "u@a.example"]);
+    let said = wait_until(Duration::from_secs(60), || {
+        ended = halonctl.run(&["queue", "explain", "u@a.example"]);
+        let last = ended.stdout.lines().last().unwrap_or_default();
+        last.contains("queued recipients wait for hosts left alone until 20") && last.ends_with("Z.")
+    });
+    assert!(said, "{ended:?}");
+    assert!(ended.stdout.contains("left alone for "), "{ended:?}");
+}
+
+#[test]
+fn look_ups_under_way_and_waiting_are_listed() {
+    // A name server that says nothing.
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    let port = silent.local_addr().expect("it is bound").port();
+    let server = Smtpd::by_mx(1, port).start();
+    let halonctl = Halonctl::of(&server.dir().join("smtpd.ctl"));
+    for command in ["list", "queue"] {
+        let ended = halonctl.run(&["resolver", command, "--json"]);
+        assert_eq!((ended.status, ended.stdout.as_str()), (Some(0), "[]\n"), "{ended:?}");
+    }
+    send(server.port(), &["u@slow.example"]);
+    let mut ended = halonctl.run(&["resolver", "list"]);
+    let listed = wait_until(Duration::from_secs(60), || {
+        ended = halonctl.run(&["resolver", "list"]);
+        ended.stdout.contains("slow.example")
+    });
+    assert!(listed && ended.stdout.starts_with("┌"), "{ended:?}");
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod queue;
 mod reload;
 mod scripts;
 mod suspends;
+mod transfer;
 
 const BODY: &[u8] = b"Subject: x\r\n\r\nx\r\n";
 
