@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use config::{Pattern, Reloadable};
-use queue::policy::{Dynamic, FieldSet, Policies};
+use queue::policy::{Dynamic, FieldSet, Policies, Policy};
 use queue::{Field, Suspends};
 
 /// The suspends and policies in force. Cheap to clone.
@@ -14,6 +14,10 @@ pub struct Ruleset {
     pub suspends: Arc<Suspends>,
     /// Limits over all shards.
     pub policies: Arc<Policies>,
+    /// Labels of the suspends, in their order.
+    pub suspend_tags: Arc<[Option<String>]>,
+    /// Any suspend or policy has a label.
+    pub has_tags: bool,
 }
 
 impl Ruleset {
@@ -36,9 +40,14 @@ impl Ruleset {
             };
             format!("{at}: \"{}\": {}", error.value, error.problem)
         })?;
-        let policies = Policies::with_dynamic(&policies_of(&files.policies), conditions)
+        let of_policies = policies_of(&files.policies);
+        let policies = Policies::with_dynamic(&of_policies, conditions)
             .map_err(|error| format!("smtpd_policy: {error}"))?;
-        Ok(Ruleset { suspends: Arc::new(suspends), policies: Arc::new(policies) })
+        let suspend_tags: Arc<[_]> = rules.iter().map(|rule| rule.tag.clone()).collect();
+        let has_tags = suspend_tags.iter().any(Option::is_some)
+            || of_policies.iter().any(Policy::has_tags)
+            || conditions.iter().any(|dynamic| dynamic.condition.then.tag.is_some());
+        Ok(Ruleset { suspends: Arc::new(suspends), policies: Arc::new(policies), suspend_tags, has_tags })
     }
 
     /// What the queue does for their sake: `options`, with lines split so that what policies hold back holds up nothing
@@ -74,16 +83,16 @@ pub fn rule(fields: &[(Field, Vec<Pattern>)], tag: Option<String>) -> queue::Rul
 }
 
 /// The policies of the file as the queue compiles them.
-pub fn policies_of(file: &config::Policies) -> Vec<queue::policy::Policy> {
+pub fn policies_of(file: &config::Policies) -> Vec<Policy> {
     file.policies.iter().map(policy).collect()
 }
 
-fn policy(policy: &config::Policy) -> queue::policy::Policy {
+fn policy(policy: &config::Policy) -> Policy {
     let condition = |condition: &config::PolicyCondition| queue::policy::Condition {
         fields: as_text(&condition.fields),
         then: policy_then(&condition.then),
     };
-    queue::policy::Policy {
+    Policy {
         fields: FieldSet::new(policy.fields.iter().copied()),
         conditions: policy.conditions.iter().map(condition).collect(),
         default: policy.default.as_ref().map(policy_then),

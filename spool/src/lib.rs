@@ -8,6 +8,7 @@
 //! - [`Store`]: one shard's part of it: intake, settle, body, recovery. Not `Send`.
 //! - [`Intake`]: a message on its way in. Dropping it aborts.
 //! - [`BodyReader`]: a message on its way out.
+//! - [`offline`]: what is in a spool or an unloaded file, for programs beside the server.
 //! - [`hqf`]: messages in files of their own, out of the spool and into it.
 //!
 //! ```ignore
@@ -37,6 +38,7 @@ pub mod limits;
 mod load;
 mod lookup;
 mod messages;
+pub mod offline;
 mod options;
 mod recovery;
 pub mod replay;

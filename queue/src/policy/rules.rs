@@ -21,6 +21,14 @@ pub struct Policy {
     pub default: Option<Then>,
 }
 
+impl Policy {
+    /// Whether it gives what it applies to a label.
+    pub fn has_tags(&self) -> bool {
+        let then = self.conditions.iter().map(|condition| &condition.then).chain(&self.default);
+        then.into_iter().any(|then| then.tag.is_some())
+    }
+}
+
 /// A condition on the fields of a policy.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Condition {

@@ -10,15 +10,18 @@ use queue::filter::{
 };
 use uuid::Uuid;
 
-/// The filter of a request's conditions; without any it selects all.
+use super::tags::Selection;
+
+/// What a request's conditions select; without any, all.
 ///
 /// # Errors
 /// A sentence that names the value that cannot be used.
-pub(super) fn filter(conditions: Option<&proto::Conditions>) -> Result<Filter, String> {
-    let Some(given) = conditions else { return Ok(Filter::default()) };
-    if !given.tags.is_empty() {
-        return Err("tags: nothing that is queued has tags yet".to_owned());
-    }
+pub(super) fn selection(conditions: Option<&proto::Conditions>) -> Result<Selection, String> {
+    let Some(given) = conditions else { return Ok(Selection::default()) };
+    Ok(Selection::new(filter(given)?, each(&given.tags, "tags", text_match)?))
+}
+
+fn filter(given: &proto::Conditions) -> Result<Filter, String> {
     let text = |field, list: &[proto::StringMatch], name: &str| {
         Ok::<_, String>(Condition::Text(field, each(list, name, text_match)?))
     };
@@ -145,7 +148,7 @@ mod tests {
     use super::*;
 
     fn refusal(conditions: &proto::Conditions) -> String {
-        filter(Some(conditions)).expect_err("it cannot be used")
+        selection(Some(conditions)).expect_err("it cannot be used")
     }
 
     #[test]
@@ -168,7 +171,7 @@ mod tests {
 
     #[test]
     fn no_conditions_select_all() {
-        assert!(filter(None).unwrap().is_empty());
-        assert!(filter(Some(&proto::Conditions::default())).unwrap().is_empty());
+        assert!(selection(None).unwrap().is_empty());
+        assert!(selection(Some(&proto::Conditions::default())).unwrap().is_empty());
     }
 }

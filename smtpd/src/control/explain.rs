@@ -17,8 +17,9 @@ use crate::delivery::policies::Desk;
 use crate::delivery::{Family, Source, look_up, parked_until_ms};
 use crate::domain::{domain_of, normalise};
 use crate::program::Control;
+use crate::ruleset::policies_of;
 use crate::shard::Shard;
-use crate::snapshot::{Route, policies_of};
+use crate::snapshot::Route;
 
 /// What is asked about.
 #[derive(Clone, Debug)]
@@ -196,9 +197,9 @@ impl Found {
         if ours.is_empty() {
             ours.push(None);
         }
-        let snapshot = shard.snapshot();
+        let policies = shard.rules().policies;
         for local_ip in &ours {
-            for applying in snapshot.policies.applying(&Facts { local_ip: *local_ip, ..*facts }) {
+            for applying in policies.applying(&Facts { local_ip: *local_ip, ..*facts }) {
                 if self.applying.iter().all(|known| known.key != applying.key) {
                     self.applying.push(applying);
                 }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use control::smtpd::{Group, GroupBy, QueueGroupByRequest, QueueGroupByResponse};
 use queue::ItemView;
-use queue::filter::Filter;
 use rustc_hash::FxHashMap;
 
 use super::conditions;
 use super::fields::{Field, Value};
 use super::scan::{self, Scanned, scanned};
 use super::shards::ask;
+use super::tags::Selection;
 use crate::limits;
 use crate::program::Control;
 use crate::shard::Shard;
@@ -36,7 +36,7 @@ pub(super) async fn group_by(
     control: &Rc<Control>,
     request: QueueGroupByRequest,
 ) -> Result<QueueGroupByResponse, String> {
-    let filter = Arc::new(conditions::filter(request.conditions.as_ref())?);
+    let filter = Arc::new(conditions::selection(request.conditions.as_ref())?);
     let by = Arc::new(request.groupby.iter().map(By::new).collect::<Result<Vec<_>, _>>()?);
     let order = order(&request)?;
     let answers = ask(control, move |shard| count(shard, Arc::clone(&filter), Arc::clone(&by)));
@@ -126,7 +126,8 @@ fn bucket(bounds: &[f64], number: f64) -> String {
 }
 
 /// `None`: there are too many groups.
-async fn count(shard: Rc<Shard>, filter: Arc<Filter>, by: Arc<Vec<By>>) -> Scanned<Option<Groups>> {
+async fn count(shard: Rc<Shard>, filter: Arc<Selection>, by: Arc<Vec<By>>) -> Scanned<Option<Groups>> {
+    let filter = filter.on(&shard);
     let mut groups = Groups::default();
     let mut too_many = false;
     scan::scan(&shard, |item, now_ms| {

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use control::Message;
 use control::smtpd::{Missing, QueueItem, QueueListRequest, QueueListResponse, Sort};
 use queue::Cursor;
-use queue::filter::Filter;
 
 use super::conditions;
 use super::fields::{Field, Value};
 use super::rows;
 use super::scan::{self, Scanned, scanned};
 use super::shards::{Answer, ask, ask_one};
+use super::tags::Selection;
 use crate::limits;
 use crate::program::Control;
 use crate::shard::Shard;
@@ -26,7 +26,7 @@ pub(super) async fn list(
     control: &Rc<Control>,
     request: QueueListRequest,
 ) -> Result<QueueListResponse, String> {
-    let filter = Arc::new(conditions::filter(request.conditions.as_ref())?);
+    let filter = Arc::new(conditions::selection(request.conditions.as_ref())?);
     if request.sort.is_empty() {
         return page(control, &filter, &request).await;
     }
@@ -71,7 +71,7 @@ impl Place {
 
 async fn page(
     control: &Rc<Control>,
-    filter: &Arc<Filter>,
+    filter: &Arc<Selection>,
     request: &QueueListRequest,
 ) -> Result<QueueListResponse, String> {
     let mut answer = QueueListResponse::default();
@@ -109,8 +109,9 @@ struct Part {
     next: Place,
 }
 
-async fn rows(shard: Rc<Shard>, filter: Arc<Filter>, mut place: Place, room: usize) -> Part {
-    let snapshot = shard.snapshot();
+async fn rows(shard: Rc<Shard>, filter: Arc<Selection>, mut place: Place, room: usize) -> Part {
+    let (snapshot, rules) = (shard.snapshot(), shard.rules());
+    let filter = filter.on(&shard);
     let mut part = Part { rows: Vec::new(), bytes: 0, next: place };
     loop {
         let now_ms = engine::time::steady_ms();
@@ -120,7 +121,7 @@ async fn rows(shard: Rc<Shard>, filter: Arc<Filter>, mut place: Place, room: usi
                 if place.skip > 0 {
                     place.skip -= 1;
                 } else {
-                    let row = rows::row(&item, &snapshot, now_ms);
+                    let row = rows::row(&item, &snapshot, &rules, now_ms);
                     part.bytes += row.encoded_len() + 8;
                     part.rows.push(row);
                     place.left -= 1;
@@ -142,7 +143,7 @@ async fn rows(shard: Rc<Shard>, filter: Arc<Filter>, mut place: Place, room: usi
 }
 
 /// How many items the filter selects.
-pub(super) async fn count(control: &Rc<Control>, filter: &Arc<Filter>) -> (u64, Vec<Missing>) {
+pub(super) async fn count(control: &Rc<Control>, filter: &Arc<Selection>) -> (u64, Vec<Missing>) {
     let filter = Arc::clone(filter);
     let answers = ask(control, move |shard| {
         let filter = Arc::clone(&filter);
@@ -151,6 +152,7 @@ pub(super) async fn count(control: &Rc<Control>, filter: &Arc<Filter>) -> (u64, 
             if filter.is_empty() {
                 count = shard.queue.borrow().counts().total() as u64;
             } else {
+                let filter = filter.on(&shard);
                 scan::scan(&shard, |item, now_ms| {
                     count += u64::from(filter.matches(&item, now_ms));
                     true
@@ -173,7 +175,7 @@ type Order = Vec<(Field, bool)>;
 
 async fn sorted(
     control: &Rc<Control>,
-    filter: Arc<Filter>,
+    filter: Arc<Selection>,
     request: &QueueListRequest,
 ) -> Result<QueueListResponse, String> {
     let order: Order = request
@@ -209,17 +211,18 @@ async fn sorted(
 /// How many a shard has, and the first of them.
 async fn first_rows(
     shard: Rc<Shard>,
-    filter: Arc<Filter>,
+    filter: Arc<Selection>,
     order: Arc<Order>,
     keep: usize,
 ) -> Scanned<(u64, Vec<Keyed>)> {
-    let snapshot = shard.snapshot();
+    let (snapshot, rules) = (shard.snapshot(), shard.rules());
+    let filter = filter.on(&shard);
     let (mut count, mut rows) = (0, Vec::<Keyed>::new());
     scan::scan(&shard, |item, now_ms| {
         if filter.matches(&item, now_ms) {
             count += 1;
             let key = order.iter().map(|(field, _)| field.value(&item, b"", now_ms)).collect();
-            rows.push((key, rows::row(&item, &snapshot, now_ms)));
+            rows.push((key, rows::row(&item, &snapshot, &rules, now_ms)));
             if rows.len() >= 2 * keep.max(500) {
                 first(&mut rows, &order, keep);
             }

@@ -23,6 +23,7 @@ mod scan;
 mod scripts;
 pub mod shards;
 mod suspends;
+mod tags;
 mod trace;
 mod transfer;
 mod update;

@@ -8,11 +8,18 @@ use queue::{ItemView, Link, State, Waiting};
 use uuid::Uuid;
 
 use super::fields::duration_s;
+use super::tags::tags;
 use crate::delivery::Family;
+use crate::ruleset::Ruleset;
 use crate::snapshot::Snapshot;
 
 /// The row of an item.
-pub(super) fn row(item: &ItemView<'_>, snapshot: &Snapshot, now_ms: u64) -> proto::QueueItem {
+pub(super) fn row(
+    item: &ItemView<'_>,
+    snapshot: &Snapshot,
+    rules: &Ruleset,
+    now_ms: u64,
+) -> proto::QueueItem {
     let link = item.link;
     let remote = link.and_then(|link| link.remote.as_ref());
     proto::QueueItem {
@@ -42,6 +49,7 @@ pub(super) fn row(item: &ItemView<'_>, snapshot: &Snapshot, now_ms: u64) -> prot
         },
         size: item.size_bytes,
         priority: u32::from(item.urgent),
+        tags: tags(item, rules).into_iter().collect(),
         metadata: metadata(item),
         quotas: item.quotas.iter().map(str::to_owned).collect(),
         duration: duration_s(item, now_ms).unwrap_or_default(),

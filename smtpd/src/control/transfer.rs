@@ -18,6 +18,7 @@ use super::client::Client;
 use super::conditions;
 use super::scan::{self, Scanned, scanned};
 use super::shards::{Answer, ask, ask_one};
+use super::tags::Selection;
 use crate::limits;
 use crate::program::Control;
 use crate::shard::Shard;
@@ -32,7 +33,7 @@ pub(super) async fn unload(
     request: proto::QueueUnloadRequest,
 ) -> Result<proto::QueueUnloadResponse, String> {
     let control = &client.control;
-    let filter = Arc::new(conditions::filter(request.conditions.as_ref())?);
+    let filter = Arc::new(conditions::selection(request.conditions.as_ref())?);
     let directory = directory(control, request.path.as_deref())?;
     let mut answer = proto::QueueUnloadResponse::default();
     let (mut answers, mut failed) = (Vec::new(), None);
@@ -79,10 +80,11 @@ fn directory(control: &Control, given: Option<&str>) -> Result<String, String> {
 
 async fn unload_here(
     shard: Rc<Shard>,
-    filter: Arc<Filter>,
+    filter: Arc<Selection>,
     directory: String,
     dry_run: bool,
 ) -> Scanned<Exported> {
+    let filter = filter.on(&shard);
     let concerns = |item: &ItemView<'_>, now_ms: u64| {
         !matches!(item.state, State::Sending | State::InHand) && filter.matches(item, now_ms)
     };

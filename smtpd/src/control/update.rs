@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use control::smtpd as proto;
 use control::smtpd::queue_update_request::Action as Asked;
-use queue::filter::Filter;
 use queue::{Amendment, ItemKey, ItemView, LastAttempt, MetadataChange, Reason, State};
 use spool::{ItemId, Settle};
 
@@ -15,6 +14,7 @@ use super::client::Client;
 use super::conditions;
 use super::scan::{self, Scanned, scanned};
 use super::shards::ask_one;
+use super::tags::{Selection, Selector};
 use crate::answers;
 use crate::delivery::{after, item_id};
 use crate::limits;
@@ -35,7 +35,7 @@ enum Action {
 /// What is asked for, ready to be done.
 #[derive(Debug)]
 struct Order {
-    filter: Filter,
+    selection: Selection,
     action: Option<Action>,
     amendment: Amendment,
     dry_run: bool,
@@ -73,7 +73,7 @@ pub(super) async fn update(
 
 impl Order {
     fn new(request: &proto::QueueUpdateRequest) -> Result<Order, String> {
-        let filter = conditions::filter(request.conditions.as_ref())?;
+        let selection = conditions::selection(request.conditions.as_ref())?;
         let action = match &request.action {
             None => None,
             Some(Asked::Active(active)) => Some(Action::Active { delay_ms: delay_ms(active.delay)? }),
@@ -89,7 +89,7 @@ impl Order {
         if action.is_none() && amendment == Amendment::default() {
             return Err("nothing to do: give an action, or a property to change".to_owned());
         }
-        Ok(Order { filter, action, amendment, dry_run: request.dryrun })
+        Ok(Order { selection, action, amendment, dry_run: request.dryrun })
     }
 
     fn describe(&self) -> String {
@@ -108,7 +108,7 @@ impl Order {
     }
 
     /// Whether there is something to change about the item.
-    fn concerns(&self, item: &ItemView<'_>, now_ms: u64) -> bool {
+    fn concerns(&self, selector: &Selector<'_>, item: &ItemView<'_>, now_ms: u64) -> bool {
         let state = match (&self.action, item.state) {
             (_, State::Sending | State::InHand) => false,
             (None | Some(Action::Active { delay_ms: Some(_) } | Action::Remove(..)), _) => true,
@@ -119,7 +119,7 @@ impl Order {
             (Some(Action::Hold), State::Hold) => self.amendment != Amendment::default(),
             (Some(Action::Hold), _) => true,
         };
-        state && self.filter.matches(item, now_ms)
+        state && selector.matches(item, now_ms)
     }
 }
 
@@ -161,9 +161,10 @@ fn amendment(given: &proto::QueueProperties) -> Result<Amendment, String> {
 
 /// On a shard: how many were changed, or would be.
 async fn apply(shard: Rc<Shard>, order: Arc<Order>, most: u64) -> Scanned<u64> {
+    let selector = order.selection.on(&shard);
     let mut selected = VecDeque::new();
     scan::scan(&shard, |item, now_ms| {
-        if order.concerns(&item, now_ms) {
+        if order.concerns(&selector, &item, now_ms) {
             selected.push_back(item.key);
         }
         (selected.len() as u64) < most
@@ -191,12 +192,13 @@ async fn apply(shard: Rc<Shard>, order: Arc<Order>, most: u64) -> Scanned<u64> {
 }
 
 /// Changes those of the items that still are as they were selected.
-fn change(shard: &Shard, order: &Order, keys: &[ItemKey]) -> (u64, Vec<(ItemId, Settle)>) {
+fn change(shard: &Rc<Shard>, order: &Order, keys: &[ItemKey]) -> (u64, Vec<(ItemId, Settle)>) {
     let now_ms = engine::time::steady_ms();
+    let selector = order.selection.on(shard);
     let mut queue = shard.queue.borrow_mut();
     let (mut count, mut settled) = (0, Vec::new());
     for key in keys {
-        if !queue.get(*key).is_some_and(|item| order.concerns(&item, now_ms)) {
+        if !queue.get(*key).is_some_and(|item| order.concerns(&selector, &item, now_ms)) {
             continue;
         }
         let amended = order.amendment == Amendment::default() || queue.amend(*key, &order.amendment).is_ok();
@@ -238,7 +240,9 @@ async fn remove(
     let mut count = 0;
     for key in keys {
         let now_ms = engine::time::steady_ms();
-        let is_still_so = shard.queue.borrow().get(*key).is_some_and(|item| order.concerns(&item, now_ms));
+        let selector = order.selection.on(shard);
+        let item_is_still_so = |item: ItemView<'_>| order.concerns(&selector, &item, now_ms);
+        let is_still_so = shard.queue.borrow().get(*key).is_some_and(item_is_still_so);
         if is_still_so && after::remove(shard, *key, action, reason.clone()).await.is_ok() {
             count += 1;
         }

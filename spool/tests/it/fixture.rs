@@ -133,6 +133,10 @@ fn hqfcat_lists_and_exports_a_dead_spool() {
         let bytes = std::fs::read(export.join(format!("{name}.eml"))).expect("exported");
         assert!(bytes == whole(at as u64, *len));
         assert!(export.join(format!("{name}.json")).exists());
+        let id = [&name[..8], &name[8..12], &name[12..16], &name[16..20], &name[20..]].join("-");
+        let unloaded = export.join(&name[..2]).join(format!("{id}.hqf"));
+        let (good, out, err) = hqfcat(&[&unloaded.to_string_lossy()]);
+        assert!(good && out.contains(&format!("\"id\": \"{name}\"")), "{out}{err}");
     }
     let (good, out, _) = hqfcat(&["--text", "--id", "03000000-0000-0000-0000-000000000000", &spool]);
     assert!(good && out.lines().count() == 2, "{out}");

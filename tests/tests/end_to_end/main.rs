@@ -24,6 +24,7 @@ mod outside;
 mod policies;
 mod queue_hooks;
 mod script_calls;
+mod selectors;
 mod session;
 mod shows;
 mod start;

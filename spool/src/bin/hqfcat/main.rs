@@ -3,30 +3,33 @@
 //! Reads only, takes no lock, and works on a copy of a directory as well. On the spool of a running server it shows a
 //! state that may be a moment old, and messages that are finished while it reads may be reported as damaged.
 //!
-//! `json` writes the output, `read` collects messages, `segment` prints one segment.
+//! `json` writes the output, `show` says what of a message is in it, `segment` prints one segment.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints")]
 
 mod json;
-mod read;
 mod segment;
+mod show;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use spool::offline::{Directory, Message};
+use spool::{RecoveredItem, hqf};
+
 use crate::json::Json;
-use crate::read::{Directory, Message};
 
 const HELP: &str = "\
 hqfcat - print and export queued messages
 
 Usage:
-  hqfcat [--text] [--id TRANSACTION] DIRECTORY
-      Prints the queued messages of a spool directory: a JSON array with one object per recipient
-      (--text: a line per recipient).
+  hqfcat [--text] [--id TRANSACTION] DIRECTORY|FILE.hqf
+      Prints the queued messages of a spool directory, or that of an unloaded file: a JSON array with
+      one object per recipient (--text: a line per recipient).
   hqfcat --export OUT [--id TRANSACTION] DIRECTORY
-      Writes each message to OUT/<transaction>.eml, and what is known of it and its recipients to
-      OUT/<transaction>.json. OUT is created; existing files are not overwritten.
+      Writes each message to OUT/<transaction>.eml, what is known of it and its recipients to
+      OUT/<transaction>.json, and both to OUT/<first two digits>/<transaction>.hqf, which halonctl
+      queue load takes into another server. OUT is created; existing files are not overwritten.
   hqfcat [--json] SEGMENT
       Prints the records of a segment file (*.seg) (--json: one object per record).
 
@@ -95,12 +98,12 @@ fn parse(arguments: impl Iterator<Item = String>) -> Result<Option<Arguments>, S
 /// True when everything could be read.
 fn run(arguments: &Arguments) -> Result<bool, String> {
     let path = arguments.path.as_deref().expect("checked by parse");
-    let metadata = std::fs::metadata(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    if !metadata.is_dir() {
+    let Some(mut directory) = Directory::open(path)? else {
         return segment::print(path, arguments.json);
-    }
-    let mut directory = Directory::read(path)?;
-    let mut good = directory.report_damage();
+    };
+    let problems = directory.problems();
+    problems.iter().for_each(|problem| eprintln!("hqfcat: {problem}"));
+    let mut good = problems.is_empty();
     let mut messages = std::mem::take(&mut directory.messages);
     if let Some(id) = &arguments.id {
         messages.retain(|message| message.transaction() == *id);
@@ -121,14 +124,14 @@ fn print(messages: &[Message], text: bool) -> Result<(), String> {
     let result = (|| {
         if text {
             for (message, at) in objects {
-                writeln!(out, "{}", message.line(at))?;
+                writeln!(out, "{}", show::line(message, at))?;
             }
             return Ok(());
         }
         write!(out, "[")?;
         for (number, (message, at)) in objects.enumerate() {
             let comma = if number > 0 { "," } else { "" };
-            write!(out, "{comma}\n{}", message.object(at).text())?;
+            write!(out, "{comma}\n{}", show::object(message, at).text())?;
         }
         writeln!(out, "\n]")
     })();
@@ -144,13 +147,16 @@ fn export(directory: &Directory, messages: &[Message], out: &Path) -> Result<boo
         let name = message.transaction();
         let eml = out.join(format!("{name}.eml"));
         match directory.body(message) {
-            Ok(body) => create(&eml, &body).map_err(|error| fail(&eml, error))?,
+            Ok(body) => {
+                create(&eml, &body).map_err(|error| fail(&eml, error))?;
+                unload(message, &body, out)?;
+            }
             Err(error) => {
                 eprintln!("hqfcat: {name}: {error}; its envelope is exported");
                 good = false;
             }
         }
-        let items = (0..message.items.len()).map(|at| message.object(at)).collect();
+        let items = (0..message.items.len()).map(|at| show::object(message, at)).collect();
         let about = out.join(format!("{name}.json"));
         let text = Json::List(items).text() + "\n";
         create(&about, text.as_bytes()).map_err(|error| fail(&about, error))?;
@@ -158,6 +164,20 @@ fn export(directory: &Directory, messages: &[Message], out: &Path) -> Result<boo
     }
     println!("{count} messages exported to {}", out.display());
     Ok(good)
+}
+
+/// As `halonctl queue unload` would write it.
+fn unload(message: &Message, body: &[u8], out: &Path) -> Result<(), String> {
+    let items: Vec<_> = message.items.iter().cloned().map(RecoveredItem::from).collect();
+    let mut file = hqf::head(&message.envelope, body.len() as u64, &items);
+    hqf::put_piece(&mut file, body);
+    hqf::put_end(&mut file, body.len() as u64, items.len() as u32);
+    let id = message.transaction();
+    let directory = out.join(&id[..2]);
+    let name = [&id[..8], &id[8..12], &id[12..16], &id[16..20], &id[20..]].join("-") + ".hqf";
+    let fail = |error: std::io::Error| format!("{}: {error}", directory.display());
+    std::fs::create_dir_all(&directory).map_err(fail)?;
+    create(&directory.join(name), &file).map_err(fail)
 }
 
 fn create(path: &Path, bytes: &[u8]) -> std::io::Result<()> {

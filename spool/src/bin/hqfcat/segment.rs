@@ -9,9 +9,9 @@ use spool::format::envelope;
 use spool::format::record::{self, CommitHead, Cut, Kind, Live, LiveMap};
 use spool::format::scan::{Scan, Step};
 use spool::format::segment::{Trailer, Use, use_of};
+use spool::offline::read_file;
 
 use crate::json::Json;
-use crate::read::read_file;
 
 /// True when nothing is damaged.
 pub(crate) fn print(path: &Path, json: bool) -> Result<bool, String> {

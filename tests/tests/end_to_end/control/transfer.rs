@@ -1,4 +1,4 @@
-//! Queued messages into files and back, through `halonctl`: OPS20, OPS23, OPS24, OPS74, OPS75.
+//! Queued messages into files and back, through `halonctl`: OPS20 to OPS24, OPS74, OPS75.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
@@ -206,7 +206,7 @@ fn fill(server: &Smtpd, messages: usize) {
 #[test]
 fn a_server_that_is_killed_while_it_unloads_or_loads_has_each_message_once() {
     // OPS74
-    const MESSAGES: usize = 1_000;
+    const MESSAGES: usize = 500;
     let sink = Sink::start();
     sink.answer(SinkReply::Rcpt("451 4.3.0 come back later".to_owned()));
     let mut server = node(&sink);
@@ -216,7 +216,7 @@ fn a_server_that_is_killed_while_it_unloads_or_loads_has_each_message_once() {
     let directory = server.dir().join("out");
     let mut reached = Vec::new();
     // Each time a little further; then back.
-    for (command, part) in [("unload", 100), ("unload", 300), ("load", 300), ("load", 100)] {
+    for (command, part) in [("unload", 50), ("unload", 150), ("load", 150), ("load", 50)] {
         let halonctl = halonctl(&server);
         let words = match command {
             "unload" => vec!["queue", "unload", "--all", "--path", text(&directory)],
@@ -247,4 +247,78 @@ fn a_server_that_is_killed_while_it_unloads_or_loads_has_each_message_once() {
     succeeded(&halonctl.run(&["queue", "load", text(&directory)]));
     assert_eq!(ids(&queued(&halonctl)), whole);
     assert!(reached.iter().any(|files| (1..MESSAGES).contains(files)), "{reached:?}");
+}
+
+/// The first recipient gets a header that the second does not get.
+const HEADER_SCRIPT: &str = r#"
+scripting:
+  hooks:
+    eod:
+      - id: x
+        data: |
+          $mail = $arguments["mail"];
+          $mail->addHeader("X-One", "yes");
+          foreach ($transaction["recipients"] as $r) {
+              $mail->queue($transaction["senderaddress"], $r["address"], $r["transportid"]);
+              $mail->delHeader("X-One");
+          }
+          Accept();
+"#;
+
+fn output(program: &str, arguments: &[&str]) -> String {
+    let run = std::process::Command::new(tests::program(program)).args(arguments).output().expect("it runs");
+    let (out, errors) = (String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
+    assert!(run.status.success(), "{program} {arguments:?}: {errors}");
+    out.into_owned()
+}
+
+#[test]
+fn the_offline_tools_say_the_same_of_the_spool_and_of_an_unloaded_file() {
+    // OPS21, OPS22
+    let sink = Sink::start();
+    sink.answer(SinkReply::Rcpt("451 4.3.0 come back later".to_owned()));
+    let builder = Smtpd::relay_to(sink.port()).without_retry().server("phases: {eod: {hook: x}}");
+    let server = builder.running(HEADER_SCRIPT).start();
+    let halonctl = halonctl(&server);
+    let body = b"Subject: x\r\n\r\nx\r\n";
+    Client::connect(server.port()).send("n@s.example", &["a@a.example", "b@a.example"], body);
+    let deferred = wait_until(Duration::from_secs(60), || {
+        let rows = queued(&halonctl);
+        rows.len() == 2 && rows.iter().all(|row| row["state"] == "DEFER")
+    });
+    assert!(deferred, "{:?}", queued(&halonctl));
+    let id = queued(&halonctl)[0]["id"]["transaction"].as_str().expect("an id").to_owned();
+    let spool = text(server.spool());
+    let mut listed = String::new();
+    // What was settled is on disk a moment later.
+    let on_disk = wait_until(Duration::from_secs(60), || {
+        listed = output("hqfcat", &["--id", &id, spool]);
+        listed.matches("\"retry\": 1").count() == 2
+    });
+    assert!(on_disk, "{listed}");
+    let emls = |source: &[&str]| {
+        [vec![], vec!["-R", "1"], vec!["-R", "2"]].map(|words| output("hqfeml", &[&words, source].concat()))
+    };
+    let live = emls(&["--id", &id, spool]);
+    let directory = server.dir().join("out");
+    let held = halonctl.run(&["queue", "unload", "--id", &id, "--path", text(&directory)]);
+    assert!(succeeded(&held).starts_with("2 messages affected\n"), "{held:?}");
+    let file = directory.join(&id[..2]).join(format!("{id}.hqf"));
+    let rows = |listed: &str| -> Vec<Value> {
+        let mut rows: Vec<Value> = serde_json::from_str(listed).expect("JSON");
+        // A file has no place in the spool.
+        rows.iter_mut().for_each(|row| row["message"] = Value::Null);
+        rows
+    };
+    let (in_spool, in_file) = (rows(&listed), rows(&output("hqfcat", &[text(&file)])));
+    assert_eq!(in_spool, in_file);
+    let row = &in_file[0];
+    assert_eq!(
+        (&row["status"], &row["retry"], &row["transportid"]),
+        (&"QUEUE".into(), &1.into(), &"out".into())
+    );
+    assert!(row["retryts"].as_u64() > row["ts"].as_u64(), "{row}");
+    assert_eq!(emls(&[text(&file)]), live);
+    assert_eq!(live.each_ref().map(|eml| eml.contains("X-One: yes")), [false, true, false], "{live:?}");
+    assert!(live.iter().all(|eml| eml.ends_with("Subject: x\r\n\r\nx\r\n") || eml.contains("Subject: x")));
 }

@@ -1,55 +1,105 @@
-//! The messages of a spool directory, as a start of the server would find them.
+//! The messages of a spool directory as a start of the server would find them, and those of unloaded files: for programs that
+//! look at them while no server does, or beside one. They read only, and take no lock.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use spool::content::{Content, Damage};
-use spool::files::Name;
-use spool::format::batch::{Record, RecordAt};
-use spool::format::meta::Meta;
-use spool::format::record::{ItemImage, Part, extent_seed};
-use spool::format::scan::{Scan, Step};
-use spool::format::segment::{Use, use_of};
-use spool::format::{BODY_BLOCK, envelope};
-use spool::replay::{FoundCommit, Replay, SegmentKey};
-use spool::{Envelope, ItemState};
+use bytes::Bytes;
 
-use crate::json::Json;
+use crate::content::{Content, Damage};
+use crate::files::Name;
+use crate::format::batch::{Record, RecordAt};
+use crate::format::meta::Meta;
+use crate::format::record::{ItemImage, Part, extent_seed};
+use crate::format::scan::{Scan, Step};
+use crate::format::segment::{Use, use_of};
+use crate::format::{BODY_BLOCK, envelope};
+use crate::hqf;
+use crate::replay::{FoundCommit, Replay, SegmentKey};
+use crate::types::{Envelope, MessageId};
 
-/// A spool directory, read.
+/// A spool directory or an unloaded file, read.
 #[derive(Debug)]
-pub(crate) struct Directory {
+pub struct Directory {
     path: PathBuf,
     uuid: [u8; 16],
     /// Files of the segments.
     segments: BTreeMap<SegmentKey, PathBuf>,
     damage: Vec<(PathBuf, Damage)>,
     problems: Vec<String>,
-    pub(crate) messages: Vec<Message>,
+    /// What is queued, the oldest first.
+    pub messages: Vec<Message>,
 }
 
 /// A queued message.
 #[derive(Debug)]
-pub(crate) struct Message {
-    home: SegmentKey,
-    commit: FoundCommit,
-    envelope: Envelope,
-    size_bytes: u64,
-    pub(crate) items: Vec<ItemImage>,
+pub struct Message {
+    source: Source,
+    /// Its envelope.
+    pub envelope: Envelope,
+    /// Its size.
+    pub size_bytes: u64,
+    /// The recipients that are not done.
+    pub items: Vec<ItemImage>,
+}
+
+#[derive(Debug)]
+enum Source {
+    Spool { home: SegmentKey, commit: Box<FoundCommit> },
+    File(Bytes),
 }
 
 impl Directory {
-    pub(crate) fn read(path: &Path) -> Result<Directory, String> {
-        let meta = read_file(&path.join("spool.meta")).ok().and_then(|bytes| Meta::read(&bytes).ok());
-        let mut directory = Directory {
+    /// Reads what `path` names: a spool directory, or an unloaded file. `None`: it is another file.
+    ///
+    /// # Errors
+    /// A sentence that names the file.
+    pub fn open(path: &Path) -> Result<Option<Directory>, String> {
+        let fail = |error: std::io::Error| format!("{}: {error}", path.display());
+        if std::fs::metadata(path).map_err(fail)?.is_dir() {
+            return Directory::read(path).map(Some);
+        }
+        let begins = read_range(path, 0, hqf::MAGIC.len() as u64).map_err(fail)?;
+        if begins != hqf::MAGIC {
+            return Ok(None);
+        }
+        let mut decoder = hqf::Decoder::default();
+        decoder.push(&read_file(path).map_err(fail)?);
+        let damaged = |bad| format!("{}: damaged: {bad}", path.display());
+        let (mut head, mut body) = (None, Vec::new());
+        while let Some(part) = decoder.next().map_err(damaged)? {
+            match part {
+                hqf::Part::Head(found) => head = Some(*found),
+                hqf::Part::Body(bytes) => body.extend_from_slice(&bytes),
+                hqf::Part::End => break,
+            }
+        }
+        decoder.finish().map_err(damaged)?;
+        let message = head.map(|hqf::Unloaded { envelope, size_bytes, items }| Message {
+            source: Source::File(Bytes::from(std::mem::take(&mut body))),
+            envelope,
+            size_bytes,
+            items: items.iter().map(ItemImage::from).collect(),
+        });
+        Ok(Some(Directory { messages: message.into_iter().collect(), ..Directory::empty(path) }))
+    }
+
+    fn empty(path: &Path) -> Directory {
+        Directory {
             path: path.to_owned(),
-            uuid: meta.as_ref().map_or([0; 16], |meta| meta.uuid),
+            uuid: [0; 16],
             segments: BTreeMap::new(),
             damage: Vec::new(),
             problems: Vec::new(),
             messages: Vec::new(),
-        };
+        }
+    }
+
+    fn read(path: &Path) -> Result<Directory, String> {
+        let meta = read_file(&path.join("spool.meta")).ok().and_then(|bytes| Meta::read(&bytes).ok());
+        let uuid = meta.as_ref().map_or([0; 16], |meta| meta.uuid);
+        let mut directory = Directory { uuid, ..Directory::empty(path) };
         if meta.is_none() {
             directory.problems.push("spool.meta is missing or damaged".to_owned());
         }
@@ -74,7 +124,7 @@ impl Directory {
                 }
             }
         }
-        directory.messages.sort_by_key(|message| (message.envelope.received_ms, message.commit.head.id));
+        directory.messages.sort_by_key(|message| (message.envelope.received_ms, message.id()));
         Ok(directory)
     }
 
@@ -112,35 +162,34 @@ impl Directory {
     fn message(&mut self, home: SegmentKey, commit: FoundCommit, items: Vec<ItemImage>) {
         match envelope::decode(&commit.envelope) {
             Ok((envelope, size_bytes)) => {
-                self.messages.push(Message { home, commit, envelope, size_bytes, items });
+                let source = Source::Spool { home, commit: Box::new(commit) };
+                self.messages.push(Message { source, envelope, size_bytes, items });
             }
             Err(bad) => self.problems.push(format!("envelope of message {}: {bad}", commit.head.id)),
         }
     }
 
-    /// Says what could not be read; true when there is nothing to say.
-    pub(crate) fn report_damage(&self) -> bool {
-        for problem in &self.problems {
-            eprintln!("hqfcat: {problem}");
-        }
-        for (path, damage) in &self.damage {
+    /// What could not be read, in sentences.
+    pub fn problems(&self) -> Vec<String> {
+        let damage = self.damage.iter().map(|(path, damage)| {
             let of = damage.message.map_or(String::new(), |id| format!(", message {id}"));
-            let range = &damage.range;
-            eprintln!(
-                "hqfcat: {}: damaged at {}..{}{of}: {}",
-                path.display(),
-                range.start,
-                range.end,
-                damage.bad
-            );
-        }
-        self.problems.is_empty() && self.damage.is_empty()
+            let (path, range) = (path.display(), &damage.range);
+            format!("{path}: damaged at {}..{}{of}: {}", range.start, range.end, damage.bad)
+        });
+        self.problems.iter().cloned().chain(damage).collect()
     }
 
     /// The message's bytes, checked.
-    pub(crate) fn body(&self, message: &Message) -> Result<Vec<u8>, String> {
-        let head = &message.commit.head;
-        let data = self.record(message.home, message.commit.at)?;
+    ///
+    /// # Errors
+    /// What is damaged or missing.
+    pub fn body(&self, message: &Message) -> Result<Vec<u8>, String> {
+        let (home, commit) = match &message.source {
+            Source::File(bytes) => return Ok(bytes.to_vec()),
+            Source::Spool { home, commit } => (home, commit),
+        };
+        let head = &commit.head;
+        let data = self.record(*home, commit.at)?;
         let prefix = head.prefix_bytes as usize;
         let mut out = data.get(..prefix).ok_or("its record is damaged")?.to_vec();
         for part in &head.parts {
@@ -177,70 +226,25 @@ impl Directory {
 
 impl Message {
     /// The transaction id in hexadecimal.
-    pub(crate) fn transaction(&self) -> String {
+    pub fn transaction(&self) -> String {
         self.envelope.transaction.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// One recipient, as `hqfcat` documents it.
-    pub(crate) fn object(&self, at: usize) -> Json {
-        let item = &self.items[at];
-        let recipient = self.envelope.recipients.get(item.recipient as usize).cloned().unwrap_or_default();
-        let (status, retry_ms, reply) = state(&item.state);
-        let optional = |bytes: &[u8]| if bytes.is_empty() { Json::Null } else { Json::bytes(bytes) };
-        Json::Object(vec![
-            ("id", Json::Text(self.transaction())),
-            ("queueid", Json::Number(u64::from(item.recipient) + 1)),
-            ("message", Json::Text(self.commit.head.id.to_string())),
-            ("status", Json::Text(status.to_owned())),
-            ("retry", Json::Number(u64::from(item.attempts))),
-            ("retryts", retry_ms.map_or(Json::Null, |ms| Json::Number(ms / 1000))),
-            ("transportid", Json::bytes(&recipient.transport)),
-            ("ts", Json::Number(self.envelope.received_ms / 1000)),
-            ("sender", Json::bytes(&self.envelope.sender)),
-            ("recipient", Json::bytes(&recipient.address)),
-            ("domain", Json::bytes(&recipient.domain)),
-            ("serverid", Json::bytes(&self.envelope.server_id)),
-            ("senderip", self.envelope.peer.map_or(Json::Null, |peer| Json::Text(peer.ip().to_string()))),
-            ("senderhelo", Json::bytes(&self.envelope.helo)),
-            ("username", self.envelope.auth_user.as_deref().map_or(Json::Null, Json::bytes)),
-            ("size", Json::Number(self.size_bytes)),
-            ("reply", optional(reply)),
-        ])
-    }
-
-    /// The same as a line.
-    pub(crate) fn line(&self, at: usize) -> String {
-        let item = &self.items[at];
-        let address = self.envelope.recipients.get(item.recipient as usize).map(|r| r.address.clone());
-        let (status, _, reply) = state(&item.state);
-        format!(
-            "{} {status:5} <{}> -> <{}> {} bytes, {} attempts{}{}",
-            self.transaction(),
-            String::from_utf8_lossy(&self.envelope.sender).escape_debug(),
-            String::from_utf8_lossy(&address.unwrap_or_default()).escape_debug(),
-            self.size_bytes,
-            item.attempts,
-            if reply.is_empty() { "" } else { ": " },
-            String::from_utf8_lossy(reply).escape_debug(),
-        )
+    /// The message's name in its spool; none in a file.
+    pub fn id(&self) -> Option<MessageId> {
+        match &self.source {
+            Source::Spool { commit, .. } => Some(commit.head.id),
+            Source::File(_) => None,
+        }
     }
 }
 
-fn state(state: &ItemState) -> (&'static str, Option<u64>, &[u8]) {
-    match state {
-        ItemState::Active => ("QUEUE", None, &[]),
-        ItemState::RetryAt { at_ms, reply } => ("QUEUE", Some(*at_ms), readable(reply)),
-        ItemState::Hold { reason } => ("HOLD", None, readable(reason)),
-    }
-}
-
-/// The server keeps more behind a NUL.
-fn readable(text: &[u8]) -> &[u8] {
-    text.split(|byte| *byte == 0).next().unwrap_or_default()
-}
-
-#[expect(clippy::disallowed_methods, reason = "a program outside the engine")]
-pub(crate) fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
+/// A whole file.
+///
+/// # Errors
+/// It cannot be read.
+#[expect(clippy::disallowed_methods, reason = "for programs outside the engine")]
+pub fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
     std::fs::read(path)
 }
 
