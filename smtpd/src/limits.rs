@@ -200,6 +200,10 @@ pub const CONTROL_PAGE_BYTES: usize = 2 << 20;
 /// Rows of a sorted listing without a limit, offset included: about 500 bytes each on the control thread and on each
 /// shard.
 pub const CONTROL_SORTED_ROWS: usize = 20_000;
+/// Rows of a sorted listing with subjects: each shard reads the beginning of as many messages.
+pub const CONTROL_SUBJECTS: usize = 1_000;
+/// Bytes of a message in which its subject is looked for.
+pub const SUBJECT_BYTES: usize = 256 << 10;
 /// Groups of one distribution: about 200 bytes each on each shard.
 pub const CONTROL_GROUPS: usize = 100_000;
 /// Messages that are unloaded together: their recipients are out of reach until all of their files are complete.

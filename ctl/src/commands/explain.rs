@@ -156,10 +156,10 @@ fn until(waiting: &Waiting, now: f64) -> String {
         Kind::Suspend => "until it ends".to_owned(),
         Kind::Policy | Kind::Lease | Kind::Attempts => "until there is room".to_owned(),
         Kind::Operator => "until somebody releases it".to_owned(),
-        Kind::Time | Kind::Parked | Kind::Localfault | Kind::Nothing => "and is due now".to_owned(),
+        Kind::Time | Kind::Parked | Kind::Localfault | Kind::Nothing => String::new(),
     };
     let what = if waiting.kind() == Kind::Operator { format!("an operator ({what})") } else { what };
-    format!("{what} {end}")
+    if end.is_empty() { what } else { format!("{what} {end}") }
 }
 
 fn hops(hops: &[ExplainHop], now: f64) -> String {

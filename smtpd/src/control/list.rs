@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use control::Message;
 use control::smtpd::{Missing, QueueItem, QueueListRequest, QueueListResponse, Sort};
-use queue::Cursor;
+use queue::{Cursor, MessageKey};
 
 use super::conditions;
 use super::fields::{Field, Value};
 use super::rows;
-use super::scan::{self, Scanned, scanned};
+use super::scan::{self, scanned};
 use super::shards::{Answer, ask, ask_one};
+use super::subjects;
 use super::tags::Selection;
 use crate::limits;
 use crate::program::Control;
@@ -89,7 +90,16 @@ async fn page(
             break;
         }
         let (filter, room) = (Arc::clone(filter), limits::CONTROL_PAGE_BYTES - bytes);
-        let got = ask_one(control, place.shard, move |shard| rows(shard, filter, place, room)).await;
+        let subjects = wants_subjects(request);
+        let rows = async move |shard: Rc<Shard>| {
+            let mut part = rows(&shard, filter, place, room).await;
+            if subjects {
+                let rows = part.rows.iter_mut().zip(&part.messages);
+                subjects::fill(&shard, rows.map(|(row, message)| (*message, row))).await;
+            }
+            part
+        };
+        let got = ask_one(control, place.shard, rows).await;
         // What a shard that stands still lacks was said on the first page.
         let Answer::Here(part) = got else {
             place = Place { shard: place.shard + 1, from: Cursor::default(), ..place };
@@ -105,14 +115,16 @@ async fn page(
 /// What one shard adds to a page.
 struct Part {
     rows: Vec<QueueItem>,
+    /// Of each row.
+    messages: Vec<MessageKey>,
     bytes: usize,
     next: Place,
 }
 
-async fn rows(shard: Rc<Shard>, filter: Arc<Selection>, mut place: Place, room: usize) -> Part {
+async fn rows(shard: &Rc<Shard>, filter: Arc<Selection>, mut place: Place, room: usize) -> Part {
     let (snapshot, rules) = (shard.snapshot(), shard.rules());
-    let filter = filter.on(&shard);
-    let mut part = Part { rows: Vec::new(), bytes: 0, next: place };
+    let filter = filter.on(shard);
+    let mut part = Part { rows: Vec::new(), messages: Vec::new(), bytes: 0, next: place };
     loop {
         let now_ms = engine::time::steady_ms();
         let full = |part: &Part, place: &Place| part.bytes >= room || place.left == 0;
@@ -124,6 +136,7 @@ async fn rows(shard: Rc<Shard>, filter: Arc<Selection>, mut place: Place, room: 
                     let row = rows::row(&item, &snapshot, &rules, now_ms);
                     part.bytes += row.encoded_len() + 8;
                     part.rows.push(row);
+                    part.messages.push(item.key.message);
                     place.left -= 1;
                 }
             }
@@ -167,8 +180,13 @@ pub(super) async fn count(control: &Rc<Control>, filter: &Arc<Selection>) -> (u6
     (counts.into_iter().sum(), missing)
 }
 
-/// A row, and what it is sorted by.
-type Keyed = (Vec<Value>, QueueItem);
+/// Subjects are read from disk, so somebody must ask for them by name.
+fn wants_subjects(request: &QueueListRequest) -> bool {
+    request.fields.iter().any(|field| field == "subject")
+}
+
+/// A row, what it is sorted by, and its message.
+type Keyed = (Vec<Value>, QueueItem, MessageKey);
 
 /// What to sort by, and whether downwards.
 type Order = Vec<(Field, bool)>;
@@ -192,9 +210,25 @@ async fn sorted(
         return Err(format!("a sorted listing has {most} rows at most; lower --limit or --offset"));
     }
     let keep = usize::try_from(wanted).unwrap_or(usize::MAX).min(most);
+    let subjects = wants_subjects(request);
+    if subjects && keep > limits::CONTROL_SUBJECTS {
+        let most = limits::CONTROL_SUBJECTS;
+        return Err(format!(
+            "subject: a sorted listing with subjects takes a --limit of {most} rows at most"
+        ));
+    }
     let shared = Arc::new(order.clone());
-    let answers =
-        ask(control, move |shard| first_rows(shard, Arc::clone(&filter), Arc::clone(&shared), keep));
+    let answers = ask(control, move |shard| {
+        let (filter, order) = (Arc::clone(&filter), Arc::clone(&shared));
+        async move {
+            let mut first = first_rows(&shard, filter, order, keep).await;
+            if subjects {
+                let rows = first.1.iter_mut().map(|(_, row, message)| (*message, row));
+                subjects::fill(&shard, rows).await;
+            }
+            scanned(&shard, first)
+        }
+    });
     let (parts, missing) = scan::sort_out(answers.await);
     let total: u64 = parts.iter().map(|(count, _)| count).sum();
     if request.limit == 0 && total > most as u64 {
@@ -202,7 +236,7 @@ async fn sorted(
     }
     let mut all: Vec<Keyed> = parts.into_iter().flat_map(|(_, rows)| rows).collect();
     all.sort_by(|one, other| compare(&order, &one.0, &other.0));
-    let rows = all.into_iter().map(|(_, row)| row);
+    let rows = all.into_iter().map(|(_, row, _)| row);
     let offset = usize::try_from(request.offset).unwrap_or(usize::MAX);
     let queue = rows.skip(offset).take(keep.saturating_sub(offset)).collect();
     Ok(QueueListResponse { total, queue, missing, ..QueueListResponse::default() })
@@ -210,19 +244,19 @@ async fn sorted(
 
 /// How many a shard has, and the first of them.
 async fn first_rows(
-    shard: Rc<Shard>,
+    shard: &Rc<Shard>,
     filter: Arc<Selection>,
     order: Arc<Order>,
     keep: usize,
-) -> Scanned<(u64, Vec<Keyed>)> {
+) -> (u64, Vec<Keyed>) {
     let (snapshot, rules) = (shard.snapshot(), shard.rules());
-    let filter = filter.on(&shard);
+    let filter = filter.on(shard);
     let (mut count, mut rows) = (0, Vec::<Keyed>::new());
-    scan::scan(&shard, |item, now_ms| {
+    scan::scan(shard, |item, now_ms| {
         if filter.matches(&item, now_ms) {
             count += 1;
             let key = order.iter().map(|(field, _)| field.value(&item, b"", now_ms)).collect();
-            rows.push((key, rows::row(&item, &snapshot, &rules, now_ms)));
+            rows.push((key, rows::row(&item, &snapshot, &rules, now_ms), item.key.message));
             if rows.len() >= 2 * keep.max(500) {
                 first(&mut rows, &order, keep);
             }
@@ -231,7 +265,7 @@ async fn first_rows(
     })
     .await;
     first(&mut rows, &order, keep);
-    scanned(&shard, (count, rows))
+    (count, rows)
 }
 
 /// Drops all but the first rows.
@@ -267,12 +301,13 @@ mod tests {
         let order = vec![(Field::State, false), (Field::Duration, true)];
         let row = |state: &str, duration| {
             let key = vec![Value::Text(state.into()), Value::Number(duration)];
-            (key, QueueItem { duration: duration.unwrap_or_default(), ..QueueItem::default() })
+            let row = QueueItem { duration: duration.unwrap_or_default(), ..QueueItem::default() };
+            (key, row, MessageKey { log: 0, sequence: 0 })
         };
         let mut rows = vec![row("B", Some(1.0)), row("A", None), row("A", Some(2.0)), row("A", Some(3.0))];
         first(&mut rows, &order, 3);
         rows.sort_by(|one, other| compare(&order, &one.0, &other.0));
-        let durations: Vec<_> = rows.iter().map(|(_, row)| row.duration).collect();
+        let durations: Vec<_> = rows.iter().map(|(_, row, _)| row.duration).collect();
         assert_eq!(durations, [3.0, 2.0, 0.0]);
     }
 }

@@ -177,6 +177,8 @@ async fn apply(shard: Rc<Shard>, order: Arc<Order>, most: u64) -> Scanned<u64> {
     while !selected.is_empty() {
         let chunk: Vec<ItemKey> =
             selected.drain(..selected.len().min(limits::CONTROL_UPDATE_CHUNK)).collect();
+        let writing = chunk.len() as u64;
+        shard.stats.updating.raise_by(writing);
         let (count, settled) = match &order.action {
             Some(Action::Remove(action, reason)) => {
                 (remove(&shard, &order, &chunk, *action, reason).await, Vec::new())
@@ -186,6 +188,7 @@ async fn apply(shard: Rc<Shard>, order: Arc<Order>, most: u64) -> Scanned<u64> {
         changed += count;
         // Waiting for the disk keeps the job behind what is coming in.
         let _ = shard.store.settle(settled).await;
+        shard.stats.updating.lower_by(writing);
         shard.due.notify_one();
     }
     scanned(&shard, changed)

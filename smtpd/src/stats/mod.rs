@@ -55,6 +55,16 @@ impl Gauge {
         self.0.set(count);
     }
 
+    /// So many more are there.
+    pub fn raise_by(&self, count: u64) {
+        self.0.set(self.0.get().saturating_add(count));
+    }
+
+    /// So many have gone.
+    pub fn lower_by(&self, count: u64) {
+        self.0.set(self.0.get().saturating_sub(count));
+    }
+
     /// One more is there.
     pub fn raise(&self) {
         self.0.set(self.0.get() + 1);
@@ -78,6 +88,8 @@ pub struct Stats {
     pub intake: Intake,
     /// What comes to the queue.
     pub loader: Loader,
+    /// Recipients that operators are changing or unloading at this moment.
+    pub updating: Gauge,
     /// Attempts taken from the queue.
     pub pickup: Pickup,
     /// Attempts that policies put off.
@@ -191,6 +203,7 @@ impl Stats {
         Rc::new(Stats {
             intake: Intake::default(),
             loader: Loader::default(),
+            updating: Gauge::default(),
             pickup: Pickup::default(),
             policy: Policy::default(),
             delivery: Delivery::default(),

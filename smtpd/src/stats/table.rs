@@ -179,6 +179,12 @@ pub static METRICS: &[Metric] = &[
         Read::Shard(|source| source.queue.hold as u64),
     ),
     gauge(
+        "queue.queue.update",
+        "recipients",
+        "Recipients that an update or unload is writing down",
+        Read::Shard(|source| source.shard.stats.updating.get()),
+    ),
+    gauge(
         "queue.queue.sending",
         "recipients",
         "Recipients under way",

@@ -55,7 +55,10 @@ pub async fn export(
                 }
             }
         }
+        let leaving = taken.iter().map(|leaving| leaving.before.len() as u64).sum();
+        shard.stats.updating.raise_by(leaving);
         write_all(shard, taken, &mut exported).await;
+        shard.stats.updating.lower_by(leaving);
         if exported.failed.is_some() {
             return exported;
         }

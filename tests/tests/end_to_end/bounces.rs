@@ -218,3 +218,27 @@ fn another_implementation_reads_the_recorded_reports() {
     assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
     println!("{said}");
 }
+
+#[test]
+fn waits_follow_the_intervals_and_the_last_failure_bounces() {
+    // OPS68, with shorter waits: 1, 2 and 2 s, and the fourth failure is the last.
+    let sink = Sink::start();
+    let elsewhere = Sink::start();
+    sink.answer(SinkReply::Rcpt("451 4.2.2 later".into()));
+    let transports = format!(
+        "retry: {{count: 3, intervals: [{{interval: 1}}, {{interval: 2}}]}}\n        \
+         dsn: {{transport: reports}}\n      \
+         - id: reports\n        connection: {{server: 127.0.0.1, port: {}}}",
+        elsewhere.port()
+    );
+    let server = Smtpd::relay_to(sink.port()).without_retry().transport(&transports).start();
+    let begun = std::time::Instant::now();
+    Client::connect(server.port()).send("a@a.example", &["b@b.example"], MAIL);
+    let report = text(&elsewhere.wait_for(1)[0]);
+    // Retries come with the second, so each may be a little early.
+    assert!(begun.elapsed() >= Duration::from_secs(4), "{:?}", begun.elapsed());
+    assert!(report.contains("Action: failed\r\n") && report.contains("451 4.2.2 later"), "{report}");
+    server.wait_for_log("expired");
+    let attempts = server.log().iter().filter(|line| line.contains("451 4.2.2 later")).count();
+    assert!(attempts >= 4, "{}", server.log().join("\n"));
+}

@@ -1,6 +1,10 @@
 //! `halonctl` and `halontop` against the real server: acceptance cases of the reference. The cases are in `halonctl.txt`.
 
+use std::fs::File;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -291,4 +295,60 @@ fn halontop_prints_one_screen_for_scripts() {
     for pane in ["SERVERS", "SHARDS", "SCRIPTS", "QUEUES", "POOLING", "DELIVERY", "RESOLVER"] {
         assert!(ended.stdout.contains(pane), "{pane}: {}", ended.stdout);
     }
+}
+
+#[test]
+fn halontop_shows_panes_on_a_terminal_and_leaves_it_as_it_was() {
+    // OPS69
+    let server = Smtpd::relay_to(1).start();
+    drop(Halonctl::of(&server.dir().join("smtpd.ctl")));
+    let size = nix::pty::Winsize { ws_row: 40, ws_col: 100, ws_xpixel: 0, ws_ypixel: 0 };
+    let pty = nix::pty::openpty(&size, None).expect("a pseudo terminal");
+    let slave = || Stdio::from(pty.slave.try_clone().expect("descriptors are left"));
+    let before = nix::sys::termios::tcgetattr(&pty.slave).expect("it is a terminal");
+    let mut child = std::process::Command::new(tests::program("halontop"))
+        .arg("--config")
+        .arg(server.dir().join("halonctl.yaml"))
+        .env("TERM", "xterm")
+        .stdin(slave())
+        .stdout(slave())
+        .stderr(slave())
+        .spawn()
+        .expect("halontop can be started");
+    let screen = Arc::new(Mutex::new(String::new()));
+    let mut output = File::from(pty.master.try_clone().expect("descriptors are left"));
+    let writer = Arc::clone(&screen);
+    std::thread::spawn(move || {
+        let mut chunk = [0; 4096];
+        while let Ok(length @ 1..) = output.read(&mut chunk) {
+            let text = String::from_utf8_lossy(&chunk[..length]).into_owned();
+            writer.lock().expect("no panic").push_str(&text);
+        }
+    });
+    let text = || screen.lock().expect("no panic").clone();
+    let pid = server.pid().to_string();
+    let shown = wait_until(Duration::from_secs(60), || {
+        let text = text();
+        [pid.as_str(), "SERVERS", "QUEUES", "DELIVERY"].iter().all(|part| text.contains(part))
+    });
+    assert!(shown, "{}", text());
+    let mut keyboard = File::from(pty.master);
+    let drawn = text().len();
+    // The right arrow key moves on: something is drawn anew.
+    keyboard.write_all(b"\x1b[C").expect("it reads");
+    assert!(wait_until(Duration::from_secs(60), || text().len() > drawn));
+    keyboard.write_all(b"q").expect("it reads");
+    let mut ended = None;
+    let gone = wait_until(Duration::from_secs(60), || {
+        ended = child.try_wait().expect("our own child");
+        ended.is_some()
+    });
+    if !gone {
+        let _ = child.kill();
+    }
+    assert_eq!(ended.and_then(|status| status.code()), Some(0), "{}", text());
+    // The other screen is left, and the terminal is in the mode that it was in.
+    assert!(wait_until(Duration::from_secs(20), || text().contains("\x1b[?1049l")), "{}", text());
+    let after = nix::sys::termios::tcgetattr(&pty.slave).expect("it is a terminal");
+    assert_eq!(after.local_flags, before.local_flags);
 }

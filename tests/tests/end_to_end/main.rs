@@ -3,10 +3,12 @@
 #![expect(clippy::disallowed_methods, reason = "tests stand outside the engine")]
 #![expect(clippy::print_stdout, reason = "figures for whoever reads the test output")]
 
+mod acceptance;
 mod bad_input;
 mod bounces;
 mod control;
 mod crash;
+mod damage;
 mod delivery;
 mod delivery_file;
 mod dns;

@@ -87,6 +87,26 @@ fn the_socket_has_its_mode_and_goes_with_the_server() {
 }
 
 #[test]
+fn raw_bytes_are_answered_as_documented() {
+    // OPS41
+    let server = Smtpd::relay_to(1).start();
+    let mut stream =
+        std::os::unix::net::UnixStream::connect(server.dir().join("smtpd.ctl")).expect("it is there");
+    stream.write_all(&[0x05, 0x07, 0x71]).expect("it reads");
+    let mut head = [0; 9];
+    stream.read_exact(&mut head).expect("it answers");
+    assert_eq!(head[0], b'+');
+    let length = u64::from_le_bytes(head[1..].try_into().expect("eight bytes"));
+    let mut body = vec![0; usize::try_from(length).expect("it is short")];
+    stream.read_exact(&mut body).expect("it answers");
+    let stats = <proto::ProcessStatsResponse as control::Message>::decode(&body[..]).expect("a message");
+    assert_eq!(stats.process.expect("it has a process").pid, u64::from(server.pid()));
+    // Nothing follows.
+    stream.set_nonblocking(true).expect("it can be set");
+    assert_eq!(stream.read(&mut [0; 1]).map_err(|error| error.kind()), Err(std::io::ErrorKind::WouldBlock));
+}
+
+#[test]
 fn what_is_not_built_says_so() {
     let server = Smtpd::relay_to(1).start();
     let mut control = server.control();
