@@ -90,7 +90,8 @@ pub(super) async fn explain(
     count_idle(control, &mut found.hops).await;
     let policies = applying_policies(control, std::mem::take(&mut found.applying)).await;
     let all = suspends::list(control, &proto::SuspendRequest::default()).suspends;
-    let (waiting, missing) = waiting(control, &question.domain).await;
+    let (mut waiting, missing) = waiting(control, &question.domain).await;
+    suspends::name_waits(control, waiting.iter_mut().filter_map(|row| row.waiting.as_mut()));
     Ok(proto::QueueExplainResponse {
         recipient,
         grouping: found.hops.first().map(|hop| hop.grouping.clone()).unwrap_or_default(),

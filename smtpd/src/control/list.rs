@@ -13,8 +13,8 @@ use super::fields::{Field, Value};
 use super::rows;
 use super::scan::{self, scanned};
 use super::shards::{Answer, ask, ask_one};
-use super::subjects;
 use super::tags::Selection;
+use super::{subjects, suspends};
 use crate::limits;
 use crate::program::Control;
 use crate::shard::Shard;
@@ -28,13 +28,15 @@ pub(super) async fn list(
     request: QueueListRequest,
 ) -> Result<QueueListResponse, String> {
     let filter = Arc::new(conditions::selection(request.conditions.as_ref())?);
-    if request.sort.is_empty() {
-        return page(control, &filter, &request).await;
-    }
-    if !request.cursor.is_empty() {
+    let mut answer = if request.sort.is_empty() {
+        page(control, &filter, &request).await?
+    } else if request.cursor.is_empty() {
+        sorted(control, filter, &request).await?
+    } else {
         return Err("a sorted listing has no cursor".to_owned());
-    }
-    sorted(control, filter, &request).await
+    };
+    suspends::name_waits(control, answer.queue.iter_mut().filter_map(|row| row.waiting.as_mut()));
+    Ok(answer)
 }
 
 /// Where a listing goes on.

@@ -8,6 +8,7 @@ use queue::{ItemView, Link, State, Waiting};
 use uuid::Uuid;
 
 use super::fields::duration_s;
+use super::suspends::SUSPEND;
 use super::tags::tags;
 use crate::delivery::Family;
 use crate::ruleset::Ruleset;
@@ -121,7 +122,7 @@ pub(super) fn waiting(item: &ItemView<'_>) -> proto::Waiting {
         Waiting::LocalFault { until_ms } => {
             (Kind::Localfault, until_ms, item.reason.map(ToString::to_string).unwrap_or_default())
         }
-        Waiting::Suspend { rule: Some(rule) } => (Kind::Suspend, 0, format!("suspend {rule}")),
+        Waiting::Suspend { rule: Some(rule) } => (Kind::Suspend, 0, format!("{SUSPEND}{rule}")),
         Waiting::Suspend { rule: None } => (Kind::Suspend, 0, String::new()),
         Waiting::Policy { policy, limit } => (Kind::Policy, 0, format!("policy {policy}: {}", limit.name())),
         Waiting::Attempts => (Kind::Attempts, 0, String::new()),

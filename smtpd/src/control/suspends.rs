@@ -101,6 +101,31 @@ pub(super) async fn delete(
     Ok(proto::SuspendDeleteResponse { deleted })
 }
 
+/// Shards know suspends by their number: says which they are.
+pub(super) fn name_waits<'w>(control: &Control, waits: impl Iterator<Item = &'w mut proto::Waiting>) {
+    let mut names: Option<Vec<String>> = None;
+    for wait in waits {
+        let Some(number) = wait.text.strip_prefix(SUSPEND).and_then(|number| number.parse::<usize>().ok())
+        else {
+            continue;
+        };
+        let names = names.get_or_insert_with(|| {
+            let all = list(control, &proto::SuspendRequest::default()).suspends.into_iter();
+            all.map(|suspend| match suspend.tag.as_str() {
+                "" => suspend.id,
+                tag => format!("{} ({tag})", suspend.id),
+            })
+            .collect()
+        });
+        if let Some(name) = names.get(number) {
+            wait.text = format!("{SUSPEND}{name}");
+        }
+    }
+}
+
+/// What the text of a wait for a suspend begins with.
+pub(super) const SUSPEND: &str = "suspend ";
+
 fn of_file(control: &Control) -> Vec<proto::Suspend> {
     let Some(files) = control.files() else { return Vec::new() };
     let rules = suspend_rules(&files.suspends);
