@@ -102,7 +102,7 @@ fn conclusion(answer: &QueueExplainResponse, now: f64) -> String {
     if let Some(item) = &answer.item {
         return match &item.waiting {
             Some(waiting) if waiting.kind() != Kind::Nothing => {
-                format!("It waits for {}.", until(waiting, now))
+                format!("It waits for {}.", until(waiting, answer, now))
             }
             _ if item.state() == QueueState::Sending => "It is being delivered.".to_owned(),
             _ => "It waits for nothing: its attempt is about to begin.".to_owned(),
@@ -113,7 +113,7 @@ fn conclusion(answer: &QueueExplainResponse, now: f64) -> String {
     let held_up = held_up.filter(|(_, waiting)| waiting.kind() != Kind::Nothing);
     match held_up.max_by_key(|(count, _)| *count) {
         Some((count, waiting)) => {
-            format!("{count} of {total} queued recipients wait for {}.", until(waiting, now))
+            format!("{count} of {total} queued recipients wait for {}.", until(waiting, answer, now))
         }
         None => new_mail(answer, now),
     }
@@ -149,11 +149,17 @@ fn new_mail(answer: &QueueExplainResponse, now: f64) -> String {
     }
 }
 
-fn until(waiting: &Waiting, now: f64) -> String {
+fn until(waiting: &Waiting, answer: &QueueExplainResponse, now: f64) -> String {
     let what = waits_for(&Waiting { until: 0.0, ..waiting.clone() }, now);
     let end = match waiting.kind() {
         _ if waiting.until > now => format!("until {}", time(waiting.until)),
-        Kind::Suspend => "until it ends".to_owned(),
+        Kind::Suspend => {
+            let named = answer.suspends.iter().find(|suspend| waiting.text.contains(&suspend.id));
+            match named.and_then(|suspend| suspend.ttl).filter(|ttl| *ttl > 0.0) {
+                Some(ttl) => format!("until {}", time(now + ttl)),
+                None => "until it ends".to_owned(),
+            }
+        }
         Kind::Policy | Kind::Lease | Kind::Attempts => "until there is room".to_owned(),
         Kind::Operator => "until somebody releases it".to_owned(),
         Kind::Time | Kind::Parked | Kind::Localfault | Kind::Nothing => String::new(),

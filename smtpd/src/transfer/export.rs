@@ -55,6 +55,10 @@ pub async fn export(
                 }
             }
         }
+        if exported.failed.is_some() {
+            taken.into_iter().for_each(|leaving| give_back(shard, leaving));
+            return exported;
+        }
         let leaving = taken.iter().map(|leaving| leaving.before.len() as u64).sum();
         shard.stats.updating.raise_by(leaving);
         write_all(shard, taken, &mut exported).await;
