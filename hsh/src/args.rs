@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn what_it_cannot_do_is_refused_by_name() {
-        for words in ["-F", "--ffi", "-p kafka", "--plugin kafka", "-C /tmp/s"] {
+        for words in ["-F", "--ffi", "-p cassandra", "--plugin cassandra", "-C /tmp/s"] {
             let error = parse_words(words).unwrap_err();
             assert!(error.contains("not supported"), "{words}: {error}");
         }
