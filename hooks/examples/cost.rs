@@ -146,7 +146,7 @@ impl Bench {
                 drop(talk.rcpt(runner, id, &self.recipient, &[], "out", &self.transports).await);
             }
             "eod" => {
-                let mail = mail::message::Message::parse(self.mail.clone()).expect("it is small");
+                let mail = mail::message::Message::parse_later(self.mail.clone()).expect("it is small");
                 let reread =
                     Box::new(|| -> Pin<Box<dyn Future<Output = Option<Bytes>>>> { Box::pin(async { None }) });
                 let transports = Arc::clone(&self.transports);

@@ -14,13 +14,14 @@ mod view;
 mod write_part;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
 use crate::delta::{Delta, Now};
 use crate::header::{self, NameError, Parameterised};
 use crate::limits::EDITS_MAX;
+use crate::limits::MESSAGE_BYTES_MAX;
 use crate::mime::transfer::Encoding;
 use crate::mime::{PartId, Structure, TooLarge};
 use edit::Edit;
@@ -88,7 +89,8 @@ pub enum ValueForm {
 #[derive(Clone, Debug)]
 pub struct Message {
     original: Bytes,
-    structure: Arc<Structure>,
+    /// Found when somebody asks for it.
+    structure: OnceLock<Arc<Structure>>,
     edits: Vec<Edit>,
     /// What the edits amount to; made anew when some are dropped.
     state: State,
@@ -100,11 +102,20 @@ pub struct Message {
 impl Message {
     /// Parses a message. Only its size can be wrong: everything else is read as well as it can be.
     pub fn parse(original: impl Into<Bytes>) -> Result<Message, TooLarge> {
+        let message = Message::parse_later(original)?;
+        message.structure();
+        Ok(message)
+    }
+
+    /// The same, but the work is done when somebody asks for a part or field: many never do.
+    pub fn parse_later(original: impl Into<Bytes>) -> Result<Message, TooLarge> {
         let original = original.into();
-        let structure = Arc::new(Structure::parse(&original)?);
+        if original.len() > MESSAGE_BYTES_MAX {
+            return Err(TooLarge);
+        }
         Ok(Message {
             original,
-            structure,
+            structure: OnceLock::new(),
             edits: Vec::new(),
             state: State::default(),
             snapshots: Vec::new(),
@@ -120,6 +131,7 @@ impl Message {
     /// Gives up the memory of the original, which nothing may ask for until [`bring_back`](Self::bring_back). Structure and
     /// changes stay.
     pub fn put_away(&mut self) {
+        self.structure();
         self.original = Bytes::new();
     }
 
@@ -130,7 +142,11 @@ impl Message {
 
     /// Parts and fields of the original.
     pub fn structure(&self) -> &Structure {
-        &self.structure
+        self.shared_structure()
+    }
+
+    fn shared_structure(&self) -> &Arc<Structure> {
+        self.structure.get_or_init(|| Arc::new(Structure::of(&self.original)))
     }
 
     /// The root part.
@@ -140,12 +156,15 @@ impl Message {
 
     /// The part with this id.
     pub fn part(&self, id: PartId) -> Option<PartView<'_>> {
-        self.structure.part(id).map(|_| PartView::new(self, id))
+        self.structure().part(id).map(|_| PartView::new(self, id))
     }
 
     /// The changes as replacements in the original: what is stored per recipient.
     pub fn delta(&self) -> Delta {
-        compose::compose(&self.original, &self.structure, &self.state)
+        if self.edits.is_empty() {
+            return Delta::default();
+        }
+        compose::compose(&self.original, self.structure(), &self.state)
     }
 
     /// The message with its changes.
@@ -156,11 +175,11 @@ impl Message {
 
     /// One part, header and body, with the changes in it: what becomes of it when it is put into another message.
     pub fn part_to_bytes(&self, part: PartId, now: Now) -> Result<Bytes, EditError> {
-        let data = self.structure.part(part).ok_or(EditError::NoPart)?;
+        let data = self.structure().part(part).ok_or(EditError::NoPart)?;
         if part == PartId::ROOT {
             return Ok(self.to_bytes(now));
         }
-        let delta = compose::compose_part(&self.original, &self.structure, &self.state, part);
+        let delta = compose::compose_part(&self.original, self.structure(), &self.state, part);
         Ok(delta.apply_within(&self.original, data.start, data.body.end, now).into())
     }
 
@@ -171,7 +190,7 @@ impl Message {
 
     /// Memory of the message: its bytes, its structure, its changes.
     pub fn size_bytes(&self) -> usize {
-        size_of::<Message>() + self.original.len() + self.structure.size_bytes() + self.edit_bytes()
+        size_of::<Message>() + self.original.len() + self.structure().size_bytes() + self.edit_bytes()
     }
 
     /// Bytes that the changes hold.
@@ -212,8 +231,9 @@ impl Message {
         }
         self.edits.truncate(length);
         self.state = State::default();
+        let structure = Arc::clone(self.shared_structure());
         for (sequence, edit) in self.edits.iter().enumerate() {
-            self.state.apply(&self.original, &self.structure, edit, sequence as u32);
+            self.state.apply(&self.original, &structure, edit, sequence as u32);
         }
     }
 
@@ -361,12 +381,13 @@ impl Message {
 
     /// Applies the edit and keeps it if it did something.
     fn record(&mut self, part: PartId, edit: Edit) -> Result<usize, EditError> {
-        self.structure.part(part).ok_or(EditError::NoPart)?;
+        self.structure().part(part).ok_or(EditError::NoPart)?;
         if self.edits.len() >= EDITS_MAX {
             return Err(EditError::TooMany);
         }
         let sequence = self.edits.len() as u32;
-        let changed = self.state.apply(&self.original, &self.structure, &edit, sequence);
+        let structure = Arc::clone(self.shared_structure());
+        let changed = self.state.apply(&self.original, &structure, &edit, sequence);
         if changed > 0 {
             self.edits.push(edit);
         }

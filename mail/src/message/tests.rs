@@ -526,3 +526,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_message_that_is_parsed_late_is_the_same_also_after_its_bytes_were_away() {
+    let text = &b"Subject: a\r\nX-B: c\r\n\r\nbody\r\n"[..];
+    let early = Message::parse(text).expect("small");
+    let mut late = Message::parse_later(text).expect("small");
+    assert!(late.delta().is_empty());
+    late.put_away();
+    late.bring_back(early.original().clone());
+    assert_eq!(late.size_bytes(), early.size_bytes());
+    assert_eq!(late.structure().fields(PartId::ROOT).len(), 2);
+}

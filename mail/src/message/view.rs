@@ -31,12 +31,12 @@ impl<'a> PartView<'a> {
     }
 
     fn data(&self) -> &'a Part {
-        self.message.structure.get(self.id)
+        self.message.structure().get(self.id)
     }
 
     /// The id that scripts see: `0` for the root, `0.1` for its second child.
     pub fn dotted_id(&self) -> String {
-        let structure = &self.message.structure;
+        let structure = self.message.structure();
         let mut numbers = Vec::new();
         let mut id = self.id;
         while let Some(parent) = structure.get(id).parent {
@@ -58,7 +58,7 @@ impl<'a> PartView<'a> {
 
     /// The header fields, top first.
     pub fn fields(&self) -> &'a [Field] {
-        self.message.structure.fields(self.id)
+        self.message.structure().fields(self.id)
     }
 
     /// The fields with this name, top first.
@@ -174,18 +174,18 @@ impl<'a> PartView<'a> {
     /// The direct children.
     pub fn children(&self) -> impl Iterator<Item = PartView<'a>> {
         let message = self.message;
-        message.structure.children(self.id).iter().map(move |id| PartView { message, id: *id })
+        message.structure().children(self.id).iter().map(move |id| PartView { message, id: *id })
     }
 
     /// All parts below it, in the order of the message.
     pub fn descendants(&self) -> impl Iterator<Item = PartView<'a>> {
         let message = self.message;
-        message.structure.descendants(self.id).map(move |id| PartView { message, id })
+        message.structure().descendants(self.id).map(move |id| PartView { message, id })
     }
 
     /// The part with this dotted id: itself or one below it.
     pub fn find(&self, dotted_id: &str) -> Option<PartView<'a>> {
-        let structure = &self.message.structure;
+        let structure = self.message.structure();
         let mut id = PartId::ROOT;
         for number in dotted_id.strip_prefix(ROOT_PART_ID)?.split('.').skip(1) {
             let position = number.parse::<usize>().ok()?.checked_sub(FIRST_CHILD_NUMBER)?;

@@ -124,7 +124,12 @@ pub struct Structure {
 impl Structure {
     /// Finds the parts of `message`.
     pub fn parse(message: &[u8]) -> Result<Structure, TooLarge> {
-        if message.len() > MESSAGE_BYTES_MAX { Err(TooLarge) } else { Ok(parser::parse(message)) }
+        if message.len() > MESSAGE_BYTES_MAX { Err(TooLarge) } else { Ok(Structure::of(message)) }
+    }
+
+    /// The same for a message whose size was checked.
+    pub(crate) fn of(message: &[u8]) -> Structure {
+        parser::parse(message)
     }
 
     /// The part, if there is one with this id.

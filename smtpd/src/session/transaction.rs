@@ -102,7 +102,7 @@ impl Transaction {
             intake.spill().await.map_err(|error| commit_error(&error))?;
         }
         let whole = self.content(prefix).await?;
-        Ok(Message::parse(whole).ok())
+        Ok(Message::parse_later(whole).ok())
     }
 
     /// All of it, in one piece; may be read again.
