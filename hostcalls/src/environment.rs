@@ -147,6 +147,7 @@ impl Environment {
 
     /// The mail server around it does what only that can do.
     pub fn run_within(&self, daemon: Rc<dyn Daemon>) {
+        self.resolver.ask_through(Rc::clone(&daemon));
         let _ = self.daemon.set(daemon);
     }
 

@@ -91,6 +91,10 @@ pub const DNS_RECORDS_MAX: usize = 64;
 /// Questions that wait for a free query, in each shard; more of them fail at once. About 200 bytes each.
 pub const DNS_WAITING_MAX: usize = 10_000;
 
+/// Largest answer of records as they are that is kept: a DKIM key or a long SPF record, and no more. With the default cache
+/// of 10,000 entries at most 40 MiB.
+pub const DNS_KEPT_BYTES_MAX: usize = 4096;
+
 /// MX hosts of a domain that are looked at, in the order of preference.
 pub const MX_HOSTS_MAX: usize = 20;
 

@@ -7,6 +7,7 @@ use hostcalls::daemon::{Answer, Daemon, Limit, QuotaUse, Suspend};
 use hostcalls::mail::Posted;
 use hostcalls::smtp;
 use ipnet::IpNet;
+use net::dns::{Failure, Question, Resolved};
 use queue::Field;
 use queue::policy::{Algorithm, Kind};
 
@@ -24,9 +25,23 @@ use crate::snapshot::Route;
 pub(crate) struct OfShard;
 
 impl Daemon for OfShard {
-    fn transport(&self, id: &str) -> Option<smtp::Server> {
-        let snapshot = Shell::here().shard()?.snapshot();
-        snapshot.routes.get(id).map(|route| server(route))
+    fn transport(&self, id: &str) -> Result<smtp::Server, String> {
+        let snapshot = Shell::here().shard().ok_or("the server ends")?.snapshot();
+        let route = snapshot.routes.get(id).ok_or("there is none of that name")?;
+        if route.tls.as_ref().is_some_and(|tls| tls.dane.is_some()) {
+            return Err("it uses DANE, which sessions of scripts do not; queue the message, or name a host"
+                .to_owned());
+        }
+        Ok(server(route))
+    }
+
+    fn look_up(&self, question: Question) -> Answer<Resolved> {
+        Box::pin(async move {
+            match Shell::here().shard() {
+                Some(shard) => shard.resolver.ask(question).await,
+                None => Resolved::failed(Failure::NoServers),
+            }
+        })
     }
 
     fn queue(&self, posted: Posted) -> Answer<Result<String, String>> {

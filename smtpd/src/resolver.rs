@@ -19,9 +19,10 @@ use std::rc::Rc;
 
 use engine::sync::Notify;
 use net::dns::{
-    Answer, DomainName, Failure, Families, HostSearch, Kind, MailHosts, Question, Resolved, Settings, Step,
-    StubCounts,
+    Answer, DomainName, Failure, Families, HostSearch, Kind, MailHosts, Question, RecordData, RecordKind,
+    Resolved, Settings, Step, StubCounts,
 };
+use tls::TlsaRecord;
 
 pub use self::core::Looking;
 use self::core::{Core, Pending};
@@ -111,13 +112,35 @@ impl Resolver {
         self.search(HostSearch::host(name, Families { ipv4, ipv6 }, seed), |_| true).await
     }
 
+    /// What DNS says to one question.
+    pub async fn ask(self: &Rc<Self>, question: Question) -> Resolved {
+        self.ask_all(&[question]).await.remove(0)
+    }
+
+    /// The TLSA records of a server (RFC 6698 section 3), and whether they are authentic.
+    ///
+    /// # Errors
+    /// They are not known now.
+    pub async fn tlsa(self: &Rc<Self>, host: &str, port: u16) -> Result<(Vec<TlsaRecord>, bool), Failure> {
+        let Ok(name) = DomainName::parse(&format!("_{port}._tcp.{host}")) else {
+            return Ok((Vec::new(), false));
+        };
+        let question = Question { name, kind: Kind::Records(RecordKind::Tlsa) };
+        let Resolved { answer, authentic, .. } = self.ask(question).await;
+        match answer {
+            Answer::Records(records) => Ok((records.iter().filter_map(tlsa_record).collect(), authentic)),
+            Answer::Failed(failure) => Err(failure),
+            _ => Ok((Vec::new(), authentic)),
+        }
+    }
+
     /// The names of an address (PTR), wherever they lead.
     ///
     /// # Errors
     /// They are not known now.
     pub async fn names(self: &Rc<Self>, address: IpAddr) -> Result<Vec<DomainName>, Failure> {
         let ptr = Question { name: DomainName::reverse(address), kind: Kind::Ptr };
-        match self.ask_all(&[ptr]).await.remove(0).answer {
+        match self.ask(ptr).await.answer {
             Answer::Names(names) => Ok(names.to_vec()),
             Answer::Failed(failure) => Err(failure),
             _ => Ok(Vec::new()),
@@ -238,6 +261,11 @@ impl Resolver {
             self.started.notify_all();
         }
     }
+}
+
+fn tlsa_record(data: &RecordData) -> Option<TlsaRecord> {
+    let RecordData::Tlsa { usage, selector, matching, data } = data else { return None };
+    Some(TlsaRecord { usage: *usage, selector: *selector, matching: *matching, data: data.as_slice().into() })
 }
 
 fn now_ms() -> u64 {

@@ -40,6 +40,8 @@ pub enum Record {
     Txt(&'static str),
     /// The name of an address (owner: `1.0.0.127.in-addr.arpa`).
     Ptr(&'static str),
+    /// What a certificate must be equal to, as zone files have it: `3 1 1 0123...`.
+    Tlsa(&'static str),
     /// The name exists, with nothing else.
     Nothing,
 }
@@ -67,6 +69,8 @@ pub enum Fault {
     LowerCase,
     /// Bytes that are no DNS.
     Garbage,
+    /// The answer is not signed: never AD.
+    Unsigned,
 }
 
 /// A query that came.
@@ -305,6 +309,7 @@ impl Record {
             Record::Cname(_) => RecordType::CNAME,
             Record::Txt(_) => RecordType::TXT,
             Record::Ptr(_) => RecordType::PTR,
+            Record::Tlsa(_) => RecordType::TLSA,
             Record::Nothing => return None,
         })
     }

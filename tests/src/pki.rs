@@ -48,6 +48,11 @@ impl Authority {
         self.0.pem()
     }
 
+    /// Its own certificate, DER.
+    pub fn der(&self) -> &[u8] {
+        self.0.der()
+    }
+
     /// A certificate, good for some decades, for a server or client of these names.
     pub fn issue(&self, names: &[&str]) -> Issued {
         self.issue_until(names, 2100)

@@ -13,7 +13,7 @@ use rustls::{CertificateError, ClientConfig, CommonState, DigitallySignedStruct,
 
 use crate::clock::{EngineClock, now};
 use crate::limits::CLIENT_SESSIONS;
-use crate::{Identity, Protocols, Roots, TlsError, TlsInfo, Verified};
+use crate::{Dane, Identity, Protocols, Roots, TlsError, TlsInfo, Verified};
 
 /// What a client needs.
 #[derive(Clone, Debug)]
@@ -113,6 +113,13 @@ impl ClientSide {
     pub(crate) fn session(&self, target: &Target) -> Result<UnbufferedClientConnection, Error> {
         let name = self.fixed_sni.as_ref().unwrap_or(&target.name).clone();
         UnbufferedClientConnection::new(Arc::clone(&self.config), name)
+    }
+
+    /// After the handshake, under DANE: continued sessions are held against the records, too.
+    pub(crate) fn info_by_dane(&self, state: &CommonState, dane: &Dane) -> Result<TlsInfo, TlsError> {
+        let chain = state.peer_certificates().unwrap_or_default();
+        dane.check(chain, self.verifier.algorithms(), now())?;
+        Ok(TlsInfo::of(state, None, Verified::Passed))
     }
 
     /// After the handshake: checks what it could not.

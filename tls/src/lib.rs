@@ -25,6 +25,7 @@
 
 mod client;
 mod clock;
+mod dane;
 mod error;
 mod identity;
 mod info;
@@ -37,6 +38,7 @@ mod suites;
 mod trust;
 
 pub use client::{ClientOptions, ClientSide, Sni, VerifyName};
+pub use dane::{Dane, TlsaRecord};
 pub use error::TlsError;
 pub use identity::{Identity, IdentityError, certificates};
 pub use info::{PeerCertificate, TlsInfo, Verified};

@@ -12,7 +12,7 @@ use crate::client::Target;
 use crate::limits::SEND_BYTES;
 use crate::machine::Machine;
 use crate::server::SniSlot;
-use crate::{ClientSide, Received, ServerSide, TlsError, TlsInfo};
+use crate::{ClientSide, Dane, Received, ServerSide, TlsError, TlsInfo};
 
 /// A connection. Operations take `&self`: a receive and a send may run at once (one of each). Dropping it closes it.
 #[derive(Debug)]
@@ -66,13 +66,34 @@ impl Stream {
     /// # Panics
     /// When the connection is encrypted already.
     pub async fn connect_tls(&self, side: &ClientSide, host: &str) -> Result<TlsInfo, TlsError> {
+        let target = self.agree(side, host).await?;
+        self.with_session(|machine| side.info(machine.state(), &target))
+    }
+
+    /// The same with a server whose certificate DNS vouches for. The check comes after the handshake, when nothing has been
+    /// said over it. `side` is one that checks nothing, and asks for the host by its name.
+    ///
+    /// # Errors
+    /// As above, and where the certificate does not satisfy `dane`.
+    ///
+    /// # Panics
+    /// As above.
+    pub async fn connect_tls_by_dane(
+        &self,
+        side: &ClientSide,
+        host: &str,
+        dane: &Dane,
+    ) -> Result<TlsInfo, TlsError> {
+        self.agree(side, host).await?;
+        self.with_session(|machine| side.info_by_dane(machine.state(), dane))
+    }
+
+    async fn agree(&self, side: &ClientSide, host: &str) -> Result<Target, TlsError> {
         let target = Target::new(host, self.conn.peer_addr().ip());
         let session = side.session(&target).map_err(TlsError::of)?;
         self.encrypt_with(Machine::client(session));
         self.handshake(&[]).await?;
-        let session = self.session.borrow();
-        let machine = session.as_ref().expect("just put there");
-        side.info(machine.state(), &target)
+        Ok(target)
     }
 
     fn encrypt_with(&self, machine: Machine) {

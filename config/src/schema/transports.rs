@@ -115,9 +115,7 @@ const CLIENT_TLS: &[Key] = &[
         ]),
         "Outgoing TLS policy",
     )
-    .derived("`disabled`")
-    .not_yet()
-    .except(&["disabled", "optional", "optional_verify", "require", "require_verify"]),
+    .derived("`disabled`"),
     key("implicit", BOOL, "TLS from the first byte; there is no delivery in clear then").default("false"),
     key("protocols", Shape::One(Type::TlsVersions), PROTOCOLS).derived("`TLSv1.2,TLSv1.3`"),
     key("ciphers", Shape::One(Type::Ciphers), CIPHERS).derived("all that this program has"),

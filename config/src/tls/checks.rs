@@ -4,7 +4,7 @@ use crate::report::{Problem, Report};
 use crate::scalar::is_host_name;
 use crate::schema::File;
 use crate::tree::{Checked, Tree};
-use crate::{ListenServer, Pki, Startup};
+use crate::{ListenServer, Pki, Startup, TlsMode};
 
 /// Checks `servers[].tls` of the running file.
 pub(crate) fn check_servers(tree: &Tree, startup: &Startup, report: &mut Report) {
@@ -128,7 +128,21 @@ pub(crate) fn check_transports(tree: &Tree, startup: &Startup, report: &mut Repo
                 identity_exists(id, &format!("{path}.clientcert"), tree, &startup.pki, report);
             }
             check_mode(tls, &path, nobody_trusted, report);
+            check_resolver(tls, &path, tree, report);
         }
+    }
+}
+
+/// DANE stands on answers that name servers have checked.
+fn check_resolver(tls: &Tree, path: &str, running: &Tree, report: &mut Report) {
+    let is_dane = tls.text("mode").and_then(TlsMode::parse).is_some_and(TlsMode::is_dane);
+    let trusted = running.get("resolver").and_then(|resolver| resolver.bool("trustad"));
+    let named = !running.items("resolver.servers").is_empty();
+    if is_dane && (trusted == Some(false) || trusted.is_none() && named) {
+        let at = tls.get("mode").map_or(tls.at, |tree| tree.at);
+        let problem = Problem::new("no TLSA record will count: the name servers are not trusted with DNSSEC")
+            .hint("name servers that validate, over a way that nobody else can write to, and set resolver.trustad");
+        report.warning(at, &format!("{path}.mode"), problem);
     }
 }
 
@@ -147,7 +161,8 @@ fn check_mode(tls: &Tree, path: &str, nobody_trusted: bool, report: &mut Report)
         }
     } else if !tls.entries("verify").is_empty() {
         let problem = Problem::new("has no effect")
-            .hint(format!("mode {mode} does not check certificates; optional_verify and require_verify do"));
+            .hint(format!("mode {mode} does not check certificates against authorities; optional_verify, require_verify and \
+                 dane_fallback_require_verify do"));
         report.warning(at("verify"), &format!("{path}.verify"), problem);
     }
 }

@@ -88,6 +88,14 @@ pub enum TlsMode {
     Require,
     /// No mail without a certificate that passes.
     RequireVerify,
+    /// A host with secure TLSA records gets mail over TLS as those say (RFC 7672); any other as if TLS was optional.
+    Dane,
+    /// The same, and no mail for hosts without.
+    DaneRequire,
+    /// The same, and for hosts without no mail without TLS.
+    DaneFallbackRequire,
+    /// The same, and for hosts without no mail without a certificate that passes.
+    DaneFallbackRequireVerify,
 }
 
 /// `session.tls.verify`.
@@ -130,12 +138,16 @@ impl TlsProtocols {
 }
 
 impl TlsMode {
-    const ALL: [(&'static str, TlsMode); 5] = [
+    const ALL: [(&'static str, TlsMode); 9] = [
         ("disabled", TlsMode::Disabled),
         ("optional", TlsMode::Optional),
         ("optional_verify", TlsMode::OptionalVerify),
         ("require", TlsMode::Require),
         ("require_verify", TlsMode::RequireVerify),
+        ("dane", TlsMode::Dane),
+        ("dane_require", TlsMode::DaneRequire),
+        ("dane_fallback_require", TlsMode::DaneFallbackRequire),
+        ("dane_fallback_require_verify", TlsMode::DaneFallbackRequireVerify),
     ];
 
     /// The mode of a name; `None`: it is not one of those that there are.
@@ -143,9 +155,20 @@ impl TlsMode {
         TlsMode::ALL.iter().find(|(known, _)| *known == name).map(|(_, mode)| *mode)
     }
 
-    /// Certificates are checked.
+    /// Certificates are held against authorities; under DANE, of hosts without secure TLSA records.
     pub fn verifies(self) -> bool {
-        matches!(self, TlsMode::OptionalVerify | TlsMode::RequireVerify)
+        matches!(self, TlsMode::OptionalVerify | TlsMode::RequireVerify | TlsMode::DaneFallbackRequireVerify)
+    }
+
+    /// TLSA records of a host go before everything else.
+    pub fn is_dane(self) -> bool {
+        matches!(
+            self,
+            TlsMode::Dane
+                | TlsMode::DaneRequire
+                | TlsMode::DaneFallbackRequire
+                | TlsMode::DaneFallbackRequireVerify
+        )
     }
 }
 
@@ -157,7 +180,13 @@ impl TransportTls {
 
     /// Deliver in clear where TLS cannot be had. Behind a port that begins in TLS nobody speaks in clear.
     pub fn is_optional(&self) -> bool {
-        matches!(self.mode, Some(TlsMode::Optional | TlsMode::OptionalVerify)) && !self.implicit
+        matches!(self.mode, Some(TlsMode::Optional | TlsMode::OptionalVerify | TlsMode::Dane))
+            && !self.implicit
+    }
+
+    /// Hosts are asked for TLSA records.
+    pub fn is_dane(&self) -> bool {
+        self.mode.is_some_and(TlsMode::is_dane)
     }
 
     /// What a server's certificate must satisfy; `None`: anything will do.

@@ -27,7 +27,7 @@ pub use requeue::Requeue;
 pub use try_options::{EnvelopeSender, NextHop, Sni, SourceIp, TlsMode, Try, Xclient};
 pub use variables::{
     Action, Answer, Attempted, Connection, DsnFacts, Ending, Files, Message, Policies, PolicyFacts, Tls,
-    Trouble,
+    Tlsa, Trouble,
 };
 
 /// A queued recipient while its scripts run.

@@ -163,7 +163,7 @@ fn each_option_of_try_is_read() {
 fn an_option_that_cannot_be_used_is_an_error_and_delays() {
     for (options, error) in [
         ("\"port\" => 0", "option \"port\": 0 is not between 1 and 65535"),
-        ("\"tls\" => \"dane\"", "option \"tls\": \"dane\" needs DANE"),
+        ("\"tls\" => \"DANE\"", "option \"tls\": \"DANE\" is none of disabled, "),
         ("\"tls\" => \"always\"", "is none of disabled, optional"),
         ("\"plugin\" => [\"id\" => \"x\"]", "option \"plugin\": this server has no delivery plugins"),
         ("\"recipient\" => \"\"", "option \"recipient\": it is empty"),

@@ -121,6 +121,14 @@ pub enum TlsMode {
     Require,
     /// With a certificate that passes, or no delivery.
     RequireVerify,
+    /// As TLSA records say; without them if it works.
+    Dane,
+    /// As TLSA records say, or no delivery.
+    DaneRequire,
+    /// As TLSA records say; without them as `Require`.
+    DaneFallbackRequire,
+    /// As TLSA records say; without them as `RequireVerify`.
+    DaneFallbackRequireVerify,
 }
 
 impl Try {
@@ -288,14 +296,14 @@ fn tls_mode(name: &str) -> Result<TlsMode, Failure> {
         "optional_verify" => TlsMode::OptionalVerify,
         "require" => TlsMode::Require,
         "require_verify" => TlsMode::RequireVerify,
-        name if name.starts_with("dane") => {
-            return Err(Failure(format!(
-                "option \"tls\": \"{name}\" needs DANE, which this release does not do; use require_verify"
-            )));
-        }
+        "dane" => TlsMode::Dane,
+        "dane_require" => TlsMode::DaneRequire,
+        "dane_fallback_require" => TlsMode::DaneFallbackRequire,
+        "dane_fallback_require_verify" => TlsMode::DaneFallbackRequireVerify,
         name => {
             return Err(Failure(format!(
-                "option \"tls\": \"{name}\" is none of disabled, optional, optional_verify, require, require_verify"
+                "option \"tls\": \"{name}\" is none of disabled, optional, optional_verify, require, require_verify, dane, \
+                 dane_require, dane_fallback_require, dane_fallback_require_verify"
             )));
         }
     })

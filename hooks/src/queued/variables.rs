@@ -186,7 +186,7 @@ pub struct Trouble {
     pub temporary: bool,
     /// A sentence.
     pub message: String,
-    /// `config`, `dns`, `network`, `protocol`, `smtp` or `tls`.
+    /// `config`, `dane`, `dns`, `network`, `protocol`, `smtp` or `tls`.
     pub kind: &'static str,
     /// What DNS said: `nxdomain`, `nullmx`, `nodata`, `other`...
     pub dns: Option<&'static str>,
@@ -213,6 +213,17 @@ pub struct Connection {
     pub remote_greeting: Option<Vec<String>>,
     /// Its TLS; `None`: in clear.
     pub tls: Option<Tls>,
+    /// What DNS said about its certificate, where that was asked for.
+    pub tlsa: Option<Tlsa>,
+}
+
+/// What came of a question for TLSA records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tlsa {
+    /// They are not known, or none of them counts: why.
+    Error(String),
+    /// Usage, selector, matching type, and data in hexadecimal.
+    Records(Vec<(u8, u8, u8, String)>),
 }
 
 /// The TLS of a connection.
@@ -360,15 +371,16 @@ impl Connection {
         if let Some(lines) = &self.remote_greeting {
             array.set_str("remotegreet", texts(lines));
         }
-        array.set_str("tls", tls(self.tls.as_ref()));
+        array.set_str("tls", tls(self.tls.as_ref(), self.tlsa.as_ref()));
         array.into()
     }
 }
 
-fn tls(agreed: Option<&Tls>) -> Value {
+fn tls(agreed: Option<&Tls>, tlsa: Option<&Tlsa>) -> Value {
     let started = ("started", agreed.is_some().into());
+    let tlsa = tlsa.map(|tlsa| ("tlsa", tlsa.value()));
     match agreed {
-        None => map([started]),
+        None => map([started].into_iter().chain(tlsa)),
         Some(tls) => {
             let always = [
                 started,
@@ -377,7 +389,24 @@ fn tls(agreed: Option<&Tls>) -> Value {
                 ("keysize", tls.key_bits.into()),
             ];
             let certificate = peer_certificate(&tls.certificates, tls.fault);
-            map(always.into_iter().chain(certificate.map(|certificate| ("peercert", certificate))))
+            let certificate = certificate.map(|certificate| ("peercert", certificate));
+            map(always.into_iter().chain(certificate).chain(tlsa))
+        }
+    }
+}
+
+impl Tlsa {
+    fn value(&self) -> Value {
+        match self {
+            Tlsa::Error(why) => map([("error", why.as_str().into())]),
+            Tlsa::Records(records) => {
+                let record = |(usage, selector, matching, data): &(u8, u8, u8, String)| {
+                    let numbers = [("usage", *usage), ("selector", *selector), ("mtype", *matching)];
+                    let numbers = numbers.map(|(name, number)| (name, u32::from(number).into()));
+                    map(numbers.into_iter().chain([("data", data.as_str().into())]))
+                };
+                map([("records", records.iter().map(record).collect::<Vec<Value>>().into())])
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ use std::rc::Rc;
 
 use fields::Property;
 use ipnet::IpNet;
+use net::dns::{Question, Resolved};
 use script::fault::Fault;
 use script::host::HostCall;
 use script::native::{Native, NativeRun};
@@ -23,8 +24,14 @@ pub use policy::Limit;
 
 /// The mail server around the scripts of a shard.
 pub trait Daemon {
-    /// The server of a transport; none: there is no such transport.
-    fn transport(&self, id: &str) -> Option<smtp::Server>;
+    /// The server of a transport, by its id.
+    ///
+    /// # Errors
+    /// Why there is none.
+    fn transport(&self, id: &str) -> Result<smtp::Server, String>;
+
+    /// What DNS says: asked once for all shards, and kept by the server for scripts and for its own needs.
+    fn look_up(&self, question: Question) -> Answer<Resolved>;
 
     /// Puts a message into the queue; the id of its transaction once it is durable. The error is a sentence.
     fn queue(&self, posted: Posted) -> Answer<Result<String, String>>;

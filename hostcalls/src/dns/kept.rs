@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use engine::sync::{Receiver, Sender, oneshot};
 use engine::time::Instant;
-use net::dns::{RecordData, RecordKind};
+use net::dns::RecordKind;
 
 use super::{DnsError, DnsReply};
 use crate::limits;
@@ -114,16 +114,13 @@ impl DnsReply {
     }
 
     fn size_bytes(&self) -> usize {
-        let records = self.records.iter().flatten();
-        records
-            .map(|record| 64 + if let RecordData::Text(text) = &record.data { text.len() } else { 128 })
-            .sum()
+        self.records.iter().flatten().map(|record| record.data.size_bytes()).sum()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use net::dns::Record;
+    use net::dns::{Record, RecordData};
 
     use super::*;
 

@@ -3,6 +3,7 @@
 mod hosts;
 mod kept;
 mod resolver;
+mod shared;
 #[cfg(test)]
 mod tests;
 
@@ -10,6 +11,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
 use net::dns::{DomainName, Record, RecordData, RecordKind};
 use script::fault::Fault;
 use script::host::HostCall;
@@ -161,6 +163,9 @@ fn text_of(data: &RecordData) -> Value {
         RecordData::Soa { mname, rname, numbers } => {
             let numbers = numbers.map(|number| number.to_string()).join(" ");
             format!("{mname} {rname} {numbers}").into()
+        }
+        RecordData::Tlsa { usage, selector, matching, data } => {
+            format!("{usage} {selector} {matching} {}", HEXLOWER.encode(data)).into()
         }
     }
 }

@@ -16,6 +16,8 @@ use net::dns::{
 };
 
 use super::kept::{Found, Kept};
+use super::shared;
+use crate::daemon::Daemon;
 use crate::limits;
 
 /// The system's resolver file, read when the configuration names no servers.
@@ -101,10 +103,10 @@ impl fmt::Display for DnsError {
     }
 }
 
-/// Asks for the scripts of a shard, once for all who want to know the same, and keeps answers as long as they say. What
-/// names its own servers is asked for by itself.
-#[derive(Debug)]
+/// Asks for the scripts of a shard, once for all who want to know the same, and keeps answers as long as they say: itself, or
+/// through the mail server around, which does so for all shards. What names its own servers is asked for by itself.
 pub struct Resolver {
+    daemon: OnceCell<Rc<dyn Daemon>>,
     asker: Rc<Asker>,
     kept: Rc<RefCell<Kept>>,
 }
@@ -115,6 +117,8 @@ struct Asker {
     configured: Vec<SocketAddr>,
     system: OnceCell<Vec<SocketAddr>>,
 }
+
+const NOT_KNOWN: DnsReply = DnsReply { dnssec: false, records: Err(DnsError::TryAgain) };
 
 /// What one server made of a question.
 enum Outcome {
@@ -127,13 +131,22 @@ impl Resolver {
     /// Asks these servers; those of the system when there are none.
     pub(crate) fn new(configured: Vec<SocketAddr>) -> Resolver {
         let asker = Rc::new(Asker { configured, system: OnceCell::new() });
-        Resolver { asker, kept: Rc::default() }
+        Resolver { daemon: OnceCell::new(), asker, kept: Rc::default() }
+    }
+
+    /// From now on the mail server around asks.
+    pub(crate) fn ask_through(&self, daemon: Rc<dyn Daemon>) {
+        let _ = self.daemon.set(daemon);
     }
 
     /// The answer to a question, within its time.
     pub async fn ask(&self, question: &DnsQuestion) -> DnsReply {
         if !question.servers.is_empty() {
             return self.asker.ask(question).await;
+        }
+        if let (Some(daemon), Some(wanted)) = (self.daemon.get(), shared::question(question)) {
+            let resolved = timeout(question.timeout, daemon.look_up(wanted)).await;
+            return resolved.map_or(NOT_KNOWN, |resolved| shared::reply(&resolved));
         }
         let key = (question.name.to_ascii_lowercase(), question.kind);
         let now = engine::time::now();
@@ -154,7 +167,7 @@ impl Resolver {
             }
         };
         let answer = timeout(question.timeout, answer).await.ok().flatten();
-        answer.unwrap_or(DnsReply { dnssec: false, records: Err(DnsError::TryAgain) })
+        answer.unwrap_or(NOT_KNOWN)
     }
 
     /// Carries out a search for hosts, without the MX hosts that `permits` does not want.
@@ -169,11 +182,18 @@ impl Resolver {
                 Step::Ask(questions) => questions,
             };
             for question in questions {
+                if let Some(daemon) = self.daemon.get() {
+                    let wait = timeout(limits::DNS_TIMEOUT, daemon.look_up(question.clone()));
+                    search.answer(&question, wait.await.unwrap_or(Resolved::failed(Failure::Timeout)));
+                    search.retain(&permits);
+                    continue;
+                }
                 let kind = match question.kind {
                     Kind::A => RecordKind::A,
                     Kind::Aaaa => RecordKind::Aaaa,
                     Kind::Mx => RecordKind::Mx,
                     Kind::Ptr => RecordKind::Ptr,
+                    Kind::Records(kind) => kind,
                 };
                 let reply = self.ask(&DnsQuestion::new(question.name.as_str(), kind)).await;
                 search.answer(&question, resolved(reply));
@@ -210,7 +230,7 @@ fn answer(records: &[Record]) -> Answer {
                 }
             }
             RecordData::Name(name) => names.extend(DomainName::parse(name).ok()),
-            RecordData::Text(_) | RecordData::Soa { .. } => {}
+            RecordData::Text(_) | RecordData::Soa { .. } | RecordData::Tlsa { .. } => {}
         }
     }
     match () {

@@ -78,9 +78,7 @@ impl Server {
                 let daemon = environment.daemon().ok_or_else(|| {
                     call.error("transports are known only inside the mail server: name a host")
                 })?;
-                daemon
-                    .transport(&id)
-                    .ok_or_else(|| call.error(format_args!("there is no transport \"{id}\"")))
+                daemon.transport(&id).map_err(|why| call.error(format_args!("transport \"{id}\": {why}")))
             }
             Value::Array(array) => Reader::new(environment, call, array).server().await,
             _ => Err(call.wrong(index, "a string or an array")),
@@ -170,7 +168,7 @@ impl<'c> Reader<'c> {
 
     fn tls_mode(&self) -> Result<TlsMode, Fault> {
         let Some(name) = self.text("tls")? else { return Ok(TlsMode::Disabled) };
-        TlsMode::parse(&name).ok_or_else(|| {
+        TlsMode::parse(&name).filter(|mode| !mode.is_dane()).ok_or_else(|| {
             self.call.error(format_args!("option \"tls\": there is no mode \"{name}\" for scripts"))
         })
     }

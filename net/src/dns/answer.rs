@@ -5,8 +5,9 @@ use std::hash::BuildHasher as _;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::dns::DomainName;
 use crate::dns::cache::Keyed;
+use crate::dns::{DomainName, RecordData, RecordKind};
+use crate::limits;
 
 /// What can be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,6 +20,8 @@ pub enum Kind {
     Mx,
     /// Names of an address.
     Ptr,
+    /// Records as they are.
+    Records(RecordKind),
 }
 
 /// One question.
@@ -55,6 +58,8 @@ pub enum Answer {
     Mx(Arc<[Mx]>),
     /// Names, at least one, without duplicates.
     Names(Arc<[DomainName]>),
+    /// Records as they are, at least one.
+    Records(Arc<[RecordData]>),
     /// The name exists and has nothing of this kind.
     NoData,
     /// The name does not exist.
@@ -72,6 +77,18 @@ pub struct Resolved {
     pub authentic: bool,
     /// For how long it is good, in milliseconds. 0: for those who asked, and nobody else.
     pub left_ms: u64,
+}
+
+impl Answer {
+    /// Whether it is of a size that is worth keeping; hostile zones have others.
+    pub(crate) fn fits_in_cache(&self) -> bool {
+        match self {
+            Answer::Records(records) => {
+                records.iter().map(RecordData::size_bytes).sum::<usize>() <= limits::DNS_KEPT_BYTES_MAX
+            }
+            _ => true,
+        }
+    }
 }
 
 impl Resolved {

@@ -15,7 +15,8 @@ const FAILURE_TTL_MS: u64 = 5_000;
 const FAILURE_TTL_MAX_MS: u64 = 30_000;
 
 /// A bounded cache. When it is full, the hand of a clock takes the first entry that has expired or was not used
-/// since the hand last passed. An entry costs about 250 bytes.
+/// since the hand last passed. An entry costs about 250 bytes, one of records as they are up to
+/// [`limits::DNS_KEPT_BYTES_MAX`](crate::limits::DNS_KEPT_BYTES_MAX) more.
 #[derive(Debug)]
 pub struct Cache {
     entries: Vec<Entry>,
@@ -102,7 +103,7 @@ impl Cache {
     /// Keeps an answer for as long as it is good.
     pub fn insert(&mut self, question: Question, resolved: &Resolved, now_ms: u64) {
         let Resolved { answer, authentic, left_ms: ttl_ms } = resolved.clone();
-        if ttl_ms == 0 || self.max_entries == 0 {
+        if ttl_ms == 0 || self.max_entries == 0 || !answer.fits_in_cache() {
             self.counts.skips += 1;
             return;
         }

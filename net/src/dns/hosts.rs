@@ -201,7 +201,7 @@ fn after_exchangers(domain: DomainName, resolved: Resolved, seed: u64) -> State 
         }
         Answer::Mx(_) => State::Done(MailHosts::NullMx),
         Answer::NoDomain => State::Done(no_domain(&domain)),
-        Answer::NoData | Answer::Addresses(_) | Answer::Names(_) => {
+        Answer::NoData | Answer::Addresses(_) | Answer::Names(_) | Answer::Records(_) => {
             State::Addresses(Addresses::implicit(domain, authentic))
         }
         Answer::Failed(failure) => {
@@ -269,7 +269,7 @@ impl Addresses {
             match question.kind {
                 Kind::A => host.ipv4 = Some(answer),
                 Kind::Aaaa => host.ipv6 = Some(answer),
-                Kind::Mx | Kind::Ptr => {}
+                Kind::Mx | Kind::Ptr | Kind::Records(_) => {}
             }
         }
     }

@@ -14,6 +14,7 @@ use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
 
 use crate::dns::answer::{Answer, Kind, Mx, Question};
 use crate::dns::name::DomainName;
+use crate::dns::records;
 use crate::limits;
 
 /// Random bytes that a query takes: the id, and a bit for each letter.
@@ -203,7 +204,12 @@ fn failure(code: ResponseCode) -> Response {
 fn interpret(asked: &Asked, sections: &Sections) -> Response {
     let Sections { code, authentic, answers, authorities } = sections;
     let found = |ttl_s: Option<u32>| Found { ttl_s, authentic: *authentic };
-    let Some((name, alias_ttl_s)) = follow_aliases(&asked.name, answers) else { return Response::AliasLoop };
+    let aliases = match asked.kind {
+        // It is the alias itself that is asked for.
+        RecordType::CNAME => Some((&asked.name, u32::MAX)),
+        _ => follow_aliases(&asked.name, answers),
+    };
+    let Some((name, alias_ttl_s)) = aliases else { return Response::AliasLoop };
     let records = answers.iter().filter(|record| {
         record.name == *name && record.dns_class == DNSClass::IN && record.record_type() == asked.kind
     });
@@ -251,9 +257,9 @@ pub(super) fn follow_aliases<'a>(name: &'a Name, answers: &'a [Record]) -> Optio
     None
 }
 
-fn collect(kind: RecordType, records: &[&RData]) -> Answer {
+fn collect(kind: RecordType, found: &[&RData]) -> Answer {
     if kind == RecordType::MX {
-        let exchangers = records.iter().filter_map(|data| match data {
+        let exchangers = found.iter().filter_map(|data| match data {
             RData::MX(mx) if mx.exchange.is_root() => Some(Mx { preference: mx.preference, host: None }),
             RData::MX(mx) => {
                 Some(Mx { preference: mx.preference, host: Some(to_domain_name(&mx.exchange)?) })
@@ -264,7 +270,7 @@ fn collect(kind: RecordType, records: &[&RData]) -> Answer {
     }
     if kind == RecordType::PTR {
         let mut names: Vec<DomainName> = Vec::new();
-        for data in records {
+        for data in found {
             if let RData::PTR(name) = data
                 && let Some(name) = to_domain_name(&name.0).filter(|name| !names.contains(name))
             {
@@ -273,8 +279,13 @@ fn collect(kind: RecordType, records: &[&RData]) -> Answer {
         }
         return if names.is_empty() { Answer::NoData } else { Answer::Names(names.into()) };
     }
+    if !matches!(kind, RecordType::A | RecordType::AAAA) {
+        let mut data: Vec<_> = found.iter().filter_map(|data| records::data(data)).collect();
+        data.dedup();
+        return if data.is_empty() { Answer::NoData } else { Answer::Records(data.into()) };
+    }
     let mut addresses: Vec<IpAddr> = Vec::new();
-    for data in records {
+    for data in found {
         let address = match data {
             RData::A(a) => IpAddr::V4(a.0),
             RData::AAAA(aaaa) => IpAddr::V6(aaaa.0),
@@ -306,6 +317,7 @@ fn record_type(kind: Kind) -> RecordType {
         Kind::Aaaa => RecordType::AAAA,
         Kind::Mx => RecordType::MX,
         Kind::Ptr => RecordType::PTR,
+        Kind::Records(kind) => kind.record_type(),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::dns::name::NameError;
 use crate::limits;
 
 /// A type of records.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RecordKind {
     /// IPv4 addresses.
     A,
@@ -29,6 +29,8 @@ pub enum RecordKind {
     Ptr,
     /// The zone's own record.
     Soa,
+    /// What certificates of a server must be equal to (RFC 6698). Scripts do not ask for them.
+    Tlsa,
 }
 
 impl RecordKind {
@@ -47,7 +49,7 @@ impl RecordKind {
         })
     }
 
-    fn record_type(self) -> RecordType {
+    pub(super) fn record_type(self) -> RecordType {
         match self {
             RecordKind::A => RecordType::A,
             RecordKind::Aaaa => RecordType::AAAA,
@@ -57,6 +59,7 @@ impl RecordKind {
             RecordKind::Ns => RecordType::NS,
             RecordKind::Ptr => RecordType::PTR,
             RecordKind::Soa => RecordType::SOA,
+            RecordKind::Tlsa => RecordType::TLSA,
         }
     }
 }
@@ -96,6 +99,30 @@ pub enum RecordData {
         /// serial, refresh, retry, expire, minimum.
         numbers: [i64; 5],
     },
+    /// Of TLSA.
+    Tlsa {
+        /// Certificate usage.
+        usage: u8,
+        /// What of the certificate.
+        selector: u8,
+        /// In which form.
+        matching: u8,
+        /// What it must be equal to.
+        data: Vec<u8>,
+    },
+}
+
+impl RecordData {
+    /// What it takes in memory, roughly.
+    pub fn size_bytes(&self) -> usize {
+        64 + match self {
+            RecordData::Address(_) => 0,
+            RecordData::Text(text) => text.len(),
+            RecordData::Mx { host: name, .. } | RecordData::Name(name) => name.len(),
+            RecordData::Soa { mname, rname, .. } => mname.len() + rname.len(),
+            RecordData::Tlsa { data, .. } => data.len(),
+        }
+    }
 }
 
 /// What a message says to a query.
@@ -200,7 +227,12 @@ fn in_order(mut records: Vec<Record>) -> Vec<Record> {
 }
 
 fn convert(record: &WireRecord) -> Option<Record> {
-    let data = match &record.data {
+    Some(Record { ttl_s: message::lifetime_s(record), data: data(&record.data)? })
+}
+
+/// `None`: it is of a type that nobody asks for.
+pub(super) fn data(data: &RData) -> Option<RecordData> {
+    Some(match data {
         RData::A(a) => RecordData::Address(IpAddr::V4(a.0)),
         RData::AAAA(aaaa) => RecordData::Address(IpAddr::V6(aaaa.0)),
         RData::MX(mx) => RecordData::Mx { preference: mx.preference, host: text(&mx.exchange) },
@@ -219,9 +251,14 @@ fn convert(record: &WireRecord) -> Option<Record> {
                 soa.minimum.into(),
             ],
         },
+        RData::TLSA(tlsa) => RecordData::Tlsa {
+            usage: tlsa.cert_usage.into(),
+            selector: tlsa.selector.into(),
+            matching: tlsa.matching.into(),
+            data: tlsa.cert_data.clone(),
+        },
         _ => return None,
-    };
-    Some(Record { ttl_s: message::lifetime_s(record), data })
+    })
 }
 
 /// Lower case: a name may be compressed against our question, whose letters have a random case.

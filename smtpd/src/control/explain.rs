@@ -303,6 +303,7 @@ pub(super) fn why_none(hosts: &MailHosts) -> String {
 fn tls(route: &Route) -> &'static str {
     match &route.tls {
         None => "none",
+        Some(tls) if tls.dane.is_some() => "dane",
         Some(tls) if tls.optional => "optional",
         Some(_) => "required",
     }

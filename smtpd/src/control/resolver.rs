@@ -1,9 +1,12 @@
 //! `resolver clear` and its like.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use control::smtpd as proto;
+use data_encoding::HEXLOWER;
 use net::dns::MailHosts;
+use tls::TlsaRecord;
 use uuid::Uuid;
 
 use super::client::Client;
@@ -99,17 +102,24 @@ pub(super) async fn query(
         let name = name.clone();
         let answer = ask_one(control, shard, move |shard| async move {
             let snapshot = shard.snapshot();
-            let by_mx = |route: &&std::sync::Arc<crate::snapshot::Route>| {
-                matches!(route.next_hop, config::NextHop::Mx)
+            let by_mx = |route: &&Arc<crate::snapshot::Route>| matches!(route.next_hop, config::NextHop::Mx);
+            let Some(route) = snapshot.routes.values().find(by_mx) else {
+                return (MailHosts::NoMailHost("no transport goes by MX records".into()), None);
             };
-            match snapshot.routes.values().find(by_mx) {
-                Some(route) => look_up(&shard, route, &name, transaction.as_bytes(), retry).await,
-                None => MailHosts::NoMailHost("no transport goes by MX records".into()),
-            }
+            let hosts = look_up(&shard, route, &name, transaction.as_bytes(), retry).await;
+            let first = match &hosts {
+                MailHosts::Found { hosts, .. } => hosts.first().map(|host| Arc::clone(&host.name)),
+                _ => None,
+            };
+            let tlsa = match first {
+                Some(name) => shard.resolver.tlsa(&name, route.port).await.ok(),
+                None => None,
+            };
+            (hosts, tlsa)
         });
-        let hosts = match answer.await {
-            Answer::Here(MailHosts::Found { hosts, .. }) => hosts,
-            Answer::Here(other) => return Err(why_none(&other)),
+        let (hosts, tlsa) = match answer.await {
+            Answer::Here((MailHosts::Found { hosts, .. }, tlsa)) => (hosts, tlsa),
+            Answer::Here((other, _)) => return Err(why_none(&other)),
             Answer::Stalled { .. } | Answer::Ended => continue,
         };
         let first = hosts.into_iter().next().ok_or("there is no host")?;
@@ -117,8 +127,15 @@ pub(super) async fn query(
             address: first.addresses.first().map(ToString::to_string).unwrap_or_default(),
             hostname: first.name.to_string(),
             dnssec: first.authentic,
-            tlsa: None,
+            tlsa: tlsa.filter(|(records, _)| !records.is_empty()).map(|(records, dnssec)| {
+                proto::ResolverTlsa { dnssec, rr: records.iter().map(tlsa_text).collect() }
+            }),
         });
     }
     Err("no shard answers".to_owned())
+}
+
+fn tlsa_text(record: &TlsaRecord) -> String {
+    let TlsaRecord { usage, selector, matching, data } = record;
+    format!("{usage} {selector} {matching} {}", HEXLOWER.encode(data))
 }

@@ -13,6 +13,7 @@ use net::smtp::error::{Error, Network};
 use queue::{Diagnosis, Outcome, Reason, Remote};
 use tls::{Received, Stream, TlsError, TlsInfo, Verified};
 
+use super::dane::Demand;
 use super::distrust::{Distrust, Offer};
 use super::facts::{AttemptFacts, ConnectionFacts};
 use super::next_hop::Candidate;
@@ -97,6 +98,11 @@ impl Connection {
         key: Key,
         stats: &Rc<Stats>,
     ) -> Result<Connection, Unusable> {
+        if key.demand.is_some() {
+            let begins_in_tls = key.route.tls.as_ref().is_some_and(|tls| tls.implicit);
+            let session = move |config| Session::encrypted(config, begins_in_tls);
+            return Connection::open_and_greet(to, from, key, session, stats).await;
+        }
         let optional = key.route.tls.as_ref().is_some_and(|tls| tls.optional);
         let distrust = Distrust::here();
         if optional && distrust.is_distrusted(to.address, Offer::StartTls) {
@@ -121,7 +127,7 @@ impl Connection {
         to: &Candidate,
         from: &Choice,
         key: Key,
-        session: fn(Arc<client::Config>) -> Session,
+        session: impl FnOnce(Arc<client::Config>) -> Session,
         stats: &Rc<Stats>,
     ) -> Result<Connection, Unusable> {
         let route = Arc::clone(&key.route);
@@ -231,7 +237,14 @@ impl Connection {
 
     /// The TLS handshake.
     async fn shake_hands(&mut self, tls: &RouteTls, timeout: Duration) -> Result<(), TlsError> {
-        let connecting = self.stream.connect_tls(&tls.side, &self.mx);
+        let connecting = async {
+            match (&tls.dane, &self.key.demand) {
+                (Some(of_route), Some(Demand::Certificate(dane))) => {
+                    self.stream.connect_tls_by_dane(&of_route.side, &self.mx, dane).await
+                }
+                _ => self.stream.connect_tls(&tls.side, &self.mx).await,
+            }
+        };
         let agreed = engine::time::timeout(timeout, connecting).await;
         let info = agreed.unwrap_or(Err(TlsError::TimedOut))?;
         self.session.tls_started(match info.verified {

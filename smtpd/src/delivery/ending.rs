@@ -141,6 +141,7 @@ fn of_reason(reason: &Reason, facts: &AttemptFacts, change: &Change) -> (Option<
         || reason.enhanced.is_some_and(|code| (code.class, code.subject, code.detail) == (4, 7, 5));
     let (kind, dns) = match facts.dns_trouble {
         Some(what) => ("dns", Some(what)),
+        None if facts.dane_failed => ("dane", None),
         None if is_tls => ("tls", None),
         None if facts.connects > 0 => ("network", None),
         None => ("config", None),
@@ -175,6 +176,7 @@ fn connection(facts: &AttemptFacts) -> queued::Connection {
             certificates: known.map(|connection| connection.certificates.clone()).unwrap_or_default(),
             fault: fault(tls),
         }),
+        tlsa: facts.tlsa.clone(),
     }
 }
 

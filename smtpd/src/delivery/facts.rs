@@ -24,6 +24,10 @@ pub struct AttemptFacts {
     pub tls: Option<Rc<TlsInfo>>,
     /// The connection, once it was greeted.
     pub connection: Option<Rc<ConnectionFacts>>,
+    /// What came of the question for TLSA records, where the last host was asked for them.
+    pub tlsa: Option<hooks::queued::Tlsa>,
+    /// DANE stood in the way of the last host.
+    pub dane_failed: bool,
     /// What DNS said, in a word, where that ended the attempt.
     pub dns_trouble: Option<&'static str>,
     /// Connections opened or tried to be opened for it.

@@ -12,6 +12,7 @@ use queue::policy::Applying;
 use queue::{Diagnosis, Link, Outcome, Reason};
 
 use super::attempt::{Connection, Unusable};
+use super::dane::{self, Demand, Refused};
 use super::errand::Errand;
 use super::facts::{AttemptFacts, Stopwatch};
 use super::next_hop::{self, Candidate};
@@ -201,7 +202,9 @@ impl Way<'_> {
         let source = self.source(&route, host, &rules, failures)?;
         self.retry_by(&route);
         let remote = SocketAddr::new(candidate.address, route.port);
-        let key = self.key(&route, remote, &source, host);
+        let demand = self.demand(&route, candidate, facts, failures).await?;
+        let key = self.key(&route, remote, &source, host, demand);
+        let is_under_dane = key.demand.is_some();
         if let Some(lane) = self.shard.delivery.pool.claim(&key) {
             self.shard.stats.pooling.hits.add(1);
             return Some(Ended::Elsewhere(lane));
@@ -232,6 +235,8 @@ impl Way<'_> {
         let open = match opened {
             Ok(open) => open.with_units(units),
             Err(unusable) => {
+                facts.dane_failed =
+                    is_under_dane && matches!(unusable, Unusable::NoTls(_) | Unusable::Refused(_));
                 failures.note(unusable, candidate);
                 return None;
             }
@@ -294,7 +299,39 @@ impl Way<'_> {
         }
     }
 
-    fn key(&self, route: &Arc<Route>, remote: SocketAddr, source: &Choice, host: Host<'_>) -> Key {
+    /// What DNS asks of TLS with a host, where the route wants to know. `None`: it stands in the way, which is noted.
+    async fn demand(
+        &self,
+        route: &Route,
+        candidate: &Candidate,
+        facts: &mut AttemptFacts,
+        failures: &mut Failures,
+    ) -> Option<Option<Demand>> {
+        let domain =
+            self.errand.wishes.domain.as_deref().or(self.errand.attempt.destination.domain.as_deref());
+        let found = dane::demand(self.shard, route, candidate, domain, &mut facts.tlsa).await;
+        facts.dane_failed = found.is_err();
+        match found {
+            Ok(demand) => Some(demand),
+            Err(Refused::NotKnown(reason)) => {
+                failures.unknown = Some(reason);
+                None
+            }
+            Err(Refused::Missing(reason)) => {
+                failures.theirs = Some(reason);
+                None
+            }
+        }
+    }
+
+    fn key(
+        &self,
+        route: &Arc<Route>,
+        remote: SocketAddr,
+        source: &Choice,
+        host: Host<'_>,
+        demand: Option<Demand>,
+    ) -> Key {
         let domain = self.errand.attempt.recipients.first().map_or("", |recipient| &*recipient.domain);
         let share = match self.snapshot.pooling.policy {
             config::PoolPolicy::RemoteIp => route.is_bound_to_name().then_some(host.mx),
@@ -303,7 +340,7 @@ impl Way<'_> {
             config::PoolPolicy::Grouping => Some(self.snapshot.groups.of(domain, host.mx, host.address)),
         };
         let share = share.map(Arc::from);
-        Key { route: Arc::clone(route), remote, source: source.address(), share }
+        Key { route: Arc::clone(route), remote, source: source.address(), share, demand }
     }
 
     /// Where the attempt goes, for listings.

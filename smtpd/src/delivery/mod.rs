@@ -7,6 +7,7 @@
 pub mod after;
 mod attempt;
 pub mod conditions;
+mod dane;
 mod distrust;
 mod ending;
 mod errand;

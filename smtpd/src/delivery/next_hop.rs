@@ -19,6 +19,8 @@ pub(super) struct Candidate {
     pub(super) name: Arc<str>,
     /// Its address.
     pub(super) address: IpAddr,
+    /// DNS vouches for the way from the domain to it.
+    pub(super) authentic: bool,
 }
 
 /// Where an attempt can go.
@@ -105,6 +107,6 @@ pub(super) fn trouble(outcome: &Outcome) -> &'static str {
 }
 
 fn of_host(host: MailHost) -> impl Iterator<Item = Candidate> {
-    let name = host.name;
-    host.addresses.into_iter().map(move |address| Candidate { name: Arc::clone(&name), address })
+    let (name, authentic) = (host.name, host.authentic);
+    host.addresses.into_iter().map(move |address| Candidate { name: Arc::clone(&name), address, authentic })
 }

@@ -13,6 +13,7 @@ use engine::sync::{Receiver, Sender, oneshot};
 use queue::Destination;
 use rustc_hash::FxHashMap;
 
+use super::dane::Demand;
 use super::errand::Errand;
 use crate::snapshot::Route;
 use crate::stats::Pooling;
@@ -26,6 +27,8 @@ pub(super) struct Key {
     pub(super) source: Option<IpAddr>,
     /// What `queues.pooling.policy` and the check of certificates ask for beside: name of the host, domain or group.
     pub(super) share: Option<Arc<str>>,
+    /// What DNS asks of TLS with the host: a connection that was held against nothing, or something else, will not do.
+    pub(super) demand: Option<Demand>,
 }
 
 /// The idle connections of a shard.
@@ -169,8 +172,9 @@ fn forget<K: Eq + Hash>(index: &mut FxHashMap<K, Vec<u64>>, key: &K, number: u64
 }
 
 impl Key {
-    fn parts(&self) -> (*const Route, SocketAddr, Option<IpAddr>, Option<&str>) {
-        (Arc::as_ptr(&self.route), self.remote, self.source, self.share.as_deref())
+    fn parts(&self) -> (*const Route, SocketAddr, Option<IpAddr>, Option<&str>, Option<&Demand>) {
+        let share = self.share.as_deref();
+        (Arc::as_ptr(&self.route), self.remote, self.source, share, self.demand.as_ref())
     }
 }
 

@@ -74,6 +74,24 @@ pub(crate) fn client_side(tls: &TransportTls, keyring: &Keyring) -> Result<Clien
     })
 }
 
+/// How a transport speaks TLS with hosts that DNS vouches for: the check comes after the handshake.
+///
+/// # Errors
+/// A sentence about what does not go together.
+pub(crate) fn dane_side(tls: &TransportTls, keyring: &Keyring) -> Result<ClientSide, String> {
+    ClientSide::new(ClientOptions {
+        protocols: protocols(&tls.protocols),
+        issuers: None,
+        names: VerifyName::Any,
+        // RFC 7672 section 8.1.
+        sni: Sni::Host,
+        identity: match &tls.client_certificate {
+            Some(id) => Some(identity(keyring, id)?),
+            None => None,
+        },
+    })
+}
+
 fn identity(keyring: &Keyring, id: &str) -> Result<Identity, String> {
     let held = keyring.held.get(id).ok_or_else(|| format!("pki.private: \"{id}\" was not read"))?;
     Ok(held.identity.clone())

@@ -66,8 +66,19 @@ pub struct RouteTls {
     pub side: ClientSide,
     /// From the first byte.
     pub implicit: bool,
-    /// Where it fails, the message goes in clear.
+    /// Where it fails, the message goes in clear; under DANE, with hosts without TLSA records.
     pub optional: bool,
+    /// Hosts are asked for TLSA records, which go before all this.
+    pub dane: Option<RouteDane>,
+}
+
+/// DANE of a transport (RFC 7672).
+#[derive(Debug)]
+pub struct RouteDane {
+    /// How TLS is spoken with hosts that have usable records.
+    pub side: ClientSide,
+    /// Hosts without such records get no mail.
+    pub required: bool,
 }
 
 impl Route {
@@ -165,7 +176,15 @@ impl RouteParts {
         }
         let side = pki::client_side(tls, &self.keyring)
             .map_err(|why| format!("transport \"{}\": session.tls: {why}", transport.id))?;
-        Ok(Some(RouteTls { side, implicit: tls.implicit, optional: tls.is_optional() }))
+        let dane = match tls.is_dane() {
+            true => Some(RouteDane {
+                side: pki::dane_side(tls, &self.keyring)
+                    .map_err(|why| format!("transport \"{}\": session.tls: {why}", transport.id))?,
+                required: tls.mode == Some(config::TlsMode::DaneRequire),
+            }),
+            false => None,
+        };
+        Ok(Some(RouteTls { side, implicit: tls.implicit, optional: tls.is_optional(), dane }))
     }
 
     /// Where connections come from; sessions say what `session` says, under the address's own name.

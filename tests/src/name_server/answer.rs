@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hickory_proto::op::{Message, MessageType, OpCode, ResponseCode};
-use hickory_proto::rr::rdata::{A, AAAA, CNAME, MX, PTR, SOA, TXT};
+use hickory_proto::rr::rdata::{A, AAAA, CNAME, MX, PTR, SOA, TLSA, TXT};
 use hickory_proto::rr::{Name, RData, Record as WireRecord, RecordType};
 
 use super::{Fault, Query, Record, Zone};
@@ -26,6 +26,7 @@ impl Zone {
         match self.fault_of(&seen.name) {
             None => {}
             Some(Fault::Silence) => return None,
+            Some(Fault::Unsigned) => message.metadata.authentic_data = false,
             Some(Fault::Delay(time)) => delay = time,
             Some(Fault::ServerFailure) => fail(&mut message, ResponseCode::ServFail),
             Some(Fault::Refused) => fail(&mut message, ResponseCode::Refused),
@@ -138,6 +139,19 @@ fn data(record: Record) -> Option<RData> {
         Record::Cname(target) => RData::CNAME(CNAME(to_name(target))),
         Record::Txt(text) => RData::TXT(TXT::new(vec![text.to_owned()])),
         Record::Ptr(name) => RData::PTR(PTR(to_name(name))),
+        Record::Tlsa(text) => {
+            let [usage, selector, matching, data] = text.split(' ').collect::<Vec<_>>()[..] else {
+                panic!("{text}: not four words");
+            };
+            let number = |text: &str| text.parse::<u8>().expect("the test's own number");
+            let data = data_encoding::HEXLOWER.decode(data.as_bytes()).expect("the test's own data");
+            RData::TLSA(TLSA::new(
+                number(usage).into(),
+                number(selector).into(),
+                number(matching).into(),
+                data,
+            ))
+        }
         Record::Nothing => return None,
     })
 }

@@ -175,3 +175,32 @@ fn a_script_asks_for_checks_and_a_certificate_that_its_transport_does_not_have()
     let tls = peer.connections()[0].tls.clone().expect("encrypted");
     assert!(tls.client_certificate, "{tls:?}");
 }
+
+/// Scripts ask name servers through the server's resolver: once for all shards, and once for themselves and the delivery.
+#[test]
+fn what_a_script_asks_of_dns_is_asked_once() {
+    let records = [
+        ("x.example", Record::Txt("v=x")),
+        ("b.example", Record::Mx(10, "mx.b.example")),
+        ("mx.b.example", Record::A("127.0.0.1")),
+    ];
+    let dns = NameServer::start(&records);
+    let ask = r#"echo "txt " . json_encode(dns_query("x.example", ["type" => "txt", "extended_result" => true])["result"][0]["value"]);"#;
+    let server = with_hooks(Smtpd::by_mx(1, dns.port()).shards(8), &[("helo", ask)]).start();
+    // All at once, so that each shard has some.
+    let clients: Vec<Client> = (0..24).map(|_| Client::connect(server.port())).collect();
+    let told = || server.log().iter().filter(|line| line.contains(r#"] txt "v=x""#)).count();
+    assert!(wait_until(Duration::from_secs(60), || told() >= clients.len()), "{:#?}", server.log());
+    // A shard that hears nothing of the owner in time asks by itself, on a slow machine.
+    let queries = dns.query_count("x.example", "TXT");
+    assert!(queries <= 4, "{queries} queries from 8 shards");
+    drop(server);
+
+    let peer = Peer::start(Behaviour::new());
+    let ask = r#"echo "mx " . implode(",", dns_query("b.example", ["type" => "mx"])["result"]);"#;
+    let server = with_hooks(Smtpd::by_mx(peer.port(), dns.port()).shards(1), &[("predelivery", ask)]).start();
+    send(&server, "b.example");
+    peer.wait_for(1);
+    server.wait_for_log("] mx mx.b.example");
+    assert_eq!(dns.query_count("b.example", "MX"), 1);
+}

@@ -71,6 +71,12 @@ impl Session {
         Session::with_starttls(config, starttls)
     }
 
+    /// A session that goes nowhere without TLS, whatever the configuration says, unless the connection begins in it.
+    pub fn encrypted(config: Arc<Config>, begins_in_tls: bool) -> Session {
+        let starttls = if begins_in_tls { StartTls::Never } else { StartTls::Required };
+        Session::with_starttls(config, starttls)
+    }
+
     fn with_starttls(config: Arc<Config>, starttls: StartTls) -> Session {
         Session {
             output: Output::default(),

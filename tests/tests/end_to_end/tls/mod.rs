@@ -1,6 +1,7 @@
 //! TLS with clients and with next hops.
 
 mod client;
+mod dane;
 mod renewal;
 mod server;
 
