@@ -50,7 +50,7 @@ const CONFIG: &[Key] = &[
             key(
                 "config",
                 Shape::Map(&Shape::One(Type::Free)),
-                "`kafka`: properties of the client as librdkafka names them; which are known: [extras](../hsl/extras.md#kafka)",
+                "`kafka`: properties of the client as librdkafka names them; which are known: [services](../hsl/services.md#kafka)",
             ),
         ])),
         "`kafka`: the queues",

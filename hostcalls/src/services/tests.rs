@@ -62,6 +62,7 @@ pub(super) fn check(settings: Settings, cases: &'static [(&'static str, &'static
     });
 }
 
+mod guide;
 mod hostile;
 mod kafka;
 mod ldap;
