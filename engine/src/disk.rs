@@ -215,7 +215,8 @@ impl File {
         buf: AlignedBuf,
         durability: Durability,
     ) -> (io::Result<()>, AlignedBuf) {
-        match once(Op::Write { file: self.file.clone(), offset, buf, durability }).await {
+        let write = Op::Write { file: self.file.clone(), offset, buf, durability, direct: self.direct };
+        match once(write).await {
             (Op::Write { buf, .. }, result) => (result.map(drop), buf),
             _ => unreachable!("an operation comes back as itself"),
         }

@@ -1,10 +1,10 @@
 //! The epoll driver: what runs where io_uring is forbidden or too old. Same operations, same rules.
 //!
 //! Sockets are non-blocking and watched once, edge-triggered; what the kernel said last is remembered per descriptor
-//! ([`Socket`]). A send is tried when it is submitted, a receive when its socket is readable. Files go to a pool's
-//! threads. Nothing completes inside of `submit`: results are delivered at the end of the turn.
+//! ([`Socket`]). A send is tried when it is submitted, a receive when its socket is readable. Writes that bypass the page
+//! cache are the kernel's ([`Aio`]); what else is about files goes to a pool's threads, and so does a write that would wait. Nothing completes inside of `submit`: results are delivered at the end of the turn.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use crate::limits;
 use crate::op::{OpId, Reply};
+use crate::os::aio::Aio;
 use crate::os::bufring::BufRing;
 use crate::os::pool::Pools;
 use crate::os::signal::signal_fd;
@@ -32,6 +33,8 @@ pub(crate) struct Epoll {
     poller: Poller,
     process: Arc<Process>,
     pools: Arc<Pools>,
+    /// Since the first write for it; nothing where the kernel refuses it.
+    aio: OnceCell<Option<Aio>>,
     /// Monotonic time that is our instant 0, the same for all shards of a process.
     epoch_ns: u64,
     buffers: Rc<BufRing>,
@@ -94,6 +97,7 @@ impl Epoll {
             poller,
             process,
             pools,
+            aio: OnceCell::new(),
             epoch_ns,
             buffers: Rc::new(BufRing::for_a_shard()),
             sockets: RefCell::default(),
@@ -135,8 +139,8 @@ impl Epoll {
         self.poller.wait(&mut events, timeout);
         for event in events.drain(..) {
             match event {
-                // Whoever rang wanted us awake, which we are.
-                Event::Bell => {}
+                // Whoever rang wanted us awake, which we are. It may have been the kernel.
+                Event::Bell => self.take_written(shard),
                 Event::Signal => self.take_signal(shard),
                 Event::Socket { fd, readable, writable, ended } => {
                     self.with_socket(fd, |socket| {

@@ -18,6 +18,12 @@ pub const COMPLETION_ENTRIES: u32 = 8192;
 /// Events that the epoll driver takes from the kernel at once.
 pub const POLL_EVENTS: usize = 256;
 
+/// Writes that the epoll driver has under way without a thread (64 B each in the kernel); more go to the pool's threads.
+pub const AIO_WRITES: usize = 16;
+/// Writes that go to a thread at once after one that could not be begun without waiting: a file that still gets its blocks
+/// makes them all wait, one that is written again none.
+pub const AIO_PAUSE: u32 = 63;
+
 /// Buffers of a shard's receive ring; a power of two.
 pub const RECV_BUFFERS: u16 = 512;
 /// Bytes of each: 4 MiB of ring per shard.

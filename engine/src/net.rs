@@ -30,11 +30,13 @@ pub fn probe_bind(addr: SocketAddr) -> io::Result<()> {
     probed.unwrap_or_else(|| crate::os::socket::probe_bind(addr))
 }
 
-/// A listening TCP socket of this shard (SO_REUSEPORT).
+/// A listening stream socket of this shard: of TCP (SO_REUSEPORT), or a [`UnixListener`]'s.
 pub struct Listener {
     accepting: Stream,
     listener: Rc<Descriptor>,
     local: SocketAddr,
+    /// Its name, where it stands in the file system.
+    name: Option<unix::Name>,
     /// Accepting failed for want of descriptors or memory, and that was reported.
     exhausted: Cell<bool>,
 }
@@ -43,7 +45,11 @@ impl Listener {
     /// Binds and listens. `backlog` 0 means the system's maximum. An IPv6 address takes IPv6 only.
     pub fn bind(addr: SocketAddr, backlog: u32) -> io::Result<Listener> {
         let (listener, local) = shard::with(|shard| shard.driver.listen(addr, backlog))?;
-        Ok(Listener { accepting: Stream::default(), listener, local, exhausted: Cell::new(false) })
+        Ok(Listener::new(listener, local, None))
+    }
+
+    fn new(listener: Rc<Descriptor>, local: SocketAddr, name: Option<unix::Name>) -> Listener {
+        Listener { accepting: Stream::default(), listener, local, name, exhausted: Cell::new(false) }
     }
 
     /// Takes over a listening socket that the service manager handed over. `backlog` as with [`Listener::bind`].
@@ -53,7 +59,7 @@ impl Listener {
 
     fn listen(socket: Descriptor, backlog: u32) -> io::Result<Listener> {
         let (listener, local) = shard::with(|shard| shard.driver.start_listening(socket, backlog))?;
-        Ok(Listener { accepting: Stream::default(), listener, local, exhausted: Cell::new(false) })
+        Ok(Listener::new(listener, local, None))
     }
 
     /// A descriptor of the same socket, for [`crate::service::Manager::keep`]. An error in the simulator.

@@ -122,8 +122,9 @@ pub(crate) enum Op {
     SendDatagram { socket: Rc<Descriptor>, data: Bytes },
     /// Reads into `buf`, which has room for `len` bytes, and sets its length. [`Reply::Unit`].
     Read { file: Rc<Descriptor>, offset: u64, len: usize, buf: AlignedBuf },
-    /// Writes all of `buf`; a short write is an error (WriteZero). [`Reply::Unit`].
-    Write { file: Rc<Descriptor>, offset: u64, buf: AlignedBuf, durability: Durability },
+    /// Writes all of `buf`; a short write is an error (WriteZero). `direct` says that the file bypasses the page cache.
+    /// [`Reply::Unit`].
+    Write { file: Rc<Descriptor>, offset: u64, buf: AlignedBuf, durability: Durability, direct: bool },
     /// Data and length of a file, or the entries of a `directory`, to stable storage. [`Reply::Unit`].
     Sync { file: Rc<Descriptor>, directory: bool },
     /// Everything with a path or metadata: rare, may block.

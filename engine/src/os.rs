@@ -2,6 +2,7 @@
 
 use std::io;
 
+pub(crate) mod aio;
 pub(crate) mod bufring;
 pub(crate) mod file;
 pub(crate) mod finish;

@@ -74,6 +74,26 @@ fn overlapping_writes_all_arrive() {
     });
 }
 
+/// What the kernel is given to do by itself says what is wrong like any other write.
+#[test]
+fn a_direct_write_that_cannot_be_done_says_why() {
+    on_a_shard(|| async {
+        let temp = TempDir::new();
+        let dir = Dir::open(temp.path()).await.expect("opens");
+        let direct = OpenOptions { direct: true, ..CREATE };
+        drop(dir.open_file("log", direct).await.expect("creates"));
+        let reader = OpenOptions { write: false, create: false, ..direct };
+        let file = dir.open_file("log", reader).await.expect("opens");
+        let (result, _) = file.write_at(0, written(&[1; 4096]), Durability::Durable).await;
+        assert_eq!(result.expect_err("it is open for reading").raw_os_error(), Some(libc::EBADF));
+        let file = dir.open_file("log", direct).await.expect("opens");
+        if file.is_direct() {
+            let (result, _) = file.write_at(1, written(&[1; 4096]), Durability::Durable).await;
+            assert_eq!(result.expect_err("it is not aligned").raw_os_error(), Some(libc::EINVAL));
+        }
+    });
+}
+
 #[test]
 fn directories_list_rename_and_remove() {
     on_a_shard(|| async {

@@ -9,7 +9,9 @@ use crate::buf::RecvBuf;
 use crate::disk::Durability;
 use crate::limits;
 use crate::op::{Accepted, ConnectOp, Descriptor, Item, Op, OpId, Reply};
+use crate::os::aio::{self, Aio};
 use crate::os::finish::{Finish, cancelled, finish, is_passing};
+use crate::os::path;
 use crate::os::signal::read_signal;
 use crate::os::socket::{self, Connecting};
 use crate::shard::Shard;
@@ -84,7 +86,9 @@ impl Epoll {
                 let durable =
                     matches!(op, Op::Write { durability: Durability::Durable, .. } | Op::Sync { .. });
                 Counters::add(&shard.counters().durable_writes, u64::from(durable));
-                self.pools.file(shard.mailbox_arc(), id, op);
+                if !self.write_aside(shard, id, op, true) {
+                    self.pools.file(shard.mailbox_arc(), id, op);
+                }
             }
             Op::Path(path) => self.pools.path(shard.mailbox_arc(), id, path),
             Op::Offload(call) => {
@@ -92,6 +96,41 @@ impl Epoll {
                 if !self.pools.offload(shard.mailbox_arc(), id, call) {
                     self.finish(id, Err(io::Error::from(io::ErrorKind::ResourceBusy)));
                 }
+            }
+        }
+    }
+
+    // ---- writes
+
+    /// Has the kernel carry out a write by itself, where it can; a thread begins one that would wait here. False for what
+    /// a thread has to carry out.
+    fn write_aside(&self, shard: &Shard, id: OpId, op: &mut Op, at_once: bool) -> bool {
+        if !matches!(op, Op::Write { direct: true, .. }) {
+            return false;
+        }
+        let aio = self.aio.get_or_init(|| Aio::new().ok()).as_ref();
+        let Some((aio, bell)) = aio.zip(shard.mailbox().bell.get()) else { return false };
+        if !(at_once && aio.write(id, op, bell)) {
+            let begin = aio.write_later(id, op, bell);
+            self.pools.begin_write(shard.mailbox_arc(), id, op, begin);
+        }
+        true
+    }
+
+    /// Delivers the writes that the kernel has carried out.
+    pub(super) fn take_written(&self, shard: &Shard) {
+        let Some(Some(aio)) = self.aio.get() else { return };
+        for (id, result) in aio.take() {
+            match result {
+                Err(error) if aio::would_wait(&error) => {
+                    let mut ops = shard.ops.borrow_mut();
+                    let Some((op, begun)) = ops.op_and_scratch(id) else { continue };
+                    // The second time it is no matter of waiting: a plain call gets it done, or says why not.
+                    if std::mem::replace(begun, 1) == 1 || !self.write_aside(shard, id, op, false) {
+                        self.pools.file(shard.mailbox_arc(), id, op);
+                    }
+                }
+                result => path::finish_file(shard, id, result),
             }
         }
     }
@@ -168,8 +207,6 @@ impl Epoll {
             self.make_runnable(socket.raw());
         }
     }
-
-    // ---- connect and send
 
     /// Carries on with the connect or the sends of a socket while it takes them.
     pub(super) fn give(&self, shard: &Shard, fd: RawFd) {

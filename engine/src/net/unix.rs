@@ -1,12 +1,10 @@
 //! Listening on a path of the file system.
 
-use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::{Conn, Listener};
-use crate::op::future::Stream;
 use crate::os::unix::{Identity, credentials, remove};
 use crate::shard;
 
@@ -27,6 +25,11 @@ pub struct UnixOptions {
 #[derive(Debug)]
 pub struct UnixListener {
     listener: Listener,
+}
+
+/// The name of a socket that is ours.
+#[derive(Debug)]
+pub(super) struct Name {
     path: PathBuf,
     identity: Identity,
 }
@@ -47,10 +50,8 @@ impl UnixListener {
     /// listens on is the error `AddrInUse`, another kind of file `AlreadyExists`. An error in the simulator.
     pub fn bind(path: &Path, options: &UnixOptions) -> io::Result<UnixListener> {
         let (socket, identity) = shard::with(|shard| shard.driver.listen_unix(path, options))?;
-        let local = SocketAddr::from(([0; 4], 0));
-        let listener =
-            Listener { accepting: Stream::default(), listener: socket, local, exhausted: Cell::new(false) };
-        Ok(UnixListener { listener, path: path.to_owned(), identity })
+        let name = Name { path: path.to_owned(), identity };
+        Ok(UnixListener { listener: Listener::new(socket, SocketAddr::from(([0; 4], 0)), Some(name)) })
     }
 
     /// The next connection, as [`Listener::accept`]. Its addresses are unspecified; [`Conn::credentials`] says who it
@@ -61,11 +62,23 @@ impl UnixListener {
 
     /// Where it is.
     pub fn path(&self) -> &Path {
-        &self.path
+        self.listener.path().expect("it has a name")
+    }
+
+    /// To be treated like one of TCP.
+    pub fn into_listener(self) -> Listener {
+        self.listener
     }
 }
 
-impl Drop for UnixListener {
+impl Listener {
+    /// Where it is in the file system, if it is there. Its addresses are unspecified then.
+    pub fn path(&self) -> Option<&Path> {
+        self.name.as_ref().map(|name| name.path.as_path())
+    }
+}
+
+impl Drop for Name {
     fn drop(&mut self) {
         remove(&self.path, self.identity);
     }

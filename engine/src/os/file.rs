@@ -30,7 +30,7 @@ pub(super) fn job(op: &mut Op) -> FileJob {
                 retry(|| unsafe { libc::pread(file, start.cast(), len, offset) })
             })
         }
-        Op::Write { file, offset, buf, durability } => {
+        Op::Write { file, offset, buf, durability, .. } => {
             let (file, offset) = (file.raw(), *offset as libc::off_t);
             let memory = Memory(buf.as_mut_ptr(), buf.len().min(REQUEST_BYTES));
             let flags = if *durability == Durability::Durable { libc::RWF_DSYNC } else { 0 };

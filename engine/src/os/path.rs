@@ -48,8 +48,8 @@ pub(crate) fn done(shard: &Shard, id: OpId, done: Done) {
     shard.complete(id, result);
 }
 
-/// Delivers what a pool's thread has read, written or synced.
-fn finish_file(shard: &Shard, id: OpId, count: io::Result<usize>) {
+/// Delivers what has been read, written or synced.
+pub(crate) fn finish_file(shard: &Shard, id: OpId, count: io::Result<usize>) {
     let mut ops = shard.ops.borrow_mut();
     let Some((op, scratch)) = ops.op_and_scratch(id) else { return };
     let Finish::Done(result) = finish(op, scratch, count) else { unreachable!("files are not sent") };

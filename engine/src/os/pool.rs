@@ -38,6 +38,22 @@ impl Pools {
         self.files.run(Box::new(move || mailbox.post(Letter::Done(id, Done::Count(job())))));
     }
 
+    /// Has a thread begin a write with `begin`, or carry it out where that gives false.
+    pub(crate) fn begin_write(
+        &self,
+        mailbox: Arc<Mailbox>,
+        id: OpId,
+        op: &mut Op,
+        begin: impl FnOnce() -> bool + Send + 'static,
+    ) {
+        let job = file::job(op);
+        self.files.run(Box::new(move || {
+            if !begin() {
+                mailbox.post(Letter::Done(id, Done::Count(job())));
+            }
+        }));
+    }
+
     /// Runs a call; false when the queue is full.
     pub(crate) fn offload(&self, mailbox: Arc<Mailbox>, id: OpId, call: OffloadCall) -> bool {
         self.offload.run(Box::new(move || mailbox.post(Letter::Done(id, Done::Value(call())))))

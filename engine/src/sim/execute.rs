@@ -158,7 +158,7 @@ impl Attempt<'_> {
                     Reply::Unit
                 }))
             }
-            Op::Write { file, offset, buf, durability } => {
+            Op::Write { file, offset, buf, durability, .. } => {
                 let durable = *durability == Durability::Durable;
                 let len = buf.len();
                 let written = self.on_file(file, |disk, handle| disk.write(handle, *offset, buf, durable));

@@ -52,7 +52,7 @@ impl Uring {
                 let len = (*len).min(buf.capacity()).min(REQUEST_BYTES) as u32;
                 opcode::Read::new(types::Fd(file.raw()), buf.as_mut_ptr(), len).offset(*offset).build()
             }
-            Op::Write { file, offset, buf, durability } => {
+            Op::Write { file, offset, buf, durability, .. } => {
                 let durable = *durability == Durability::Durable;
                 if durable {
                     Counters::add(&shard.counters().durable_writes, 1);
