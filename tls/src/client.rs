@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, UnbufferedClientConnection, WebPkiServerVerifier, verify_server_name};
-use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::sign::SingleCertAndKey;
@@ -13,6 +13,7 @@ use rustls::{CertificateError, ClientConfig, CommonState, DigitallySignedStruct,
 
 use crate::clock::{EngineClock, now};
 use crate::limits::CLIENT_SESSIONS;
+use crate::signatures::{Signatures, Version};
 use crate::{Dane, Identity, Protocols, Roots, TlsError, TlsInfo, Verified};
 
 /// What a client needs.
@@ -118,7 +119,7 @@ impl ClientSide {
     /// After the handshake, under DANE: continued sessions are held against the records, too.
     pub(crate) fn info_by_dane(&self, state: &CommonState, dane: &Dane) -> Result<TlsInfo, TlsError> {
         let chain = state.peer_certificates().unwrap_or_default();
-        dane.check(chain, self.verifier.algorithms(), now())?;
+        dane.check(chain, self.verifier.signatures.algorithms(), now())?;
         Ok(TlsInfo::of(state, None, Verified::Passed))
     }
 
@@ -148,7 +149,7 @@ struct Verifier {
     names: VerifyName,
     /// The name that the handshake is about is not the host's.
     name_is_fixed: bool,
-    provider: Arc<CryptoProvider>,
+    signatures: Signatures,
 }
 
 impl Verifier {
@@ -166,7 +167,7 @@ impl Verifier {
                     .map_err(|_| "no certificate can pass: nobody is trusted".to_owned())?,
             ),
         };
-        Ok(Verifier { issuers, names, name_is_fixed, provider })
+        Ok(Verifier { issuers, names, name_is_fixed, signatures: Signatures(provider) })
     }
 
     /// Whether anything is demanded.
@@ -208,10 +209,6 @@ impl Verifier {
             }
         }
     }
-
-    fn algorithms(&self) -> &WebPkiSupportedAlgorithms {
-        &self.provider.signature_verification_algorithms
-    }
 }
 
 impl ServerCertVerifier for Verifier {
@@ -233,7 +230,7 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        rustls::crypto::verify_tls12_signature(message, certificate, signature, self.algorithms())
+        self.signatures.verify(Version::Tls12, message, certificate, signature)
     }
 
     fn verify_tls13_signature(
@@ -242,10 +239,10 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        rustls::crypto::verify_tls13_signature(message, certificate, signature, self.algorithms())
+        self.signatures.verify(Version::Tls13, message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms().supported_schemes()
+        self.signatures.schemes()
     }
 }

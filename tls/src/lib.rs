@@ -33,6 +33,7 @@ pub mod limits;
 mod machine;
 mod received;
 mod server;
+mod signatures;
 mod stream;
 mod suites;
 mod trust;

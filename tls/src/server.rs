@@ -17,6 +17,7 @@ use rustls::{CommonState, DigitallySignedStruct, DistinguishedName, Error, Serve
 use crate::clock::{EngineClock, now};
 use crate::error::{UNSPECIFIED, certificate_fault, fault_number};
 use crate::limits::SERVER_SESSIONS;
+use crate::signatures::{Signatures, Version};
 use crate::{Identity, Protocols, Roots, TlsError, TlsInfo, Verified};
 
 /// What a server needs.
@@ -200,6 +201,7 @@ fn client_verifiers(
             .build()
             .map_err(|_| "client certificates cannot be checked: nobody is trusted".to_owned())
     };
+    let signatures = Signatures(Arc::clone(provider));
     Ok(match clients {
         ClientCertificates::Ignored => (WebPkiClientVerifier::no_client_auth(), None),
         ClientCertificates::Required(roots) => {
@@ -208,10 +210,10 @@ fn client_verifiers(
         }
         ClientCertificates::Optional(roots) => {
             let check: Arc<dyn ClientCertVerifier> = match roots.count() {
-                0 => Arc::new(AnyClient { provider: Arc::clone(provider), passes: false }),
+                0 => Arc::new(AnyClient { signatures: signatures.clone(), passes: false }),
                 _ => strict(roots)?,
             };
-            (Arc::new(AnyClient { provider: Arc::clone(provider), passes: true }), Some(check))
+            (Arc::new(AnyClient { signatures, passes: true }), Some(check))
         }
     })
 }
@@ -219,7 +221,7 @@ fn client_verifiers(
 /// Takes any certificate whose key the client has, or none.
 #[derive(Debug)]
 struct AnyClient {
-    provider: Arc<CryptoProvider>,
+    signatures: Signatures,
     passes: bool,
 }
 
@@ -250,8 +252,7 @@ impl ClientCertVerifier for AnyClient {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, certificate, signature, algorithms)
+        self.signatures.verify(Version::Tls12, message, certificate, signature)
     }
 
     fn verify_tls13_signature(
@@ -260,11 +261,10 @@ impl ClientCertVerifier for AnyClient {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
+        self.signatures.verify(Version::Tls13, message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.signatures.schemes()
     }
 }
