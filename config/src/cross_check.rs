@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use crate::report::{Problem, Report};
 use crate::schema::File;
 use crate::tree::{Checked, Tree};
-use crate::{ListenServer, Listener, PHASES, ServerKind, Startup};
+use crate::{ListenPlace, ListenServer, Listener, PHASES, ServerKind, Startup};
 
 /// Checks the servers against the startup file and their references against the transports.
 pub(crate) fn running(tree: &Tree, startup: &Startup, report: &mut Report) {
@@ -71,9 +71,9 @@ fn open_relay(server: &Tree, index: usize, startup: &Startup, report: &mut Repor
 
 /// How others than this host can reach a server, if they can.
 fn reach(server: &Tree, entry: &ListenServer) -> Option<String> {
-    if let Some(listener) = entry.listeners.iter().find(|listener| !is_loopback(listener)) {
-        let address = listener.address.map_or("all addresses".to_owned(), |address| address.to_string());
-        return Some(format!("listens on {address}, port {}", listener.port));
+    if let Some((address, port)) = entry.listeners.iter().find_map(beyond_loopback) {
+        let address = address.map_or("all addresses".to_owned(), |address| address.to_string());
+        return Some(format!("listens on {address}, port {port}"));
     }
     let proxied =
         [("proxyprotocol", !entry.proxies.is_empty()), ("xclient", !server.networks("xclient").is_empty())];
@@ -81,12 +81,11 @@ fn reach(server: &Tree, entry: &ListenServer) -> Option<String> {
     Some(format!("serves the clients of a proxy ({key})"))
 }
 
-fn is_loopback(listener: &Listener) -> bool {
-    match listener.address {
-        Some(IpAddr::V6(address)) => address.to_canonical().is_loopback(),
-        Some(address) => address.is_loopback(),
-        None => false,
-    }
+/// Address and port of a listener that others than this host can reach.
+fn beyond_loopback(listener: &Listener) -> Option<(Option<IpAddr>, u16)> {
+    let ListenPlace::Tcp { address, port } = listener.place else { return None };
+    let is_loopback = address.is_some_and(|address| address.to_canonical().is_loopback());
+    (!is_loopback).then_some((address, port))
 }
 
 fn transport_exists(server: &Tree, index: usize, transports: &[(&str, &str)], report: &mut Report) {

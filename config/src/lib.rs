@@ -18,7 +18,7 @@
 //! let options = Options::default();
 //! let text = "version: \"6.10\"\nservers: [{id: in, listeners: [{address: 127.0.0.1, port: 2525}]}]\n";
 //! let startup = load_startup(&Source { name: "smtpd", text }, &options).expect("a good file").value;
-//! assert_eq!(startup.servers[0].listeners[0].port, 2525);
+//! assert_eq!(startup.servers[0].listeners[0].place, config::ListenPlace::Tcp { address: "127.0.0.1".parse().ok(), port: 2525 });
 //!
 //! let text = "version: \"6.10\"\nservers: [{id: in, transport: mxx}]\n";
 //! let errors = load_running(&Source { name: "smtpd_app", text }, &startup, &options).expect_err("no such transport");
@@ -38,6 +38,7 @@ mod dsn;
 mod error;
 mod files;
 mod limits;
+mod listeners;
 mod matching;
 mod monitor;
 mod pattern;
@@ -69,6 +70,7 @@ pub use dsn::{Dsn, DsnReturns, DsnTransport};
 pub use error::{Env, Error, Loaded, Options, Scope, Source};
 pub use fields::{Field, Property};
 pub use files::{Read, Reloadable, load_files, load_startup_file};
+pub use listeners::{ListenPlace, Listener};
 pub use monitor::{CustomMetric, MaxMessages, MetricKind, Monitor, MonitorListener};
 pub use pattern::{Lists, Pattern};
 pub use pki::{Pem, Pki, PkiEntry};
@@ -86,8 +88,8 @@ pub use services::{
 };
 pub use session::{TransportLogin, TransportSession};
 pub use startup::{
-    Accounting, Corrupt, Driver, Environment, Facility, ListenServer, Listener, PrivDrop, ServerKind, Spool,
-    Startup, UuidVersion, load_startup,
+    Accounting, Corrupt, Driver, Environment, Facility, ListenServer, PrivDrop, ServerKind, Spool, Startup,
+    UuidVersion, load_startup,
 };
 pub use suspends::{Suspend, Suspends, load_suspends};
 pub use tls::{

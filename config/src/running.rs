@@ -60,6 +60,8 @@ pub struct Server {
     pub max_connections_per_address: Option<u32>,
     /// Forward-confirmed reverse look-up of the peer.
     pub remote_ptr: bool,
+    /// The dialogue goes to the log.
+    pub verbose: bool,
     /// Who may use XCLIENT.
     pub xclient: Vec<IpNet>,
     /// Time without input before `421` and close.
@@ -292,6 +294,7 @@ fn server(tree: &Tree) -> Server {
         max_connections: tree.count("concurrency.total").expect("has a default"),
         max_connections_per_address: tree.count("concurrency.remoteip").filter(|limit| *limit > 0),
         remote_ptr: tree.bool("phases.connect.remoteptr").expect("has a default"),
+        verbose: tree.bool("logging.verbose").expect("has a default"),
         xclient: tree.networks("xclient"),
         idle_timeout: tree.time("timeout.idle").expect("has a default"),
         helo_required: tree.bool("phases.helo.required").expect("has a default"),

@@ -1,6 +1,5 @@
 //! `smtpd.yaml`: what cannot change while the process lives.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,10 +7,10 @@ use ipnet::IpNet;
 
 use crate::report::{Problem, Report};
 use crate::schema::File;
-use crate::tree::{Checked, Tree};
+use crate::tree::Tree;
 use crate::{
-    ControlListener, Error, Loaded, MonitorListener, Options, Pki, Plugins, Scope, ScriptSettings, Source,
-    Version, check, control_socket, monitor, pki, plugins, scripting,
+    ControlListener, Error, Listener, Loaded, MonitorListener, Options, Pki, Plugins, Scope, ScriptSettings,
+    Source, Version, check, control_socket, listeners, monitor, pki, plugins, scripting,
 };
 
 /// The startup file.
@@ -57,19 +56,6 @@ pub struct ListenServer {
 pub enum ServerKind {
     /// `smtp`, the only type that exists so far.
     Smtp,
-}
-
-/// `servers[].listeners[]`: one TCP socket per shard.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listener {
-    /// Name for `servers[].tls.implicit`.
-    pub id: Option<String>,
-    /// Local address; `None`: all IPv4 and IPv6 addresses.
-    pub address: Option<IpAddr>,
-    /// TCP port, not 0.
-    pub port: u16,
-    /// Listen backlog; `None`: the system's.
-    pub backlog: Option<u32>,
 }
 
 /// `spool`: the message store.
@@ -214,9 +200,9 @@ pub fn load_startup(source: &Source<'_>, options: &Options<'_>) -> Result<Loaded
 /// What the schema cannot say.
 fn cross_check(tree: &Tree, report: &mut Report) {
     for (index, server) in tree.items("servers").iter().enumerate() {
-        listener_count(server, index, report);
+        listeners::check(server, index, report);
     }
-    unique_sockets(tree, report);
+    listeners::unique(tree, report);
     monitor::cross_check_startup(tree, report);
     control_socket::cross_check(tree, report);
     if let Some(version @ (2 | 3)) = tree.integer("environment.uuid.version") {
@@ -230,66 +216,6 @@ fn cross_check(tree: &Tree, report: &mut Report) {
         let problem = Problem::new("messages that were answered 250 can be lost in a crash");
         report.warning(fsync.at, "spool.fsync", problem);
     }
-}
-
-fn listener_count(server: &Tree, index: usize, report: &mut Report) {
-    // What is no server, or no list, has had its error.
-    if matches!(server.value, Checked::Opaque)
-        || server.get("listeners").is_some_and(|tree| matches!(tree.value, Checked::Opaque))
-    {
-        return;
-    }
-    let count = server.items("listeners").len();
-    let problem = match server.text("type").unwrap_or("smtp") {
-        "smtp" if count == 0 => "a server of type smtp has at least one listener".to_owned(),
-        kind @ ("http" | "https") if count != 1 => {
-            format!("a server of type {kind} has exactly one listener")
-        }
-        "plugin" if count > 0 => "not allowed for type plugin".to_owned(),
-        _ => return,
-    };
-    let at = server.get("listeners").map_or(server.at, |listeners| listeners.at);
-    report.error(at, &format!("servers[{index}].listeners"), Problem::new(problem));
-}
-
-/// No two listeners on the same address and port.
-fn unique_sockets(tree: &Tree, report: &mut Report) {
-    let mut taken: Vec<(Option<IpAddr>, u64, &str)> = Vec::new();
-    for (server_index, server) in tree.items("servers").iter().enumerate() {
-        let id = server.text("id").unwrap_or("?");
-        for (index, listener) in server.items("listeners").iter().enumerate() {
-            let Some(port) = listener.integer("port") else { continue };
-            let address = listener.ip("address");
-            if address.is_none() && listener.get("address").is_some() {
-                continue; // wrong, and reported as such
-            }
-            let earlier =
-                taken.iter().find(|(other, other_port, _)| *other_port == port && overlap(*other, address));
-            if let Some((_, _, owner)) = earlier {
-                let shown =
-                    SocketAddr::new(address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), clamp_port(port));
-                report.error(
-                    listener.at,
-                    &format!("servers[{server_index}].listeners[{index}]"),
-                    Problem::new(format!("{shown} is already used by server \"{owner}\"")),
-                );
-            }
-            taken.push((address, port, id));
-        }
-    }
-}
-
-/// Without an address, a listener takes both wildcards.
-fn overlap(one: Option<IpAddr>, other: Option<IpAddr>) -> bool {
-    match (one, other) {
-        (Some(one), Some(other)) => one == other,
-        (None, None) => true,
-        (Some(address), None) | (None, Some(address)) => address.is_unspecified(),
-    }
-}
-
-fn clamp_port(port: u64) -> u16 {
-    u16::try_from(port).expect("bounded by the schema")
 }
 
 /// The typed value of a tree without errors and with all defaults.
@@ -329,16 +255,7 @@ fn server(tree: &Tree) -> ListenServer {
         id: tree.text("id").expect("required").to_owned(),
         kind: ServerKind::Smtp,
         proxies: tree.networks("proxyprotocol"),
-        listeners: tree
-            .items("listeners")
-            .iter()
-            .map(|listener| Listener {
-                id: listener.text("id").map(str::to_owned),
-                address: listener.ip("address"),
-                port: clamp_port(listener.integer("port").expect("required")),
-                backlog: listener.count("backlog"),
-            })
-            .collect(),
+        listeners: tree.items("listeners").iter().map(listeners::listener).collect(),
     }
 }
 

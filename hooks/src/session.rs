@@ -42,6 +42,8 @@ pub struct Connection {
     pub remote_ip: Option<IpAddr>,
     /// Confirmed or given name of the client.
     pub remote_ptr: Option<String>,
+    /// The user at the other end of a socket in the file system.
+    pub remote_uid: Option<u32>,
     /// Our side.
     pub local: SocketAddr,
     /// Address of the PROXY sender.

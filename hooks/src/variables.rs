@@ -86,6 +86,9 @@ fn peers(connection: &Connection, array: &mut Array) {
     if let Some(name) = &connection.remote_ptr {
         array.set_str("remoteptr", name.as_str());
     }
+    if let Some(uid) = connection.remote_uid {
+        array.set_str("remoteuid", uid);
+    }
     array.set_str("localip", ip(&connection.local));
     array.set_str("localport", u32::from(connection.local.port()));
 }

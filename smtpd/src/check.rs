@@ -3,13 +3,12 @@
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::path::Path;
 
-use config::{NextHop, Reloadable, Startup};
+use config::{ListenPlace, NextHop, Reloadable, Startup};
 use nix::ifaddrs::getifaddrs;
 use nix::sys::stat::{SFlag, stat};
 use nix::unistd::{AccessFlags, access};
 
 use crate::process::{self, Need};
-use crate::sockets;
 
 /// Looks at users, addresses, directories, hosts and limits. `warn` is told of what a start gets past.
 ///
@@ -47,11 +46,13 @@ fn missing_addresses(startup: &Startup) -> Vec<String> {
     let listeners =
         startup.servers.iter().flat_map(|server| server.listeners.iter().map(move |at| (server, at)));
     listeners
-        .filter(|(_, listener)| listener.address.is_some())
-        .flat_map(|(server, listener)| sockets::addresses(listener).into_iter().map(move |at| (server, at)))
-        .filter(|(_, address)| !can_be_bound(address.ip(), &here))
+        .filter_map(|(server, listener)| match listener.place {
+            ListenPlace::Tcp { address, .. } => Some((server, address?)),
+            ListenPlace::Unix(_) => None,
+        })
+        .filter(|(_, address)| !can_be_bound(*address, &here))
         .map(|(server, address)| {
-            format!("servers \"{}\": {} is not an address of this host", server.id, address.ip())
+            format!("servers \"{}\": {address} is not an address of this host", server.id)
         })
         .collect()
 }

@@ -170,6 +170,10 @@ pub const ACCOUNTING_MARKS: usize = 1024;
 /// holds, within which they may be written out of order.
 pub const ACCOUNTING_MARGIN: u64 = 20_000;
 
+/// Permissions of a listening socket in the file system: who may reach its directory may connect, as anybody on this host
+/// may to a port of loopback.
+pub const UNIX_LISTENER_MODE: u32 = 0o666;
+
 /// Descriptors that a shard needs beside connections: rings, listeners, segments of the spool.
 pub const DESCRIPTORS_PER_SHARD: u64 = 128;
 /// How long the scripts and other files of a configuration may take to be read and compiled.

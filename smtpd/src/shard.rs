@@ -32,7 +32,7 @@ use crate::scripts::QueueHook;
 use crate::scripts::Runners;
 use crate::session::{self, Sessions};
 use crate::snapshot::Snapshot;
-use crate::sockets::{self, Copies, Idle, Listening, Plan};
+use crate::sockets::{self, At, Copies, Idle, Listening, Plan};
 use crate::stats::Stats;
 use crate::stats::heartbeat::Shown;
 use crate::stored::{self, Properties};
@@ -151,16 +151,16 @@ impl Shell {
         shard: u16,
         shards: u16,
         listen: bool,
-    ) -> Result<Copies, (SocketAddr, io::Error)> {
+    ) -> Result<Copies, (At, io::Error)> {
         *self.idle.borrow_mut() = plan.bind(shard, shards)?;
         if listen { self.listen() } else { Ok(Copies::new()) }
     }
 
-    fn listen(&self) -> Result<Copies, (SocketAddr, io::Error)> {
+    fn listen(&self) -> Result<Copies, (At, io::Error)> {
         let mut listening = Vec::new();
         for socket in self.idle.take() {
-            let address = socket.address();
-            listening.push(socket.listen().map_err(|error| (address, error))?);
+            let at = socket.place();
+            listening.push(socket.listen().map_err(|error| (at, error))?);
         }
         let copies = sockets::copies(&listening);
         *self.listening.borrow_mut() = listening;
@@ -171,7 +171,7 @@ impl Shell {
     ///
     /// # Errors
     /// Those of `listen`, with the address.
-    pub fn thaw(&self) -> Result<Option<Copies>, (SocketAddr, io::Error)> {
+    pub fn thaw(&self) -> Result<Option<Copies>, (At, io::Error)> {
         let Some(shard) = self.shard().filter(|shard| shard.frozen.get() && !shard.is_stopping()) else {
             return Ok(None);
         };

@@ -84,6 +84,8 @@ pub struct Server {
     pub max_connections_per_address: u32,
     /// Look up the names of clients.
     pub remote_ptr: bool,
+    /// The dialogue goes to the log.
+    pub verbose: bool,
     /// Peers that send a PROXY header first.
     pub proxies: Vec<IpNet>,
     /// Who may use XCLIENT.
@@ -267,6 +269,7 @@ fn build_server(
         tls,
         max_connections_per_address: server.max_connections_per_address.unwrap_or(0),
         remote_ptr: server.remote_ptr,
+        verbose: server.verbose,
         proxies: listen.proxies.clone(),
         xclient: server.xclient.clone(),
         hooks: scripts.of_server(&server.hooks),

@@ -3,9 +3,10 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 
-use config::{Listener, Startup};
-use engine::net::Reservation;
+use config::{ListenPlace, Listener, Startup};
+use engine::net::{Reservation, UnixListener, UnixOptions};
 use engine::service::PassedSocket;
 
 use crate::limits;
@@ -19,11 +20,29 @@ pub struct Plan {
     unclaimed: Vec<PassedSocket>,
 }
 
+/// Where a socket listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum At {
+    /// An address of TCP.
+    Tcp(SocketAddr),
+    /// A name in the file system.
+    Unix(PathBuf),
+}
+
+impl std::fmt::Display for At {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            At::Tcp(address) => address.fmt(f),
+            At::Unix(path) => path.display().fmt(f),
+        }
+    }
+}
+
 /// One address of a server.
 #[derive(Debug)]
 struct Place {
     door: Door,
-    address: SocketAddr,
+    at: At,
     backlog: u32,
     /// What the service manager has of it; empty: each shard binds a socket of its own.
     passed: Vec<PassedSocket>,
@@ -42,6 +61,8 @@ pub struct Idle {
 enum Source {
     Reserved(Reservation),
     Passed(PassedSocket),
+    /// It is bound already, since this takes the privileges of the start, and so its clients wait.
+    Unix(UnixListener),
 }
 
 /// A socket that listens, and its server.
@@ -73,12 +94,13 @@ impl Plan {
         for (server, listen) in startup.servers.iter().enumerate() {
             announce(format_args!("serverid: {}", listen.id));
             for (number, listener) in listen.listeners.iter().enumerate() {
-                for address in addresses(listener) {
-                    announce(format_args!("- listen on {address}"));
-                    let (mine, rest) = passed.into_iter().partition(|socket| socket.local_addr() == address);
+                for at in places_of(listener) {
+                    announce(format_args!("- listen on {at}"));
+                    let (mine, rest) =
+                        passed.into_iter().partition(|socket| At::Tcp(socket.local_addr()) == at);
                     passed = rest;
                     let door = Door { server, listener: number };
-                    let place = Place { door, address, backlog: listener.backlog.unwrap_or(0), passed: mine };
+                    let place = Place { door, at, backlog: listener.backlog.unwrap_or(0), passed: mine };
                     if place.can_be_had(listener, announce).await? {
                         places.push(place);
                     }
@@ -103,40 +125,62 @@ impl Plan {
     ///
     /// # Errors
     /// That of `bind`, with the address.
-    pub fn bind(&self, shard: u16, shards: u16) -> Result<Vec<Idle>, (SocketAddr, io::Error)> {
+    pub fn bind(&self, shard: u16, shards: u16) -> Result<Vec<Idle>, (At, io::Error)> {
         let mut bound = Vec::with_capacity(self.places.len());
-        for place in &self.places {
-            let mut add = |source| bound.push(Idle { door: place.door, backlog: place.backlog, source });
-            if place.passed.is_empty() {
-                let reserved = Reservation::take(place.address).map_err(|error| (place.address, error))?;
-                add(Source::Reserved(reserved));
-            }
-            for number in share(place.passed.len(), usize::from(shard), usize::from(shards)) {
-                let socket = place.passed[number].try_clone().map_err(|error| (place.address, error))?;
-                add(Source::Passed(socket));
-            }
+        for (number, place) in self.places.iter().enumerate() {
+            let is_mine = number % usize::from(shards) == usize::from(shard);
+            let sources = place.bind(shard, shards, is_mine).map_err(|error| (place.at.clone(), error))?;
+            bound.extend(sources.into_iter().map(|source| Idle {
+                door: place.door,
+                backlog: place.backlog,
+                source,
+            }));
         }
         Ok(bound)
     }
 }
 
 impl Place {
+    /// A shard's part. What only one can have is for that which it `is_mine` for.
+    fn bind(&self, shard: u16, shards: u16, is_mine: bool) -> io::Result<Vec<Source>> {
+        match &self.at {
+            At::Tcp(address) if self.passed.is_empty() => {
+                Ok(vec![Source::Reserved(Reservation::take(*address)?)])
+            }
+            At::Tcp(_) => share(self.passed.len(), usize::from(shard), usize::from(shards))
+                .map(|number| self.passed[number].try_clone().map(Source::Passed))
+                .collect(),
+            At::Unix(path) if is_mine => {
+                let options = UnixOptions {
+                    mode: limits::UNIX_LISTENER_MODE,
+                    uid: None,
+                    gid: None,
+                    backlog: if self.backlog == 0 { u32::MAX } else { self.backlog },
+                };
+                Ok(vec![Source::Unix(UnixListener::bind(path, &options)?)])
+            }
+            At::Unix(_) => Ok(Vec::new()),
+        }
+    }
+
     /// False where the host lacks the address, and it need not be there.
     async fn can_be_had(
         &self,
         listener: &Listener,
         announce: &dyn Fn(std::fmt::Arguments<'_>),
     ) -> Result<bool, String> {
+        let At::Tcp(address) = self.at else { return Ok(true) };
         if !self.passed.is_empty() {
             return Ok(true);
         }
-        match probe(self.address).await {
+        let any = matches!(listener.place, ListenPlace::Tcp { address: None, .. });
+        match probe(address).await {
             Ok(()) => Ok(true),
-            Err(error) if self.address.is_ipv6() && listener.address.is_none() && is_no_ipv6(&error) => {
+            Err(error) if address.is_ipv6() && any && is_no_ipv6(&error) => {
                 announce(format_args!("  this host has no IPv6"));
                 Ok(false)
             }
-            Err(error) => Err(bind_error(&error, self.address)),
+            Err(error) => Err(bind_error(&error, &self.at)),
         }
     }
 }
@@ -156,10 +200,11 @@ async fn probe(address: SocketAddr) -> io::Result<()> {
 
 impl Idle {
     /// Where it will listen.
-    pub fn address(&self) -> SocketAddr {
+    pub fn place(&self) -> At {
         match &self.source {
-            Source::Reserved(reservation) => reservation.address(),
-            Source::Passed(socket) => socket.local_addr(),
+            Source::Reserved(reservation) => At::Tcp(reservation.address()),
+            Source::Passed(socket) => At::Tcp(socket.local_addr()),
+            Source::Unix(listener) => At::Unix(listener.path().to_owned()),
         }
     }
 
@@ -171,14 +216,16 @@ impl Idle {
         let (listener, is_new) = match self.source {
             Source::Reserved(reservation) => (reservation.listen(self.backlog)?, true),
             Source::Passed(socket) => (engine::net::Listener::adopt(socket, self.backlog)?, false),
+            Source::Unix(listener) => (listener.into_listener(), true),
         };
         Ok(Listening { listener, door: self.door, is_new })
     }
 }
 
-/// Copies of those that the service manager does not have. None where it is not possible (the simulator).
+/// Copies of those that the service manager does not have. None where it is not possible (the simulator), nor of those
+/// in the file system, whose names go with us.
 pub fn copies(listening: &[Listening]) -> Copies {
-    let new = listening.iter().filter(|socket| socket.is_new);
+    let new = listening.iter().filter(|socket| socket.is_new && socket.listener.path().is_none());
     new.filter_map(|socket| {
         Some((stored_name(socket.listener.local_addr()), socket.listener.duplicate().ok()?))
     })
@@ -193,13 +240,16 @@ pub fn stored_name(address: SocketAddr) -> String {
 /// The sockets whose names begin so were given to the service manager by us.
 pub const STORED_PREFIX: &str = "listen-";
 
-/// The addresses to bind for a listener: without one of its own, all of IPv4 and all of IPv6.
-pub fn addresses(listener: &Listener) -> Vec<SocketAddr> {
-    let wanted: &[IpAddr] = match &listener.address {
-        Some(address) => std::slice::from_ref(address),
-        None => &[IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)],
-    };
-    wanted.iter().map(|ip| SocketAddr::new(*ip, listener.port)).collect()
+/// What to bind for a listener: without an address of its own, all of IPv4 and all of IPv6.
+fn places_of(listener: &Listener) -> Vec<At> {
+    let tcp = |ip: IpAddr, port| At::Tcp(SocketAddr::new(ip, port));
+    match &listener.place {
+        ListenPlace::Tcp { address: Some(address), port } => vec![tcp(*address, *port)],
+        ListenPlace::Tcp { address: None, port } => {
+            vec![tcp(Ipv4Addr::UNSPECIFIED.into(), *port), tcp(Ipv6Addr::UNSPECIFIED.into(), *port)]
+        }
+        ListenPlace::Unix(path) => vec![At::Unix(path.clone())],
+    }
 }
 
 /// Which of `sockets` sockets a shard of `shards` serves.
@@ -213,11 +263,11 @@ fn share(sockets: usize, shard: usize, shards: usize) -> impl Iterator<Item = us
 }
 
 /// `bind: Cannot assign requested address (192.0.2.5:25)`.
-pub fn bind_error(error: &io::Error, address: SocketAddr) -> String {
+pub fn bind_error(error: &io::Error, at: &At) -> String {
     // The words of strerror alone, as operators know them.
     let text = error.to_string();
     let words = text.split(" (os error").next().unwrap_or_default();
-    format!("bind: {words} ({address})")
+    format!("bind: {words} ({at})")
 }
 
 fn is_no_ipv6(error: &io::Error) -> bool {

@@ -18,7 +18,7 @@ pub(super) const SERVER: &[Key] = &[
         "Limits on connections",
     ),
     key("timeout", Shape::Object(&[key("idle", TIME_FROM_1_S, "Idle time before `421` and close").default("600").since("5.3")]), "Timeouts"),
-    key("logging", Shape::Object(&[key("verbose", BOOL, "Protocol log").since("5.0").no_effect("there is no protocol log yet").except(&["false"])]), "Logging"),
+    key("logging", Shape::Object(&[key("verbose", BOOL, "The SMTP dialogue goes to the log, without secrets and messages").default("false").since("5.0")]), "Logging"),
     key("apikeys", Shape::List(&TEXT), "For `http` and `https`: accepted `X-API-Key` values").since("5.8").not_yet(),
     key("tls", Shape::Object(SERVER_TLS), "TLS for clients"),
     key("xclient", Shape::List(&Shape::One(Type::Network)), "Who may use XCLIENT: addresses or networks").default("[]"),

@@ -60,11 +60,16 @@ const SERVER: &[Key] = &[
 ];
 
 const LISTENER: &[Key] = &[
-    key("port", PORT, "TCP port").required(),
+    key("port", PORT, "TCP port; required without `path`"),
     key("address", IP, "Local address").derived("all IPv4 and IPv6 addresses"),
     key("backlog", POSITIVE, "Listen backlog").derived("the system's"),
     key("id", ID, "Name for `servers[].tls.implicit` in the running file; unique in the server").since("5.0"),
-    key("path", PATH, "Unix socket instead of `port` and `address`").since("5.4").not_yet(),
+    key(
+        "path",
+        PATH,
+        "Absolute path of a Unix socket, instead of `port` and `address`; its clients count as 127.0.0.1",
+    )
+    .since("5.4"),
 ];
 
 const SERVER_THREADS: &[Key] = &[

@@ -121,7 +121,7 @@ impl Subject {
 }
 
 impl Bounces {
-    /// Numbers since the start.
+    /// Numbers since the start, for the statistics.
     pub fn counts(&self) -> Counts {
         self.counts.get()
     }

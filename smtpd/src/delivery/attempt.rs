@@ -334,7 +334,7 @@ impl Connection {
         if self.tap.is_stale(traces) {
             let (local, remote) = (self.stream.local_addr(), self.stream.peer_addr());
             let who = Who { outgoing: true, remote: remote.ip(), name: &self.mx };
-            self.tap.renew(traces, who, local, remote);
+            self.tap.renew(traces, who, (local, remote), None);
         }
     }
 

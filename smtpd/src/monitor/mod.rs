@@ -28,7 +28,7 @@ use crate::control::shards::{self, Asking};
 use crate::limits;
 use crate::log::{Log, Priority};
 use crate::program::Program;
-use crate::sockets::bind_error;
+use crate::sockets::{At, bind_error};
 use crate::stats::heartbeat::Heartbeat;
 use crate::stats::metric::Facts;
 use crate::stats::report::Report;
@@ -106,7 +106,7 @@ impl Monitor {
                     if wanted.address.is_none()
                         && address.is_ipv6()
                         && error.raw_os_error() != Some(libc::EADDRINUSE) => {}
-                Err(error) => return Err(bind_error(&error, address)),
+                Err(error) => return Err(bind_error(&error, &At::Tcp(address))),
             }
         }
         Ok(())

@@ -112,8 +112,8 @@ impl Control {
                     self.manager.keep(copies);
                 }
                 Ok(None) => {}
-                Err((address, error)) => {
-                    self.log.line(Priority::Error, format_args!("{}", bind_error(&error, address)));
+                Err((at, error)) => {
+                    self.log.line(Priority::Error, format_args!("{}", bind_error(&error, &at)));
                 }
             }
         }

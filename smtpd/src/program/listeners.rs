@@ -34,7 +34,7 @@ impl Control {
             .each_shard(move || Shell::here().bind(&plan, engine::boot::current().0, shards, !frozen))
             .await;
         for result in results {
-            self.manager.keep(result.map_err(|(address, error)| bind_error(&error, address))?);
+            self.manager.keep(result.map_err(|(at, error)| bind_error(&error, &at))?);
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! For whom a session speaks: the peer of the connection, or the client that a proxy names.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use engine::time;
 use ipnet::IpNet;
@@ -40,11 +40,11 @@ pub(super) enum Refused {
 }
 
 impl Client {
-    /// The peer itself.
-    pub(super) fn new(remote: SocketAddr) -> Client {
+    /// The peer itself, and our side of its connection.
+    pub(super) fn new(remote: SocketAddr, local: SocketAddr) -> Client {
         Client {
-            remote,
-            destination: None,
+            remote: remote_of(remote),
+            destination: local.ip().is_unspecified().then(|| Box::new(remote_of(local))),
             proxy: None,
             proxy_tlvs: None,
             name: Name::Known(None),
@@ -166,6 +166,15 @@ impl Driver {
             Ok(()) => self.machine.accept(),
             Err(_) => self.refuse_connection(LocalLimit::TooManyConnections),
         }
+    }
+}
+
+/// What a client's address counts as. A socket in the file system gives none: whoever connects there is on this host, as
+/// who comes from 127.0.0.1.
+pub(super) fn remote_of(peer: SocketAddr) -> SocketAddr {
+    match peer.ip().to_canonical() {
+        ip if ip.is_unspecified() => SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        ip => SocketAddr::new(ip, peer.port()),
     }
 }
 

@@ -33,8 +33,8 @@ pub(super) async fn run(place: Place, server: Arc<Server>, peer: Rc<Peer>) {
         machine: Session::new(Arc::clone(&server.session)),
         shard: Rc::clone(&place.shard),
         server,
+        client: Client::new(remote, peer.stream.local_addr()),
         peer,
-        client: Client::new(remote),
         number: place.door.server,
         counted: None,
         hello: None,
@@ -308,13 +308,15 @@ impl Driver {
         Ok(())
     }
 
-    /// Takes up the traces that are on.
+    /// Takes up the traces that are on, and the log where the dialogue goes there.
     fn watch(&mut self) {
-        if self.tap.is_stale(&self.shard.stats.traces) {
+        let begins = self.server.verbose && !self.tap.is_on();
+        if begins || self.tap.is_stale(&self.shard.stats.traces) {
             let remote = self.client.remote;
             let who = Who { outgoing: false, remote: remote.ip(), name: &self.server.id };
             let local = self.peer.stream.local_addr();
-            self.tap.renew(&self.shard.stats.traces, who, local, remote);
+            let log = self.server.verbose.then_some(&self.shard.log);
+            self.tap.renew(&self.shard.stats.traces, who, (local, remote), log);
         }
     }
 

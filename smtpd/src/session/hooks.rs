@@ -40,6 +40,7 @@ impl Driver {
             remote: self.client.remote,
             remote_ip: None,
             remote_ptr: None,
+            remote_uid: self.peer.uid,
             local: self.client.destination.as_deref().copied().unwrap_or(self.peer.stream.local_addr()),
             proxy_ip: self.client.proxy.as_deref().copied(),
             proxy_tlvs: self.client.proxy_tlvs.take().map(Vec::from).unwrap_or_default(),

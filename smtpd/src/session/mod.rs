@@ -69,6 +69,8 @@ struct Peer {
     server: usize,
     /// For whom it speaks.
     client: Cell<IpAddr>,
+    /// The user at the other end of a socket in the file system.
+    uid: Option<u32>,
 }
 
 /// Accepts connections of one listener until the shard closes it.
@@ -127,13 +129,16 @@ impl Sessions {
     fn open(&self, shard: &Rc<Shard>, conn: Conn, door: Door, seat: Seat) {
         let number = self.next.get();
         self.next.set(number + 1);
-        let client = Cell::new(conn.peer_addr().ip().to_canonical());
+        let remote = client::remote_of(conn.peer_addr());
+        // Only a socket in the file system has no address.
+        let uid = conn.peer_addr().ip().is_unspecified().then(|| conn.credentials().ok()).flatten();
         let peer = Rc::new(Peer {
             stream: Stream::plain(conn),
             idle: Cell::new(false),
             dismissed: Cell::new(false),
             server: door.server,
-            client,
+            client: Cell::new(remote.ip()),
+            uid: uid.map(|credentials| credentials.uid),
         });
         self.open.borrow_mut().insert(number, Handle { task: None, peer: Rc::clone(&peer) });
         let settings = Arc::clone(&shard.snapshot().servers[door.server]);

@@ -346,6 +346,30 @@ pub static METRICS: &[Metric] = &[
         "Recipients that failed for good",
         Read::Shard(|source| source.shard.stats.delivery.failed.get()),
     ),
+    counter(
+        "bounces.reports",
+        "reports",
+        "Reports to senders that were queued",
+        Read::Shard(|source| source.shard.bounces.counts().reports),
+    ),
+    counter(
+        "bounces.bounced",
+        "recipients",
+        "Recipients whose failure was reported to their sender",
+        Read::Shard(|source| source.shard.bounces.counts().bounced),
+    ),
+    counter(
+        "bounces.removed",
+        "recipients",
+        "Recipients that failed and of which nobody was told",
+        Read::Shard(|source| source.shard.bounces.counts().removed),
+    ),
+    counter(
+        "bounces.removed.nullsender",
+        "recipients",
+        "Of those, recipients of mail from the null sender",
+        Read::Shard(|source| source.shard.bounces.counts().null_sender),
+    ),
     gauge(
         "resolver.running",
         "queries",

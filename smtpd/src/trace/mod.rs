@@ -24,6 +24,7 @@ use engine::sync::Notify;
 use rustc_hash::FxHashMap;
 
 use crate::limits;
+use crate::log::{Log, Priority};
 use crate::shard::Shell;
 use crate::stats::Stats;
 use dialogue::Lines;
@@ -60,6 +61,8 @@ struct Open {
     shown: Vec<Rc<Trace>>,
     /// Those that wait for a recipient.
     waiting: Vec<Rc<Trace>>,
+    /// Where it is logged, whoever watches.
+    log: Option<Rc<Log>>,
     /// What happened before a recipient was known; the oldest goes first.
     held: VecDeque<TraceEvent>,
     about: About,
@@ -108,14 +111,20 @@ impl Tap {
         self.generation != traces.generation.get()
     }
 
-    /// Takes up what is on now. Call it when [`is_stale`](Self::is_stale).
+    /// Takes up what is on now. Call it when [`is_stale`](Self::is_stale), and at the start of what is to be logged.
     #[cold]
-    pub fn renew(&mut self, traces: &Traces, who: Who<'_>, local: SocketAddr, remote: SocketAddr) {
+    pub fn renew(
+        &mut self,
+        traces: &Traces,
+        who: Who<'_>,
+        (local, remote): (SocketAddr, SocketAddr),
+        log: Option<&Rc<Log>>,
+    ) {
         self.generation = traces.generation.get();
         let on = traces.on.borrow();
         let wanted = on.iter().filter(|trace| trace.filter.may_show(who)).map(Rc::clone);
         let (waiting, shown): (Vec<_>, Vec<_>) = wanted.partition(|trace| trace.filter.needs_recipient());
-        if waiting.is_empty() && shown.is_empty() {
+        if waiting.is_empty() && shown.is_empty() && log.is_none() {
             return drop(self.open.take());
         }
         if let Some(open) = &mut self.open {
@@ -131,7 +140,15 @@ impl Tap {
         let id = format!("{}-{}", engine::boot::current().0, traces.connections.get());
         let about = About { id, outgoing: who.outgoing, local, remote, name: who.name.to_owned() };
         let (received, sent) = (Lines::default(), Lines::default());
-        let mut open = Box::new(Open { shown, waiting, held: VecDeque::new(), about, received, sent });
+        let mut open = Box::new(Open {
+            shown,
+            waiting,
+            log: log.cloned(),
+            held: VecDeque::new(),
+            about,
+            received,
+            sent,
+        });
         open.tell(Kind::Open, b"");
         self.open = Some(open);
     }
@@ -205,6 +222,18 @@ impl Open {
 
     fn tell(&mut self, kind: Kind, text: &[u8]) {
         let About { id, outgoing, local, remote, name } = &self.about;
+        if let Some(log) = &self.log {
+            let mark = match kind {
+                Kind::Open => "opened",
+                Kind::Close => "closed",
+                Kind::Received => "<",
+                Kind::Sent => ">",
+                Kind::Note | Kind::Unspecified => "-",
+            };
+            let text = text.escape_ascii();
+            let line = format_args!("[-] protocol server={name} remote={remote} session={id} {mark} {text}");
+            log.line(Priority::Info, line);
+        }
         let event = TraceEvent {
             ts: engine::time::wall_us() as f64 / 1e6,
             connection: id.clone(),

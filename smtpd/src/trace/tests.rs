@@ -17,7 +17,7 @@ fn converse(filter: &Arc<Filter>) {
     traces.start(0, Arc::clone(filter));
     assert!(tap.is_stale(&traces));
     let (local, remote) = addresses();
-    tap.renew(&traces, Who { outgoing: false, remote: remote.ip(), name: "in" }, local, remote);
+    tap.renew(&traces, Who { outgoing: false, remote: remote.ip(), name: "in" }, (local, remote), None);
     assert!(!tap.is_stale(&traces));
     tap.sent(b"220 mx\r\n");
     tap.received(b"EHLO c\r\nAUTH PLAIN AGEAYg==\r\nMAIL FROM:<a@a.example>\r\n");

@@ -1,6 +1,8 @@
 //! How the program starts, and how it refuses to.
 
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::time::Duration;
 
@@ -137,4 +139,62 @@ fn privileges_are_dropped_before_the_spool_is_opened() {
         let metadata = entry.and_then(|entry| entry.metadata()).expect("a file of the spool");
         assert_eq!((metadata.uid(), metadata.mode() & 0o027), (nobody.uid.as_raw(), 0));
     }
+}
+
+/// `servers[].listeners[].path`: who connects there counts as 127.0.0.1, and scripts learn which user it is.
+#[test]
+fn mail_comes_in_through_a_socket_in_the_file_system() {
+    let sink = Sink::start();
+    for driver in ["uring", "epoll"] {
+        let builder = Smtpd::relay_to(sink.port()).shards(2).driver(driver);
+        let path = builder.dir().join("in.sock");
+        let server = builder
+            .listener(&format!("{{path: \"{}\"}}", path.display()))
+            .server("phases: {rcptto: {hook: rcpt}}")
+            .running(concat!(
+                "scripting: {hooks: {rcptto: [{id: rcpt, data: '",
+                "Reject($connection[\"remoteip\"].\" \".$connection[\"remoteuid\"]);'}]}}\n"
+            ))
+            .start();
+        let uid = std::fs::metadata(server.dir()).expect("there").uid();
+        for _ in 0..4 {
+            let mut stream = UnixStream::connect(&path).expect("it listens");
+            stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a socket");
+            let mut replies = BufReader::new(stream.try_clone().expect("a socket")).lines();
+            let mut reply = || replies.next().expect("a reply").expect("text");
+            assert!(reply().starts_with("220 "));
+            stream.write_all(b"HELO here.example\r\nMAIL FROM:<a@a.example>\r\n").expect("written");
+            assert!(reply().starts_with("250 ") && reply().starts_with("250 "));
+            stream.write_all(b"RCPT TO:<b@b.example>\r\nQUIT\r\n").expect("written");
+            assert_eq!(reply(), format!("554 127.0.0.1 {uid}"));
+            assert!(reply().starts_with("221 "));
+        }
+        let (builder, status) = server.stop();
+        assert!(status.success());
+        assert!(!path.exists(), "its name goes with it");
+        drop(builder);
+    }
+}
+
+/// `servers[].logging.verbose`: what both sides say, but no secret and no message.
+#[test]
+fn a_verbose_server_logs_the_dialogue() {
+    let sink = Sink::start();
+    let server = Smtpd::relay_to(sink.port()).server("logging: {verbose: true}").start();
+    let mut client = Client::connect(server.port());
+    client.send("a@a.example", &["b@b.example"], b"Subject: x\r\n\r\nnothing for the log\r\n");
+    client.command("QUIT\r\n", "221");
+    for said in [
+        "> 220 ",
+        "< EHLO client.test.example",
+        "< MAIL FROM:<a@a.example>",
+        "- message, ",
+        "< QUIT",
+        "closed",
+    ] {
+        server.wait_for_log(said);
+    }
+    let log = server.log();
+    assert!(log.iter().any(|line| line.contains("protocol server=default remote=127.0.0.1:")), "{log:#?}");
+    assert!(!log.iter().any(|line| line.contains("nothing for the log")), "{log:#?}");
 }
