@@ -34,7 +34,9 @@ class Swaks:
         subject = f"swaks-{len(self.results)}"
         command = ["swaks", "--from", "a@a.example", "--to", "b@b.example", "--timeout", "10",
                    "--header", f"Subject: {subject}", "--server", "127.0.0.1"]
-        if not any(option in ("--port", "-p") for option in options):
+        if any(option in ("--socket", "--pipe") for option in options):
+            command = command[:-2]
+        elif not any(option in ("--port", "-p") for option in options):
             command += ["--port", str(self.server.port)]
         run = subprocess.run(command + options, capture_output=True, text=True, errors="replace", timeout=60)
         text = run.stdout + run.stderr
@@ -45,7 +47,7 @@ class Swaks:
 
     def wait(self, subject):
         import time
-        end = time.time() + 10
+        end = time.time() + 40
         while time.time() < end and not self.sink.find(subject):
             time.sleep(0.02)
         return self.sink.find(subject)
@@ -61,7 +63,9 @@ class Swaks:
         for protocol in ("SMTP", "ESMTP", "SSMTP", "SSMTPA", "ESMTPS", "ESMTPA", "ESMTPSA"):
             if protocol.startswith("SSMTP"):
                 continue
-            if protocol.endswith("A"):
+            if protocol == "ESMTPSA":
+                yield ok(["--protocol", protocol, "-au", "u", "-ap", "p"], "235 ", f"--protocol {protocol}")
+            elif protocol.endswith("A"):
                 yield f"--protocol {protocol}", ["--protocol", protocol, "-au", "u", "-ap", "p"], False, 28, ""
             else:
                 yield ok(["--protocol", protocol])
@@ -105,6 +109,16 @@ class Swaks:
             if version_ == "2":
                 proxy += ["--proxy-protocol", "STREAM", "--proxy-command", "PROXY"]
             yield f"--proxy-version {version_} (from a peer that is not listed)", proxy, False, None, ""
+            yield ok([*proxy, "--local-interface", "127.0.0.4"], title=f"--proxy-version {version_} (from one that is)")
+        yield ok(["--xclient-addr", "192.0.2.1", "--local-interface", "127.0.0.3"], "XCLIENT ADDR=192.0.2.1",
+                 "--xclient-addr (from a peer that is listed)")
+        for mechanism in ("PLAIN", "LOGIN"):
+            yield ok(["--tls", "--auth", mechanism, "-au", "u", "-ap", "p"], "235 ", f"--tls --auth {mechanism}")
+            yield (f"--tls --auth {mechanism} (a wrong password)",
+                   ["--tls", "--auth", mechanism, "-au", "u", "-ap", "q"], False, 28, "535 ")
+        yield ok(["--socket", str(self.server.socket)], title="--socket")
+        yield ok(["--pipe", f"openssl s_client -quiet -connect 127.0.0.1:{self.server.tls_port}"], title="--pipe")
+        yield ok(["-6", "--server", "::1"], title="-6 --server ::1")
         for stop in STOPS:
             if stop == "tls":
                 yield f"--tls --quit-after {stop}", ["--tls", "--quit-after", stop], False, 0, "QUIT"

@@ -40,7 +40,8 @@ def certificate(directory):
 
 
 class Smtpd:
-    """Ours: plain with STARTTLS on `port`, TLS from the first byte on `tls_port`; everything goes to `next_port`."""
+    """Ours: plain with STARTTLS on `port` (of 127.0.0.1 and ::1) and on `socket`, TLS from the first byte on `tls_port`;
+    everything goes to `next_port`. It takes XCLIENT from 127.0.0.3, PROXY from 127.0.0.4, and the user u with password p."""
 
     name = "smtpd"
 
@@ -49,12 +50,16 @@ class Smtpd:
         self.dir.mkdir(parents=True)
         self.port, self.tls_port = free_port(), free_port()
         self.cert, self.key = certificate(self.dir)
+        self.socket = self.dir / "in.sock"
         (self.dir / "smtpd.yaml").write_text(f"""version: "6.10"
 servers:
   - id: in
     listeners:
       - {{address: 127.0.0.1, port: {self.port}}}
       - {{id: tls, address: 127.0.0.1, port: {self.tls_port}}}
+      - {{address: "::1", port: {self.port}}}
+      - {{path: "{self.socket}"}}
+    proxyprotocol: [127.0.0.4/32]
 spool: {{path: "{self.dir}/spool"}}
 pki: {{private: [{{id: mx, certificate: {{path: "{self.cert}"}}, privatekey: {{path: "{self.key}"}}}}]}}
 environment:
@@ -69,9 +74,16 @@ servers:
   - id: in
     transport: out
     hostname: mx.test.example
+    openrelay: true
     tls: {{certs: {{cert: mx}}, implicit: [tls]}}
     extensions: {{dsn: true}}
-    phases: {{data: {{maxhops: {hops}, maxsize: 64MiB}}}}
+    xclient: [127.0.0.3/32]
+    phases:
+      auth: {{hook: auth}}
+      data: {{maxhops: {hops}, maxsize: 64MiB}}
+scripting:
+  hooks:
+    auth: [{{id: auth, data: 'if ($arguments["username"] == "u" and $arguments["password"] == "p") Accept();'}}]
 transportgroups:
   - id: default
     retry: {{count: 100, intervals: [{{interval: 1}}]}}
