@@ -104,7 +104,7 @@ impl<'a> Quotas<'a> {
 
     /// Their names.
     pub fn iter(self) -> impl Iterator<Item = &'a str> {
-        names_of(self.packed).map(move |name| &**self.names.text(name))
+        names_of(self.packed).map(move |name| &**self.names.get(name))
     }
 }
 

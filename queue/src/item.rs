@@ -5,6 +5,8 @@ use std::sync::Arc;
 use crate::details::{Details, Link, Metadata, Origin, Quotas};
 use crate::diagnosis::Reason;
 use crate::policy::Limit;
+use crate::queue::Queue;
+use crate::slot::Slot;
 
 /// A message as the spool names it: log and sequence number, as plain numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -209,8 +211,6 @@ pub struct ItemView<'a> {
     pub attempts: u32,
     /// Goes before others of its destination.
     pub urgent: bool,
-    /// What it waits for.
-    pub waiting: Waiting,
     /// Why it is held, when it is.
     pub hold_reason: Option<&'a str>,
     /// Where its message came from.
@@ -226,4 +226,25 @@ pub struct ItemView<'a> {
     pub metadata: Metadata<'a>,
     /// Quotas that it counts for.
     pub quotas: Quotas<'a>,
+    pub(crate) within: Within<'a>,
+}
+
+impl ItemView<'_> {
+    /// What it waits for.
+    pub fn waiting(&self) -> Waiting {
+        self.within.queue.waiting(self.within.slot)
+    }
+}
+
+/// Where an item stands, for what few want to know of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Within<'a> {
+    pub(crate) queue: &'a Queue,
+    pub(crate) slot: &'a Slot,
+}
+
+impl std::fmt::Debug for Within<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Within").finish_non_exhaustive()
+    }
 }

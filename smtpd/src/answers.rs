@@ -11,7 +11,8 @@
 //! | 6 | its address |
 //! | 7 | the reply, where the text is about something else: why the item is held |
 //!
-//! Each is a tag (u16), a length (u16) and the value; numbers are little-endian. Unknown tags are skipped.
+//! Each is a tag (u16), a length (u16) and the value; numbers are little-endian. Unknown tags are skipped. The time comes last:
+//! the spool keeps what comes before the last eight bytes once for all items that share it.
 
 use std::net::IpAddr;
 
@@ -38,18 +39,21 @@ const REPLY_BYTES: usize = 160;
 
 /// In the form of the spool, within its limit.
 pub fn encode(reason: &Reason, at_ms: u64) -> Bytes {
-    finish(&reason.to_string(), parts(reason, at_ms))
+    finish(&reason.to_string(), parts(reason), Some(at_ms))
 }
 
 /// The same for an item about which there is something else to say than its last answer.
 pub fn encode_note(note: &str, last: Option<&LastAttempt>) -> Bytes {
-    let Some(LastAttempt { reason, at_ms }) = last else { return finish(note, Vec::new()) };
-    let mut parts = parts(reason, *at_ms);
+    let Some(LastAttempt { reason, at_ms }) = last else { return finish(note, Vec::new(), None) };
+    let mut parts = parts(reason);
     put_field(&mut parts, REPLY, cut(&reason.text, REPLY_BYTES).as_bytes());
-    finish(note, parts)
+    finish(note, parts, Some(*at_ms))
 }
 
-fn finish(text: &str, mut parts: Vec<u8>) -> Bytes {
+fn finish(text: &str, mut parts: Vec<u8>, at_ms: Option<u64>) -> Bytes {
+    if let Some(at_ms) = at_ms {
+        put_field(&mut parts, AT, &at_ms.to_le_bytes());
+    }
     let text = text.replace('\0', "\u{fffd}");
     let room = REPLY_MAX_BYTES.saturating_sub(parts.len() + 1);
     let mut out = cut(&text, room).as_bytes().to_vec();
@@ -58,9 +62,8 @@ fn finish(text: &str, mut parts: Vec<u8>) -> Bytes {
     out.into()
 }
 
-fn parts(reason: &Reason, at_ms: u64) -> Vec<u8> {
+fn parts(reason: &Reason) -> Vec<u8> {
     let mut parts = Vec::new();
-    put_field(&mut parts, AT, &at_ms.to_le_bytes());
     if let Some(code) = reason.code {
         put_field(&mut parts, CODE, &code.to_le_bytes());
     }
@@ -135,6 +138,16 @@ fn cut(text: &str, bytes_max: usize) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn answers_at_different_times_differ_in_their_last_bytes_only() {
+        let reason = refusal("451 4.3.300 later");
+        let last = |at_ms| LastAttempt { reason: reason.clone(), at_ms };
+        let (one, other) = (encode(&reason, 1), encode(&reason, 2));
+        assert_eq!(one.split_last_chunk::<8>().unwrap().0, other.split_last_chunk::<8>().unwrap().0);
+        let (one, other) = (encode_note("held", Some(&last(1))), encode_note("held", Some(&last(2))));
+        assert_eq!(one.split_last_chunk::<8>().unwrap().0, other.split_last_chunk::<8>().unwrap().0);
+    }
 
     fn refusal(text: &str) -> Reason {
         Diagnosis {

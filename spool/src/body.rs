@@ -135,7 +135,7 @@ impl BodyReader {
 }
 
 fn source(state: &State, message: &Message) -> Source {
-    if let Some(cached) = &message.cache {
+    if let Some(cached) = message.cache() {
         let mut chunks = Vec::with_capacity(2 + cached.body.rest.len());
         chunks.push(cached.prefix.clone());
         chunks.push(cached.body.first.clone());
@@ -144,7 +144,7 @@ fn source(state: &State, message: &Message) -> Source {
         return Source::Memory(chunks.into_iter());
     }
     let Some(segment) = state.segments.get(&message.home) else { return Source::Corrupt };
-    let Some(parts) = disk_parts(state, message.parts.iter().flatten()) else { return Source::Corrupt };
+    let Some(parts) = disk_parts(state, message.parts().iter()) else { return Source::Corrupt };
     Source::Disk(Box::new(Disk {
         commit: Some((segment.file.clone(), message.home, message.at)),
         prefix_bytes: message.prefix_bytes as usize,

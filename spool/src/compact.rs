@@ -145,7 +145,7 @@ fn maps(state: &State, target: Uid, as_of: u64, epoch: u32) -> Option<Vec<Bytes>
     let segment = state.segments.get(&target)?;
     let (log, sequence) = segment.key();
     let here = |id: &MessageId| state.messages.get(*id).is_some_and(|message| message.home == target);
-    let mut ids: Vec<MessageId> = segment.ids.iter().copied().filter(here).collect();
+    let mut ids: Vec<MessageId> = segment.ids.iter().filter(here).collect();
     ids.sort_unstable();
     ids.dedup();
     let mut maps = Vec::new();
@@ -153,7 +153,7 @@ fn maps(state: &State, target: Uid, as_of: u64, epoch: u32) -> Option<Vec<Bytes>
     let mut live = Vec::new();
     let mut bytes = 0;
     for id in ids {
-        let images = state.messages.get(id).map(|message| message.images(epoch)).unwrap_or_default();
+        let images = state.messages.images(id, epoch).unwrap_or_default();
         bytes += 16 + images.iter().map(|image| image.bytes_max()).sum::<usize>();
         live.push((id, images));
         if bytes >= MAP_BYTES {
@@ -253,7 +253,7 @@ impl<'s> Move<'s> {
     fn live(&self) -> Vec<MessageId> {
         let state = self.store.state.borrow();
         let Some(segment) = state.segments.get(&self.victim) else { return Vec::new() };
-        let live = |id: &MessageId| state.messages.get(*id).map(|message| (message.at.offset, *id));
+        let live = |id| state.messages.get(id).map(|message| (message.at.offset, id));
         let mut ids: Vec<(u32, MessageId)> = segment.ids.iter().filter_map(live).collect();
         ids.sort_unstable();
         ids.dedup();
@@ -265,7 +265,7 @@ impl<'s> Move<'s> {
         let message = state.messages.get(id)?;
         let mut records = Vec::new();
         let mut extents = Vec::new();
-        for part in message.parts.iter().flatten() {
+        for part in message.parts() {
             match part {
                 PartRef::Record { segment, at } => {
                     records.push((state.segments.get(segment)?.file.clone(), *at));
@@ -342,11 +342,7 @@ impl<'s> Move<'s> {
         moves.retain(|moving| state.messages.contains(moving.id));
         let mut bytes = OVERHEAD_BYTES;
         for moving in moves {
-            let images = state
-                .messages
-                .get(moving.id)
-                .map(|message| message.images(self.store.epoch))
-                .unwrap_or_default();
+            let images = state.messages.images(moving.id, self.store.epoch).unwrap_or_default();
             let images: usize = images.iter().map(|image| image.bytes_max()).sum();
             let extents: usize =
                 moving.head.parts.iter().map(|part| (part.body_bytes() >> 14) as usize + 32).sum();
@@ -409,7 +405,7 @@ impl<'s> Move<'s> {
         let mut metas = Vec::with_capacity(moves.len());
         let mut bytes = OVERHEAD_BYTES;
         for moving in &moves {
-            let items = state.messages.get(moving.id).map(|message| message.images(self.store.epoch));
+            let items = state.messages.images(moving.id, self.store.epoch);
             let mut meta = Vec::with_capacity(moving.envelope.len() + 128);
             CommitHead { items, ..moving.head.clone() }.encode(&mut meta);
             meta.extend_from_slice(&moving.envelope);
@@ -461,17 +457,14 @@ fn moved(state: &mut State, moving: Moving, target: Uid, at: RecordAt, stamp: u6
         state.segments.get_mut(&target).expect("just written").ids.push(id);
         return;
     };
-    let parts = message.parts.take();
+    let parts = message.replace_parts(moving.extents.into_boxed_slice());
     message.home = target;
     message.at = at;
     message.stamp = stamp;
     message.flags = MOVED;
     message.prefix_bytes = moving.head.prefix_bytes;
-    if !moving.extents.is_empty() {
-        message.parts = Some(moving.extents.into_boxed_slice());
-    }
     state.remove_live(moving.from, moving.from_at.len());
-    for part in parts.iter().flatten() {
+    for part in &parts {
         if let PartRef::Record { segment, at } = part {
             state.remove_live(*segment, at.len());
         }

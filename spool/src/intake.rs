@@ -7,16 +7,16 @@ use engine::budget::Reservation;
 use engine::sync::{Sender, oneshot};
 
 use crate::extent::Extent;
+use crate::failure::commit_error;
 use crate::files::Handle;
 use crate::format::record::{CommitHead, ItemImage, MOVED, Part};
 use crate::limits::{CHUNK_FIRST_BYTES, CHUNK_MAX_BYTES, PREFIX_MAX_BYTES};
-use crate::messages::Items;
 use crate::recovery::RecoveredItem;
 use crate::segments::Purpose;
 use crate::state::{Chunks, PartRef};
 use crate::store::Store;
 use crate::types::{Envelope, MessageId};
-use crate::writer::{Body, Commit, Request, Spilled, commit_error};
+use crate::writer::{Body, Commit, Request, Spilled};
 
 /// Announced sizes are a little off: what a first buffer has on top.
 const EXPECTED_SLACK_BYTES: usize = 512;
@@ -329,8 +329,7 @@ impl Intake {
         let (waiter, result) = oneshot();
         let mut commit = self.request(envelope, meta, prefix, size, waiter);
         if let Some(items) = items {
-            commit.live = items.len() as u32;
-            commit.items = Items::of(&items, commit.recipients);
+            commit.items = Some(items);
             commit.flags = MOVED;
         }
         self.store.enqueue(Request::Commit(commit));
@@ -388,11 +387,10 @@ impl Intake {
             meta,
             prefix,
             body,
-            parts: if whole { None } else { Some(parts.into_boxed_slice()) },
+            parts: parts.into_boxed_slice(),
             _holds: std::mem::take(&mut self.holds),
             recipients: envelope.recipients.len() as u32,
-            items: Items::Fresh,
-            live: envelope.recipients.len() as u32,
+            items: None,
             flags: 0,
             size,
             memory,

@@ -18,7 +18,7 @@ use crate::format::scan::{Scan, Step};
 use crate::format::segment::{DATA_OFFSET, Header, Identity, Trailer, Use, use_of};
 use crate::format::{BLOCK, envelope, epoch_of};
 use crate::limits::{ABORTS_MAX, RECOVERED_MAX, WINDOW_BYTES};
-use crate::messages::{Items, Message};
+use crate::messages::{Message, More};
 use crate::options::Corrupt;
 use crate::recovery::{Recovered, RecoveredItem};
 use crate::replay::{Outcome, Replay, Resolved, SegmentKey};
@@ -336,7 +336,7 @@ impl Load {
             self.message(uid, resolved);
         }
         if let Some(segment) = self.store.state.borrow_mut().segments.get_mut(&uid) {
-            segment.ids.shrink_to_fit();
+            segment.ids.shrink();
         }
     }
 
@@ -353,10 +353,7 @@ impl Load {
     }
 
     fn message(&mut self, uid: Uid, resolved: Resolved) {
-        let Resolved { commit, mut items, in_flight } = resolved;
-        for item in &mut items {
-            self.store.state.borrow_mut().texts.share_state(&mut item.state);
-        }
+        let Resolved { commit, items, in_flight } = resolved;
         let id = commit.head.id;
         let key = {
             let state = self.store.state.borrow();
@@ -380,6 +377,8 @@ impl Load {
             damaged |= bad;
         }
         let message = Message {
+            log: id.log,
+            sequence: id.sequence,
             home: uid,
             at: commit.at,
             stamp: commit.stamp,
@@ -388,13 +387,12 @@ impl Load {
             recipients: commit.head.recipients,
             live: items.len() as u32,
             size: size_bytes,
-            items: Items::of(&items, commit.head.recipients),
-            parts: if parts.is_empty() { None } else { Some(parts.into_boxed_slice()) },
-            cache: None,
+            items: None,
+            more: More::new(parts.into_boxed_slice(), None),
             suspect: !self.replay.was_closed_in_order(self.store.log),
             damaged,
         };
-        self.store.state.borrow_mut().insert(id, message);
+        self.store.state.borrow_mut().insert(message, Some(&items));
         let mut holds = Vec::new();
         if damaged {
             let reason = bytes::Bytes::from_static(b"damaged in the spool");
@@ -402,8 +400,7 @@ impl Load {
         }
         for (recipient, aborts) in in_flight {
             let mut state = self.store.state.borrow_mut();
-            let message = state.messages.get_mut(id).expect("just inserted");
-            if let Some(item) = message.item(recipient) {
+            if let Some(item) = state.messages.item(ItemId { message: id, recipient }) {
                 item.aborts = aborts;
             }
             if aborts >= ABORTS_MAX && !damaged {

@@ -24,7 +24,7 @@ impl Store {
         let (file, at) = {
             let state = self.state.borrow();
             let message = state.messages.get(id).ok_or(ReadError::Gone)?;
-            if let Some(cached) = &message.cache {
+            if let Some(cached) = message.cache() {
                 return decode(&cached.meta, message.flags);
             }
             let home = state.segments.get(&message.home).ok_or(ReadError::Corrupt)?;
@@ -48,13 +48,12 @@ impl Store {
     /// An item that is not done, as a start would find it.
     pub fn item(&self, item: ItemId) -> Option<RecoveredItem> {
         let state = self.state.borrow();
-        state.messages.get(item.message)?.image(item.recipient, self.epoch).map(RecoveredItem::from)
+        state.messages.image(item, self.epoch).map(RecoveredItem::from)
     }
 
     /// The properties of an item that is not done, as last settled.
     pub fn properties(&self, item: ItemId) -> Option<Bytes> {
-        let state = self.state.borrow();
-        state.messages.get(item.message)?.properties(item.recipient)
+        self.state.borrow().messages.properties(item)
     }
 }
 

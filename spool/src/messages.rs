@@ -1,26 +1,36 @@
 //! The live messages of a store, by their names, and what is known of each. With millions of them this is most of what
 //! the spool needs of memory.
 
+use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 
 use bytes::Bytes;
 use rustc_hash::FxHasher;
 use tables::index::Index;
 use tables::slab::Slab;
+use tables::u48::U48;
 
 use crate::format::batch::RecordAt;
 use crate::format::record::{Change, ItemImage, Mark};
 use crate::state::{Cached, PartRef, Uid};
-use crate::types::{ItemState, MessageId, Settle};
+use crate::texts::{Text, Texts, cut};
+use crate::types::{ItemId, ItemState, MessageId, Settle};
 
 /// All of a store.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Messages {
-    entries: Slab<(MessageId, Message)>,
+    entries: Slab<Message>,
     by_id: Index,
+    /// Replies and reasons of items.
+    texts: Texts,
 }
 
 impl Messages {
+    /// `seed`: a random number.
+    pub(crate) fn new(seed: u64) -> Messages {
+        Messages { entries: Slab::new(), by_id: Index::new(), texts: Texts::new(seed) }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
@@ -29,36 +39,134 @@ impl Messages {
         self.find(id).is_some()
     }
 
-    /// All, in no order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &(MessageId, Message)> {
-        (0..self.entries.end()).filter_map(|number| self.entries.get(number))
+    /// Those with these numbers, in no order: numbers are below [`Messages::end`], and change hands.
+    pub(crate) fn numbered(&self, numbers: std::ops::Range<u32>) -> impl Iterator<Item = &Message> {
+        numbers.filter_map(|number| self.entries.get(number))
+    }
+
+    pub(crate) fn end(&self) -> u32 {
+        self.entries.end()
     }
 
     pub(crate) fn get(&self, id: MessageId) -> Option<&Message> {
-        self.find(id).map(|number| &self.entries[number].1)
+        self.find(id).map(|number| &self.entries[number])
     }
 
     pub(crate) fn get_mut(&mut self, id: MessageId) -> Option<&mut Message> {
         let number = self.find(id)?;
-        Some(&mut self.entries[number].1)
+        Some(&mut self.entries[number])
     }
 
-    /// Adds a message; no other has its name.
-    pub(crate) fn insert(&mut self, id: MessageId, message: Message) {
+    /// Adds a message; no other has its name. `items`: what is known of those that are not done, in order; `None`: all are as
+    /// at first.
+    pub(crate) fn insert(&mut self, mut message: Message, items: Option<&[ItemImage]>) {
+        let id = message.id();
         debug_assert!(!self.contains(id), "message ids are never reused");
-        let number = self.entries.insert((id, message));
+        if let Some(images) = items {
+            message.restore(images, &mut self.texts);
+        }
+        let number = self.entries.insert(message);
         let entries = &self.entries;
-        self.by_id.insert(hash(id), number, |number| hash(entries[number].0));
+        self.by_id.insert(hash(id), number, |number| hash(entries[number].id()));
     }
 
+    /// Takes a message out. Nothing is known of its items any more.
     pub(crate) fn remove(&mut self, id: MessageId) -> Option<Message> {
         let number = self.find(id)?;
         self.by_id.remove(hash(id), number);
-        self.entries.remove(number).map(|(_, message)| message)
+        let mut message = self.entries.remove(number)?;
+        for item in message.items.take().into_iter().flatten() {
+            item.state.forget(&mut self.texts);
+        }
+        Some(message)
+    }
+
+    /// An item that is not done, for its marks.
+    pub(crate) fn item(&mut self, id: ItemId) -> Option<&mut Item> {
+        self.get_mut(id.message)?.item(id.recipient)
+    }
+
+    /// Marks an item as done; false: it is not there, or was done before.
+    pub(crate) fn finish(&mut self, id: ItemId) -> bool {
+        let Some(number) = self.find(id.message) else { return false };
+        let message = &mut self.entries[number];
+        let Some(item) = message.item(id.recipient) else { return false };
+        item.set_state(Kept::Active, &mut self.texts);
+        *item = Item::done();
+        message.live -= 1;
+        message.with_more(|more| drop(more.properties.remove(&id.recipient)));
+        true
+    }
+
+    /// Applies a change other than `Done`; returns what is to be written. `None`: the item is not there, or done.
+    pub(crate) fn change(&mut self, id: ItemId, settle: Settle) -> Option<Change> {
+        let number = self.find(id.message)?;
+        let message = &mut self.entries[number];
+        let item = message.item(id.recipient)?;
+        Some(match settle {
+            Settle::Done => unreachable!("that is to finish it"),
+            Settle::Active => {
+                item.set_state(Kept::Active, &mut self.texts);
+                Change::Active
+            }
+            Settle::RetryAt { at_ms, attempts, reply } => {
+                let reply = cut(reply);
+                let text = self.texts.keep(&reply);
+                item.set_state(Kept::RetryAt { at_ms: U48::new(at_ms), text }, &mut self.texts);
+                item.attempts = attempts;
+                Change::RetryAt { at_ms, attempts, reply }
+            }
+            Settle::Hold { reason } => {
+                let reason = cut(reason);
+                let text = self.texts.keep(&reason);
+                item.set_state(Kept::Hold(text), &mut self.texts);
+                Change::Hold { reason }
+            }
+            Settle::Properties(properties) => {
+                // Nothing that it was a part of stays with it.
+                let own = Bytes::copy_from_slice(&properties);
+                message.more_mut().properties.insert(id.recipient, own);
+                Change::Properties(properties)
+            }
+        })
+    }
+
+    /// The properties of an item that is not done.
+    pub(crate) fn properties(&self, id: ItemId) -> Option<Bytes> {
+        self.get(id.message)?.more.as_ref()?.properties.get(&id.recipient).cloned()
+    }
+
+    /// All that is known of the live items of a message; `None`: it is gone.
+    pub(crate) fn images(&self, id: MessageId, epoch: u32) -> Option<Vec<ItemImage>> {
+        let message = self.get(id)?;
+        let live = (0..message.recipients).filter(|recipient| message.is_live(*recipient));
+        Some(live.map(|recipient| self.image_of(message, recipient, epoch)).collect())
+    }
+
+    /// The image of one item; none: done or unknown.
+    pub(crate) fn image(&self, id: ItemId, epoch: u32) -> Option<ItemImage> {
+        let message = self.get(id.message).filter(|message| message.is_live(id.recipient))?;
+        Some(self.image_of(message, id.recipient, epoch))
+    }
+
+    fn image_of(&self, message: &Message, recipient: u32, epoch: u32) -> ItemImage {
+        let properties = message.more.as_ref().and_then(|more| more.properties.get(&recipient).cloned());
+        let Some(item) = message.known(recipient) else {
+            return ItemImage { recipient, properties, ..ItemImage::default() };
+        };
+        let state = match &item.state {
+            Kept::Active => ItemState::Active,
+            Kept::RetryAt { at_ms, text } => {
+                ItemState::RetryAt { at_ms: at_ms.get(), reply: self.texts.get(text) }
+            }
+            Kept::Hold(text) => ItemState::Hold { reason: self.texts.get(text) },
+        };
+        let mark = item.in_flight.then_some(Mark { epoch, aborts: item.aborts });
+        ItemImage { recipient, state, attempts: item.attempts, properties, mark }
     }
 
     fn find(&self, id: MessageId) -> Option<u32> {
-        self.by_id.find(hash(id), |number| self.entries[number].0 == id)
+        self.by_id.find(hash(id), |number| self.entries[number].id() == id)
     }
 }
 
@@ -69,9 +177,11 @@ fn hash(id: MessageId) -> u64 {
     hasher.finish()
 }
 
-/// A live message.
+/// A live message: 88 bytes, and 32 for each item once something has happened to one of them.
 #[derive(Debug)]
 pub(crate) struct Message {
+    pub(crate) log: u32,
+    pub(crate) sequence: u64,
     pub(crate) home: Uid,
     pub(crate) at: RecordAt,
     /// Stamp and flags of its commit record.
@@ -82,182 +192,236 @@ pub(crate) struct Message {
     /// Items that are not done.
     pub(crate) live: u32,
     pub(crate) size: u64,
-    pub(crate) items: Items,
-    pub(crate) parts: Option<Box<[PartRef]>>,
-    pub(crate) cache: Option<Box<Cached>>,
+    /// Its recipients; `None`: all are active and were never attempted.
+    pub(crate) items: Option<Box<[Item]>>,
+    pub(crate) more: Option<Box<More>>,
     /// Found at start after an abort: marks are written before attempts.
     pub(crate) suspect: bool,
     pub(crate) damaged: bool,
 }
 
-/// The recipients of one message.
-#[derive(Debug)]
-pub(crate) enum Items {
-    /// All are active and were never attempted.
-    Fresh,
-    /// The only one.
-    One(Item),
-    /// Several.
-    Many(Box<[Item]>),
+// At millions of messages a word more is worth a thought.
+const _: () = assert!(size_of::<Message>() <= 88 && size_of::<Item>() <= 32);
+
+/// What most messages do not have, or not for long.
+#[derive(Debug, Default)]
+pub(crate) struct More {
+    pub(crate) parts: Box<[PartRef]>,
+    pub(crate) cache: Option<Cached>,
+    /// Of items that are not done.
+    properties: BTreeMap<u32, Bytes>,
+}
+
+impl More {
+    /// None, where there is nothing.
+    pub(crate) fn new(parts: Box<[PartRef]>, cache: Option<Cached>) -> Option<Box<More>> {
+        let more = More { parts, cache, properties: BTreeMap::new() };
+        (!more.is_empty()).then(|| Box::new(more))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.parts.is_empty() && self.cache.is_none() && self.properties.is_empty()
+    }
 }
 
 /// One recipient in memory.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Item {
-    pub(crate) done: bool,
+    done: bool,
     pub(crate) in_flight: bool,
     /// Consecutive aborts that it was in flight at.
     pub(crate) aborts: u8,
-    pub(crate) attempts: u32,
-    pub(crate) extra: Option<Box<Extra>>,
+    attempts: u32,
+    state: Kept,
 }
 
-/// What most items do not have.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Extra {
-    pub(crate) state: ItemState,
-    pub(crate) properties: Option<Bytes>,
-}
-
-impl Items {
-    /// Of what is known of those that are not done; none where all are as at first.
-    pub(crate) fn of(images: &[ItemImage], recipients: u32) -> Items {
-        let fresh =
-            |image: &ItemImage| *image == ItemImage { recipient: image.recipient, ..ItemImage::default() };
-        if images.len() == recipients as usize && images.iter().all(fresh) {
-            return Items::Fresh;
-        }
-        let mut items = Items::new(recipients, &Item::done());
-        for image in images {
-            if let Some(item) = items.as_mut().get_mut(image.recipient as usize) {
-                *item = Item::of(image);
-            }
-        }
-        items
-    }
-
-    fn new(count: u32, item: &Item) -> Items {
-        match count {
-            1 => Items::One(item.clone()),
-            count => Items::Many(vec![item.clone(); count as usize].into()),
-        }
-    }
-
-    /// None: all are as at first.
-    fn get(&self) -> Option<&[Item]> {
-        match self {
-            Items::Fresh => None,
-            Items::One(item) => Some(std::slice::from_ref(item)),
-            Items::Many(items) => Some(items),
-        }
-    }
-
-    fn as_mut(&mut self) -> &mut [Item] {
-        match self {
-            Items::Fresh => &mut [],
-            Items::One(item) => std::slice::from_mut(item),
-            Items::Many(items) => items,
-        }
-    }
+/// State of an item, as it is kept.
+#[derive(Debug, Default)]
+enum Kept {
+    #[default]
+    Active,
+    RetryAt {
+        at_ms: U48,
+        text: Text,
+    },
+    Hold(Text),
 }
 
 impl Message {
-    pub(crate) fn item(&mut self, recipient: u32) -> Option<&mut Item> {
-        if let Items::Fresh = self.items {
-            self.items = Items::new(self.recipients, &Item::default());
+    pub(crate) fn id(&self) -> MessageId {
+        MessageId { log: self.log, sequence: self.sequence }
+    }
+
+    /// Pieces of its body outside its commit record.
+    pub(crate) fn parts(&self) -> &[PartRef] {
+        self.more.as_ref().map_or(&[], |more| &more.parts)
+    }
+
+    /// Its body, while it is in memory.
+    pub(crate) fn cache(&self) -> Option<&Cached> {
+        self.more.as_ref()?.cache.as_ref()
+    }
+
+    pub(crate) fn take_cache(&mut self) -> Option<Cached> {
+        self.with_more(|more| more.cache.take()).flatten()
+    }
+
+    /// Gives the parts that it had.
+    pub(crate) fn replace_parts(&mut self, parts: Box<[PartRef]>) -> Box<[PartRef]> {
+        if parts.is_empty() && self.more.is_none() {
+            return parts;
         }
-        self.items.as_mut().get_mut(recipient as usize)
+        let before = std::mem::replace(&mut self.more_mut().parts, parts);
+        self.with_more(|_| ());
+        before
     }
 
     /// Not done.
     pub(crate) fn is_live(&self, recipient: u32) -> bool {
-        match self.items.get() {
-            None => recipient < self.recipients,
-            Some(items) => items.get(recipient as usize).is_some_and(|item| !item.done),
+        recipient < self.recipients && self.known(recipient).is_none_or(|item| !item.done)
+    }
+
+    /// An item that is not done.
+    fn item(&mut self, recipient: u32) -> Option<&mut Item> {
+        let fresh = || (0..self.recipients).map(|_| Item::default()).collect();
+        let items = self.items.get_or_insert_with(fresh);
+        items.get_mut(recipient as usize).filter(|item| !item.done)
+    }
+
+    /// None: it is as at first, or there is none.
+    fn known(&self, recipient: u32) -> Option<&Item> {
+        self.items.as_ref()?.get(recipient as usize)
+    }
+
+    fn restore(&mut self, images: &[ItemImage], texts: &mut Texts) {
+        self.live = images.len() as u32;
+        let fresh =
+            |image: &ItemImage| *image == ItemImage { recipient: image.recipient, ..ItemImage::default() };
+        if images.len() == self.recipients as usize && images.iter().all(fresh) {
+            return;
         }
-    }
-
-    /// The properties of an item that is not done.
-    pub(crate) fn properties(&self, recipient: u32) -> Option<Bytes> {
-        self.items.get()?.get(recipient as usize)?.extra.as_ref()?.properties.clone()
-    }
-
-    /// All that is known of its live items.
-    pub(crate) fn images(&self, epoch: u32) -> Vec<ItemImage> {
-        let Some(items) = self.items.get() else {
-            let all = 0..self.recipients;
-            return all.map(|recipient| ItemImage { recipient, ..ItemImage::default() }).collect();
-        };
-        let live = items.iter().enumerate().filter(|(_, item)| !item.done);
-        live.map(|(at, item)| item.image(at as u32, epoch)).collect()
-    }
-
-    /// The image of one item; none: done or unknown.
-    pub(crate) fn image(&self, recipient: u32, epoch: u32) -> Option<ItemImage> {
-        match self.items.get() {
-            None if recipient < self.recipients => Some(ItemImage { recipient, ..ItemImage::default() }),
-            None => None,
-            Some(items) => {
-                let item = items.get(recipient as usize).filter(|item| !item.done)?;
-                Some(item.image(recipient, epoch))
+        let mut items: Box<[Item]> = (0..self.recipients).map(|_| Item::done()).collect();
+        for image in images {
+            let Some(item) = items.get_mut(image.recipient as usize) else { continue };
+            *item = Item { attempts: image.attempts, ..Item::default() };
+            item.state = match &image.state {
+                ItemState::Active => Kept::Active,
+                ItemState::RetryAt { at_ms, reply } => {
+                    Kept::RetryAt { at_ms: U48::new(*at_ms), text: texts.keep(&cut(reply.clone())) }
+                }
+                ItemState::Hold { reason } => Kept::Hold(texts.keep(&cut(reason.clone()))),
+            };
+            if let Some(properties) = &image.properties {
+                let own = Bytes::copy_from_slice(properties);
+                self.more_mut().properties.insert(image.recipient, own);
             }
         }
+        self.items = Some(items);
+    }
+
+    fn more_mut(&mut self) -> &mut More {
+        self.more.get_or_insert_default()
+    }
+
+    /// Changes what it has beyond most, if there is something; gives the memory back when nothing is left.
+    fn with_more<T>(&mut self, change: impl FnOnce(&mut More) -> T) -> Option<T> {
+        let changed = change(self.more.as_mut()?);
+        self.more = self.more.take().filter(|more| !more.is_empty());
+        Some(changed)
     }
 }
 
 impl Item {
-    pub(crate) fn done() -> Item {
+    fn done() -> Item {
         Item { done: true, ..Item::default() }
     }
 
-    fn of(image: &ItemImage) -> Item {
-        let extra = Extra { state: image.state.clone(), properties: image.properties.clone() };
-        let plain = extra.state == ItemState::Active && extra.properties.is_none();
-        Item { attempts: image.attempts, extra: (!plain).then(|| Box::new(extra)), ..Item::default() }
-    }
-
-    fn image(&self, recipient: u32, epoch: u32) -> ItemImage {
-        let extra = self.extra.as_deref();
-        ItemImage {
-            recipient,
-            state: extra.map(|extra| extra.state.clone()).unwrap_or_default(),
-            attempts: self.attempts,
-            properties: extra.and_then(|extra| extra.properties.clone()),
-            mark: self.in_flight.then_some(Mark { epoch, aborts: self.aborts }),
-        }
-    }
-
-    /// Applies a change other than `Done`; returns what is to be written.
-    pub(crate) fn change(&mut self, settle: Settle) -> Change {
-        match settle {
-            Settle::Done => unreachable!("handled by the caller"),
-            Settle::Active => {
-                self.set_state(ItemState::Active);
-                Change::Active
-            }
-            Settle::RetryAt { at_ms, attempts, reply } => {
-                self.set_state(ItemState::RetryAt { at_ms, reply: reply.clone() });
-                self.attempts = attempts;
-                Change::RetryAt { at_ms, attempts, reply }
-            }
-            Settle::Hold { reason } => {
-                self.set_state(ItemState::Hold { reason: reason.clone() });
-                Change::Hold { reason }
-            }
-            Settle::Properties(properties) => {
-                self.extra.get_or_insert_default().properties = Some(properties.clone());
-                Change::Properties(properties)
-            }
-        }
-    }
-
-    fn set_state(&mut self, state: ItemState) {
+    /// It is not in flight any more.
+    fn set_state(&mut self, state: Kept, texts: &mut Texts) {
         self.in_flight = false;
         self.aborts = 0;
-        match (&mut self.extra, state) {
-            (None, ItemState::Active) => {}
-            (Some(extra), state) => extra.state = state,
-            (extra, state) => *extra = Some(Box::new(Extra { state, properties: None })),
+        std::mem::replace(&mut self.state, state).forget(texts);
+    }
+}
+
+impl Kept {
+    fn forget(self, texts: &mut Texts) {
+        match self {
+            Kept::Active => {}
+            Kept::RetryAt { text, .. } | Kept::Hold(text) => texts.forget(text),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: MessageId = MessageId { log: 1, sequence: 7 };
+
+    fn item(recipient: u32) -> ItemId {
+        ItemId { message: ID, recipient }
+    }
+
+    fn messages(recipients: u32, items: Option<&[ItemImage]>) -> Messages {
+        let mut messages = Messages::new(1);
+        let message = Message {
+            log: ID.log,
+            sequence: ID.sequence,
+            home: 0,
+            at: RecordAt::default(),
+            stamp: 0,
+            flags: 0,
+            prefix_bytes: 0,
+            recipients,
+            live: recipients,
+            size: 0,
+            items: None,
+            more: None,
+            suspect: false,
+            damaged: false,
+        };
+        messages.insert(message, items);
+        messages
+    }
+
+    fn retry(at_ms: u64) -> Settle {
+        Settle::RetryAt { at_ms, attempts: 2, reply: "450 later, please".into() }
+    }
+
+    #[test]
+    fn what_was_settled_comes_back_and_goes_without_a_trace() {
+        for recipients in [1, 3] {
+            let mut messages = messages(recipients, None);
+            assert_eq!(messages.images(ID, 1).unwrap().len(), recipients as usize);
+            for recipient in 0..recipients {
+                messages.change(item(recipient), retry(9)).unwrap();
+                messages.change(item(recipient), Settle::Properties("p".into())).unwrap();
+            }
+            assert_eq!(messages.texts.len(), 1);
+            messages.change(item(0), Settle::Hold { reason: "look at it".into() }).unwrap();
+            let images = messages.images(ID, 1).unwrap();
+            assert_eq!(images[0].state, ItemState::Hold { reason: "look at it".into() });
+            assert_eq!((images[0].attempts, images[0].properties.as_deref()), (2, Some(&b"p"[..])));
+            let again = self::messages(recipients, Some(&images));
+            assert_eq!(again.images(ID, 1).unwrap(), images);
+            assert_eq!(messages.change(item(recipients), retry(9)), None);
+            assert!(messages.finish(item(0)) && !messages.finish(item(0)));
+            assert_eq!((messages.change(item(0), retry(9)), messages.image(item(0), 1)), (None, None));
+            let message = messages.remove(ID).unwrap();
+            assert_eq!((message.live, messages.texts.len(), messages.len()), (recipients - 1, 0, 0));
+        }
+    }
+
+    #[test]
+    fn what_few_messages_have_takes_nothing_once_it_is_gone() {
+        let mut messages = messages(2, None);
+        messages.change(item(1), Settle::Properties("p".into())).unwrap();
+        assert_eq!(messages.properties(item(1)).as_deref(), Some(&b"p"[..]));
+        assert!(messages.finish(item(1)));
+        assert!(messages.get(ID).unwrap().more.is_none());
+        let message = messages.get_mut(ID).unwrap();
+        assert!(message.take_cache().is_none() && message.replace_parts(Box::default()).is_empty());
+        assert!(message.more.is_none());
     }
 }

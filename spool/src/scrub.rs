@@ -3,10 +3,11 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use engine::time;
+use engine::{task, time};
 
 use crate::body::BodyReader;
-use crate::limits::{SCRUB_BYTES_PER_S, SCRUB_DELAY_S, SCRUB_PERIOD_S};
+use crate::limits::{SCRUB_BYTES_PER_S, SCRUB_CHUNK, SCRUB_DELAY_S, SCRUB_PERIOD_S};
+use crate::messages::Message;
 use crate::state::Phase;
 use crate::store::Store;
 use crate::types::MessageId;
@@ -25,28 +26,33 @@ pub(crate) async fn run(store: Rc<Store>) {
             }
             time::sleep(NAP).await;
         }
-        for id in messages(&store) {
-            if store.state.borrow().closing {
-                return;
+        let mut next = 0;
+        while let Some(ids) = messages(&store, &mut next) {
+            for id in ids {
+                if store.state.borrow().closing {
+                    return;
+                }
+                verify(&store, id).await;
             }
-            verify(&store, id).await;
+            task::yield_now().await;
         }
         wait = SCRUB_PERIOD_S;
     }
 }
 
-/// Messages that are at rest: not in a segment that is being written, and not in memory.
-fn messages(store: &Store) -> Vec<MessageId> {
+/// Some of the messages that are at rest (not in a segment that is being written, and not in memory), from number `next`
+/// on, which is moved; none: that were all.
+fn messages(store: &Store, next: &mut u32) -> Option<Vec<MessageId>> {
     let state = store.state.borrow();
+    let from = *next;
+    *next = from.saturating_add(SCRUB_CHUNK).min(state.messages.end());
     let at_rest = |home| state.segments.get(&home).is_some_and(|segment| segment.phase == Phase::Sealed);
-    let mut ids: Vec<MessageId> = state
-        .messages
-        .iter()
-        .filter(|(_, message)| message.cache.is_none() && !message.damaged && at_rest(message.home))
-        .map(|(id, _)| *id)
-        .collect();
-    ids.sort_unstable();
-    ids
+    (from < *next).then(|| {
+        let all = state.messages.numbered(from..*next);
+        all.filter(|message| message.cache().is_none() && !message.damaged && at_rest(message.home))
+            .map(Message::id)
+            .collect()
+    })
 }
 
 /// Reads a message whole; the reader sets it aside when it is damaged.

@@ -39,8 +39,7 @@ pub(crate) async fn write_index(store: &Rc<Store>, uid: Uid) {
     segment.said = Vec::new();
     segment.maps = Vec::new();
     segment.cuts = Vec::new();
-    segment.ids.retain(|id| state.messages.contains(*id));
-    segment.ids.shrink_to_fit();
+    segment.ids.retain(|id| state.messages.contains(id));
 }
 
 struct Index<'s> {
@@ -107,10 +106,10 @@ impl<'s> Index<'s> {
         let state = self.store.state.borrow();
         let segment = &state.segments[&self.uid];
         let (mut finished, mut live) = (Vec::new(), Vec::new());
-        for id in &segment.ids {
-            match state.messages.get(*id).filter(|message| message.home == self.uid) {
-                Some(message) => live.push((*id, message.at)),
-                None => finished.push(*id),
+        for id in segment.ids.iter() {
+            match state.messages.get(id).filter(|message| message.home == self.uid) {
+                Some(message) => live.push((id, message.at)),
+                None => finished.push(id),
             }
         }
         live.sort_unstable_by_key(|(_, at)| at.offset);
@@ -126,11 +125,13 @@ impl<'s> Index<'s> {
             };
             let entry = {
                 let state = self.store.state.borrow();
-                state.messages.get(id).map(|message| Live {
+                let stamp = state.messages.get(id).map(|message| message.stamp);
+                let items = state.messages.images(id, self.store.epoch);
+                stamp.zip(items).map(|(stamp, items)| Live {
                     at,
-                    stamp: message.stamp,
+                    stamp,
                     flags: record.flags,
-                    items: message.images(self.store.epoch),
+                    items,
                     meta: Bytes::copy_from_slice(record.meta),
                 })
             };
@@ -170,8 +171,7 @@ impl<'s> Index<'s> {
                 if !state.segments.contains_key(&home) {
                     continue;
                 }
-                let image = state.messages.get(item.message);
-                let image = image.and_then(|message| message.image(item.recipient, self.store.epoch));
+                let image = state.messages.image(item, self.store.epoch);
                 encoder.push(item, &image.map_or(Change::Done, |image| Change::Image(Box::new(image))));
             }
             if encoder.len() > SETTLE_RECORD_BYTES {

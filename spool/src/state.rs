@@ -12,16 +12,16 @@ use rustc_hash::FxHashMap;
 
 use crate::files::Handle;
 use crate::format::batch::RecordAt;
-use crate::format::record::{Change, Cut};
+use crate::format::record::{Change, Cut, ItemImage};
 use crate::format::segment::DATA_OFFSET;
 use crate::format::{BLOCK, round_up};
+use crate::ids::Ids;
 use crate::intake::CommitError;
 use crate::limits::PROPERTIES_MAX_BYTES;
-use crate::messages::{Item, Message, Messages};
+use crate::messages::{Message, Messages};
 use crate::recovery::Recovered;
 use crate::replay::SegmentKey;
 use crate::stats::{Admission, Stats};
-use crate::texts::Texts;
 use crate::types::{ItemId, MessageId, Settle};
 use crate::writer::Request;
 
@@ -61,7 +61,7 @@ pub(crate) struct Segment {
     /// About how large its index would be.
     pub(crate) index_bytes: u64,
     /// Messages with a record in it; only live ones once it is sealed.
-    pub(crate) ids: Vec<MessageId>,
+    pub(crate) ids: Ids,
     /// Items of other segments that it says something about, and which segment; until it is sealed.
     pub(crate) said: Vec<(ItemId, Uid)>,
     /// Live maps and cuts in it, encoded; until it is sealed.
@@ -93,7 +93,7 @@ impl Segment {
             live_records: 0,
             live_bytes: 0,
             index_bytes: 0,
-            ids: Vec::new(),
+            ids: Ids::default(),
             said: Vec::new(),
             maps: Vec::new(),
             cuts: Vec::new(),
@@ -196,8 +196,6 @@ pub(crate) struct State {
     pub(crate) ready: VecDeque<Uid>,
 
     pub(crate) messages: Messages,
-    /// Replies and reasons of items.
-    pub(crate) texts: Texts,
     pub(crate) cached: VecDeque<MessageId>,
     pub(crate) live_bytes: u64,
     pub(crate) extent_bytes: u64,
@@ -248,12 +246,13 @@ pub(crate) struct State {
 
 impl State {
     /// Takes a new message into account.
-    pub(crate) fn insert(&mut self, id: MessageId, message: Message) {
+    pub(crate) fn insert(&mut self, message: Message, items: Option<&[ItemImage]>) {
+        let id = message.id();
         self.add_live(message.home, id, message.at.len());
         if let Some(home) = self.segments.get_mut(&message.home) {
             home.index_bytes += index_bytes(message.at);
         }
-        for part in message.parts.iter().flatten() {
+        for part in message.parts() {
             match part {
                 PartRef::Record { segment, at } => {
                     self.add_live(*segment, id, at.len());
@@ -261,11 +260,11 @@ impl State {
                 PartRef::Extent { bytes, .. } => self.extent_bytes += bytes,
             }
         }
-        if message.cache.is_some() {
+        if message.cache().is_some() {
             self.cached.push_back(id);
             self.stats.cached_messages += 1;
         }
-        self.messages.insert(id, message);
+        self.messages.insert(message, items);
     }
 
     /// Takes a record that is needed into account.
@@ -274,7 +273,7 @@ impl State {
         if let Some(segment) = self.segments.get_mut(&segment) {
             segment.live_records += 1;
             segment.live_bytes += bytes;
-            if segment.ids.last() != Some(&id) {
+            if segment.ids.last() != Some(id) {
                 segment.ids.push(id);
             }
         }
@@ -291,20 +290,15 @@ impl State {
 
     /// Applies a change. None: nothing to write (unknown or done before). True: a segment may be worth a look.
     pub(crate) fn apply(&mut self, item: ItemId, settle: Settle) -> Option<bool> {
-        let message = self.messages.get_mut(item.message)?;
+        let message = self.messages.get(item.message)?;
         let home = message.home;
-        if item.recipient >= message.recipients {
-            return None;
-        }
         let mut look = false;
         let change = match settle {
             Settle::Done => {
                 if message.live == 1 && message.is_live(item.recipient) {
                     look = self.remove(item.message);
-                } else {
-                    let entry = message.item(item.recipient).filter(|item| !item.done)?;
-                    *entry = Item::done();
-                    message.live -= 1;
+                } else if !self.messages.finish(item) {
+                    return None;
                 }
                 Change::Done
             }
@@ -312,10 +306,7 @@ impl State {
                 debug_assert!(false, "properties of {} bytes", value.len());
                 return None;
             }
-            other => {
-                let entry = message.item(item.recipient).filter(|item| !item.done)?;
-                entry.change(self.texts.share_settle(other))
-            }
+            other => self.messages.change(item, other)?,
         };
         self.settles.push_back(Pending { item, change, home });
         self.settles_asked += 1;
@@ -325,14 +316,14 @@ impl State {
     /// Forgets a message that is done. True: a segment may be worth a look.
     fn remove(&mut self, id: MessageId) -> bool {
         let Some(message) = self.messages.remove(id) else { return false };
-        if message.cache.is_some() {
+        if message.cache().is_some() {
             self.stats.cached_messages -= 1;
         }
         if let Some(home) = self.segments.get_mut(&message.home) {
             home.index_bytes = home.index_bytes.saturating_sub(index_bytes(message.at));
         }
         let mut look = self.remove_live(message.home, message.at.len());
-        for part in message.parts.iter().flatten() {
+        for part in message.parts() {
             match part {
                 PartRef::Record { segment, at } => look |= self.remove_live(*segment, at.len()),
                 PartRef::Extent { log, id, bytes, .. } => {
@@ -357,14 +348,14 @@ impl State {
 
     /// Takes a message's body out of memory.
     pub(crate) fn uncache(&mut self, id: MessageId) -> bool {
-        let had = self.messages.get_mut(id).is_some_and(|message| message.cache.take().is_some());
+        let had = self.messages.get_mut(id).is_some_and(|message| message.take_cache().is_some());
         if had {
             self.stats.cached_messages -= 1;
         }
         // Names of bodies that went before are taken out now and then: they are two words each.
         if self.cached.len() > 64 && self.cached.len() > 4 * self.stats.cached_messages {
             let messages = &self.messages;
-            self.cached.retain(|id| messages.get(*id).is_some_and(|message| message.cache.is_some()));
+            self.cached.retain(|id| messages.get(*id).is_some_and(|message| message.cache().is_some()));
         }
         had
     }

@@ -29,7 +29,6 @@ use crate::segments::{self, Purpose};
 use crate::spool::{OpenError, Spool};
 use crate::state::{Pending, Phase, State};
 use crate::stats::{Admission, Stats};
-use crate::texts::Texts;
 use crate::types::{ItemId, MessageId, Settle};
 use crate::writer;
 
@@ -232,9 +231,9 @@ impl Store {
         }
         let mut suspect = false;
         for item in items {
-            let Some(message) = state.messages.get_mut(item.message) else { continue };
+            let Some(message) = state.messages.get(item.message) else { continue };
             let (home, is_suspect) = (message.home, message.suspect);
-            let Some(entry) = message.item(item.recipient).filter(|entry| !entry.done) else { continue };
+            let Some(entry) = state.messages.item(*item) else { continue };
             entry.in_flight = true;
             if is_suspect {
                 suspect = true;
@@ -369,8 +368,7 @@ fn new_state() -> State {
         active: None,
         cold: None,
         ready: std::collections::VecDeque::new(),
-        messages: Messages::default(),
-        texts: Texts::default(),
+        messages: Messages::new(engine::rng::u64()),
         cached: std::collections::VecDeque::new(),
         live_bytes: 0,
         extent_bytes: 0,

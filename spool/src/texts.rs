@@ -1,50 +1,58 @@
 //! One copy of texts that many items have: a destination that defers says the same to all.
 
 use bytes::Bytes;
-use rustc_hash::FxHashSet;
+use tables::pool::{Name, Pool};
 
-use crate::limits::{REPLY_MAX_BYTES, SHARED_TEXTS};
-use crate::types::{ItemState, Settle};
+use crate::limits::REPLY_MAX_BYTES;
 
-/// Texts that were seen lately. Those that peers make different for each message come and go.
-#[derive(Debug, Default)]
-pub(crate) struct Texts {
-    known: FxHashSet<Bytes>,
+/// Bytes at the end of a text that stay with the item. Who puts what differs from item to item there (the time of an
+/// attempt), has all before it kept once.
+pub(crate) const TAIL_BYTES: usize = 8;
+
+/// A text of an item. Not `Clone`: the pool counts who has it.
+#[derive(Debug)]
+pub(crate) struct Text {
+    shared: Name,
+    tail: Option<[u8; TAIL_BYTES]>,
 }
 
+/// The texts in use.
+#[derive(Debug)]
+pub(crate) struct Texts(Pool<Box<[u8]>, [u8]>);
+
 impl Texts {
-    /// The one copy of a text, cut to its longest length, with nothing else in memory behind it.
-    fn share(&mut self, text: &[u8]) -> Bytes {
-        let text = &text[..text.len().min(REPLY_MAX_BYTES)];
-        if let Some(known) = self.known.get(text) {
-            return known.clone();
-        }
-        if self.known.len() == SHARED_TEXTS {
-            self.known.clear();
-        }
-        let own = Bytes::copy_from_slice(text);
-        self.known.insert(own.clone());
-        own
+    /// `seed`: a random number, since peers choose what they say.
+    pub(crate) fn new(seed: u64) -> Texts {
+        Texts(Pool::new(seed))
     }
 
-    pub(crate) fn share_settle(&mut self, settle: Settle) -> Settle {
-        match settle {
-            Settle::RetryAt { at_ms, attempts, reply } => {
-                Settle::RetryAt { at_ms, attempts, reply: self.share(&reply) }
-            }
-            Settle::Hold { reason } => Settle::Hold { reason: self.share(&reason) },
-            other => other,
+    /// Keeps a text of at most [`REPLY_MAX_BYTES`] until it is given to [`Texts::forget`].
+    pub(crate) fn keep(&mut self, text: &[u8]) -> Text {
+        match text.split_last_chunk() {
+            Some((before, tail)) => Text { shared: self.0.acquire(before), tail: Some(*tail) },
+            None => Text { shared: self.0.acquire(text), tail: None },
         }
     }
 
-    pub(crate) fn share_state(&mut self, state: &mut ItemState) {
-        match state {
-            ItemState::Active => {}
-            ItemState::RetryAt { reply: text, .. } | ItemState::Hold { reason: text } => {
-                *text = self.share(text)
-            }
-        }
+    /// The whole text.
+    pub(crate) fn get(&self, text: &Text) -> Bytes {
+        let tail = text.tail.as_ref().map_or(&[][..], |tail| tail);
+        [self.0.get(text.shared), tail].concat().into()
     }
+
+    pub(crate) fn forget(&mut self, text: Text) {
+        self.0.release(text.shared);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// A text, cut to what is kept of it.
+pub(crate) fn cut(text: Bytes) -> Bytes {
+    if text.len() > REPLY_MAX_BYTES { text.slice(..REPLY_MAX_BYTES) } else { text }
 }
 
 #[cfg(test)]
@@ -52,14 +60,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn equal_texts_are_one_and_the_table_is_bounded() {
-        let mut texts = Texts::default();
-        let first = texts.share(b"450 later");
-        let second = texts.share(b"450 later");
-        assert_eq!(first.as_ptr(), second.as_ptr());
-        for number in 0..2 * SHARED_TEXTS {
-            texts.share(format!("450 {number}").as_bytes());
-            assert!(texts.known.len() <= SHARED_TEXTS);
+    fn equal_texts_are_one_whatever_their_last_bytes_and_gone_with_their_last_user() {
+        let mut texts = Texts::new(1);
+        let all = [
+            &b"450 later 00000001"[..],
+            b"450 later 00000002",
+            b"450 later 00000002",
+            b"short",
+            b"",
+            b"8 bytes.",
+        ];
+        let kept: Vec<Text> = all.iter().map(|text| texts.keep(text)).collect();
+        for (text, kept) in all.iter().zip(&kept) {
+            assert_eq!(texts.get(kept), text);
         }
+        assert_eq!(texts.len(), 3, "what is before the last bytes of all of them");
+        kept.into_iter().for_each(|text| texts.forget(text));
+        assert_eq!(texts.len(), 0);
     }
 }

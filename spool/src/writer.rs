@@ -11,18 +11,17 @@ use engine::time::{self, Instant};
 
 use crate::event::Event;
 use crate::files::Handle;
+use crate::form::{change_bytes, put_cuts, put_maps, put_marks, put_requests, put_settles};
 use crate::format::batch::{
     Builder, FRAME_BYTES, HEADER_BYTES, OVERHEAD_BYTES, Place, RecordAt, record_bytes,
 };
-use crate::format::record::{Change, CommitHead, Cut, Kind, Mark, SettleEncoder};
+use crate::format::record::{Cut, ItemImage, Kind, SettleEncoder};
 use crate::format::{BLOCK, round_up, stamp};
 use crate::intake::CommitError;
-use crate::limits::{
-    MARK_DELAY_MS, SETTLE_DELAY_MS, SETTLE_RECORD_BYTES, TIGHT_SETTLE_DELAY_MS, UNHEALTHY_RETRY_MS,
-};
-use crate::messages::{Items, Message};
+use crate::limits::{MARK_DELAY_MS, SETTLE_DELAY_MS, TIGHT_SETTLE_DELAY_MS, UNHEALTHY_RETRY_MS};
+use crate::messages::{Message, More};
 use crate::segments::Purpose;
-use crate::state::{Cached, Chunks, PartRef, Pending, PendingMap, Phase, State, Uid};
+use crate::state::{Cached, Chunks, PartRef, Pending, PendingMap, State, Uid};
 use crate::stats::Admission;
 use crate::store::Store;
 use crate::types::{ItemId, MessageId};
@@ -41,13 +40,12 @@ pub(crate) struct Commit {
     pub(crate) meta: Vec<u8>,
     pub(crate) prefix: Bytes,
     pub(crate) body: Chunks,
-    pub(crate) parts: Option<Box<[PartRef]>>,
+    pub(crate) parts: Box<[PartRef]>,
     /// Keeps the segments of the parts until the message does.
     pub(crate) _holds: Vec<Handle>,
     pub(crate) recipients: u32,
-    /// What is known of the recipients; those that are done already do not count as live.
-    pub(crate) items: Items,
-    pub(crate) live: u32,
+    /// What is known of those recipients that are not done; `None`: none is, and all are new.
+    pub(crate) items: Option<Vec<ItemImage>>,
     /// Of its record.
     pub(crate) flags: u8,
     pub(crate) size: u64,
@@ -76,14 +74,14 @@ pub(crate) struct Spilled {
 
 impl Request {
     /// Bytes it takes in a batch, at most.
-    fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         match self {
             Request::Commit(commit) => record_bytes(commit.meta.len(), commit.data_bytes()),
             Request::Body(body) => record_bytes(0, body.bytes.len()),
         }
     }
 
-    fn purpose(&self) -> Purpose {
+    pub(crate) fn purpose(&self) -> Purpose {
         match self {
             Request::Commit(commit) => commit.purpose,
             Request::Body(body) => body.purpose,
@@ -106,18 +104,18 @@ impl Commit {
 
 /// A batch on its way to disk.
 #[derive(Debug)]
-struct Flight {
-    segment: Uid,
-    hold: Handle,
-    number: u32,
-    offset: u64,
-    stamp: u64,
-    commits: Vec<(Commit, MessageId, RecordAt)>,
-    bodies: Vec<(Body, RecordAt)>,
-    settles: Vec<Pending>,
-    maps: Vec<PendingMap>,
-    cuts: Vec<(Uid, Cut)>,
-    clean: bool,
+pub(crate) struct Flight {
+    pub(crate) segment: Uid,
+    pub(crate) hold: Handle,
+    pub(crate) number: u32,
+    pub(crate) offset: u64,
+    pub(crate) stamp: u64,
+    pub(crate) commits: Vec<(Commit, MessageId, RecordAt)>,
+    pub(crate) bodies: Vec<(Body, RecordAt)>,
+    pub(crate) settles: Vec<Pending>,
+    pub(crate) maps: Vec<PendingMap>,
+    pub(crate) cuts: Vec<(Uid, Cut)>,
+    pub(crate) clean: bool,
 }
 
 /// When there is something to write.
@@ -371,11 +369,12 @@ impl Store {
         let refused = std::mem::take(&mut state.refused);
         let mut abandoned = Vec::new();
         let now = time::now();
-        for (commit, id, at) in flight.commits {
+        for (mut commit, id, at) in flight.commits {
             state.commit_us.record((now - commit.since).as_micros() as u64);
             let recipients = commit.recipients;
-            let (waiter, message) = commit.into_message(flight.segment, flight.stamp, at);
-            state.insert(id, message);
+            let items = commit.items.take();
+            let (waiter, message) = commit.into_message(id, flight.segment, flight.stamp, at);
+            state.insert(message, items.as_deref());
             if waiter.send(Ok(id)).is_err() {
                 abandoned.push((id, recipients));
             }
@@ -404,90 +403,6 @@ impl Store {
         self.wake_keeper_if_useful();
     }
 
-    /// The batch is not on disk, or only a part of it: its segment takes no more.
-    fn failed(self: &Rc<Self>, flight: Flight, error: &std::io::Error) {
-        let mut guard = self.state.borrow_mut();
-        let state = &mut *guard;
-        let kind = commit_error(error);
-        if let Some(segment) = state.segments.get_mut(&flight.segment) {
-            segment.failed = true;
-            segment.phase = Phase::Sealed;
-            let (log, sequence) = segment.key();
-            state.cuts.push((flight.segment, Cut { log, segment: sequence, batches: flight.number }));
-        }
-        state.active = None;
-        state.cuts.extend(flight.cuts);
-        for pending in flight.settles.into_iter().rev() {
-            state.settles.push_front(pending);
-        }
-        state.settle_since = Some(time::now());
-        state.hurry = true;
-        state.clean_wanted |= flight.clean;
-        let count = flight.commits.len();
-        // Their clients are told when it is certain that a later start will not find them.
-        state.refused.extend(flight.commits.into_iter().map(|(commit, _, _)| (commit.waiter, kind.clone())));
-        for (body, _) in flight.bodies {
-            drop(body.waiter.send(Err(kind.clone())));
-        }
-        for map in flight.maps {
-            let _ = map.done.send(false);
-        }
-        drop(guard);
-        (self.options.log)(&Event::WriteFailed {
-            file: flight.hold.name.to_string(),
-            error: error.to_string(),
-            refused: count,
-        });
-        self.after_failure(error);
-    }
-
-    /// No segment could be made.
-    fn cannot_write(self: &Rc<Self>, error: &std::io::Error) {
-        (self.options.log)(&Event::Background { what: "making a segment", error: error.to_string() });
-        self.after_failure(error);
-    }
-
-    /// One failure: write what must not be lost elsewhere, at once. Two: stop.
-    fn after_failure(self: &Rc<Self>, error: &std::io::Error) {
-        let mut state = self.state.borrow_mut();
-        state.failures += 1;
-        if state.failures < 2 {
-            return;
-        }
-        state.retry_at = Some(time::now() + Duration::from_millis(UNHEALTHY_RETRY_MS));
-        let new = state.admission != Admission::Unhealthy;
-        state.admission = Admission::Unhealthy;
-        let refused = std::mem::take(&mut state.refused);
-        drop(state);
-        for (waiter, error) in refused {
-            drop(waiter.send(Err(error)));
-        }
-        self.refuse_queue(&CommitError::Unavailable);
-        self.settled.wake();
-        if new {
-            (self.options.log)(&Event::Unhealthy { shard: self.shard, error: error.to_string() });
-        }
-    }
-
-    /// Those who wait for the same, and those who may take less from the reserve.
-    fn refuse_queue_of(&self, purpose: Purpose, error: &CommitError) {
-        let queue = std::mem::take(&mut self.state.borrow_mut().queue);
-        for request in queue {
-            if purpose == Purpose::Commit && request.purpose() == Purpose::Report {
-                self.state.borrow_mut().queue.push_back(request);
-            } else {
-                request.refuse(error.clone());
-            }
-        }
-    }
-
-    fn refuse_queue(&self, error: &CommitError) {
-        let queue = std::mem::take(&mut self.state.borrow_mut().queue);
-        for request in queue {
-            request.refuse(error.clone());
-        }
-    }
-
     /// Puts a request in line.
     pub(crate) fn enqueue(&self, request: Request) {
         let mut state = self.state.borrow_mut();
@@ -504,6 +419,7 @@ impl Store {
 impl Commit {
     fn into_message(
         self,
+        id: MessageId,
         home: Uid,
         stamp: u64,
         at: RecordAt,
@@ -511,20 +427,21 @@ impl Commit {
         let prefix_bytes = self.prefix.len() as u32;
         let cache = self.memory.map(|memory| {
             let (prefix, body) = (self.prefix, self.body);
-            Box::new(Cached { meta: self.meta.into(), prefix, body, _memory: Some(memory) })
+            Cached { meta: self.meta.into(), prefix, body, _memory: Some(memory) }
         });
         let message = Message {
+            log: id.log,
+            sequence: id.sequence,
             home,
             at,
             stamp,
             flags: self.flags,
             prefix_bytes,
             recipients: self.recipients,
-            live: self.live,
+            live: self.recipients,
             size: self.size,
-            items: self.items,
-            parts: self.parts,
-            cache,
+            items: None,
+            more: More::new(self.parts, cache),
             suspect: false,
             damaged: false,
         };
@@ -541,182 +458,5 @@ impl State {
         if self.marks.is_empty() {
             self.mark_since = None;
         }
-    }
-}
-
-type Building<'b> = Builder<'b, AlignedBuf>;
-
-fn put_cuts(state: &mut State, flight: &mut Flight, builder: &mut Building<'_>, limit: usize) {
-    while let Some((about, cut)) = state.cuts.pop() {
-        let meta = cut.encode();
-        if builder.len() + record_bytes(meta.len(), 0) > limit {
-            state.cuts.push((about, cut));
-            return;
-        }
-        builder.record(Kind::Cut, 0, &meta, &[]);
-        let target = state.segments.get_mut(&flight.segment).expect("the active segment exists");
-        target.cuts.push(cut);
-        target.pin(about, u64::MAX);
-        flight.cuts.push((about, cut));
-    }
-}
-
-fn put_settles(
-    state: &mut State,
-    flight: &mut Flight,
-    builder: &mut Building<'_>,
-    limit: usize,
-    encoder: &mut SettleEncoder,
-) {
-    while let Some(pending) = state.settles.front() {
-        let bytes = encoder.len() + change_bytes(&pending.change);
-        if builder.len() + record_bytes(bytes, 0) > limit {
-            break;
-        }
-        if !encoder.is_empty() && bytes > SETTLE_RECORD_BYTES {
-            builder.record(Kind::Settle, 0, encoder.bytes(), &[]);
-            encoder.clear();
-            continue;
-        }
-        let pending = state.settles.pop_front().expect("looked at");
-        if !(state.tight && matches!(pending.change, Change::Mark(_))) {
-            encoder.push(pending.item, &pending.change);
-            say(state, flight, pending.item, pending.home);
-        }
-        flight.settles.push(pending);
-    }
-    if !encoder.is_empty() {
-        builder.record(Kind::Settle, 0, encoder.bytes(), &[]);
-        encoder.clear();
-    }
-}
-
-/// Marks of attempts that have not ended meanwhile.
-fn put_marks(
-    state: &mut State,
-    flight: &mut Flight,
-    builder: &mut Building<'_>,
-    limit: usize,
-    encoder: &mut SettleEncoder,
-    epoch: u32,
-) {
-    if state.tight {
-        state.marks.clear();
-    }
-    while let Some(item) = state.marks.pop() {
-        if builder.len() + record_bytes(encoder.len() + 64, 0) > limit {
-            state.marks.push(item);
-            break;
-        }
-        let Some(message) = state.messages.get_mut(item.message) else { continue };
-        let home = message.home;
-        let Some(entry) = message.item(item.recipient).filter(|entry| entry.in_flight) else { continue };
-        encoder.push(item, &Change::Mark(Mark { epoch, aborts: entry.aborts }));
-        say(state, flight, item, home);
-    }
-    if !encoder.is_empty() {
-        builder.record(Kind::Settle, 0, encoder.bytes(), &[]);
-        encoder.clear();
-    }
-}
-
-/// The segment of this batch says something about an item at `home`.
-fn say(state: &mut State, flight: &Flight, item: ItemId, home: Uid) {
-    // A copy that is being written may be older than this; and where the message was may be gone, but not its copy.
-    let copy = if state.segments.contains_key(&home) {
-        if state.moving.is_empty() { None } else { state.moving.get(&item.message).copied() }
-    } else {
-        state.messages.get(item.message).map(|message| message.home).or(state.cold)
-    };
-    for about in [Some(home), copy].into_iter().flatten() {
-        if about == flight.segment || !state.segments.contains_key(&about) {
-            continue;
-        }
-        let target = state.segments.get_mut(&flight.segment).expect("the active segment exists");
-        target.pin(about, flight.stamp);
-        target.said.push((item, about));
-        target.index_bytes += 24;
-    }
-}
-
-fn put_maps(state: &mut State, flight: &mut Flight, builder: &mut Building<'_>, limit: usize) {
-    while let Some(map) = state.maps.front() {
-        if builder.len() + record_bytes(map.meta.len(), 0) > limit {
-            return;
-        }
-        let map = state.maps.pop_front().expect("looked at");
-        builder.record(Kind::LiveMap, 0, &map.meta, &[]);
-        let target = state.segments.get_mut(&flight.segment).expect("the active segment exists");
-        target.maps.push(map.meta.clone());
-        target.index_bytes += map.meta.len() as u64 + 16;
-        // Later than what it covers, or it would cover itself.
-        target.pin(map.target, flight.stamp);
-        flight.maps.push(map);
-    }
-}
-
-fn put_requests(
-    state: &mut State,
-    flight: &mut Flight,
-    builder: &mut Building<'_>,
-    limit: &mut usize,
-    log: u32,
-    epoch: u32,
-) {
-    while let Some(request) = state.queue.front() {
-        // What the index takes later comes off the room.
-        let index = if let Request::Commit(commit) = request { commit.meta.len() + 80 } else { 0 };
-        let bytes = request.bytes() + if builder.is_empty() { 0 } else { index };
-        if builder.len() + bytes > *limit {
-            return;
-        }
-        match state.queue.pop_front().expect("looked at") {
-            Request::Commit(mut commit) => {
-                state.sequences += 1;
-                let id = MessageId { log, sequence: stamp(epoch, state.sequences) };
-                CommitHead::patch_id(&mut commit.meta, id);
-                let at = put_commit(builder, &commit);
-                *limit = limit.saturating_sub(index);
-                flight.commits.push((commit, id, at));
-            }
-            Request::Body(body) => {
-                let at = builder.record(Kind::Body, 0, &[], &[&body.bytes]);
-                flight.bodies.push((body, at));
-            }
-        }
-    }
-}
-
-fn put_commit(builder: &mut Building<'_>, commit: &Commit) -> RecordAt {
-    if commit.body.rest.is_empty() {
-        return builder.record(
-            Kind::Commit,
-            commit.flags,
-            &commit.meta,
-            &[&commit.prefix, &commit.body.first],
-        );
-    }
-    let mut data: Vec<&[u8]> = Vec::with_capacity(commit.body.rest.len() + 2);
-    data.push(&commit.prefix);
-    data.push(&commit.body.first);
-    data.extend(commit.body.rest.iter().map(|chunk| &chunk[..]));
-    builder.record(Kind::Commit, commit.flags, &commit.meta, &data)
-}
-
-/// Bytes that an entry takes at most.
-fn change_bytes(change: &Change) -> usize {
-    40 + match change {
-        Change::RetryAt { reply: text, .. } | Change::Hold { reason: text } | Change::Properties(text) => {
-            text.len()
-        }
-        Change::Image(_) => crate::limits::PROPERTIES_MAX_BYTES + crate::limits::REPLY_MAX_BYTES,
-        Change::Done | Change::Active | Change::Mark(_) => 0,
-    }
-}
-
-pub(crate) fn commit_error(error: &std::io::Error) -> CommitError {
-    match error.kind() {
-        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => CommitError::DiskFull,
-        _ => CommitError::Io(error.to_string()),
     }
 }

@@ -10,7 +10,7 @@ impl Queue {
     /// Notes where an attempt goes: `link` says it for a recipient domain. An id that is not running changes nothing.
     pub fn note_link(&mut self, id: AttemptId, link: impl Fn(&str) -> Link) {
         for member in self.members(id) {
-            let link = link(self.names.text(self.slots[member].domain));
+            let link = link(self.names.get(self.slots[member].domain));
             let name = self.shared.links.acquire_with(&link, || link.clone());
             if let Some(before) = self.slots[member].link.replace(name) {
                 self.shared.links.release(before);
@@ -40,7 +40,7 @@ impl Queue {
 
     /// All quotas that something counts for, in no particular order.
     pub fn quotas(&self) -> impl Iterator<Item = (&str, QuotaUse)> {
-        self.quotas.iter().map(|(name, usage)| (&**self.names.text(*name), *usage))
+        self.quotas.iter().map(|(name, usage)| (&**self.names.get(*name), *usage))
     }
 
     /// Notes what an attempt came to.

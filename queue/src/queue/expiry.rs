@@ -64,7 +64,7 @@ impl Queue {
     }
 
     /// What an item waits for.
-    pub(super) fn waiting(&self, slot: &Slot) -> Waiting {
+    pub(crate) fn waiting(&self, slot: &Slot) -> Waiting {
         let until_ms = bucket_end_ms(slot.due);
         match slot.place {
             Place::Sending | Place::InHand => Waiting::Nothing,

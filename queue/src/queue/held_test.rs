@@ -46,7 +46,7 @@ fn a_line_that_is_refused_waits_for_its_counter_and_holds_up_no_other() {
     assert_eq!(queue.next(NOW_MS).map(|attempt| sequence(&attempt)), Some(7));
     assert_eq!(queue.next(NOW_MS), None);
     assert_eq!((queue.held_lines(), queue.counts().active), (1, 6));
-    let waiting = queue.get(ItemKey::new(1, 4, 0)).unwrap().waiting;
+    let waiting = queue.get(ItemKey::new(1, 4, 0)).unwrap().waiting();
     assert_eq!(waiting, Waiting::Policy { policy: 0, limit: Limit::Concurrency });
     // A new message of the line does not open it.
     add(&mut queue, 8, "a.test");

@@ -55,7 +55,7 @@ impl Queue {
 
     /// The destination that a line is for.
     pub(super) fn destination(&self, key: LineKey) -> Destination {
-        let text = |name: Option<_>| name.map(|name| Arc::clone(self.names.text(name)));
+        let text = |name: Option<_>| name.map(|name| Arc::clone(self.names.get(name)));
         Destination {
             transport: Arc::clone(&self.transports.get(key.transport).name),
             domain: text(key.domain),

@@ -2,7 +2,7 @@
 
 use crate::amend::Amendment;
 use crate::attempt::Change;
-use crate::item::{Entry, ItemKey, ItemView, State};
+use crate::item::{Entry, ItemKey, ItemView, State, Within};
 use crate::limits;
 use crate::queue::{End, Queue};
 use crate::schedule::bucket_end_ms;
@@ -172,7 +172,7 @@ impl Queue {
     }
 
     fn view<'a>(&'a self, slot: &'a Slot) -> ItemView<'a> {
-        let text = |name: Option<_>| name.map(|name| &**self.names.text(name));
+        let text = |name: Option<_>| name.map(|name| &**self.names.get(name));
         ItemView {
             key: slot.key(),
             transaction: slot.transaction,
@@ -186,7 +186,7 @@ impl Queue {
             sender: slot.packed.sender(),
             sender_domain: text(slot.sender_domain),
             recipient: slot.packed.recipient(),
-            domain: self.names.text(slot.domain),
+            domain: self.names.get(slot.domain),
             transport: &self.transports.get(slot.transport).name,
             job_id: text(slot.job_id),
             tenant_id: text(slot.tenant_id),
@@ -194,7 +194,6 @@ impl Queue {
             received_ms: slot.received_ms(),
             attempts: slot.attempts,
             urgent: slot.urgent,
-            waiting: self.waiting(slot),
             hold_reason: text(slot.hold_reason),
             origin: self.shared.origins.get(slot.origin),
             reason: slot.reason.map(|name| self.shared.reasons.get(name)),
@@ -202,6 +201,7 @@ impl Queue {
             tried_ms: (slot.tried_s != 0).then(|| u64::from(slot.tried_s) * 1000),
             metadata: slot.packed.metadata(),
             quotas: slot.packed.quotas(&self.names),
+            within: Within { queue: self, slot },
         }
     }
 }

@@ -198,8 +198,8 @@ impl Queue {
         }
         let facts = Facts {
             transport_id: Some(&self.transports.get(line.key.transport).name),
-            recipient_domain: line.key.domain.map(|name| &**self.names.text(name)),
-            grouping: line.key.domain.and_then(|name| self.grouping(self.names.text(name))),
+            recipient_domain: line.key.domain.map(|name| &**self.names.get(name)),
+            grouping: line.key.domain.and_then(|name| self.grouping(self.names.get(name))),
             ..Facts::default()
         };
         let suspended = self.suspends.matches(&facts).is_some();
@@ -215,8 +215,8 @@ impl Queue {
 
     /// The rule that stops an item, as far as can be told without hosts and addresses.
     pub(super) fn rule_for(&self, slot: &Slot) -> Option<usize> {
-        let text = |name: Option<_>| name.map_or("", |name| &**self.names.text(name));
-        let domain = &**self.names.text(slot.domain);
+        let text = |name: Option<_>| name.map_or("", |name| &**self.names.get(name));
+        let domain = &**self.names.get(slot.domain);
         let facts = Facts {
             tenant_id: Some(text(slot.tenant_id)),
             job_id: Some(text(slot.job_id)),
@@ -253,7 +253,7 @@ impl Queue {
         Recipient {
             key: slot.key(),
             address: slot.packed.recipient().into(),
-            domain: Arc::clone(self.names.text(slot.domain)),
+            domain: Arc::clone(self.names.get(slot.domain)),
             attempts: slot.attempts,
         }
     }

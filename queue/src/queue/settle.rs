@@ -101,7 +101,7 @@ impl Queue {
         let rules = self.transports.get(slot.transport);
         let destination = Destination {
             transport: Arc::clone(&rules.name),
-            domain: (rules.lines == Lines::PerDomain).then(|| Arc::clone(self.names.text(slot.domain))),
+            domain: (rules.lines == Lines::PerDomain).then(|| Arc::clone(self.names.get(slot.domain))),
             job_id: None,
             tenant_id: None,
         };
@@ -139,7 +139,7 @@ impl Queue {
         first: &Slot,
         recipients: Vec<Recipient>,
     ) -> Attempt {
-        let text = |name: Option<_>| name.map(|name| Arc::clone(self.names.text(name)));
+        let text = |name: Option<_>| name.map(|name| Arc::clone(self.names.get(name)));
         Attempt {
             id,
             destination,

@@ -115,7 +115,7 @@ fn metadata(item: &ItemView<'_>) -> BTreeMap<String, String> {
 /// What it waits for.
 pub(super) fn waiting(item: &ItemView<'_>) -> proto::Waiting {
     use proto::waiting::Kind;
-    let (kind, until_ms, text) = match item.waiting {
+    let (kind, until_ms, text) = match item.waiting() {
         Waiting::Nothing => (Kind::Nothing, 0, String::new()),
         Waiting::Time { until_ms } => (Kind::Time, until_ms, String::new()),
         Waiting::Parked { until_ms } => (Kind::Parked, until_ms, String::new()),
