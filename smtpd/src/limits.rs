@@ -222,8 +222,12 @@ pub const CONTROL_PATHS: usize = 10_000;
 pub const CONTROL_LOOKUPS: usize = 10_000;
 /// Counters of policies that are listed at once: about 200 bytes each.
 pub const CONTROL_COUNTERS: usize = 10_000;
-/// Items of an update applied in one turn of the loop and made durable together.
-pub const CONTROL_UPDATE_CHUNK: usize = 256;
+/// What a listing, a count or an update takes of one turn of a shard's loop, about: a message that comes in meanwhile takes some
+/// turns, and each waits so long.
+pub const CONTROL_SLICE: Duration = Duration::from_micros(500);
+/// Items that an update selects before it changes them, and that are made durable together: about 30 bytes each, and some
+/// hundred bytes each until they are on disk.
+pub const CONTROL_UPDATE_CHUNK: usize = 4096;
 
 /// Suspends that are added while the server runs: about 300 bytes each on the control thread, and again compiled.
 pub const DYNAMIC_SUSPENDS: usize = 5_000;

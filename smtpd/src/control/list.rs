@@ -127,34 +127,25 @@ async fn rows(shard: &Rc<Shard>, filter: Arc<Selection>, mut place: Place, room:
     let (snapshot, rules) = (shard.snapshot(), shard.rules());
     let filter = filter.on(shard);
     let mut part = Part { rows: Vec::new(), messages: Vec::new(), bytes: 0, next: place };
-    loop {
-        let now_ms = engine::time::steady_ms();
-        let full = |part: &Part, place: &Place| part.bytes >= room || place.left == 0;
-        let (on, seen) = shard.queue.borrow().scan_until(place.from, |item| {
-            if filter.matches(&item, now_ms) {
-                if place.skip > 0 {
-                    place.skip -= 1;
-                } else {
-                    let row = rows::row(&item, &snapshot, &rules, now_ms);
-                    part.bytes += row.encoded_len() + 8;
-                    part.rows.push(row);
-                    part.messages.push(item.key.message);
-                    place.left -= 1;
-                }
+    let stopped = scan::scan_from(shard, place.from, |item, now_ms| {
+        if filter.matches(&item, now_ms) {
+            if place.skip > 0 {
+                place.skip -= 1;
+            } else {
+                let row = rows::row(&item, &snapshot, &rules, now_ms);
+                part.bytes += row.encoded_len() + 8;
+                part.rows.push(row);
+                part.messages.push(item.key.message);
+                place.left -= 1;
             }
-            !full(&part, &place)
-        });
-        place.from = seen;
-        if !on {
-            part.next = Place { shard: place.shard + 1, from: Cursor::default(), ..place };
-            return part;
         }
-        if full(&part, &place) {
-            part.next = place;
-            return part;
-        }
-        engine::task::yield_now().await;
-    }
+        part.bytes < room && place.left > 0
+    });
+    part.next = match stopped.await {
+        Some(from) => Place { from, ..place },
+        None => Place { shard: place.shard + 1, from: Cursor::default(), ..place },
+    };
+    part
 }
 
 /// How many items the filter selects.
@@ -201,7 +192,7 @@ async fn sorted(
     let order: Order = request
         .sort
         .iter()
-        .map(|Sort { field, desc }| Ok((Field::of(field)?, *desc)))
+        .map(|Sort { field, desc }| Ok((sort_field(field)?, *desc)))
         .collect::<Result<_, String>>()?;
     let wanted = match request.limit {
         0 => u64::MAX,
@@ -242,6 +233,14 @@ async fn sorted(
     let offset = usize::try_from(request.offset).unwrap_or(usize::MAX);
     let queue = rows.skip(offset).take(keep.saturating_sub(offset)).collect();
     Ok(QueueListResponse { total, queue, missing, ..QueueListResponse::default() })
+}
+
+/// A field that rows can be sorted by.
+fn sort_field(name: &str) -> Result<Field, String> {
+    match Field::of(name)? {
+        Field::Metadata => Err("cannot sort by metadata: it is many values".to_owned()),
+        field => Ok(field),
+    }
 }
 
 /// How many a shard has, and the first of them.

@@ -3,9 +3,11 @@
 use std::rc::Rc;
 
 use control::smtpd::{Missing, missing::Reason};
+use engine::time::Instant;
 use queue::{Cursor, ItemView};
 
 use super::shards::{self, Answer};
+use crate::limits;
 use crate::shard::Shard;
 
 /// What a scan found, and whether the queue was still being read.
@@ -15,18 +17,57 @@ pub(super) struct Scanned<T> {
     pub(super) loading: bool,
 }
 
-/// Shows each item, as of some time during the scan. `f` gets the time, and says whether to go on.
-pub(super) async fn scan(shard: &Rc<Shard>, mut f: impl FnMut(ItemView<'_>, u64) -> bool) {
-    let mut cursor = Some(Cursor::default());
-    while let Some(from) = cursor {
+/// Items after which the clock is looked at.
+const LOOK_AFTER: u32 = 32;
+
+/// What a job may take of one turn of the loop.
+#[derive(Debug)]
+pub(super) struct Slice {
+    began: Instant,
+    seen: u32,
+}
+
+impl Slice {
+    pub(super) fn begin() -> Slice {
+        Slice { began: engine::time::now_precise(), seen: 0 }
+    }
+
+    /// One more item was dealt with. Whether it is time to let others go on.
+    pub(super) fn is_over(&mut self) -> bool {
+        self.seen += 1;
+        self.seen.is_multiple_of(LOOK_AFTER)
+            && engine::time::now_precise() - self.began >= limits::CONTROL_SLICE
+    }
+}
+
+/// Shows the items from `from` on, each as of some time during the scan, a slice of them in each turn of the loop. `visit` gets
+/// the time, and says whether to go on. Gives where it stopped; `None`: it has seen all.
+pub(super) async fn scan_from(
+    shard: &Rc<Shard>,
+    mut from: Cursor,
+    mut visit: impl FnMut(ItemView<'_>, u64) -> bool,
+) -> Option<Cursor> {
+    loop {
         let now_ms = engine::time::steady_ms();
-        let mut go_on = true;
-        cursor = shard.queue.borrow().scan(from, |item| go_on = go_on && f(item, now_ms));
-        if !go_on {
-            return;
+        let (mut slice, mut go_on) = (Slice::begin(), true);
+        let (more, next) = shard.queue.borrow().scan_until(from, |item| {
+            go_on = visit(item, now_ms);
+            go_on && !slice.is_over()
+        });
+        if !more {
+            return None;
         }
+        if !go_on {
+            return Some(next);
+        }
+        from = next;
         engine::task::yield_now().await;
     }
+}
+
+/// The same for all items.
+pub(super) async fn scan(shard: &Rc<Shard>, visit: impl FnMut(ItemView<'_>, u64) -> bool) {
+    scan_from(shard, Cursor::default(), visit).await;
 }
 
 /// With what the shard says about itself.

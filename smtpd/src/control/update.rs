@@ -1,19 +1,18 @@
-//! `queue update`: a job in the background of each shard. It selects first, and looks at each item again when it changes
+//! `queue update`: a job in the background of each shard. It selects some items, and looks at each again when it changes
 //! it: what is being sent by then is left alone. The answer follows the last durable record.
 
-use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use control::smtpd as proto;
 use control::smtpd::queue_update_request::Action as Asked;
-use queue::{Amendment, ItemKey, ItemView, LastAttempt, MetadataChange, Reason, State};
+use queue::{Amendment, Cursor, ItemKey, ItemView, LastAttempt, MetadataChange, Reason, State};
 use spool::{ItemId, Settle};
 
 use super::client::Client;
 use super::conditions;
-use super::scan::{self, Scanned, scanned};
-use super::shards::ask_one;
+use super::scan::{self, Scanned, Slice, scanned};
+use super::shards::{Answer, ask, ask_one};
 use super::tags::{Selection, Selector};
 use crate::answers;
 use crate::delivery::{after, item_id};
@@ -51,24 +50,39 @@ pub(super) async fn update(
 ) -> Result<proto::QueueUpdateResponse, String> {
     let control = &client.control;
     let order = Arc::new(Order::new(&request)?);
-    let mut left = if request.limit == 0 { u64::MAX } else { request.limit };
-    let (mut affected, mut answers) = (0, Vec::new());
-    for shard in 0..control.program.shards {
-        let order = Arc::clone(&order);
-        let answer = ask_one(control, shard, move |shard| apply(shard, order, left)).await;
-        if let super::shards::Answer::Here(Scanned { value, .. }) = &answer {
-            affected += value;
-            left = left.saturating_sub(*value);
+    let answers = match request.limit {
+        0 => {
+            let order = Arc::clone(&order);
+            ask(control, move |shard| apply(shard, Arc::clone(&order), u64::MAX)).await
         }
-        answers.push(answer);
-    }
-    let (_, missing) = scan::sort_out(answers);
+        limit => one_after_the_other(client, &order, limit).await,
+    };
+    let (counts, missing) = scan::sort_out(answers);
+    let affected: u64 = counts.into_iter().sum();
     if !order.dry_run {
         let what = order.describe();
         let filter = super::dispatch::shown(request.conditions.as_ref());
         client.log_change(format_args!("queue update: {what}; {filter}; {affected} recipients"));
     }
     Ok(proto::QueueUpdateResponse { affected, missing })
+}
+
+/// The shards in turn, so that no more are changed than `left`.
+async fn one_after_the_other(
+    client: &Client,
+    order: &Arc<Order>,
+    mut left: u64,
+) -> Vec<Answer<Scanned<u64>>> {
+    let mut answers = Vec::new();
+    for shard in 0..client.control.program.shards {
+        let order = Arc::clone(order);
+        let answer = ask_one(&client.control, shard, move |shard| apply(shard, order, left)).await;
+        if let Answer::Here(Scanned { value, .. }) = &answer {
+            left = left.saturating_sub(*value);
+        }
+        answers.push(answer);
+    }
+    answers
 }
 
 impl Order {
@@ -159,48 +173,78 @@ fn amendment(given: &proto::QueueProperties) -> Result<Amendment, String> {
     })
 }
 
-/// On a shard: how many were changed, or would be.
+/// On a shard: how many were changed, or would be. What has come in since it began is left alone: reports on what it removes,
+/// above all.
 async fn apply(shard: Rc<Shard>, order: Arc<Order>, most: u64) -> Scanned<u64> {
+    let began_ms = engine::time::steady_ms();
     let selector = order.selection.on(&shard);
-    let mut selected = VecDeque::new();
-    scan::scan(&shard, |item, now_ms| {
-        if order.concerns(&selector, &item, now_ms) {
-            selected.push_back(item.key);
-        }
-        (selected.len() as u64) < most
-    })
-    .await;
-    if order.dry_run {
-        return scanned(&shard, selected.len() as u64);
-    }
-    let mut changed = 0;
-    while !selected.is_empty() {
-        let chunk: Vec<ItemKey> =
-            selected.drain(..selected.len().min(limits::CONTROL_UPDATE_CHUNK)).collect();
-        let writing = chunk.len() as u64;
-        shard.stats.updating.raise_by(writing);
-        let (count, settled) = match &order.action {
-            Some(Action::Remove(action, reason)) => {
-                (remove(&shard, &order, &chunk, *action, reason).await, Vec::new())
+    let (mut selected, mut affected) = (Vec::new(), 0);
+    let mut from = Some(Cursor::default());
+    while let Some(next) = from.filter(|_| affected < most) {
+        let room = (limits::CONTROL_UPDATE_CHUNK as u64).min(most - affected);
+        let mut found = 0;
+        from = scan::scan_from(&shard, next, |item, now_ms| {
+            let came_since = item.received_ms > began_ms && item.received_ms <= now_ms;
+            if !came_since && order.concerns(&selector, &item, now_ms) {
+                found += 1;
+                if !order.dry_run {
+                    selected.push(item.key);
+                }
             }
-            _ => change(&shard, &order, &chunk),
+            found < room
+        })
+        .await;
+        affected += match order.dry_run {
+            true => found,
+            false => {
+                let writing = selected.len() as u64;
+                shard.stats.updating.raise_by(writing);
+                let changed = change_all(&shard, &order, &selected).await;
+                shard.stats.updating.lower_by(writing);
+                changed
+            }
         };
-        changed += count;
-        // Waiting for the disk keeps the job behind what is coming in.
-        let _ = shard.store.settle(settled).await;
-        shard.stats.updating.lower_by(writing);
-        shard.due.notify_one();
+        selected.clear();
     }
-    scanned(&shard, changed)
+    scanned(&shard, affected)
 }
 
-/// Changes those of the items that still are as they were selected.
-fn change(shard: &Rc<Shard>, order: &Order, keys: &[ItemKey]) -> (u64, Vec<(ItemId, Settle)>) {
+/// Changes those of the items that still are as they were selected, a slice of them in each turn of the loop.
+async fn change_all(shard: &Rc<Shard>, order: &Order, mut keys: &[ItemKey]) -> u64 {
+    if let Some(Action::Remove(action, reason)) = &order.action {
+        return remove(shard, order, keys, *action, reason).await;
+    }
+    let mut changed = 0;
+    while !keys.is_empty() {
+        let (count, settled, left) = change(shard, order, keys);
+        (changed, keys) = (changed + count, left);
+        let durable = shard.store.settle(settled);
+        shard.due.notify_one();
+        if keys.is_empty() {
+            // Waiting for the disk keeps the job behind what is coming in.
+            let _ = durable.await;
+        } else {
+            engine::task::yield_now().await;
+        }
+    }
+    changed
+}
+
+/// As far as a slice goes: how many, what the spool is to be told, and the keys that are left.
+fn change<'k>(
+    shard: &Rc<Shard>,
+    order: &Order,
+    keys: &'k [ItemKey],
+) -> (u64, Vec<(ItemId, Settle)>, &'k [ItemKey]) {
     let now_ms = engine::time::steady_ms();
     let selector = order.selection.on(shard);
     let mut queue = shard.queue.borrow_mut();
     let (mut count, mut settled) = (0, Vec::new());
-    for key in keys {
+    let mut slice = Slice::begin();
+    for (at, key) in keys.iter().enumerate() {
+        if at > 0 && slice.is_over() {
+            return (count, settled, &keys[at..]);
+        }
         if !queue.get(*key).is_some_and(|item| order.concerns(&selector, &item, now_ms)) {
             continue;
         }
@@ -221,14 +265,15 @@ fn change(shard: &Rc<Shard>, order: &Order, keys: &[ItemKey]) -> (u64, Vec<(Item
         let id = item_id(*key);
         if let Some(item) = queue.get(*key) {
             if order.action.is_some() || order.amendment.attempts.is_some() {
-                settled.extend(states(&item, now_ms).map(|settle| (id, settle)));
+                let counted = order.amendment.attempts.is_some();
+                settled.extend(states(&item, now_ms, counted).map(|settle| (id, settle)));
             }
             if let Some(properties) = properties(shard, id, &item, &order.amendment) {
                 settled.push((id, Settle::Properties(properties.encode())));
             }
         }
     }
-    (count, settled)
+    (count, settled, &[])
 }
 
 /// Removes those of the items that still are as they were selected, one after the other: each may run a script and write
@@ -259,8 +304,8 @@ const REMOVED: &str = "removed by an operator";
 /// Why it is held, as listings show it.
 const HELD: &str = "held by an operator";
 
-/// The item's state for the spool. A held one keeps its count of attempts from before.
-fn states(item: &ItemView<'_>, now_ms: u64) -> impl Iterator<Item = Settle> {
+/// The item's state for the spool. A held one keeps its count of attempts from before, unless that has changed (`counted`).
+fn states(item: &ItemView<'_>, now_ms: u64, counted: bool) -> impl Iterator<Item = Settle> {
     let last = item
         .reason
         .map(|reason| LastAttempt { reason: reason.clone(), at_ms: item.tried_ms.unwrap_or_default() });
@@ -272,7 +317,10 @@ fn states(item: &ItemView<'_>, now_ms: u64) -> impl Iterator<Item = Settle> {
     let states = match item.state {
         State::Hold => {
             let reason = item.hold_reason.unwrap_or_default();
-            [Some(retry(now_ms)), Some(Settle::Hold { reason: answers::encode_note(reason, last.as_ref()) })]
+            [
+                counted.then(|| retry(now_ms)),
+                Some(Settle::Hold { reason: answers::encode_note(reason, last.as_ref()) }),
+            ]
         }
         State::Defer { until_ms } => [Some(retry(until_ms)), None],
         State::Active => [Some(retry(now_ms)), None],
