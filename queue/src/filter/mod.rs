@@ -13,6 +13,7 @@ use ipnet::IpNet;
 use rustc_hash::FxHashSet;
 
 pub use number::{Compare, NumberMatch};
+use text::TextSet;
 pub use text::{BadPattern, TextMatch};
 
 use crate::item::{ItemView, State};
@@ -149,26 +150,41 @@ pub enum Condition {
     Metadata(Vec<MetadataMatch>),
 }
 
+/// Alternatives that are compared one after the other.
+const COMPARED: usize = 4;
+
 /// Selects items: every condition must match. Without conditions it selects all.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     conditions: Vec<Condition>,
+    /// Many texts for one field, which are looked up instead of compared with one after the other.
+    listed: Vec<(TextField, TextSet)>,
 }
 
 impl Filter {
     /// From conditions; those without alternatives are left out.
     pub fn new(conditions: impl IntoIterator<Item = Condition>) -> Filter {
-        Filter { conditions: conditions.into_iter().filter(|condition| !condition.is_empty()).collect() }
+        let mut filter = Filter::default();
+        for condition in conditions.into_iter().filter(|condition| !condition.is_empty()) {
+            match condition {
+                Condition::Text(field, list) if list.len() > COMPARED => {
+                    filter.listed.push((field, TextSet::new(list)));
+                }
+                condition => filter.conditions.push(condition),
+            }
+        }
+        filter
     }
 
     /// It selects all.
     pub fn is_empty(&self) -> bool {
-        self.conditions.is_empty()
+        self.conditions.is_empty() && self.listed.is_empty()
     }
 
     /// Whether it selects the item. `now_ms`: milliseconds since the Unix epoch.
     pub fn matches(&self, item: &ItemView<'_>, now_ms: u64) -> bool {
         self.conditions.iter().all(|condition| condition.matches(item, now_ms))
+            && self.listed.iter().all(|(field, set)| set.matches(text_of(*field, item).as_bytes()))
     }
 }
 

@@ -1,6 +1,7 @@
 //! How texts are matched: equal without case, unless it is said otherwise.
 
 use regex::bytes::{Regex, RegexBuilder};
+use rustc_hash::FxHashSet;
 
 use crate::limits;
 
@@ -94,5 +95,73 @@ impl TextMatch {
             How::Regex(regex) => regex.is_match(text),
         };
         found != self.negate
+    }
+}
+
+/// Many alternatives.
+#[derive(Clone, Debug)]
+pub(super) struct TextSet {
+    /// Equal without case: in lower case.
+    equal: FxHashSet<Box<[u8]>>,
+    others: Vec<TextMatch>,
+}
+
+impl TextSet {
+    pub(super) fn new(list: Vec<TextMatch>) -> TextSet {
+        let mut set = TextSet { equal: FxHashSet::default(), others: Vec::new() };
+        for wanted in list {
+            match wanted {
+                TextMatch { how: How::Equal(mut text), case_sensitive: false, negate: false } => {
+                    text.make_ascii_lowercase();
+                    set.equal.insert(text);
+                }
+                other => set.others.push(other),
+            }
+        }
+        set
+    }
+
+    pub(super) fn matches(&self, text: &[u8]) -> bool {
+        let is_lower = !text.iter().any(u8::is_ascii_uppercase);
+        let listed = match is_lower {
+            true => self.equal.contains(text),
+            false => self.equal.contains(&*text.to_ascii_lowercase()),
+        };
+        listed || self.others.iter().any(|wanted| wanted.matches(text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_alternatives_match_what_each_of_them_does() {
+        let list = || {
+            vec![
+                TextMatch::equal("One.Test"),
+                TextMatch::equal("Two.Test").case_sensitive(true),
+                TextMatch::host("*.three.test"),
+                TextMatch::regex("^four", false).unwrap(),
+                TextMatch::equal(""),
+            ]
+        };
+        let set = TextSet::new(list());
+        for text in [
+            "one.test",
+            "ONE.test",
+            "two.test",
+            "Two.Test",
+            "a.three.test",
+            "three.test",
+            "Fourth",
+            "",
+            "five",
+        ] {
+            let compared = list().iter().any(|wanted| wanted.matches(text.as_bytes()));
+            assert_eq!(set.matches(text.as_bytes()), compared, "{text}");
+        }
+        let all_but = TextSet::new(vec![TextMatch::equal("a").negated(true), TextMatch::equal("b")]);
+        assert!(all_but.matches(b"b") && all_but.matches(b"c") && !all_but.matches(b"a"));
     }
 }
