@@ -3,7 +3,8 @@
 /// No entry.
 pub const NIL: u32 = u32::MAX;
 
-const CHUNK: usize = 1024;
+/// Bytes allocated at once: a size that allocators have no larger block for.
+const CHUNK_BYTES: usize = 128 << 10;
 
 /// Values under small numbers; numbers of removed values are used again.
 #[derive(Debug)]
@@ -26,6 +27,10 @@ impl<T> Default for Slab<T> {
 }
 
 impl<T> Slab<T> {
+    /// Values in a chunk.
+    const CHUNK: usize =
+        if size_of::<Cell<T>>() < CHUNK_BYTES { CHUNK_BYTES / size_of::<Cell<T>>() } else { 1 };
+
     /// An empty one.
     pub fn new() -> Self {
         Slab { chunks: Vec::new(), free: NIL, len: 0 }
@@ -44,7 +49,7 @@ impl<T> Slab<T> {
     /// One above the highest number ever given out.
     pub fn end(&self) -> u32 {
         match self.chunks.last() {
-            Some(last) => ((self.chunks.len() - 1) * CHUNK + last.len()) as u32,
+            Some(last) => ((self.chunks.len() - 1) * Self::CHUNK + last.len()) as u32,
             None => 0,
         }
     }
@@ -66,8 +71,8 @@ impl<T> Slab<T> {
         }
         let id = self.end();
         assert!(id < NIL, "a slab numbers its values with 32 bits");
-        if self.chunks.last().is_none_or(|chunk| chunk.len() == CHUNK) {
-            self.chunks.push(Vec::with_capacity(CHUNK));
+        if self.chunks.last().is_none_or(|chunk| chunk.len() == Self::CHUNK) {
+            self.chunks.push(Vec::with_capacity(Self::CHUNK));
         }
         self.chunks.last_mut().expect("a chunk was pushed").push(Cell::Taken(value));
         id
@@ -88,7 +93,7 @@ impl<T> Slab<T> {
 
     /// The value of a number.
     pub fn get(&self, id: u32) -> Option<&T> {
-        match self.chunks.get(id as usize / CHUNK)?.get(id as usize % CHUNK)? {
+        match self.chunks.get(id as usize / Self::CHUNK)?.get(id as usize % Self::CHUNK)? {
             Cell::Taken(value) => Some(value),
             Cell::Vacant(_) => None,
         }
@@ -103,7 +108,7 @@ impl<T> Slab<T> {
     }
 
     fn cell_mut(&mut self, id: u32) -> Option<&mut Cell<T>> {
-        self.chunks.get_mut(id as usize / CHUNK)?.get_mut(id as usize % CHUNK)
+        self.chunks.get_mut(id as usize / Self::CHUNK)?.get_mut(id as usize % Self::CHUNK)
     }
 }
 
