@@ -96,8 +96,8 @@ pub const AUTH_FAILURES_PER_ADDRESS: u64 = 20;
 /// See [`AUTH_FAILURES_PER_ADDRESS`]; also how long they are refused.
 pub const AUTH_FAILURE_WINDOW: Duration = Duration::from_secs(600);
 
-/// Recovered messages queued in one turn of the loop.
-pub const LOAD_CHUNK: u32 = 64;
+/// Recovered recipients queued in one turn of the loop, or those of one message: about 2 us each.
+pub const LOAD_CHUNK: usize = 256;
 /// How long the load waits before it looks again whether the queue has room.
 pub const LOAD_PAUSE: Duration = Duration::from_millis(500);
 

@@ -512,8 +512,8 @@ async fn load(shard: Rc<Shard>) {
         }
         let items = message.items.iter().map(|item| Entering::stored(item, latest_ms));
         shard.enqueue(message.id, &message.envelope, message.size_bytes, items);
-        unannounced += 1;
-        if unannounced == limits::LOAD_CHUNK {
+        unannounced += message.items.len();
+        if unannounced >= limits::LOAD_CHUNK {
             unannounced = 0;
             shard.due.notify_one();
             shard.accounting.ready().await;
