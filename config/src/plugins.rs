@@ -1,23 +1,31 @@
 //! `plugins[]` of both files: the settings of the plugins that are built in.
 
+mod http_bulk;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::report::{Problem, Report};
+use crate::schema::File;
 use crate::services::{self, Services};
 use crate::tree::{Checked, Tree};
+
+pub use http_bulk::{BulkFormat, BulkQueue};
 
 /// Which plugins there are, and the settings that each has; behind a dot those of the items of a list.
 const KNOWN: &[(&str, &[&str])] = &[
     ("bounce-list", &["lists"]),
+    ("geoip", &["path"]),
     ("hiredis-cluster", &["nodes", "password", "pool_size", "max_retry", "connect_timeout", "timeout"]),
     ("http-background", &[]),
+    ("http-bulk", http_bulk::SETTINGS),
     ("interfaces", &[]),
     ("ip-list", &["lists"]),
     ("kafka", &["queues", "queues.id", "queues.config"]),
     ("ldap", &[]),
     ("logger", &["logs"]),
     ("mariadb", services::MARIADB),
+    ("maxmind-geoip", &["path"]),
     ("postgresql", services::POSTGRESQL),
     ("rabbitmq", &[]),
     ("rate", &["path", "port", "address", "badhost", "timeout", "reresolve"]),
@@ -59,6 +67,10 @@ pub struct Plugins {
     pub logs: Vec<LogFile>,
     /// The servers and databases that scripts may ask.
     pub services: Services,
+    /// The database of `geoip`.
+    pub geoip: Option<PathBuf>,
+    /// The queues of `http-bulk`; only the startup file has some.
+    pub bulk_queues: Vec<BulkQueue>,
 }
 
 /// Where the client of `rated` sends its datagrams.
@@ -115,6 +127,8 @@ impl Plugins {
             ip_lists: lists(&self.ip_lists, &running.ip_lists),
             logs: join(&self.logs, &running.logs, |log| &log.id),
             services: self.services.joined(&running.services),
+            geoip: running.geoip.clone().or_else(|| self.geoip.clone()),
+            bulk_queues: self.bulk_queues.clone(),
         }
     }
 }
@@ -125,7 +139,7 @@ pub(crate) fn join<T: Clone>(own: &[T], running: &[T], id: impl Fn(&T) -> &str) 
 }
 
 /// What the schema cannot say: which plugins there are, and whose settings are whose.
-pub(crate) fn cross_check(root: &Tree, report: &mut Report) {
+pub(crate) fn cross_check(root: &Tree, file: File, report: &mut Report) {
     for (index, plugin) in root.items("plugins").iter().enumerate() {
         // What is no mapping, or has no id, has had its error.
         let Some(id) = plugin.text("id") else { continue };
@@ -139,6 +153,10 @@ pub(crate) fn cross_check(root: &Tree, report: &mut Report) {
         for (key, value) in plugin.entries("config") {
             if !settings.contains(&key.as_str()) {
                 let problem = Problem::new(format!("is no setting of {id}"));
+                report.error(value.at, &format!("{path}.config.{key}"), problem);
+            } else if id == "http-bulk" && file != File::Startup {
+                let problem = Problem::new("can be set in the startup file only")
+                    .hint("the server opens its queues once, when it starts");
                 report.error(value.at, &format!("{path}.config.{key}"), problem);
             }
             check_items(id, key, value, settings, &format!("{path}.config.{key}"), report);
@@ -169,6 +187,7 @@ fn check_settings(plugin: &Tree, path: &str, report: &mut Report) {
         report.error(port.at, &format!("{path}.port"), Problem::new("excludes path"));
     }
     services::check(plugin, path, report);
+    http_bulk::check(plugin, path, report);
     if plugin.text("id") != Some("rate") {
         return;
     }
@@ -192,6 +211,7 @@ pub(crate) fn plugins(root: &Tree) -> Plugins {
             .collect()
     };
     let logs = find("logger").map_or(&[][..], |plugin| plugin.items("config.logs"));
+    let queues = find("http-bulk").map_or(&[][..], |plugin| plugin.items("config.queues"));
     Plugins {
         rate: find("rate").and_then(rate),
         rate_reresolve: find("rate").and_then(|plugin| plugin.time("config.reresolve")),
@@ -200,6 +220,11 @@ pub(crate) fn plugins(root: &Tree) -> Plugins {
         ip_lists: lists("ip-list"),
         logs: logs.iter().map(log).collect(),
         services: Services::of(&find),
+        geoip: find("geoip")
+            .or(find("maxmind-geoip"))
+            .and_then(|plugin| plugin.text("config.path"))
+            .map(PathBuf::from),
+        bulk_queues: queues.iter().map(http_bulk::queue).collect(),
     }
 }
 

@@ -259,7 +259,7 @@ pub fn load_running(
         tls::check_monitor(&tree, startup, &mut report);
         monitor::cross_check(&tree, startup, &mut report);
         scripting::cross_check(&tree, &mut report);
-        plugins::cross_check(&tree, &mut report);
+        plugins::cross_check(&tree, File::Running, &mut report);
         pki::cross_check(&tree, &mut report);
         check::fill(&mut tree, File::Running.keys(Scope::Server));
         (!report.has_errors()).then(|| running(&tree, version))

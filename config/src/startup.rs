@@ -189,7 +189,7 @@ pub fn load_startup(source: &Source<'_>, options: &Options<'_>) -> Result<Loaded
         if options.scope == Scope::Server {
             cross_check(&tree, &mut report);
         }
-        plugins::cross_check(&tree, &mut report);
+        plugins::cross_check(&tree, File::Startup, &mut report);
         pki::cross_check(&tree, &mut report);
         check::fill(&mut tree, File::Startup.keys(Scope::Server));
         (!report.has_errors()).then(|| startup(&tree, version))

@@ -42,6 +42,7 @@
 pub mod address;
 pub mod arguments;
 mod board;
+pub mod bulk;
 pub mod configured;
 pub mod crypto;
 pub mod daemon;

@@ -75,6 +75,7 @@ static FAMILIES: &[&Family] = &[
     &crate::plugins::FAMILY,
     &crate::services::FAMILY,
     &crate::metrics::FAMILY,
+    &crate::bulk::FAMILY,
 ];
 
 /// The whole standard library. Built once; the same for every program.

@@ -8,6 +8,7 @@ pub const WALL_CLOCK: Duration = Duration::from_secs(600);
 
 /// How long a script waits before it gives up the memory of its message.
 pub const REST_AFTER: Duration = Duration::from_millis(50);
+
 /// Size of a message that is kept in memory while its script waits.
 pub const REST_BYTES: usize = 16 * 1024;
 
@@ -73,21 +74,28 @@ pub const DNS_TIMEOUT_MAX: Duration = Duration::from_secs(300);
 
 /// Answers to scripts' questions that a shard keeps: 2,000, of at most 4 KiB each.
 pub const DNS_KEPT_MAX: usize = 2_000;
+
 /// Size of an answer that is kept.
 pub const DNS_KEPT_BYTES_MAX: usize = 4096;
+
 /// How long an answer is kept at most.
 pub const DNS_KEPT: Duration = Duration::from_secs(3600);
+
 /// How long it is kept that there is nothing.
 pub const DNS_ABSENT_KEPT: Duration = Duration::from_secs(30);
+
 /// Scripts that wait for one answer together; the next one asks by itself.
 pub const DNS_WAITING_MAX: usize = 10_000;
 
 /// How long connecting to an SMTP server may take unless the call says otherwise.
 pub const SMTP_CONNECT: Duration = Duration::from_secs(30);
+
 /// Longest time that a call may give an SMTP server.
 pub const SMTP_WAIT_MAX: Duration = Duration::from_secs(3600);
+
 /// How long a goodbye to an SMTP server may take.
 pub const SMTP_FAREWELL: Duration = Duration::from_secs(2);
+
 /// Recipients of one `send`.
 pub const SMTP_RECIPIENTS_MAX: usize = net::limits::CLIENT_RECIPIENTS_MAX;
 
@@ -239,3 +247,24 @@ pub const KAFKA_TOPICS_MAX: usize = 1_000;
 
 /// How long to wait before a message is sent again.
 pub const KAFKA_RETRY: Duration = Duration::from_millis(100);
+
+/// Bytes of one item of `http_bulk`.
+pub const BULK_ITEM_BYTES_MAX: usize = 32 << 20;
+
+/// Bytes of the items of one request of `http-bulk`, unless one item alone has more. Held twice for each queue that sends.
+pub const BULK_REQUEST_BYTES_MAX: usize = 16 << 20;
+
+/// Bytes of items that wait on one shard for their turn to be written to one queue.
+pub const BULK_WAITING_BYTES_MAX: usize = 64 << 20;
+
+/// Bytes on disk after which another file is begun: what is done is freed by files.
+pub const BULK_SEGMENT_BYTES: u64 = 16 << 20;
+
+/// Bytes on disk of one queue of `http-bulk`.
+pub const BULK_QUEUE_BYTES_MAX: u64 = 4 << 30;
+
+/// How long `http-bulk` waits after a request that failed; doubled with each one that follows, up to the second.
+pub const BULK_PAUSE: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(10)];
+
+/// Bytes of an answer of a server that are kept as the last error of a queue.
+pub const BULK_ERROR_BYTES_MAX: usize = 1024;

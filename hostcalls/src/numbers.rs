@@ -28,3 +28,5 @@ pub const EXTRAS: u16 = 0x0800;
 pub const PLUGINS: u16 = 0x0b00;
 /// Servers and databases that scripts ask.
 pub const SERVICES: u16 = 0x0d00;
+/// `http_bulk`.
+pub const BULK: u16 = 0x0e00;

@@ -27,7 +27,8 @@ Options:
   -R, --rootpath PATH      directory of file:// imports and files, instead of scripting.rootpath
   -P, --privdrop           become the user and group of environment.privdrop (needs root)
       --limit NAME=VALUE   change a limit of the script; repeatable; names and defaults below
-  -p, --plugin ID          load a plugin that writes files of the server: logger
+  -p, --plugin ID          load a plugin that writes files of the server: logger,
+                           http-bulk
   -F, --ffi                allow native library calls: not supported, refused
   -C PATH                  serve a debugger on a socket: not supported yet, refused
   -v, --version            print the version and exit

@@ -23,6 +23,10 @@ use crate::{privdrop, report};
 /// Why there are no logs without `-p logger`.
 const NOT_LOADED: &str = "the server writes these files; hsh does with --plugin logger";
 
+/// The same for `-p http-bulk`.
+const QUEUES_NOT_LOADED: &str =
+    "the server has these queues open; without one, hsh does with --plugin http-bulk";
+
 /// Runs, checks or talks; the exit status. The error has a line for each problem.
 ///
 /// # Errors
@@ -50,9 +54,10 @@ pub fn run(options: &Options, bounds: Bounds, output: &Arc<Output>) -> Result<i3
     let sources = configured::sources(startup, running, options.rootpath.as_deref(), &mut warn)?;
     let sources = Arc::new(sources.with_command_line());
     let plugins = configured::plugins(startup, running, &mut warn);
-    let loaded = options.plugins.iter().any(|id| id == "logger");
-    let keys =
-        Keys { plugins: Arc::new(if loaded { plugins } else { plugins.without_logs(NOT_LOADED) }), ..keys };
+    let loaded = |id: &str| options.plugins.iter().any(|plugin| plugin == id);
+    let plugins = if loaded("logger") { plugins } else { plugins.without_logs(NOT_LOADED) };
+    let plugins = if loaded("http-bulk") { plugins } else { plugins.without_queues(QUEUES_NOT_LOADED) };
+    let keys = Keys { plugins: Arc::new(plugins), ..keys };
     let Some(main) = main_script(options, &configuration, input)? else {
         if options.syntax {
             return Err("-s: there is no script to check".to_owned());

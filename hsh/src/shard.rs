@@ -56,6 +56,7 @@ async fn root(work: Work, settings: Arc<Settings>, limits: Limits, output: Arc<O
     }
     let printer = Printer { output: Arc::clone(&output), waiting: Rc::default() };
     let environment = Environment::start(settings, Rc::new(printer));
+    hostcalls::bulk::attach(&environment);
     let status = match work {
         Work::Script(program) => run_program(program, limits, &environment, &output).await,
         Work::Session(sources) => repl::run(&sources, limits, &environment, &output).await,

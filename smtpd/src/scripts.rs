@@ -141,9 +141,10 @@ impl Prepared {
         Some(QueueHook { id: id?, runner: runner?, transports: Arc::clone(&self.transports) })
     }
 
-    /// Runs them on this shard, counted in `stats`, shown on `board`. `None`: there are none.
+    /// Runs them on this shard, counted in `stats`, shown on `board`, and sends what scripts have left in queues.
+    /// `None`: there are no scripts.
     pub fn start(&self, log: &Rc<Log>, stats: &Stats, board: &Arc<Board>) -> Option<Runners> {
-        if self.scripts.is_empty() {
+        if self.scripts.is_empty() && !self.settings.plugins.has_queues() {
             return None;
         }
         let notices = Rc::new(ScriptLog(Rc::clone(log)));
@@ -151,6 +152,10 @@ impl Prepared {
             Environment::start(Arc::clone(&self.settings), Rc::clone(&notices) as Rc<dyn hostcalls::Log>);
         environment.show_on(Arc::clone(board));
         environment.run_within(Rc::new(OfShard));
+        hostcalls::bulk::attach(&environment);
+        if self.scripts.is_empty() {
+            return None;
+        }
         let runner = Runner::new(Arc::clone(&self.scripts), &environment, notices, Limits::default());
         Some(Runners {
             servers: stats.servers.iter().map(|server| runner.counting(&server.scripts)).collect(),

@@ -45,17 +45,14 @@ const CONFIG: &[Key] = &[
     key("connect_timeout", SECONDS, "`hiredis-cluster`: seconds to connect; default 5"),
     key(
         "queues",
-        Shape::List(&Shape::Object(&[
-            key("id", ID, "Name that scripts use").required(),
-            key(
-                "config",
-                Shape::Map(&Shape::One(Type::Free)),
-                "`kafka`: properties of the client as librdkafka names them; which are known: [services](../hsl/services.md#kafka)",
-            ),
-        ])),
-        "`kafka`: the queues",
+        Shape::List(&Shape::Object(QUEUE)),
+        "`kafka`, `http-bulk`: the queues; those of `http-bulk` in the startup file only",
     ),
-    key("path", PATH, "`rate`: socket of `rated`; default `/var/run/halon/rated.sock`"),
+    key(
+        "path",
+        PATH,
+        "`rate`: socket of `rated`, default `/var/run/halon/rated.sock`; `geoip`: the database, read at start and reload",
+    ),
     key("port", PORT, "`rate`: UDP port of `rated`, instead of `path`"),
     key("address", Shape::One(Type::Host), "`rate`: its address or name; default 127.0.0.1"),
     key(
@@ -169,3 +166,52 @@ const PROFILE: &[Key] = &[
     key("read_timeout", SECONDS, "`mariadb`: seconds to wait for an answer; default 30"),
     key("write_timeout", SECONDS, "`mariadb`: seconds to send a query; default 30"),
 ];
+const QUEUE: &[Key] = &[
+    key("id", ID, "Name that scripts use").required(),
+    key(
+        "config",
+        Shape::Map(&Shape::One(Type::Free)),
+        "`kafka`: properties of the client as librdkafka names them; which are known: [services](../hsl/services.md#kafka)",
+    ),
+    key(
+        "path",
+        PATH,
+        "`http-bulk`: the directory that holds the queue, required; those of `concurrency` have `.2` and so on behind it",
+    ),
+    key("url", TEXT, "`http-bulk`: where batches are posted, required"),
+    key(
+        "format",
+        Shape::One(Type::Choice(&["ndjson", "jsonarray", "custom"])),
+        "`http-bulk`: how a batch is made of items: a line each, an array (with `max_items` 1 the item alone), or one behind the other; default jsonarray",
+    ),
+    key(
+        "min_items",
+        COUNT_FROM_1,
+        "`http-bulk`: items that are waited for before a batch is sent; default 1",
+    ),
+    key("max_items", COUNT_FROM_1, "`http-bulk`: most items of a batch; default 1"),
+    key(
+        "max_interval",
+        SECONDS,
+        "`http-bulk`: seconds after the last batch after which fewer than `min_items` are sent; default 0: never",
+    ),
+    key("tls_verify", BOOL, "`http-bulk`: verify the certificate and the name of the server; default true"),
+    key("preamble", Shape::One(Type::TextOrEmpty), "`http-bulk`: what each batch begins with"),
+    key("postamble", Shape::One(Type::TextOrEmpty), "`http-bulk`: what each batch ends with"),
+    key("username", TEXT, "`http-bulk`: user for HTTP"),
+    key("password", TEXT, "`http-bulk`: password for HTTP"),
+    key("timeout", SECONDS, "`http-bulk`: seconds that a request may take; default 300"),
+    key("connect_timeout", SECONDS, "`http-bulk`: seconds that connecting may take; default 300"),
+    key(
+        "headers",
+        Shape::List(&Shape::One(Type::Text)),
+        "`http-bulk`: lines of `Name: value` to add to requests",
+    ),
+    key(
+        "concurrency",
+        Shape::One(Type::Integer { min: 1, max: 64 }),
+        "`http-bulk`: requests at a time: as many queues, to which items are dealt in turn; default 1",
+    ),
+];
+
+const COUNT_FROM_1: Shape = Shape::One(Type::Integer { min: 1, max: 1_000_000 });

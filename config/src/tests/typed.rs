@@ -109,6 +109,7 @@ fn plugins_of_both_files_are_joined() {
   - {id: rate, config: {reresolve: 30}}
   - {id: bounce-list, config: {lists: [{id: a, path: /a}, {id: b, path: /b}]}}
   - {id: logger, config: {logs: [{id: l, path: /l, fsync: false, header: 'h'}]}}
+  - {id: http-bulk, config: {queues: [{id: q, path: /q, url: 'http://h/', preamble: \"a\\n\", username: u}]}}
 ";
     let running = "plugins:
   - {id: rate, config: {port: 9000, address: rated.example, badhost: true}}
@@ -133,6 +134,10 @@ fn plugins_of_both_files_are_joined() {
     assert_eq!(lists, [("a", "/a"), ("b", "/other")]);
     let log = &joined.logs[0];
     assert_eq!((log.mode, log.sync, log.header.as_deref()), (0o640, false, Some("h")));
+    let queue = &joined.bulk_queues[0];
+    assert_eq!((queue.format, queue.max_items, queue.max_interval), (crate::BulkFormat::JsonArray, 1, None));
+    assert_eq!((queue.timeout, queue.preamble.as_str()), (Duration::from_secs(300), "a\n"));
+    assert_eq!(queue.credentials, Some(("u".to_owned(), String::new())));
 }
 
 const PACKED: &str = "version: \"6.10\"

@@ -7,8 +7,9 @@ mod options;
 mod tests;
 
 use std::rc::Rc;
+use std::time::Duration;
 
-use net::http::Response;
+use net::http::{Header, Response};
 use script::fault::Fault;
 use script::host::{Host, HostCall};
 use script::native::{Call, Native, NativeFrame, NativeRun, Next, Step};
@@ -52,6 +53,34 @@ pub(crate) static FAMILY: Family = Family {
     ],
     ..Family::EMPTY
 };
+
+/// A request of this program itself.
+pub(crate) struct Submission {
+    pub(crate) url: String,
+    pub(crate) headers: Vec<Header>,
+    pub(crate) body: Vec<u8>,
+    pub(crate) verify: bool,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) timeout: Duration,
+}
+
+/// Posts it. Without a response: why.
+pub(crate) async fn submit(
+    execution: &Rc<Execution>,
+    submission: Submission,
+) -> Result<Response, &'static str> {
+    let options = HttpOptions {
+        headers: submission.headers,
+        connect_timeout: submission.connect_timeout,
+        timeout: Some(submission.timeout),
+        verify_peer: submission.verify,
+        verify_host: submission.verify,
+        ..HttpOptions::default()
+    };
+    let asked =
+        Asked { url: submission.url.into(), options, post: Some(Post { body: submission.body.into() }) };
+    exchange::run(execution, asked).await.map_err(|failed| failed.text())
+}
 
 fn http(call: &mut Call<'_>) -> Result<Step, Fault> {
     let mut args = call.args().to_vec();

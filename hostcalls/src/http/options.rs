@@ -29,6 +29,27 @@ pub(super) struct HttpOptions {
     pub(super) client_cert: Option<Str>,
 }
 
+impl Default for HttpOptions {
+    fn default() -> HttpOptions {
+        HttpOptions {
+            extended_result: false,
+            response_headers: false,
+            method: None,
+            headers: Vec::new(),
+            connect_timeout: limits::HTTP_CONNECT,
+            timeout: None,
+            body_bytes_max: limits::HTTP_BODY_BYTES_MAX as u64,
+            redirects: 0,
+            source: None,
+            unix_socket_path: None,
+            proxy: None,
+            verify_peer: true,
+            verify_host: false,
+            client_cert: None,
+        }
+    }
+}
+
 impl HttpOptions {
     /// Reads them. The older names of those for TLS begin with `ssl_`.
     pub(super) fn from(options: &Options) -> Result<HttpOptions, Fault> {

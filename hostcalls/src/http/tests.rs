@@ -57,7 +57,7 @@ fn respond(target: &str, head: &[String], body: &[u8]) -> Vec<u8> {
         "/large" => whole("200 OK", "", &vec![b'x'; 100_000]),
         "/garbage" => b"220 mail.example.com ESMTP\r\n".to_vec(),
         "/slow" => {
-            std::thread::sleep(std::time::Duration::from_secs(3));
+            std::thread::sleep(Duration::from_secs(3));
             whole("200 OK", "", b"late")
         }
         _ => {

@@ -1,6 +1,7 @@
 //! What is a plugin of its own elsewhere and is built in here: modules under `extras://` with settings in `plugins[]`.
 
 mod bounce_list;
+mod geoip;
 mod interfaces;
 mod ip_list;
 mod lines;
@@ -11,15 +12,19 @@ mod suppression_list;
 #[cfg(test)]
 mod tests;
 
+#[cfg(test)]
+pub(crate) use geoip::tests::countries as test_database;
+
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use config::{LogFile, RateClient};
+use config::{BulkQueue, LogFile, RateClient};
 use script::native::{Native, NativeRun};
 
 use bounce_list::BounceList;
+use geoip::GeoIp;
 use ip_list::IpList;
 use suppression_list::SuppressionList;
 
@@ -36,6 +41,7 @@ const IP_LIST: u16 = numbers::PLUGINS + 3;
 const LOGGER: u16 = numbers::PLUGINS + 4;
 const STDOUT: u16 = numbers::PLUGINS + 5;
 const STDERR: u16 = numbers::PLUGINS + 6;
+const GEOIP: u16 = numbers::PLUGINS + 7;
 
 /// Where scripts see another name, the module gives it.
 pub(crate) static FAMILY: Family = Family {
@@ -70,6 +76,14 @@ pub(crate) static FAMILY: Family = Family {
             "What suppression_list of extras://suppression-list runs.",
             SUPPRESSION_LIST,
         ),
+        host(
+            "geoip",
+            "string address",
+            (1, 1),
+            "What the database of the plugin geoip has of an address: country and iso_code, or organization and number, \
+             if it has them; an array with error if it cannot be asked. Also in extras://geoip.",
+            GEOIP,
+        ),
         host("__logger", "string id, string data", (2, 2), "What logger of extras://logger runs.", LOGGER),
         host("__stdout", "string text", (1, 1), "What stdout of extras://stdout runs.", STDOUT),
         host("__stderr", "string text", (1, 1), "What stderr of extras://stdout runs.", STDERR),
@@ -96,14 +110,17 @@ pub(crate) static FAMILY: Family = Family {
         HostFunction { number: LOGGER, run: logger::logger },
         HostFunction { number: STDOUT, run: standard::stdout },
         HostFunction { number: STDERR, run: standard::stderr },
+        HostFunction { number: GEOIP, run: geoip::geoip },
     ],
     modules: &[
         ("extras://backoff", include_str!("hsl/backoff.hsl")),
         ("extras://bounce-list", include_str!("hsl/bounce_list.hsl")),
+        ("extras://geoip", include_str!("hsl/geoip.hsl")),
         ("extras://http-background", include_str!("hsl/http_background.hsl")),
         ("extras://interfaces", include_str!("hsl/interfaces.hsl")),
         ("extras://ip-list", include_str!("hsl/ip_list.hsl")),
         ("extras://logger", include_str!("hsl/logger.hsl")),
+        ("extras://maxmind-geoip", include_str!("hsl/geoip.hsl")),
         ("extras://rate", include_str!("hsl/rate.hsl")),
         ("extras://sleep-background", include_str!("hsl/sleep_background.hsl")),
         ("extras://stdout", include_str!("hsl/stdout.hsl")),
@@ -137,8 +154,12 @@ pub struct Plugins {
     pub(crate) mariadb: HashMap<String, Arc<mariadb::Options>>,
     /// The producers of `kafka`.
     pub(crate) kafka: HashMap<String, Arc<kafka::Settings>>,
+    geoip: Option<Arc<GeoIp>>,
     /// Why there are no logs although the configuration has some.
     no_logs: Option<&'static str>,
+    pub(crate) bulk: Arc<[BulkQueue]>,
+    /// Why there are no queues although the configuration has some.
+    pub(crate) no_bulk: Option<&'static str>,
 }
 
 impl Plugins {
@@ -159,6 +180,7 @@ impl Plugins {
             rate_reresolve: settings.rate_reresolve,
             services: settings.services.clone(),
             logs: settings.logs.iter().map(|log| (log.id.clone(), Arc::new(log.clone()))).collect(),
+            bulk: settings.bulk_queues.clone().into(),
             ..Plugins::default()
         };
         for profile in &settings.services.mariadb.list {
@@ -182,6 +204,13 @@ impl Plugins {
             }
             told.iter().for_each(|what| warn(&format!("kafka \"{}\": {what}", queue.id)));
         }
+        if let Some(path) = &settings.geoip {
+            let database = read(path).map_err(|error| error.to_string()).and_then(GeoIp::read);
+            match database {
+                Ok(database) => plugins.geoip = Some(Arc::new(database)),
+                Err(error) => warn(&format!("geoip: {}: {error}", path.display())),
+            }
+        }
         for list in &settings.bounce_lists {
             let Some(text) = text("bounce-list", list, warn) else { continue };
             let wrong = &mut |line: usize, what: &str| complain("bounce-list", list, line, what, warn);
@@ -200,10 +229,21 @@ impl Plugins {
         plugins
     }
 
+    /// Whether `http-bulk` has queues.
+    pub fn has_queues(&self) -> bool {
+        !self.bulk.is_empty()
+    }
+
     /// Without `logger`: another program writes those files.
     #[must_use]
     pub fn without_logs(self, why: &'static str) -> Plugins {
         Plugins { logs: HashMap::new(), no_logs: Some(why), ..self }
+    }
+
+    /// Without `http-bulk`: another program has those queues open.
+    #[must_use]
+    pub fn without_queues(self, why: &'static str) -> Plugins {
+        Plugins { bulk: Arc::default(), no_bulk: Some(why), ..self }
     }
 }
 

@@ -157,6 +157,31 @@ fn lists_answer_by_their_ids() {
 }
 
 #[test]
+fn addresses_are_found_in_a_database() {
+    let directory = directory("geoip");
+    let path = directory.join("countries.mmdb");
+    std::fs::write(&path, super::geoip::tests::countries()).unwrap();
+    check(
+        load(&config::Plugins { geoip: Some(path), ..config::Plugins::default() }),
+        &[
+            (
+                r#"import { geoip } from "extras://maxmind-geoip"; return geoip("1.2.3.4");"#,
+                r#"["country"=>"Sweden","iso_code"=>"SE"]"#,
+            ),
+            (
+                r#"import { geoip } from "extras://geoip"; return geoip("no address");"#,
+                r#"["error"=>"not an IP address"]"#,
+            ),
+        ],
+    );
+    check(
+        Settings::default(),
+        &[(r#"return geoip("1.2.3.4");"#, "error: geoip(): there is no database in plugins")],
+    );
+    std::fs::remove_dir_all(directory).unwrap();
+}
+
+#[test]
 fn logs_are_appended_to_and_made_again_when_they_were_moved_away() {
     let directory = directory("logs");
     let log = |id: &str, path: PathBuf| LogFile {
