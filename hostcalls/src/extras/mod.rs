@@ -3,6 +3,10 @@
 mod absent;
 #[cfg(test)]
 mod authentication_tests;
+#[cfg(test)]
+mod clients_tests;
+#[cfg(test)]
+mod guide_tests;
 mod sasl;
 #[cfg(test)]
 mod tests;
@@ -33,19 +37,32 @@ pub(crate) static FAMILY: Family = Family {
         sasl::SCRAM_FINAL,
     ],
     modules: &[
+        ("extras://__stream", include_str!("stream.hsl")),
         ("extras://arc", include_str!("arc.hsl")),
         ("extras://arf", include_str!("arf.hsl")),
         ("extras://authentication-results", include_str!("authentication_results.hsl")),
         ("extras://batv", include_str!("batv.hsl")),
+        ("extras://bounce-classifier", include_str!("bounce_classifier.hsl")),
+        ("extras://bounce-normalizer", include_str!("bounce_normalizer.hsl")),
+        ("extras://clamav", include_str!("clamav.hsl")),
         ("extras://dmarc", include_str!("dmarc.hsl")),
+        ("extras://dovecot", include_str!("dovecot.hsl")),
         ("extras://dsn", include_str!("dsn.hsl")),
+        ("extras://emailconsul", include_str!("emailconsul.hsl")),
         ("extras://env", include_str!("env.hsl")),
+        ("extras://handlebars", include_str!("handlebars.hsl")),
+        ("extras://history-elastic", include_str!("history_elastic.hsl")),
+        ("extras://milter", include_str!("milter.hsl")),
         ("extras://mta-sts", include_str!("mta_sts.hsl")),
         ("extras://proxytlv", include_str!("proxytlv.hsl")),
+        ("extras://s3", include_str!("s3.hsl")),
         ("extras://sasl", include_str!("sasl.hsl")),
+        ("extras://sophos", include_str!("sophos.hsl")),
+        ("extras://spamassassin", include_str!("spamassassin.hsl")),
         ("extras://srs", include_str!("srs.hsl")),
         ("extras://time-rfc2822", include_str!("time_rfc2822.hsl")),
         ("extras://tls-rpt", include_str!("tls_rpt.hsl")),
+        ("extras://tracking", include_str!("tracking.hsl")),
         ("extras://ulid", include_str!("ulid.hsl")),
     ],
     ..Family::EMPTY

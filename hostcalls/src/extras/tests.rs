@@ -341,3 +341,144 @@ fn what_tls_reports_need_is_noted() {
         ],
     );
 }
+
+#[test]
+fn bounces_that_mean_the_same_are_the_same_text() {
+    check(
+        r#"{ bounce_normalizer } from "extras://bounce-normalizer""#,
+        &[
+            (
+                r#"bounce_normalizer("550 5.7.1 The email account that you tried to reach does not exist. Please try double-checking the recipient's email address for typos or unnecessary spaces. For more information, go to https://support.google.com/mail/?p=NoSuchUser 38308e7fff4ca-317d13bdb9esi41173941fa.224 - gsmtp")"#,
+                "550 5_7_1 the email account that you tried to reach does not exist please try double checking the recipient's email address for typos or unnecessary spaces for more information go to __url__ google __uuid__ gsmtp",
+            ),
+            (
+                r#"bounce_normalizer("451 4.7.1 <a.b@c.example>: Greylisting in effect, please come back later")"#,
+                "451 4_7_1 __email__ greylisting in effect please come back later",
+            ),
+            (
+                r#"bounce_normalizer("421-4.7.0 [192.0.2.1      15] mx1.example.com [2001:db8::1] said: 12345678 AB12CD34EF56")"#,
+                "421 4_7_0 __ip__ 15 __host__ __ip__ said __uuid__ __uuid__",
+            ),
+            (r#"bounce_normalizer("")"#, ""),
+        ],
+    );
+}
+
+#[test]
+fn templates_are_filled_in() {
+    let import = r#"{ handlebars } from "extras://handlebars""#;
+    check(
+        import,
+        &[
+            (
+                r#"handlebars("<h1>{{title}}</h1> {{{raw}}} {{&raw}}{{none.x}}|{{a.b}} {{a/c.[1]}} {{this.n}}",
+                    ["title" => "A & <B>", "raw" => "<i>'", "a" => ["b" => 1, "c" => [1, true]], "n" => 2.5])"#,
+                r#"["result"=>"<h1>A &amp; &lt;B&gt;</h1> <i>' <i>'|1 true 2.5"]"#,
+            ),
+            (
+                r#"handlebars("{{#each items}}\n{{@index}}:{{name}}{{#unless @last}},{{/unless}} {{../x}}\n{{else}}\nnothing\n{{/each}}\nend",
+                    ["x" => "X", "items" => [["name" => "a"], ["name" => "b"]]])"#,
+                "[\"result\"=>\"0:a, X\n1:b X\nend\"]",
+            ),
+            (
+                r#"handlebars("{{#if a}}A{{else if b}}B{{else}}C{{/if}}{{#if c}}A{{else if b}}B{{else}}C{{/if}}{{#if c}}A{{else if c}}B{{else}}C{{/if}}",
+                    ["a" => 1, "b" => 1])"#,
+                r#"["result"=>"ABC"]"#,
+            ),
+            (
+                r#"handlebars("{{#with p}}{{q}}{{../r}}{{/with}}{{#p}}{{q}}{{/p}}{{^z}}no z{{/z}}{{#l}}{{this}},{{/l}}{{#each p}}{{@key}}={{.}}{{/each}}",
+                    ["p" => ["q" => 1], "r" => 2, "l" => [1, 2]])"#,
+                r#"["result"=>"121no z1,2,q=1"]"#,
+            ),
+            (
+                r#"handlebars("a {{~ x ~}}  b{{!-- c }} --}}{{! d }} {{lookup l 1}} {{equal x \"1\"}} {{@root.x}}", ["x" => 1, "l" => [1, 2]])"#,
+                r#"["result"=>"a1b 2 true 1"]"#,
+            ),
+            (r#"handlebars("{{#if a}}", [])"#, r#"["error"=>"the block if is not closed"]"#),
+            (r#"handlebars("\n{{/if}}", [])"#, r#"["error"=>"line 2: /if closes nothing"]"#),
+            (r#"handlebars("{{#if a}}{{/with}}", [])"#, r#"["error"=>"line 1: /with closes nothing"]"#),
+            (r#"handlebars("{{> p}}", [])"#, r#"["error"=>"line 1: there are no partials"]"#),
+            (r#"handlebars("{{foo bar}}", [])"#, r#"["error"=>"line 1: foo is no helper"]"#),
+            (r#"handlebars("{{x", [])"#, r#"["error"=>"line 1: a tag does not end"]"#),
+            (r#"handlebars("{{}}", [])"#, r#"["error"=>"line 1: a tag is empty"]"#),
+        ],
+    );
+}
+
+const TRACKED: &str = r#"
+function tracked($html, $settings) {
+    $mail = MailMessage::String("Message-ID: <1@x>\r\nContent-Type: text/html\r\n\r\n" . $html);
+    enable_tracking($mail, "a@b", $settings + ["url" => "http://t.example", "secret" => ["id" => 7, "key" => "k"]]);
+    return MailMessage::String($mail->toString());
+}
+function opened($url) {
+    $payload = pcre_match("/\\/[cou]\\/([A-Za-z0-9_-]+)/", $url)[1];
+    $raw = base64_decode(str_replace("_", "/", str_replace("-", "+", $payload)));
+    $data = zlib_uncompress($raw[33:], -15);
+    return [unpack("C", $raw)[0], $data, hmac_sha2("k", $data, 256, ["binary" => true]) === $raw[1:33]];
+}
+"#;
+
+#[test]
+fn links_and_pictures_tell_who_has_seen_them() {
+    let eval = |expression: &str| {
+        let import = format!("{{ enable_tracking }} from \"extras://tracking\";{TRACKED}$unused = none");
+        eval(&import, expression)
+    };
+    let data = r#"{\"r\":\"a@b\",\"m\":\"<1@x>\",\"u\":\"https://e.example/?a=1\",\"a\":{\"n\":1}}"#;
+    let links = r#"opened(tracked("<a href='https://e.example/?a=1'>x</a>", ["click" => true, "additional" => ["n" => 1]])->getBody())"#;
+    assert_eq!(eval(links), format!(r#"[0=>7,1=>"{}",2=>true]"#, data.replace('\\', "")));
+    for kept in [
+        "<a href=#top>",
+        "<a href=mailto:a@b>",
+        "<a tracking='off' href=http://e>",
+        "<a href=http://t.example/q>",
+        "<a name=x>",
+    ] {
+        let body = eval(&format!(r#"tracked("{kept}", ["click" => true])->getBody()"#));
+        assert_eq!(body, kept);
+    }
+    let image = eval(r#"tracked("<p>x</BODY>y", ["open" => true])->getBody()"#);
+    assert!(
+        image.starts_with("<p>x<img src=\"http://t.example/o/") && image.ends_with("/></BODY>y"),
+        "{image}"
+    );
+    let header = eval(r#"opened(tracked("", ["unsubscribe" => true])->getHeader("List-Unsubscribe"))"#);
+    assert!(header.ends_with("2=>true]"), "{header}");
+    assert_eq!(eval(r#"tracked("<a href=http://e>", [])->getBody()"#), "<a href=http://e>");
+}
+
+#[test]
+fn a_document_tells_of_an_attempt() {
+    let expression = r#"json_encode(array_filter(function ($v) { return $v ? true : false; }, generate_delivery_attempt([
+        "arguments" => ["action" => "QUEUE", "dsn" => ["diagnosticcode" => "450 4.2.0 <jo@d.example> busy"],
+            "attempt" => ["result" => ["code" => 450, "enhanced" => [4, 2, 0], "state" => "EOD"], "connection" => ["remotemx" => "mx"]]],
+        "message" => ["id" => ["transaction" => "t", "queue" => 1], "ts" => 1, "recipientaddress" => ["localpart" => "jo", "domain" => "d.example"]],
+        "custom" => ["hostname" => "mine", "more" => 2]
+    ], ["redact" => true])))"#;
+    let found = eval(r#"{ generate_delivery_attempt } from "extras://history-elastic""#, expression);
+    for part in [
+        r#""action":"deferred""#,
+        r#""smtpenhanced":"4.2.0""#,
+        r#""smtpreason":"450 4.2.0 <...@d.example> busy""#,
+        r#""remotemx":"mx""#,
+        r#""more":2"#,
+        r#""transactionid":"t""#,
+    ] {
+        assert!(found.contains(part), "{part}: {found}");
+    }
+    assert!(!found.contains("jo") && !found.contains("totalduration"), "{found}");
+    check(
+        r#"{ emailconsul_arf, emailconsul_async } from "extras://emailconsul""#,
+        &[
+            (
+                r#"emailconsul_arf(["version" => "1"])"#,
+                r#"["type"=>"arf","time"=>1700000000250,"version"=>"1"]"#,
+            ),
+            (
+                r#"emailconsul_async(["message" => 1], ["address" => "a", "transportid" => "t"], "r")"#,
+                r#"["type"=>"async","time"=>1700000000250,"message"=>1,"sender"=>"a","transportid"=>"t","recipient"=>"r"]"#,
+            ),
+        ],
+    );
+}
