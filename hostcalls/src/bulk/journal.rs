@@ -71,7 +71,12 @@ impl Journal {
     /// # Errors
     /// The directory cannot be used, or another process does.
     pub(super) fn open(directory: &Path, damage: &mut dyn FnMut(String)) -> io::Result<Journal> {
-        fs::DirBuilder::new().recursive(true).mode(0o750).create(directory)?;
+        if !directory.exists() {
+            fs::DirBuilder::new().recursive(true).mode(0o750).create(directory)?;
+            // Its name has to outlive a crash, too.
+            let parent = directory.parent().filter(|parent| !parent.as_os_str().is_empty());
+            parent.map_or(Ok(()), |parent| File::open(parent)?.sync_all())?;
+        }
         let lock = OpenOptions::new()
             .write(true)
             .create(true)

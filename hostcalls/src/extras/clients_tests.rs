@@ -60,7 +60,7 @@ fn against(steps: Vec<Step>, source: &str) -> String {
     found
 }
 
-fn run(source: &str) -> String {
+pub(super) fn run(source: &str) -> String {
     let (found, source) = (std::sync::Arc::new(std::sync::Mutex::new(String::new())), source.to_owned());
     let shared = std::sync::Arc::clone(&found);
     on_a_shard(Settings::default(), move |environment| {

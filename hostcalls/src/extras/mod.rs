@@ -42,6 +42,7 @@ pub(crate) static FAMILY: Family = Family {
         ("extras://arf", include_str!("arf.hsl")),
         ("extras://authentication-results", include_str!("authentication_results.hsl")),
         ("extras://batv", include_str!("batv.hsl")),
+        ("extras://bimi", include_str!("bimi.hsl")),
         ("extras://bounce-classifier", include_str!("bounce_classifier.hsl")),
         ("extras://bounce-normalizer", include_str!("bounce_normalizer.hsl")),
         ("extras://clamav", include_str!("clamav.hsl")),

@@ -422,12 +422,12 @@ function opened($url) {
 #[test]
 fn links_and_pictures_tell_who_has_seen_them() {
     let eval = |expression: &str| {
-        let import = format!("{{ enable_tracking }} from \"extras://tracking\";{TRACKED}$unused = none");
-        eval(&import, expression)
+        let import = r#"import { enable_tracking } from "extras://tracking";"#;
+        super::clients_tests::run(&format!("{import}{TRACKED}return {expression};"))
     };
     let data = r#"{\"r\":\"a@b\",\"m\":\"<1@x>\",\"u\":\"https://e.example/?a=1\",\"a\":{\"n\":1}}"#;
     let links = r#"opened(tracked("<a href='https://e.example/?a=1'>x</a>", ["click" => true, "additional" => ["n" => 1]])->getBody())"#;
-    assert_eq!(eval(links), format!(r#"[0=>7,1=>"{}",2=>true]"#, data.replace('\\', "")));
+    assert_eq!(eval(links), format!(r#"[0=>7,1=>"{}",2=>true]"#, data));
     for kept in [
         "<a href=#top>",
         "<a href=mailto:a@b>",
@@ -481,4 +481,61 @@ fn a_document_tells_of_an_attempt() {
             ),
         ],
     );
+}
+
+const MARKS: &str = r#"
+import { bimi, bimi_mark, bimi_svg_check } from "extras://bimi";
+$head = "<svg version='1.2' baseProfile='tiny-ps' xmlns='http://www.w3.org/2000/svg'>";
+function der($tag, $content) {
+    $size = length($content);
+    return pack("C", $tag) . ($size < 128 ? pack("C", $size) : pack("Cn", 0x82, $size)) . $content;
+}
+function logotype($image, $sum) {
+    $place = "data:image/svg+xml;base64," . base64_encode(zlib_compress($image, 9, 31));
+    $details = der(0x16, "image/svg+xml") . der(0x30, der(0x30, der(0x30, "") . der(0x04, $sum))) . der(0x30, der(0x16, $place));
+    foreach ([0x30, 0x30, 0x30, 0xa0, 0xa2, 0x30] as $tag)
+        $details = der($tag, $details);
+    return $details;
+}
+"#;
+
+#[test]
+fn marks_are_taken_out_of_certificates_and_checked() {
+    let eval = |expression: &str| super::clients_tests::run(&format!("{MARKS}return {expression};"));
+    for (expression, expected) in [
+        (r#"bimi_mark(logotype("<svg/>", sha2("<svg/>", 256, ["binary" => true])))[0]"#, "<svg/>"),
+        (
+            r#"bimi_mark(logotype("<svg/>", sha1("other", ["binary" => true])))[1]"#,
+            "The mark is not that of the certificate",
+        ),
+        (r#"bimi_mark("junk")[1]"#, "The mark is no SVG image"),
+        (r#"bimi_mark(pack("H*", "3083ffffff"))[1]"#, "The mark is no SVG image"),
+        (
+            r##"bimi_svg_check($head . "<title>t &amp; u</title><g fill='red'><use xlink:href='#a'/></g></svg>")"##,
+            r#"["valid"=>true,"error"=>[]]"#,
+        ),
+        (
+            r#"bimi_svg_check($head . "<title>t</title><script>x</script></svg>")["error"][0]"#,
+            "The element script is not permitted",
+        ),
+        (
+            r#"bimi_svg_check($head . "<title>t</title><path onload='x'/></svg>")["error"][0]"#,
+            "The attribute onload of path is not permitted",
+        ),
+        (
+            r#"bimi_svg_check($head . "<title>t</title><use href='http://x'/></svg>")["error"][0]"#,
+            "use refers to what is outside of the image",
+        ),
+        (r#"bimi_svg_check($head . "</svg>")["error"][0]"#, "There has to be one title"),
+        (r#"bimi_svg_check("<!DOCTYPE svg><svg/>")["valid"]"#, "false"),
+        (r#"bimi_svg_check($head . "<title>t</svg>")["valid"]"#, "false"),
+        (r#"bimi_svg_check("<svg><title>t</title></svg>")["error"][0]"#, "version of svg has to be 1.2"),
+        (r#"bimi(MailMessage::String("\r\n"), ["result" => "fail"])["error"]"#, "DMARC failed: fail"),
+        (
+            r#"bimi(MailMessage::String("\r\n"), ["result" => "pass", "from" => "a.example", "pdomain" => "a.example", "dmarc" => ["p" => "none"]])["error"]"#,
+            "DMARC policy: p=none",
+        ),
+    ] {
+        assert_eq!(eval(expression), expected, "{expression}");
+    }
 }

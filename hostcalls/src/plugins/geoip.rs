@@ -78,6 +78,10 @@ pub(crate) mod tests {
     enum Data {
         Text(&'static str),
         Number(u32),
+        Short(u16),
+        Long(u64),
+        /// Empty.
+        List,
         Map(&'static [(&'static str, Data)]),
     }
 
@@ -96,6 +100,15 @@ pub(crate) mod tests {
                     out.push(0xc4);
                     out.extend_from_slice(&number.to_be_bytes());
                 }
+                Data::Short(number) => {
+                    out.push(0xa2);
+                    out.extend_from_slice(&number.to_be_bytes());
+                }
+                Data::Long(number) => {
+                    out.extend_from_slice(&[8, 2]);
+                    out.extend_from_slice(&number.to_be_bytes());
+                }
+                Data::List => out.extend_from_slice(&[0, 4]),
                 Data::Map(entries) => {
                     out.push(0xe0 | u8::try_from(entries.len()).unwrap());
                     for (key, value) in *entries {
@@ -114,14 +127,15 @@ pub(crate) mod tests {
         record.write(&mut bytes);
         bytes.extend_from_slice(b"\xab\xcd\xefMaxMind.com");
         const METADATA: Data = Data::Map(&[
-            ("binary_format_major_version", Data::Number(2)),
-            ("binary_format_minor_version", Data::Number(0)),
-            ("build_epoch", Data::Number(1)),
+            ("binary_format_major_version", Data::Short(2)),
+            ("binary_format_minor_version", Data::Short(0)),
+            ("build_epoch", Data::Long(1)),
             ("database_type", Data::Text("Test")),
             ("description", Data::Map(&[])),
-            ("ip_version", Data::Number(4)),
+            ("languages", Data::List),
+            ("ip_version", Data::Short(4)),
             ("node_count", Data::Number(1)),
-            ("record_size", Data::Number(24)),
+            ("record_size", Data::Short(24)),
         ]);
         METADATA.write(&mut bytes);
         bytes

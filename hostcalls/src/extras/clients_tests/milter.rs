@@ -34,6 +34,7 @@ fn filter(skips: u32, at: u8, answers: &'static [(u8, &'static [u8])]) -> (u16, 
             match command {
                 b'O' => put(b'O', &[6, 0x33, skips].map(u32::to_be_bytes).concat()),
                 b'D' => {}
+                b'L' if skips & 0x80 != 0 => {}
                 b'Q' => return heard,
                 _ if command == at => answers.iter().for_each(|(command, data)| put(*command, data)),
                 _ => put(b'c', b""),
