@@ -18,6 +18,7 @@ mod hook_cases;
 mod hooks;
 mod hostile_mail;
 mod hsh;
+mod http_bulk;
 mod monitor;
 mod next_hop_session;
 mod next_hops;
