@@ -121,7 +121,7 @@ where
     let restore = crate::os::signal::block_signals(&options.signals)?;
     let start = Arc::new(Start {
         process,
-        pools: Arc::new(Pools::new()),
+        pools: stats::show_pools(Pools::new()),
         epoch_ns: crate::os::clock_ns(libc::CLOCK_MONOTONIC),
         cpus: if options.pin { cpus::allowed() } else { Vec::new() },
         uring,

@@ -299,6 +299,27 @@ impl Conn {
     }
 }
 
+impl Conn {
+    /// Takes a connection off this shard on which something was received, for [`Handover::take_up`] on another: ends the
+    /// receive that waits. `None`: something came meanwhile, the peer is gone, or a send is under way; it is closed.
+    pub async fn take_off(self) -> Option<Handover> {
+        let Conn { receiving, socket, peer, local, ended } = self;
+        if ended.get() {
+            return None;
+        }
+        if shard::with(|shard| receiving.end(shard)) {
+            let op = || Op::Recv { socket: socket.clone() };
+            match poll_fn(|cx| shard::with(|shard| receiving.poll_next(shard, cx, op))).await {
+                Err(error) if error.raw_os_error() == Some(libc::ECANCELED) => {}
+                _ => return None,
+            }
+        }
+        drop(receiving);
+        let socket = Rc::try_unwrap(socket).ok()?;
+        Some(Handover { socket: socket.detach(), peer, local: local.get() })
+    }
+}
+
 impl Handover {
     /// The connection, as one of this shard.
     pub fn take_up(self) -> Conn {

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::histogram::{Histogram, Shared};
+use crate::os::pool::Pools;
 use crate::shard::{self, Process};
 
 /// Counters of one shard since its start.
@@ -60,6 +61,34 @@ pub fn pulse(shard: crate::boot::ShardId) -> Pulse {
         })
     };
     with_process(read).unwrap_or_default()
+}
+
+/// Threads beside the shards, for what may block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Threads {
+    /// Name of their pool.
+    pub pool: &'static str,
+    /// How many have been started.
+    pub size: usize,
+    /// How many of them work.
+    pub running: usize,
+    /// Jobs that wait for one.
+    pub pending: usize,
+}
+
+/// Those of the engine started last; none when there is none.
+pub fn threads() -> Vec<Threads> {
+    let pools = POOLS.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
+    pools.map(|pools| pools.threads()).unwrap_or_default()
+}
+
+static POOLS: Mutex<Weak<Pools>> = Mutex::new(Weak::new());
+
+/// Makes these the pools of which [`threads`] tells.
+pub(crate) fn show_pools(pools: Pools) -> Arc<Pools> {
+    let pools = Arc::new(pools);
+    *POOLS.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&pools);
+    pools
 }
 
 fn with_process<T>(read: impl FnOnce(&Process) -> Option<T>) -> Option<T> {

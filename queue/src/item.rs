@@ -142,6 +142,8 @@ pub enum Waiting {
 pub struct Counts {
     /// ACTIVE.
     pub active: usize,
+    /// Those of them that go before others.
+    pub urgent: usize,
     /// DEFER.
     pub defer: usize,
     /// HOLD.

@@ -73,6 +73,16 @@ pub const COUNTERS_PAUSE_MS: u64 = 1_000;
 /// Messages that a shard asks for at once, at most.
 pub const TOKENS_AT_ONCE: u32 = 64;
 
+/// Units of a limit of connections that a shard is given at once for later ones, at most, and the most that it keeps.
+pub const SPARE_UNITS: u32 = 16;
+
+/// They are at most this part of what is left of the limit: with less than that left there are none, and each connection
+/// is asked for.
+pub const SPARE_PART: u32 = 32;
+
+/// How long a shard keeps units that nobody wants, in milliseconds.
+pub const SPARE_IDLE_MS: u64 = 1_000;
+
 /// Policies in one set; each message is compared with all of them.
 pub const POLICIES: usize = 200;
 

@@ -74,6 +74,13 @@ pub(crate) enum Place {
     InHand,
 }
 
+impl Place {
+    /// ACTIVE.
+    pub(crate) fn is_active(self) -> bool {
+        matches!(self, Place::Ready | Place::Parked)
+    }
+}
+
 /// Bits of [`Item::flags`](crate::Item::flags): an item with all of them set is alone in its attempts.
 pub const ALONE: u16 = 0xff00;
 

@@ -13,6 +13,9 @@ pub const STALLED_FOR_GOOD: Duration = Duration::from_secs(60);
 /// How long it takes over its last words then.
 pub const LAST_LINES: Duration = Duration::from_secs(2);
 
+/// How long a connection that was brought for waiting mail waits for it before others may have it.
+pub const BROUGHT: Duration = Duration::from_secs(1);
+
 /// How long a shard may take to say what it counts.
 pub const SHARD_ANSWER: Duration = Duration::from_secs(1);
 /// Connections to the monitor at once (once per process); each holds at most its head and its answer, some 100 KiB.

@@ -66,6 +66,11 @@ impl Manager {
         }
     }
 
+    /// How long it waits for a sign of life, if it does.
+    pub fn watchdog(&self) -> Option<Duration> {
+        self.manager.as_ref()?.watchdog()
+    }
+
     /// Where it wants to know whether this process lives: tells it, as long as every shard answers.
     pub fn watch(&self, shards: u16) -> Option<Task<()>> {
         let manager = self.manager.clone()?;

@@ -59,11 +59,7 @@ impl Ruleset {
             job_id: looked_at.contains(Field::JobId),
             tenant_id: looked_at.contains(Field::TenantId),
         };
-        let max_attempt_recipients = match self.policies.count_messages() {
-            true => 1,
-            false => options.max_attempt_recipients,
-        };
-        queue::Options { split, max_attempt_recipients, ..options.clone() }
+        queue::Options { split, ..options.clone() }
     }
 
     /// Whether policies that limit something look at our address.

@@ -32,6 +32,7 @@ pub struct Builder {
     dir: Arc<TempDir>,
     spool: PathBuf,
     port: u16,
+    variables: Vec<(String, String)>,
     shards: u32,
     listen: String,
     server: String,
@@ -69,6 +70,7 @@ impl Smtpd {
             spool: dir.path().join("spool"),
             dir,
             port: free_port(),
+            variables: Vec::new(),
             shards: 2,
             driver: "auto",
             listen: String::new(),
@@ -174,7 +176,8 @@ impl Smtpd {
         status.expect("it has ended")
     }
 
-    fn into_builder(mut self) -> Builder {
+    /// What it was made of, for the next start of a server that has ended.
+    pub fn into_builder(mut self) -> Builder {
         let empty = Smtpd::relay_to(0);
         std::mem::replace(&mut self.builder, empty)
     }
@@ -188,6 +191,12 @@ impl Drop for Smtpd {
 }
 
 impl Builder {
+    /// A variable of its environment.
+    pub fn variable(mut self, name: &str, value: &str) -> Builder {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// Number of shards.
     pub fn shards(mut self, shards: u32) -> Builder {
         self.shards = shards;
@@ -370,6 +379,7 @@ impl Builder {
         let config = self.write_files();
         let mut command = Command::new(program("smtpd"));
         command.arg("-f").arg("-c").arg(config).stdin(Stdio::null()).stderr(Stdio::piped());
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         let mut child = command.spawn().expect("smtpd can be started");
         let log = Arc::new(Mutex::new(Vec::new()));
         let lines = BufReader::new(child.stderr.take().expect("standard error is a pipe")).lines();

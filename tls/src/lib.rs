@@ -46,7 +46,7 @@ pub use info::{PeerCertificate, TlsInfo, Verified};
 pub use received::Received;
 pub use rustls::pki_types::CertificateDer;
 pub use server::{ClientCertificates, ServerOptions, ServerResumption, ServerSide};
-pub use stream::Stream;
+pub use stream::{Moving, Stream};
 pub use suites::{CIPHER_SUITES, Protocols};
 pub use trust::Roots;
 

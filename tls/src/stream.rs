@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use engine::net::Conn;
+use engine::net::{Conn, Handover};
 use rustls::pki_types::CertificateDer;
 
 use crate::client::Target;
@@ -22,7 +22,37 @@ pub struct Stream {
     session: RefCell<Option<Box<Machine>>>,
 }
 
+/// A connection on its way from one shard to another, with its TLS session; closed when dropped.
+pub struct Moving {
+    conn: Handover,
+    session: Option<Box<Machine>>,
+}
+
+impl Moving {
+    /// The connection, as one of this shard.
+    pub fn take_up(self) -> Stream {
+        Stream { conn: self.conn.take_up(), session: RefCell::new(self.session) }
+    }
+}
+
+impl std::fmt::Debug for Moving {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Moving({:?})", self.conn)
+    }
+}
+
 impl Stream {
+    /// Takes an idle connection off this shard. `None`: something came meanwhile, the peer is gone, or a send is under
+    /// way; it is closed.
+    pub async fn take_off(self) -> Option<Moving> {
+        let Stream { conn, session } = self;
+        let session = session.into_inner();
+        if session.as_ref().is_some_and(|machine| machine.has_plain() || machine.has_ended()) {
+            return None;
+        }
+        Some(Moving { conn: conn.take_off().await?, session })
+    }
+
     /// A connection in clear.
     pub fn plain(conn: Conn) -> Stream {
         Stream { conn, session: RefCell::new(None) }

@@ -7,6 +7,7 @@ use super::{file, path};
 use crate::limits;
 use crate::op::{OffloadCall, Op, OpId, PathOp};
 use crate::shard::{Done, Letter, Mailbox};
+use crate::stats::Threads;
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -24,6 +25,11 @@ impl Pools {
             files: Pool::new("engine-file", limits::FILE_THREADS, usize::MAX),
             offload: Pool::new("engine-offload", limits::OFFLOAD_THREADS, limits::OFFLOAD_QUEUE),
         }
+    }
+
+    /// How busy they are.
+    pub(crate) fn threads(&self) -> Vec<Threads> {
+        [&self.paths, &self.files, &self.offload].into_iter().map(Pool::threads).collect()
     }
 
     /// Runs an operation on paths, whose descriptors stay open until it is done: the table owns it.
@@ -84,6 +90,16 @@ struct State {
 impl Pool {
     fn new(name: &'static str, most_threads: usize, most_waiting: usize) -> Self {
         Pool { name, most_threads, most_waiting, shared: Arc::default() }
+    }
+
+    fn threads(&self) -> Threads {
+        let state = self.shared.lock();
+        Threads {
+            pool: self.name.trim_start_matches("engine-"),
+            size: state.threads,
+            running: state.threads.saturating_sub(state.idle),
+            pending: state.jobs.len(),
+        }
     }
 
     fn run(&self, job: Job) -> bool {

@@ -2,7 +2,7 @@
 //! absent from the array, not none.
 
 use std::net::IpAddr;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use fields::Property;
 use hostcalls::address;
@@ -236,7 +236,7 @@ pub struct Tls {
     /// Strength of the cipher in bits.
     pub key_bits: u32,
     /// The peer's certificate and the others that it sent, in DER.
-    pub certificates: Rc<[Vec<u8>]>,
+    pub certificates: Arc<[Vec<u8>]>,
     /// What is wrong with its certificate, in the numbers of OpenSSL; 0: nothing.
     pub fault: u16,
 }

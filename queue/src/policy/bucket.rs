@@ -81,10 +81,13 @@ impl Tokens {
         self.advance(now_ms);
     }
 
-    /// Up to `wanted`, and until when they may be spent. `None`: there is none.
-    pub(super) fn take(&mut self, wanted: u32, now_ms: u64) -> Option<(u32, u64)> {
+    /// Up to `wanted`, and up to `more` for later out of a part of what is left then; `reserved` are for others. Gives
+    /// how many, and until when they may be spent. `None`: there is none.
+    pub(super) fn take(&mut self, wanted: u32, more: u32, reserved: u32, now_ms: u64) -> Option<(u32, u64)> {
         self.advance(now_ms);
-        let taken = wanted.min((self.available() / 4).max(1)).min(self.available());
+        let free = self.available().saturating_sub(reserved);
+        let needed = wanted.min(free);
+        let taken = needed + more.min((free - needed) / 4);
         if taken == 0 {
             return None;
         }
@@ -126,10 +129,10 @@ impl Tokens {
         self.advance(now_ms);
     }
 
-    /// Takes note that one that was granted at `granted_ms` was spent.
-    pub(super) fn spent(&mut self, granted_ms: u64, now_ms: u64) {
+    /// Takes note that so many that were granted at `granted_ms` were spent.
+    pub(super) fn spent(&mut self, count: u32, granted_ms: u64, now_ms: u64) {
         self.advance(now_ms);
-        self.end_lease(1, granted_ms);
+        self.end_lease(count, granted_ms);
     }
 
     /// Up to `count` of those granted at that time hold nothing back any more; how many did.

@@ -18,8 +18,12 @@ pub struct Ask {
     pub shard: u16,
     /// A new connection is wanted: a unit of the concurrency, and the time since the last connect.
     pub connect: bool,
-    /// Messages wanted; one at least is needed, more are welcome.
+    /// Messages that are to be sent at once: recipients of a transaction. Fewer will do, but not none.
     pub tokens: u32,
+    /// Messages that are welcome beyond those, for later.
+    pub more: u32,
+    /// Units that are welcome beyond the one, for further connections.
+    pub spare: u32,
     /// When the message was received: the oldest goes first.
     pub received_ms: u64,
 }
@@ -43,6 +47,8 @@ pub enum Answer {
 pub struct Grant {
     /// A unit of the concurrency, until it is given back ([`Counters::closed`]).
     pub unit: bool,
+    /// Further units, for later connections; each until it is given back.
+    pub spare: u32,
     /// Messages that may be sent.
     pub tokens: u32,
     /// The time since the last connect counts here.
@@ -69,13 +75,24 @@ pub enum Notice {
         /// How many may go.
         count: u32,
     },
-    /// Others wait for connections that this shard holds: close those that are idle.
+    /// Others wait for connections that this shard holds: offer those that are idle.
     Recall {
         /// Whom.
         shard: u16,
         /// Which counter.
         key: Key,
     },
+}
+
+/// What is to become of an idle connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offered {
+    /// Nobody waits for it.
+    Keep,
+    /// The mail that has waited longest for one is there. Who gets it says so: [`Counters::moved`].
+    To(u16),
+    /// There are more than may be.
+    Close,
 }
 
 /// How a counter stands.
@@ -112,8 +129,8 @@ pub struct Counters {
 struct Counter {
     policy: u32,
     limits: Limits,
-    /// Open connections by shard.
-    holders: Vec<(u16, u32)>,
+    /// Open connections by shard. Below zero: one was closed there of which it is not known yet that it came from another.
+    holders: Vec<(u16, i32)>,
     open: u32,
     tokens: Option<Tokens>,
     connects: Connects,
@@ -184,7 +201,7 @@ impl Counters {
         }
         let counter = self.counters.get_mut(&ask.key).expect("it was just made, if it was not there");
         let answer = counter.ask(ask, now_ms);
-        if let Answer::Refused { limit: Limit::Concurrency, .. } = answer {
+        if let Answer::Refused { limit: Limit::Concurrency | Limit::ConnectInterval, .. } = answer {
             recall(&mut self.notices, &ask.key, counter);
         }
         self.settle(&ask.key, now_ms);
@@ -196,6 +213,9 @@ impl Counters {
         match self.counters.get_mut(key) {
             Some(counter) => {
                 counter.waits(Waiter { shard, limit, received_ms });
+                if limit != Limit::Rate {
+                    recall(&mut self.notices, key, counter);
+                }
                 self.settle(key, now_ms);
             }
             // Nothing is counted there any more.
@@ -206,9 +226,7 @@ impl Counters {
     /// Takes back a grant that was not used: unit, connect and tokens.
     pub fn give_back(&mut self, key: &Key, shard: u16, grant: Grant, now_ms: u64) {
         let Some(counter) = self.counters.get_mut(key) else { return };
-        if grant.unit {
-            counter.release(shard);
-        }
+        counter.release(shard, u32::from(grant.unit) + grant.spare);
         if grant.interval
             && let Some((use_by_ms, before_ms)) = counter.connects.pending
             && use_by_ms == grant.use_by_ms
@@ -223,8 +241,9 @@ impl Counters {
         self.settle(key, now_ms);
     }
 
-    /// The connect of this grant was made at `at_ms`, and its only token spent. Where it had more, nothing need be said.
-    pub fn used(&mut self, key: &Key, grant: Grant, at_ms: u64, now_ms: u64) {
+    /// The connect of this grant was made at `at_ms`. `spent`: its tokens, if all of them were spent at once; of others
+    /// nothing need be said.
+    pub fn used(&mut self, key: &Key, grant: Grant, spent: u32, at_ms: u64, now_ms: u64) {
         let Some(counter) = self.counters.get_mut(key) else { return };
         if let Some(interval_ms) = counter.limits.connect_interval_ms
             && counter.connects.pending.is_some_and(|(use_by_ms, _)| use_by_ms == grant.use_by_ms)
@@ -232,19 +251,42 @@ impl Counters {
             counter.connects = Connects { next_ms: at_ms.saturating_add(interval_ms), pending: None };
         }
         if let Some(tokens) = &mut counter.tokens
-            && grant.tell
-            && grant.tokens == 1
+            && spent > 0
         {
-            tokens.spent(grant.granted_ms, now_ms);
+            tokens.spent(spent, grant.granted_ms, now_ms);
         }
         self.settle(key, now_ms);
     }
 
-    /// A connection with a unit was closed.
-    pub fn closed(&mut self, key: &Key, shard: u16, now_ms: u64) {
+    /// Connections with a unit were closed, or units that were spare are not wanted any more.
+    pub fn closed(&mut self, key: &Key, shard: u16, count: u32, now_ms: u64) {
         if let Some(counter) = self.counters.get_mut(key) {
-            counter.release(shard);
+            counter.release(shard, count);
             self.settle(key, now_ms);
+        }
+    }
+
+    /// A shard that was asked to make way has an idle connection with a unit. Whoever is named for it waits no longer.
+    pub fn offer(&mut self, key: &Key, now_ms: u64) -> Offered {
+        let Some(counter) = self.counters.get_mut(key) else { return Offered::Keep };
+        if counter.excess() > 0 {
+            return Offered::Close;
+        }
+        let waiting = counter.waiters.iter().filter(|waiter| waiter.limit != Limit::Rate);
+        let Some(oldest) = waiting.min_by_key(|waiter| (waiter.received_ms, waiter.shard)) else {
+            return Offered::Keep;
+        };
+        let shard = oldest.shard;
+        counter.waiters.retain(|waiter| waiter.shard != shard || waiter.limit == Limit::Rate);
+        self.settle(key, now_ms);
+        Offered::To(shard)
+    }
+
+    /// A connection with a unit has moved from one shard to another.
+    pub fn moved(&mut self, key: &Key, from: u16, to: u16) {
+        if let Some(counter) = self.counters.get_mut(key) {
+            counter.hold(from, -1);
+            counter.hold(to, 1);
         }
     }
 
@@ -323,18 +365,19 @@ impl Counters {
     }
 }
 
-/// Asks all who hold connections to close idle ones.
+/// Asks all who hold connections to make way with idle ones: [`Counters::offer`].
 fn recall(notices: &mut Vec<Notice>, key: &Key, counter: &Counter) {
-    let recall = |(shard, _): &(u16, u32)| Notice::Recall { shard: *shard, key: key.clone() };
-    notices.extend(counter.holders.iter().map(recall));
+    let recall = |(shard, _): &(u16, i32)| Notice::Recall { shard: *shard, key: key.clone() };
+    notices.extend(counter.holders.iter().filter(|(_, count)| *count > 0).map(recall));
 }
 
 impl Grant {
     /// Nothing counts.
-    fn free(now_ms: u64) -> Grant {
+    pub fn free(now_ms: u64) -> Grant {
         let use_by_ms = now_ms.saturating_add(USE_BY_MS);
         Grant {
             unit: false,
+            spare: 0,
             tokens: 0,
             interval: false,
             counted: false,
@@ -407,17 +450,16 @@ impl Counter {
 
     fn grant(&mut self, ask: &Ask, now_ms: u64) -> Grant {
         let mut grant = Grant::free(now_ms);
+        let reserved = self.hints(Limit::Rate);
         if ask.connect {
             grant.unit = true;
-            self.open += 1;
-            match self.holders.iter_mut().find(|(shard, _)| *shard == ask.shard) {
-                Some((_, count)) => *count += 1,
-                None => self.holders.push((ask.shard, 1)),
-            }
+            grant.spare = self.spare(ask.spare);
+            self.open += 1 + grant.spare;
+            self.hold(ask.shard, 1 + grant.spare as i32);
         }
         if ask.tokens > 0
             && let Some((taken, use_by_ms)) =
-                self.tokens.as_mut().and_then(|tokens| tokens.take(ask.tokens, now_ms))
+                self.tokens.as_mut().and_then(|tokens| tokens.take(ask.tokens, ask.more, reserved, now_ms))
         {
             grant =
                 Grant { counted: true, tokens: taken, use_by_ms: use_by_ms.min(grant.use_by_ms), ..grant };
@@ -429,16 +471,36 @@ impl Counter {
             let next_ms = grant.use_by_ms.saturating_add(interval_ms);
             self.connects = Connects { next_ms, pending: Some((grant.use_by_ms, self.connects.next_ms)) };
         }
-        grant.tell = grant.interval || grant.tokens == 1;
+        grant.tell = grant.interval || (grant.counted && grant.tokens <= ask.tokens);
         grant
     }
 
-    fn release(&mut self, shard: u16) {
-        let Some(place) = self.holders.iter().position(|(holder, _)| *holder == shard) else { return };
-        self.open -= 1;
-        self.holders[place].1 -= 1;
-        if self.holders[place].1 == 0 {
-            self.holders.swap_remove(place);
+    /// Units for later: a part of what is left of a large limit, and none while others wait.
+    fn spare(&self, wanted: u32) -> u32 {
+        let left = self.limits.concurrency.map_or(0, |limit| limit.saturating_sub(self.open));
+        match self.waiters.is_empty() && self.hinted.is_empty() {
+            true => wanted.min(left / limits::SPARE_PART),
+            false => 0,
+        }
+    }
+
+    fn release(&mut self, shard: u16, count: u32) {
+        self.open = self.open.saturating_sub(count);
+        self.hold(shard, -(count as i32));
+    }
+
+    fn hold(&mut self, shard: u16, change: i32) {
+        if change == 0 {
+            return;
+        }
+        match self.holders.iter().position(|(holder, _)| *holder == shard) {
+            Some(place) => {
+                self.holders[place].1 += change;
+                if self.holders[place].1 == 0 {
+                    self.holders.swap_remove(place);
+                }
+            }
+            None => self.holders.push((shard, change)),
         }
     }
 

@@ -6,7 +6,7 @@
 //! * [`Policies`]: the compiled file and the dynamic conditions. For what is known of a message and its way it says which
 //!   counters it needs ([`Policies::applying`]), and for a counter's [`Key`] what that permits ([`Policies::limits`]).
 //! * [`Counters`]: the state machine of the shard that owns counters. It grants, refuses, remembers who waits, and wakes them.
-//! * [`Wallet`]: what a shard holds that asked: tokens in hand, and which counters will wake it.
+//! * [`Wallet`]: what a shard holds that asked: tokens and units in hand.
 //!
 //! All pure: the time is an argument (milliseconds of a clock that all shards share), messages are values.
 //!
@@ -14,7 +14,7 @@
 //!
 //! | number | |
 //! |---|---|
-//! | open connections of a counter | exact: a unit is granted before the connect and given back after the close |
+//! | open connections of a counter | exact: a unit is granted before the connect and given back after the close; of a large limit several are granted at once, and count as long as they are held |
 //! | messages per interval, token bucket | exact: a token that is granted and not yet spent counts against the capacity |
 //! | messages per interval, fixed window | exact: tokens end with their window, and the next window counts from the latest time at which the first could have been spent, up to [`USE_BY_MS`] late |
 //! | time between two connects | exact: the next interval counts from the end of the time that the last grant was good for, up to [`USE_BY_MS`] late |
@@ -22,7 +22,7 @@
 //! | all of these over a reload | kept, by fields and values |
 //! | all of these over a restart | begin anew |
 //! | the order of those who wait | approximate: by the age of the oldest message of each shard |
-//! | numbers in a listing | approximate: each shard is read at a time of its own |
+//! | numbers in a listing | approximate: each shard is read at a time of its own; units held for later count as connections |
 
 mod bucket;
 mod counters;
@@ -34,7 +34,7 @@ mod rules;
 mod tests;
 mod wallet;
 
-pub use counters::{Answer, Ask, Counters, Grant, Notice, Usage};
+pub use counters::{Answer, Ask, Counters, Grant, Notice, Offered, Usage};
 pub use key::{FieldSet, Key};
 pub use rules::{Applying, Condition, Dynamic, Kind, Policies, Policy, PolicyError, PolicyFault, Then};
 pub use wallet::Wallet;

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::*;
+use crate::limits;
 use crate::matching::{Facts, Field};
 
 const DOMAINS: [&str; 3] = ["a.test", "b.test", "c.test"];
@@ -19,8 +20,8 @@ const EVENTS_MAX: u32 = 60_000;
 struct Case {
     shards: u16,
     seed: u64,
-    /// Shard, when, domain, job.
-    mail: Vec<(u16, u64, usize, usize)>,
+    /// Shard, when, domain, job, recipients.
+    mail: Vec<(u16, u64, usize, usize, u32)>,
     /// Limits of each policy in each version.
     versions: Vec<[Limits; 3]>,
     /// When the following versions come.
@@ -39,7 +40,9 @@ fn some_rate() -> impl Strategy<Value = Rate> {
 
 fn some_limits() -> impl Strategy<Value = Limits> {
     let connect = prop::option::weighted(0.3, prop::sample::select(vec![10_u64, 60, 300]));
-    (1..5_u32, prop::option::weighted(0.5, some_rate()), connect).prop_map(
+    // Small ones, and some that are given in parts.
+    let concurrency = prop_oneof![3 => 1..5_u32, 1 => 33..80_u32];
+    (concurrency, prop::option::weighted(0.5, some_rate()), connect).prop_map(
         |(concurrency, rate, connect_interval_ms)| Limits {
             concurrency: Some(concurrency),
             rate,
@@ -49,14 +52,16 @@ fn some_limits() -> impl Strategy<Value = Limits> {
 }
 
 fn case() -> impl Strategy<Value = Case> {
-    let mail = prop::collection::vec((0..6_u16, 0..1500_u64, 0..3_usize, 0..2_usize), 1..80);
+    let mail = prop::collection::vec((0..6_u16, 0..1500_u64, 0..3_usize, 0..2_usize, 1..5_u32), 1..90);
     let version = || [some_limits(), some_limits(), some_limits()];
     let versions = prop::collection::vec(version(), 1..4);
     let changes = prop::collection::vec(0..2500_u64, 3);
     (1..6_u16, any::<u64>(), mail, versions, changes).prop_map(
         |(shards, seed, mail, versions, mut changes)| {
             changes.sort_unstable();
-            let mail = mail.into_iter().map(|(shard, at, domain, job)| (shard % shards, at, domain, job));
+            let mail = mail
+                .into_iter()
+                .map(|(shard, at, domain, job, count)| (shard % shards, at, domain, job, count));
             Case { shards, seed, mail: mail.collect(), versions, changes }
         },
     )
@@ -95,11 +100,32 @@ enum Event {
     Used {
         key: Key,
         grant: Grant,
+        spent: u32,
         at_ms: u64,
     },
     Closed {
         key: Key,
         shard: u16,
+    },
+    /// An idle connection is offered to whom its counter names.
+    Offer {
+        key: Key,
+        connection: usize,
+    },
+    Offered {
+        key: Key,
+        connection: usize,
+        offered: Offered,
+    },
+    Bring {
+        key: Key,
+        connection: usize,
+        to: u16,
+    },
+    Moved {
+        key: Key,
+        from: u16,
+        to: u16,
     },
     Wait {
         key: Key,
@@ -124,7 +150,15 @@ struct Attempt {
     received_ms: u64,
     domain: usize,
     job: usize,
-    keys: Vec<Key>,
+    /// Recipients that are still to be sent to, and those of them that this try is for.
+    left: u32,
+    count: u32,
+    keys: Vec<(Key, Limits)>,
+    /// Which of them is asked for, and tokens of it that were in hand.
+    at: usize,
+    in_hand: u32,
+    /// When it asked last, in order of events.
+    asked: u64,
     held: Vec<(Key, Grant)>,
     /// Over this connection.
     over: Option<usize>,
@@ -172,17 +206,24 @@ struct World {
     /// For each shard, which version it took when.
     taken: Vec<Vec<(u64, usize)>>,
     polls: BTreeSet<(u64, u16)>,
+    /// When a connection was last brought for a key, in order of events.
+    brought: BTreeMap<(u16, Key), u64>,
 }
 
 impl World {
     fn new(case: Case) -> World {
         let first = policies(&case.versions[0]);
-        let attempt = |&(shard, received_ms, domain, job): &(u16, u64, usize, usize)| Attempt {
+        let attempt = |&(shard, received_ms, domain, job, left): &(u16, u64, usize, usize, u32)| Attempt {
             shard,
             received_ms,
             domain,
             job,
+            left,
+            count: left,
             keys: Vec::new(),
+            at: 0,
+            in_hand: 0,
+            asked: 0,
             held: Vec::new(),
             over: None,
             state: At::NotArrived,
@@ -201,6 +242,7 @@ impl World {
             seen: BTreeMap::new(),
             taken: vec![vec![(0, 0)]; usize::from(case.shards)],
             polls: BTreeSet::new(),
+            brought: BTreeMap::new(),
             case,
         };
         world.owners.iter_mut().for_each(|owner| owner.set_policies(Arc::clone(&first), 0));
@@ -282,13 +324,30 @@ impl World {
             }
             Event::Answer { attempt, answer } => self.answered(attempt, answer),
             Event::GiveBack { key, shard, grant } => self.owners[here].give_back(&key, shard, grant, now_ms),
-            Event::Used { key, grant, at_ms } => self.owners[here].used(&key, grant, at_ms, now_ms),
-            Event::Closed { key, shard } => self.owners[here].closed(&key, shard, now_ms),
+            Event::Used { key, grant, spent, at_ms } => {
+                self.owners[here].used(&key, grant, spent, at_ms, now_ms);
+            }
+            Event::Closed { key, shard } => self.owners[here].closed(&key, shard, 1, now_ms),
+            Event::Offer { key, connection } => {
+                let offered = self.owners[here].offer(&key, now_ms);
+                let from = self.connections[connection].as_ref().unwrap().shard;
+                self.send(shard, from, Event::Offered { key, connection, offered });
+            }
+            Event::Offered { key, connection, offered } => match offered {
+                Offered::Keep | Offered::Close => self.close(connection),
+                Offered::To(to) => self.send(shard, to, Event::Bring { key, connection, to }),
+            },
+            Event::Bring { key, connection, to } => self.bring(&key, connection, to),
+            Event::Moved { key, from, to } => self.owners[here].moved(&key, from, to),
             Event::Wait { key, shard, limit, received_ms } => {
                 self.owners[here].wait(&key, shard, limit, received_ms, now_ms);
             }
             Event::Notice(Notice::Wake { key, count, .. }) => self.woken(shard, &key, count),
-            Event::Notice(Notice::Recall { .. }) => {}
+            Event::Notice(Notice::Recall { key, .. }) => {
+                let spare = self.wallets[here].recall_units(&key);
+                let grant = Grant { spare, ..Grant::free(now_ms) };
+                self.call_owner(shard, &key, Event::GiveBack { key: key.clone(), shard, grant });
+            }
             Event::Poll(shard) => {
                 self.polls.remove(&(now_ms, shard));
                 self.owners[here].poll(now_ms);
@@ -315,7 +374,8 @@ impl World {
             Facts { job_id: Some(JOBS[job]), recipient_domain: Some(DOMAINS[domain]), ..Facts::default() };
         let applying = self.policies[usize::from(shard)].applying(&facts);
         let attempt = &mut self.attempts[number];
-        attempt.keys = applying.into_iter().map(|applying| applying.key).collect();
+        attempt.keys = applying.into_iter().map(|applying| (applying.key, applying.limits)).collect();
+        (attempt.at, attempt.count) = (0, attempt.left);
         attempt.state = At::Acquiring;
         self.go_on(number);
     }
@@ -324,18 +384,39 @@ impl World {
     fn go_on(&mut self, number: usize) {
         let now_ms = self.now_ms;
         let attempt = &mut self.attempts[number];
-        let (shard, connect) = (attempt.shard, attempt.over.is_none());
+        let shard = attempt.shard;
         let wallet = &mut self.wallets[usize::from(shard)];
-        while let Some(key) = attempt.keys.get(attempt.held.len()).cloned() {
-            if !connect && let Some(token) = wallet.take(&key, now_ms) {
-                attempt.held.push((key, token));
+        let mut takes_unit = false;
+        while let Some((key, limits)) = attempt.keys.get(attempt.at).cloned() {
+            let mut connect = attempt.over.is_none();
+            if connect && limits.connect_interval_ms.is_none() && wallet.take_unit(&key, now_ms) {
+                attempt.held.push((key.clone(), Grant { unit: true, ..Grant::free(now_ms) }));
+                (connect, takes_unit) = (false, true);
+            }
+            let mut tokens = if connect || limits.rate.is_some() { attempt.count } else { 0 };
+            if let Some(hand) = wallet.take(&key, tokens, now_ms) {
+                tokens -= hand.tokens;
+                attempt.held.push((key.clone(), hand));
+            }
+            if !connect && tokens == 0 {
+                attempt.at += 1;
                 continue;
             }
-            let tokens = wallet.wanted(&key);
-            let ask = Ask { key: key.clone(), shard, connect, tokens, received_ms: attempt.received_ms };
+            attempt.in_hand = attempt.count - tokens;
+            attempt.asked = self.sequence;
+            let (more, spare) = (wallet.more(&key), limits::SPARE_UNITS);
+            let received_ms = attempt.received_ms;
+            let ask = Ask { key: key.clone(), shard, connect, tokens, more, spare, received_ms };
+            if takes_unit {
+                self.at(now_ms + limits::SPARE_IDLE_MS + 1, shard, Event::SweepWallet(shard));
+            }
             return self.call_owner(shard, &key, Event::Ask { attempt: number, ask });
         }
-        if attempt.held.iter().any(|(_, grant)| grant.use_by_ms < now_ms) {
+        let late = attempt.held.iter().any(|(_, grant)| grant.use_by_ms < now_ms);
+        if takes_unit {
+            self.at(now_ms + limits::SPARE_IDLE_MS + 1, shard, Event::SweepWallet(shard));
+        }
+        if late {
             self.release(number);
             return self.at(now_ms + 1, shard, Event::Restart(number));
         }
@@ -344,14 +425,33 @@ impl World {
 
     fn answered(&mut self, number: usize, answer: Answer) {
         let attempt = &mut self.attempts[number];
-        let key = attempt.keys[attempt.held.len()].clone();
+        let (key, _) = attempt.keys[attempt.at].clone();
+        let has_unit =
+            attempt.over.is_some() || attempt.held.iter().any(|(held, grant)| grant.unit && *held == key);
         match answer {
             Answer::Granted(grant) => {
+                if grant.counted {
+                    attempt.count = attempt.count.min(attempt.in_hand + grant.tokens);
+                }
                 attempt.held.push((key, grant));
+                attempt.at += 1;
+                self.go_on(number);
+            }
+            // Those go for whom there is something in hand.
+            Answer::Refused { .. } if has_unit && attempt.in_hand > 0 => {
+                attempt.count = attempt.in_hand;
+                attempt.at += 1;
                 self.go_on(number);
             }
             Answer::Refused { limit, .. } => {
-                attempt.state = At::Waiting(key, limit);
+                // What was brought before the refusal was heard is not waited for again.
+                let brought = self.brought.get(&(attempt.shard, key.clone())).copied();
+                if brought.is_some_and(|brought| brought > attempt.asked) {
+                    let (shard, now_ms) = (attempt.shard, self.now_ms);
+                    self.at(now_ms + 1, shard, Event::Restart(number));
+                } else {
+                    attempt.state = At::Waiting(key, limit);
+                }
                 self.release(number);
                 if let Some(connection) = self.attempts[number].over.take() {
                     self.close(connection);
@@ -393,65 +493,131 @@ impl World {
         let now_ms = self.now_ms;
         let held = std::mem::take(&mut self.attempts[number].held);
         let attempt = &mut self.attempts[number];
-        attempt.state = At::Sent;
-        let (shard, domain, job) = (attempt.shard, attempt.domain, attempt.job);
-        let over = attempt.over;
-        for (key, grant) in &held {
+        let (shard, domain, job, count) = (attempt.shard, attempt.domain, attempt.job, attempt.count);
+        let over = attempt.over.take();
+        attempt.left -= count;
+        attempt.state = if attempt.left == 0 { At::Sent } else { At::Acquiring };
+        let rest = attempt.left > 0;
+        let keys: Vec<Key> = attempt.keys.iter().map(|(key, _)| key.clone()).collect();
+        for key in &keys {
             let seen = self.seen.entry(key.clone()).or_default();
-            seen.messages.push(now_ms);
-            if over.is_none() {
+            seen.messages.extend((0..count).map(|_| now_ms));
+        }
+        let mut units = Vec::new();
+        let mut unspent: (Option<Key>, u32) = (None, 0);
+        for (key, grant) in &held {
+            if unspent.0.as_ref() != Some(key) {
+                unspent = (Some(key.clone()), count);
+            }
+            if grant.unit {
+                units.push(key.clone());
+                let seen = self.seen.get_mut(key).unwrap();
                 seen.open += 1;
                 seen.connects.push(now_ms);
                 let open = seen.open;
                 let permitted = self.most_connections(key);
                 assert!(open <= permitted, "{open} connections of {key} at {now_ms}, {permitted} permitted");
             }
-            if grant.tell {
-                self.call_owner(shard, key, Event::Used { key: key.clone(), grant: *grant, at_ms: now_ms });
-            }
-            if grant.counted && grant.tokens > 1 {
-                if let Some(back) = self.wallets[usize::from(shard)].keep(key, *grant) {
-                    self.call_owner(shard, key, Event::GiveBack { key: key.clone(), shard, grant: back });
+            let wallet = &mut self.wallets[usize::from(shard)];
+            wallet.add_units(key, grant.spare, now_ms);
+            let mut spent = 0;
+            let mut back = None;
+            if grant.counted {
+                spent = grant.tokens.min(unspent.1);
+                unspent.1 -= spent;
+                if grant.tell || grant.tokens > spent {
+                    back = wallet.keep(key, *grant, spent);
                 }
-                self.at(grant.use_by_ms + 1, shard, Event::SweepWallet(shard));
+                spent = if spent == grant.tokens { spent } else { 0 };
+            }
+            if let Some(grant) = back {
+                self.call_owner(shard, key, Event::GiveBack { key: key.clone(), shard, grant });
+            }
+            if grant.tell {
+                let used = Event::Used { key: key.clone(), grant: *grant, spent, at_ms: now_ms };
+                self.call_owner(shard, key, used);
+            }
+            self.at(grant.use_by_ms + 1, shard, Event::SweepWallet(shard));
+            if grant.spare > 0 {
+                self.at(now_ms + limits::SPARE_IDLE_MS + 1, shard, Event::SweepWallet(shard));
             }
         }
         let connection = over.unwrap_or_else(|| {
-            let units = held.iter().filter(|(_, grant)| grant.unit).map(|(key, _)| key.clone()).collect();
             self.connections.push(Some(Connection { shard, domain, job, units, messages: 0 }));
             self.connections.len() - 1
         });
         let after_ms = now_ms + self.random(60);
         self.at(after_ms, shard, Event::Next(connection));
+        if rest {
+            self.at(now_ms + 1, shard, Event::Restart(number));
+        }
     }
 
     fn next(&mut self, number: usize) {
         let goodbye = self.random(4) == 0;
+        let offers = self.random(2) == 0;
         let Some(connection) = &mut self.connections[number] else { return };
         connection.messages += 1;
-        let Connection { shard, domain, job, .. } = *connection;
+        let shard = connection.shard;
+        let unit = connection.units.first().cloned();
+        match self.waits_for(number).filter(|_| !goodbye) {
+            Some(attempt) => self.go_over(attempt, number),
+            None => match unit.filter(|_| offers) {
+                Some(key) => {
+                    self.call_owner(shard, &key, Event::Offer { key: key.clone(), connection: number })
+                }
+                None => self.close(number),
+            },
+        }
+    }
+
+    /// Mail that a connection would do for.
+    fn waits_for(&self, connection: usize) -> Option<usize> {
+        let Connection { shard, domain, job, .. } = self.connections[connection].as_ref()?;
         let fits = |attempt: &Attempt| {
             let waits = matches!(attempt.state, At::Waiting(_, Limit::Concurrency | Limit::ConnectInterval));
-            waits && (attempt.shard, attempt.domain, attempt.job) == (shard, domain, job)
+            waits && (attempt.shard, attempt.domain, attempt.job) == (*shard, *domain, *job)
         };
-        match self.attempts.iter().position(fits).filter(|_| !goodbye) {
+        self.attempts.iter().position(fits)
+    }
+
+    fn go_over(&mut self, attempt: usize, connection: usize) {
+        self.attempts[attempt].over = Some(connection);
+        self.start(attempt);
+    }
+
+    /// A connection comes from another shard for mail that waits by `key`.
+    fn bring(&mut self, key: &Key, number: usize, to: u16) {
+        let Some(connection) = &mut self.connections[number] else { return };
+        let from = std::mem::replace(&mut connection.shard, to);
+        self.sequence += 1;
+        self.brought.insert((to, key.clone()), self.sequence);
+        let connection = self.connections[number].as_ref().unwrap();
+        for unit in connection.units.clone() {
+            self.call_owner(to, &unit, Event::Moved { key: unit.clone(), from, to });
+        }
+        match self.waits_for(number) {
             Some(attempt) => {
-                self.attempts[attempt].over = Some(number);
-                self.start(attempt);
+                self.go_over(attempt, number);
+                self.woken(to, key, 0);
             }
-            None => self.close(number),
+            None => {
+                self.close(number);
+                self.woken(to, key, 1);
+            }
         }
     }
 
     fn close(&mut self, number: usize) {
         let Some(connection) = self.connections[number].take() else { return };
+        let shard = connection.shard;
         for key in connection.units {
             self.seen.get_mut(&key).unwrap().open -= 1;
-            self.call_owner(
-                connection.shard,
-                &key,
-                Event::Closed { key: key.clone(), shard: connection.shard },
-            );
+            if self.wallets[usize::from(shard)].keep_unit(&key) {
+                self.at(self.now_ms + limits::SPARE_IDLE_MS + 1, shard, Event::SweepWallet(shard));
+            } else {
+                self.call_owner(shard, &key, Event::Closed { key: key.clone(), shard });
+            }
         }
     }
 
@@ -459,11 +625,13 @@ impl World {
     fn most_connections(&self, key: &Key) -> u32 {
         let policy = policy_of(key);
         let taken = &self.taken[usize::from(self.owner(key))];
-        let since_ms = self.now_ms.saturating_sub(USE_BY_MS);
         let ends = taken.iter().skip(1).map(|(at_ms, _)| *at_ms).chain([u64::MAX]);
-        let limits = taken.iter().zip(ends).filter(|(_, end_ms)| *end_ms >= since_ms);
-        let limits =
-            limits.map(|((_, version), _)| self.case.versions[*version][policy].concurrency.unwrap());
+        let limits = taken.iter().zip(ends).filter_map(|((_, version), end_ms)| {
+            let limit = self.case.versions[*version][policy].concurrency.unwrap();
+            // What was given in parts is good until the shard has heard of the change.
+            let in_parts_ms = if limit > limits::SPARE_PART { DELAY_MS + STUCK_MS } else { 0 };
+            (end_ms >= self.now_ms.saturating_sub(USE_BY_MS + in_parts_ms)).then_some(limit)
+        });
         limits.max().unwrap()
     }
 
@@ -475,6 +643,13 @@ impl World {
                 let until_ms = taken.get(place + 1).map_or(u64::MAX, |(at_ms, _)| *at_ms);
                 // What was granted before, or under a bucket that was fuller, may go out yet.
                 let from_ms = if place == 0 { 0 } else { from_ms + USE_BY_MS + 1 };
+                // Over a connection, and with units in hand, a shard asks for what its own policies say.
+                let known_ms =
+                    self.taken.iter().filter_map(|taken| taken.get(place)).map(|(at_ms, _)| *at_ms);
+                let known_ms = known_ms
+                    .max()
+                    .map_or(0, |known_ms| if place == 0 { 0 } else { known_ms + USE_BY_MS + 1 });
+                let from_ms = from_ms.max(known_ms);
                 let within = |times: &[u64]| -> Vec<u64> {
                     times.iter().copied().filter(|at_ms| (from_ms..until_ms).contains(at_ms)).collect()
                 };
@@ -483,7 +658,8 @@ impl World {
                     check_rate(key, rate, &within(&seen.messages));
                 }
                 if let Some(interval_ms) = limits.connect_interval_ms {
-                    for pair in within(&seen.connects).windows(2) {
+                    let connects = within(&seen.connects);
+                    for pair in connects.windows(2) {
                         assert!(
                             pair[1] - pair[0] >= interval_ms,
                             "{key}: connects at {pair:?}, {interval_ms}"

@@ -254,11 +254,6 @@ impl Policies {
         self.looked_at
     }
 
-    /// Whether messages are counted anywhere, so that each recipient is an attempt of its own.
-    pub fn count_messages(&self) -> bool {
-        self.policies.iter().flat_map(Compiled::entries).any(|then| then.limits.rate.is_some())
-    }
-
     /// How many policies there are.
     pub fn len(&self) -> usize {
         self.policies.len()

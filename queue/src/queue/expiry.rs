@@ -99,6 +99,6 @@ impl Queue {
         list.unlink(&mut self.slots, id);
         let mut members = List::new();
         self.join(&mut members, id);
-        self.start(line, members)
+        self.start(line, members, false)
     }
 }

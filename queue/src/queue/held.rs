@@ -31,6 +31,31 @@ impl Queue {
         Some((by.limit, self.oldest_ms(next)))
     }
 
+    /// A connection was brought for mail that waits for this counter: one attempt of the line with the oldest mail may try,
+    /// while its line waits on. `None`: nothing waits. Else what waits behind that attempt: its limit, and when the oldest
+    /// of its messages was received.
+    pub fn brought(&mut self, key: &Key) -> Option<Option<(Limit, u64)>> {
+        let mut lines = self.held_by.get(key).cloned().unwrap_or_default();
+        lines.sort_by_cached_key(|number| self.oldest_ms(*number));
+        let first = *lines.first()?;
+        if let Some(held) = &mut self.lines[first].held {
+            held.allowed = held.allowed.max(1);
+        }
+        self.offer(first);
+        let behind = if self.lines[first].ready.len() > 1 { Some(&first) } else { lines.get(1) };
+        let waiting = behind.and_then(|number| {
+            let held = self.lines[*number].held.as_ref()?;
+            let by = held.by.iter().find(|by| by.key == *key)?;
+            Some((by.limit, self.oldest_ms(*number)))
+        });
+        Some(waiting)
+    }
+
+    /// Whether a line waits for this counter.
+    pub fn is_held_by(&self, key: &Key) -> bool {
+        self.held_by.contains_key(key)
+    }
+
     /// Policies have let a running attempt go: more of its line may.
     pub fn permitted(&mut self, id: AttemptId) {
         let Some(running) = self.attempts.get_mut(&id) else { return };
@@ -90,15 +115,19 @@ impl Queue {
         })
     }
 
-    /// An attempt of the line begins. Whether the line is held back.
-    pub(super) fn note_try(&mut self, number: u32) -> bool {
+    /// An attempt of the line begins. Whether it finds out if policies still hold the line back: one over an open connection
+    /// does only where it needs what they refused.
+    pub(super) fn note_try(&mut self, number: u32, connected: bool) -> bool {
         let line = &mut self.lines[number];
         let Some(held) = &mut line.held else { return false };
-        held.allowed = held.allowed.saturating_sub(1);
+        let finds_out = !connected || held.by.iter().any(|by| by.limit == Limit::Rate);
+        if finds_out {
+            held.allowed = held.allowed.saturating_sub(1);
+        }
         if line.ready.is_empty() {
             self.let_go(number);
         }
-        true
+        finds_out
     }
 
     /// The line is not held back any more.

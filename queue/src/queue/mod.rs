@@ -389,15 +389,22 @@ impl Queue {
 
     /// The one place where an item's place changes, so that the counts are right.
     fn set_place(&mut self, id: u32, place: Place) {
-        let before = std::mem::replace(&mut self.slots[id].place, place);
+        let slot = &mut self.slots[id];
+        let urgent = slot.urgent;
+        let before = std::mem::replace(&mut slot.place, place);
         *self.counts.of(before) -= 1;
         *self.counts.of(place) += 1;
+        if urgent {
+            self.counts.urgent -= usize::from(before.is_active());
+            self.counts.urgent += usize::from(place.is_active());
+        }
     }
 
     /// Forgets an item that is in no list.
     fn discard(&mut self, id: u32) {
         let slot = self.slots.remove(id).expect("the caller names a present item");
         *self.counts.of(slot.place) -= 1;
+        self.counts.urgent -= usize::from(slot.urgent && slot.place.is_active());
         self.by_key.remove(hash(&slot.key()), id);
         self.names.release(slot.domain);
         let names: [Option<Name>; 4] = [slot.sender_domain, slot.job_id, slot.tenant_id, slot.hold_reason];

@@ -162,7 +162,7 @@ impl Queue {
                 self.join(&mut members, id);
             }
         }
-        Some(self.start(number, members))
+        Some(self.start(number, members, connected))
     }
 
     /// The first item of a line that no rule stops; those before it are parked.
@@ -232,14 +232,14 @@ impl Queue {
         (self.options.grouping == GroupingAtPickup::RecipientDomain).then_some(domain)
     }
 
-    pub(super) fn start(&mut self, number: u32, members: List) -> Attempt {
+    pub(super) fn start(&mut self, number: u32, members: List, connected: bool) -> Attempt {
         let id = AttemptId(self.next_attempt);
         self.next_attempt += 1;
         let line = &mut self.lines[number];
         line.running += 1;
         let key = line.key;
         self.groups.entry(key.group()).or_default().running += 1;
-        let probe = self.note_try(number);
+        let probe = self.note_try(number, connected);
         let destination = self.destination(key);
         let first = &self.slots[members.front().expect("an attempt has a recipient")];
         let recipients = members.iter(&self.slots).map(|(_, slot)| self.recipient(slot)).collect();

@@ -16,6 +16,7 @@ use tls::{Received, Stream, TlsError, TlsInfo, Verified};
 use super::dane::Demand;
 use super::distrust::{Distrust, Offer};
 use super::facts::{AttemptFacts, ConnectionFacts};
+use super::moving::Moving;
 use super::next_hop::Candidate;
 use super::paths::say;
 use super::policies::Units;
@@ -64,6 +65,11 @@ struct Counted(Rc<Stats>);
 impl Counted {
     fn new(stats: &Rc<Stats>) -> Counted {
         stats.delivery.connections.add(1);
+        Counted::taken_over(stats)
+    }
+
+    /// One that another shard has opened.
+    fn taken_over(stats: &Rc<Stats>) -> Counted {
         stats.delivery.open.raise();
         Counted(Rc::clone(stats))
     }
@@ -203,6 +209,46 @@ impl Connection {
             tap: Tap::default(),
             units: Units::default(),
         })
+    }
+
+    /// Takes it off this shard when it is idle. `None`: it is of no use any more, and closed.
+    pub(super) async fn take_off(mut self) -> Option<Moving> {
+        if !self.is_usable() {
+            return None;
+        }
+        Some(Moving {
+            stream: self.stream.take_off().await?,
+            session: self.session,
+            tls: self.tls.map(Rc::unwrap_or_clone),
+            mx: self.mx,
+            helo: self.helo,
+            key: self.key,
+            source: self.source,
+            facts: self.facts.map(Rc::unwrap_or_clone),
+            units: self.units,
+        })
+    }
+
+    /// One that comes from another shard.
+    pub(super) fn take_up(moving: Moving, stats: &Rc<Stats>) -> Connection {
+        let Moving { stream, session, tls, mx, helo, key, source, facts, units } = moving;
+        let peer = format!("{mx}[{}]:{}", key.remote.ip(), key.remote.port()).into();
+        Connection {
+            stream: stream.take_up(),
+            session,
+            tls: tls.map(Rc::new),
+            clocks: Clocks::start(),
+            input: None,
+            mx,
+            helo,
+            peer,
+            key,
+            source,
+            facts: facts.map(Rc::new),
+            counted: Counted::taken_over(stats),
+            tap: Tap::default(),
+            units,
+        }
     }
 
     /// Gives it its places among those that policies count.

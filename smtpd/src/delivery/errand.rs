@@ -37,6 +37,18 @@ impl Errand {
         Errand { attempt, wishes: Rc::default(), said: Vec::new(), prepared: false, matched: false }
     }
 
+    /// The same with the first recipients only.
+    pub(crate) fn first(&self, count: usize) -> Errand {
+        let recipients = self.attempt.recipients.iter().take(count).cloned().collect();
+        Errand {
+            attempt: Attempt { recipients, ..self.attempt.clone() },
+            wishes: Rc::clone(&self.wishes),
+            said: self.said.iter().take(count).cloned().collect(),
+            prepared: self.prepared,
+            matched: self.matched,
+        }
+    }
+
     /// What was said about the recipient of this index.
     pub(crate) fn said(&self, index: usize) -> Option<&Said> {
         self.said.get(index)

@@ -54,7 +54,7 @@ pub struct ConnectionFacts {
     /// What the peer greeted us with.
     pub greeting: Option<Reply>,
     /// The certificates that it sent, its own first, in DER.
-    pub certificates: Rc<[Vec<u8>]>,
+    pub certificates: Arc<[Vec<u8>]>,
 }
 
 impl AttemptFacts {

@@ -18,7 +18,7 @@ use super::facts::{AttemptFacts, Stopwatch};
 use super::next_hop::{self, Candidate};
 use super::parking::Path;
 use super::paths::{self, Admitted, Paths, Ticket};
-use super::policies::{self, Refusal, Units};
+use super::policies::{self, Go, Refusal, Units};
 use super::pool::Key;
 use super::report::{self, Report};
 use super::rules::{Host, Rules};
@@ -120,13 +120,20 @@ impl Way<'_> {
             open.quit().await;
             return None;
         }
-        if let Err(refusal) = policies::message(self.shard, &applying, self.errand.attempt.received_ms).await
-        {
-            *connection = Some(open);
-            return Some(Report::for_all(policies::outcome(vec![refusal])));
+        let attempt = &self.errand.attempt;
+        let recipients = attempt.recipients.len();
+        let go = match policies::message(self.shard, &applying, attempt.received_ms, recipients).await {
+            Ok(go) => go,
+            Err(refusal) => {
+                *connection = Some(open);
+                return Some(Report::for_all(policies::outcome(vec![refusal])));
+            }
+        };
+        // What was not asked for says nothing about the others of the line.
+        if applying.iter().any(|applying| applying.limits.rate.is_some()) {
+            self.shard.queue.borrow_mut().permitted(attempt.id);
         }
-        self.shard.queue.borrow_mut().permitted(self.errand.attempt.id);
-        self.transact(open, connection, facts).await
+        self.transact_for(go, open, connection, facts).await
     }
 
     /// The policies that limit the attempt at a host.
@@ -136,13 +143,15 @@ impl Way<'_> {
     }
 
     /// Places for a connection that is begun at once.
-    async fn places(&self, applying: Vec<Applying>) -> Result<Units, Refusal> {
+    async fn places(&self, applying: Vec<Applying>) -> Result<(Units, Go), Refusal> {
+        let attempt = &self.errand.attempt;
+        let recipients = attempt.recipients.len();
         loop {
-            let permit = policies::connect(self.shard, &applying, self.errand.attempt.received_ms).await?;
+            let permit = policies::connect(self.shard, &applying, attempt.received_ms, recipients).await?;
             // Where the last owner took longer than the first one's grant is good for, all is asked for again.
-            if let Some(units) = permit.connected(&applying) {
-                self.shard.queue.borrow_mut().permitted(self.errand.attempt.id);
-                return Ok(units);
+            if let Some(places) = permit.connected(&applying) {
+                self.shard.queue.borrow_mut().permitted(attempt.id);
+                return Ok(places);
             }
         }
     }
@@ -219,8 +228,8 @@ impl Way<'_> {
             }
         };
         let applying = self.limiting(host, local);
-        let units = match self.places(applying).await {
-            Ok(units) => units,
+        let (units, go) = match self.places(applying).await {
+            Ok(places) => places,
             Err(refusal) => {
                 failures.refused(refusal, source.address());
                 return None;
@@ -242,7 +251,7 @@ impl Way<'_> {
             }
         };
         let (peer, remote) = (open.peer(), open.remote());
-        match self.transact(open, connection, facts).await {
+        match self.transact_for(go, open, connection, facts).await {
             Some(report) if report.asks_for_another_host() => {
                 failures.unfit = Some(report);
                 give_up(connection).await;
@@ -362,6 +371,22 @@ impl Way<'_> {
         if let Some(marked) = self.shard.store.attempt(&items) {
             let _ = marked.await;
         }
+    }
+
+    /// One transaction for those recipients for whom there are messages. Else as [`Way::transact`].
+    async fn transact_for(
+        &self,
+        go: Go,
+        open: Connection,
+        connection: &mut Option<Connection>,
+        facts: &mut AttemptFacts,
+    ) -> Option<Report> {
+        let Some(short) = go.short else { return self.transact(open, connection, facts).await };
+        let fewer = self.errand.first(go.recipients);
+        let way = Way { errand: &fewer, ..*self };
+        let report = way.transact(open, connection, facts).await?;
+        let beyond = go.recipients < self.errand.attempt.recipients.len();
+        Some(report.with_beyond(go.recipients, beyond.then(|| policies::short(short))))
     }
 
     /// One transaction; the connection stays in `connection` if it can be used again. `None`: it says nothing about

@@ -5,15 +5,19 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
+use queue::policy::Key;
 use queue::{Destination, Outcome};
 
 use super::attempt::Connection;
 use super::errand::Errand;
 use super::facts::AttemptFacts;
 use super::hosts::{Ended, Way};
-use super::policies::{self, Desk};
+use super::moving;
+use super::policies::{self, Desk, Offer};
+use super::pool::Stay;
 use super::prepare;
 use super::report::{self, Report};
+use crate::limits;
 use crate::shard::Shard;
 
 /// A lane's place in the shard's list; given back on drop, however its task ends.
@@ -28,14 +32,44 @@ impl Drop for Lane {
     }
 }
 
+/// How a wait with an idle connection ended.
+enum Rest {
+    /// With an attempt.
+    Next(Box<Errand>),
+    /// Others wait for the connection.
+    Recalled,
+    /// The mail that it was brought for did not come for it.
+    Unused,
+    /// The connection is given up.
+    Over,
+}
+
 impl Lane {
-    /// Its life.
+    /// The life of one that begins with an attempt.
     pub(super) async fn run(self, first: Errand) {
+        let destination = first.attempt.destination.clone();
+        self.live(Some(first), None, destination, None).await;
+    }
+
+    /// The life of one that begins with a connection from another shard, for mail that waits by `counter`.
+    pub(super) async fn adopt(self, open: Connection, destination: Destination, counter: Key) {
+        self.live(None, Some(open), destination, Some(counter)).await;
+    }
+
+    async fn live(
+        self,
+        mut next: Option<Errand>,
+        mut connection: Option<Connection>,
+        mut destination: Destination,
+        mut brought_for: Option<Key>,
+    ) {
         let shard = &self.shard;
-        let mut connection: Option<Connection> = None;
-        let mut next = Some(first);
-        while let Some(errand) = next {
-            let destination = errand.attempt.destination.clone();
+        loop {
+            if next.is_none() {
+                next = rest(shard, &mut connection, &destination, brought_for.take()).await;
+            }
+            let Some(errand) = next.take() else { break };
+            destination = errand.attempt.destination.clone();
             if let Some(errand) = prepare::prepare(shard, errand).await {
                 deliver(shard, errand, &mut connection).await;
             }
@@ -46,9 +80,6 @@ impl Lane {
                 break;
             }
             next = next_of_line(shard, &destination, open);
-            if next.is_none() {
-                next = wait_idle(shard, destination, open).await;
-            }
         }
         if let Some(open) = connection {
             open.quit().await;
@@ -120,19 +151,65 @@ async fn carry_out(shard: &Rc<Shard>, mut errand: Errand, connection: &mut Optio
     }
 }
 
-/// Waits with an open connection for an attempt. `None`: nothing came in time, the peer spoke or went, the pool is
-/// full, or the shard stops.
-async fn wait_idle(shard: &Rc<Shard>, destination: Destination, open: &mut Connection) -> Option<Errand> {
+/// Waits with an open connection for an attempt; when it is called back, gives it to those who wait for one. `None`: there
+/// is no attempt, and what is left of the connection is of no use.
+async fn rest(
+    shard: &Rc<Shard>,
+    connection: &mut Option<Connection>,
+    destination: &Destination,
+    mut brought_for: Option<Key>,
+) -> Option<Errand> {
+    loop {
+        let open = connection.as_mut()?;
+        let ended = match brought_for.take() {
+            Some(counter) if !policies::bring(shard, &counter) => {
+                // Who waited has gone: it is for the next.
+                Desk::here().recall(&counter);
+                Rest::Recalled
+            }
+            brought_for => wait_idle(shard, destination, open, brought_for.is_some()).await,
+        };
+        match ended {
+            Rest::Next(errand) => return Some(*errand),
+            Rest::Over => return None,
+            Rest::Unused if Desk::here().is_recalled(open.units()) => return None,
+            Rest::Unused => continue,
+            Rest::Recalled => {}
+        }
+        match policies::offer(shard, open.units()).await {
+            Offer::Keep => {}
+            Offer::Close => return None,
+            Offer::To(to, counter) if to == engine::boot::current() => brought_for = Some(counter),
+            Offer::To(to, counter) => {
+                let open = connection.take()?;
+                moving::hand_over(shard, open, destination.clone(), to, counter).await;
+                return None;
+            }
+        }
+    }
+}
+
+/// Waits with an open connection for an attempt. `brought`: for one that was let go just now, before which it is not called
+/// back.
+async fn wait_idle(
+    shard: &Rc<Shard>,
+    destination: &Destination,
+    open: &mut Connection,
+    brought: bool,
+) -> Rest {
     let pool = &shard.delivery.pool;
     let size = shard.snapshot().pooling.size;
     let pooling = open.key().route.pooling;
-    if Desk::here().is_recalled(open.units()) {
-        return None;
+    if !brought && Desk::here().is_recalled(open.units()) {
+        return Rest::Recalled;
     }
+    let stay = Stay { evictable: pooling.evictable, counted: open.units().held().to_vec(), brought };
     let key = open.key().clone();
-    let counted = open.units().held();
-    let mut place = pool.enter(key, destination, pooling.evictable, counted, size, &shard.stats.pooling)?;
-    let first = engine::time::timeout(pooling.timeout, async {
+    let Some(mut place) = pool.enter(key, destination.clone(), stay, size, &shard.stats.pooling) else {
+        return Rest::Over;
+    };
+    let patience = if brought { limits::BROUGHT.min(pooling.timeout) } else { pooling.timeout };
+    let first = engine::time::timeout(patience, async {
         let mut woken = pin!(&mut place.woken);
         let mut disturbed = pin!(open.disturbed());
         poll_fn(|cx| match woken.as_mut().poll(cx) {
@@ -141,17 +218,23 @@ async fn wait_idle(shard: &Rc<Shard>, destination: Destination, open: &mut Conne
         })
         .await
     });
-    match first.await {
-        Ok(Some(attempt)) => attempt,
-        // An attempt may have been handed over in this very turn. Once this lane has left the pool, it either has it
-        // or never will.
-        ended @ (Ok(None) | Err(engine::time::Elapsed)) => {
-            pool.leave(&place);
-            let last = place.woken.await;
-            if last.is_none() && ended.is_err() {
-                shard.stats.pooling.expires.add(1);
-            }
-            last
+    let ended = first.await;
+    if let Ok(Some(Some(errand))) = ended {
+        return Rest::Next(Box::new(errand));
+    }
+    // An attempt may have been handed over in this very turn. Once this lane has left the pool, it either has it or never
+    // will.
+    pool.leave(&place);
+    match (place.woken.await, ended) {
+        (Some(errand), _) => Rest::Next(Box::new(errand)),
+        (None, Err(engine::time::Elapsed)) if brought => Rest::Unused,
+        (None, Err(engine::time::Elapsed)) => {
+            shard.stats.pooling.expires.add(1);
+            Rest::Over
         }
+        (None, Ok(Some(_))) if !brought && !shard.is_stopping() && Desk::here().is_recalled(open.units()) => {
+            Rest::Recalled
+        }
+        (None, Ok(_)) => Rest::Over,
     }
 }

@@ -14,6 +14,7 @@ mod errand;
 pub mod facts;
 mod hosts;
 mod lane;
+mod moving;
 mod next_hop;
 mod parking;
 mod paths;
@@ -170,10 +171,18 @@ impl Delivery {
             shard.stats.pooling.hits.add(1);
             return;
         };
+        self.begin(shard, |lane| lane.run(errand));
+    }
+
+    /// Begins a lane.
+    fn begin<Fut>(&self, shard: &Rc<Shard>, life: impl FnOnce(Lane) -> Fut)
+    where
+        Fut: Future<Output = ()> + 'static,
+    {
         let number = self.next.get();
         self.next.set(number + 1);
         let lane = Lane { shard: Rc::clone(shard), number };
-        let task = engine::task::spawn(Class::Interactive, lane.run(errand));
+        let task = engine::task::spawn(Class::Interactive, life(lane));
         self.lanes.borrow_mut().insert(number, task);
     }
 
@@ -246,7 +255,12 @@ impl Delivery {
         self.routes.with(snapshot, route, settings)
     }
 
-    /// Closes idle connections that count for `key`, since others wait for one.
+    /// Policies refused this shard a connection that counts for `key`, though some may have been brought for it.
+    pub fn refused(&self, key: &queue::policy::Key) {
+        self.pool.refuse(key);
+    }
+
+    /// Has idle connections that count for `key` make way, since others wait for one.
     pub fn recall(&self, key: &queue::policy::Key) {
         self.pool.recall(key);
     }

@@ -2,8 +2,11 @@
 //!
 //! Each counter has an owner shard, which alone grants (`queue::policy`). Before a connect an attempt asks the owners of all
 //! counters that it needs, in the order of the policies, never waiting: on the first refusal it gives back what it has, and
-//! its line waits in the queue until that owner wakes this shard. Over an open connection only messages are asked for, a few
-//! at a time, which are kept in this shard's wallet.
+//! its line waits in the queue until that owner wakes this shard. Over an open connection only messages are asked for, one for
+//! each recipient, and a busy shard gets more of them and of large limits of connections than it needs at once: those are kept
+//! in its wallet. Where the owner has fewer messages than there are recipients, the first go and the others wait.
+//!
+//! An idle connection that others wait for moves to the shard with the oldest mail ([`super::moving`]).
 //!
 //! What is given back reaches the owner in any case; wakes are hints, and a line is looked at again without one, too.
 
@@ -18,7 +21,9 @@ use engine::boot::ShardId;
 use engine::mesh;
 use engine::sync::{Notify, oneshot};
 use engine::task::{Class, spawn};
-use queue::policy::{Answer, Applying, Ask, Counters, Grant, Key, Limit, Notice, Policies, Usage, Wallet};
+use queue::policy::{
+    Answer, Applying, Ask, Counters, Grant, Key, Limit, Notice, Offered, Policies, Usage, Wallet,
+};
 use queue::{Attempt, Facts, Limited, LimitedBy, Outcome};
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
@@ -47,6 +52,27 @@ pub struct Desk {
 #[derive(Debug)]
 pub(super) struct Permit {
     granted: Vec<(Key, Grant)>,
+    go: Go,
+}
+
+/// For how many recipients there are messages.
+#[derive(Clone, Debug)]
+pub(super) struct Go {
+    /// The first so many; at least one.
+    pub(super) recipients: usize,
+    /// What the others wait for.
+    pub(super) short: Option<LimitedBy>,
+}
+
+/// What is to become of an idle connection that was called back.
+#[derive(Debug)]
+pub(super) enum Offer {
+    /// Nobody waits for it.
+    Keep,
+    /// It goes there, for mail that waits by this counter.
+    To(ShardId, Key),
+    /// There are more than may be.
+    Close,
 }
 
 /// A connection's places among those that are counted; given back on drop.
@@ -128,19 +154,30 @@ impl Desk {
     fn noticed(&self, notice: Notice) {
         match notice {
             Notice::Wake { key, count, .. } => {
-                self.promised.borrow_mut().remove(&key);
-                self.wakes.set(self.wakes.get() + 1);
-                remember(&mut self.woken.borrow_mut(), key.clone(), self.wakes.get());
+                self.kept_promise(&key);
                 // The queue may be in use where this came from.
                 spawn(Class::Interactive, async move { wake(&key, count) });
             }
             Notice::Recall { key, .. } => {
-                remember(&mut self.recalled.borrow_mut(), key.clone(), now_ms() + limits::RECALL_MS);
+                self.recall(&key);
                 if let Some(shard) = Shell::here().shard() {
                     shard.delivery.recall(&key);
                 }
             }
         }
+    }
+
+    fn kept_promise(&self, key: &Key) {
+        self.promised.borrow_mut().remove(key);
+        self.wakes.set(self.wakes.get() + 1);
+        remember(&mut self.woken.borrow_mut(), key.clone(), self.wakes.get());
+    }
+
+    /// Others wait for connections that count for `key`.
+    pub(super) fn recall(&self, key: &Key) {
+        remember(&mut self.recalled.borrow_mut(), key.clone(), now_ms() + limits::RECALL_MS);
+        let spare = self.wallet.borrow_mut().recall_units(key);
+        close(key, spare);
     }
 
     /// The owner has promised to wake this shard. `since`: the wakes when it was asked.
@@ -150,11 +187,23 @@ impl Desk {
         }
     }
 
-    /// Whether others wait for a connection like this one, so that it is not kept idle.
+    /// Keeps units for later connections, unless others wait for them.
+    fn keep_units(&self, key: &Key, count: u32) {
+        if self.is_wanted(key) {
+            close(key, count);
+        } else {
+            self.wallet.borrow_mut().add_units(key, count, now_ms());
+            self.changed.notify_one();
+        }
+    }
+
+    /// Whether others wait for a connection like this one.
     pub(super) fn is_recalled(&self, units: &Units) -> bool {
-        let recalled = self.recalled.borrow();
-        let now_ms = now_ms();
-        units.held.iter().any(|key| recalled.get(key).is_some_and(|until_ms| now_ms < *until_ms))
+        units.held.iter().any(|key| self.is_wanted(key))
+    }
+
+    fn is_wanted(&self, key: &Key) -> bool {
+        self.recalled.borrow().get(key).is_some_and(|until_ms| now_ms() < *until_ms)
     }
 }
 
@@ -171,14 +220,50 @@ fn wake(key: &Key, count: u32) {
     let Some(shard) = Shell::here().shard() else { return };
     let rest = shard.queue.borrow_mut().wake(key, count);
     if let Some((limit, received_ms)) = rest {
-        Desk::here().promised.borrow_mut().insert(key.clone());
-        let here = engine::boot::current().0;
-        let waits = key.clone();
-        tell_owner(key, move |desk| {
-            desk.counters.borrow_mut().wait(&waits, here, limit, received_ms, now_ms());
-        });
+        wait(key, limit, received_ms);
     }
     shard.due.notify_one();
+}
+
+/// Has the owner wake this shard, since more waits here.
+fn wait(key: &Key, limit: Limit, received_ms: u64) {
+    Desk::here().promised.borrow_mut().insert(key.clone());
+    let (here, waits) = (engine::boot::current().0, key.clone());
+    tell_owner(key, move |desk| {
+        desk.counters.borrow_mut().wait(&waits, here, limit, received_ms, now_ms());
+    });
+}
+
+/// A connection is here for mail that waits by `key`: lets an attempt try, which finds it. False: nothing waits.
+pub(super) fn bring(shard: &Shard, key: &Key) -> bool {
+    Desk::here().kept_promise(key);
+    let Some(behind) = shard.queue.borrow_mut().brought(key) else { return false };
+    if let Some((limit, received_ms)) = behind {
+        wait(key, limit, received_ms);
+    }
+    shard.due.notify_one();
+    true
+}
+
+/// Asks who waits for an idle connection that was called back.
+pub(super) async fn offer(shard: &Shard, units: &Units) -> Offer {
+    let desk = Desk::here();
+    for key in units.held.iter().filter(|key| desk.is_wanted(key)) {
+        loop {
+            let asked = key.clone();
+            let offered = at_owner(key, move |desk| desk.counters.borrow_mut().offer(&asked, now_ms())).await;
+            match offered {
+                // Who is named waits no longer, so that this ends.
+                Some(Offered::To(here))
+                    if here == engine::boot::current().0 && !shard.queue.borrow().is_held_by(key) => {}
+                Some(Offered::To(to)) => return Offer::To(ShardId(to), key.clone()),
+                Some(Offered::Keep) => break,
+                Some(Offered::Close) | None => return Offer::Close,
+            }
+        }
+        desk.recalled.borrow_mut().remove(key);
+    }
+    Offer::Keep
 }
 
 /// The task that looks after the time of counters and of tokens in hand, for the life of the shard.
@@ -242,21 +327,27 @@ pub(super) fn applying(
     policies.applying(&facts)
 }
 
-/// Asks for a connection and its first message.
+/// Asks for a connection and its first messages, for up to so many recipients.
 pub(super) async fn connect(
     shard: &Shard,
     applying: &[Applying],
     received_ms: u64,
+    recipients: usize,
 ) -> Result<Permit, Refusal> {
-    acquire(shard, applying, received_ms, true).await
+    acquire(shard, applying, received_ms, recipients, true).await
 }
 
-/// Asks for a message over a connection that has its places.
-pub(super) async fn message(shard: &Shard, applying: &[Applying], received_ms: u64) -> Result<(), Refusal> {
+/// Asks for messages over a connection that has its places, for up to so many recipients.
+pub(super) async fn message(
+    shard: &Shard,
+    applying: &[Applying],
+    received_ms: u64,
+    recipients: usize,
+) -> Result<Go, Refusal> {
     loop {
-        let permit = acquire(shard, applying, received_ms, false).await?;
-        if permit.used(Vec::new()).is_some() {
-            return Ok(());
+        let permit = acquire(shard, applying, received_ms, recipients, false).await?;
+        if let Some((_, go)) = permit.used(Vec::new()) {
+            return Ok(go);
         }
     }
 }
@@ -265,34 +356,61 @@ async fn acquire(
     shard: &Shard,
     applying: &[Applying],
     received_ms: u64,
+    recipients: usize,
     connect: bool,
 ) -> Result<Permit, Refusal> {
     let desk = Desk::here();
-    let mut permit = Permit { granted: Vec::with_capacity(applying.len()) };
+    let mut permit = Permit {
+        granted: Vec::with_capacity(applying.len()),
+        go: Go { recipients: recipients.max(1), short: None },
+    };
     for Applying { key, policy, limits, .. } in applying {
-        if !connect && limits.rate.is_none() {
-            continue;
+        let by = |limit| LimitedBy { key: key.clone(), policy: *policy, limit };
+        let mut connect = connect;
+        if connect
+            && limits.connect_interval_ms.is_none()
+            && desk.wallet.borrow_mut().take_unit(key, now_ms())
+        {
+            permit.granted.push((key.clone(), Grant { unit: true, ..Grant::free(now_ms()) }));
+            connect = false;
         }
-        let in_hand = if connect { None } else { desk.wallet.borrow_mut().take(key, now_ms()) };
-        if let Some(token) = in_hand {
-            permit.granted.push((key.clone(), token));
+        let wanted = u32::try_from(permit.go.recipients).unwrap_or(u32::MAX);
+        let mut tokens = if connect || limits.rate.is_some() { wanted } else { 0 };
+        let in_hand = desk.wallet.borrow_mut().take(key, tokens, now_ms());
+        if let Some(in_hand) = in_hand {
+            tokens -= in_hand.tokens;
+            permit.granted.push((key.clone(), in_hand));
+        }
+        if !connect && tokens == 0 {
             continue;
         }
         let ask = Ask {
             key: key.clone(),
             shard: engine::boot::current().0,
             connect,
-            tokens: desk.wallet.borrow().wanted(key),
+            tokens,
+            more: desk.wallet.borrow().more(key),
+            spare: queue::limits::SPARE_UNITS,
             received_ms,
         };
         let since = desk.wakes.get();
+        let asked = ask.clone();
         let answer = ask_owner(ask).await;
         if !matches!(answer, Some(Answer::Granted(_))) {
             desk.promise(key, since);
         }
+        let in_hand = wanted - tokens;
         let (limit, at_ms) = match answer {
             Some(Answer::Granted(grant)) => {
+                if grant.counted && in_hand + grant.tokens < wanted {
+                    permit.fewer(in_hand + grant.tokens, by(Limit::Rate));
+                }
                 permit.granted.push((key.clone(), grant));
+                continue;
+            }
+            // Those go for whom there is something in hand.
+            Some(Answer::Refused { limit: Limit::Rate, .. }) if !asked.connect && in_hand > 0 => {
+                permit.fewer(in_hand, by(Limit::Rate));
                 continue;
             }
             Some(Answer::Refused { limit, at_ms }) => {
@@ -301,52 +419,74 @@ async fn acquire(
             // The owner is stuck.
             None => (Limit::Concurrency, limits::OWNER_STUCK_MS),
         };
-        let refused = &shard.stats.policy;
-        match limit {
-            Limit::Concurrency => refused.concurrency.add(1),
-            Limit::Rate => refused.rate.add(1),
-            Limit::ConnectInterval => refused.connect_interval.add(1),
-        }
+        note_refusal(shard, key, limit);
         // The wake comes first, if it comes.
         let wait_ms = at_ms.clamp(limits::LIMITED_SHORTEST_MS, limits::LIMITED_LOOK_AGAIN_MS);
-        let by = LimitedBy { key: key.clone(), policy: *policy, limit };
-        return Err(Refusal { by, at_ms: now_ms() + wait_ms });
+        return Err(Refusal { by: by(limit), at_ms: now_ms() + wait_ms });
     }
     Ok(permit)
 }
 
+fn note_refusal(shard: &Shard, key: &Key, limit: Limit) {
+    let refused = &shard.stats.policy;
+    match limit {
+        Limit::Concurrency => refused.concurrency.add(1),
+        Limit::Rate => refused.rate.add(1),
+        Limit::ConnectInterval => refused.connect_interval.add(1),
+    }
+    if limit != Limit::Rate {
+        // A connection that was brought for this mail is of no use to it.
+        shard.delivery.refused(key);
+    }
+}
+
 impl Permit {
+    /// There are messages for fewer recipients.
+    fn fewer(&mut self, recipients: u32, short: LimitedBy) {
+        self.go = Go { recipients: recipients as usize, short: Some(short) };
+    }
+
     /// Takes the places for a connection that is begun now. `None`: it took too long to get them all, and they are back.
-    pub(super) fn connected(self, applying: &[Applying]) -> Option<Units> {
+    pub(super) fn connected(self, applying: &[Applying]) -> Option<(Units, Go)> {
         self.used(applying.iter().map(|applying| applying.key.clone()).collect())
     }
 
-    fn used(mut self, keys: Vec<Key>) -> Option<Units> {
+    fn used(mut self, keys: Vec<Key>) -> Option<(Units, Go)> {
         let at_ms = now_ms();
         if self.granted.iter().any(|(_, grant)| grant.use_by_ms < at_ms) {
             return None;
         }
         let desk = Desk::here();
         let mut units = Units { keys, held: Vec::new() };
+        let recipients = u32::try_from(self.go.recipients).unwrap_or(u32::MAX);
+        // What a counter has granted stands together.
+        let mut unspent: (Option<Key>, u32) = (None, 0);
         for (key, grant) in std::mem::take(&mut self.granted) {
+            if unspent.0.as_ref() != Some(&key) {
+                unspent = (Some(key.clone()), recipients);
+            }
             if grant.unit {
                 units.held.push(key.clone());
             }
-            if grant.counted && grant.tokens > 1 {
-                let back = desk.wallet.borrow_mut().keep(&key, grant);
+            desk.keep_units(&key, grant.spare);
+            let spent = if grant.counted { grant.tokens.min(unspent.1) } else { 0 };
+            unspent.1 -= spent;
+            if grant.counted && (grant.tell || grant.tokens > spent) {
+                let back = desk.wallet.borrow_mut().keep(&key, grant, spent);
                 if let Some(back) = back {
                     give_back(key.clone(), back);
                 }
                 desk.changed.notify_one();
             }
             if grant.tell {
-                let used = key.clone();
+                let (used, spent) = (key.clone(), if spent == grant.tokens { spent } else { 0 });
                 tell_owner(&key, move |desk| {
-                    desk.counters.borrow_mut().used(&used, grant, at_ms, now_ms());
+                    desk.counters.borrow_mut().used(&used, grant, spent, at_ms, now_ms());
                 });
             }
         }
-        Some(units)
+        let go = Go { recipients: self.go.recipients, short: self.go.short.take() };
+        Some((units, go))
     }
 }
 
@@ -368,14 +508,40 @@ impl Units {
     }
 }
 
-impl Drop for Units {
-    fn drop(&mut self) {
+impl Units {
+    /// The connection has come from another shard.
+    pub(super) fn moved(&self, from: ShardId) {
         let here = engine::boot::current().0;
-        for key in std::mem::take(&mut self.held) {
-            let closed = key.clone();
-            tell_owner(&key, move |desk| desk.counters.borrow_mut().closed(&closed, here, now_ms()));
+        for key in &self.held {
+            let moved = key.clone();
+            tell_owner(key, move |desk| desk.counters.borrow_mut().moved(&moved, from.0, here));
         }
     }
+}
+
+impl Drop for Units {
+    fn drop(&mut self) {
+        let desk = Desk::here();
+        for key in std::mem::take(&mut self.held) {
+            if desk.is_wanted(&key) || !desk.wallet.borrow_mut().keep_unit(&key) {
+                close(&key, 1);
+            }
+        }
+    }
+}
+
+/// Gives units back.
+fn close(key: &Key, count: u32) {
+    if count > 0 {
+        let (here, closed) = (engine::boot::current().0, key.clone());
+        tell_owner(key, move |desk| desk.counters.borrow_mut().closed(&closed, here, count, now_ms()));
+    }
+}
+
+/// What the queue is told of recipients for whom there was no message.
+pub(super) fn short(by: LimitedBy) -> Outcome {
+    let until_ms = engine::time::steady_ms() + limits::LIMITED_LOOK_AGAIN_MS;
+    Outcome::Limited(Limited { by: vec![by], until_ms })
 }
 
 /// What the queue is told of an attempt that was refused on every way.
@@ -425,8 +591,23 @@ async fn ask_owner(ask: Ask) -> Option<Answer> {
     engine::time::timeout(limits::COUNTER_PATIENCE, receive).await.ok().flatten().flatten()
 }
 
+/// What the owner of a counter says. `None`: it does not answer.
+async fn at_owner<T: Send + 'static>(key: &Key, f: impl FnOnce(&Desk) -> T + Send + 'static) -> Option<T> {
+    let there = move || {
+        let desk = Desk::here();
+        let answer = f(&desk);
+        desk.settled();
+        answer
+    };
+    let owner = owner(key);
+    if owner == engine::boot::current() {
+        return Some(there());
+    }
+    engine::time::timeout(limits::COUNTER_PATIENCE, mesh::call(owner, there)).await.ok()?.ok()
+}
+
 fn give_back(key: Key, grant: Grant) {
-    if !(grant.unit || grant.interval || grant.counted && grant.tokens > 0) {
+    if !(grant.unit || grant.spare > 0 || grant.interval || grant.counted && grant.tokens > 0) {
         return;
     }
     let here = engine::boot::current().0;

@@ -46,11 +46,19 @@ pub(super) struct Pool {
 struct Idle {
     key: Key,
     destination: Destination,
-    /// May be closed when the pool is full.
-    evictable: bool,
-    /// Counters of policies in which it holds a place.
-    counted: Vec<queue::policy::Key>,
+    stay: Stay,
     wake: Sender<Errand>,
+}
+
+/// What ends the wait of a lane.
+#[derive(Debug)]
+pub(super) struct Stay {
+    /// It may be closed when the pool is full.
+    pub(super) evictable: bool,
+    /// Counters of policies in which it holds a place.
+    pub(super) counted: Vec<queue::policy::Key>,
+    /// It was brought for mail of this shard, and is not called back before that had its turn.
+    pub(super) brought: bool,
 }
 
 /// A place in the pool.
@@ -76,14 +84,13 @@ impl Pool {
         &self,
         key: Key,
         destination: Destination,
-        evictable: bool,
-        counted: &[queue::policy::Key],
+        stay: Stay,
         size: usize,
         stats: &Pooling,
     ) -> Option<Place> {
         while self.idle.borrow().len() >= size {
             let oldest =
-                self.idle.borrow().iter().find(|(_, idle)| idle.evictable).map(|(number, _)| *number);
+                self.idle.borrow().iter().find(|(_, idle)| idle.stay.evictable).map(|(number, _)| *number);
             let Some(oldest) = oldest else {
                 stats.skips.add(1);
                 return None;
@@ -97,9 +104,7 @@ impl Pool {
         let (wake, woken) = oneshot();
         self.by_key.borrow_mut().entry(key.clone()).or_default().push(number);
         self.by_destination.borrow_mut().entry(destination.clone()).or_default().push(number);
-        self.idle
-            .borrow_mut()
-            .insert(number, Idle { key, destination, evictable, counted: counted.to_vec(), wake });
+        self.idle.borrow_mut().insert(number, Idle { key, destination, stay, wake });
         Some(Place { number, woken })
     }
 
@@ -137,10 +142,21 @@ impl Pool {
         self.remove(number).map(|idle| idle.wake)
     }
 
-    /// Ends the wait of those that hold a place in this counter.
+    /// Ends the wait of those that hold a place in this counter, since others wait for one.
     pub(super) fn recall(&self, counter: &queue::policy::Key) {
+        self.end(counter, false);
+    }
+
+    /// Ends the wait of those that were brought for mail that waits by this counter, which found them of no use.
+    pub(super) fn refuse(&self, counter: &queue::policy::Key) {
+        self.end(counter, true);
+    }
+
+    fn end(&self, counter: &queue::policy::Key, brought: bool) {
         let idle = self.idle.borrow();
-        let held = idle.iter().filter(|(_, idle)| idle.counted.contains(counter));
+        let held = idle
+            .iter()
+            .filter(|(_, idle)| idle.stay.brought == brought && idle.stay.counted.contains(counter));
         let numbers: Vec<u64> = held.map(|(number, _)| *number).collect();
         drop(idle);
         numbers.into_iter().for_each(|number| drop(self.remove(number)));

@@ -27,6 +27,8 @@ pub(super) struct Report {
     rest_not_tried: bool,
     /// The peer tells senders what becomes of mail that it has taken over (DSN).
     peer_reports: bool,
+    /// What became of recipients beyond those that it is about.
+    beyond: Option<Outcome>,
 }
 
 #[derive(Debug)]
@@ -42,18 +44,25 @@ enum Outcomes {
 impl Report {
     /// The same for all recipients, without a peer's answer.
     pub(super) fn for_all(outcome: Outcome) -> Report {
-        Report { outcomes: Outcomes::All(outcome), rest_not_tried: false, peer_reports: false }
+        Report { outcomes: Outcomes::All(outcome), rest_not_tried: false, peer_reports: false, beyond: None }
     }
 
     /// One for each recipient, without a peer's answer.
     pub(super) fn decided(outcomes: Vec<Outcome>) -> Report {
-        Report { outcomes: Outcomes::Decided(outcomes), rest_not_tried: false, peer_reports: false }
+        Report {
+            outcomes: Outcomes::Decided(outcomes),
+            rest_not_tried: false,
+            peer_reports: false,
+            beyond: None,
+        }
     }
 
     /// What policies held it back by, if they did.
     pub(super) fn limited(&self) -> Option<&Limited> {
-        match &self.outcomes {
-            Outcomes::All(Outcome::Limited(limited)) => Some(limited),
+        match (&self.outcomes, &self.beyond) {
+            (Outcomes::All(Outcome::Limited(limited)), _) | (_, Some(Outcome::Limited(limited))) => {
+                Some(limited)
+            }
             _ => None,
         }
     }
@@ -84,12 +93,23 @@ impl Report {
 
     /// As the peer answered; `peer_reports`: it has taken over what there is to tell the sender.
     pub(super) fn answered(outcomes: Vec<client::Outcome>, peer_reports: bool) -> Report {
-        Report { outcomes: Outcomes::Each(outcomes), rest_not_tried: false, peer_reports }
+        Report { outcomes: Outcomes::Each(outcomes), rest_not_tried: false, peer_reports, beyond: None }
     }
 
     /// Recipients beyond those that the peer takes at once have had no turn: others had it.
     pub(super) fn rest_not_tried(self) -> Report {
         Report { rest_not_tried: true, ..self }
+    }
+
+    /// The same for an attempt with further recipients, who all come to `beyond`; `count` are those that it is about.
+    pub(super) fn with_beyond(self, count: usize, beyond: Option<Outcome>) -> Report {
+        match (self.outcomes, beyond) {
+            (outcomes, None) => Report { outcomes, ..self },
+            (Outcomes::All(outcome), beyond) => {
+                Report { outcomes: Outcomes::Decided(vec![outcome; count]), beyond, ..self }
+            }
+            (outcomes, beyond) => Report { outcomes, beyond, ..self },
+        }
     }
 
     fn outcome_of(&self, outcome: &client::Outcome, remote: Option<&Remote>) -> Outcome {
@@ -189,7 +209,7 @@ pub(crate) struct Order {
 /// log tells.
 pub(super) async fn report(shard: &Rc<Shard>, errand: Errand, report: Report, facts: AttemptFacts) {
     let attempt = &errand.attempt;
-    let outcomes: Vec<Outcome> = match &report.outcomes {
+    let mut outcomes: Vec<Outcome> = match &report.outcomes {
         Outcomes::All(outcome) => vec![outcome.clone(); attempt.recipients.len()],
         Outcomes::Decided(outcomes) => outcomes.clone(),
         Outcomes::Each(each) => {
@@ -197,6 +217,9 @@ pub(super) async fn report(shard: &Rc<Shard>, errand: Errand, report: Report, fa
             each.iter().map(|outcome| report.outcome_of(outcome, remote.as_ref())).collect()
         }
     };
+    if let Some(beyond) = &report.beyond {
+        outcomes.resize(attempt.recipients.len().max(outcomes.len()), beyond.clone());
+    }
     let answers = match report.outcomes {
         Outcomes::All(_) | Outcomes::Decided(_) => None,
         Outcomes::Each(each) => Some(each),

@@ -1,6 +1,10 @@
 //! Rules come, change and go.
 
+use queue::policy::{Algorithm, Kind};
+
+use super::wanted::{WantedCondition, WantedThen};
 use super::*;
+use crate::delivery::Groups;
 
 const NOW_MS: u64 = 1_700_000_000_000;
 
@@ -80,4 +84,33 @@ fn an_equal_condition_only_lives_on_with_other_limits() {
     assert!(!dynamic.update_condition("none", then, None, NOW_MS));
     assert_eq!(dynamic.conditions()[0].until_ms, None);
     assert_eq!(dynamic.remove_conditions(|condition| condition.rule.id == "one"), 1);
+}
+
+#[test]
+fn a_condition_that_names_a_member_of_a_group_is_about_the_group() {
+    let grouping = config::Grouping {
+        id: "big".into(),
+        remote_mx: vec![config::Pattern::Subdomains(".mx.big.example".into())],
+        recipient_domain: vec![config::Pattern::Exact("big.example".into())],
+        remote_ip: Vec::new(),
+    };
+    let groups = Groups::build(&[grouping], config::DefaultGroup::RemoteMx).unwrap();
+    let values = |field: Field, value: &str| {
+        let wanted = WantedCondition {
+            policy: vec![field.name().to_owned()],
+            values: vec![(field, value.to_owned())],
+            kind: Kind::BackOff,
+            then: WantedThen { rate: Some((5, 0.5, Algorithm::TokenBucket)), ..WantedThen::default() },
+            ttl_s: 2.0,
+            id: Some("x".into()),
+        };
+        let condition = wanted.checked(&groups, NOW_MS).unwrap();
+        assert_eq!(condition.until_ms, Some(NOW_MS + 2000));
+        assert_eq!(condition.rule.condition.then.limits.rate.unwrap().interval_ms, 500);
+        condition.rule.condition.fields[0].1[0].clone()
+    };
+    assert_eq!(values(Field::Grouping, "a.mx.big.example"), "&big");
+    assert_eq!(values(Field::Grouping, "big.example"), "&big");
+    assert_eq!(values(Field::Grouping, "other.example"), "other.example");
+    assert_eq!(values(Field::RemoteMx, "a.mx.big.example"), "a.mx.big.example", "no group there");
 }

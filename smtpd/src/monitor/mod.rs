@@ -18,7 +18,9 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use config::{CustomMetric, MaxMessages};
 use control::smtpd::{MetricFamily, ProcessStatsResponse, ShardStatusResponse};
+use engine::boot::ShardId;
 use engine::net::{Conn, Listener};
+use engine::stats::Threads;
 use engine::task::Class;
 use engine::time::{Instant, timeout};
 use net::http::server::{BadRequest, RequestHead};
@@ -27,7 +29,7 @@ use tls::{ServerSide, Stream};
 use crate::control::shards::{self, Asking};
 use crate::limits;
 use crate::log::{Log, Priority};
-use crate::program::Program;
+use crate::program::{Control, Program};
 use crate::sockets::{At, bind_error};
 use crate::stats::heartbeat::Heartbeat;
 use crate::stats::metric::Facts;
@@ -183,13 +185,30 @@ impl Monitor {
 
     /// What is known of the process beside its shards.
     pub fn facts(&self) -> Facts {
+        let control = engine::mesh::local::get::<Control>();
         Facts {
             pid: std::process::id(),
             elapsed_s: (engine::time::now() - self.begun).as_secs_f64(),
             ready: self.is_ready(),
             healthy: self.complaint().is_none(),
             stalled: self.heartbeat.stalled(),
+            dynamic_suspends: control.as_ref().map_or(0, |control| control.dynamic.suspends().len()),
+            dynamic_conditions: control.as_ref().map_or(0, |control| control.dynamic.conditions().len()),
+            threads: self.threads(),
         }
+    }
+
+    /// The shards, and what works beside them.
+    fn threads(&self) -> Vec<Threads> {
+        let shards: Vec<_> =
+            (0..self.program.shards).map(|shard| engine::stats::pulse(ShardId(shard))).collect();
+        let shards = Threads {
+            pool: "shards",
+            size: shards.len(),
+            running: shards.iter().filter(|pulse| !pulse.asleep).count(),
+            pending: shards.iter().map(|pulse| pulse.mesh_waiting).sum(),
+        };
+        std::iter::once(shards).chain(engine::stats::threads()).collect()
     }
 
     async fn ask_shards(&self) {

@@ -57,7 +57,7 @@ pub struct Control {
 impl Control {
     pub(super) fn new(program: Arc<Program>, log: Rc<Log>) -> Control {
         let manager = Manager::find(Rc::clone(&log));
-        let heartbeat = Heartbeat::new(Arc::clone(&program), Rc::clone(&log));
+        let heartbeat = Heartbeat::new(Arc::clone(&program), Rc::clone(&log), manager.watchdog());
         let monitor = Monitor::new(Arc::clone(&program), Rc::clone(&log), Rc::clone(&heartbeat));
         Control {
             program,

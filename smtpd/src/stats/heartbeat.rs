@@ -2,8 +2,8 @@
 //!
 //! The engine counts the turns of each loop and says whether it waits; a loop that neither turns nor waits stands still. A
 //! shard that waits is woken every second, which also has it note and show some of its state: one that does not wake up
-//! stands still, too. After [`STALLED`](limits::STALLED) it is said so; after [`STALLED_FOR_GOOD`](limits::STALLED_FOR_GOOD)
-//! the process ends itself: its state on disk is whole, and the messages of that shard go on with the next start.
+//! stands still, too. After [`STALLED`](limits::STALLED) it is said so; after [`STALLED_FOR_GOOD`](limits::STALLED_FOR_GOOD),
+//! or before a service manager that watches it would kill it, the process ends itself: its state on disk is whole, and the messages of that shard go on with the next start.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -63,9 +63,12 @@ pub struct Heartbeat {
 }
 
 impl Heartbeat {
-    /// Not running yet.
-    pub fn new(program: Arc<Program>, log: Rc<Log>) -> Rc<Heartbeat> {
-        let watch = RefCell::new(Watch::new(usize::from(program.shards)));
+    /// Not running yet. `watchdog`: how long a service manager waits for a sign of life, if there is one that does.
+    pub fn new(program: Arc<Program>, log: Rc<Log>, watchdog: Option<Duration>) -> Rc<Heartbeat> {
+        // Before the manager does it: this way the log says which shard, and in what.
+        let before = watchdog.map_or(limits::STALLED_FOR_GOOD, |watchdog| watchdog * 3 / 4);
+        let for_good = before.min(limits::STALLED_FOR_GOOD);
+        let watch = RefCell::new(Watch::new(usize::from(program.shards), for_good));
         Rc::new(Heartbeat { program, log, watch })
     }
 
@@ -151,6 +154,8 @@ fn note_and_show() {
 struct Watch {
     beats: Vec<Beat>,
     last_look: Option<Instant>,
+    /// How long a loop stands still that does not come back.
+    for_good: Duration,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -172,8 +177,8 @@ enum Finding {
 }
 
 impl Watch {
-    fn new(shards: usize) -> Watch {
-        Watch { beats: vec![Beat::default(); shards], last_look: None }
+    fn new(shards: usize, for_good: Duration) -> Watch {
+        Watch { beats: vec![Beat::default(); shards], last_look: None, for_good }
     }
 
     fn look(&mut self, now: Instant, pulses: impl Iterator<Item = Pulse>) -> Vec<(u16, Finding)> {
@@ -192,7 +197,7 @@ impl Watch {
             if crossed(limits::STALLED) {
                 findings.push((number, Finding::Stalled));
             }
-            if crossed(limits::STALLED_FOR_GOOD) {
+            if crossed(self.for_good) {
                 findings.push((number, Finding::ForGood));
             }
             if before >= limits::STALLED && beat.still.is_zero() {
@@ -227,7 +232,7 @@ mod tests {
 
     #[test]
     fn a_loop_that_neither_turns_nor_waits_is_told_of_once_and_given_up_after_a_minute() {
-        let (mut watch, mut at) = (Watch::new(1), Instant(0));
+        let (mut watch, mut at) = (Watch::new(1, limits::STALLED_FOR_GOOD), Instant(0));
         assert_eq!(look(&mut watch, &mut at, 4, |_| STILL), [], "not yet a second");
         assert_eq!(look(&mut watch, &mut at, 1, |_| STILL), [Finding::Stalled]);
         assert_eq!(watch.stalled_ms(0), Some(1000));
@@ -237,7 +242,7 @@ mod tests {
 
     #[test]
     fn one_that_goes_on_again_is_told_of() {
-        let (mut watch, mut at) = (Watch::new(1), Instant(0));
+        let (mut watch, mut at) = (Watch::new(1, limits::STALLED_FOR_GOOD), Instant(0));
         assert_eq!(look(&mut watch, &mut at, 9, |_| STILL), [Finding::Stalled]);
         let turning = |round: u32| Pulse { turns: 8 + u64::from(round), ..STILL };
         assert_eq!(look(&mut watch, &mut at, 100, turning), [Finding::Recovered { after_ms: 2000 }]);
@@ -246,14 +251,14 @@ mod tests {
 
     #[test]
     fn one_that_waits_or_is_busy_does_not_stand_still() {
-        let (mut watch, mut at) = (Watch::new(1), Instant(0));
+        let (mut watch, mut at) = (Watch::new(1, limits::STALLED_FOR_GOOD), Instant(0));
         assert_eq!(look(&mut watch, &mut at, 1000, |_| Pulse { asleep: true, ..STILL }), []);
         assert_eq!(look(&mut watch, &mut at, 1000, |round| Pulse { turns: u64::from(round), ..STILL }), []);
     }
 
     #[test]
     fn a_process_that_was_stopped_as_a_whole_does_not_give_up_its_shards() {
-        let (mut watch, mut at) = (Watch::new(1), Instant(0));
+        let (mut watch, mut at) = (Watch::new(1, limits::STALLED_FOR_GOOD), Instant(0));
         look(&mut watch, &mut at, 2, |_| STILL);
         at = at + Duration::from_secs(3600);
         assert_eq!(look(&mut watch, &mut at, 1, |_| STILL), []);

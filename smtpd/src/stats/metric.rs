@@ -2,6 +2,7 @@
 
 use hooks::{Tallies, Tally};
 
+use engine::stats::Threads;
 use net::dns::StubCounts;
 use queue::{Counts, PickCounts};
 
@@ -37,6 +38,8 @@ pub enum Kind {
 pub enum Read {
     /// The whole process: it has no shards.
     Process(fn(&Facts) -> f64),
+    /// A pool of threads, each by itself.
+    Pool(fn(&Threads) -> u64),
     /// A shard; those of all are added up.
     Shard(fn(&Source<'_>) -> u64),
     /// A shard, each by itself.
@@ -95,7 +98,7 @@ pub enum Merge {
 }
 
 /// What is known of the process beside its shards.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Facts {
     /// Its number.
     pub pid: u32,
@@ -107,6 +110,12 @@ pub struct Facts {
     pub healthy: bool,
     /// Shards that stand still.
     pub stalled: usize,
+    /// Suspends that were added while the server runs.
+    pub dynamic_suspends: usize,
+    /// Conditions of policies that were.
+    pub dynamic_conditions: usize,
+    /// Threads by pool.
+    pub threads: Vec<Threads>,
 }
 
 /// Hooks of a session, in the order in which they come.
@@ -131,7 +140,7 @@ impl Metric {
         let shard = source.shard;
         let servers = 0..shard.stats.servers.len();
         match self.read {
-            Read::Process(_) => Vec::new(),
+            Read::Process(_) | Read::Pool(_) => Vec::new(),
             Read::Shard(read) | Read::EachShard(read) => vec![read(source)],
             Read::Server(read) | Read::ServerSetting(read) => {
                 servers.map(|server| read(source, server)).collect()

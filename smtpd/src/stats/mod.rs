@@ -195,6 +195,8 @@ pub struct Pooling {
     pub evicts: Counter,
     /// Not kept because the pool was full.
     pub skips: Counter,
+    /// Given to another shard, whose mail waited for one.
+    pub moved: Counter,
 }
 
 impl Stats {

@@ -8,8 +8,10 @@ use control::smtpd::metric_sample::Value;
 use control::smtpd::{
     CacheStats, DeliveryStats, DynamicStats, LimitStats, LoaderStats, MetricFamily, MetricSample,
     MonitorStats, PickupStats, PolicyStats, Process, ProcessStatsResponse, QueueSizes, QueueStats,
-    ResolverStats, ScriptStats, ServerStats, SizeStats, Usage,
+    ResolverStats, ScriptStats, ServerStats, SizeStats, ThreadStats, Usage,
 };
+
+use engine::stats::Threads;
 
 use super::metric::{Facts, Kind, Metric, QUEUE_HOOKS, Read, SESSION_HOOKS};
 use super::table::METRICS;
@@ -48,8 +50,8 @@ impl Report<'_> {
                 elapsed: self.facts.elapsed_s,
             }),
             servers: servers.map(|(number, id)| ((*id).to_owned(), self.server(number, &total))).collect(),
-            queue: Some(queue(&total)),
-            threads: BTreeMap::new(),
+            queue: Some(queue(&total, &self.facts)),
+            threads: self.facts.threads.iter().map(threads).collect(),
             resolver: Some(ResolverStats {
                 running: total.sum("resolver.running"),
                 pending: total.sum("resolver.pending"),
@@ -87,6 +89,10 @@ impl Report<'_> {
         let sample = |labels: &[&str], value: Value| metric.sample(labels, value);
         let samples = match metric.read {
             Read::Process(read) => vec![sample(&[], number_of(read(&self.facts)))],
+            Read::Pool(read) => {
+                let pools = self.facts.threads.iter();
+                pools.map(|pool| sample(&[pool.pool], Value::Integer(read(pool)))).collect()
+            }
             Read::EachShard(_) => (0..)
                 .zip(self.shards)
                 .filter_map(|(shard, stats): (usize, _)| {
@@ -116,7 +122,7 @@ impl Report<'_> {
     fn labels(&self, metric: &Metric) -> Vec<Vec<&str>> {
         let servers = self.servers.iter().copied();
         match metric.read {
-            Read::Process(_) | Read::Shard(_) | Read::EachShard(_) => vec![Vec::new()],
+            Read::Process(_) | Read::Pool(_) | Read::Shard(_) | Read::EachShard(_) => vec![Vec::new()],
             Read::Server(_) | Read::ServerSetting(_) => servers.map(|server| vec![server]).collect(),
             Read::ServerScripts(_) => {
                 servers.flat_map(|server| SESSION_HOOKS.iter().map(move |hook| vec![server, *hook])).collect()
@@ -126,7 +132,17 @@ impl Report<'_> {
     }
 }
 
-fn queue(total: &ShardStats) -> QueueStats {
+fn threads(threads: &Threads) -> (String, ThreadStats) {
+    let number = |number: usize| number as u64;
+    let stats = ThreadStats {
+        size: number(threads.size),
+        running: number(threads.running),
+        pending: number(threads.pending),
+    };
+    (threads.pool.to_owned(), stats)
+}
+
+fn queue(total: &ShardStats, facts: &Facts) -> QueueStats {
     let sum = |name: &str| total.sum(name);
     let limits = |name: &str| LimitStats {
         suspends: sum(&format!("queue.policy.{name}.suspends")),
@@ -156,8 +172,8 @@ fn queue(total: &ShardStats) -> QueueStats {
         }),
         policy: Some(PolicyStats {
             dynamic: Some(DynamicStats {
-                suspends: sum("queue.policy.dynamic.suspends"),
-                conditions: sum("queue.policy.dynamic.conditions"),
+                suspends: facts.dynamic_suspends as u64,
+                conditions: facts.dynamic_conditions as u64,
             }),
             concurrency: Some(limits("concurrency")),
             rate: Some(limits("rate")),

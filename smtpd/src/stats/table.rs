@@ -149,6 +149,24 @@ pub static METRICS: &[Metric] = &[
         Read::Shard(|source| source.shard.stats.loader.count.get()),
     ),
     gauge(
+        "threads.<pool>.size",
+        "threads",
+        "Threads of a pool: shards, and those that do what may block",
+        Read::Pool(|threads| threads.size as u64),
+    ),
+    gauge(
+        "threads.<pool>.running",
+        "threads",
+        "Threads of a pool that work",
+        Read::Pool(|threads| threads.running as u64),
+    ),
+    gauge(
+        "threads.<pool>.pending",
+        "jobs",
+        "Jobs that wait for a thread of a pool; of shards: calls of other shards",
+        Read::Pool(|threads| threads.pending as u64),
+    ),
+    gauge(
         "queue.loader.active",
         "shards",
         "Shards that still read what was queued before the start",
@@ -163,8 +181,14 @@ pub static METRICS: &[Metric] = &[
     gauge(
         "queue.queue.active.0",
         "recipients",
-        "Recipients that are due, of either priority",
-        Read::Shard(|source| source.queue.active as u64),
+        "Recipients that are due, without priority",
+        Read::Shard(|source| (source.queue.active - source.queue.urgent) as u64),
+    ),
+    gauge(
+        "queue.queue.active.1",
+        "recipients",
+        "Recipients with priority that wait for their turn",
+        Read::Shard(|source| source.queue.urgent as u64),
     ),
     gauge(
         "queue.queue.defer",
@@ -195,6 +219,18 @@ pub static METRICS: &[Metric] = &[
         "recipients",
         "Recipients that wait for something of this host, such as its resolver",
         Read::Shard(|source| source.shard.queue.borrow().waiting_for_us() as u64),
+    ),
+    gauge(
+        "queue.policy.dynamic.suspends",
+        "rules",
+        "Suspends that were added while the server runs",
+        Read::Process(|facts| facts.dynamic_suspends as f64),
+    ),
+    gauge(
+        "queue.policy.dynamic.conditions",
+        "rules",
+        "Conditions of policies that were added while the server runs",
+        Read::Process(|facts| facts.dynamic_conditions as f64),
     ),
     counter(
         "queue.policy.concurrency.suspends",
@@ -327,6 +363,12 @@ pub static METRICS: &[Metric] = &[
         "connections",
         "Connections not kept because there was no room",
         Read::Shard(|source| source.shard.stats.pooling.skips.get()),
+    ),
+    counter(
+        "queue.pooling.moved",
+        "connections",
+        "Idle connections given to another shard, whose mail waited for one",
+        Read::Shard(|source| source.shard.stats.pooling.moved.get()),
     ),
     counter(
         "queue.delivery.delivered",

@@ -12,6 +12,7 @@ fn a_name_stands_in_the_table_once_and_with_labels_that_its_source_has() {
         let expected: &[&str] = match metric.read {
             metric::Read::Process(_) | metric::Read::Shard(_) => &[],
             metric::Read::EachShard(_) => &["<shard>"],
+            metric::Read::Pool(_) => &["<pool>"],
             metric::Read::Server(_) | metric::Read::ServerSetting(_) => &["<server>"],
             metric::Read::ServerScripts(_) => &["<server>", "<hook>"],
             metric::Read::QueueScripts(_) => &["<hook>"],

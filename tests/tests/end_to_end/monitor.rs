@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::os::unix::process::ExitStatusExt as _;
 use std::time::{Duration, Instant};
 
 use control::framing::{self, Status};
@@ -292,6 +293,37 @@ fn a_shard_that_stands_still_is_told_of_while_the_others_serve() {
     assert!(wait_until(Duration::from_secs(20), || get(port, "/healthy", "").0 == 200));
     Client::connect(server.port()).send("a@a.example", &["b@b.example"], BODY);
     sink.wait_for(1);
+}
+
+/// What a service manager that watches the process would see: it ends itself, and the next start goes on where it was.
+#[test]
+fn a_shard_that_stands_still_for_good_ends_the_process_and_the_next_start_loses_nothing() {
+    let port = free_port();
+    let notify = tempfile::tempdir().expect("a temporary directory");
+    let path = notify.path().join("notify");
+    let manager = std::os::unix::net::UnixDatagram::bind(&path).expect("a socket can be made there");
+    let builder = Smtpd::relay_to(port)
+        .shards(2)
+        .variable("NOTIFY_SOCKET", path.to_str().expect("ASCII"))
+        .variable("WATCHDOG_USEC", "6000000");
+    let mut server = builder.start();
+    Client::connect(server.port()).send("a@a.example", &["b@b.example"], BODY);
+    let thread = shard_thread(server.pid(), 1);
+    ptrace::seize(thread, ptrace::Options::empty()).expect("our own child may be traced");
+    ptrace::interrupt(thread).expect("it is traced");
+    waitpid(thread, Some(WaitPidFlag::__WALL)).expect("it stops");
+    server.wait_for_log("in the server's own code: aborting, to be started anew");
+    // A thread that is traced has to be waited for by who traces it.
+    waitpid(thread, Some(WaitPidFlag::__WALL)).expect("it ends");
+    assert_eq!(server.wait().signal(), Some(Signal::SIGABRT as i32));
+
+    // With it go the listening sockets that it was given to keep.
+    drop(manager);
+    let sink = Sink::start_on(port);
+    let server = server.into_builder().start();
+    sink.wait_for(1);
+    Client::connect(server.port()).send("a@a.example", &["c@b.example"], BODY);
+    sink.wait_for(2);
 }
 
 /// The id of a shard's thread.

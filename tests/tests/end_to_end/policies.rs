@@ -138,6 +138,31 @@ fn a_group_of_hosts_shares_one_connection_and_idle_ones_make_way() {
 }
 
 #[test]
+fn an_idle_connection_goes_to_the_shard_whose_mail_waits_for_one() {
+    let peer = Peer::start(Behaviour::new());
+    let policies = "  - {fields: [remoteip], default: {concurrency: 1, connectinterval: 600}}\n";
+    let server = with_policies(Smtpd::relay_to(peer.port()).shards(4), "6.10", policies).start();
+    for _ in 0..3 {
+        send(&server, 4, "x.example");
+    }
+    peer.wait_for(12);
+    assert_eq!(peer.connection_count(), 1, "the next connect is due in ten minutes");
+}
+
+#[test]
+fn recipients_of_a_transaction_are_counted_one_by_one_and_those_for_whom_nothing_is_left_wait() {
+    let peer = Peer::start(Behaviour::new());
+    let policies = "  - {default: {rate: 3/2}}\n";
+    let server = with_policies(Smtpd::relay_to(peer.port()).shards(2), "6.10", policies).start();
+    let to: Vec<String> = (0..5).map(|number| format!("x{number}@x.example")).collect();
+    let to: Vec<&str> = to.iter().map(String::as_str).collect();
+    Client::connect(server.port()).send("a@a.example", &to, BODY);
+    let recipients = || peer.messages().iter().map(|message| message.to.len()).collect::<Vec<_>>();
+    assert!(wait_until(Duration::from_secs(30), || recipients().iter().sum::<usize>() == 5));
+    assert_eq!(recipients()[0], 3, "as many as the bucket holds go in one transaction: {:?}", recipients());
+}
+
+#[test]
 fn a_script_limits_a_domain_for_a_while_and_takes_it_back() {
     let peer = Peer::start(Behaviour::new());
     let script = "$p = queue_policy([\"recipientdomain\"], [\"recipientdomain\" => \"slow.example\"], \

@@ -50,7 +50,7 @@ def start(config):
         for number, descriptor in enumerate(high):
             os.dup2(descriptor, 3 + number, inheritable=True)
         os.closerange(3 + len(passed), 1024)
-        env = dict(os.environ, NOTIFY_SOCKET=notify_path, WATCHDOG_USEC="2000000")
+        env = dict(os.environ, NOTIFY_SOCKET=notify_path, WATCHDOG_USEC="60000000")
         if passed:
             env.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(passed)))
             env.update(LISTEN_FDNAMES=":".join(name for name, _ in passed))

@@ -53,3 +53,22 @@ fn a_connection_in_use_is_not_handed_over_and_one_dropped_on_the_way_closes() {
         assert!(far.recv().await.expect("closed").is_empty());
     });
 }
+
+#[test]
+fn an_idle_connection_is_taken_off_and_one_to_which_something_came_is_closed() {
+    on_a_shard(|| async {
+        let (_listener, near, far) = pair().await;
+        near.send(Bytes::from_static(b"a")).await.expect("sends");
+        assert_eq!(&*far.recv().await.expect("receives"), b"a");
+        assert!(timeout(Duration::from_millis(5), far.recv()).await.is_err());
+        let far = far.take_off().await.expect("it was idle").take_up();
+        near.send(Bytes::from_static(b"b")).await.expect("sends");
+        assert_eq!(&*far.recv().await.expect("still works"), b"b");
+
+        near.send(Bytes::from_static(b"c")).await.expect("sends");
+        while timeout(Duration::from_millis(5), near.recv()).await.is_ok() {}
+        assert!(far.take_off().await.is_none(), "what came would be lost");
+        // With what was not read, the end may be a reset.
+        assert!(near.recv().await.is_ok_and(|bytes| bytes.is_empty()) || near.recv().await.is_err());
+    });
+}
