@@ -55,7 +55,8 @@ fn what_fails_for_good_is_reported_whatever_crashes_come() {
         }
         // What was neither delivered nor reported, and is not queued any more, is lost.
         let reports = world.finish();
-        assert!(reports.values().all(|times| *times <= 1 + crashes), "seed {seed}: {reports:?}");
+        // A crash can forget that a report was stored, and that the same report was delivered (decision 0023).
+        assert!(reports.values().all(|times| *times <= 1 + 2 * crashes), "seed {seed}: {reports:?}");
         assert!(reports.keys().all(|number| number % 2 == 0), "seed {seed}: {reports:?}");
     }
 }
