@@ -11,6 +11,7 @@ mod link;
 pub(crate) mod mariadb;
 mod pool;
 mod postgresql;
+mod profile;
 mod rabbitmq;
 mod redis;
 mod sql;

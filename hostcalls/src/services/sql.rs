@@ -28,6 +28,13 @@ impl Param {
     }
 }
 
+/// The statement that an argument is.
+pub(super) fn statement(call: &HostCall, index: usize) -> Result<String, Fault> {
+    let text = call.str(index)?;
+    let text = std::str::from_utf8(text.as_bytes()).map_err(|_| call.error("the query is not UTF-8"))?;
+    Ok(text.to_owned())
+}
+
 /// The parameters of a call.
 pub(super) fn params(call: &HostCall, index: usize) -> Result<Vec<Param>, Fault> {
     let params = call.opt_array(index)?.unwrap_or_default();

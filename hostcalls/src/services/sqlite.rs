@@ -14,10 +14,10 @@ use script::host::HostCall;
 use script::native::{Call, HostObject, Native, NativeClass, NativeRun};
 use script::value::{Array, Object, Value};
 
-use super::sql::{Param, params};
+use super::profile::named;
+use super::sql::{Param, params, statement};
 use super::{SQLITE, link::within};
 use crate::arguments::Arguments;
-use crate::execution::ScriptHost;
 use crate::library::{HostFunction, HostFuture};
 use crate::limits::{SERVICE_ANSWER_BYTES_MAX, SERVICE_ITEMS_MAX, SERVICE_WAIT, SQLITE_PATIENCE};
 use crate::{Environment, Execution, offload};
@@ -108,22 +108,14 @@ fn find<'a>(environment: &'a Environment, name: Option<&str>) -> Option<&'a Sqli
 }
 
 fn construct(call: &mut Call<'_>) -> Result<Value, Fault> {
-    let profile = call.opt_str(0)?.map(|name| name.to_string_lossy().into_owned());
-    let known = ScriptHost::of(call.host())
-        .is_some_and(|host| find(&host.execution.environment, profile.as_deref()).is_some());
-    if !known {
-        let name = profile.as_deref().unwrap_or("default");
-        return Err(call.error(format!("plugins[] has no profile \"{name}\" of sqlite")));
-    }
+    let known = |environment: &Environment, name: Option<&str>| find(environment, name).is_some();
+    let profile = named(call, "", "sqlite", known)?;
     Ok(Object::host(Sqlite { profile, held: RefCell::default() }).into())
 }
 
 fn query(execution: Rc<Execution>, call: HostCall) -> HostFuture {
     Box::pin(async move {
-        let statement = call.str(0)?;
-        let statement = std::str::from_utf8(statement.as_bytes())
-            .map_err(|_| call.error("the query is not UTF-8"))?
-            .to_owned();
+        let statement = statement(&call, 0)?;
         let params = params(&call, 1)?;
         let object = call.this::<Sqlite>()?;
         let environment = execution.environment();

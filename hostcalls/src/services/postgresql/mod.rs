@@ -13,9 +13,9 @@ use script::value::{Array, Object, Value};
 use connection::{Connection, Rows};
 
 use super::pool::{Bounds, Fate, Holder};
+use super::profile::named;
 use super::{POSTGRESQL, Pools, ServiceError};
 use crate::arguments::Arguments;
-use crate::execution::ScriptHost;
 use crate::library::{HostFunction, HostFuture};
 use crate::limits::{SERVICE_WAIT, SQL_PATIENCE};
 use crate::{Environment, Execution};
@@ -76,22 +76,14 @@ fn find<'a>(environment: &'a Environment, name: Option<&str>) -> Option<&'a Post
 }
 
 fn construct(call: &mut Call<'_>) -> Result<Value, Fault> {
-    let profile = call.opt_str(0)?.map(|name| name.to_string_lossy().into_owned());
-    let known = ScriptHost::of(call.host())
-        .is_some_and(|host| find(&host.execution.environment, profile.as_deref()).is_some());
-    if !known {
-        let name = profile.as_deref().unwrap_or("default");
-        return Err(call.error(format!("plugins[] has no profile \"{name}\" of postgresql")));
-    }
+    let known = |environment: &Environment, name: Option<&str>| find(environment, name).is_some();
+    let profile = named(call, "", "postgresql", known)?;
     Ok(Object::host(PostgreSql { profile, held: Holder::default() }).into())
 }
 
 fn query(execution: Rc<Execution>, call: HostCall) -> HostFuture {
     Box::pin(async move {
-        let statement = call.str(0)?;
-        let statement = std::str::from_utf8(statement.as_bytes())
-            .map_err(|_| call.error("the query is not UTF-8"))?
-            .to_owned();
+        let statement = super::sql::statement(&call, 0)?;
         let params = super::sql::params(&call, 1)?;
         let object = call.this::<PostgreSql>()?;
         let environment = execution.environment();

@@ -17,9 +17,9 @@ use resp::{Decoder, Reply, encode};
 
 use super::link::{Place, within};
 use super::pool::{Bounds, Fate, Holder};
+use super::profile::named;
 use super::{Link, Pools, REDIS, REDIS_CLUSTER, ServiceError};
 use crate::arguments::Arguments;
-use crate::execution::ScriptHost;
 use crate::library::{HostFunction, HostFuture};
 use crate::{Environment, Execution};
 
@@ -77,13 +77,8 @@ impl HostObject for Redis {
 }
 
 fn construct(call: &mut Call<'_>) -> Result<Value, Fault> {
-    let profile = call.opt_str(0)?.map(|name| name.to_string_lossy().into_owned());
-    let known = ScriptHost::of(call.host())
-        .is_some_and(|host| find(&host.execution.environment, profile.as_deref()).is_ok());
-    if !known {
-        let name = profile.as_deref().unwrap_or("default");
-        return Err(call.error(format!("invalid profile: plugins[] has no profile \"{name}\" of redis")));
-    }
+    let known = |environment: &Environment, name: Option<&str>| find(environment, name).is_ok();
+    let profile = named(call, "invalid profile: ", "redis", known)?;
     Ok(Object::host(Redis { profile, held: Holder::default() }).into())
 }
 
