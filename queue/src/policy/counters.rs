@@ -287,6 +287,10 @@ impl Counters {
         if let Some(counter) = self.counters.get_mut(key) {
             counter.hold(from, -1);
             counter.hold(to, 1);
+            // Who has come to wait since it left was told to another.
+            if counter.waiters.iter().any(|waiter| waiter.limit != Limit::Rate) {
+                self.notices.push(Notice::Recall { shard: to, key: key.clone() });
+            }
         }
     }
 

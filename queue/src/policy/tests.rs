@@ -114,3 +114,27 @@ fn a_condition_on_a_field_that_the_policy_does_not_have_is_refused() {
         "policies[0].conditions[0].if: 'remotemx': the policy does not have this field"
     );
 }
+
+#[test]
+fn who_gets_a_connection_hears_of_those_who_came_to_wait_while_it_moved() {
+    let policies = Policies::compile(&[policy(&[], Vec::new(), Some(concurrency(1)))]).unwrap();
+    let key = policies.applying(&facts("a.example", "mx.example"))[0].key.clone();
+    let mut counters = Counters::default();
+    counters.set_policies(std::sync::Arc::new(policies), 0);
+    let ask =
+        |shard| Ask { key: key.clone(), shard, connect: true, tokens: 0, more: 0, spare: 0, received_ms: 1 };
+    let recall = |shard| Notice::Recall { shard, key: key.clone() };
+    assert!(matches!(counters.ask(&ask(0), 1), Answer::Granted(_)));
+    assert!(matches!(counters.ask(&ask(1), 2), Answer::Refused { .. }));
+    assert_eq!(counters.take_notices(), [recall(0)]);
+    assert_eq!(counters.offer(&key, 3), Offered::To(1));
+    // It is on its way, and shard 0 is still told.
+    assert!(matches!(counters.ask(&ask(2), 4), Answer::Refused { .. }));
+    assert_eq!(counters.take_notices(), [recall(0)]);
+    counters.moved(&key, 0, 1);
+    assert_eq!(counters.take_notices(), [recall(1)]);
+    // Nobody waits: nobody is told.
+    assert_eq!(counters.offer(&key, 5), Offered::To(2));
+    counters.moved(&key, 1, 2);
+    assert_eq!(counters.take_notices(), []);
+}

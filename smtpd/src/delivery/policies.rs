@@ -43,9 +43,19 @@ pub struct Desk {
     /// The last wake of a counter, by [`Desk::wakes`]: one that comes while its refusal is not heard yet is not lost.
     woken: RefCell<FxHashMap<Key, u64>>,
     wakes: Cell<u64>,
-    /// Counters whose connections others wait for: until when those here are not kept idle.
-    recalled: RefCell<FxHashMap<Key, u64>>,
+    /// Counters whose connections others wait for.
+    recalled: RefCell<FxHashMap<Key, Recalled>>,
+    recalls: Cell<u64>,
     changed: Notify,
+}
+
+/// Others wait for connections here.
+#[derive(Clone, Copy, Debug)]
+struct Recalled {
+    /// Until when connections are not kept idle.
+    until_ms: u64,
+    /// Which recall it was, by [`Desk::recalls`].
+    number: u64,
 }
 
 /// What an attempt was granted. Dropped, it goes back.
@@ -175,7 +185,10 @@ impl Desk {
 
     /// Others wait for connections that count for `key`.
     pub(super) fn recall(&self, key: &Key) {
-        remember(&mut self.recalled.borrow_mut(), key.clone(), now_ms() + limits::RECALL_MS);
+        let number = self.recalls.get() + 1;
+        self.recalls.set(number);
+        let recalled = Recalled { until_ms: now_ms() + limits::RECALL_MS, number };
+        remember(&mut self.recalled.borrow_mut(), key.clone(), recalled);
         let spare = self.wallet.borrow_mut().recall_units(key);
         close(key, spare);
     }
@@ -203,12 +216,20 @@ impl Desk {
     }
 
     fn is_wanted(&self, key: &Key) -> bool {
-        self.recalled.borrow().get(key).is_some_and(|until_ms| now_ms() < *until_ms)
+        self.recalled.borrow().get(key).is_some_and(|recalled| now_ms() < recalled.until_ms)
+    }
+
+    /// Nobody waited for a connection when the owner was asked. A recall that came since then holds.
+    fn not_wanted(&self, key: &Key, since: u64) {
+        let mut recalled = self.recalled.borrow_mut();
+        if recalled.get(key).is_some_and(|recalled| recalled.number <= since) {
+            recalled.remove(key);
+        }
     }
 }
 
 /// What does not fit is forgotten with all the rest: these are hints.
-fn remember(hints: &mut FxHashMap<Key, u64>, key: Key, value: u64) {
+fn remember<T>(hints: &mut FxHashMap<Key, T>, key: Key, value: T) {
     if hints.len() >= limits::HINTS_MAX {
         hints.clear();
     }
@@ -249,19 +270,19 @@ pub(super) fn bring(shard: &Shard, key: &Key) -> bool {
 pub(super) async fn offer(shard: &Shard, units: &Units) -> Offer {
     let desk = Desk::here();
     for key in units.held.iter().filter(|key| desk.is_wanted(key)) {
-        loop {
-            let asked = key.clone();
+        let since = loop {
+            let (asked, since) = (key.clone(), desk.recalls.get());
             let offered = at_owner(key, move |desk| desk.counters.borrow_mut().offer(&asked, now_ms())).await;
             match offered {
                 // Who is named waits no longer, so that this ends.
                 Some(Offered::To(here))
                     if here == engine::boot::current().0 && !shard.queue.borrow().is_held_by(key) => {}
                 Some(Offered::To(to)) => return Offer::To(ShardId(to), key.clone()),
-                Some(Offered::Keep) => break,
+                Some(Offered::Keep) => break since,
                 Some(Offered::Close) | None => return Offer::Close,
             }
-        }
-        desk.recalled.borrow_mut().remove(key);
+        };
+        desk.not_wanted(key, since);
     }
     Offer::Keep
 }
