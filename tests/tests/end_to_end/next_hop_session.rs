@@ -192,9 +192,12 @@ fn a_proxy_connects_for_us_and_is_told_from_where_to_where() {
     host.wait_for_log("remote=198.51.100.7:0 helo=a.out.example");
     server.wait_for_log("mx=192.0.2.9 remote=192.0.2.9:2525 local=198.51.100.7");
     // Without the proxy, mail waits and uses up no retry.
+    let port = host.port();
     drop(host);
+    // The kernel closes the sockets of a ring some time after its process has ended.
+    let refused = || std::net::TcpStream::connect(("127.0.0.1", port)).is_err();
+    assert!(wait_until(Duration::from_secs(20), refused));
     send(&server, &["b@b.example"], b"Subject: x\r\n\r\nx\r\n");
     server.wait_for_log(" waiting ");
-    // But for a session that ended with the proxy.
-    assert!(deferred(&server) <= 1);
+    assert_eq!(deferred(&server), 0);
 }
