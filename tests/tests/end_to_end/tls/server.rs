@@ -3,9 +3,10 @@
 use std::io::{Read as _, Write as _};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tests::pki::Authority;
-use tests::{Client, SecureClient, Sink, Smtpd, free_port};
+use tests::{Client, SecureClient, Sink, Smtpd, free_port, wait_until};
 
 use super::{path, relay_with};
 
@@ -40,7 +41,10 @@ fn mail_comes_in_over_starttls_and_over_a_listener_that_begins_in_tls() {
                 assert!(message.original() == large.as_bytes(), "changed on the way, with {driver}");
             }
         }
-        server.wait_for_log("accepted server=default");
+        // Lines are written together, and so after the mail has come.
+        let all =
+            || server.log().iter().filter(|line| line.contains(" accepted server=default")).count() == 3;
+        assert!(wait_until(Duration::from_secs(20), all), "{:#?}", server.log());
         let log = server.log();
         let lines = log.iter().filter(|line| line.contains(" accepted server=default"));
         let of_tls = lines.filter(|line| line.contains("tls=TLSv1.3:TLS_AES_256_GCM_SHA384:unverified"));
