@@ -1,12 +1,10 @@
 //! `sqlite`: statements for files with databases, which run on the pool of threads.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 
 use config::SqliteProfile;
-use engine::sync::{Permit, Semaphore};
 use rusqlite::types::{ToSqlOutput, Value as SqlValue, ValueRef};
 use rusqlite::{Connection, OpenFlags, ToSql};
 use script::fault::Fault;
@@ -14,9 +12,10 @@ use script::host::HostCall;
 use script::native::{Call, HostObject, Native, NativeClass, NativeRun};
 use script::value::{Array, Object, Value};
 
+use super::pool::{Bounds, Fate, Holder};
 use super::profile::named;
 use super::sql::{Param, params, statement};
-use super::{SQLITE, link::within};
+use super::{Pools, SQLITE, ServiceError};
 use crate::arguments::Arguments;
 use crate::library::{HostFunction, HostFuture};
 use crate::limits::{SERVICE_ANSWER_BYTES_MAX, SERVICE_ITEMS_MAX, SERVICE_WAIT, SQLITE_PATIENCE};
@@ -51,21 +50,18 @@ pub(super) const HOST: [HostFunction; 1] = [HostFunction { number: SQLITE, run: 
 /// What a shard keeps.
 #[derive(Default)]
 pub(super) struct State {
-    databases: RefCell<HashMap<String, Rc<Database>>>,
+    pools: Pools<Slot>,
 }
 
-/// The connections to one file.
-struct Database {
-    permits: Semaphore,
-    resting: RefCell<Vec<Connection>>,
-}
+/// A connection, once there is one: it is made on the thread that asks it first.
+type Slot = Option<Connection>;
 
 /// An object of the class.
 struct Sqlite {
     /// None: the default one.
     profile: Option<String>,
     /// A transaction is under way on it.
-    held: RefCell<Option<(Connection, Permit)>>,
+    held: Holder<Slot>,
 }
 
 impl HostObject for Sqlite {
@@ -110,7 +106,7 @@ fn find<'a>(environment: &'a Environment, name: Option<&str>) -> Option<&'a Sqli
 fn construct(call: &mut Call<'_>) -> Result<Value, Fault> {
     let known = |environment: &Environment, name: Option<&str>| find(environment, name).is_some();
     let profile = named(call, "", "sqlite", known)?;
-    Ok(Object::host(Sqlite { profile, held: RefCell::default() }).into())
+    Ok(Object::host(Sqlite { profile, held: Holder::default() }).into())
 }
 
 fn query(execution: Rc<Execution>, call: HostCall) -> HostFuture {
@@ -122,39 +118,36 @@ fn query(execution: Rc<Execution>, call: HostCall) -> HostFuture {
         let profile = find(environment, object.profile.as_deref())
             .ok_or_else(|| call.error("there is no such profile any more"))?
             .clone();
-        let database = database(environment, &profile);
-        let held = object.held.take();
-        let (connection, permit) = match held {
-            Some((connection, permit)) => (Some(connection), permit),
-            None => {
-                let waiting = async { Ok(database.permits.acquire().await) };
-                let permit = within(SERVICE_WAIT, "waiting for a free connection", waiting).await;
-                (database.resting.borrow_mut().pop(), permit.map_err(|error| call.error(error))?)
-            }
+        let bounds = Bounds { size: profile.pool_size, wait: SERVICE_WAIT, lifetime: None, idle_time: None };
+        let pool = environment.services.sqlite.pools.of(&profile.id, bounds);
+        let query = Arc::new((profile, statement, params));
+        let ask = async |slot: &mut Slot| Ok(on_a_thread(slot, query.clone()).await);
+        let fate = |slot: &Slot, _: &Result<_, ServiceError>| match slot {
+            Some(connection) if connection.is_autocommit() => Fate::Rest,
+            Some(_) => Fate::Hold,
+            None => Fate::Close,
         };
-        let work = move || {
-            let mut connection = connection.map_or_else(|| open(&profile), Ok)?;
-            let rows = run(&mut connection, &statement, &params);
-            Ok::<_, rusqlite::Error>((connection, rows))
-        };
-        let (connection, rows) =
-            offload::offload("query", work).await?.map_err(|error| Fault::error(error.to_string()))?;
-        if connection.is_autocommit() {
-            database.resting.borrow_mut().push(connection);
-        } else {
-            object.held.replace(Some((connection, permit)));
-        }
-        rows.map(rows_value).map_err(Fault::error)
+        let rows = pool.with(&object.held, async || Ok(None), ask, fate).await;
+        rows.map_err(|error| call.error(error))?.map(rows_value)
     })
 }
 
-fn database(environment: &Environment, profile: &SqliteProfile) -> Rc<Database> {
-    let mut databases = environment.services.sqlite.databases.borrow_mut();
-    let known = databases.entry(profile.id.clone()).or_insert_with(|| {
-        let own = profile.pool_size.div_ceil(usize::from(engine::boot::shards()).max(1));
-        Rc::new(Database { permits: Semaphore::new(own.max(1)), resting: RefCell::default() })
-    });
-    known.clone()
+/// Leaves the connection in its slot, unless there is none any more.
+async fn on_a_thread(
+    slot: &mut Slot,
+    query: Arc<(SqliteProfile, String, Vec<Param>)>,
+) -> Result<Rows, Fault> {
+    let connection = slot.take();
+    let work = move || {
+        let (profile, statement, params) = &*query;
+        let mut connection = connection.map_or_else(|| open(profile), Ok)?;
+        let rows = run(&mut connection, statement, params);
+        Ok::<_, rusqlite::Error>((connection, rows))
+    };
+    let (connection, rows) =
+        offload::offload("query", work).await?.map_err(|error| Fault::error(error.to_string()))?;
+    *slot = Some(connection);
+    rows.map_err(Fault::error)
 }
 
 // ---- on a thread of the pool
