@@ -5,7 +5,9 @@
 run: tools
 	@scripts/run.sh
 
-# The end-to-end tests start the programs, so those are built first.
+# The end-to-end tests start the programs, so those are built first. Most of their time they wait: twice as many as there are
+# CPUs run at once.
+test: export RUST_TEST_THREADS ?= $(shell echo $$((2 * $$(nproc))))
 test: tools test-tools
 	scripts/outside/install.sh
 	cargo build --workspace --bins

@@ -50,6 +50,8 @@ pub enum Action {
     ReplyThenClose(String),
     /// Wait so long, then do the usual.
     Delay(Duration),
+    /// Wait until the peer is told to behave otherwise, then do the usual.
+    Hold,
     /// Say nothing any more; the connection stays open until the test ends.
     Stall,
     /// Close without a word.
@@ -144,6 +146,11 @@ impl Rule {
     /// Says nothing any more.
     pub fn stall(self) -> Rule {
         self.act(Action::Stall)
+    }
+
+    /// Waits until the peer is told to behave otherwise.
+    pub fn hold(self) -> Rule {
+        self.act(Action::Hold)
     }
 
     /// Waits before the usual.

@@ -354,6 +354,7 @@ impl Dialogue<'_> {
 
     /// Does what a rule says about this moment, and gives the reply that it says.
     fn exception(&mut self, phase: Phase, text: &str) -> Go<Option<Decision>> {
+        let behaviour = self.shared.behaviour();
         match self.shared.exception(phase, self.number, text) {
             None | Some(Action::Usual) => {}
             Some(Action::Reply(text)) => {
@@ -361,6 +362,7 @@ impl Dialogue<'_> {
             }
             Some(Action::ReplyThenClose(text)) => return Ok(Some(Decision { text, then_close: true })),
             Some(Action::Delay(time)) => self.shared.pause(time),
+            Some(Action::Hold) => self.shared.pause_while(&behaviour),
             Some(Action::Stall) => self.stall()?,
             Some(Action::Close) => return Err(Ended),
             Some(Action::Reset) => {

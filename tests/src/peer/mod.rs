@@ -195,6 +195,13 @@ impl Shared {
         drop(self.stop.wait_timeout_while(stopped, time, |stopped| !*stopped));
     }
 
+    /// Sleeps as long as this is the behaviour, or until the peer ends.
+    fn pause_while(&self, behaviour: &Arc<Behaviour>) {
+        while Arc::ptr_eq(behaviour, &self.behaviour()) && !*lock(&self.stopped) {
+            self.pause(Duration::from_millis(20));
+        }
+    }
+
     fn behaviour(&self) -> Arc<Behaviour> {
         Arc::clone(&lock(&self.behaviour).0)
     }
