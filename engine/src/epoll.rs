@@ -1,7 +1,8 @@
 //! The epoll driver: what runs where io_uring is forbidden or too old. Same operations, same rules.
 //!
 //! Sockets are non-blocking and watched once, edge-triggered; what the kernel said last is remembered per descriptor
-//! ([`Socket`]). A send is tried when it is submitted, a receive when its socket is readable. Writes that bypass the page
+//! ([`Socket`]). Sends are tried at the end of the turn, one after the other, so that a peer is woken once for all of its
+//! replies; receives when their socket is readable. Writes that bypass the page
 //! cache are the kernel's ([`Aio`]); what else is about files goes to a pool's threads, and so does a write that would wait. Nothing completes inside of `submit`: results are delivered at the end of the turn.
 
 use std::cell::{Cell, OnceCell, RefCell};
@@ -42,6 +43,8 @@ pub(crate) struct Epoll {
     sockets: RefCell<Vec<Socket>>,
     /// Sockets on which something may be possible now.
     runnable: RefCell<VecDeque<RawFd>>,
+    /// Sockets with a send that was not tried yet.
+    sending: RefCell<Vec<RawFd>>,
     /// Receives that wait for a buffer to come back.
     starved: RefCell<VecDeque<RawFd>>,
     /// Descriptors to close at the end of the turn.
@@ -49,6 +52,8 @@ pub(crate) struct Epoll {
     /// Results to deliver at the end of the turn.
     ready: RefCell<Vec<(OpId, io::Result<Reply>)>>,
     events: RefCell<Vec<Event>>,
+    /// The last turn did not ask the kernel what is new.
+    skipped: Cell<bool>,
     /// The operation that reads signals, and their descriptor.
     signals: Cell<Option<OpId>>,
     signal_fd: Option<OwnedFd>,
@@ -102,20 +107,38 @@ impl Epoll {
             buffers: Rc::new(BufRing::for_a_shard()),
             sockets: RefCell::default(),
             runnable: RefCell::default(),
+            sending: RefCell::default(),
             starved: RefCell::default(),
             closing: RefCell::default(),
             ready: RefCell::default(),
             events: RefCell::default(),
+            skipped: Cell::new(false),
             signals: Cell::new(None),
             signal_fd,
         })
     }
 
-    /// Ends a loop turn: asks the kernel what has become possible, waits if there is nothing to do (until the next
+    /// Ends a loop turn: sends, asks the kernel what has become possible, waits if there is nothing to do (until the next
     /// deadline), does it, and delivers results. Inside `Shard::enter`.
     pub(crate) fn end_turn(&self, shard: &Shard) {
+        self.flush_sending(shard);
         self.flush_closing();
         self.feed_starved();
+        if !self.skips_asking() {
+            self.ask(shard);
+        }
+        self.run_runnable(shard);
+        self.deliver(shard);
+    }
+
+    /// Every other turn, those whose sends have ended go first: what is new is asked for when they are done.
+    fn skips_asking(&self) -> bool {
+        let skips = !self.ready.borrow().is_empty() && !self.skipped.get();
+        self.skipped.set(skips);
+        skips
+    }
+
+    fn ask(&self, shard: &Shard) {
         let idle = self.nothing_to_do() && shard.try_sleep();
         let timeout = match shard.next_deadline() {
             _ if !idle => Some(Duration::ZERO),
@@ -124,8 +147,6 @@ impl Epoll {
         };
         self.poll(shard, timeout);
         shard.awake();
-        self.run_runnable(shard);
-        self.deliver(shard);
     }
 
     fn nothing_to_do(&self) -> bool {
@@ -207,6 +228,12 @@ impl Epoll {
             let Some(fd) = self.starved.borrow_mut().pop_front() else { break };
             self.make_runnable(fd);
         }
+    }
+
+    fn flush_sending(&self, shard: &Shard) {
+        let mut sending = self.sending.take();
+        sending.drain(..).for_each(|fd| self.give(shard, fd));
+        *self.sending.borrow_mut() = sending;
     }
 
     /// A descriptor's owner is gone, and so is every operation on it.

@@ -80,7 +80,7 @@ impl Epoll {
             Op::Send { socket, .. } | Op::SendList { socket, .. } | Op::SendDatagram { socket, .. } => {
                 let fd = socket.raw();
                 drop(ops);
-                self.submit_send(shard, id, fd);
+                self.submit_send(id, fd);
             }
             Op::Read { .. } | Op::Write { .. } | Op::Sync { .. } => {
                 let durable =
@@ -135,8 +135,8 @@ impl Epoll {
         }
     }
 
-    /// Behind those under way, or at once: most sends find room.
-    fn submit_send(&self, shard: &Shard, id: OpId, fd: RawFd) {
+    /// Behind those under way, or at the end of the turn: most sends find room.
+    fn submit_send(&self, id: OpId, fd: RawFd) {
         let first = self.with_socket(fd, |socket| {
             if socket.giving.is_some() {
                 socket.behind.push_back(id);
@@ -148,7 +148,7 @@ impl Epoll {
             true
         });
         if first {
-            self.give(shard, fd);
+            self.sending.borrow_mut().push(fd);
         }
     }
 
@@ -158,12 +158,17 @@ impl Epoll {
         let mut ops = shard.ops.borrow_mut();
         let Some((op, _)) = ops.op_and_scratch(id) else { return };
         let fd = match op {
-            Op::Accept { listener: socket }
-            | Op::Recv { socket }
-            | Op::RecvDatagram { socket }
-            | Op::Send { socket, .. }
-            | Op::SendList { socket, .. }
-            | Op::SendDatagram { socket, .. } => Some(socket.raw()),
+            Op::Accept { listener: socket } | Op::Recv { socket } | Op::RecvDatagram { socket } => {
+                Some(socket.raw())
+            }
+            // What waits for the end of the turn is tried all the same: a ring would have it by now.
+            Op::Send { socket, .. } | Op::SendList { socket, .. } | Op::SendDatagram { socket, .. } => {
+                let fd = socket.raw();
+                drop(ops);
+                self.give(shard, fd);
+                self.forget(fd, id);
+                return self.finish(id, Err(cancelled()));
+            }
             Op::Connect(connect) => connect.connecting.as_ref().map(|connecting| connecting.socket.raw()),
             Op::Signals => {
                 self.signals.set(None);

@@ -9,19 +9,20 @@
 //! - a killed process loses nothing that completed; what was in flight may be there wholly, partly or not at all;
 //! - locks and open files end with the process.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 
 mod directory;
+mod outside;
+mod space;
+
 use directory::{Change, Directory, Ino};
 
-use super::image::{Image, PAGE_BYTES, SECTOR_BYTES, SectorFate};
+use super::DiskFaults;
+use super::image::{Image, PAGE_BYTES, SECTOR_BYTES};
 use super::random::Random;
-use super::{Crash, DiskFaults};
 
 const ROOT: Ino = 1;
-/// What a disk without a limit reports as free.
-const UNLIMITED_FREE_BYTES: u64 = 1 << 40;
 
 /// An open file or directory of some process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -169,13 +170,6 @@ impl Disk {
         !self.faults.no_direct
     }
 
-    pub(super) fn free_bytes(&self) -> u64 {
-        match self.faults.capacity_bytes {
-            0 => UNLIMITED_FREE_BYTES,
-            capacity => capacity.saturating_sub(self.used_bytes()),
-        }
-    }
-
     // Files.
 
     /// Takes the file's exclusive lock. False when another handle has it.
@@ -306,102 +300,6 @@ impl Disk {
         Ok(())
     }
 
-    // The world outside the process.
-
-    /// All handles of the process close, and its locks go.
-    pub(super) fn end_process(&mut self, process: u64) {
-        let ended: Vec<Handle> = self
-            .opened
-            .iter()
-            .filter(|(_, opened)| opened.process == process)
-            .map(|(&handle, _)| handle)
-            .collect();
-        for handle in ended {
-            self.close(handle);
-        }
-        self.collect();
-    }
-
-    /// What the crash does to the content; the processes have ended before.
-    pub(super) fn crash(&mut self, crash: Crash) {
-        assert!(self.opened.is_empty(), "processes end before their host does");
-        if crash == Crash::Power {
-            self.lose_power();
-        }
-    }
-
-    /// The whole content of a file as a reader sees it.
-    pub(super) fn content(&self, path: &str) -> Option<Vec<u8>> {
-        match self.nodes.get(&self.resolve(path).ok()?)? {
-            Node::File { image, .. } => Some(image.read(0, image.len() as usize)),
-            Node::Dir(_) => None,
-        }
-    }
-
-    /// Replaces the content of a file, durably, creating it and its directories where missing.
-    pub(super) fn plant(&mut self, path: &str, bytes: &[u8]) {
-        let mut dir = ROOT;
-        let mut parts: Vec<&str> = components(path).collect();
-        let name = parts.pop().expect("a path names a file");
-        for part in parts {
-            dir = match self.lookup(dir, part) {
-                Ok(ino) => ino,
-                Err(_) => {
-                    let ino = self.new_ino();
-                    self.link_durably(dir, part, ino, Node::Dir(Directory::default()));
-                    ino
-                }
-            };
-        }
-        let mut image = Image::new();
-        image.write_durable(0, bytes);
-        let ino = self.new_ino();
-        self.link_durably(dir, name, ino, Node::File { image, lock: None });
-    }
-
-    /// Flips a bit in the file; false when there is no such byte.
-    pub(super) fn flip_bit(&mut self, path: &str, offset: u64, bit: u8) -> bool {
-        let Ok(ino) = self.resolve(path) else { return false };
-        match self.nodes.get_mut(&ino) {
-            Some(Node::File { image, .. }) => image.flip_bit(offset, bit),
-            _ => false,
-        }
-    }
-
-    /// Paths of all files, in order.
-    pub(super) fn files(&self) -> Vec<String> {
-        let mut out = Vec::new();
-        let mut todo = vec![(ROOT, String::new())];
-        while let Some((ino, path)) = todo.pop() {
-            match self.nodes.get(&ino) {
-                Some(Node::Dir(directory)) => {
-                    todo.extend(directory.names().iter().map(|(name, &ino)| (ino, format!("{path}/{name}"))));
-                }
-                _ => out.push(path),
-            }
-        }
-        out.sort();
-        out
-    }
-
-    fn lose_power(&mut self) {
-        let fate = SectorFate::draw(&mut self.random);
-        let all_or_some = self.random.below(4);
-        for node in self.nodes.values_mut() {
-            match node {
-                Node::File { image, .. } => image.lose_power(fate, &mut self.random),
-                Node::Dir(directory) => directory.lose_power(all_or_some, &mut self.random),
-            }
-        }
-        self.collect();
-    }
-
-    fn link_durably(&mut self, dir: Ino, name: &str, ino: Ino, node: Node) {
-        self.nodes.insert(ino, node);
-        let Some(Node::Dir(directory)) = self.nodes.get_mut(&dir) else { panic!("{name} is below a file") };
-        directory.link_durably(name, ino);
-    }
-
     fn change(&mut self, dir: Ino, change: Change) -> io::Result<()> {
         match self.nodes.get_mut(&dir) {
             Some(Node::Dir(directory)) => {
@@ -410,59 +308,6 @@ impl Disk {
             }
             _ => Err(errno(libc::ENOTDIR)),
         }
-    }
-
-    /// Forgets what neither a directory, nor a crash, nor an open handle can bring back.
-    fn collect(&mut self) {
-        let mut reachable: BTreeSet<Ino> = self.opened.values().map(|opened| opened.ino).collect();
-        let mut todo: Vec<Ino> = reachable.iter().copied().chain([ROOT]).collect();
-        reachable.insert(ROOT);
-        while let Some(ino) = todo.pop() {
-            if let Some(Node::Dir(directory)) = self.nodes.get(&ino) {
-                todo.extend(directory.referenced().filter(|&child| reachable.insert(child)));
-            }
-        }
-        self.nodes.retain(|ino, _| reachable.contains(ino));
-    }
-
-    /// Space taken by what has a name or is open.
-    fn used_bytes(&self) -> u64 {
-        let mut live: BTreeSet<Ino> = self.opened.values().map(|opened| opened.ino).collect();
-        for node in self.nodes.values() {
-            if let Node::Dir(directory) = node {
-                live.extend(directory.names().values());
-            }
-        }
-        live.iter()
-            .map(|ino| match self.nodes.get(ino) {
-                Some(Node::File { image, .. }) => image.allocated_bytes(),
-                _ => 0,
-            })
-            .sum()
-    }
-
-    /// How many of the bytes the disk has room for.
-    fn fitting(&mut self, handle: Handle, offset: u64, len: usize) -> io::Result<usize> {
-        if self.faults.capacity_bytes == 0 {
-            return Ok(len);
-        }
-        let mut free = self.free_bytes();
-        let image = self.image(handle)?;
-        if image.new_bytes(offset, len) <= free {
-            return Ok(len);
-        }
-        let mut fits = 0;
-        while fits < len {
-            let to_page_end = PAGE_BYTES - (offset as usize + fits) % PAGE_BYTES;
-            let part = to_page_end.min(len - fits);
-            let needs = image.new_bytes(offset + fits as u64, part);
-            if needs > free {
-                break;
-            }
-            free -= needs;
-            fits += part;
-        }
-        Ok(fits)
     }
 
     fn open_ino(&mut self, process: u64, ino: Ino, options: Open) -> Handle {

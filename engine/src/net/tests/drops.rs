@@ -123,6 +123,24 @@ fn the_buffer_of_a_dropped_send_stays_until_the_kernel_is_done() {
 }
 
 #[test]
+fn a_send_that_is_given_up_in_its_own_turn_has_gone_all_the_same() {
+    on_a_shard(|| async {
+        let (_listener, near, far) = pair().await;
+        {
+            let mut send = pin!(near.send(Bytes::from_static(b"farewell")));
+            poll_fn(|cx| {
+                assert!(send.as_mut().poll(cx).is_pending(), "nothing completes inside of a submission");
+                Poll::Ready(())
+            })
+            .await;
+        }
+        drop(near);
+        let received = timeout(Duration::from_secs(20), far.recv()).await;
+        assert_eq!(&*received.expect("in time").expect("receives"), b"farewell");
+    });
+}
+
+#[test]
 fn connections_that_nobody_accepted_are_closed_with_their_listener() {
     on_a_shard(|| async {
         let listener = Listener::bind(loopback(), 0).expect("binds");

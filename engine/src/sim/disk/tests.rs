@@ -1,4 +1,7 @@
+use std::collections::BTreeSet;
+
 use super::*;
+use crate::sim::Crash;
 
 const WRITE: Open = Open { write: true, create: true, exclusive: false, direct: false };
 
