@@ -58,6 +58,8 @@ enum State {
     },
     /// All is said.
     Said,
+    /// The peer has broken the rules.
+    Failed,
 }
 
 impl Client {
@@ -94,31 +96,38 @@ impl Client {
     /// # Errors
     /// The exchange is over: the peer is not to be trusted with more.
     pub fn respond(&mut self, challenge: &[u8]) -> Result<Vec<u8>, Failure> {
-        match std::mem::replace(&mut self.state, State::Said) {
+        match std::mem::replace(&mut self.state, State::Failed) {
             // Its text says "Username:" or whatever the server likes.
             State::LoginUser { password } => {
                 self.state = State::LoginPassword { password };
                 Ok(self.username.as_bytes().to_vec())
             }
-            State::LoginPassword { password } => Ok(password.as_bytes().to_vec()),
-            State::CramMd5 { password } => Ok(self.cram_md5(&password, challenge)),
+            State::LoginPassword { password } => {
+                self.state = State::Said;
+                Ok(password.as_bytes().to_vec())
+            }
+            State::CramMd5 { password } => {
+                self.state = State::Said;
+                Ok(self.cram_md5(&password, challenge))
+            }
             State::ScramFirst { password, nonce } => self.scram_final(&password, &nonce, challenge),
             State::ScramFinal { server_signature } => {
                 let sent = challenge.strip_prefix(b"v=").and_then(|text| BASE64.decode(text).ok());
                 if sent.is_some_and(|sent| scram::is_same(&sent, &server_signature)) {
+                    self.state = State::Said;
                     Ok(Vec::new())
                 } else {
                     Err(Failure::ServerUnproven)
                 }
             }
-            State::Plain(_) | State::Said => Err(Failure::Challenge),
+            State::Plain(_) | State::Said | State::Failed => Err(Failure::Challenge),
         }
     }
 
     /// The server says that we are logged in.
     ///
     /// # Errors
-    /// It has not proven what the mechanism asks of it.
+    /// It has not proven what the mechanism asks of it, or has broken its rules before.
     pub fn succeeded(&self) -> Result<(), Failure> {
         match self.state {
             State::Said => Ok(()),
@@ -266,6 +275,17 @@ mod tests {
             let mut client = example();
             client.respond(SERVER_FIRST.as_bytes()).expect("a response");
             assert_eq!(client.respond(proof.as_bytes()), Err(Failure::ServerUnproven), "{proof}");
+        }
+    }
+
+    /// It counted as over, and so as a success.
+    #[test]
+    fn an_exchange_that_has_failed_does_not_succeed() {
+        for mechanism in Mechanism::ALL {
+            let mut client = begin(mechanism, "tim", "secret");
+            client.initial_response();
+            while client.respond(b"r=").is_ok() {}
+            assert_eq!(client.succeeded(), Err(Failure::ServerUnproven), "{mechanism:?}");
         }
     }
 
