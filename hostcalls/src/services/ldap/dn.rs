@@ -6,7 +6,7 @@ pub(super) type Pair = (Vec<u8>, Vec<u8>);
 /// The first attribute of each relative name, in their order; none: it is no name.
 pub(super) fn parse(text: &[u8]) -> Option<Vec<Pair>> {
     let mut pairs = Vec::new();
-    let mut rest = text.trim_ascii();
+    let mut rest = without_blanks(text);
     if rest.is_empty() {
         return Some(pairs);
     }
@@ -22,6 +22,14 @@ pub(super) fn parse(text: &[u8]) -> Option<Vec<Pair>> {
             Some(_) => return None,
         }
     }
+}
+
+/// Without the blanks around it; a blank at the end that is escaped belongs to the name.
+fn without_blanks(text: &[u8]) -> &[u8] {
+    let text = text.trim_ascii_start();
+    let end = text.trim_ascii_end().len();
+    let backslashes = text[..end].iter().rev().take_while(|byte| **byte == b'\\').count();
+    &text[..text.len().min(end + backslashes % 2)]
 }
 
 /// The text of a name; none: an attribute has no name.
@@ -182,6 +190,17 @@ mod tests {
             let pairs = parse(text.as_bytes()).unwrap_or_else(|| panic!("{text}"));
             assert_eq!(String::from_utf8(print(&pairs).unwrap()).unwrap(), *printed);
             assert_eq!(texts(pairs), *expected, "{text}");
+        }
+    }
+
+    /// It was taken for a backslash before nothing, so that a name that was written was no name.
+    #[test]
+    fn a_blank_at_the_end_that_is_escaped_is_kept() {
+        for (text, value) in [("cn=a\\ ", "a "), ("cn=a\\  \n", "a "), ("cn=\\\\ ", "\\"), (" cn=\\  ", " ")]
+        {
+            let pairs = parse(text.as_bytes()).unwrap_or_else(|| panic!("{text}"));
+            assert_eq!(pairs, [(b"cn".to_vec(), value.as_bytes().to_vec())], "{text}");
+            assert_eq!(parse(&print(&pairs).unwrap()), Some(pairs), "{text}");
         }
     }
 
