@@ -99,5 +99,9 @@ pub use tls::{
 pub use transport::{DeliveryTimeouts, NextHop, Retry, RetryInterval, Transport};
 pub use version::Version;
 
+/// The checks of the fuzz target name the crate as others do.
+#[cfg(test)]
+extern crate self as config;
+
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,9 @@ use crate::report::Report;
 use crate::schema::File;
 use crate::{Error, Loaded, Options, Reloadable, Scope, Source, check, load_files, load_startup_file};
 
+mod corpus;
+#[path = "../fuzz/checks.rs"]
+mod fuzz_checks;
 mod reference;
 mod typed;
 

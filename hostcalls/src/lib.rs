@@ -43,6 +43,7 @@ pub mod address;
 pub mod arguments;
 mod board;
 pub mod bulk;
+pub mod check;
 pub mod configured;
 pub mod crypto;
 pub mod daemon;
@@ -85,3 +86,7 @@ pub use item::ItemMetadata;
 pub use library::{Family, HostFunction, HostFuture, HostRun, call, library};
 pub use plugins::Plugins;
 pub use runner::{Outcome, run};
+
+/// The checks of the fuzz targets name the crate as others do.
+#[cfg(test)]
+extern crate self as hostcalls;

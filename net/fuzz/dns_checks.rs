@@ -2,9 +2,10 @@
 #![allow(dead_code, unreachable_pub)] // a module of several programs; each uses its own part
 
 use net::dns::{
-    Answer, DomainName, Families, Handled, HostSearch, Kind, Lookup, QueryId, Question, Resolved, Settings,
-    Step, Stub, Transmit, resolv_conf,
+    Answer, DomainName, Families, Handled, HostSearch, Kind, Lookup, QueryId, Question, RecordData,
+    RecordKind, RecordQuery, Records, Resolved, Settings, Step, Stub, Transmit, resolv_conf,
 };
+use net::limits::{DNS_RECORDS_MAX, DNS_SERVERS_MAX};
 
 /// A stub with one server, and its question for the MX records of example.com: id 0, lower case.
 pub struct Asked {
@@ -53,7 +54,7 @@ pub fn response(data: &[u8]) {
     assert_eq!((stub.poll_timeout(), send(&mut stub, now_ms)), (None, None), "nothing is left over");
     search(answer);
     if let Ok(text) = std::str::from_utf8(data) {
-        assert!(!resolv_conf::parse(text).servers.is_empty());
+        assert!((1..=DNS_SERVERS_MAX).contains(&resolv_conf::parse(text).servers.len()));
         let _ = DomainName::parse(text);
         HostSearch::mail(text, Families { ipv4: true, ipv6: true }, 1).step();
     }
@@ -71,4 +72,50 @@ fn search(mx: Resolved) {
         }
     }
     panic!("a search comes to an end");
+}
+
+/// Any bytes in answer to the questions that scripts may ask: records that are bounded, in order, and with names that can
+/// be shown.
+pub fn records(data: &[u8]) {
+    for kind in [
+        RecordKind::A,
+        RecordKind::Aaaa,
+        RecordKind::Mx,
+        RecordKind::Txt,
+        RecordKind::Cname,
+        RecordKind::Ns,
+        RecordKind::Ptr,
+        RecordKind::Soa,
+        RecordKind::Tlsa,
+    ] {
+        let query = RecordQuery::new(b"example.com", kind, true, &[0; 34]).expect("a name");
+        let Some(Records::Found(found, _)) = query.answer(data, true) else { continue };
+        assert!(found.len() <= DNS_RECORDS_MAX);
+        let by_udp = query.answer(data, false);
+        assert!(matches!(by_udp, Some(Records::Found(_, _) | Records::AskByTcp)), "{by_udp:?}");
+        let mut preferences = Vec::new();
+        for record in found {
+            match record.data {
+                RecordData::Name(name) => shown(&name),
+                RecordData::Mx { preference, host } => {
+                    preferences.push(preference);
+                    shown(&host);
+                }
+                RecordData::Soa { mname, rname, .. } => {
+                    shown(&mname);
+                    shown(&rname);
+                }
+                RecordData::Text(text) => assert!(text.len() <= data.len()),
+                RecordData::Tlsa { data: association, .. } => assert!(association.len() <= data.len()),
+                RecordData::Address(address) => assert_eq!(address.is_ipv4(), kind == RecordKind::A),
+            }
+        }
+        assert!(preferences.is_sorted(), "the first is tried first");
+    }
+}
+
+fn shown(name: &str) {
+    assert!(name == "." || !name.ends_with('.') || name.ends_with("\\."), "{name:?}");
+    assert!(!name.is_empty() && name.len() <= 4 * 255);
+    assert!(name.bytes().all(|byte| byte.is_ascii_graphic() && !byte.is_ascii_uppercase()), "{name:?}");
 }

@@ -5,6 +5,8 @@
 mod codecs_checks;
 #[path = "../fuzz/run_checks.rs"]
 mod run_checks;
+#[path = "../fuzz/still.rs"]
+mod still;
 #[path = "../fuzz/syntax_checks.rs"]
 mod syntax_checks;
 

@@ -13,7 +13,7 @@ use crate::arguments::Arguments;
 use crate::library::HostFuture;
 
 /// A database, in memory.
-pub(super) struct GeoIp(Reader<Vec<u8>>);
+pub(crate) struct GeoIp(Reader<Vec<u8>>);
 
 impl std::fmt::Debug for GeoIp {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -30,11 +30,11 @@ const TEXTS: [(&str, &[&str]); 3] = [
 
 impl GeoIp {
     /// Reads a database.
-    pub(super) fn read(bytes: Vec<u8>) -> Result<GeoIp, String> {
+    pub(crate) fn read(bytes: Vec<u8>) -> Result<GeoIp, String> {
         Reader::from_source(bytes).map(GeoIp).map_err(|error| error.to_string())
     }
 
-    fn look_up(&self, address: IpAddr) -> Result<Array, MaxMindDbError> {
+    pub(crate) fn look_up(&self, address: IpAddr) -> Result<Array, MaxMindDbError> {
         let found = self.0.lookup(address)?;
         let mut result = Array::new();
         for (name, path) in TEXTS {

@@ -24,7 +24,7 @@ use config::{BulkQueue, LogFile, RateClient};
 use script::native::{Native, NativeRun};
 
 use bounce_list::BounceList;
-use geoip::GeoIp;
+pub(crate) use geoip::GeoIp;
 use ip_list::IpList;
 use suppression_list::SuppressionList;
 

@@ -124,3 +124,16 @@ pub(crate) struct Services {
     rabbitmq: rabbitmq::State,
     kafka: kafka::State,
 }
+
+/// Bytes as what a server says; the first one chooses which server. See the decoders' own checks.
+pub fn check(bytes: &[u8]) {
+    let Some((kind, bytes)) = bytes.split_first() else { return };
+    match kind % 6 {
+        0 => redis::check(bytes),
+        1 => ldap::check(bytes),
+        2 => postgresql::check(bytes),
+        3 => mariadb::check(bytes),
+        4 => rabbitmq::check(bytes),
+        _ => kafka::check(bytes),
+    }
+}

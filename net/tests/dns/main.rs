@@ -1,4 +1,4 @@
-//! DNS from outside: packets, a table of what they mean, and the corpus of the fuzz target.
+//! DNS from outside: packets, a table of what they mean, and the corpora of the fuzz targets.
 
 #[path = "../../fuzz/dns_checks.rs"]
 mod checks;
@@ -169,7 +169,26 @@ fn the_corpus_of_dns_responses_passes() {
             changed[at] ^= 0xff;
             checks::response(&changed);
         }
+        checks::records(&bytes);
         count += 1;
     }
     assert!(count > 60, "an empty corpus checks nothing");
+}
+
+#[test]
+fn the_corpus_of_records_passes() {
+    let mut count = 0;
+    for entry in std::fs::read_dir(format!("{CORPUS}/../dns_records")).expect("the corpus is there") {
+        let name = entry.expect("a readable folder").file_name();
+        let bytes = packet(&format!("../dns_records/{}", name.to_string_lossy()));
+        for at in 0..bytes.len() {
+            checks::records(&bytes[..at]);
+            let mut changed = bytes.clone();
+            changed[at] ^= 0xff;
+            checks::records(&changed);
+        }
+        checks::records(&bytes);
+        count += 1;
+    }
+    assert!(count >= 9, "an input for each type");
 }

@@ -1,6 +1,6 @@
-//! Replays the corpora of the fuzz targets: every input in the tree must pass what its target checks.
+//! Replays the corpora of the fuzz targets, those of HTTP too: every input in the tree must pass what its target checks.
 
-use crate::checks;
+use crate::{body_checks, checks, peer_checks};
 
 fn replay(target: &str, check: fn(&[u8])) {
     let folder = format!("{}/fuzz/corpus/{target}", env!("CARGO_MANIFEST_DIR"));
@@ -31,4 +31,25 @@ fn the_corpus_of_client_replies_passes() {
 #[test]
 fn the_corpus_of_paths_passes() {
     replay("smtp_path", checks::path);
+}
+
+#[test]
+fn the_corpus_of_bodies_passes() {
+    replay("body", body_checks::body);
+}
+
+#[test]
+fn the_corpus_of_proxy_headers_passes() {
+    replay("proxy", peer_checks::proxy);
+}
+
+#[test]
+fn the_corpus_of_logins_passes() {
+    replay("sasl", peer_checks::sasl);
+}
+
+#[test]
+fn the_corpora_of_http_pass() {
+    replay("http_request", peer_checks::http_request);
+    replay("http_response", peer_checks::http_response);
 }

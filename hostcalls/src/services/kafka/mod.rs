@@ -310,13 +310,11 @@ fn error_text(code: i16) -> String {
     text.to_owned()
 }
 
-/// Whatever a broker may say.
-#[cfg(test)]
-pub(super) fn decode_any(input: &mut bytes::BytesMut) {
-    if let Ok(reader) = Reader::of(input, 1) {
-        let _ = reader.metadata();
+/// Whatever a broker may say: no more is kept than was sent.
+pub(super) fn check(bytes: &[u8]) {
+    if let Ok(metadata) = Reader::of(bytes, 1).and_then(Reader::metadata) {
+        assert!(metadata.brokers.len() * 12 + metadata.leaders.len() * 18 <= bytes.len());
+        assert!(metadata.brokers.values().all(|(host, _)| host.len() <= 3 * bytes.len()));
     }
-    if let Ok(reader) = Reader::of(input, 1) {
-        let _ = reader.produced();
-    }
+    let _ = Reader::of(bytes, 1).and_then(Reader::produced);
 }

@@ -356,13 +356,31 @@ fn dn2str(call: &mut Call<'_>) -> Result<Value, Fault> {
     Ok(pairs.and_then(|pairs| dn::print(&pairs)).into())
 }
 
-/// Whatever a server may say.
-#[cfg(test)]
-pub(super) fn decode_any(input: &mut bytes::BytesMut) {
-    if let Ok(Some(length)) = ber::frame(input) {
-        let length = length.min(input.len());
-        let _ = message::read(&input[..length]);
+/// Whatever a server may say, and whatever a script may take for a name or a filter: a name that is written is read as the
+/// same, a filter is one element, and what is escaped stands for itself.
+pub(super) fn check(bytes: &[u8]) {
+    let one_element = |bytes: &[u8]| {
+        let mut reader = ber::Reader::new(bytes);
+        reader.element().is_ok() && reader.is_empty()
+    };
+    if let Ok(Some(length)) = ber::frame(bytes) {
+        let framed = &bytes[..length.min(bytes.len())];
+        for cut in 0..framed.len().min(8) {
+            assert!(
+                matches!(ber::frame(&framed[..cut]), Ok(None))
+                    || ber::frame(&framed[..cut]) == Ok(Some(length))
+            );
+        }
+        assert_eq!(message::read(framed).is_ok(), message::read(bytes).is_ok() && framed.len() == length);
     }
-    let _ = message::read(input);
-    let _ = (dn::parse(input), filter::parse(input));
+    if let Some(pairs) = dn::parse(bytes) {
+        let printed = dn::print(&pairs).expect("names that were read have no others");
+        assert_eq!(dn::parse(&printed), Some(pairs));
+    }
+    assert!(filter::parse(bytes).is_ok_and(|filter| one_element(&filter)) || filter::parse(bytes).is_err());
+    let exact = filter::parse(&[b"(cn=", &filter::escape(bytes)[..], b")"].concat()).expect("it is escaped");
+    assert!(exact.ends_with(bytes) && one_element(&exact));
+    if let Some(servers) = url::parse(&String::from_utf8_lossy(bytes)) {
+        assert!(!servers.is_empty());
+    }
 }

@@ -198,10 +198,37 @@ pub(super) fn proof_for_tests(plugin: &str, password: &[u8], nonce: &[u8]) -> Ve
     packet::proof(plugin, password, nonce).unwrap_or_default()
 }
 
-/// Whatever a server may say.
-#[cfg(test)]
-pub(super) fn decode_any(input: &mut bytes::BytesMut) {
-    let _ =
-        (packet::greeting(input), packet::login_step(input), packet::answer(input), packet::column(input));
-    let _ = (packet::row(input, 1), packet::row(input, 100));
+/// Whatever a server may say; and a text that is escaped stays within its quotes.
+pub(super) fn check(bytes: &[u8]) {
+    let _ = (packet::login_step(bytes), packet::answer(bytes), packet::column(bytes));
+    if let Ok(Ok(greeting)) = packet::greeting(bytes) {
+        assert!(greeting.nonce.len() <= bytes.len());
+        let _ = packet::proof(&greeting.plugin, b"secret", &greeting.nonce);
+    }
+    for columns in [1, 2, 100] {
+        if let Ok(packet::RowPacket::Row(values)) = packet::row(bytes, columns) {
+            assert_eq!(values.len(), columns);
+            assert!(values.iter().flatten().map(Vec::len).sum::<usize>() <= bytes.len());
+        }
+    }
+    let escaped = packet::escape(bytes);
+    let (mut rest, mut read) = (&escaped[..], Vec::new());
+    while let Some((byte, behind)) = rest.split_first() {
+        rest = behind;
+        assert!(!matches!(byte, b'\'' | b'"' | 0), "it ends what it stands in");
+        if *byte != b'\\' {
+            read.push(*byte);
+            continue;
+        }
+        let (letter, behind) = rest.split_first().expect("a backslash stands before something");
+        rest = behind;
+        read.push(match letter {
+            b'0' => 0,
+            b'n' => b'\n',
+            b'r' => b'\r',
+            b'Z' => 0x1a,
+            letter => *letter,
+        });
+    }
+    assert_eq!(read, bytes);
 }

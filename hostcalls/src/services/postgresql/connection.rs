@@ -315,21 +315,36 @@ fn unsendable(error: std::io::Error) -> ServiceError {
     ServiceError::Settings(error.to_string())
 }
 
-/// Whatever a server may say.
-#[cfg(test)]
-pub(in crate::services) fn decode_any(input: &mut BytesMut) {
-    while let Ok(Some(message)) = Message::parse(input) {
+/// Whatever a server may say: a row has no more values than columns, and no more bytes than were sent.
+pub(in crate::services) fn check(bytes: &[u8]) {
+    let mut input = BytesMut::from(bytes);
+    let fits = |input: &[u8]| {
+        let header = Header::parse(input).ok().flatten();
+        header.is_some_and(|header| header.len() as usize <= bytes.len())
+    };
+    while fits(&input)
+        && let Ok(Some(message)) = Message::parse(&mut input)
+    {
         match message {
-            Message::RowDescription(body) => drop(columns(body.fields())),
-            Message::DataRow(body) => drop(row(&body, 2)),
-            Message::ErrorResponse(body) => drop(refused(body.fields())),
+            Message::RowDescription(body) => {
+                let _ = columns(body.fields()).map(|columns| assert!(columns.len() <= SQL_COLUMNS_MAX));
+            }
+            Message::DataRow(body) => {
+                if let Ok(values) = row(&body, 2) {
+                    assert!(
+                        values.len() <= 2 && values.iter().flatten().all(|value| value.len() <= bytes.len())
+                    );
+                }
+            }
+            Message::ErrorResponse(body) => {
+                let _ = (goodbye(body.fields()), refused(body.fields()));
+            }
             Message::AuthenticationSaslContinue(body) => drop(check_rounds(body.data())),
+            Message::AuthenticationSasl(body) => {
+                use fallible_iterator::FallibleIterator as _;
+                let _ = body.mechanisms().count();
+            }
             _ => {}
-        }
-        if input.len() < 5
-            || Header::parse(input).is_ok_and(|header| header.is_some_and(|header| header.len() > 1000))
-        {
-            return;
         }
     }
 }

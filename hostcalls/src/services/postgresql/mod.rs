@@ -140,5 +140,4 @@ fn value_of(type_oid: u32, text: &[u8]) -> Value {
     }
 }
 
-#[cfg(test)]
-pub(in crate::services) use connection::decode_any;
+pub(in crate::services) use connection::check;

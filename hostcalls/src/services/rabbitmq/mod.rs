@@ -235,8 +235,25 @@ impl Connection {
     }
 }
 
-/// Whatever a server may say.
-#[cfg(test)]
-pub(super) fn decode_any(input: &mut bytes::BytesMut) {
-    let _ = (frame::length(input), frame::read(input));
+/// Whatever a server may say; and a message is sent in frames of the size that was agreed on, and whole.
+pub(super) fn check(bytes: &[u8]) {
+    if let Ok(Some(length)) = frame::length(bytes) {
+        assert!((0..bytes.len().min(7)).all(|cut| frame::length(&bytes[..cut]) == Ok(None)));
+        let _ = bytes.get(..length).map(frame::read);
+    }
+    let _ = frame::read(bytes);
+    let message =
+        Message { exchange: bytes, routing_key: b"k", content_type: b"t", persistent: true, body: bytes };
+    let frame_bytes = 4096;
+    let wire = message.encode(frame_bytes);
+    let (mut rest, mut body) = (&wire[..], Vec::new());
+    while let Some(length) = frame::length(rest).expect("frames follow frames") {
+        let (frame, behind) = rest.split_at(length);
+        assert!(length <= frame_bytes as usize);
+        if frame[0] == 3 {
+            body.extend_from_slice(&frame[7..length - 1]);
+        }
+        rest = behind;
+    }
+    assert!(rest.is_empty() && body == bytes);
 }

@@ -5,7 +5,7 @@ mod resp;
 
 use std::rc::Rc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use config::{RedisKind, RedisProfile};
 use script::fault::Fault;
 use script::host::HostCall;
@@ -366,10 +366,31 @@ fn node_of(reply: &Reply) -> Option<Node> {
     Some((std::str::from_utf8(host).ok()?.to_owned(), port))
 }
 
-/// Whatever a server may say.
-#[cfg(test)]
-pub(super) fn decode_any(input: &mut bytes::BytesMut) {
-    while let Ok(Some(reply)) = Decoder::default().decode(input) {
-        reply.into_value();
-    }
+/// Whatever a server may say: it comes to the same however it is cut; and any words are a command that can be read.
+pub(super) fn check(bytes: &[u8]) {
+    let read = |piece: usize| {
+        let (mut decoder, mut input, mut replies) = (Decoder::default(), BytesMut::new(), Vec::new());
+        for piece in bytes.chunks(piece.max(1)) {
+            input.extend_from_slice(piece);
+            loop {
+                match decoder.decode(&mut input) {
+                    Ok(Some(reply)) => {
+                        replies.push(reply);
+                        decoder = Decoder::default();
+                    }
+                    Ok(None) => break,
+                    Err(error) => return (replies, Some(error)),
+                }
+            }
+        }
+        (replies, None)
+    };
+    let whole = read(bytes.len());
+    // A number may be none, which is not equal to itself.
+    assert_eq!(format!("{:?}", read(3)), format!("{whole:?}"));
+    whole.0.into_iter().for_each(|reply| drop(reply.into_value()));
+    let words: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
+    let mut command = BytesMut::from(&encode(&words)[..]);
+    let texts = words.iter().map(|word| Reply::Text(Bytes::copy_from_slice(word))).collect();
+    assert_eq!(Decoder::default().decode(&mut command), Ok(Some(Reply::List(texts))));
 }

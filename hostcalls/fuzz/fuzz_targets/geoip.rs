@@ -1,0 +1,4 @@
+//! See `geoip` in `hostcalls::check`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| hostcalls::check::geoip(data));
