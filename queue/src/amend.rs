@@ -37,8 +37,17 @@ impl MetadataChange {
         self.set.is_empty() && self.remove.is_empty()
     }
 
+    /// What becomes of these pairs.
+    pub fn applied_to<'a>(
+        &'a self,
+        pairs: impl Iterator<Item = (&'a [u8], &'a [u8])> + 'a,
+    ) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + 'a {
+        let set = self.set.iter().map(|(key, value)| (&**key, &**value));
+        pairs.filter(|(key, _)| !self.concerns(key)).chain(set)
+    }
+
     /// Whether a pair with this key does not stay as it is.
-    pub(crate) fn concerns(&self, key: &[u8]) -> bool {
+    fn concerns(&self, key: &[u8]) -> bool {
         let set = self.set.iter().map(|(key, _)| key);
         set.chain(&self.remove).any(|other| **other == *key)
     }

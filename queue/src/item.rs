@@ -162,20 +162,17 @@ impl Counts {
 /// Why [`crate::Queue::insert`] did not take an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// The index holds as many items as it may. Answer 452 at MAIL ([`crate::Queue::room`] tells beforehand).
-    Full,
     /// An item with this key is queued already: the caller inserted it twice.
     Duplicate,
-    /// A name or address is longer than `limits` allows.
+    /// An address is longer than `limits` allows.
     TooLong,
 }
 
 impl std::fmt::Display for Refused {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Refused::Full => "the queue index is full",
             Refused::Duplicate => "an item with this key is queued already",
-            Refused::TooLong => "a name or address is too long for the queue index",
+            Refused::TooLong => "an address is too long for the queue index",
         })
     }
 }

@@ -1,6 +1,6 @@
 //! Every bound of this crate, with the memory or time it implies.
 
-/// Queued recipients per shard before [`crate::Queue::insert`] refuses; the caller answers 452 at MAIL.
+/// Queued recipients per shard before there is no [`crate::Queue::room`]; the caller answers 452 at MAIL.
 /// At about 200 bytes each: 0.8 GB per shard when full. Configurable down through [`crate::Options`].
 pub const MAX_ITEMS: usize = 4_000_000;
 
@@ -49,8 +49,8 @@ pub const REASON_BYTES: usize = 512;
 /// Bytes of an address that `insert` takes: RFC 5321 4.5.3.1.1-3 with room for SMTPUTF8 and quoting.
 pub const ADDRESS_BYTES: usize = 1_024;
 
-/// Bytes of any interned name (transport, domain, job, tenant).
-pub const NAME_BYTES: usize = 1_024;
+/// Bytes of any interned name (transport, domain, job, tenant, quota).
+pub const NAME_BYTES: usize = fields::NAME_BYTES_MAX;
 
 /// Bytes of an item's metadata, with 8 for each pair; what is beyond is not kept in memory.
 pub const METADATA_BYTES: usize = 65_536;

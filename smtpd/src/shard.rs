@@ -501,7 +501,7 @@ async fn load(shard: Rc<Shard>) {
     while let Some(mut message) = recovery.next().await {
         transfer::finish_found(&shard, &mut message).await;
         // The index is full: wait for deliveries to make room. The rest is safe on disk meanwhile.
-        while shard.queue.borrow().room() < message.items.len() && !shard.is_stopping() {
+        while shard.queue.borrow().room() == 0 && !shard.is_stopping() {
             engine::time::sleep(limits::LOAD_PAUSE).await;
         }
         if shard.accounting.may_lack(message.id) {

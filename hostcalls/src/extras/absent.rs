@@ -8,12 +8,10 @@ const CODEC: &str = "a native plugin; this version does not know that format";
 
 /// Names below `extras://`, in their order.
 pub(crate) const ABSENT_MODULES: &[(&str, &str)] = &[
-    ("argon2", CODEC),
     ("avro", CODEC),
     ("cassandra", CLIENT),
     ("cloudmark", SCANNER),
     ("cyren", SCANNER),
-    ("des", CODEC),
     ("dlp", "a native plugin; there is no dlpd here"),
     ("eleven", SCANNER),
     ("f-secure", SCANNER),
@@ -31,7 +29,6 @@ pub(crate) const ABSENT_MODULES: &[(&str, &str)] = &[
     ("smime", "it needs S/MIME (CMS, PKCS#7), which is not here"),
     ("vade", SCANNER),
     ("warmup", "a native plugin of the queue that is not here"),
-    ("zip", CODEC),
 ];
 
 /// Why a module is not built in.

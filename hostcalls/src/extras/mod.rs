@@ -1,15 +1,20 @@
 //! Small modules that scripts import from `extras://…`: HSL, and what HSL cannot do by itself.
 
 mod absent;
+mod argon2;
 #[cfg(test)]
 mod authentication_tests;
 #[cfg(test)]
 mod clients_tests;
+mod des;
+#[cfg(test)]
+mod formats_tests;
 #[cfg(test)]
 mod guide_tests;
 mod sasl;
 #[cfg(test)]
 mod tests;
+mod zip;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -32,6 +37,10 @@ pub(crate) static FAMILY: Family = Family {
             time_rfc2822,
         ),
         Native::inline("__getenv", "string name", (1, Some(1)), "What getenv of extras://env runs.", getenv),
+        argon2::VERIFY,
+        des::ENCRYPT,
+        des::DECRYPT,
+        zip::ZIP,
         sasl::CRAM_MD5,
         sasl::SCRAM_FIRST,
         sasl::SCRAM_FINAL,
@@ -40,12 +49,14 @@ pub(crate) static FAMILY: Family = Family {
         ("extras://__stream", include_str!("stream.hsl")),
         ("extras://arc", include_str!("arc.hsl")),
         ("extras://arf", include_str!("arf.hsl")),
+        ("extras://argon2", include_str!("argon2.hsl")),
         ("extras://authentication-results", include_str!("authentication_results.hsl")),
         ("extras://batv", include_str!("batv.hsl")),
         ("extras://bimi", include_str!("bimi.hsl")),
         ("extras://bounce-classifier", include_str!("bounce_classifier.hsl")),
         ("extras://bounce-normalizer", include_str!("bounce_normalizer.hsl")),
         ("extras://clamav", include_str!("clamav.hsl")),
+        ("extras://des", include_str!("des.hsl")),
         ("extras://dmarc", include_str!("dmarc.hsl")),
         ("extras://dovecot", include_str!("dovecot.hsl")),
         ("extras://dsn", include_str!("dsn.hsl")),
@@ -65,6 +76,7 @@ pub(crate) static FAMILY: Family = Family {
         ("extras://tls-rpt", include_str!("tls_rpt.hsl")),
         ("extras://tracking", include_str!("tracking.hsl")),
         ("extras://ulid", include_str!("ulid.hsl")),
+        ("extras://zip", include_str!("zip.hsl")),
     ],
     ..Family::EMPTY
 };

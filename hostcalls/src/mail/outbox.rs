@@ -11,7 +11,7 @@ use mail::delta::{Data, Delta};
 use net::smtp::address::Address;
 use script::fault::Fault;
 use script::native::{Call, Native, NativeClass, Options};
-use script::value::{Array, Value};
+use script::value::{Array, Str, Value};
 
 use super::MESSAGE;
 use super::message::MailPart;
@@ -135,7 +135,6 @@ fn inserted_bytes(data: &Data) -> usize {
 }
 
 pub(super) fn options(given: &Options) -> Result<QueueOptions, Fault> {
-    let text = |name: &str| given.str(name).map(|text| text.map(|text| text.to_string_lossy().into_owned()));
     let delay_s = given.number("delay")?.unwrap_or(0.0);
     if !delay_s.is_finite() || delay_s < 0.0 {
         return Err(Fault::error("queue(): option \"delay\": it is a number of seconds from 0"));
@@ -143,9 +142,9 @@ pub(super) fn options(given: &Options) -> Result<QueueOptions, Fault> {
     Ok(QueueOptions {
         metadata: given.array("metadata")?.map_or(Ok(Vec::new()), |array| metadata(&array))?,
         hold: given.boolean("hold", false)?,
-        job_id: text("jobid")?.unwrap_or_default(),
-        tenant_id: text("tenantid")?.unwrap_or_default(),
-        quotas: given.array("quotas")?.map_or(Ok(Vec::new()), |array| strings("quotas", &array))?,
+        job_id: item_name("jobid", given.str("jobid")?)?,
+        tenant_id: item_name("tenantid", given.str("tenantid")?)?,
+        quotas: given.array("quotas")?.map_or(Ok(Vec::new()), |array| quotas(&array))?,
         delay_s,
         dsn: given.array("dsn")?.map_or(Ok(Vec::new()), |array| dsn(&array))?,
         priority: match given.number("priority")?.unwrap_or(0.0) {
@@ -181,6 +180,21 @@ pub fn metadata(array: &Array) -> Result<Metadata, Fault> {
         )));
     }
     Ok(pairs)
+}
+
+fn quotas(array: &Array) -> Result<Vec<String>, Fault> {
+    let quotas = strings("quotas", array)?;
+    quotas.into_iter().map(|quota| item_name("quotas", Some(quota.as_str().into()))).collect()
+}
+
+/// A name that is kept with the item; empty: none.
+fn item_name(option: &str, name: Option<Str>) -> Result<String, Fault> {
+    let name = name.unwrap_or_default().to_string_lossy().into_owned();
+    if name.len() > fields::NAME_BYTES_MAX {
+        let (most, is) = (fields::NAME_BYTES_MAX, name.len());
+        return Err(Fault::error(format!("queue(): option \"{option}\": {is} bytes, at most {most}")));
+    }
+    Ok(name)
 }
 
 fn strings(name: &str, array: &Array) -> Result<Vec<String>, Fault> {

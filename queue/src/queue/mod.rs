@@ -256,7 +256,7 @@ impl Queue {
         &self.suspends
     }
 
-    /// How many more items fit. Ask at MAIL.
+    /// How many more items fit. Ask at MAIL, and before a message is made durable.
     pub fn room(&self) -> usize {
         self.options.max_items.saturating_sub(self.slots.len())
     }
@@ -277,11 +277,10 @@ impl Queue {
         self.lines_of(destination).into_iter().flatten().map(waiting).sum()
     }
 
-    /// Queues an item: a new one, or one from recovery with its state.
+    /// Queues an item: a new one, or one from recovery with its state. It is taken beyond [`Queue::room`], too: what is
+    /// durable has been promised, and those who asked at the same moment all had the same answer. Names that are too long
+    /// are cut.
     pub fn insert(&mut self, item: Item<'_>, entry: Entry, now_ms: u64) -> Result<(), Refused> {
-        if self.room() == 0 {
-            return Err(Refused::Full);
-        }
         if item.is_too_long() {
             return Err(Refused::TooLong);
         }
@@ -299,12 +298,12 @@ impl Queue {
         let details = &item.details;
         let last = details.last.as_ref();
         let quotas: Vec<Name> =
-            details.quotas.iter().take(limits::QUOTAS).map(|name| names.acquire(name)).collect();
+            details.quotas.iter().take(limits::QUOTAS).map(|text| names.acquire(name(text))).collect();
         let known = Known {
             domain: names.acquire(item.domain),
             sender_domain: item.sender_domain.map(|text| names.acquire(text)),
-            job_id: item.job_id.map(|text| names.acquire(text)),
-            tenant_id: item.tenant_id.map(|text| names.acquire(text)),
+            job_id: item.job_id.map(|text| names.acquire(name(text))),
+            tenant_id: item.tenant_id.map(|text| names.acquire(name(text))),
             origin: self.shared.origins.acquire_with(&details.origin, || details.origin.clone()),
             reason: last.map(|last| self.shared.reasons.acquire_with(&last.reason, || last.reason.clone())),
             tried_s: last.map_or(0, |last| seconds(last.at_ms)),
@@ -442,8 +441,7 @@ impl Counts {
 
 impl Item<'_> {
     fn is_too_long(&self) -> bool {
-        let names =
-            [Some(self.domain), Some(self.transport), self.sender_domain, self.job_id, self.tenant_id];
+        let names = [Some(self.domain), Some(self.transport), self.sender_domain];
         self.sender.len() > limits::ADDRESS_BYTES
             || self.recipient.len() > limits::ADDRESS_BYTES
             || names.into_iter().flatten().any(|name| name.len() > limits::NAME_BYTES)
@@ -454,6 +452,11 @@ impl Item<'_> {
 fn hash(value: &impl std::hash::Hash) -> u64 {
     use std::hash::BuildHasher;
     rustc_hash::FxBuildHasher.hash_one(value)
+}
+
+/// A name of somebody's choice, as it is kept.
+fn name(text: &str) -> &str {
+    cut(text, limits::NAME_BYTES)
 }
 
 /// At most `bytes` bytes of `text`, whole characters.

@@ -136,9 +136,8 @@ impl Queue {
             slot.urgent = priority > 0;
         }
         if !change.metadata.is_empty() {
-            let set = change.metadata.set.iter().map(|(key, value)| (&**key, &**value));
-            let kept = slot.packed.metadata().iter().filter(|(key, _)| !change.metadata.concerns(key));
-            slot.packed = slot.packed.with_metadata(kept.chain(set));
+            slot.packed =
+                slot.packed.with_metadata(change.metadata.applied_to(slot.packed.metadata().iter()));
         }
     }
 

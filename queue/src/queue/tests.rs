@@ -412,15 +412,31 @@ fn a_higher_limit_lets_waiting_items_go() {
 }
 
 #[test]
-fn a_full_index_and_a_second_insert_are_refused() {
+fn a_second_insert_is_refused_and_a_full_index_takes_what_is_durable() {
     let mut queue = Queue::new(Options { max_items: 2, ..Options::default() });
     add(&mut queue, 1, "a.test");
     assert_eq!(queue.insert(item(1, 0, "a.test"), Entry::Active, NOW_MS), Err(Refused::Duplicate));
     let long = "a".repeat(limits::NAME_BYTES + 1);
     assert_eq!(queue.insert(item(2, 0, &long), Entry::Active, NOW_MS), Err(Refused::TooLong));
     add(&mut queue, 2, "a.test");
-    assert_eq!(queue.insert(item(3, 0, "a.test"), Entry::Active, NOW_MS), Err(Refused::Full));
     assert_eq!(queue.room(), 0);
+    add(&mut queue, 3, "a.test");
+    assert_eq!((queue.room(), queue.counts().active), (0, 3));
+}
+
+/// A script had named a job after a header of a stranger: the message was acknowledged, and in no list.
+#[test]
+fn a_job_with_too_long_a_name_is_queued_under_a_part_of_it() {
+    let mut queue = queue();
+    let name = format!("{}é{}", "j".repeat(limits::NAME_BYTES - 1), "k".repeat(10));
+    let quota = "q".repeat(limits::NAME_BYTES + 1);
+    let quotas = [&*quota];
+    let details = Details { quotas: &quotas, ..Details::default() };
+    let item = Item { job_id: Some(&name), tenant_id: Some(&name), details, ..item(1, 0, "a.test") };
+    queue.insert(item, Entry::Active, NOW_MS).unwrap();
+    let kept = queue.get(ItemKey::new(1, 1, 0)).unwrap();
+    assert_eq!(kept.job_id, Some(&name[..limits::NAME_BYTES - 1]));
+    assert_eq!(kept.tenant_id, kept.job_id);
 }
 
 #[test]

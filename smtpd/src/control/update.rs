@@ -7,6 +7,7 @@ use std::sync::Arc;
 use control::smtpd as proto;
 use control::smtpd::queue_update_request::Action as Asked;
 use queue::{Amendment, Cursor, ItemKey, ItemView, LastAttempt, MetadataChange, Reason, State};
+use spool::limits::PROPERTIES_MAX_BYTES;
 use spool::{ItemId, Settle};
 
 use super::client::Client;
@@ -17,6 +18,7 @@ use super::tags::{Selection, Selector};
 use crate::answers;
 use crate::delivery::{after, item_id};
 use crate::limits;
+use crate::log::Priority;
 use crate::shard::Shard;
 use crate::stored::Properties;
 
@@ -159,6 +161,10 @@ fn amendment(given: &proto::QueueProperties) -> Result<Amendment, String> {
     if given.transportid.as_deref() == Some("") {
         return Err("transportid: is empty".to_owned());
     }
+    let set_bytes: usize = given.metadata.iter().map(|(key, value)| key.len() + value.len()).sum();
+    if set_bytes > PROPERTIES_MAX_BYTES {
+        return Err(format!("metadata: {set_bytes} bytes, at most {PROPERTIES_MAX_BYTES}"));
+    }
     let bytes = |text: &String| text.as_bytes().into();
     Ok(Amendment {
         transport: name(&given.transportid, "transportid")?,
@@ -239,13 +245,19 @@ fn change<'k>(
     let now_ms = engine::time::steady_ms();
     let selector = order.selection.on(shard);
     let mut queue = shard.queue.borrow_mut();
-    let (mut count, mut settled) = (0, Vec::new());
+    let (mut count, mut settled, mut too_large, mut left) = (0, Vec::new(), 0, &keys[keys.len()..]);
     let mut slice = Slice::begin();
     for (at, key) in keys.iter().enumerate() {
         if at > 0 && slice.is_over() {
-            return (count, settled, &keys[at..]);
+            left = &keys[at..];
+            break;
         }
-        if !queue.get(*key).is_some_and(|item| order.concerns(&selector, &item, now_ms)) {
+        let still_so = |item: &ItemView<'_>| order.concerns(&selector, item, now_ms);
+        let Some(item) = queue.get(*key).filter(still_so) else { continue };
+        let id = item_id(*key);
+        let properties = properties(shard, id, &item, &order.amendment).map(|properties| properties.encode());
+        if properties.as_ref().is_some_and(|properties| properties.len() > PROPERTIES_MAX_BYTES) {
+            too_large += 1;
             continue;
         }
         let amended = order.amendment == Amendment::default() || queue.amend(*key, &order.amendment).is_ok();
@@ -262,18 +274,22 @@ fn change<'k>(
         }
         count += 1;
         shard.delivery.forget(*key);
-        let id = item_id(*key);
-        if let Some(item) = queue.get(*key) {
-            if order.action.is_some() || order.amendment.attempts.is_some() {
-                let counted = order.amendment.attempts.is_some();
-                settled.extend(states(&item, now_ms, counted).map(|settle| (id, settle)));
-            }
-            if let Some(properties) = properties(shard, id, &item, &order.amendment) {
-                settled.push((id, Settle::Properties(properties.encode())));
-            }
+        if let Some(item) = queue.get(*key)
+            && (order.action.is_some() || order.amendment.attempts.is_some())
+        {
+            let counted = order.amendment.attempts.is_some();
+            settled.extend(states(&item, now_ms, counted).map(|settle| (id, settle)));
         }
+        settled.extend(properties.map(|properties| (id, Settle::Properties(properties))));
     }
-    (count, settled, &[])
+    if too_large > 0 {
+        let what = format_args!(
+            "queue update: {too_large} left as they are: with this, their metadata would be larger than \
+             {PROPERTIES_MAX_BYTES} bytes"
+        );
+        shard.log.line(Priority::Warning, what);
+    }
+    (count, settled, left)
 }
 
 /// Removes those of the items that still are as they were selected, one after the other: each may run a script and write
@@ -329,7 +345,7 @@ fn states(item: &ItemView<'_>, now_ms: u64, counted: bool) -> impl Iterator<Item
     states.into_iter().flatten()
 }
 
-/// What is remembered of the item from now on; `None`: nothing new.
+/// What is remembered of the item once it is changed; `None`: nothing new.
 fn properties(shard: &Shard, id: ItemId, item: &ItemView<'_>, change: &Amendment) -> Option<Properties> {
     if *change == (Amendment { attempts: change.attempts, ..Amendment::default() }) {
         return None;
@@ -350,7 +366,8 @@ fn properties(shard: &Shard, id: ItemId, item: &ItemView<'_>, change: &Amendment
         properties.tenant_id = change.tenant_id.as_ref().map(text);
     }
     if !change.metadata.is_empty() {
-        let all = item.metadata.iter().map(|(key, value)| (key.to_vec(), value.to_vec()));
+        let all = change.metadata.applied_to(item.metadata.iter());
+        let all = all.map(|(key, value)| (key.to_vec(), value.to_vec()));
         properties.metadata = Some(all.collect());
     }
     Some(properties)

@@ -11,7 +11,7 @@ use tests::{Builder, Client, Sink, SinkReply, Smtpd};
 use super::{BODY, busy_sink, in_states, recipients, rows, send, text, to_domains, update, wait_for_rows};
 
 /// A server whose script queues by the local part: `held-...` is held, with metadata `qid=week` and quota `q1`; `job-...` has
-/// a job. The first retry is a minute off.
+/// a job, `job2000-...` one with 2,000 letters; `large-...` is held with 16,000 bytes of metadata. The first retry is a minute off.
 fn scripted(port: u16) -> Builder {
     let script = r#"
         foreach ($transaction["recipients"] as $r) {
@@ -21,6 +21,10 @@ fn scripted(port: u16) -> Builder {
                 $options = ["hold" => true, "metadata" => ["qid" => "week"], "quotas" => ["q1"]];
             if (str_find($who, "job-") === 0)
                 $options = ["jobid" => "x"];
+            if (str_find($who, "job2000-") === 0)
+                $options = ["jobid" => str_repeat("j", 2000)];
+            if (str_find($who, "large-") === 0)
+                $options = ["hold" => true, "metadata" => ["large" => str_repeat("m", 16000)]];
             $arguments["mail"]->queue($transaction["senderaddress"], $r["address"], $r["transportid"], $options);
         }
         Accept();"#;
@@ -166,6 +170,73 @@ fn an_update_holds_and_releases_and_counts_what_it_changed() {
     let deferred = rows(&mut control, &in_states(&[QueueState::Defer]));
     let put_off = deferred.iter().filter(|row| row.recipient.ends_with("a.example"));
     assert!(put_off.clone().count() == 9 && put_off.clone().all(|row| row.retry == 1));
+}
+
+/// It had been acknowledged and then was in no list: delivered, listed and expired by nobody until a restart.
+#[test]
+fn a_job_with_too_long_a_name_fails_the_script_and_acknowledges_nothing() {
+    let server = scripted(1).start();
+    let reply = Client::connect(server.port()).try_send("a@sender.example", &["job2000-x@a.example"], BODY);
+    assert!(reply.starts_with("4"), "{reply}");
+    server.wait_for_log("option \"jobid\": 2000 bytes, at most 1024");
+    assert_eq!(rows(&mut server.control(), &proto::Conditions::default()), []);
+}
+
+/// All asked at MAIL, when there was room; what came after the tenth was acknowledged and waited for the next start.
+#[test]
+fn what_is_acknowledged_beyond_the_bound_of_the_queue_is_queued() {
+    let server = scripted(1).startup("queues: {maxmessages: 10}").shards(1).start();
+    let mut clients: Vec<Client> = (0..20).map(|_| Client::connect(server.port())).collect();
+    for client in &mut clients {
+        client.command("MAIL FROM:<a@sender.example>\r\n", "250");
+        client.command("RCPT TO:<held-x@a.example>\r\n", "250");
+        client.command("DATA\r\n", "354");
+    }
+    for client in &mut clients {
+        client.write(b"Subject: x\r\n\r\nx\r\n.\r\n");
+    }
+    let taken = clients.iter_mut().map(Client::reply).filter(|reply| reply.starts_with("250")).count();
+    assert!(taken >= 10, "{taken}");
+    wait_for_rows(&mut server.control(), &proto::Conditions::default(), taken);
+    assert!(!server.log().iter().any(|line| line.contains("not queued")));
+    clients[0].command("MAIL FROM:<a@sender.example>\r\n", "452");
+}
+
+/// A debug build had ended, another forgotten the change at its next start.
+#[test]
+fn metadata_beyond_its_bound_is_refused_and_changes_nothing() {
+    let server = scripted(1).start();
+    send(server.port(), &["large-x@a.example"]);
+    send(server.port(), &["held-x@a.example"]);
+    let mut control = server.control();
+    wait_for_rows(&mut control, &proto::Conditions::default(), 2);
+    let mut set = |bytes: usize| -> Result<u64, String> {
+        let properties = proto::QueueProperties {
+            jobid: Some("new".to_owned()),
+            metadata: [("key".to_owned(), "v".repeat(bytes))].into(),
+            ..Default::default()
+        };
+        let request = proto::QueueUpdateRequest {
+            conditions: Some(in_states(&[QueueState::Hold])),
+            properties: Some(properties),
+            ..Default::default()
+        };
+        let answer: Result<proto::QueueUpdateResponse, String> = control.ask(Command::QueueUpdate, &request);
+        answer.map(|answer| answer.affected)
+    };
+    assert_eq!(set(20_000), Err("metadata: 20003 bytes, at most 16384".to_owned()));
+    assert_eq!(set(1_000), Ok(1));
+    server.wait_for_log(
+        "queue update: 1 left as they are: with this, their metadata would be larger than 16384 bytes",
+    );
+    let server = server.kill().start();
+    let mut jobs: Vec<_> = wait_for_rows(&mut server.control(), &proto::Conditions::default(), 2)
+        .into_iter()
+        .map(|row| (row.recipient, row.jobid, row.metadata.len()))
+        .collect();
+    jobs.sort();
+    let expected = [("held-x@a.example", "new", 2), ("large-x@a.example", "", 1)];
+    assert_eq!(jobs, expected.map(|(to, job, metadata)| (to.to_owned(), job.to_owned(), metadata)));
 }
 
 #[test]
