@@ -67,6 +67,8 @@ pub(crate) struct Group {
 pub(crate) struct Held {
     /// What it waits for.
     pub(crate) by: Vec<LimitedBy>,
+    /// Its place among those that a counter holds back: when its oldest message was received, as far as is known there.
+    pub(crate) oldest_ms: u64,
     /// When it is looked at again in any case.
     pub(crate) until_ms: u64,
     /// Attempts that may be made nevertheless, since something has changed.

@@ -231,6 +231,9 @@ pub const CONTROL_SLICE: Duration = Duration::from_micros(500);
 /// Items that an update selects before it changes them, and that are made durable together: about 30 bytes each, and some
 /// hundred bytes each until they are on disk.
 pub const CONTROL_UPDATE_CHUNK: usize = 4096;
+/// Reports that are being gathered or written on a shard when a command that removes much waits for them: each may hold 256 KiB
+/// of its message.
+pub const CONTROL_REPORTS: usize = 64;
 
 /// Suspends that are added while the server runs: about 300 bytes each on the control thread, and again compiled.
 pub const DYNAMIC_SUSPENDS: usize = 5_000;

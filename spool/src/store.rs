@@ -220,6 +220,11 @@ impl Store {
         Durable { store: self.clone(), ticket, advice: false }
     }
 
+    /// When all that [`Store::settle`] was told so far is on disk.
+    pub fn settled(self: &Rc<Self>) -> Durable {
+        Durable { store: self.clone(), ticket: self.state.borrow().settles_asked, advice: false }
+    }
+
     /// Says that an attempt for these items starts, so that a message which was in flight at two consecutive aborts
     /// can be put on hold. `None`: go ahead (the mark is written lazily, and not at all when the attempt is
     /// settled soon). Some: wait for it first; only for messages found after an abort.

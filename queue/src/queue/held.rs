@@ -15,40 +15,55 @@ impl Queue {
     /// A counter may permit something again: lets up to `count` attempts of lines go that it holds back, those with the
     /// oldest mail first. What waits there yet: its limit, and when the oldest of its messages was received.
     pub fn wake(&mut self, key: &Key, count: u32) -> Option<(Limit, u64)> {
-        let mut lines = self.held_by.get(key).cloned().unwrap_or_default();
-        lines.sort_by_cached_key(|number| self.oldest_ms(*number));
-        let share = count / (lines.len() as u32).max(1);
-        for number in lines.iter().copied().take(count as usize) {
+        let waiting = self.held_by.get(key)?.len() as u32;
+        let share = count / waiting.max(1);
+        for _ in 0..count {
+            let Some(number) = self.longest_held_by(key) else { break };
             self.unlink_held(number);
             if let Some(held) = &mut self.lines[number].held {
                 held.allowed = held.allowed.saturating_add(share.max(1));
             }
             self.offer(number);
         }
-        let next = *lines.get(count as usize)?;
-        let held = self.lines[next].held.as_ref()?;
-        let by = held.by.iter().find(|by| by.key == *key)?;
-        Some((by.limit, self.oldest_ms(next)))
+        let next = self.longest_held_by(key)?;
+        self.waits_for(next, key)
     }
 
     /// A connection was brought for mail that waits for this counter: one attempt of the line with the oldest mail may try,
     /// while its line waits on. `None`: nothing waits. Else what waits behind that attempt: its limit, and when the oldest
     /// of its messages was received.
     pub fn brought(&mut self, key: &Key) -> Option<Option<(Limit, u64)>> {
-        let mut lines = self.held_by.get(key).cloned().unwrap_or_default();
-        lines.sort_by_cached_key(|number| self.oldest_ms(*number));
-        let first = *lines.first()?;
+        let first = self.longest_held_by(key)?;
         if let Some(held) = &mut self.lines[first].held {
             held.allowed = held.allowed.max(1);
         }
         self.offer(first);
-        let behind = if self.lines[first].ready.len() > 1 { Some(&first) } else { lines.get(1) };
-        let waiting = behind.and_then(|number| {
-            let held = self.lines[*number].held.as_ref()?;
-            let by = held.by.iter().find(|by| by.key == *key)?;
-            Some((by.limit, self.oldest_ms(*number)))
-        });
-        Some(waiting)
+        let behind = match self.lines[first].ready.len() {
+            2.. => Some(first),
+            _ => self.held_by[key].iter().nth(1).map(|(_, number)| *number),
+        };
+        Some(behind.and_then(|number| self.waits_for(number, key)))
+    }
+
+    /// Which limit of the counter the line waits for, and when the oldest of its messages was received.
+    fn waits_for(&self, number: u32, key: &Key) -> Option<(Limit, u64)> {
+        let held = self.lines[number].held.as_ref()?;
+        let by = held.by.iter().find(|by| by.key == *key)?;
+        Some((by.limit, self.oldest_ms(number)))
+    }
+
+    /// Of the lines that the counter holds back, the one with the oldest mail. Mail that has left the head of its line since
+    /// is seen only here.
+    fn longest_held_by(&mut self, key: &Key) -> Option<u32> {
+        loop {
+            let (oldest_ms, number) = *self.held_by.get(key)?.first()?;
+            let now_oldest_ms = self.oldest_ms(number);
+            if now_oldest_ms <= oldest_ms {
+                return Some(number);
+            }
+            self.unlink_held(number);
+            self.link_held(number, now_oldest_ms);
+        }
     }
 
     /// Whether a line waits for this counter.
@@ -93,12 +108,11 @@ impl Queue {
     pub(super) fn hold_back(&mut self, number: u32, limited: Limited, expired: bool) {
         self.let_go(number);
         let Limited { by, until_ms } = limited;
-        for by in &by {
-            self.held_by.entry(by.key.clone()).or_default().push(number);
-        }
         self.held_until.insert((until_ms, number));
-        let held = Held { by, until_ms, allowed: u32::from(expired) };
+        let held = Held { by, oldest_ms: 0, until_ms, allowed: u32::from(expired) };
         self.lines[number].held = Some(Box::new(held));
+        // The items that were refused are not back in the line yet: who looks for the oldest will see them.
+        self.link_held(number, 0);
     }
 
     /// An attempt of the line came to nothing before policies were asked: another one may find out.
@@ -138,12 +152,21 @@ impl Queue {
         }
     }
 
+    /// Its counters wake the line, in the order of the oldest mail.
+    fn link_held(&mut self, number: u32, oldest_ms: u64) {
+        let Some(held) = &mut self.lines[number].held else { return };
+        held.oldest_ms = oldest_ms;
+        for by in &held.by {
+            self.held_by.entry(by.key.clone()).or_default().insert((oldest_ms, number));
+        }
+    }
+
     /// No counter wakes the line any more.
     fn unlink_held(&mut self, number: u32) {
         let Some(held) = &self.lines[number].held else { return };
         for by in &held.by {
             if let Some(lines) = self.held_by.get_mut(&by.key) {
-                lines.retain(|other| *other != number);
+                lines.remove(&(held.oldest_ms, number));
                 if lines.is_empty() {
                     self.held_by.remove(&by.key);
                 }
@@ -163,7 +186,8 @@ impl Queue {
                 // One attempt finds out; it may be long before the next time, so nothing else does.
                 let until_ms = at_ms.max(now_ms).saturating_add(crate::limits::HELD_AGAIN_MS);
                 self.held_until.insert((until_ms, number));
-                self.lines[number].held = Some(Box::new(Held { by: Vec::new(), until_ms, allowed: 1 }));
+                self.lines[number].held =
+                    Some(Box::new(Held { by: Vec::new(), oldest_ms: 0, until_ms, allowed: 1 }));
             }
             self.offer(number);
             self.collect(number);

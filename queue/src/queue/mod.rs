@@ -149,8 +149,8 @@ pub struct Queue {
     /// Urgent lines that were picked from since another one was.
     urgent_picks: u32,
     groups: FxHashMap<GroupKey, Group>,
-    /// Lines by the counters that hold them back.
-    held_by: FxHashMap<Key, Vec<u32>>,
+    /// Lines by the counters that hold them back, those with the oldest mail first.
+    held_by: FxHashMap<Key, BTreeSet<(u64, u32)>>,
     /// When lines that are held back are looked at in any case.
     held_until: BTreeSet<(u64, u32)>,
     expiry: Expiry,

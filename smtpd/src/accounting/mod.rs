@@ -147,6 +147,13 @@ impl Accounting {
         }
     }
 
+    /// Waits until what was settled so far is on disk.
+    pub async fn settled(&self) {
+        self.flush().await;
+        // A store that is closed or cannot be written says so by itself.
+        let _ = self.store.settled().await;
+    }
+
     /// Waits while much waits for the disk: for the load of a large queue, which need not hurry.
     pub async fn ready(&self) {
         let Some(gathered) = &self.gathered else { return };

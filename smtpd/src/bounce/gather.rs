@@ -118,19 +118,23 @@ async fn gather(open: Open, key: GroupKey) {
 /// Counts a task that gathers or writes, however it ends.
 pub(super) struct Open {
     pub(super) shard: Rc<Shard>,
+    number: u64,
 }
 
 impl Open {
     pub(super) fn new(shard: &Rc<Shard>) -> Open {
-        shard.bounces.open.set(shard.bounces.open.get() + 1);
-        Open { shard: Rc::clone(shard) }
+        let bounces = &shard.bounces;
+        let number = bounces.begun.get();
+        bounces.begun.set(number + 1);
+        bounces.open.borrow_mut().insert(number);
+        Open { shard: Rc::clone(shard), number }
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
         let bounces = &self.shard.bounces;
-        bounces.open.set(bounces.open.get() - 1);
+        bounces.open.borrow_mut().remove(&self.number);
         bounces.changed.notify_all();
     }
 }

@@ -15,6 +15,7 @@ mod relayed;
 mod submit;
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -37,8 +38,9 @@ pub(crate) use submit::{failure, refusal};
 #[derive(Debug, Default)]
 pub struct Bounces {
     groups: RefCell<FxHashMap<gather::GroupKey, gather::Group>>,
-    /// Tasks that gather or write.
-    open: Cell<usize>,
+    /// Tasks that gather or write, by the order of their beginning.
+    open: RefCell<BTreeSet<u64>>,
+    begun: Cell<u64>,
     hurry: Cell<bool>,
     changed: Notify,
     counts: Cell<Counts>,
@@ -136,7 +138,24 @@ impl Bounces {
     pub async fn finish(&self) {
         self.hurry.set(true);
         self.groups.borrow().values().for_each(gather::Group::hurry);
-        while self.open.get() > 0 {
+        self.written(u64::MAX).await;
+    }
+
+    /// Waits until what has happened so far is told, or need not be, and the spool knows that it is over.
+    pub async fn finish_begun(&self) {
+        self.written(self.begun.get()).await;
+    }
+
+    /// Waits until at most `most` reports are being gathered or written.
+    pub async fn at_most(&self, most: usize) {
+        while self.open.borrow().len() > most {
+            self.changed.notified().await;
+        }
+    }
+
+    /// Waits for those that were begun before this one.
+    async fn written(&self, until: u64) {
+        while self.open.borrow().first().is_some_and(|first| *first < until) {
             self.changed.notified().await;
         }
     }

@@ -35,8 +35,12 @@ impl Slice {
     /// One more item was dealt with. Whether it is time to let others go on.
     pub(super) fn is_over(&mut self) -> bool {
         self.seen += 1;
-        self.seen.is_multiple_of(LOOK_AFTER)
-            && engine::time::now_precise() - self.began >= limits::CONTROL_SLICE
+        self.seen.is_multiple_of(LOOK_AFTER) && self.is_over_now()
+    }
+
+    /// The same after an item that was much work.
+    pub(super) fn is_over_now(&self) -> bool {
+        engine::time::now_precise() - self.began >= limits::CONTROL_SLICE
     }
 }
 

@@ -293,7 +293,8 @@ fn change<'k>(
 }
 
 /// Removes those of the items that still are as they were selected, one after the other: each may run a script and write
-/// a report, which must not come ahead of what is taken in.
+/// a report, which must not come ahead of what is taken in. When it returns they are gone for good, and their senders' reports
+/// are on disk.
 async fn remove(
     shard: &Rc<Shard>,
     order: &Order,
@@ -301,8 +302,13 @@ async fn remove(
     action: after::Action,
     reason: &Reason,
 ) -> u64 {
-    let mut count = 0;
+    let (mut count, mut slice) = (0, Slice::begin());
     for key in keys {
+        if slice.is_over_now() {
+            engine::task::yield_now().await;
+            shard.bounces.at_most(limits::CONTROL_REPORTS).await;
+            slice = Slice::begin();
+        }
         let now_ms = engine::time::steady_ms();
         let selector = order.selection.on(shard);
         let item_is_still_so = |item: ItemView<'_>| order.concerns(&selector, &item, now_ms);
@@ -311,6 +317,8 @@ async fn remove(
             count += 1;
         }
     }
+    shard.bounces.finish_begun().await;
+    shard.accounting.settled().await;
     count
 }
 

@@ -410,3 +410,28 @@ fn what_is_bounced_is_reported_and_what_is_deleted_is_not() {
     let left = wait_for_rows(&mut server.control(), &proto::Conditions::default(), 1);
     assert_eq!(recipients(&left), ["held-c@a.example"]);
 }
+
+/// The answer had come before anything was on disk: a crash in that moment brought the deleted mail back, and sent it.
+#[test]
+fn what_a_command_has_removed_stays_so_though_the_server_is_killed_at_the_answer() {
+    let sink = busy_sink();
+    let mut server = scripted(sink.port()).start();
+    for round in 0..3 {
+        let to: Vec<String> = (0..20).map(|number| format!("held-{round}-{number}@a.example")).collect();
+        let to: Vec<&str> = to.iter().map(String::as_str).collect();
+        send(server.port(), &to);
+        send(server.port(), &["held-told@b.example"]);
+        let mut control = server.control();
+        let all = |domain: &str| proto::Conditions {
+            recipients: to_domains(&[domain]),
+            ..in_states(&[QueueState::Hold])
+        };
+        assert_eq!(update(&mut control, all("a.example"), Action::Delete(proto::QueueDelete {})), 20);
+        let bounce = Action::Bounce(proto::QueueBounce { reason: None });
+        assert_eq!(update(&mut control, all("b.example"), bounce), 1);
+        server = server.kill().start();
+        // The reports of all rounds, and nothing else.
+        let left = wait_for_rows(&mut server.control(), &proto::Conditions::default(), round + 1);
+        assert!(left.iter().all(|row| row.recipient == "news@sender.example"), "{left:?}");
+    }
+}
