@@ -356,6 +356,21 @@ where
     })
 }
 
+/// Sends `f` to shard `to` without a reply and without waiting; where the ring is full, as soon as there is a place, perhaps
+/// after what is sent later. It is lost only with the shard.
+pub fn send_in_any_case<F>(to: ShardId, f: F)
+where
+    F: FnOnce() + Send + 'static,
+{
+    if can_send(to) {
+        let _ = send(to, f);
+    } else {
+        spawn(Class::Interactive, async move {
+            let _ = call(to, f).await;
+        });
+    }
+}
+
 /// Shard-local values by type: how a call that arrives by mesh finds the state of the shard it runs on.
 pub mod local {
     use std::any::{Any, TypeId};

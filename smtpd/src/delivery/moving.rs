@@ -1,4 +1,4 @@
-//! Idle connections move to the shard whose mail waits for one, where policies leave too few for all (decision 0031).
+//! Idle connections move to the shard whose mail waits for one, where policies leave too few for all (decision 0048).
 
 use std::rc::Rc;
 use std::sync::Arc;

@@ -2,8 +2,8 @@
 //!
 //! Each path has an owner shard, which alone counts failures and lets probes go (`parking.rs`). It tells all shards what
 //! it has decided. A shard connects freely over what it was told is proven, asks the owner about what it knows nothing
-//! of, and reports to it every failure, and successes where they matter. A message that is lost because a
-//! shard is too busy costs a few connects too many; the next failure repairs it.
+//! of, and reports to it every failure, and successes where they matter. What it tells the others may be lost because one of them is too busy; that
+//! costs a few connects too many, and the next failure repairs it. What it is told is not lost.
 
 use std::cell::{Cell, RefCell};
 use std::hash::BuildHasher;
@@ -235,7 +235,7 @@ fn tell_owner(path: Path, what: impl FnOnce(&Paths) + Send + 'static) {
     if owner == engine::boot::current() {
         what(&Paths::here());
     } else {
-        let _ = mesh::send(owner, move || what(&Paths::here()));
+        mesh::send_in_any_case(owner, move || what(&Paths::here()));
     }
 }
 
