@@ -82,13 +82,26 @@ enum WaitsFor {
     Response,
 }
 
+/// A response, decoded if it can be.
+pub(super) type Response = Result<Box<[u8]>, PeerMisbehaved>;
+
+/// Mechanisms in which the server speaks first (RFC 2195, RFC 2831). LOGIN is one as well, and yet its name may come at once.
+const SERVER_FIRST: [&str; 2] = ["CRAM-MD5", "DIGEST-MD5"];
+
 impl Session {
     /// AUTH, in a place where it may come.
-    pub(super) fn run_auth<'i>(&mut self, mechanism: &[u8], initial: Option<Box<[u8]>>) -> Option<Step<'i>> {
-        let Some(mechanism) = self.offered_mechanism(mechanism) else {
-            self.bad_command(PeerMisbehaved::UnknownMechanism);
-            return None;
-        };
+    pub(super) fn run_auth<'i>(&mut self, mechanism: &[u8], initial: Option<Response>) -> Option<Step<'i>> {
+        let mechanism = self.offered_mechanism(mechanism).ok_or(PeerMisbehaved::UnknownMechanism);
+        match mechanism.and_then(|mechanism| Ok((initial_response(&mechanism, initial)?, mechanism))) {
+            Ok((initial, mechanism)) => self.begin_exchange(mechanism, initial),
+            Err(fault) => {
+                self.bad_command(fault);
+                None
+            }
+        }
+    }
+
+    fn begin_exchange<'i>(&mut self, mechanism: Box<str>, initial: Option<Box<[u8]>>) -> Option<Step<'i>> {
         let waits_for = match &*mechanism {
             name if name.eq_ignore_ascii_case("PLAIN") => WaitsFor::Plain,
             name if name.eq_ignore_ascii_case("LOGIN") => WaitsFor::Username,
@@ -225,6 +238,15 @@ impl Session {
                 self.abort(Error::LocalLimit(LocalLimit::TooManyAuthFailures));
             }
         }
+    }
+}
+
+/// RFC 4954 section 4: where the server speaks first, there is no initial response.
+fn initial_response(mechanism: &str, initial: Option<Response>) -> Result<Option<Box<[u8]>>, PeerMisbehaved> {
+    let server_first = SERVER_FIRST.iter().any(|known| known.eq_ignore_ascii_case(mechanism));
+    match initial {
+        Some(_) if server_first => Err(PeerMisbehaved::BadAuthResponse),
+        initial => initial.transpose(),
     }
 }
 
