@@ -165,7 +165,10 @@ fn an_option_that_cannot_be_used_is_an_error_and_delays() {
         ("\"port\" => 0", "option \"port\": 0 is not between 1 and 65535"),
         ("\"tls\" => \"DANE\"", "option \"tls\": \"DANE\" is none of disabled, "),
         ("\"tls\" => \"always\"", "is none of disabled, optional"),
-        ("\"plugin\" => [\"id\" => \"x\"]", "option \"plugin\": this server has no delivery plugins"),
+        (
+            "\"plugin\" => [\"id\" => \"x\"]",
+            "option \"plugin\": this server has no interface for native plugins yet",
+        ),
         ("\"recipient\" => \"\"", "option \"recipient\": it is empty"),
         ("\"sourceip\" => []", "option \"sourceip\": it has 1 to 100 addresses"),
         ("\"sourceip\" => [[]]", "an entry has \"id\" or \"address\""),

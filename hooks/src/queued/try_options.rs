@@ -140,7 +140,7 @@ impl Try {
     pub(super) fn read(options: &Options) -> Result<Try, Failure> {
         if options.has("plugin") {
             return Err(Failure(
-                "option \"plugin\": this server has no delivery plugins; it delivers by SMTP and LMTP"
+                "option \"plugin\": this server has no interface for native plugins yet; it delivers by SMTP and LMTP"
                     .to_owned(),
             ));
         }
