@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-use tests::peer::{Behaviour, Peer, Phase, Rule};
+use tests::peer::{Behaviour, Peer, Phase, Rule, Tls};
+use tests::pki::Authority;
 use tests::{Builder, Client, NameServer, Record, Smtpd, wait_until};
 
 const BODY: &[u8] = b"Subject: x\r\n\r\nx\r\n";
@@ -139,14 +140,27 @@ fn a_group_of_hosts_shares_one_connection_and_idle_ones_make_way() {
 
 #[test]
 fn an_idle_connection_goes_to_the_shard_whose_mail_waits_for_one() {
-    let peer = Peer::start(Behaviour::new());
+    let tls =
+        || Tls { config: Authority::new().issue(&["127.0.0.1"]).server(), implicit: false, fault: None };
+    for driver in ["auto", "epoll"] {
+        moves(driver, Behaviour::new(), "disabled");
+        moves(driver, Behaviour::new().tls(tls()), "require");
+    }
+}
+
+fn moves(driver: &'static str, behaviour: Behaviour, mode: &str) {
+    let peer = Peer::start(behaviour);
     let policies = "  - {fields: [remoteip], default: {concurrency: 1, connectinterval: 600}}\n";
-    let server = with_policies(Smtpd::relay_to(peer.port()).shards(4), "6.10", policies).start();
+    let builder = Smtpd::relay_to(peer.port()).shards(4).driver(driver);
+    let builder = builder.transport(&format!("session: {{tls: {{mode: {mode}}}}}"));
+    let server = with_policies(builder, "6.10", policies).start();
     for _ in 0..3 {
         send(&server, 4, "x.example");
     }
-    peer.wait_for(12);
+    let came = wait_until(Duration::from_secs(120), || peer.message_count() == 12);
+    assert!(came, "{driver}, TLS {mode}: {} came; {:#?}", peer.message_count(), server.log());
     assert_eq!(peer.connection_count(), 1, "the next connect is due in ten minutes");
+    assert_eq!(peer.connections()[0].tls.is_some(), mode == "require", "{driver}");
 }
 
 #[test]
