@@ -140,6 +140,10 @@ pub const LAST_WORDS: Duration = Duration::from_secs(1);
 pub const DISTRUST: Duration = Duration::from_secs(3600);
 /// Such peers that are remembered; about 40 bytes each.
 pub const DISTRUSTED: usize = 1000;
+/// How long it is known whether an address is one of this host.
+pub const LOCALITY: Duration = Duration::from_secs(60);
+/// Addresses of which that is known; about 40 bytes each.
+pub const LOCALITY_KNOWN: usize = 4096;
 /// How long a report waits for further recipients of the message to fail, after the last one.
 pub const REPORT_GATHER_QUIET: Duration = Duration::from_secs(1);
 /// How long it waits in all. Until it is written, a crash repeats the attempts that it is about.

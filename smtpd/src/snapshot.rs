@@ -13,8 +13,8 @@ use net::smtp::server;
 use rustc_hash::FxHashMap;
 use tls::ServerSide;
 
-use crate::delivery::Groups;
 use crate::delivery::conditions::{self, Conditions};
+use crate::delivery::{Groups, Ourselves};
 use crate::monitor;
 use crate::pki::{self, CertificateStatus, Keyring};
 use crate::scripts::{Prepared, ServerHooks};
@@ -44,6 +44,8 @@ pub struct Snapshot {
     pub pooling: Pooling,
     /// Name of this host, as the system has it.
     pub hostname: String,
+    /// What this host is known by, among the hosts of a domain.
+    pub ourselves: Ourselves,
     /// The DNS client's settings.
     pub resolver: config::Resolver,
     /// The certificates in force, by id: until when they are valid.
@@ -184,6 +186,7 @@ impl Snapshot {
                 policy: running.queues.pool_policy,
             },
             hostname: hostname.to_owned(),
+            ourselves: Ourselves::of(startup, files, hostname),
             resolver: running.resolver.clone(),
             certificates: keyring.status(),
             monitor: Arc::new(build_monitor(&running.monitor, keyring)?),

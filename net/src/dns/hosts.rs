@@ -32,6 +32,15 @@ pub struct MailHost {
     /// A trusted name server vouches for the way from the domain to these addresses: for the MX records, or that there
     /// are none, and for the addresses (what RFC 7672 section 2.2 calls secure). Never for an address literal.
     pub authentic: bool,
+    /// The same for the way to its name alone. Where that is an alias, its addresses may be those of another zone.
+    pub name_authentic: bool,
+}
+
+impl MailHost {
+    /// One that DNS was not asked for.
+    pub fn insecure(name: Arc<str>, addresses: Vec<IpAddr>) -> MailHost {
+        MailHost { name, addresses, preference: 0, authentic: false, name_authentic: false }
+    }
 }
 
 /// What a search for hosts came to.
@@ -50,9 +59,44 @@ pub enum MailHosts {
     /// The domain does not exist (NXDOMAIN), with the text for the log.
     NoDomain(Arc<str>),
     /// The domain exists and has no host with a usable address: no MX and no address, or MX hosts without one.
-    NoMailHost(Arc<str>),
+    NoMailHost(Lack, Arc<str>),
+    /// The first of the domain's hosts is this one itself: permanent, 5.4.6 (RFC 5321 section 5.1).
+    OnlyUs(Arc<str>),
     /// Not known now: SERVFAIL, timeout, too many questions. Our side or the name servers' side: never a bounce.
     Temporary(Arc<str>),
+}
+
+/// Why a domain has no host with a usable address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lack {
+    /// DNS has none.
+    Addresses,
+    /// None of the family that is in use; whether there is one of the other was not asked.
+    Family,
+    /// The configuration excludes them.
+    Excluded,
+}
+
+impl MailHosts {
+    /// Without this host itself, which `is_us` knows by its addresses, and without all hosts of equal or worse preference
+    /// (RFC 5321 section 5.1).
+    pub fn before_us(self, is_us: impl Fn(&MailHost) -> bool) -> MailHosts {
+        let MailHosts::Found { mut hosts, unknown } = self else { return self };
+        let Some(us) = hosts.iter().find(|host| is_us(host)).cloned() else {
+            return MailHosts::Found { hosts, unknown };
+        };
+        hosts.retain(|host| host.preference < us.preference);
+        match unknown {
+            // It may be one that goes before us.
+            Some(why) if hosts.is_empty() => MailHosts::Temporary(why),
+            _ if hosts.is_empty() => only_us(&us.name),
+            unknown => MailHosts::Found { hosts, unknown },
+        }
+    }
+}
+
+fn only_us(name: &str) -> MailHosts {
+    MailHosts::OnlyUs(format!("mail loops back to myself: {name} is this host").into())
 }
 
 /// A search for hosts: asks questions until it knows.
@@ -64,6 +108,8 @@ pub enum MailHosts {
 pub struct HostSearch {
     families: Families,
     seed: u64,
+    /// Names of this host.
+    us: Arc<[DomainName]>,
     state: State,
 }
 
@@ -124,7 +170,13 @@ impl HostSearch {
             },
             (None, Err(_)) => State::Done(not_a_name(domain)),
         };
-        HostSearch { families, seed, state }
+        HostSearch { families, seed, us: Arc::default(), state }
+    }
+
+    /// Mail shall not come back to this host, which has these names: it and all hosts of equal or worse preference are left
+    /// out (RFC 5321 section 5.1). Not for a fixed next hop. What it is by its addresses, [`MailHosts::before_us`] leaves out.
+    pub fn not_to(self, us: Arc<[DomainName]>) -> HostSearch {
+        HostSearch { us, ..self }
     }
 
     /// The addresses of a fixed next hop: a host name, an address (bare or in brackets), or `localhost`.
@@ -137,7 +189,7 @@ impl HostSearch {
             },
             (None, Err(_)) => State::Done(not_a_name(name)),
         };
-        HostSearch { families, seed, state }
+        HostSearch { families, seed, us: Arc::default(), state }
     }
 
     /// What is needed now. After [`Step::Ask`], give all the answers with [`HostSearch::answer`] and ask again.
@@ -150,7 +202,7 @@ impl HostSearch {
                 if addresses.open_wave() {
                     return Step::Ask(addresses.questions(self.families));
                 }
-                let hosts = addresses.result();
+                let hosts = addresses.result(self.families);
                 self.state = State::Done(hosts.clone());
                 Step::Done(hosts)
             }
@@ -162,7 +214,7 @@ impl HostSearch {
         match &mut self.state {
             State::Exchangers(domain) if question.kind == Kind::Mx => {
                 let domain = domain.clone();
-                self.state = after_exchangers(domain, resolved, self.seed);
+                self.state = after_exchangers(domain, resolved, self.seed).before_us(&self.us);
             }
             State::Addresses(addresses) => addresses.take(question, resolved),
             _ => {}
@@ -182,8 +234,21 @@ impl HostSearch {
             addresses.left.is_empty() && addresses.wave.is_empty() && addresses.found.is_empty();
         if nothing_left {
             let text = format!("{}: every MX host is excluded by the configuration", addresses.domain);
-            self.state = State::Done(MailHosts::NoMailHost(text.into()));
+            self.state = State::Done(MailHosts::NoMailHost(Lack::Excluded, text.into()));
         }
+    }
+}
+
+impl State {
+    /// Without this host, and all that does not go before it.
+    fn before_us(mut self, us: &[DomainName]) -> State {
+        let State::Addresses(addresses) = &mut self else { return self };
+        let Some((preference, name)) = addresses.left.iter().find(|(_, name)| us.contains(name)).cloned()
+        else {
+            return self;
+        };
+        addresses.left.retain(|(other, _)| *other < preference);
+        if addresses.left.is_empty() { State::Done(only_us(name.as_str())) } else { self }
     }
 }
 
@@ -197,7 +262,7 @@ fn after_exchangers(domain: DomainName, resolved: Resolved, seed: u64) -> State 
             State::Addresses(Addresses { implicit: false, left, ..Addresses::implicit(domain, authentic) })
         }
         Answer::Mx(exchangers) if exchangers.is_empty() => {
-            State::Done(MailHosts::NoMailHost(format!("{domain}: no MX record names a host").into()))
+            State::Done(no_mail_host(Lack::Addresses, format!("{domain}: no MX record names a host")))
         }
         Answer::Mx(_) => State::Done(MailHosts::NullMx),
         Answer::NoDomain => State::Done(no_domain(&domain)),
@@ -290,15 +355,20 @@ impl Addresses {
             let addresses = in_turn(ipv4, ipv6, seed);
             if !addresses.is_empty() {
                 let name = host.name.to_shared();
-                let authentic = self.authentic && host.authentic;
-                self.found.push(MailHost { name, addresses, preference: host.preference, authentic });
+                self.found.push(MailHost {
+                    name,
+                    addresses,
+                    preference: host.preference,
+                    authentic: self.authentic && host.authentic,
+                    name_authentic: self.authentic,
+                });
             } else if let Some(failure) = failure {
                 self.unknown.get_or_insert(failure.into());
             }
         }
     }
 
-    fn result(&mut self) -> MailHosts {
+    fn result(&mut self, families: Families) -> MailHosts {
         let unknown = self.unknown.take();
         if !self.found.is_empty() {
             return MailHosts::Found { hosts: std::mem::take(&mut self.found), unknown };
@@ -306,10 +376,17 @@ impl Addresses {
         match unknown {
             Some(failure) => MailHosts::Temporary(failure),
             None if self.implicit && self.none_exist => no_domain(&self.domain),
-            None if self.implicit => {
-                MailHosts::NoMailHost(format!("{}: no MX record and no usable address", self.domain).into())
+            None => {
+                let lack = match (families.ipv4 && families.ipv6) || self.none_exist {
+                    true => Lack::Addresses,
+                    false => Lack::Family,
+                };
+                let what = match self.implicit {
+                    true => "no MX record and no usable address",
+                    false => "no MX host has a usable address",
+                };
+                no_mail_host(lack, format!("{}: {what}", self.domain))
             }
-            None => MailHosts::NoMailHost(format!("{}: no MX host has a usable address", self.domain).into()),
         }
     }
 }
@@ -328,8 +405,12 @@ fn no_domain(domain: &DomainName) -> MailHosts {
     MailHosts::NoDomain(format!("{domain}: no such domain").into())
 }
 
+fn no_mail_host(lack: Lack, text: String) -> MailHosts {
+    MailHosts::NoMailHost(lack, text.into())
+}
+
 fn not_a_name(text: &str) -> MailHosts {
-    MailHosts::NoMailHost(format!("{text}: not a domain name").into())
+    no_mail_host(Lack::Addresses, format!("{text}: not a domain name"))
 }
 
 /// An address literal of RFC 5321 4.1.3.
@@ -346,14 +427,9 @@ fn literal(text: &str) -> Option<IpAddr> {
 fn one_address(address: IpAddr, families: Families) -> MailHosts {
     let usable = if address.is_ipv4() { families.ipv4 } else { families.ipv6 };
     if !usable {
-        return MailHosts::NoMailHost(format!("[{address}]: its address family is switched off").into());
+        return no_mail_host(Lack::Family, format!("[{address}]: its address family is switched off"));
     }
-    found(MailHost {
-        name: format!("[{address}]").into(),
-        addresses: vec![address],
-        preference: 0,
-        authentic: false,
-    })
+    found(MailHost::insecure(format!("[{address}]").into(), vec![address]))
 }
 
 /// RFC 6761 6.3: localhost is never asked for.
@@ -367,9 +443,9 @@ fn localhost(name: &DomainName, families: Families) -> Option<MailHosts> {
     ];
     let addresses: Vec<_> = addresses.into_iter().flatten().collect();
     if addresses.is_empty() {
-        return Some(MailHosts::NoMailHost(format!("{name}: no address family is in use").into()));
+        return Some(no_mail_host(Lack::Family, format!("{name}: no address family is in use")));
     }
-    Some(found(MailHost { name: name.to_shared(), addresses, preference: 0, authentic: false }))
+    Some(found(MailHost::insecure(name.to_shared(), addresses)))
 }
 
 fn found(host: MailHost) -> MailHosts {

@@ -42,7 +42,7 @@ mod tests;
 
 pub use answer::{Answer, Failure, Kind, Mx, Question, Resolved};
 pub use cache::{Cache, CacheCounts};
-pub use hosts::{Families, HostSearch, MailHost, MailHosts, Step};
+pub use hosts::{Families, HostSearch, Lack, MailHost, MailHosts, Step};
 pub use message::{RANDOM_BYTES, first_tcp_message};
 pub use name::{DomainName, NameError};
 pub use records::{Record, RecordData, RecordKind, RecordQuery, Records};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::rdata::{A, AAAA, CNAME, MX, SOA};
@@ -331,7 +332,8 @@ impl Zone {
                 }
                 Step::Done(MailHosts::NullMx) => return ("null mx".into(), asked),
                 Step::Done(MailHosts::NoDomain(text)) => return (format!("no domain: {text}"), asked),
-                Step::Done(MailHosts::NoMailHost(text)) => return (format!("no host: {text}"), asked),
+                Step::Done(MailHosts::NoMailHost(_, text)) => return (format!("no host: {text}"), asked),
+                Step::Done(MailHosts::OnlyUs(text)) => return (format!("us: {text}"), asked),
                 Step::Done(MailHosts::Temporary(text)) => return (format!("later: {text}"), asked),
                 Step::Ask(questions) => {
                     assert!(!questions.is_empty() && asked < 1_000);
@@ -405,6 +407,85 @@ fn domains_lead_to_the_hosts_of_rfc_5321_section_5() {
     for (domain, families, expected) in cases {
         assert_eq!(zone.search(HostSearch::mail(domain, families, 1)).0, expected, "{domain} {families:?}");
     }
+}
+
+#[test]
+fn mail_goes_to_hosts_that_are_better_than_this_one_and_never_to_itself() {
+    let zone = Zone::default()
+        .mx("backup.test", &[(10, "first.test"), (20, "us.test"), (20, "equal.test"), (30, "worse.test")])
+        .mx("primary.test", &[(5, "us.test"), (10, "first.test")])
+        .mx("alone.test", &[(10, "also-us.test")])
+        .mx("dead.test", &[(10, "gone.test"), (20, "us.test"), (30, "worse.test")])
+        .mx("sick.test", &[(10, "sick-host.test"), (20, "us.test")])
+        .mx("others.test", &[(10, "first.test"), (20, "equal.test")])
+        .host("first.test", &["192.0.2.1"])
+        .host("equal.test", &["192.0.2.2"])
+        .host("worse.test", &["192.0.2.3"])
+        .host("us.test", &["192.0.2.9"])
+        .host("sick-host.test", &[])
+        .fails("sick-host.test", Kind::A);
+    let loops = |host: &str| format!("us: mail loops back to myself: {host} is this host");
+    let cases = [
+        ("backup.test", "10 first.test 192.0.2.1".to_owned()),
+        ("primary.test", loops("us.test")),
+        ("alone.test", loops("also-us.test")),
+        ("us.test", loops("us.test")),
+        ("dead.test", "no host: dead.test: no MX host has a usable address".to_owned()),
+        ("sick.test", "later: sick-host.test: the name server answered SERVFAIL".to_owned()),
+        ("others.test", "10 first.test 192.0.2.1; 20 equal.test 192.0.2.2".to_owned()),
+    ];
+    let names: Arc<[DomainName]> =
+        ["us.test", "also-us.test"].map(|us| DomainName::parse(us).unwrap()).into();
+    for (domain, expected) in cases {
+        for seed in 0..8 {
+            let search = HostSearch::mail(domain, IPV4, seed).not_to(Arc::clone(&names));
+            assert_eq!(zone.search(search).0, expected, "{domain}");
+        }
+    }
+}
+
+#[test]
+fn a_host_that_is_this_one_by_its_address_ends_the_list() {
+    let host = |preference, name: &str, last| MailHost {
+        preference,
+        ..MailHost::insecure(name.into(), vec![IpAddr::from([192, 0, 2, last])])
+    };
+    let is_us = |host: &MailHost| host.addresses == [IpAddr::from([192, 0, 2, 9])];
+    let before = |hosts: &[MailHost], unknown: Option<&str>| {
+        let found = MailHosts::Found { hosts: hosts.to_vec(), unknown: unknown.map(Arc::from) };
+        found.before_us(is_us)
+    };
+    let all = [host(10, "a", 1), host(20, "b", 2), host(20, "us", 9), host(30, "c", 3)];
+    let found = |hosts: &[MailHost]| MailHosts::Found { hosts: hosts.to_vec(), unknown: None };
+    assert_eq!(before(&all, None), found(&all[..1]));
+    assert_eq!(before(&all[..2], None), found(&all[..2]));
+    assert!(matches!(before(&all[1..], None), MailHosts::OnlyUs(_)));
+    // One of which no address is known now may go before us.
+    assert_eq!(before(&all[1..], Some("sick")), MailHosts::Temporary("sick".into()));
+    assert_eq!(MailHosts::NullMx.before_us(is_us), MailHosts::NullMx);
+}
+
+#[test]
+fn why_there_is_no_host_is_told_apart() {
+    let zone = Zone::default().host("six.test", &["2001:db8::1"]).mx("filtered.test", &[(10, "six.test")]);
+    let lack = |domain: &str, families| {
+        let mut search = HostSearch::mail(domain, families, 1);
+        loop {
+            match search.step() {
+                Step::Done(MailHosts::NoMailHost(lack, _)) => return lack,
+                Step::Done(other) => panic!("{domain}: {other:?}"),
+                Step::Ask(questions) => questions.iter().for_each(|question| {
+                    let answer = zone.0.get(question).cloned().unwrap_or(Answer::NoDomain);
+                    search.answer(question, resolved(answer, 1));
+                    search.retain(|host| domain != "filtered.test" || host != "six.test");
+                }),
+            }
+        }
+    };
+    assert_eq!(lack("six.test", IPV4), Lack::Family);
+    assert_eq!(lack("[192.0.2.1]", IPV6), Lack::Family);
+    assert_eq!(lack("filtered.test", BOTH), Lack::Excluded);
+    assert_eq!(lack("a b.test", BOTH), Lack::Addresses);
 }
 
 #[test]
@@ -547,6 +628,7 @@ fn hosts_are_authentic_when_every_step_to_them_is() {
         };
         let MailHosts::Found { hosts, .. } = hosts else { panic!("{hosts:?}") };
         assert_eq!(hosts[0].authentic, expected, "{authentic:?}");
+        assert_eq!(hosts[0].name_authentic, mx, "{authentic:?}");
     }
 }
 

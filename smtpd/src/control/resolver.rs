@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use control::smtpd as proto;
 use data_encoding::HEXLOWER;
-use net::dns::MailHosts;
+use net::dns::{Lack, MailHosts};
 use tls::TlsaRecord;
 use uuid::Uuid;
 
@@ -104,7 +104,10 @@ pub(super) async fn query(
             let snapshot = shard.snapshot();
             let by_mx = |route: &&Arc<crate::snapshot::Route>| matches!(route.next_hop, config::NextHop::Mx);
             let Some(route) = snapshot.routes.values().find(by_mx) else {
-                return (MailHosts::NoMailHost("no transport goes by MX records".into()), None);
+                return (
+                    MailHosts::NoMailHost(Lack::Addresses, "no transport goes by MX records".into()),
+                    None,
+                );
             };
             let hosts = look_up(&shard, route, &name, transaction.as_bytes(), retry).await;
             let first = match &hosts {

@@ -80,9 +80,9 @@ impl Way<'_> {
         facts.dns_ms = looking.elapsed_ms();
         let candidates = match candidates {
             Ok(candidates) => candidates,
-            Err(outcome) => {
-                facts.dns_trouble = Some(next_hop::trouble(&outcome));
-                return Ended::Here(Report::for_all(outcome));
+            Err(none) => {
+                facts.dns_trouble = Some(none.trouble);
+                return Ended::Here(Report::for_all(none.outcome));
             }
         };
         let mut failures = Failures { unknown: candidates.unknown, ..Failures::default() };

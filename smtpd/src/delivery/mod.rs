@@ -16,6 +16,7 @@ mod hosts;
 mod lane;
 mod moving;
 mod next_hop;
+mod ourselves;
 mod parking;
 mod paths;
 pub mod policies;
@@ -61,6 +62,7 @@ use rules::{Host, Rules};
 use settings::AttemptSettings;
 
 pub use next_hop::look_up;
+pub use ourselves::Ourselves;
 pub use paths::parked_until_ms;
 pub(crate) use report::{Ended, Order};
 pub use report::{item_id, message_id};

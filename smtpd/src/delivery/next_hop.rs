@@ -4,10 +4,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use config::NextHop;
-use net::dns::{Families, HostSearch, MailHost, MailHosts};
+use net::dns::{Families, HostSearch, Lack, MailHost, MailHosts};
 use queue::{Diagnosis, Outcome, Reason};
 
 use super::errand::Errand;
+use super::ourselves;
 use super::source::mix;
 use crate::shard::Shard;
 use crate::snapshot::Route;
@@ -32,9 +33,18 @@ pub(super) struct Candidates {
     pub(super) unknown: Option<Reason>,
 }
 
+/// Why there is nowhere to connect to.
+#[derive(Debug)]
+pub(super) struct NoCandidates {
+    /// For all recipients.
+    pub(super) outcome: Outcome,
+    /// In a word, for scripts (reference: hooks 4.2).
+    pub(super) trouble: &'static str,
+}
+
 /// The candidates in the order in which to try them: by preference, and in an order that the message and its number
-/// of attempts decide where that is equal. The error is the outcome for all recipients.
-pub(super) async fn find(shard: &Shard, route: &Route, errand: &Errand) -> Result<Candidates, Outcome> {
+/// of attempts decide where that is equal.
+pub(super) async fn find(shard: &Shard, route: &Route, errand: &Errand) -> Result<Candidates, NoCandidates> {
     let attempt = &errand.attempt;
     let domain = errand.wishes.domain.as_deref().or(attempt.destination.domain.as_deref());
     let retry = attempt.recipients.first().map_or(0, |recipient| recipient.attempts);
@@ -54,13 +64,18 @@ pub async fn look_up(
     let search = match &route.next_hop {
         NextHop::Address(address) => {
             let name = address.to_string().into();
-            let host = MailHost { name, addresses: vec![*address], preference: 0, authentic: false };
-            return MailHosts::Found { hosts: vec![host], unknown: None };
+            let hosts = vec![MailHost::insecure(name, vec![*address])];
+            return MailHosts::Found { hosts, unknown: None };
         }
-        NextHop::Host(name) => HostSearch::host(name, families, seed),
+        NextHop::Host(name) => {
+            return shard.resolver.search(HostSearch::host(name, families, seed), |_| true).await;
+        }
         NextHop::Mx => HostSearch::mail(domain, families, seed),
     };
-    shard.resolver.search(search, |host| route.mx.permits(host)).await
+    let snapshot = shard.snapshot();
+    let search = search.not_to(Arc::clone(&snapshot.ourselves.names));
+    let hosts = shard.resolver.search(search, |host| route.mx.permits(host)).await;
+    ourselves::leave_out(&snapshot.ourselves, route.port, hosts).await
 }
 
 /// The same for the same message and number of attempts.
@@ -70,25 +85,37 @@ fn seed(transaction: &[u8; 16], retry: u32) -> u64 {
 }
 
 /// What a look-up means for the mail: only what the domain itself says is final.
-fn candidates(hosts: MailHosts) -> Result<Candidates, Outcome> {
-    match hosts {
-        MailHosts::Found { hosts, unknown } => Ok(Candidates {
-            known: hosts.into_iter().flat_map(of_host).collect(),
-            unknown: unknown.map(|text| not_known_now(&text)),
-        }),
+fn candidates(hosts: MailHosts) -> Result<Candidates, NoCandidates> {
+    let (outcome, trouble) = match hosts {
+        MailHosts::Found { hosts, unknown } => {
+            return Ok(Candidates {
+                known: hosts.into_iter().flat_map(of_host).collect(),
+                unknown: unknown.map(|text| not_known_now(&text)),
+            });
+        }
         // RFC 7505 section 5.
-        MailHosts::NullMx => Err(Outcome::Permanent(
-            Diagnosis::new("the domain takes no mail (null MX)").with_enhanced(5, 1, 10).into(),
-        )),
-        // RFC 3463: 5.1.2 bad destination system address, 4.4.4 unable to route.
+        MailHosts::NullMx => {
+            let reason = Diagnosis::new("the domain takes no mail (null MX)").with_enhanced(5, 1, 10);
+            (Outcome::Permanent(reason.into()), "nullmx")
+        }
+        // RFC 3463: 5.1.2 bad destination system address, 4.4.4 unable to route, 5.4.6 routing loop detected.
         MailHosts::NoDomain(text) => {
-            Err(Outcome::NoDomain(Diagnosis::new(&*text).with_enhanced(5, 1, 2).into()))
+            (Outcome::NoDomain(Diagnosis::new(&*text).with_enhanced(5, 1, 2).into()), "nxdomain")
         }
-        MailHosts::NoMailHost(text) => {
-            Err(Outcome::Temporary(Diagnosis::new(&*text).with_enhanced(4, 4, 4).into()))
+        MailHosts::OnlyUs(text) => {
+            (Outcome::Permanent(Diagnosis::new(&*text).with_enhanced(5, 4, 6).into()), "other")
         }
-        MailHosts::Temporary(text) => Err(Outcome::LocalFault(not_known_now(&text))),
-    }
+        MailHosts::NoMailHost(lack, text) => {
+            let trouble = match lack {
+                Lack::Addresses => "nodata",
+                Lack::Family => "ipfamily",
+                Lack::Excluded => "excluded",
+            };
+            (Outcome::Temporary(Diagnosis::new(&*text).with_enhanced(4, 4, 4).into()), trouble)
+        }
+        MailHosts::Temporary(text) => (Outcome::LocalFault(not_known_now(&text)), "other"),
+    };
+    Err(NoCandidates { outcome, trouble })
 }
 
 /// RFC 3463: 4.4.3 directory server failure.
@@ -96,17 +123,7 @@ fn not_known_now(text: &str) -> Reason {
     Diagnosis::new(text).with_enhanced(4, 4, 3).into()
 }
 
-/// Why there are no candidates, in a word for scripts (reference: hooks 4.2).
-pub(super) fn trouble(outcome: &Outcome) -> &'static str {
-    match outcome {
-        Outcome::Permanent(_) => "nullmx",
-        Outcome::NoDomain(_) => "nxdomain",
-        Outcome::Temporary(_) => "nodata",
-        _ => "other",
-    }
-}
-
 fn of_host(host: MailHost) -> impl Iterator<Item = Candidate> {
-    let (name, authentic) = (host.name, host.authentic);
-    host.addresses.into_iter().map(move |address| Candidate { name: Arc::clone(&name), address, authentic })
+    let MailHost { name, addresses, authentic, .. } = host;
+    addresses.into_iter().map(move |address| Candidate { name: Arc::clone(&name), address, authentic })
 }

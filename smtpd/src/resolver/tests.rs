@@ -243,7 +243,7 @@ fn mail_hosts_are_found_by_udp_and_tcp_through_loss_and_forgery() {
         "0 silent-once.test [127.0.0.1]",
         "0 forged.test [127.0.0.7]",
         "NoDomain(\"gone.test: no such domain\")",
-        "NoMailHost(\"empty.test: no MX record and no usable address\")",
+        "NoMailHost(Family, \"empty.test: no MX record and no usable address\")",
         "0 mx1.test [127.0.0.1]",
         "0 localhost [127.0.0.1]",
         "0 [127.0.0.9] [127.0.0.9]",

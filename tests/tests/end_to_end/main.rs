@@ -23,6 +23,7 @@ mod monitor;
 mod next_hop_session;
 mod next_hops;
 mod operations;
+mod ourselves;
 mod outside;
 mod policies;
 mod queue_hooks;
