@@ -28,10 +28,6 @@ impl Daemon for OfShard {
     fn transport(&self, id: &str) -> Result<smtp::Server, String> {
         let snapshot = Shell::here().shard().ok_or("the server ends")?.snapshot();
         let route = snapshot.routes.get(id).ok_or("there is none of that name")?;
-        if route.tls.as_ref().is_some_and(|tls| tls.dane.is_some()) {
-            return Err("it uses DANE, which sessions of scripts do not; queue the message, or name a host"
-                .to_owned());
-        }
         Ok(server(route))
     }
 
@@ -205,6 +201,10 @@ fn server(route: &Route) -> smtp::Server {
             side: tls.side.clone(),
             implicit: tls.implicit,
             optional: tls.optional,
+            dane: tls
+                .dane
+                .as_ref()
+                .map(|dane| smtp::ServerDane { side: dane.side.clone(), policy: dane.policy }),
         }),
     }
 }

@@ -263,7 +263,8 @@ impl Resolver {
     }
 }
 
-fn tlsa_record(data: &RecordData) -> Option<TlsaRecord> {
+/// A TLSA record as those who check it have it.
+pub(crate) fn tlsa_record(data: &RecordData) -> Option<TlsaRecord> {
     let RecordData::Tlsa { usage, selector, matching, data } = data else { return None };
     Some(TlsaRecord { usage: *usage, selector: *selector, matching: *matching, data: data.as_slice().into() })
 }

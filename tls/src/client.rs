@@ -31,6 +31,14 @@ pub struct ClientOptions {
     pub identity: Option<Identity>,
 }
 
+impl ClientOptions {
+    /// The same for servers that DNS vouches for: the check of their certificates comes after the handshake, and they are
+    /// asked for by name (RFC 7672 section 8.1).
+    pub fn for_dane(self) -> ClientOptions {
+        ClientOptions { issuers: None, names: VerifyName::Any, sni: Sni::Host, ..self }
+    }
+}
+
 /// Whom a server's certificate must be for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum VerifyName {

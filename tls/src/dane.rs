@@ -1,7 +1,10 @@
 //! Certificates that DNS vouches for: the check of TLSA records for SMTP (RFC 7671, RFC 7672).
 //!
-//! Where they come from, and that they are secure, is the caller's to know. Usages 0 and 1, which ask for authorities
+//! Where they come from, and that they are secure, is the caller's to know. [`Demand`] is what follows from them for a client
+//! that is strict about it or not. Usages 0 and 1, which ask for authorities
 //! beside DNS, count as unusable (RFC 7672 section 3.1.3).
+
+use std::sync::Arc;
 
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
 use rustls::crypto::WebPkiSupportedAlgorithms;
@@ -11,7 +14,7 @@ use rustls::{Error, RootCertStore};
 use sha2::{Digest as _, Sha256, Sha512};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-use crate::TlsError;
+use crate::{CertificateFault, TlsError};
 
 /// A TLSA record (RFC 6698 section 2.1).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -29,18 +32,56 @@ pub struct TlsaRecord {
 /// What a server's certificate must satisfy.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Dane {
+    /// The name that the records are of, which the server is asked for by (RFC 7672 section 8.1).
+    base: String,
     records: Vec<TlsaRecord>,
     /// One of these must be in a certificate that a trust anchor vouches for. A server's own needs none.
     names: Vec<String>,
+}
+
+/// What TLS with a server must satisfy because of its records. There is no mail in clear for it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Demand {
+    /// A certificate that these records vouch for.
+    Certificate(Arc<Dane>),
+    /// That there is TLS: it has records of which none can be used (RFC 7672 section 2.2).
+    Encryption,
+}
+
+/// How a client takes DANE.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DanePolicy {
+    /// Servers without records that can be used get no mail.
+    pub required: bool,
+    /// Those may get it in clear.
+    pub optional: bool,
+}
+
+impl DanePolicy {
+    /// What is asked of TLS with a server; `None`: what is asked of servers without records. `found`: its records, or why
+    /// there are none that count.
+    ///
+    /// # Errors
+    /// It gets no mail: what it lacks.
+    pub fn demand(self, found: Result<Option<Dane>, String>) -> Result<Option<Demand>, String> {
+        let lacks = match found {
+            Ok(Some(dane)) => return Ok(Some(Demand::Certificate(Arc::new(dane)))),
+            // What a client falls back to that is not optional is as strict.
+            Ok(None) if self.optional => return Ok(Some(Demand::Encryption)),
+            Ok(None) => "none of its TLSA records can be used".to_owned(),
+            Err(why) => why,
+        };
+        if self.required { Err(lacks) } else { Ok(None) }
+    }
 }
 
 const TRUST_ANCHOR: u8 = 2;
 const END_ENTITY: u8 = 3;
 
 impl Dane {
-    /// From the records of a server. `names`: the base name of the records, and the domain that led to it. `None`: none of
-    /// the records can be used.
-    pub fn new(records: &[TlsaRecord], names: &[&str]) -> Option<Dane> {
+    /// From the records of a server. `base`: the name that they are of; `domain`: the one whose MX records led there. `None`:
+    /// none of the records can be used.
+    pub fn new(records: &[TlsaRecord], base: &str, domain: Option<&str>) -> Option<Dane> {
         let usable = |record: &&TlsaRecord| {
             let digest_bytes = match record.matching {
                 0 => None,
@@ -69,8 +110,14 @@ impl Dane {
         records.dedup();
         // Names are asked for under a trust anchor only, so that others can be compared without them.
         let are_asked_for = records.iter().any(|record| record.usage == TRUST_ANCHOR);
-        let names = names.iter().filter(|_| are_asked_for).map(|name| (*name).to_owned()).collect();
-        (!records.is_empty()).then_some(Dane { records, names })
+        let names = [Some(base), domain].into_iter().flatten();
+        let names = names.filter(|_| are_asked_for).map(str::to_owned).collect();
+        (!records.is_empty()).then_some(Dane { base: base.to_owned(), records, names })
+    }
+
+    /// The name that the records are of.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
     }
 
     /// Holds a chain, the server's own certificate first, against the records.
@@ -89,7 +136,10 @@ impl Dane {
         }
         let anchors = self.anchors(chain);
         if anchors.is_empty() {
-            return Err(TlsError::Certificate("none of the TLSA records is for it".to_owned()));
+            return Err(TlsError::Certificate(
+                CertificateFault::NoTlsa,
+                "none of the TLSA records is for it".to_owned(),
+            ));
         }
         let parsed = ParsedCertificate::try_from(leaf).map_err(TlsError::of)?;
         verify_server_cert_signed_by_trust_anchor(&parsed, &anchors, rest, now, algorithms.all)
@@ -100,7 +150,10 @@ impl Dane {
         if self.names.iter().any(is_for) {
             return Ok(());
         }
-        Err(TlsError::Certificate(format!("it is not for {}", self.names.join(" or "))))
+        Err(TlsError::Certificate(
+            CertificateFault::Name,
+            format!("it is not for {}", self.names.join(" or ")),
+        ))
     }
 
     fn of_usage(&self, usage: u8) -> impl Iterator<Item = &TlsaRecord> {
@@ -170,7 +223,8 @@ mod tests {
     }
 
     fn check(records: &[TlsaRecord], names: &[&str], chain: &[CertificateDer<'_>]) -> Result<(), String> {
-        let dane = Dane::new(records, names).ok_or("unusable")?;
+        let base = names.first().copied().unwrap_or_default();
+        let dane = Dane::new(records, base, names.get(1).copied()).ok_or("unusable")?;
         let algorithms = rustls::crypto::aws_lc_rs::default_provider().signature_verification_algorithms;
         let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(1_780_000_000));
         dane.check(chain, &algorithms, now).map_err(|error| error.to_string())
@@ -192,6 +246,24 @@ mod tests {
                 let refused = check(&[record], &["mx.example"], &other).unwrap_err();
                 assert!(refused.contains("none of the TLSA records is for it"), "{refused}");
             }
+        }
+    }
+
+    #[test]
+    fn what_is_asked_of_a_server_depends_on_its_records_and_on_how_strict_the_client_is() {
+        let dane = || Dane::new(&[record(3, 0, 1, b"x")], "mx.example", None);
+        let certificate = Ok(Some(Demand::Certificate(Arc::new(dane().unwrap()))));
+        let (unusable, none) = ("none of its TLSA records can be used", "it has none");
+        let cases = [
+            // Required, optional; with records that can be used, that cannot, without.
+            ((false, true), [certificate.clone(), Ok(Some(Demand::Encryption)), Ok(None)]),
+            ((false, false), [certificate.clone(), Ok(None), Ok(None)]),
+            ((true, false), [certificate, Err(unusable.to_owned()), Err(none.to_owned())]),
+        ];
+        for ((required, optional), expected) in cases {
+            let policy = DanePolicy { required, optional };
+            let found = [Ok(dane()), Ok(None), Err(none.to_owned())];
+            assert_eq!(found.map(|found| policy.demand(found)), expected, "{policy:?}");
         }
     }
 
@@ -234,7 +306,7 @@ mod tests {
             cut,
         ];
         for record in &unusable {
-            assert_eq!(Dane::new(std::slice::from_ref(record), &["mx.example"]), None, "{record:?}");
+            assert_eq!(Dane::new(std::slice::from_ref(record), "mx.example", None), None, "{record:?}");
         }
         let good = record(3, 0, 1, &chain[0]);
         let with_all = [&unusable[..], std::slice::from_ref(&good)].concat();

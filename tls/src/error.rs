@@ -2,6 +2,8 @@
 
 use std::{fmt, io};
 
+use crate::CertificateFault;
+
 /// Why a handshake failed.
 #[derive(Debug)]
 pub enum TlsError {
@@ -12,7 +14,7 @@ pub enum TlsError {
     /// The peer closed the connection, without a word, before both sides agreed.
     Ended,
     /// The peer's certificate does not pass: the reason.
-    Certificate(String),
+    Certificate(CertificateFault, String),
     /// The peer refused: the name of its alert.
     Refused(String),
     /// The peer said what is no TLS, or offers nothing that we accept: the reason.
@@ -25,8 +27,12 @@ impl TlsError {
     pub(crate) fn of(error: rustls::Error) -> TlsError {
         use rustls::Error as E;
         match error {
-            E::InvalidCertificate(cause) => TlsError::Certificate(certificate_fault(&cause)),
-            E::NoCertificatesPresented => TlsError::Certificate("the peer sent none".to_owned()),
+            E::InvalidCertificate(cause) => {
+                TlsError::Certificate(fault_kind(&cause), certificate_fault(&cause))
+            }
+            E::NoCertificatesPresented => {
+                TlsError::Certificate(CertificateFault::Other, "the peer sent none".to_owned())
+            }
             E::AlertReceived(alert) => TlsError::Refused(format!("{alert:?}")),
             E::InvalidMessage(_) => TlsError::Peer("what it sent is no TLS".to_owned()),
             E::PeerIncompatible(cause) => TlsError::Peer(format!("{cause:?}")),
@@ -44,7 +50,16 @@ impl TlsError {
 
     /// Whether the peer's certificate is at fault.
     pub fn is_certificate(&self) -> bool {
-        matches!(self, TlsError::Certificate(_))
+        matches!(self, TlsError::Certificate(..))
+    }
+}
+
+fn fault_kind(cause: &rustls::CertificateError) -> CertificateFault {
+    use rustls::CertificateError as C;
+    match cause {
+        C::Expired | C::ExpiredContext { .. } => CertificateFault::Expired,
+        C::NotValidForName | C::NotValidForNameContext { .. } => CertificateFault::Name,
+        _ => CertificateFault::Other,
     }
 }
 
@@ -94,7 +109,7 @@ impl fmt::Display for TlsError {
             TlsError::Connection(error) => write!(f, "the connection broke: {error}"),
             TlsError::TimedOut => f.write_str("the peer took too long"),
             TlsError::Ended => f.write_str("the peer closed the connection"),
-            TlsError::Certificate(why) => write!(f, "the peer's certificate is not accepted: {why}"),
+            TlsError::Certificate(_, why) => write!(f, "the peer's certificate is not accepted: {why}"),
             TlsError::Refused(alert) => write!(f, "the peer refused: {alert}"),
             TlsError::Peer(why) => write!(f, "the peer cannot agree: {why}"),
             TlsError::Own(why) => write!(f, "a fault of this host: {why}"),

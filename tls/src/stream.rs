@@ -101,20 +101,15 @@ impl Stream {
     }
 
     /// The same with a server whose certificate DNS vouches for. The check comes after the handshake, when nothing has been
-    /// said over it. `side` is one that checks nothing, and asks for the host by its name.
+    /// said over it. `side` is one that checks nothing, and asks for the server by the name that its records are of.
     ///
     /// # Errors
     /// As above, and where the certificate does not satisfy `dane`.
     ///
     /// # Panics
     /// As above.
-    pub async fn connect_tls_by_dane(
-        &self,
-        side: &ClientSide,
-        host: &str,
-        dane: &Dane,
-    ) -> Result<TlsInfo, TlsError> {
-        self.agree(side, host).await?;
+    pub async fn connect_tls_by_dane(&self, side: &ClientSide, dane: &Dane) -> Result<TlsInfo, TlsError> {
+        self.agree(side, dane.base()).await?;
         self.with_session(|machine| side.info_by_dane(machine.state(), dane))
     }
 

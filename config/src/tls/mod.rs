@@ -170,6 +170,11 @@ impl TlsMode {
                 | TlsMode::DaneFallbackRequireVerify
         )
     }
+
+    /// Deliver in clear where TLS cannot be had; under DANE, to hosts without secure TLSA records.
+    pub fn is_optional(self) -> bool {
+        matches!(self, TlsMode::Optional | TlsMode::OptionalVerify | TlsMode::Dane)
+    }
 }
 
 impl TransportTls {
@@ -180,8 +185,7 @@ impl TransportTls {
 
     /// Deliver in clear where TLS cannot be had. Behind a port that begins in TLS nobody speaks in clear.
     pub fn is_optional(&self) -> bool {
-        matches!(self.mode, Some(TlsMode::Optional | TlsMode::OptionalVerify | TlsMode::Dane))
-            && !self.implicit
+        self.mode.is_some_and(TlsMode::is_optional) && !self.implicit
     }
 
     /// Hosts are asked for TLSA records.

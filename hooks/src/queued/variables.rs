@@ -213,6 +213,8 @@ pub struct Connection {
     pub remote_greeting: Option<Vec<String>>,
     /// Its TLS; `None`: in clear.
     pub tls: Option<Tls>,
+    /// What failed of TLS that was wanted, as reports name it (RFC 8460 section 4.3).
+    pub tls_result: Option<&'static str>,
     /// What DNS said about its certificate, where that was asked for.
     pub tlsa: Option<Tlsa>,
 }
@@ -371,27 +373,23 @@ impl Connection {
         if let Some(lines) = &self.remote_greeting {
             array.set_str("remotegreet", texts(lines));
         }
-        array.set_str("tls", tls(self.tls.as_ref(), self.tlsa.as_ref()));
+        array.set_str("tls", self.tls());
         array.into()
     }
-}
 
-fn tls(agreed: Option<&Tls>, tlsa: Option<&Tlsa>) -> Value {
-    let started = ("started", agreed.is_some().into());
-    let tlsa = tlsa.map(|tlsa| ("tlsa", tlsa.value()));
-    match agreed {
-        None => map([started].into_iter().chain(tlsa)),
-        Some(tls) => {
+    fn tls(&self) -> Value {
+        let agreed = self.tls.iter().flat_map(|tls| {
             let always = [
-                started,
                 ("protocol", tls.protocol.into()),
                 ("cipher", tls.cipher.into()),
                 ("keysize", tls.key_bits.into()),
             ];
             let certificate = peer_certificate(&tls.certificates, tls.fault);
-            let certificate = certificate.map(|certificate| ("peercert", certificate));
-            map(always.into_iter().chain(certificate).chain(tlsa))
-        }
+            always.into_iter().chain(certificate.map(|certificate| ("peercert", certificate)))
+        });
+        let result = self.tls_result.map(|result| ("tlsrpt", result.into()));
+        let tlsa = self.tlsa.as_ref().map(|tlsa| ("tlsa", tlsa.value()));
+        map([("started", self.tls.is_some().into())].into_iter().chain(agreed).chain(result).chain(tlsa))
     }
 }
 

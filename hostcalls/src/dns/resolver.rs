@@ -11,7 +11,7 @@ use engine::net::{Conn, Connect, Udp};
 use engine::task::Class;
 use engine::time::{Instant, timeout};
 use net::dns::{
-    Answer, DomainName, Failure, HostSearch, Kind, MailHosts, Mx, RANDOM_BYTES, Record, RecordData,
+    Answer, DomainName, Failure, HostSearch, Kind, MailHosts, Mx, Question, RANDOM_BYTES, Record, RecordData,
     RecordKind, RecordQuery, Records, Resolved, Step, first_tcp_message, resolv_conf,
 };
 
@@ -182,23 +182,33 @@ impl Resolver {
                 Step::Ask(questions) => questions,
             };
             for question in questions {
-                if let Some(daemon) = self.daemon.get() {
-                    let wait = timeout(limits::DNS_TIMEOUT, daemon.look_up(question.clone()));
-                    search.answer(&question, wait.await.unwrap_or(Resolved::failed(Failure::Timeout)));
-                    search.retain(&permits);
-                    continue;
-                }
-                let kind = match question.kind {
-                    Kind::A => RecordKind::A,
-                    Kind::Aaaa => RecordKind::Aaaa,
-                    Kind::Mx => RecordKind::Mx,
-                    Kind::Ptr => RecordKind::Ptr,
-                    Kind::Records(kind) => kind,
-                };
-                let reply = self.ask(&DnsQuestion::new(question.name.as_str(), kind)).await;
-                search.answer(&question, resolved(reply));
+                let resolved = self.look_up(question.clone()).await;
+                search.answer(&question, resolved);
                 search.retain(&permits);
             }
+        }
+    }
+
+    /// What DNS says to a question of a search.
+    pub(crate) async fn look_up(&self, question: Question) -> Resolved {
+        if let Some(daemon) = self.daemon.get() {
+            let wait = timeout(limits::DNS_TIMEOUT, daemon.look_up(question));
+            return wait.await.unwrap_or(Resolved::failed(Failure::Timeout));
+        }
+        let (kind, as_they_are) = match question.kind {
+            Kind::A => (RecordKind::A, false),
+            Kind::Aaaa => (RecordKind::Aaaa, false),
+            Kind::Mx => (RecordKind::Mx, false),
+            Kind::Ptr => (RecordKind::Ptr, false),
+            Kind::Records(kind) => (kind, true),
+        };
+        let reply = self.ask(&DnsQuestion::new(question.name.as_str(), kind)).await;
+        match &reply.records {
+            Ok(records) if as_they_are => {
+                let data = records.iter().map(|record| record.data.clone()).collect();
+                Resolved { answer: Answer::Records(data), authentic: reply.dnssec, left_ms: 0 }
+            }
+            _ => resolved(reply),
         }
     }
 }

@@ -12,8 +12,9 @@ use net::smtp::client::{
     Aim, BodyForm, Cause, Closed, DotStuffer, Envelope, LineEnds, Outcome, Phase, Protection, Session, Step,
 };
 use net::smtp::error::{Error, Network};
-use tls::{Received, Stream, TlsError, TlsInfo, Verified};
+use tls::{Demand, Received, Stream, TlsError, TlsInfo, Verified};
 
+use super::dane;
 use super::server::{Server, Source};
 use crate::{Environment, limits};
 
@@ -46,15 +47,21 @@ pub(super) enum Failure {
 pub(super) struct Dialogue {
     stream: Stream,
     session: Session,
+    /// What DNS asks of TLS.
+    demand: Option<Demand>,
     /// What has been received, and how much of it the session has seen.
     input: Option<(Received, usize)>,
     pub(super) facts: Facts,
 }
 
 /// One address to connect to.
-struct Candidate {
-    name: Arc<str>,
-    address: IpAddr,
+pub(super) struct Candidate {
+    pub(super) name: Arc<str>,
+    pub(super) address: IpAddr,
+    /// DNS vouches for the way to it.
+    pub(super) authentic: bool,
+    /// DNS vouches for the way to its name.
+    pub(super) name_authentic: bool,
 }
 
 impl Dialogue {
@@ -68,7 +75,7 @@ impl Dialogue {
     ) -> Result<Dialogue, Failure> {
         let mut last = Failure::Unreachable { temporary: true, message: "there is no address to use".into() };
         for candidate in candidates(environment, server, domain).await? {
-            match Dialogue::with(server, &candidate, facts).await {
+            match Dialogue::with(environment, server, domain, &candidate, facts).await {
                 Ok(dialogue) => return Ok(dialogue),
                 // The next host may not know better, and trying many passwords looks like an attack.
                 Err(failure @ Failure::Peer(phase, _)) if is_login(phase) => return Err(failure),
@@ -79,11 +86,24 @@ impl Dialogue {
     }
 
     /// With this host. Where TLS is optional and fails, once more without.
-    async fn with(server: &Server, host: &Candidate, facts: &mut Facts) -> Result<Dialogue, Failure> {
+    async fn with(
+        environment: &Environment,
+        server: &Server,
+        domain: &[u8],
+        host: &Candidate,
+        facts: &mut Facts,
+    ) -> Result<Dialogue, Failure> {
+        let domain = String::from_utf8_lossy(domain);
+        let by_mx = Some(&*domain).filter(|_| server.next_hop == NextHop::Mx);
+        if let Some(demand) = dane::demand(environment, server, host, by_mx).await? {
+            let begins_in_tls = server.tls.as_ref().is_some_and(|tls| tls.implicit);
+            let session = |config| Session::encrypted(config, begins_in_tls);
+            return Dialogue::open(server, host, Some(demand), session, facts).await;
+        }
         let optional = server.tls.as_ref().is_some_and(|tls| tls.optional);
-        match Dialogue::open(server, host, Session::new, facts).await {
+        match Dialogue::open(server, host, None, Session::new, facts).await {
             Err(Failure::Peer(Phase::StartTls, _)) if optional => {
-                Dialogue::open(server, host, Session::in_clear, facts).await
+                Dialogue::open(server, host, None, Session::in_clear, facts).await
             }
             other => other,
         }
@@ -92,7 +112,8 @@ impl Dialogue {
     async fn open(
         server: &Server,
         host: &Candidate,
-        session: fn(Arc<net::smtp::client::Config>) -> Session,
+        demand: Option<Demand>,
+        session: impl FnOnce(Arc<net::smtp::client::Config>) -> Session,
         facts: &mut Facts,
     ) -> Result<Dialogue, Failure> {
         *facts = Facts { remote: Some(host.address), mx: Some(host.name.clone()), ..Facts::default() };
@@ -122,6 +143,7 @@ impl Dialogue {
         let mut dialogue = Dialogue {
             stream: Stream::plain(conn),
             session: session(Arc::clone(&server.session)),
+            demand,
             input: None,
             facts: facts.clone(),
         };
@@ -161,8 +183,15 @@ impl Dialogue {
 
     async fn shake_hands(&mut self, server: &Server, name: &str) -> Result<(), TlsError> {
         let Some(tls) = &server.tls else { return Err(TlsError::Own("TLS is not prepared".to_owned())) };
-        let agreed =
-            timeout(server.session.timeouts.starttls, self.stream.connect_tls(&tls.side, name)).await;
+        let connecting = async {
+            match (&tls.dane, &self.demand) {
+                (Some(of_server), Some(Demand::Certificate(dane))) => {
+                    self.stream.connect_tls_by_dane(&of_server.side, dane).await
+                }
+                _ => self.stream.connect_tls(&tls.side, name).await,
+            }
+        };
+        let agreed = timeout(server.session.timeouts.starttls, connecting).await;
         let info = agreed.unwrap_or(Err(TlsError::TimedOut))?;
         self.session.tls_started(match info.verified {
             Verified::Passed => Protection::Verified,
@@ -293,7 +322,8 @@ async fn candidates(
     let seed = engine::rng::u64();
     let search = match &server.next_hop {
         NextHop::Address(address) => {
-            return Ok(vec![Candidate { name: address.to_string().into(), address: *address }]);
+            let name = address.to_string().into();
+            return Ok(vec![Candidate { name, address: *address, authentic: false, name_authentic: false }]);
         }
         NextHop::Host(name) => HostSearch::host(name, families, seed),
         NextHop::Mx => HostSearch::mail(&String::from_utf8_lossy(domain), families, seed),
@@ -303,8 +333,9 @@ async fn candidates(
     match environment.resolver().mail_hosts(search, |host| server.mx.permits(host)).await {
         MailHosts::Found { hosts, .. } => {
             let of_host = |host: net::dns::MailHost| {
-                let name = host.name;
-                host.addresses.into_iter().map(move |address| Candidate { name: name.clone(), address })
+                let net::dns::MailHost { name, addresses, authentic, name_authentic, .. } = host;
+                let of = move |address| Candidate { name: name.clone(), address, authentic, name_authentic };
+                addresses.into_iter().map(of)
             };
             Ok(hosts.into_iter().flat_map(of_host).take(limits::CONNECT_ADDRESSES_MAX).collect())
         }

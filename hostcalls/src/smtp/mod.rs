@@ -1,6 +1,7 @@
 //! SMTP from scripts: `smtp_lookup_rcpt`, `smtp_lookup_auth`, and the method `send` of messages (reference: hsl-stdlib 21,
 //! hooks 9). Each call has a connection of its own.
 
+mod dane;
 mod dialogue;
 mod results;
 mod server;
@@ -26,7 +27,7 @@ use crate::mail::{MailPart, MimeObject};
 use crate::{Execution, address, limits, numbers};
 pub(crate) use dialogue::is_clean;
 use dialogue::{Dialogue, Facts, Failure};
-pub use server::{Server, ServerTls, Source};
+pub use server::{Server, ServerDane, ServerTls, Source};
 
 const LOOKUP_RCPT: u16 = numbers::SMTP;
 const LOOKUP_AUTH: u16 = numbers::SMTP + 1;

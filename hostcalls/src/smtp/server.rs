@@ -12,7 +12,7 @@ use script::fault::Fault;
 use script::host::HostCall;
 use script::native::Options;
 use script::value::{Array, Value};
-use tls::{ClientOptions, ClientSide, Identity, Protocols, Sni, VerifyName};
+use tls::{ClientOptions, ClientSide, DanePolicy, Identity, Protocols, Sni, VerifyName};
 
 use crate::arguments::Arguments as _;
 use crate::{Environment, limits};
@@ -61,8 +61,19 @@ pub struct ServerTls {
     pub side: ClientSide,
     /// From the first byte.
     pub implicit: bool,
-    /// Where it fails, the session goes on in clear.
+    /// Where it fails, the session goes on in clear; under DANE, with hosts without TLSA records.
     pub optional: bool,
+    /// Hosts are asked for TLSA records, which go before all this.
+    pub dane: Option<ServerDane>,
+}
+
+/// DANE with a server (RFC 7672).
+#[derive(Clone, Debug)]
+pub struct ServerDane {
+    /// How TLS is spoken with hosts that have usable records: it checks nothing, and asks for a host by its name.
+    pub side: ClientSide,
+    /// What follows from them.
+    pub policy: DanePolicy,
 }
 
 impl Server {
@@ -134,7 +145,7 @@ impl<'c> Reader<'c> {
         };
         config.starttls = match mode {
             TlsMode::Disabled => StartTls::Never,
-            TlsMode::Optional | TlsMode::OptionalVerify => StartTls::IfOffered,
+            mode if mode.is_optional() => StartTls::IfOffered,
             _ => StartTls::Required,
         };
         if let Some(username) = self.text("saslusername")? {
@@ -168,9 +179,8 @@ impl<'c> Reader<'c> {
 
     fn tls_mode(&self) -> Result<TlsMode, Fault> {
         let Some(name) = self.text("tls")? else { return Ok(TlsMode::Disabled) };
-        TlsMode::parse(&name).filter(|mode| !mode.is_dane()).ok_or_else(|| {
-            self.call.error(format_args!("option \"tls\": there is no mode \"{name}\" for scripts"))
-        })
+        TlsMode::parse(&name)
+            .ok_or_else(|| self.call.error(format_args!("option \"tls\": there is no mode \"{name}\"")))
     }
 
     async fn tls(&self, mode: TlsMode) -> Result<Option<ServerTls>, Fault> {
@@ -188,7 +198,7 @@ impl<'c> Reader<'c> {
         };
         let spoken = TlsProtocols { versions, ciphers };
         let names: Vec<String> = self.strings("tls_verify_name")?;
-        let side = ClientSide::new(ClientOptions {
+        let options = ClientOptions {
             protocols: Protocols { tls12: spoken.tls12(), tls13: spoken.tls13(), suites: spoken.suites() },
             issuers: match mode.verifies() {
                 true => {
@@ -210,10 +220,16 @@ impl<'c> Reader<'c> {
                 Some(_) => return Err(self.wrong("tls_sni", "a string or a boolean")),
             },
             identity: self.identity()?,
-        });
-        let side = side.map_err(|why| self.option_error("tls", &why))?;
-        let optional = matches!(mode, TlsMode::Optional | TlsMode::OptionalVerify);
-        Ok(Some(ServerTls { side, implicit: false, optional }))
+        };
+        let side = |options| ClientSide::new(options).map_err(|why| self.option_error("tls", &why));
+        let dane = match mode.is_dane() {
+            true => Some(ServerDane {
+                side: side(options.clone().for_dane())?,
+                policy: DanePolicy { required: mode == TlsMode::DaneRequire, optional: mode.is_optional() },
+            }),
+            false => None,
+        };
+        Ok(Some(ServerTls { side: side(options)?, implicit: false, optional: mode.is_optional(), dane }))
     }
 
     fn identity(&self) -> Result<Option<Identity>, Fault> {

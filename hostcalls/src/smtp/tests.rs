@@ -184,9 +184,9 @@ fn what_cannot_be_sent_or_reached_is_an_error_of_ours_or_of_the_network() {
         ),
         (
             format!(
-                r#"{MESSAGE} return $m->send("", "b@y.example", ["host" => "h.example", "tls" => "dane"]);"#
+                r#"{MESSAGE} return $m->send("", "b@y.example", ["host" => "h.example", "tls" => "danish"]);"#
             ),
-            "error: send(): option \"tls\": there is no mode \"dane\" for scripts",
+            "error: send(): option \"tls\": there is no mode \"danish\"",
         ),
         (
             format!(

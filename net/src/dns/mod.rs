@@ -4,6 +4,7 @@
 //!   received goes into [`Stub::handle_response`], and answers come out of [`Stub::poll_answer`].
 //! * [`RecordQuery`]: one question for records of any type, for those who have sockets and patience of their own.
 //! * [`HostSearch`]: which questions lead to the [`MailHosts`] of a domain.
+//! * [`TlsaSearch`]: which TLSA records count for one of them.
 //! * [`Question`], [`Answer`], [`Resolved`], [`DomainName`]: the values they speak of.
 //! * [`Cache`]: answers that are still good; a stub has one, and whoever asks a stub elsewhere may have another.
 //! * [`resolv_conf`]: the system's resolver file.
@@ -39,6 +40,7 @@ mod servers;
 mod stub;
 #[cfg(test)]
 mod tests;
+mod tlsa;
 
 pub use answer::{Answer, Failure, Kind, Mx, Question, Resolved};
 pub use cache::{Cache, CacheCounts};
@@ -47,3 +49,4 @@ pub use message::{RANDOM_BYTES, first_tcp_message};
 pub use name::{DomainName, NameError};
 pub use records::{Record, RecordData, RecordKind, RecordQuery, Records};
 pub use stub::{Handled, Lookup, QueryId, Settings, Stub, StubCounts, Transmit, TransmitId};
+pub use tlsa::{NoTlsa, SecureTlsa, TlsaSearch};

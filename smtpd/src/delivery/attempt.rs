@@ -11,9 +11,8 @@ use engine::net::{Bind, Conn, Connect};
 use net::smtp::client::{self, Cause, Closed, Phase, Protection, Session, Step};
 use net::smtp::error::{Error, Network};
 use queue::{Diagnosis, Outcome, Reason, Remote};
-use tls::{Received, Stream, TlsError, TlsInfo, Verified};
+use tls::{Demand, Received, ResultType, Stream, TlsError, TlsInfo, Verified};
 
-use super::dane::Demand;
 use super::distrust::{Distrust, Offer};
 use super::facts::{AttemptFacts, ConnectionFacts};
 use super::moving::Moving;
@@ -37,6 +36,8 @@ pub(super) struct Connection {
     pub(super) session: Session,
     /// What was agreed in the TLS handshake; `None` in clear.
     tls: Option<Rc<TlsInfo>>,
+    /// What failed of TLS that was wanted.
+    tls_result: Option<ResultType>,
     clocks: Clocks,
     /// What has been received, and how much of it the session has seen.
     pub(super) input: Option<(Received, usize)>,
@@ -88,11 +89,23 @@ pub(super) enum Unusable {
     /// It greets us, and does not serve us: it wants no TLS, say.
     Refused(Reason),
     /// STARTTLS failed.
-    NoTls(Reason),
+    NoTls(Reason, ResultType),
+    /// The handshake of TLS without STARTTLS failed.
+    NoImplicitTls(Reason, ResultType),
     /// Something on our side.
     Ours(Reason),
     /// There is no way from here to its network.
     NoRoute(Reason),
+}
+
+impl Unusable {
+    /// What failed of TLS.
+    pub(super) fn tls_result(&self) -> Option<ResultType> {
+        match self {
+            Unusable::NoTls(_, kind) | Unusable::NoImplicitTls(_, kind) => Some(*kind),
+            Unusable::Host(_) | Unusable::Refused(_) | Unusable::Ours(_) | Unusable::NoRoute(_) => None,
+        }
+    }
 }
 
 impl Connection {
@@ -115,8 +128,9 @@ impl Connection {
             return Connection::open_and_greet(to, from, key, Session::in_clear, stats).await;
         }
         match Connection::open_and_greet(to, from, key.clone(), Session::new, stats).await {
-            Err(Unusable::NoTls(why)) if optional => {
-                let open = Connection::open_and_greet(to, from, key, Session::in_clear, stats).await?;
+            Err(Unusable::NoTls(why, kind)) if optional => {
+                let mut open = Connection::open_and_greet(to, from, key, Session::in_clear, stats).await?;
+                open.tls_result = Some(kind);
                 if distrust.distrust(to.address, Offer::StartTls) {
                     let (peer, minutes) = (&open.peer, limits::DISTRUST.as_secs() / 60);
                     let line =
@@ -148,9 +162,13 @@ impl Connection {
             && let Err(error) = open.shake_hands(tls, route.session.timeouts.starttls).await
         {
             let diagnosis = Diagnosis::new(format!("TLS: {error}")).with_enhanced(4, 7, 5);
-            return Err(Unusable::Refused(diagnosis.with_remote(open.remote()).into()));
+            let reason = diagnosis.with_remote(open.remote()).into();
+            return Err(Unusable::NoImplicitTls(reason, error.result_type()));
         }
         open.greeted(tls).await?;
+        if tls.is_some() && open.tls.is_none() {
+            open.tls_result = Some(ResultType::StartTlsNotSupported);
+        }
         let greeting = open.session.greeting().cloned();
         let id = crate::ids::transaction_id(crate::ids::UuidVersion::V4);
         let certificates = open.stream.peer_certificates().iter().map(|der| der.to_vec()).collect();
@@ -194,6 +212,7 @@ impl Connection {
             stream,
             session,
             tls: None,
+            tls_result: None,
             clocks: Clocks::start(),
             input: None,
             mx,
@@ -220,6 +239,7 @@ impl Connection {
             stream: self.stream.take_off().await?,
             session: self.session,
             tls: self.tls.map(Rc::unwrap_or_clone),
+            tls_result: self.tls_result,
             mx: self.mx,
             helo: self.helo,
             key: self.key,
@@ -231,12 +251,13 @@ impl Connection {
 
     /// One that comes from another shard.
     pub(super) fn take_up(moving: Moving, stats: &Rc<Stats>) -> Connection {
-        let Moving { stream, session, tls, mx, helo, key, source, facts, units } = moving;
+        let Moving { stream, session, tls, tls_result, mx, helo, key, source, facts, units } = moving;
         let peer = format!("{mx}[{}]:{}", key.remote.ip(), key.remote.port()).into();
         Connection {
             stream: stream.take_up(),
             session,
             tls: tls.map(Rc::new),
+            tls_result,
             clocks: Clocks::start(),
             input: None,
             mx,
@@ -286,7 +307,7 @@ impl Connection {
         let connecting = async {
             match (&tls.dane, &self.key.demand) {
                 (Some(of_route), Some(Demand::Certificate(dane))) => {
-                    self.stream.connect_tls_by_dane(&of_route.side, &self.mx, dane).await
+                    self.stream.connect_tls_by_dane(&of_route.side, dane).await
                 }
                 _ => self.stream.connect_tls(&tls.side, &self.mx).await,
             }
@@ -330,6 +351,7 @@ impl Connection {
         facts.helo = Some(Arc::clone(&self.helo));
         facts.reused = self.session.transactions();
         facts.tls.clone_from(&self.tls);
+        facts.tls_result = self.tls_result;
         facts.connection.clone_from(&self.facts);
     }
 
@@ -346,6 +368,7 @@ impl Connection {
                 (Step::StartTls, Some(tls)) => {
                     let (wait, _) = self.clocks.wait(self.session.patience());
                     if let Err(error) = self.shake_hands(tls, wait).await {
+                        self.tls_result = Some(error.result_type());
                         self.session.tls_failed(&error.to_string());
                     }
                 }
@@ -366,7 +389,10 @@ impl Connection {
         match outcome_of(&client::Outcome { phase, cause }, Some(&self.remote())) {
             Outcome::Permanent(reason) | Outcome::Temporary(reason) => match phase {
                 Phase::Banner | Phase::Ehlo | Phase::Helo => Unusable::Host(reason),
-                Phase::StartTls => Unusable::NoTls(reason),
+                Phase::StartTls => {
+                    let kind = self.tls_result.unwrap_or(ResultType::StartTlsNotSupported);
+                    Unusable::NoTls(reason, kind)
+                }
                 _ => Unusable::Refused(reason),
             },
             Outcome::LocalFault(reason) => Unusable::Ours(reason),

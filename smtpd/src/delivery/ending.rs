@@ -8,7 +8,7 @@ use net::smtp::error::Error;
 use net::smtp::reply::{EnhancedCode, Reply};
 use queue::{Change, FailCause, Reason, Recipient};
 use spool::Envelope;
-use tls::{TlsInfo, Verified};
+use tls::{ResultType, TlsInfo, Verified};
 use uuid::Uuid;
 
 use super::facts::AttemptFacts;
@@ -76,7 +76,7 @@ fn attempted(ended: &Ended, case: &Case) -> Attempted {
         (None, None) => (None, None),
     };
     let duration_ms = facts.dns_ms + facts.connect_ms + facts.send_ms;
-    let met = facts.connects > 0 || facts.local.is_some();
+    let met = facts.connects > 0 || facts.local.is_some() || facts.tls_result.is_some();
     Attempted {
         result,
         error,
@@ -176,6 +176,7 @@ fn connection(facts: &AttemptFacts) -> queued::Connection {
             certificates: known.map(|connection| connection.certificates.clone()).unwrap_or_default(),
             fault: fault(tls),
         }),
+        tls_result: facts.tls_result.map(ResultType::name),
         tlsa: facts.tlsa.clone(),
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use engine::time::Instant;
 use net::smtp::reply::Reply;
-use tls::TlsInfo;
+use tls::{ResultType, TlsInfo};
 use uuid::Uuid;
 
 /// Facts of one attempt, filled in along its way. What it did not get to stays empty.
@@ -26,6 +26,8 @@ pub struct AttemptFacts {
     pub connection: Option<Rc<ConnectionFacts>>,
     /// What came of the question for TLSA records, where the last host was asked for them.
     pub tlsa: Option<hooks::queued::Tlsa>,
+    /// What failed of TLS with the last host, where it was wanted.
+    pub tls_result: Option<ResultType>,
     /// DANE stood in the way of the last host.
     pub dane_failed: bool,
     /// What DNS said, in a word, where that ended the attempt.

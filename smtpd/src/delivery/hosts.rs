@@ -10,9 +10,10 @@ use std::sync::Arc;
 use engine::sync::Sender;
 use queue::policy::Applying;
 use queue::{Diagnosis, Link, Outcome, Reason};
+use tls::Demand;
 
 use super::attempt::{Connection, Unusable};
-use super::dane::{self, Demand, Refused};
+use super::dane::{self, Refused};
 use super::errand::Errand;
 use super::facts::{AttemptFacts, Stopwatch};
 use super::next_hop::{self, Candidate};
@@ -244,8 +245,9 @@ impl Way<'_> {
         let open = match opened {
             Ok(open) => open.with_units(units),
             Err(unusable) => {
+                facts.tls_result = unusable.tls_result();
                 facts.dane_failed =
-                    is_under_dane && matches!(unusable, Unusable::NoTls(_) | Unusable::Refused(_));
+                    is_under_dane && (facts.tls_result.is_some() || matches!(unusable, Unusable::Refused(_)));
                 failures.note(unusable, candidate);
                 return None;
             }
@@ -281,7 +283,9 @@ impl Way<'_> {
         }
         let peer = || format!("{}[{}]:{}", candidate.name, candidate.address, self.route.port);
         match &opened {
-            Ok(_) | Err(Unusable::Refused(_) | Unusable::NoTls(_)) => ticket.succeeded(&peer()),
+            Ok(_) | Err(Unusable::Refused(_) | Unusable::NoTls(..) | Unusable::NoImplicitTls(..)) => {
+                ticket.succeeded(&peer())
+            }
             Err(Unusable::Host(reason)) => ticket.failed(&peer(), &reason.to_string()),
             Err(Unusable::Ours(_) | Unusable::NoRoute(_)) => drop(ticket),
         }
@@ -319,18 +323,19 @@ impl Way<'_> {
         let domain =
             self.errand.wishes.domain.as_deref().or(self.errand.attempt.destination.domain.as_deref());
         let found = dane::demand(self.shard, route, candidate, domain, &mut facts.tlsa).await;
-        facts.dane_failed = found.is_err();
-        match found {
-            Ok(demand) => Some(demand),
-            Err(Refused::NotKnown(reason)) => {
-                failures.unknown = Some(reason);
-                None
-            }
-            Err(Refused::Missing(reason)) => {
-                failures.theirs = Some(reason);
-                None
-            }
+        (facts.dane_failed, facts.tls_result) = (found.is_err(), None);
+        let refused = match found {
+            Ok(demand) => return Some(demand),
+            Err(refused) => refused,
+        };
+        facts.tls_result = Some(refused.result_type());
+        facts.mx = Some(Arc::clone(&candidate.name));
+        facts.remote = Some(SocketAddr::new(candidate.address, route.port));
+        match refused {
+            Refused::NotKnown(reason) => failures.unknown = Some(reason),
+            Refused::Missing(reason, _) => failures.theirs = Some(reason),
         }
+        None
     }
 
     fn key(
@@ -424,9 +429,10 @@ impl Failures {
 
     fn note(&mut self, unusable: Unusable, candidate: &Candidate) {
         match unusable {
-            Unusable::Host(reason) | Unusable::Refused(reason) | Unusable::NoTls(reason) => {
-                self.theirs = Some(reason);
-            }
+            Unusable::Host(reason)
+            | Unusable::Refused(reason)
+            | Unusable::NoTls(reason, _)
+            | Unusable::NoImplicitTls(reason, _) => self.theirs = Some(reason),
             Unusable::Ours(reason) => self.ours = Some(reason),
             Unusable::NoRoute(reason) => {
                 Paths::here().note_unreachable(candidate.address.is_ipv6());

@@ -8,7 +8,7 @@ use engine::mesh;
 use engine::task::Class;
 use net::smtp::client::Session;
 use queue::Destination;
-use tls::TlsInfo;
+use tls::{ResultType, TlsInfo};
 
 use super::attempt::Connection;
 use super::facts::ConnectionFacts;
@@ -23,6 +23,7 @@ pub(super) struct Moving {
     pub(super) stream: tls::Moving,
     pub(super) session: Session,
     pub(super) tls: Option<TlsInfo>,
+    pub(super) tls_result: Option<ResultType>,
     pub(super) mx: Arc<str>,
     pub(super) helo: Arc<str>,
     pub(super) key: Key,

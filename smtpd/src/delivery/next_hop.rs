@@ -22,6 +22,8 @@ pub(super) struct Candidate {
     pub(super) address: IpAddr,
     /// DNS vouches for the way from the domain to it.
     pub(super) authentic: bool,
+    /// DNS vouches for the way from the domain to its name.
+    pub(super) name_authentic: bool,
 }
 
 /// Where an attempt can go.
@@ -124,6 +126,11 @@ fn not_known_now(text: &str) -> Reason {
 }
 
 fn of_host(host: MailHost) -> impl Iterator<Item = Candidate> {
-    let MailHost { name, addresses, authentic, .. } = host;
-    addresses.into_iter().map(move |address| Candidate { name: Arc::clone(&name), address, authentic })
+    let MailHost { name, addresses, authentic, name_authentic, .. } = host;
+    addresses.into_iter().map(move |address| Candidate {
+        name: Arc::clone(&name),
+        address,
+        authentic,
+        name_authentic,
+    })
 }

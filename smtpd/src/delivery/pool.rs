@@ -12,8 +12,8 @@ use std::sync::Arc;
 use engine::sync::{Receiver, Sender, oneshot};
 use queue::Destination;
 use rustc_hash::FxHashMap;
+use tls::Demand;
 
-use super::dane::Demand;
 use super::errand::Errand;
 use crate::snapshot::Route;
 use crate::stats::Pooling;

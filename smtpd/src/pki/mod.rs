@@ -19,7 +19,7 @@ use tls::{CertificateDer, Identity, IdentityError, Roots, ServerResumption};
 
 use crate::limits;
 use crate::log::Priority;
-pub(crate) use sides::{client_side, dane_side, monitor_side, server_side};
+pub(crate) use sides::{client_sides, monitor_side, server_side};
 
 /// Keys and certificates that servers and transports use, by id.
 #[derive(Debug, Default)]

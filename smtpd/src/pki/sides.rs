@@ -44,11 +44,14 @@ pub(crate) fn monitor_side(certificate: &str, keyring: &Keyring) -> Result<Serve
     })
 }
 
-/// How a transport speaks TLS.
+/// How a transport speaks TLS; and with hosts that DNS vouches for, where it asks for that.
 ///
 /// # Errors
 /// A sentence about what does not go together.
-pub(crate) fn client_side(tls: &TransportTls, keyring: &Keyring) -> Result<ClientSide, String> {
+pub(crate) fn client_sides(
+    tls: &TransportTls,
+    keyring: &Keyring,
+) -> Result<(ClientSide, Option<ClientSide>), String> {
     let issuers = tls.checks().map(|verify| match (verify.default_ca, &keyring.with_system) {
         (true, Some(roots)) => roots.clone(),
         _ => trusted(keyring),
@@ -58,7 +61,7 @@ pub(crate) fn client_side(tls: &TransportTls, keyring: &Keyring) -> Result<Clien
         Some(verify) if verify.host => VerifyName::Host,
         _ => VerifyName::Any,
     };
-    ClientSide::new(ClientOptions {
+    let options = ClientOptions {
         protocols: protocols(&tls.protocols),
         issuers,
         names,
@@ -71,25 +74,9 @@ pub(crate) fn client_side(tls: &TransportTls, keyring: &Keyring) -> Result<Clien
             Some(id) => Some(identity(keyring, id)?),
             None => None,
         },
-    })
-}
-
-/// How a transport speaks TLS with hosts that DNS vouches for: the check comes after the handshake.
-///
-/// # Errors
-/// A sentence about what does not go together.
-pub(crate) fn dane_side(tls: &TransportTls, keyring: &Keyring) -> Result<ClientSide, String> {
-    ClientSide::new(ClientOptions {
-        protocols: protocols(&tls.protocols),
-        issuers: None,
-        names: VerifyName::Any,
-        // RFC 7672 section 8.1.
-        sni: Sni::Host,
-        identity: match &tls.client_certificate {
-            Some(id) => Some(identity(keyring, id)?),
-            None => None,
-        },
-    })
+    };
+    let dane = tls.is_dane().then(|| ClientSide::new(options.clone().for_dane())).transpose()?;
+    Ok((ClientSide::new(options)?, dane))
 }
 
 fn identity(keyring: &Keyring, id: &str) -> Result<Identity, String> {

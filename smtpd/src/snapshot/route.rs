@@ -7,7 +7,7 @@ use std::time::Duration;
 use config::Address;
 use net::smtp::client;
 use net::smtp::sasl::Credentials;
-use tls::ClientSide;
+use tls::{ClientSide, DanePolicy};
 
 use super::parse_hostname;
 use crate::delivery::settings::{AttemptSettings, SourceAddress};
@@ -77,8 +77,8 @@ pub struct RouteTls {
 pub struct RouteDane {
     /// How TLS is spoken with hosts that have usable records.
     pub side: ClientSide,
-    /// Hosts without such records get no mail.
-    pub required: bool,
+    /// What follows from them.
+    pub policy: DanePolicy,
 }
 
 impl Route {
@@ -174,16 +174,13 @@ impl RouteParts {
         if !tls.is_on() {
             return Ok(None);
         }
-        let side = pki::client_side(tls, &self.keyring)
+        let (side, dane) = pki::client_sides(tls, &self.keyring)
             .map_err(|why| format!("transport \"{}\": session.tls: {why}", transport.id))?;
-        let dane = match tls.is_dane() {
-            true => Some(RouteDane {
-                side: pki::dane_side(tls, &self.keyring)
-                    .map_err(|why| format!("transport \"{}\": session.tls: {why}", transport.id))?,
-                required: tls.mode == Some(config::TlsMode::DaneRequire),
-            }),
-            false => None,
+        let policy = DanePolicy {
+            required: tls.mode == Some(config::TlsMode::DaneRequire),
+            optional: tls.is_optional(),
         };
+        let dane = dane.map(|side| RouteDane { side, policy });
         Ok(Some(RouteTls { side, implicit: tls.implicit, optional: tls.is_optional(), dane }))
     }
 
