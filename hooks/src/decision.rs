@@ -35,12 +35,17 @@ impl Decision {
     /// Reads what `hostcalls::hooks` makes of the call.
     pub(crate) fn made(hook: &'static Hook, value: &Value) -> Result<Decision, Failure> {
         let broken = || Failure(format!("the script of {} ended with no decision of this hook", hook.name));
-        let parts = value.as_array().and_then(Array::as_list).ok_or_else(broken)?;
-        let [name, arguments] = parts else { return Err(broken()) };
-        let name = name.as_bytes().ok_or_else(broken)?;
+        let (name, arguments) = match value {
+            Value::Str(name) => (name.as_bytes(), Vec::new()),
+            value => {
+                let parts = value.as_array().and_then(Array::as_list).ok_or_else(broken)?;
+                let [name, arguments] = parts else { return Err(broken()) };
+                let arguments = arguments.as_array().map(|list| list.values().collect()).unwrap_or_default();
+                (name.as_bytes().ok_or_else(broken)?, arguments)
+            }
+        };
         let native =
             hook.decisions.iter().find(|native| native.name.as_bytes() == name).ok_or_else(broken)?;
-        let arguments = arguments.as_array().map(|list| list.values().collect()).unwrap_or_default();
         Ok(Decision { name: native.name, explicit: true, arguments })
     }
 
@@ -188,6 +193,11 @@ impl Options {
             codes.enhanced = None;
         }
         Ok(codes)
+    }
+
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.array.as_ref().is_none_or(Array::is_empty)
     }
 
     /// Whether the option is there at all.

@@ -86,7 +86,7 @@ fn the_example_of_postdelivery_tells_and_decides() {
         let ask = async |job_id: &str, action, retry| {
             let message = || queued::Message { job_id: job_id.to_owned(), ..queued::tests::message() };
             let mut item = queued::tests::item_with(Vec::new(), crate::Kept::default());
-            let ending = || Ending { action, retry, ..Ending::default() };
+            let ending = |_: &crate::Reads| Ending { action, retry, ..Ending::default() };
             let script = queued::Script { runner: &shard.runner, id, transports: &names };
             item.after(script, action.is_none(), message, ending).await
         };

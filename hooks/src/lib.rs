@@ -17,7 +17,7 @@
 //!
 //! /// On a shard: what the script says to MAIL FROM.
 //! async fn mail(runner: &Rc<Runner>, script: ScriptId, talk: &mut Conversation, sender: Option<&Address>) {
-//!     match talk.mail(runner, script, sender, &[]).await {
+//!     match talk.mail(runner, script, sender, Vec::new()).await {
 //!         Verdict::Accept(accepted) => println!("go on, sender {:?}", accepted.sender),
 //!         Verdict::Refuse(refusal) => println!("answer {:?}", refusal.reply),
 //!     }
@@ -29,6 +29,7 @@ mod decision;
 #[cfg(test)]
 mod guide;
 pub mod limits;
+mod members;
 pub mod queued;
 mod runner;
 mod scripts;
@@ -40,10 +41,11 @@ mod variables;
 
 pub use hostcalls::mail::{Metadata, QueueOptions, Queued, Reread, TransportNames};
 pub use runner::{Kept, Notices, Runner};
+pub use script::compile::Reads;
 pub use scripts::{Compiled, ScriptId, Scripts};
 pub use session::{
     Auth, AuthAccepted, AuthVerdict, Connected, Connection, Conversation, EndError, Ended, Hello,
-    HelloAccepted, MailAccepted, MessageAccepted, Parameter, Proxied, RcptAccepted, Recipient, Refusal, Tls,
-    Transaction, Verdict,
+    HelloAccepted, MailAccepted, MessageAccepted, Parameter, Proxied, RcptAccepted, Recipient, Recipients,
+    Refusal, Tls, Transaction, Verdict,
 };
 pub use tally::{Tallies, Tally};

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use hostcalls::hooks::Variable;
 use hostcalls::mail::Resting;
 use hostcalls::{Environment, Execution, ItemMetadata, Outcome};
-use script::machine::{Context, Limits, Loaded};
+use script::compile::Reads;
+use script::machine::{Context, HostVariable, Limits, Loaded};
 use script::value::{Frozen, Value};
 use uuid::Uuid;
 
@@ -47,7 +48,15 @@ struct Script {
     loaded: Rc<Loaded>,
     name: Rc<str>,
     /// Those variables of its hook that it mentions.
-    mentioned: Box<[Variable]>,
+    mentioned: Box<[Mentioned]>,
+    needs_envelope: bool,
+}
+
+/// A variable that a script mentions.
+struct Mentioned {
+    variable: Variable,
+    place: HostVariable,
+    reads: Reads,
 }
 
 /// What the log calls that which a script is about.
@@ -128,11 +137,22 @@ impl Runner {
     fn loaded(&self, script: ScriptId) -> &Script {
         self.loaded[script.0].get_or_init(|| {
             let script = self.scripts.get(script);
-            let loaded = Loaded::new(&script.program);
-            let variables = script.hook.variables.iter().copied();
-            let mentioned = variables.filter(|variable| loaded.mentions(variable.name)).collect();
-            Script { loaded, name: script.name().into(), mentioned }
+            let (program, loaded) = (&script.program, Loaded::new(&script.program));
+            let mentioned = script.hook.variables.iter().filter_map(|variable| {
+                let (place, reads) = (loaded.variable(variable.name)?, program.reads(variable.name)?.clone());
+                Some(Mentioned { variable: *variable, place, reads })
+            });
+            let mentioned = mentioned.collect();
+            let needs_envelope = program.reads("message").is_some()
+                || program.reads("arguments").is_some_and(|reads| reads.member("dsn").is_some())
+                || METADATA_FUNCTIONS.iter().any(|function| program.names(function));
+            Script { loaded, name: script.name().into(), mentioned, needs_envelope }
         })
+    }
+
+    /// Whether a script of the queue can tell what the envelope of its message says.
+    pub(crate) fn needs_envelope(&self, script: ScriptId) -> bool {
+        self.loaded(script).needs_envelope
     }
 
     /// Runs a script and reads its decision with `read`. `None`: the script or its decision is wrong, which has been told.
@@ -141,7 +161,7 @@ impl Runner {
         script: ScriptId,
         subject: Subject,
         kept: &mut Kept,
-        variables: impl Fn(&str) -> Option<Value>,
+        variables: impl Fn(&str, &Reads) -> Option<Value>,
         read: impl FnOnce(Decision) -> Result<T, Failure>,
     ) -> Option<T> {
         self.decide_about(About::default(), script, subject, kept, variables, read).await
@@ -154,7 +174,7 @@ impl Runner {
         script: ScriptId,
         subject: Subject,
         kept: &mut Kept,
-        variables: impl Fn(&str) -> Option<Value>,
+        variables: impl Fn(&str, &Reads) -> Option<Value>,
         read: impl FnOnce(Decision) -> Result<T, Failure>,
     ) -> Option<T> {
         let counted = self.tallies.begin(self.scripts.get(script).hook);
@@ -175,21 +195,22 @@ impl Runner {
         script: ScriptId,
         subject: Subject,
         kept: &mut Kept,
-        variables: impl Fn(&str) -> Option<Value>,
+        variables: impl Fn(&str, &Reads) -> Option<Value>,
     ) -> Result<Decision, Failure> {
-        let Script { loaded, name, mentioned } = self.loaded(script);
+        let Script { loaded, name, mentioned, .. } = self.loaded(script);
         let hook = self.scripts.get(script).hook;
         let mut context = Context::new(loaded, self.limits);
-        for variable in mentioned {
+        for Mentioned { variable, place, reads } in mentioned {
             if variable.name == CONTEXT {
                 if !kept.unset {
-                    context.set(CONTEXT, kept.value.as_ref().map_or(Value::None, Value::from_frozen));
+                    let value = kept.value.as_ref().map_or(Value::None, Value::from_frozen);
+                    context.set_variable(*place, value);
                 }
                 if !variable.read_only {
-                    context.keep(CONTEXT);
+                    context.keep(*place);
                 }
-            } else if let Some(value) = variables(variable.name) {
-                context.set(variable.name, value);
+            } else if let Some(value) = variables(variable.name, reads) {
+                context.set_variable(*place, value);
             }
         }
         let log = Labelled { subject, notices: Rc::clone(&self.notices) };
@@ -212,6 +233,9 @@ impl Runner {
 
 const CONTEXT: &str = "context";
 
+/// The functions that show and change what is kept with a message in the queue.
+const METADATA_FUNCTIONS: [&str; 2] = ["GetMetaData", "SetMetaData"];
+
 impl Kept {
     /// That of a script before which none ran that could have set it.
     pub fn unset() -> Kept {
@@ -230,6 +254,9 @@ impl Kept {
             return Ok(());
         }
         let frozen = value.freeze().map_err(|fault| Failure(format!("$context: {fault}")))?;
+        if self.value.as_ref().is_some_and(|known| known.same(&frozen)) {
+            return Ok(());
+        }
         if frozen.size_bytes() > limits::MAX_CONTEXT_BYTES {
             let most = limits::MAX_CONTEXT_BYTES;
             return Err(Failure(format!("$context takes more than {most} bytes; nothing of it is kept")));

@@ -175,7 +175,7 @@ fn each_way_to_refuse_has_its_reply() {
     ];
     for (script, expected) in cases {
         with(&[("mailfrom", script)], move |mut f| async move {
-            let verdict = f.talk.mail(&f.runner, f.script("mailfrom"), None, &[]).await;
+            let verdict = f.talk.mail(&f.runner, f.script("mailfrom"), None, Vec::new()).await;
             assert_eq!(short(verdict), expected, "{script}");
             assert_eq!(
                 f.told().len(),
@@ -198,7 +198,7 @@ fn the_context_lives_from_hook_to_hook() {
     ];
     with(&scripts, |mut f| async move {
         let sender = address("John.DOE@X.example");
-        f.talk.mail(&f.runner, f.script("mailfrom"), Some(&sender), &[]).await;
+        f.talk.mail(&f.runner, f.script("mailfrom"), Some(&sender), Vec::new()).await;
         let verdict = f
             .talk
             .rcpt(&f.runner, f.script("rcptto"), &address("b@y.example"), &[], "t", &transports())
@@ -218,7 +218,7 @@ fn a_rejection_keeps_what_the_script_left_in_the_context() {
             ("rcptto", "Reject(\"$context\");"),
         ],
         |mut f| async move {
-            f.talk.mail(&f.runner, f.script("mailfrom"), None, &[]).await;
+            f.talk.mail(&f.runner, f.script("mailfrom"), None, Vec::new()).await;
             let verdict = f
                 .talk
                 .rcpt(&f.runner, f.script("rcptto"), &address("b@y.example"), &[], "t", &transports())
@@ -242,8 +242,8 @@ fn mail_and_rcpt_see_and_change_addresses_and_parameters() {
     ];
     with(&scripts, |mut f| async move {
         let sender = address("John.DOE@X.example");
-        let parameters = [("SMTPUTF8".to_owned(), String::new())];
-        let verdict = f.talk.mail(&f.runner, f.script("mailfrom"), Some(&sender), &parameters).await;
+        let parameters = vec![("SMTPUTF8".to_owned(), String::new())];
+        let verdict = f.talk.mail(&f.runner, f.script("mailfrom"), Some(&sender), parameters).await;
         let Verdict::Accept(accepted) = verdict else { panic!("{verdict:?}") };
         assert_eq!(accepted.sender, Some(Some(address("\"two words\"@y.example"))));
         let verdict = f
@@ -278,16 +278,16 @@ fn auth_accepts_refuses_and_asks_on() {
         let verdict = f.talk.auth_password(&f.runner, script, "plain", "u", b"wrong").await;
         let AuthVerdict::Refuse(refusal) = verdict else { panic!("{verdict:?}") };
         assert_eq!(refusal.reply.code(), 535);
-        assert_eq!(f.talk.connection.auth, None);
+        assert_eq!(f.talk.connection().auth, None);
         f.talk.auth_password(&f.runner, script, "plain", "u", b"p").await;
         assert_eq!(
-            f.talk.connection.auth.take(),
+            f.talk.connection_mut().auth.take(),
             Some(Auth { mechanism: "PLAIN".into(), username: Some("u".into()) })
         );
         let verdict = f.talk.auth_round(&f.runner, script, "XM", 0, None).await;
         assert_eq!(verdict, AuthVerdict::Challenge { bytes: b"q".to_vec(), disconnect: false });
         f.talk.auth_round(&f.runner, script, "XM", 1, Some(b"bob")).await;
-        assert_eq!(f.talk.connection.auth.and_then(|auth| auth.username).as_deref(), Some("bob"));
+        assert_eq!(f.talk.connection().auth.as_ref().and_then(|auth| auth.username.as_deref()), Some("bob"));
     });
 }
 
@@ -332,7 +332,7 @@ fn a_context_that_belongs_to_its_program_or_is_too_large_is_an_error() {
         "$context = []; for ($i = 0; $i < 400; $i += 1) $context[] = str_repeat(\"x$i\", 400); Accept();";
     for script in ["$context = function () { return 1; }; Accept();", large] {
         with(&[("mailfrom", script)], move |mut f| async move {
-            let verdict = f.talk.mail(&f.runner, f.script("mailfrom"), None, &[]).await;
+            let verdict = f.talk.mail(&f.runner, f.script("mailfrom"), None, Vec::new()).await;
             assert_eq!(short(verdict), "refused 450 4.7.1 Try again later");
             let told = f.told().join("\n");
             assert!(told.contains("$context"), "{told}");

@@ -1,5 +1,5 @@
-//! The values of `$arguments`, `$connection` and `$transaction` (reference: hooks 2 and 3). What is not there is absent from
-//! the array, not none.
+//! The values of `$arguments`, `$connection` and `$transaction` (reference: hooks 2 and 3), of which those members are made
+//! that a script reads. What is not there is absent from the array, not none.
 
 use std::net::SocketAddr;
 
@@ -7,9 +7,12 @@ use data_encoding::HEXLOWER;
 use hostcalls::address;
 use hostcalls::crypto::x509::Certificate;
 use net::smtp::address::Address;
+use net::smtp::reply::Reply;
+use script::compile::Reads;
 use script::value::{Array, Value};
 
-use crate::session::{Connection, Ended, Hello, Parameter, Recipient, Transaction};
+use crate::members::Members;
+use crate::session::{Auth, Connection, EndError, Ended, Hello, Parameter, Recipient, Tls, Transaction};
 
 /// An array from its entries.
 pub(crate) fn map<'k>(entries: impl IntoIterator<Item = (&'k str, Value)>) -> Value {
@@ -21,105 +24,117 @@ pub(crate) fn map<'k>(entries: impl IntoIterator<Item = (&'k str, Value)>) -> Va
 }
 
 /// `$connection` in the hook connect, where only these are documented.
-pub(crate) fn new_connection(connection: &Connection) -> Value {
-    map([("id", connection.id.to_string().into()), ("priority", 0.into())])
+pub(crate) fn new_connection(connection: &Connection, reads: &Reads) -> Value {
+    let mut members = Members::of(reads);
+    members.put("id", |_| connection.id.to_string());
+    members.put("priority", |_| 0);
+    members.into_value()
 }
 
 /// `$connection` in all later hooks.
-pub(crate) fn connection(connection: &Connection) -> Value {
-    let mut array = Array::new();
-    array.set_str("id", connection.id.to_string());
-    array.set_str("priority", 0);
-    peers(connection, &mut array);
-    array.set_str("serverid", &*connection.server_id);
-    if let Some(hello) = &connection.hello {
-        array.set_str("helo", map([("verb", hello.verb.into()), ("host", hello.host.as_str().into())]));
-    }
-    if let Some(tls) = &connection.tls {
-        let sni = tls.sni.as_deref().map(|sni| ("sni", sni.into()));
-        let always = [
-            ("protocol", tls.protocol.as_str().into()),
-            ("cipher", tls.cipher.as_str().into()),
-            ("keysize", tls.key_bits.into()),
-        ];
-        let certificate =
-            peer_certificate(&tls.certificates, tls.fault).map(|certificate| ("peercert", certificate));
-        array.set_str("tls", map(always.into_iter().chain(sni).chain(certificate)));
-    }
-    if let Some(auth) = &connection.auth {
-        let username = auth.username.as_deref().map(|name| ("username", name.into()));
-        array.set_str(
-            "auth",
-            map([("mechanism", auth.mechanism.as_str().into())].into_iter().chain(username)),
-        );
-    }
-    array.into()
+pub(crate) fn connection(connection: &Connection, reads: &Reads) -> Value {
+    let mut members = Members::of(reads);
+    members.put("id", |_| connection.id.to_string());
+    members.put("priority", |_| 0);
+    peers(connection, &mut members);
+    members.put("serverid", |_| &*connection.server_id);
+    members.put_some("helo", connection.hello.as_ref(), hello);
+    members.put_some("tls", connection.tls.as_ref(), tls);
+    members.put_some("auth", connection.auth.as_ref(), auth);
+    members.into_value()
 }
 
-/// The certificate of a peer, if it sent one that can be read, and what is wrong with it in the numbers of OpenSSL.
-pub(crate) fn peer_certificate(certificates: &[Vec<u8>], fault: u16) -> Option<Value> {
+fn hello(hello: &Hello, reads: &Reads) -> Value {
+    let mut members = Members::of(reads);
+    members.put("verb", |_| hello.verb);
+    members.put("host", |_| hello.host.as_str());
+    members.into_value()
+}
+
+fn tls(tls: &Tls, reads: &Reads) -> Value {
+    let mut members = Members::of(reads);
+    members.put("protocol", |_| tls.protocol.as_str());
+    members.put("cipher", |_| tls.cipher.as_str());
+    members.put("keysize", |_| tls.key_bits);
+    members.put_some("sni", tls.sni.as_deref(), |sni, _| sni);
+    put_certificate(&mut members, reads, &tls.certificates, tls.fault);
+    members.into_value()
+}
+
+fn auth(auth: &Auth, reads: &Reads) -> Value {
+    let mut members = Members::of(reads);
+    members.put("mechanism", |_| auth.mechanism.as_str());
+    members.put_some("username", auth.username.as_deref(), |name, _| name);
+    members.into_value()
+}
+
+/// Adds `peercert`: the certificate of a peer, if it sent one that can be read, and what is wrong with it in the numbers of
+/// OpenSSL.
+pub(crate) fn put_certificate(members: &mut Members<'_>, reads: &Reads, sent: &[Vec<u8>], fault: u16) {
     let resource = |der: &Vec<u8>| Some(Value::Resource(Certificate::from_der(der)?.resource()));
-    let (leaf, others) = certificates.split_first()?;
-    let chain: Vec<Value> = others.iter().filter_map(resource).collect();
-    Some(map([("x509", resource(leaf)?), ("chain", chain.into()), ("error", u32::from(fault).into())]))
+    let Some((leaf, others)) = sent.split_first().filter(|_| reads.member("peercert").is_some()) else {
+        return;
+    };
+    members.put_some("peercert", resource(leaf), |leaf, reads| {
+        let mut members = Members::of(reads);
+        members.put("x509", |_| leaf);
+        members.put("chain", |_| others.iter().filter_map(resource).collect::<Vec<Value>>());
+        members.put("error", |_| u32::from(fault));
+        members.into_value()
+    });
 }
 
 /// `$arguments` of connect.
-pub(crate) fn connect_arguments(connection: &Connection) -> Value {
-    let mut array = Array::new();
-    peers(connection, &mut array);
-    array.set_str("serverid", &*connection.server_id);
-    if let Some(proxy_ip) = connection.proxy_ip {
-        array.set_str("proxyip", proxy_ip.to_canonical().to_string());
-    }
-    if !connection.proxy_tlvs.is_empty() {
-        array.set_str("proxytlv", HEXLOWER.encode(&connection.proxy_tlvs));
-    }
-    array.into()
+pub(crate) fn connect_arguments(connection: &Connection, reads: &Reads) -> Value {
+    let mut members = Members::of(reads);
+    peers(connection, &mut members);
+    members.put("serverid", |_| &*connection.server_id);
+    members.put_some("proxyip", connection.proxy_ip, |ip, _| ip.to_canonical().to_string());
+    let tlvs = Some(&connection.proxy_tlvs).filter(|tlvs| !tlvs.is_empty());
+    members.put_some("proxytlv", tlvs, |tlvs, _| HEXLOWER.encode(tlvs));
+    members.into_value()
 }
 
-fn peers(connection: &Connection, array: &mut Array) {
+fn peers(connection: &Connection, members: &mut Members<'_>) {
     let ip = |address: &SocketAddr| address.ip().to_canonical().to_string();
-    let remote_ip = connection.remote_ip.map(|ip| ip.to_string());
-    array.set_str("remoteip", remote_ip.unwrap_or_else(|| ip(&connection.remote)));
-    array.set_str("remoteport", u32::from(connection.remote.port()));
-    if let Some(name) = &connection.remote_ptr {
-        array.set_str("remoteptr", name.as_str());
-    }
-    if let Some(uid) = connection.remote_uid {
-        array.set_str("remoteuid", uid);
-    }
-    array.set_str("localip", ip(&connection.local));
-    array.set_str("localport", u32::from(connection.local.port()));
+    members.put("remoteip", |_| match connection.remote_ip {
+        Some(ip) => ip.to_string(),
+        None => ip(&connection.remote),
+    });
+    members.put("remoteport", |_| u32::from(connection.remote.port()));
+    members.put_some("remoteptr", connection.remote_ptr.as_deref(), |name, _| name);
+    members.put_some("remoteuid", connection.remote_uid, |uid, _| uid);
+    members.put("localip", |_| ip(&connection.local));
+    members.put("localport", |_| u32::from(connection.local.port()));
 }
 
-/// `$transaction`. What MAIL begins is there from its hook's acceptance on.
-pub(crate) fn transaction(transaction: &Transaction) -> Value {
-    let mut array = Array::new();
-    array.set_str("id", transaction.id.to_string());
+/// `$transaction`. What MAIL begins is there from its hook's acceptance on; at the end of a message there is the time of its
+/// arrival too.
+pub(crate) fn transaction(transaction: &Transaction, received_s: Option<f64>, reads: &Reads) -> Value {
+    let mut members = Members::of(reads);
+    members.put("id", |_| transaction.id.to_string());
     if let Some(sender) = &transaction.sender {
-        array.set_str("sender", address::lower(sender.as_ref()));
-        array.set_str("senderaddress", address::to_value(sender.as_ref()));
-        array.set_str("senderparams", parameters(&transaction.parameters));
-        array.set_str("recipients", transaction.recipients.iter().map(recipient).collect::<Vec<_>>());
+        let sender = sender.as_ref();
+        members.put("sender", |_| address::lower(sender));
+        members.put("senderaddress", |reads| address_object(sender, reads));
+        members.put("senderparams", |_| parameters(&transaction.parameters));
+        members.put("recipients", |_| transaction.recipients.value());
     }
-    array.into()
+    members.put_some("ts", received_s, |received_s, _| received_s);
+    members.into_value()
 }
 
-/// The same at the end of a message, with the time of its arrival.
-pub(crate) fn complete_transaction(facts: &Transaction, received_s: f64) -> Value {
-    let Value::Array(mut array) = transaction(facts) else { return Value::None };
-    array.set_str("ts", received_s);
-    array.into()
+/// An item of `$transaction["recipients"]`.
+pub(crate) fn recipient(recipient: &Recipient) -> Value {
+    envelope_recipient(&recipient.address, &recipient.parameters, &recipient.transport, &Reads::All)
 }
 
-fn recipient(recipient: &Recipient) -> Value {
-    map([
-        ("recipient", address::lower(Some(&recipient.address))),
-        ("address", address::to_value(Some(&recipient.address))),
-        ("params", parameters(&recipient.parameters)),
-        ("transportid", recipient.transport.as_str().into()),
-    ])
+/// The address object of a script; of the null sender both parts are empty.
+pub(crate) fn address_object(address: Option<&Address>, reads: &Reads) -> Value {
+    let mut members = Members::of(reads);
+    members.put("localpart", |_| address.map_or_else(|| Value::from(""), address::local_part));
+    members.put("domain", |_| address.map_or(&b""[..], Address::domain));
+    members.into_value()
 }
 
 fn parameters(parameters: &[Parameter]) -> Value {
@@ -127,51 +142,64 @@ fn parameters(parameters: &[Parameter]) -> Value {
 }
 
 /// `$arguments` of helo.
-pub(crate) fn hello_arguments(hello: &Hello, extensions: &[String]) -> Value {
+pub(crate) fn hello_arguments(hello: &Hello, extensions: &[String], reads: &Reads) -> Value {
     let list = || extensions.iter().map(|line| line.as_str().into()).collect::<Vec<Value>>();
-    let announced = (hello.verb == "EHLO").then(|| ("extensions", list().into()));
-    map([("verb", hello.verb.into()), ("host", hello.host.as_str().into())].into_iter().chain(announced))
+    let mut members = Members::of(reads);
+    members.put("verb", |_| hello.verb);
+    members.put("host", |_| hello.host.as_str());
+    members.put_some("extensions", (hello.verb == "EHLO").then_some(()), |(), _| list());
+    members.into_value()
 }
 
 /// `$arguments` of mailfrom.
-pub(crate) fn mail_arguments(sender: Option<&Address>, given: &[Parameter]) -> Value {
-    map([
-        ("sender", address::lower(sender)),
-        ("address", address::to_value(sender)),
-        ("params", parameters(given)),
-    ])
+pub(crate) fn mail_arguments(sender: Option<&Address>, given: &[Parameter], reads: &Reads) -> Value {
+    let mut members = Members::of(reads);
+    members.put("sender", |_| address::lower(sender));
+    members.put("address", |reads| address_object(sender, reads));
+    members.put("params", |_| parameters(given));
+    members.into_value()
 }
 
-/// `$arguments` of rcptto.
-pub(crate) fn rcpt_arguments(recipient: &Address, given: &[Parameter], transport: &str) -> Value {
-    map([
-        ("recipient", address::lower(Some(recipient))),
-        ("address", address::to_value(Some(recipient))),
-        ("params", parameters(given)),
-        ("transportid", transport.into()),
-    ])
+/// `$arguments` of rcptto, and what is said of a recipient that was accepted.
+pub(crate) fn envelope_recipient(
+    recipient: &Address,
+    given: &[Parameter],
+    transport: &str,
+    reads: &Reads,
+) -> Value {
+    let mut members = Members::of(reads);
+    members.put("recipient", |_| address::lower(Some(recipient)));
+    members.put("address", |reads| address_object(Some(recipient), reads));
+    members.put("params", |_| parameters(given));
+    members.put("transportid", |_| transport);
+    members.into_value()
 }
 
 /// `$arguments` of disconnect.
-pub(crate) fn disconnect_arguments(ended: &Ended) -> Value {
-    let reply = ended.reply.as_ref().map(|(reply, state)| {
-        let enhanced = reply.enhanced().map(|code| {
-            let parts = [u32::from(code.class), u32::from(code.subject), u32::from(code.detail)];
-            ("enhanced", parts.map(Value::from).to_vec().into())
-        });
-        let reason: Vec<Value> = reply.lines().map(Value::from).collect();
-        let always = [
-            ("code", u32::from(reply.code()).into()),
-            ("reason", reason.into()),
-            ("state", state.as_str().into()),
-        ];
-        ("reply", map(always.into_iter().chain(enhanced)))
+pub(crate) fn disconnect_arguments(ended: &Ended, reads: &Reads) -> Value {
+    let mut members = Members::of(reads);
+    members.put("close", |_| if ended.local { "local" } else { "remote" });
+    members.put_some("reply", ended.reply.as_ref(), last_reply);
+    members.put_some("error", ended.error.as_ref(), end_error);
+    members.into_value()
+}
+
+fn last_reply((reply, state): &(Reply, String), reads: &Reads) -> Value {
+    let mut members = Members::of(reads);
+    members.put("code", |_| u32::from(reply.code()));
+    members.put("reason", |_| reply.lines().map(Value::from).collect::<Vec<Value>>());
+    members.put("state", |_| state.as_str());
+    members.put_some("enhanced", reply.enhanced(), |code, _| {
+        let parts = [u32::from(code.class), u32::from(code.subject), u32::from(code.detail)];
+        parts.map(Value::from).to_vec()
     });
-    let error = ended.error.as_ref().map(|error| {
-        let code = error.code.map(|code| ("code", code.into()));
-        let always = [("reason", error.reason.as_str().into()), ("type", error.kind.into())];
-        ("error", map(always.into_iter().chain(code)))
-    });
-    let close = ("close", if ended.local { "local" } else { "remote" }.into());
-    map([close].into_iter().chain(reply).chain(error))
+    members.into_value()
+}
+
+fn end_error(error: &EndError, reads: &Reads) -> Value {
+    let mut members = Members::of(reads);
+    members.put("reason", |_| error.reason.as_str());
+    members.put("type", |_| error.kind);
+    members.put_some("code", error.code, |code, _| code);
+    members.into_value()
 }

@@ -1,22 +1,14 @@
 //! Envelope addresses between scripts and SMTP: an array with `localpart` (without quotes) and `domain` (reference: hooks 2.2).
 
-use net::smtp::address::Address;
-use script::value::{Array, Value};
+use std::borrow::Cow;
 
-/// The address object of a script; of the null sender both parts are empty.
-pub fn to_value(address: Option<&Address>) -> Value {
-    let mut array = Array::new();
-    match address {
-        Some(address) => {
-            array.set_str("localpart", unquoted(address.local_part()));
-            array.set_str("domain", address.domain());
-        }
-        None => {
-            array.set_str("localpart", "");
-            array.set_str("domain", "");
-        }
-    }
-    array.into()
+use net::smtp::address::Address;
+use script::value::{Array, Str, Value};
+
+/// The local part as scripts see it: without quotes.
+pub fn local_part(address: &Address) -> Value {
+    let text = address.local_part();
+    if text.starts_with(b"\"") { unquoted(text).into() } else { text.into() }
 }
 
 /// `local@domain` in lower case; empty for the null sender.
@@ -31,11 +23,11 @@ pub fn lower(address: Option<&Address>) -> Value {
 /// What is wrong with it, in a few words.
 pub fn of_value(value: &Value) -> Result<Option<Address>, String> {
     let text = match value {
-        Value::Str(text) => text.as_bytes().to_vec(),
-        Value::Array(array) => of_parts(array)?,
+        Value::Str(text) => Cow::Borrowed(text.as_bytes()),
+        Value::Array(array) => Cow::Owned(of_parts(array)?),
         other => return Err(format!("expected an address, not a {}", other.type_name())),
     };
-    if text.is_empty() || text == b"@" {
+    if text.is_empty() || *text == *b"@" {
         return Ok(None);
     }
     let refuse = |_| format!("\"{}\" is not an address", text.escape_ascii());
@@ -44,15 +36,16 @@ pub fn of_value(value: &Value) -> Result<Option<Address>, String> {
 
 fn of_parts(array: &Array) -> Result<Vec<u8>, String> {
     let part = |key: &str| match array.get_str(key) {
-        None | Some(Value::None) => Ok(Vec::new()),
-        Some(Value::Str(text)) => Ok(text.as_bytes().to_vec()),
+        None | Some(Value::None) => Ok(Str::default()),
+        Some(Value::Str(text)) => Ok(text),
         Some(other) => Err(format!("{key} is a {}", other.type_name())),
     };
     let (local_part, domain) = (part("localpart")?, part("domain")?);
     if local_part.is_empty() && domain.is_empty() {
         return Ok(Vec::new());
     }
-    let mut text = quoted(&local_part);
+    let mut text = Vec::with_capacity(local_part.len() + domain.len() + 3);
+    put_quoted(&local_part, &mut text);
     if !domain.is_empty() {
         text.push(b'@');
         text.extend_from_slice(&domain);
@@ -76,16 +69,15 @@ fn unquoted(local_part: &[u8]) -> Vec<u8> {
     out
 }
 
-/// A local part as it must be written: quoted where it is no dot-string.
-fn quoted(local_part: &[u8]) -> Vec<u8> {
+/// Adds a local part as it must be written: quoted where it is no dot-string.
+fn put_quoted(local_part: &[u8], out: &mut Vec<u8>) {
     let is_dot_string = !local_part.is_empty()
         && local_part
             .split(|&byte| byte == b'.')
             .all(|atom| !atom.is_empty() && atom.iter().all(|&byte| is_atext(byte)));
     if is_dot_string {
-        return local_part.to_vec();
+        return out.extend_from_slice(local_part);
     }
-    let mut out = Vec::with_capacity(local_part.len() + 2);
     out.push(b'"');
     for &byte in local_part {
         if matches!(byte, b'"' | b'\\') {
@@ -94,7 +86,6 @@ fn quoted(local_part: &[u8]) -> Vec<u8> {
         out.push(byte);
     }
     out.push(b'"');
-    out
 }
 
 fn is_atext(byte: u8) -> bool {
@@ -115,10 +106,16 @@ mod tests {
             "ü@x.example",
         ] {
             let address = Address::parse(text.as_bytes()).expect("it is one");
-            let back = of_value(&to_value(Some(&address))).expect("it still is one");
+            let mut parts = Array::new();
+            parts.set_str("localpart", local_part(&address));
+            parts.set_str("domain", address.domain());
+            let back = of_value(&parts.into()).expect("it still is one");
             assert_eq!(back.expect("not null").as_bytes(), text.as_bytes());
         }
-        assert_eq!(of_value(&to_value(None)), Ok(None));
+        let mut nobody = Array::new();
+        nobody.set_str("localpart", "");
+        nobody.set_str("domain", "");
+        assert_eq!(of_value(&nobody.into()), Ok(None));
     }
 
     #[test]

@@ -45,6 +45,13 @@ impl Board {
         self.len.store(0, Ordering::Release);
     }
 
+    /// The same for a text as it is.
+    pub fn show_text(&self, what: &str) {
+        let mut text = Text { bytes: [0; BYTES], len: 0 };
+        let _ = fmt::Write::write_str(&mut text, what);
+        self.write(&text);
+    }
+
     fn write(&self, text: &Text) {
         let version = self.version.load(Ordering::Relaxed);
         self.version.store(version + 1, Ordering::Relaxed);

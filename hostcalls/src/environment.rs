@@ -16,6 +16,7 @@ use crate::limits;
 use crate::plugins::{Plugins, RateState};
 use crate::services::Services;
 use crate::source::Sources;
+use crate::store::Store;
 
 /// What the embedding program decides; the same for all shards.
 #[derive(Clone, Debug)]
@@ -100,6 +101,8 @@ pub struct Environment {
     pub(crate) patterns: Cell<Option<PatternCache>>,
     /// Where others see what runs.
     pub(crate) board: OnceCell<Arc<Board>>,
+    /// The shard's, once a script has begun.
+    store: OnceCell<Rc<Store>>,
 }
 
 impl Environment {
@@ -118,7 +121,13 @@ impl Environment {
             services: Services::default(),
             patterns: Cell::default(),
             board: OnceCell::new(),
+            store: OnceCell::new(),
         })
+    }
+
+    /// The shard's part of the store.
+    pub(crate) fn store(&self) -> &Store {
+        self.store.get_or_init(Store::here)
     }
 
     pub(crate) fn hostname(&self) -> String {

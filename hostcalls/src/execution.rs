@@ -35,7 +35,7 @@ pub struct Execution {
     pub(crate) what: Rc<str>,
     pub(crate) held: RefCell<Held>,
     /// Sockets and files on disk that it has open.
-    open: Rc<Cell<usize>>,
+    open: OnceCell<Rc<Cell<usize>>>,
     /// What `cache` keeps with `per_message`: as long as the execution, which is all the message there is.
     pub(crate) message_caches: RefCell<Caches>,
     rest: OnceCell<Rc<dyn Rest>>,
@@ -70,13 +70,13 @@ impl Execution {
             item,
             id: ExecutionId {
                 shard: engine::boot::current().0,
-                number: crate::store::Store::here().next_execution(),
+                number: environment.store().next_execution(),
             },
             environment: environment.clone(),
             started: engine::time::now(),
             what,
             held: RefCell::default(),
-            open: Rc::default(),
+            open: OnceCell::new(),
             message_caches: RefCell::default(),
             rest: OnceCell::new(),
         })
@@ -108,11 +108,12 @@ impl Execution {
 
     /// The right to open one more; none when the execution has [`limits::OPEN_MAX`].
     pub(crate) fn open_slot(&self) -> Option<Slot> {
-        if self.open.get() >= limits::OPEN_MAX {
+        let open = self.open.get_or_init(Rc::default);
+        if open.get() >= limits::OPEN_MAX {
             return None;
         }
-        self.open.set(self.open.get() + 1);
-        Some(Slot(self.open.clone()))
+        open.set(open.get() + 1);
+        Some(Slot(Rc::clone(open)))
     }
 
     /// What a machine that runs the script asks.

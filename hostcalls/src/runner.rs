@@ -65,7 +65,7 @@ fn show(context: &Context, execution: &Execution) {
     match context.position() {
         Some(place) if *place.file == **what => board.show(format_args!("{what}:{}", place.line)),
         Some(place) => board.show(format_args!("{what} at {}:{}", place.file, place.line)),
-        None => board.show(format_args!("{what}")),
+        None => board.show_text(what),
     }
 }
 

@@ -139,20 +139,24 @@ pub fn ordered_fields(options: &QueueOptions, now_ms: u64) -> Fields {
         notify: parameter("NOTIFY").and_then(Notify::parse),
         original_recipient: parameter("ORCPT").and_then(OriginalRecipient::parse),
     });
+    let mut put = |there: bool, tag, value: &dyn Fn() -> Bytes| {
+        if there {
+            fields.push((tag, value()));
+        }
+    };
     let text = |text: &str| Bytes::copy_from_slice(text.as_bytes());
     let quotas = || options.quotas.iter().map(String::as_bytes);
     let metadata = || options.metadata.iter().flat_map(|(key, value)| [&key[..], &value[..]]);
     let not_before_ms = now_ms.saturating_add((options.delay_s * 1000.0) as u64);
-    let values = [
-        (options.hold, RECIPIENT_HELD, Bytes::new()),
-        (options.delay_s > 0.0, RECIPIENT_NOT_BEFORE, Bytes::copy_from_slice(&not_before_ms.to_le_bytes())),
-        (!options.metadata.is_empty(), RECIPIENT_METADATA, strings(metadata())),
-        (!options.job_id.is_empty(), RECIPIENT_JOB_ID, text(&options.job_id)),
-        (!options.tenant_id.is_empty(), RECIPIENT_TENANT_ID, text(&options.tenant_id)),
-        (!options.quotas.is_empty(), RECIPIENT_QUOTAS, strings(quotas())),
-        (options.priority > 0, RECIPIENT_PRIORITY, Bytes::copy_from_slice(&[options.priority])),
-    ];
-    fields.extend(values.into_iter().filter(|(there, _, _)| *there).map(|(_, tag, value)| (tag, value)));
+    put(options.hold, RECIPIENT_HELD, &Bytes::new);
+    put(options.delay_s > 0.0, RECIPIENT_NOT_BEFORE, &|| {
+        Bytes::copy_from_slice(&not_before_ms.to_le_bytes())
+    });
+    put(!options.metadata.is_empty(), RECIPIENT_METADATA, &|| strings(metadata()));
+    put(!options.job_id.is_empty(), RECIPIENT_JOB_ID, &|| text(&options.job_id));
+    put(!options.tenant_id.is_empty(), RECIPIENT_TENANT_ID, &|| text(&options.tenant_id));
+    put(!options.quotas.is_empty(), RECIPIENT_QUOTAS, &|| strings(quotas()));
+    put(options.priority > 0, RECIPIENT_PRIORITY, &|| Bytes::copy_from_slice(&[options.priority]));
     fields
 }
 

@@ -15,6 +15,7 @@ use std::rc::Rc;
 
 use hostcalls::ItemMetadata;
 use hostcalls::mail::{Metadata, TransportNames};
+use script::compile::Reads;
 use script::value::Value;
 use uuid::Uuid;
 
@@ -75,6 +76,13 @@ pub struct Script<'r> {
     pub transports: &'r TransportNames,
 }
 
+impl Script<'_> {
+    /// Whether it can tell what the envelope of its message says: `$message`, metadata, the report to the sender.
+    pub fn needs_envelope(&self) -> bool {
+        self.runner.needs_envelope(self.id)
+    }
+}
+
 impl Item {
     /// The recipient of this number, from 1, of a transaction, with what is stored of it. `kept`: what a script of the same
     /// attempt has left in `$context`.
@@ -90,9 +98,9 @@ impl Item {
         retry: u32,
         message: impl Fn() -> Message,
     ) -> Predelivery {
-        let found = |name: &str| match name {
+        let found = |name: &str, reads: &Reads| match name {
             "arguments" => Some(variables::before(retry)),
-            "message" => Some(message().value()),
+            "message" => Some(message().value(reads)),
             _ => None,
         };
         let read = |decision: Decision| predelivery(&decision, script.transports);
@@ -101,17 +109,17 @@ impl Item {
     }
 
     /// The hook `postdelivery`. A script that says nothing, fails, or would undo a delivery leaves the default. `message`
-    /// and `ending` are asked when the script mentions them.
+    /// and `ending` are asked when the script mentions them; `ending` is told what it reads, and may leave out the rest.
     pub async fn after(
         &mut self,
         script: Script<'_>,
         delivered: bool,
         message: impl Fn() -> Message,
-        ending: impl Fn() -> Ending,
+        ending: impl Fn(&Reads) -> Ending,
     ) -> Postdelivery {
-        let found = |name: &str| match name {
-            "arguments" => Some(ending().value()),
-            "message" => Some(message().value()),
+        let found = |name: &str, reads: &Reads| match name {
+            "arguments" => Some(ending(reads).value(reads)),
+            "message" => Some(message().value(reads)),
             _ => None,
         };
         let read = |decision: Decision| postdelivery(&decision, delivered, script.transports);
@@ -121,7 +129,7 @@ impl Item {
     async fn decide<T>(
         &mut self,
         script: Script<'_>,
-        found: impl Fn(&str) -> Option<Value>,
+        found: impl Fn(&str, &Reads) -> Option<Value>,
         read: impl FnOnce(Decision) -> Result<T, Failure>,
     ) -> Option<T> {
         let about = About { item: Some(Rc::clone(&self.metadata)), rest: None };

@@ -61,7 +61,7 @@ async fn after(shard: &Fixture, item: &mut Item, ending: &Ending) -> Postdeliver
     let id = shard.runner.scripts().find("postdelivery", "postdelivery").expect("there is one");
     let transports = transports();
     let script = Script { runner: &shard.runner, id, transports: &transports };
-    item.after(script, ending.action.is_none(), message, || ending.clone()).await
+    item.after(script, ending.action.is_none(), message, |_| ending.clone()).await
 }
 
 /// What a predelivery script decides, as text, and what it tells.
@@ -313,7 +313,7 @@ fn facts_that_a_script_does_not_mention_are_not_gathered() {
         let transports = transports();
         let script = Script { runner: &shard.runner, id, transports: &transports };
         let nobody = || panic!("nobody asked for it");
-        let decided = item().after(script, true, nobody, || panic!("nor for this")).await;
+        let decided = item().after(script, true, nobody, |_| panic!("nor for this")).await;
         assert_eq!(decided, Postdelivery::Default);
     });
 }

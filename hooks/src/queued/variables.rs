@@ -1,5 +1,5 @@
-//! The values of `$message`, and of `$arguments` in the hooks of the queue (reference: hooks 2.3 and 4). What is not there is
-//! absent from the array, not none.
+//! The values of `$message`, and of `$arguments` in the hooks of the queue (reference: hooks 2.3 and 4), of which those members
+//! are made that a script reads. What is not there is absent from the array, not none.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -10,10 +10,12 @@ use hostcalls::file::{FileResource, HostFile};
 use net::smtp::address::Address;
 use net::smtp::parameters::{MailParameters, Notify, RcptParameters};
 use net::smtp::reply::EnhancedCode;
+use script::compile::Reads;
 use script::value::{Array, Value};
 use uuid::Uuid;
 
-use crate::variables::{map, peer_certificate};
+use crate::members::Members;
+use crate::variables::{address_object, map, put_certificate};
 
 /// The facts of `$message`: one recipient of a queued message.
 #[derive(Clone, Debug)]
@@ -69,27 +71,29 @@ impl std::fmt::Debug for Files {
 }
 
 impl Message {
-    pub(super) fn value(&self) -> Value {
-        let id = map([("transaction", self.transaction.to_string().into()), ("queue", self.queue.into())]);
-        let recipient = self.recipient.as_ref();
-        let file =
-            map([("original", self.files.original.clone()), ("modified", self.files.modified.clone())]);
-        map([
-            ("id", id),
-            ("ts", self.received_s.into()),
-            ("serverid", self.server_id.as_str().into()),
-            ("sender", address::lower(self.sender.as_ref())),
-            ("senderaddress", address::to_value(self.sender.as_ref())),
-            ("recipient", address::lower(recipient)),
-            ("recipientaddress", address::to_value(recipient)),
-            ("transportid", self.transport.as_str().into()),
-            ("tenantid", self.tenant_id.as_str().into()),
-            ("jobid", self.job_id.as_str().into()),
-            ("priority", u32::from(self.priority).into()),
-            ("size", (self.size_bytes as f64).into()),
-            ("file", file),
-            ("dsn", self.dsn()),
-        ])
+    pub(super) fn value(&self, reads: &Reads) -> Value {
+        let (sender, recipient) = (self.sender.as_ref(), self.recipient.as_ref());
+        let mut members = Members::of(reads);
+        members.put("id", |reads| item_id(self.transaction, self.queue, reads));
+        members.put("ts", |_| self.received_s);
+        members.put("serverid", |_| self.server_id.as_str());
+        members.put("sender", |_| address::lower(sender));
+        members.put("senderaddress", |reads| address_object(sender, reads));
+        members.put("recipient", |_| address::lower(recipient));
+        members.put("recipientaddress", |reads| address_object(recipient, reads));
+        members.put("transportid", |_| self.transport.as_str());
+        members.put("tenantid", |_| self.tenant_id.as_str());
+        members.put("jobid", |_| self.job_id.as_str());
+        members.put("priority", |_| u32::from(self.priority));
+        members.put("size", |_| self.size_bytes as f64);
+        members.put("file", |reads| {
+            let mut members = Members::of(reads);
+            members.put("original", |_| self.files.original.clone());
+            members.put("modified", |_| self.files.modified.clone());
+            members.into_value()
+        });
+        members.put("dsn", |_| self.dsn());
+        members.into_value()
     }
 
     fn dsn(&self) -> Value {
@@ -110,6 +114,13 @@ impl Message {
         }
         array.into()
     }
+}
+
+fn item_id(transaction: Uuid, queue: u32, reads: &Reads) -> Value {
+    let mut members = Members::of(reads);
+    members.put("transaction", |_| transaction.to_string());
+    members.put("queue", |_| queue);
+    members.into_value()
 }
 
 fn words(notify: Notify) -> Vec<Value> {
@@ -285,26 +296,16 @@ pub struct DsnFacts {
 }
 
 impl Ending {
-    pub(super) fn value(&self) -> Value {
-        let mut array = Array::new();
-        array.set_str("retry", self.retry);
-        array.set_str("expired", self.expired);
-        if let Some(action) = self.action {
-            array.set_str("action", action.name());
-        }
-        if let Some(grouping) = &self.grouping {
-            array.set_str("grouping", grouping.as_str());
-        }
-        if let Some(policies) = &self.policies {
-            array.set_str("policy", policies.value());
-        }
-        if let Some(attempt) = &self.attempt {
-            array.set_str("attempt", attempt.value());
-        }
-        if let Some(dsn) = &self.dsn {
-            array.set_str("dsn", dsn.value());
-        }
-        array.into()
+    pub(super) fn value(&self, reads: &Reads) -> Value {
+        let mut members = Members::of(reads);
+        members.put("retry", |_| self.retry);
+        members.put("expired", |_| self.expired);
+        members.put_some("action", self.action, |action, _| action.name());
+        members.put_some("grouping", self.grouping.as_deref(), |grouping, _| grouping);
+        members.put_some("policy", self.policies.as_ref(), |policies, _| policies.value());
+        members.put_some("attempt", self.attempt.as_ref(), Attempted::value);
+        members.put_some("dsn", self.dsn.as_ref(), DsnFacts::value);
+        members.into_value()
     }
 }
 
@@ -320,76 +321,67 @@ impl Action {
 }
 
 impl Attempted {
-    fn value(&self) -> Value {
-        let mut array = Array::new();
-        if let Some(answer) = &self.result {
-            let mut result = Array::new();
-            result.set_str("code", u32::from(answer.code));
-            if let Some(code) = answer.enhanced {
-                result.set_str("enhanced", numbers((code.class, code.subject, code.detail)));
-            }
-            result.set_str("reason", texts(&answer.lines));
-            result.set_str("state", answer.state);
-            array.set_str("result", result);
-        }
-        if let Some(trouble) = &self.error {
-            let mut error = Array::new();
-            error.set_str("temporary", trouble.temporary);
-            error.set_str("message", trouble.message.as_str());
-            error.set_str("type", trouble.kind);
-            if let Some(dns) = trouble.dns {
-                error.set_str("dns", dns);
-            }
-            array.set_str("error", error);
-        }
-        if let Some(connection) = &self.connection {
-            array.set_str("connection", connection.value());
-        }
-        array.set_str("duration", self.duration_s);
-        array.into()
+    fn value(&self, reads: &Reads) -> Value {
+        let mut members = Members::of(reads);
+        members.put_some("result", self.result.as_ref(), Answer::value);
+        members.put_some("error", self.error.as_ref(), Trouble::value);
+        members.put_some("connection", self.connection.as_ref(), Connection::value);
+        members.put("duration", |_| self.duration_s);
+        members.into_value()
+    }
+}
+
+impl Answer {
+    fn value(&self, reads: &Reads) -> Value {
+        let mut members = Members::of(reads);
+        members.put("code", |_| u32::from(self.code));
+        members
+            .put_some("enhanced", self.enhanced, |code, _| numbers((code.class, code.subject, code.detail)));
+        members.put("reason", |_| texts(&self.lines));
+        members.put("state", |_| self.state);
+        members.into_value()
+    }
+}
+
+impl Trouble {
+    fn value(&self, reads: &Reads) -> Value {
+        let mut members = Members::of(reads);
+        members.put("temporary", |_| self.temporary);
+        members.put("message", |_| self.message.as_str());
+        members.put("type", |_| self.kind);
+        members.put_some("dns", self.dns, |dns, _| dns);
+        members.into_value()
     }
 }
 
 impl Connection {
-    fn value(&self) -> Value {
-        let mut array = Array::new();
-        if let Some(id) = self.id {
-            array.set_str("id", id.to_string());
-            array.set_str("transactions", self.transactions);
-        }
-        let ip = |ip: IpAddr| ip.to_canonical().to_string();
-        let known = [
-            ("localip", self.local_ip.map(ip)),
-            ("localipid", self.local_ip_id.clone()),
-            ("helo", self.helo.clone()),
-            ("remoteip", self.remote_ip.map(ip)),
-            ("remotemx", self.remote_mx.clone()),
-        ];
-        for (key, value) in known {
-            if let Some(value) = value {
-                array.set_str(key, value);
-            }
-        }
-        if let Some(lines) = &self.remote_greeting {
-            array.set_str("remotegreet", texts(lines));
-        }
-        array.set_str("tls", self.tls());
-        array.into()
+    fn value(&self, reads: &Reads) -> Value {
+        let ip = |ip: IpAddr, _: &Reads| ip.to_canonical().to_string();
+        let mut members = Members::of(reads);
+        members.put_some("id", self.id, |id, _| id.to_string());
+        members.put_some("transactions", self.id, |_, _| self.transactions);
+        members.put_some("localip", self.local_ip, ip);
+        members.put_some("localipid", self.local_ip_id.as_deref(), |id, _| id);
+        members.put_some("helo", self.helo.as_deref(), |helo, _| helo);
+        members.put_some("remoteip", self.remote_ip, ip);
+        members.put_some("remotemx", self.remote_mx.as_deref(), |mx, _| mx);
+        members.put_some("remotegreet", self.remote_greeting.as_deref(), |lines, _| texts(lines));
+        members.put("tls", |reads| self.tls(reads));
+        members.into_value()
     }
 
-    fn tls(&self) -> Value {
-        let agreed = self.tls.iter().flat_map(|tls| {
-            let always = [
-                ("protocol", tls.protocol.into()),
-                ("cipher", tls.cipher.into()),
-                ("keysize", tls.key_bits.into()),
-            ];
-            let certificate = peer_certificate(&tls.certificates, tls.fault);
-            always.into_iter().chain(certificate.map(|certificate| ("peercert", certificate)))
-        });
-        let result = self.tls_result.map(|result| ("tlsrpt", result.into()));
-        let tlsa = self.tlsa.as_ref().map(|tlsa| ("tlsa", tlsa.value()));
-        map([("started", self.tls.is_some().into())].into_iter().chain(agreed).chain(result).chain(tlsa))
+    fn tls(&self, reads: &Reads) -> Value {
+        let mut members = Members::of(reads);
+        members.put("started", |_| self.tls.is_some());
+        if let Some(tls) = &self.tls {
+            members.put("protocol", |_| tls.protocol);
+            members.put("cipher", |_| tls.cipher);
+            members.put("keysize", |_| tls.key_bits);
+            put_certificate(&mut members, reads, &tls.certificates, tls.fault);
+        }
+        members.put_some("tlsrpt", self.tls_result, |result, _| result);
+        members.put_some("tlsa", self.tlsa.as_ref(), |tlsa, _| tlsa.value());
+        members.into_value()
     }
 }
 
@@ -445,16 +437,14 @@ impl PolicyFacts {
 }
 
 impl DsnFacts {
-    fn value(&self) -> Value {
-        let id = map([("transaction", self.transaction.to_string().into()), ("queue", 1.into())]);
-        let status = self.status.map(|status| ("status", numbers(status)));
-        let always = [
-            ("action", self.action.into()),
-            ("id", id),
-            ("diagnostictype", self.diagnostic_type.into()),
-            ("diagnosticcode", self.diagnostic_code.as_str().into()),
-        ];
-        map(always.into_iter().chain(status))
+    fn value(&self, reads: &Reads) -> Value {
+        let mut members = Members::of(reads);
+        members.put("action", |_| self.action);
+        members.put("id", |reads| item_id(self.transaction, 1, reads));
+        members.put("diagnostictype", |_| self.diagnostic_type);
+        members.put("diagnosticcode", |_| self.diagnostic_code.as_str());
+        members.put_some("status", self.status, |status, _| numbers(status));
+        members.into_value()
     }
 }
 

@@ -342,7 +342,8 @@ fn place_children<'a>(place: &'a Place, visit: &mut dyn FnMut(&'a Expr)) {
     place.steps.iter().for_each(|step| step_children(&step.kind, visit));
 }
 
-fn step_children<'a>(step: &'a StepKind, visit: &mut dyn FnMut(&'a Expr)) {
+/// Calls `visit` with the expressions in a step.
+pub(super) fn step_children<'a>(step: &'a StepKind, visit: &mut dyn FnMut(&'a Expr)) {
     match step {
         StepKind::Index(key) => visit(key),
         StepKind::Slice(slice) => slice.first.iter().chain(&slice.last).chain(&slice.step).for_each(visit),
@@ -379,7 +380,7 @@ pub(super) fn for_each_statement<'a>(statements: &'a [Statement], visit: &mut dy
     }
 }
 
-fn statement_uses<'a>(statement: &'a Statement, visit: &mut dyn FnMut(&'a Name, Use<'a>)) {
+pub(super) fn statement_uses<'a>(statement: &'a Statement, visit: &mut dyn FnMut(&'a Name, Use<'a>)) {
     match &statement.kind {
         StatementKind::Foreach { key, value, .. } => {
             key.iter().chain([value]).for_each(|name| visit(name, Use::Assign(None)));

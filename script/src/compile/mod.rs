@@ -9,6 +9,7 @@ mod include;
 mod module;
 pub(crate) mod op;
 pub(crate) mod program;
+mod reads;
 mod scope;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use crate::source::SourceMap;
 
 pub(crate) use module::Known;
 pub use program::Program;
+pub use reads::Reads;
 pub(crate) use scope::arity_message;
 
 /// Finds the sources that scripts name.

@@ -16,6 +16,7 @@ use crate::value::Frozen;
 
 use super::analyze::Variables;
 use super::program::{ClassDef, GlobalDef, Input, ModuleDef, Program, Proto};
+use super::reads::{self, Reads};
 use super::scope::{Callee, Exports, FileVariable, Signature};
 use super::{CompileOptions, Compiled, Diagnostics, Loader, SourceText};
 
@@ -42,6 +43,7 @@ pub(crate) struct Known {
     /// Finished modules by the name of their source.
     module_index: HashMap<String, usize>,
     inputs: HashMap<String, Input>,
+    reads: HashMap<String, Reads>,
     files: Vec<String>,
     /// Functions, classes, wildcard imports and variables of the inputs of a session.
     functions: HashMap<Arc<str>, Callee>,
@@ -203,6 +205,17 @@ impl<'c> Compiler<'c> {
             self.known.inputs.insert(name.to_owned(), place);
         }
     }
+
+    /// Notes what the main script reads of those variables of the host that it may not change and shares with no function.
+    pub(super) fn note_reads(&mut self, statements: &[Statement]) {
+        if !self.is_main {
+            return;
+        }
+        let own = self.options.predefined.iter().filter(|variable| variable.read_only);
+        let own = own.map(|variable| variable.name.as_str());
+        let own = own.filter(|name| matches!(self.known.inputs.get(*name), Some(Input::Register(_))));
+        self.known.reads = reads::of_variables(own, statements);
+    }
 }
 
 impl Known {
@@ -219,6 +232,7 @@ impl Known {
             globals: self.globals.clone(),
             main,
             inputs: self.inputs.clone(),
+            reads: self.reads.clone(),
             sources: Arc::new(self.sources.clone()),
             files: self.files.clone(),
         }

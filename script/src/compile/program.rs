@@ -9,6 +9,7 @@ use crate::source::{SourceMap, Span};
 use crate::value::Frozen;
 
 use super::op::{Op, Reg};
+use super::reads::Reads;
 
 /// A compiled script with everything that it includes and imports.
 pub struct Program {
@@ -22,6 +23,8 @@ pub struct Program {
     pub(crate) main: u32,
     /// Where the host's variables go.
     pub(crate) inputs: HashMap<String, Input>,
+    /// What is read of those that the main script mentions.
+    pub(crate) reads: HashMap<String, Reads>,
     pub(crate) sources: Arc<SourceMap>,
     /// What `file:NAME`-like sources the program was made from, for the host that wants to know when to compile again.
     pub(crate) files: Vec<String>,
@@ -163,6 +166,7 @@ impl Program {
             globals: Vec::new(),
             main: 0,
             inputs: HashMap::new(),
+            reads: HashMap::new(),
             sources: Arc::default(),
             files: Vec::new(),
         }
@@ -178,9 +182,17 @@ impl Program {
         &self.files
     }
 
-    /// Whether the script mentions a variable of the host; others need not be set.
-    pub fn uses(&self, variable: &str) -> bool {
-        self.inputs.contains_key(variable)
+    /// What the script reads of a variable of the host. `None`: it does not mention it, and it need not be set.
+    pub fn reads(&self, variable: &str) -> Option<&Reads> {
+        self.inputs.get(variable).map(|_| self.reads.get(variable).unwrap_or(&Reads::All))
+    }
+
+    /// Whether the script or what it imports names a function of the library.
+    pub fn names(&self, function: &str) -> bool {
+        let called = self.natives.iter().any(|native| native.name == function);
+        let is_it =
+            |constant: &Constant| matches!(constant, Constant::Native(native) if native.name == function);
+        called || self.protos.iter().any(|proto| proto.constants.iter().any(is_it))
     }
 }
 

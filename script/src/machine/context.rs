@@ -64,6 +64,10 @@ pub(super) enum Next {
     Ended,
 }
 
+/// Where a program finds a variable of the host: [`Loaded::variable`].
+#[derive(Clone, Copy, Debug)]
+pub struct HostVariable(pub(super) Input);
+
 /// One execution of a program.
 pub struct Context {
     pub(super) loaded: Rc<Loaded>,
@@ -158,15 +162,20 @@ impl Context {
 
     /// Sets a variable of the host, before the first [`run`](Self::run). One that the script does not mention is ignored.
     pub fn set(&mut self, name: &str, value: Value) {
-        if let Some(input) = self.loaded.program.inputs.get(name) {
-            self.inputs.push((*input, value));
+        if let Some(variable) = self.loaded.variable(name) {
+            self.set_variable(variable, value);
         }
+    }
+
+    /// The same for a variable that was looked up before.
+    pub fn set_variable(&mut self, variable: HostVariable, value: Value) {
+        self.inputs.push((variable.0, value));
     }
 
     /// Asks, before the first [`run`](Self::run), for the value that a variable of the host has at the end of the script,
     /// however it ends. The variable is one that the script may change.
-    pub fn keep(&mut self, name: &str) {
-        self.kept = self.loaded.program.inputs.get(name).map(|input| (*input, Value::None));
+    pub fn keep(&mut self, variable: HostVariable) {
+        self.kept = Some((variable.0, Value::None));
     }
 
     /// What [`keep`](Self::keep) asked for, once the script has ended; none when the script does not mention it.

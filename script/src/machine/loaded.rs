@@ -13,6 +13,7 @@ use crate::compile::program::{ClassDef, Constant, Method, Proto, Restriction};
 use crate::native::Native;
 use crate::value::{Frozen, Function, FunctionBuf, Key, OrderedMap, ScriptFunction, Str, Value};
 
+use super::context::HostVariable;
 use super::frame::Entry;
 
 /// Stacks that contexts hand on, so that most need not allocate.
@@ -104,11 +105,6 @@ impl Loaded {
         Loaded::with_home(program, Rc::new(Home))
     }
 
-    /// Whether the script mentions this variable of the host: if not, its value need not be made.
-    pub fn mentions(&self, name: &str) -> bool {
-        self.program.inputs.contains_key(name)
-    }
-
     /// The same with the functions and objects of an earlier form of the program.
     pub(super) fn with_home(program: &Arc<Program>, home: Rc<dyn Any>) -> Rc<Loaded> {
         let mut names = Names::default();
@@ -142,6 +138,11 @@ impl Loaded {
             home,
             spare: RefCell::default(),
         })
+    }
+
+    /// Where it finds a variable of the host. `None`: it does not mention it.
+    pub fn variable(&self, name: &str) -> Option<HostVariable> {
+        self.program.inputs.get(name).map(|input| HostVariable(*input))
     }
 
     /// The program.

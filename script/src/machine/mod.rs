@@ -24,7 +24,7 @@ mod session;
 mod tests;
 mod unwind;
 
-pub use context::{Context, Limits, Run};
+pub use context::{Context, HostVariable, Limits, Run};
 pub use error::{Place, ScriptError, StackEntry};
 pub use loaded::Loaded;
 pub use session::{ReplInput, ReplSession};

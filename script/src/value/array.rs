@@ -40,6 +40,18 @@ impl Array {
         Array(Rc::new(ArrayBuf::List(items)))
     }
 
+    /// An array with room for so many items by keys that are texts, for [`append`](Self::append).
+    pub fn with_room(items: usize) -> Array {
+        let map = OrderedMap::with_capacity(items);
+        Array(Rc::new(ArrayBuf::Map(Entries { map, next: Some(0) })))
+    }
+
+    /// Adds an item under a key that the array does not have, a text that is no number. For building one.
+    pub fn append(&mut self, key: Str, value: Value) {
+        debug_assert!(parse_integer(&key).is_none() && !self.contains(&Key::Str(key.clone())));
+        self.entries().map.append(key.hash_value(), Key::Str(key), value);
+    }
+
     /// An array around items that other threads may hold, without copying them.
     #[inline]
     pub fn from_frozen(array: Arc<FrozenArray>) -> Array {

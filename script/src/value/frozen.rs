@@ -94,6 +94,15 @@ impl Frozen {
         }
     }
 
+    /// Whether both share their bytes or items, which is quick to know and implies equality.
+    pub fn same(&self, other: &Frozen) -> bool {
+        match (self, other) {
+            (Frozen::Str(a), Frozen::Str(b)) => Arc::ptr_eq(a, b),
+            (Frozen::Array(a), Frozen::Array(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
+
     pub(crate) fn depth(&self) -> u32 {
         match self {
             Frozen::Array(array) => array.depth,

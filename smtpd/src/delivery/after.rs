@@ -3,12 +3,14 @@
 //! The attempt has ended by then, and its connection serves others. Until the decision is carried out the recipient is in
 //! hand; a crash before that is durable repeats the attempt, as it does without a script.
 
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 
 use engine::task::Class;
-use hooks::Kept;
 use hooks::queued::{DsnOverrides, Postdelivery, Requeue};
+use hooks::{Kept, Reads};
 use queue::{Attempt, Change, FailCause, ItemKey, NotifyStep, OperationError, Reason, Recipient, Settlement};
 use spool::{Envelope, Settle};
 use uuid::Uuid;
@@ -96,7 +98,7 @@ pub(super) async fn remove_in_hand(shard: &Rc<Shard>, attempt: Attempt, removal:
     let mut decided = match shard.postdelivery() {
         None => Decided::default_of(case),
         Some(hook) => {
-            let envelope = shard.store.envelope(message_id(ended.errand.attempt.message)).await.ok();
+            let envelope = envelope(shard, &hook, &ended).await;
             decide(shard, &hook, &ended, envelope.as_ref(), case, true).await
         }
     };
@@ -111,10 +113,14 @@ pub(super) async fn remove_in_hand(shard: &Rc<Shard>, attempt: Attempt, removal:
     if kept { Removed::Kept } else { Removed::Gone }
 }
 
-/// Decides about recipients of an attempt that has ended. Beside the lane as long as few are at it: else the lane waits,
-/// and so do further attempts.
+/// Decides about recipients of an attempt that has ended: at once where the script does not wait, else beside the lane as
+/// long as few are at it. When many are, the lane waits, and so do further attempts.
 pub(super) async fn attempted(shard: &Rc<Shard>, hook: QueueHook, ended: Ended, cases: Vec<Case>) {
-    let all = decide_all(Rc::clone(shard), hook, ended, cases);
+    let mut all = Box::pin(decide_all(Rc::clone(shard), hook, ended, cases));
+    let first = poll_fn(|cx| Poll::Ready(all.as_mut().poll(cx))).await;
+    if first.is_ready() {
+        return;
+    }
     if shard.delivery.deciding.get() >= limits::POSTDELIVERY_BESIDE {
         return all.await;
     }
@@ -147,7 +153,7 @@ impl Drop for Deciding {
 async fn decide_all(shard: Rc<Shard>, hook: QueueHook, ended: Ended, mut cases: Vec<Case>) {
     let ended = Rc::new(ended);
     let message = message_id(ended.errand.attempt.message);
-    let envelope = Rc::new(shard.store.envelope(message).await.ok());
+    let envelope = Rc::new(envelope(&shard, &hook, &ended).await);
     let alone = cases.len() == 1;
     let decided = match cases.pop() {
         Some(only) if alone => vec![decide(&shard, &hook, &ended, (*envelope).as_ref(), only, true).await],
@@ -174,6 +180,14 @@ async fn decide_all(shard: Rc<Shard>, hook: QueueHook, ended: Ended, mut cases: 
     carry_out(&shard, &ended, decided);
     shard.store.release_body(message);
     shard.due.notify_one();
+}
+
+/// The envelope of the message, where it can be read and the script can tell what it says.
+async fn envelope(shard: &Rc<Shard>, hook: &QueueHook, ended: &Ended) -> Option<Envelope> {
+    if !hook.script().needs_envelope() {
+        return None;
+    }
+    shard.store.envelope(message_id(ended.errand.attempt.message)).await.ok()
 }
 
 /// What is done with a recipient.
@@ -209,7 +223,7 @@ async fn decide(
     let seen = Seen::new(shard, envelope, &errand.attempt, recipient, &errand.wishes, &said);
     let mut item = seen.item();
     let delivered = matches!(case.change, Change::Done { .. });
-    let ending = || ending::of(shard, ended, envelope, &case);
+    let ending = |reads: &Reads| ending::of(shard, ended, envelope, &case, reads);
     let decision = item.after(hook.script(), delivered, || seen.message(), ending).await;
     scripted::keep_metadata(shard, recipient, &item);
     let report = Some(case.report);

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use hooks::Reads;
 use hooks::queued::{self, Action, Answer, Attempted, DsnFacts, Trouble};
 use net::smtp::client::{self, Cause};
 use net::smtp::error::Error;
@@ -32,13 +33,19 @@ pub(super) struct Case {
     pub(super) report: Uuid,
 }
 
-/// `$arguments` of a case.
-pub(super) fn of(shard: &Shard, ended: &Ended, envelope: Option<&Envelope>, case: &Case) -> queued::Ending {
+/// `$arguments` of a case, as far as the script reads them.
+pub(super) fn of(
+    shard: &Shard,
+    ended: &Ended,
+    envelope: Option<&Envelope>,
+    case: &Case,
+    reads: &Reads,
+) -> queued::Ending {
     let attempt = &ended.errand.attempt;
     let Some(recipient) = attempt.recipients.get(case.index) else { return queued::Ending::default() };
     let snapshot = shard.snapshot();
     let dsn = snapshot.dsn(&attempt.destination.transport);
-    let grouping = ended.facts.remote.map(|remote| {
+    let grouping = ended.facts.remote.filter(|_| reads.member("grouping").is_some()).map(|remote| {
         let mx = ended.facts.mx.as_deref().unwrap_or_default();
         snapshot.groups.of(&recipient.domain, mx, remote.ip()).to_owned()
     });
@@ -47,12 +54,14 @@ pub(super) fn of(shard: &Shard, ended: &Ended, envelope: Option<&Envelope>, case
         expired: matches!(case.change, Change::Failed { cause: FailCause::Expired, .. }),
         action: action(&case.change, &dsn),
         grouping: grouping.filter(|group| !group.is_empty()),
-        policies: case
-            .attempted
+        policies: (case.attempted && reads.member("policy").is_some())
             .then(|| policy_facts::of(&snapshot, &shard.rules().policies, attempt, &ended.facts))
             .flatten(),
-        attempt: case.attempted.then(|| attempted(ended, case)),
-        dsn: report(shard, ended, envelope, case, recipient, &dsn),
+        attempt: reads
+            .member("attempt")
+            .filter(|_| case.attempted)
+            .map(|reads| attempted(ended, case, reads)),
+        dsn: reads.member("dsn").and_then(|_| report(shard, ended, envelope, case, recipient, &dsn)),
     }
 }
 
@@ -67,7 +76,7 @@ fn action(change: &Change, dsn: &Dsn) -> Option<Action> {
     }
 }
 
-fn attempted(ended: &Ended, case: &Case) -> Attempted {
+fn attempted(ended: &Ended, case: &Case, reads: &Reads) -> Attempted {
     let facts = &ended.facts;
     let answer = ended.answers.as_ref().and_then(|answers| answers.get(case.index));
     let (result, error) = match (answer, reason(&case.change)) {
@@ -80,7 +89,7 @@ fn attempted(ended: &Ended, case: &Case) -> Attempted {
     Attempted {
         result,
         error,
-        connection: met.then(|| connection(facts)),
+        connection: (met && reads.member("connection").is_some()).then(|| connection(facts)),
         duration_s: duration_ms as f64 / 1000.0,
     }
 }

@@ -48,7 +48,7 @@ pub(super) async fn prepare(shard: &Rc<Shard>, errand: Errand) -> Option<Errand>
     let attempt = errand.attempt;
     let remembered: Vec<_> =
         attempt.recipients.iter().map(|recipient| shard.delivery.remembered.take(recipient.key)).collect();
-    let envelope = if remembered.iter().all(Option::is_some) {
+    let envelope = if !hook.script().needs_envelope() || remembered.iter().all(Option::is_some) {
         None
     } else {
         match shard.store.envelope(message_id(attempt.message)).await {

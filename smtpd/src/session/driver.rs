@@ -371,7 +371,7 @@ impl Driver {
                 Ok(())
             }
             Event::Mail(mail) => {
-                self.begin_transaction(mail).map(|transaction| self.transaction = Some(transaction))
+                self.begin_transaction(mail).map(|transaction| self.note_transaction(transaction))
             }
             Event::Rcpt(rcpt) => {
                 self.note_recipient(rcpt, None);

@@ -59,7 +59,7 @@ impl Driver {
     /// Scripts see what was agreed in the handshake. What the client said before it is forgotten (RFC 3207 section 4.2).
     pub(super) fn tell_of_tls(&mut self) {
         let (Some(talk), Some(agreed)) = (&mut self.talk, &self.tls) else { return };
-        let connection = &mut talk.conversation.connection;
+        let connection = talk.conversation.connection_mut();
         (connection.hello, connection.auth) = (None, None);
         connection.tls = Some(hooks::Tls {
             protocol: agreed.version.to_owned(),
@@ -77,7 +77,7 @@ impl Driver {
     /// Scripts see the client that XCLIENT names.
     pub(super) fn tell_of_client(&mut self) {
         let Some(talk) = &mut self.talk else { return };
-        let (client, connection) = (&self.client, &mut talk.conversation.connection);
+        let (client, connection) = (&self.client, talk.conversation.connection_mut());
         connection.remote = client.remote;
         connection.remote_ip = None;
         connection.remote_ptr = client.name.get().map(lossy);
@@ -95,8 +95,10 @@ impl Driver {
     /// Scripts see the client's confirmed name, for which they wait a little.
     async fn learn_name(&mut self) {
         self.client.name.settle().await;
-        if let (Some(talk), Some(name)) = (&mut self.talk, self.client.name.get()) {
-            talk.conversation.connection.remote_ptr.get_or_insert_with(|| lossy(name));
+        if let (Some(talk), Some(name)) = (&mut self.talk, self.client.name.get())
+            && talk.conversation.connection().remote_ptr.is_none()
+        {
+            talk.conversation.connection_mut().remote_ptr = Some(lossy(name));
         }
     }
 
@@ -139,7 +141,7 @@ impl Driver {
         let keywords = self.machine.keywords();
         match talk.conversation.hello(&talk.runner, script, said(&hello), &keywords).await {
             Verdict::Accept(accepted) => {
-                if let Some(counts) = &talk.conversation.connection.hello {
+                if let Some(counts) = &talk.conversation.connection().hello {
                     hello.host = counts.host.as_bytes().into();
                 }
                 self.note_hello(hello);
@@ -197,12 +199,12 @@ impl Driver {
             Err(error) => return self.refuse_event(error),
         };
         let (Some(script), Some(talk)) = (self.server.hooks.mailfrom, &mut self.talk) else {
-            self.transaction = Some(transaction);
+            self.note_transaction(transaction);
             return self.machine.accept();
         };
         let parameters = parameters(&transaction.mail.written);
         let sender = transaction.mail.sender.as_ref();
-        match talk.conversation.mail(&talk.runner, script, sender, &parameters).await {
+        match talk.conversation.mail(&talk.runner, script, sender, parameters).await {
             Verdict::Accept(accepted) => {
                 if let Some(sender) = accepted.sender {
                     transaction.mail.sender = sender;
@@ -285,7 +287,7 @@ impl Driver {
     /// HELO or EHLO counts.
     pub(super) fn note_hello(&mut self, hello: Hello) {
         if let Some(talk) = &mut self.talk {
-            talk.conversation.connection.hello = Some(said(&hello));
+            talk.conversation.connection_mut().hello = Some(said(&hello));
         }
         self.hello = Some(hello);
         self.forget_transaction();
@@ -305,18 +307,23 @@ impl Driver {
         }
     }
 
-    /// MAIL is accepted: for scripts that have no say in it.
+    /// MAIL is accepted, for scripts that have no say in it too.
+    pub(super) fn note_transaction(&mut self, transaction: Box<Transaction>) {
+        if let Some(talk) = &mut self.talk {
+            let facts = &mut talk.conversation.transaction;
+            facts.sender = Some(transaction.mail.sender.clone());
+            facts.parameters = parameters(&transaction.mail.written);
+        }
+        self.transaction = Some(transaction);
+    }
+
+    /// Begins what MAIL asks for.
     pub(super) fn begin_transaction(&mut self, mail: Mail) -> Result<Box<Transaction>, Error> {
         let id = match &self.talk {
             Some(talk) => talk.conversation.transaction.id,
             None => self.new_id(),
         };
-        let transaction = Transaction::begin(&self.shard, self.tls.clone(), id, mail)?;
-        if let Some(talk) = &mut self.talk {
-            talk.conversation.transaction.sender = Some(transaction.mail.sender.clone());
-            talk.conversation.transaction.parameters = parameters(&transaction.mail.written);
-        }
-        Ok(Box::new(transaction))
+        Ok(Box::new(Transaction::begin(&self.shard, self.tls.clone(), id, mail)?))
     }
 
     /// A transaction is over, or never was: the next one has another id.

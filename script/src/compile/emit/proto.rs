@@ -124,6 +124,7 @@ impl<'e, 'c, 'a> Emitter<'e, 'c, 'a> {
             }
         }
         self.declare_inputs();
+        self.compiler.note_reads(statements);
         self.statements(statements);
         self.finish(name, None)
     }

@@ -1,6 +1,6 @@
 //! Variables of the host: what scripts find in them, and what they leave.
 
-use crate::compile::{CompileOptions, NoLoader, Predefined, SourceText, compile};
+use crate::compile::{CompileOptions, NoLoader, Predefined, Reads, SourceText, compile};
 use crate::machine::{Context, Limits, Loaded, Run};
 use crate::value::Value;
 
@@ -15,10 +15,11 @@ fn run(script: &str) -> (Run, Option<Value>) {
     };
     let main = SourceText { name: "main".to_owned(), bytes: script.as_bytes().to_vec() };
     let compiled = compile(main, &mut NoLoader, &LIBRARY, &options).expect("it is correct");
-    let mut context = Context::new(&Loaded::new(&compiled.program), Limits::default());
+    let loaded = Loaded::new(&compiled.program);
+    let mut context = Context::new(&loaded, Limits::default());
     context.set("in", 5.into());
     context.set("context", 1.into());
-    context.keep("context");
+    loaded.variable("context").into_iter().for_each(|variable| context.keep(variable));
     let run = context.run(&mut TestHost::default(), 1_000);
     let kept = context.take_kept();
     (run, kept)
@@ -50,13 +51,65 @@ fn a_function_that_decides_leaves_what_it_assigned() {
 #[test]
 fn a_variable_that_a_script_does_not_mention_is_neither_made_nor_kept() {
     assert_eq!(kept("Accept();"), None);
-    let main = SourceText { name: "main".to_owned(), bytes: b"echo $in;".to_vec() };
-    let predefined = vec![
-        Predefined { name: "in".to_owned(), read_only: true },
-        Predefined { name: "out".to_owned(), read_only: true },
-    ];
-    let options = CompileOptions { predefined, ..CompileOptions::default() };
-    let loaded =
-        Loaded::new(&compile(main, &mut NoLoader, &LIBRARY, &options).expect("it is correct").program);
-    assert!(loaded.mentions("in") && !loaded.mentions("out"));
+    assert_eq!(reads("echo $out;"), None);
+}
+
+/// What a script reads of `$in`: its members by their paths, `*` for all of one.
+fn reads(script: &str) -> Option<String> {
+    let predefined = ["in", "out"].map(|name| Predefined { name: name.to_owned(), read_only: true });
+    let options = CompileOptions { predefined: predefined.to_vec(), ..CompileOptions::default() };
+    let main = SourceText { name: "main".to_owned(), bytes: script.as_bytes().to_vec() };
+    let compiled = compile(main, &mut NoLoader, &LIBRARY, &options).expect("it is correct");
+    compiled.program.reads("in").map(shown)
+}
+
+fn shown(reads: &Reads) -> String {
+    match reads {
+        Reads::All => "*".to_owned(),
+        Reads::Members(members) => {
+            let members: Vec<_> =
+                members.iter().map(|(name, reads)| format!("{name} {}", shown(reads))).collect();
+            format!("({})", members.join(", "))
+        }
+    }
+}
+
+#[test]
+fn members_by_constant_keys_are_read_alone() {
+    for (script, expected) in [
+        ("echo $in[\"a\"];", "(a *)"),
+        (
+            "echo $in[\"a\"][\"b\"] ?? $in[\"a\"][\"c\"]; if (isset($in[\"d\"][\"e\"])) echo 1;",
+            "(a (b *, c *), d (e *))",
+        ),
+        ("echo $in[\"a\"][\"b\"] . $in[\"a\"];", "(a *)"),
+        ("foreach ($in[\"a\"] as $x) echo $x[\"b\"];", "(a *)"),
+        ("echo $in[\"a\"][0][\"b\"] . $in[\"c\"][\"7\"];", "(a *, c *)"),
+        (
+            "echo length($in[\"a\"]); $in[\"m\"]->f($in[\"s\"][1:2], $in[\"l\"][$in[\"k\"]]);",
+            "(a *, m *, s *, l *, k *)",
+        ),
+        ("function f() { $in = []; return $in[\"z\"]; } f(); echo $in[\"a\"];", "(a *)"),
+    ] {
+        assert_eq!(reads(script).as_deref(), Some(expected), "{script}");
+    }
+}
+
+#[test]
+fn what_may_be_read_in_unknown_parts_is_read_whole() {
+    for script in [
+        "echo $in;",
+        "$x = $in; echo $x[\"a\"];",
+        "echo \"$in\";",
+        "echo $in[\"a\"]; foreach ($in as $k => $v) echo $k;",
+        "echo $in[\"a\"]; $k = \"b\"; echo $in[$k];",
+        "echo $in[\"a\"]; echo isset($in);",
+        "echo $in[\"a\"]; function f() { global $in; return $in[\"b\"]; } f();",
+        "echo $in[\"a\"]; $f = function () closure ($in) { return $in[\"b\"]; }; $f();",
+        "echo $in[\"a\"]; echo [...$in];",
+        "echo $in[\"a\"]; echo ($in ?: 1);",
+        "echo $in[0];",
+    ] {
+        assert_eq!(reads(script).as_deref(), Some("*"), "{script}");
+    }
 }
