@@ -36,6 +36,12 @@ pub const EXPIRY_CHUNK: u32 = 2_000;
 /// cache misses, 0.3 to 3 microseconds, so a call stays within a millisecond.
 pub const NEXT_BUDGET: u32 = 250;
 
+/// Suspends that are gone through one by one, at about 50 ns each, that cost as much as an item.
+pub const RULES_PER_LOOK: usize = 60;
+
+/// What a call may look at in any case.
+pub const NEXT_BUDGET_MIN: u32 = 4;
+
 /// Width of a bucket of the retry schedule. An item comes due at the end of its bucket, so at most this late.
 pub const BUCKET_MS: u64 = 1_000;
 

@@ -106,6 +106,9 @@ pub const LOAD_PAUSE: Duration = Duration::from_millis(500);
 
 /// Attempts begun in one turn of the loop.
 pub const PICK_UP_BURST: u32 = 64;
+
+/// The same by time: rules with many expressions make a look at a message slow.
+pub const PICK_UP_SLICE: Duration = Duration::from_micros(500);
 /// How often a shard whose disk takes no writes looks whether it does again.
 pub const UNHEALTHY_PAUSE: Duration = Duration::from_secs(1);
 /// Addresses tried in one attempt (reference: cli-and-operations 9.7).
@@ -150,6 +153,12 @@ pub const REPORT_GATHER_QUIET: Duration = Duration::from_secs(1);
 pub const REPORT_GATHER_MAX: Duration = Duration::from_secs(10);
 /// Reports that wait for further recipients, each about 1 KiB; with more, none waits.
 pub const REPORTS_GATHERING: usize = 10_000;
+/// Reports that are composed and written at once: each has up to 256 KiB of its message in memory.
+pub const REPORTS_WRITING: usize = 16;
+/// How often, and for how long in all, a report waits for a place in the buffers of the spool: others are being written.
+pub const REPORT_BUFFER_PAUSE: Duration = Duration::from_millis(100);
+/// See [`REPORT_BUFFER_PAUSE`].
+pub const REPORT_BUFFER_PATIENCE: Duration = Duration::from_secs(60);
 /// Recipients in one report: at most about 3 KiB each.
 pub const REPORT_RECIPIENTS: usize = 500;
 /// Bytes of what a peer said that a report repeats.
@@ -235,8 +244,10 @@ pub const CONTROL_SLICE: Duration = Duration::from_micros(500);
 /// Items that an update selects before it changes them, and that are made durable together: about 30 bytes each, and some
 /// hundred bytes each until they are on disk.
 pub const CONTROL_UPDATE_CHUNK: usize = 4096;
-/// Reports that are being gathered or written on a shard when a command that removes much waits for them: each may hold 256 KiB
-/// of its message.
+/// What an operator may have remembered of a recipient, in bytes: with a path and a few words of the server's own it stays
+/// within [`spool::limits::PROPERTIES_MAX_BYTES`].
+pub const ORDERED_PROPERTIES_BYTES: usize = 16 << 10;
+/// Reports that are being gathered or written on a shard when a command that removes much waits for them.
 pub const CONTROL_REPORTS: usize = 64;
 
 /// Suspends that are added while the server runs: about 300 bytes each on the control thread, and again compiled.

@@ -25,8 +25,8 @@ pub const CHUNK_MAX_BYTES: usize = crate::format::BODY_BLOCK;
 pub const PREFIX_MAX_BYTES: usize = 32 << 10;
 /// Last reply or hold reason kept with an item.
 pub const REPLY_MAX_BYTES: usize = 512;
-/// Properties of an item.
-pub const PROPERTIES_MAX_BYTES: usize = 16 << 10;
+/// Properties of an item: metadata of 15 KiB, names and a path of a few.
+pub const PROPERTIES_MAX_BYTES: usize = 28 << 10;
 /// Settle entries in one record.
 pub const SETTLE_RECORD_BYTES: usize = 32 << 10;
 /// Settles in one batch beside messages that wait for it: some hundreds with a reply, thousands without.

@@ -198,9 +198,10 @@ impl State {
         stamp(epoch, self.stamps)
     }
 
-    /// Settles, marks, maps or cuts wait: they may use the reserve.
+    /// Settles, marks, maps or cuts wait: they may use the reserve. The mark of a clean end comes after all else.
     fn has_priority_work(&self) -> bool {
-        !self.cuts.is_empty() || !self.settles.is_empty() || !self.maps.is_empty() || self.clean_wanted
+        let clean = self.clean_wanted && self.queue.is_empty();
+        !self.cuts.is_empty() || !self.settles.is_empty() || !self.maps.is_empty() || clean
     }
 }
 

@@ -105,14 +105,14 @@ impl Queue {
     }
 
     /// An attempt of the line was refused. `expired`: what was refused is gone, and the next may be, too.
-    pub(super) fn hold_back(&mut self, number: u32, limited: Limited, expired: bool) {
+    /// `oldest_ms`: when the first of what goes back to its front was received.
+    pub(super) fn hold_back(&mut self, number: u32, limited: Limited, oldest_ms: Option<u64>) {
         self.let_go(number);
         let Limited { by, until_ms } = limited;
         self.held_until.insert((until_ms, number));
-        let held = Held { by, oldest_ms: 0, until_ms, allowed: u32::from(expired) };
+        let held = Held { by, oldest_ms: 0, until_ms, allowed: u32::from(oldest_ms.is_none()) };
         self.lines[number].held = Some(Box::new(held));
-        // The items that were refused are not back in the line yet: who looks for the oldest will see them.
-        self.link_held(number, 0);
+        self.link_held(number, oldest_ms.unwrap_or_else(|| self.oldest_ms(number)));
     }
 
     /// An attempt of the line came to nothing before policies were asked: another one may find out.

@@ -15,7 +15,7 @@ impl Queue {
     /// `None`: nothing for now; ask again after the next insert or report, when the rules change, or at
     /// [`Queue::next_wakeup`].
     pub fn next(&mut self, now_ms: u64) -> Option<Attempt> {
-        let mut budget = self.next_budget;
+        let mut budget = self.budget();
         self.catch_up(now_ms, &mut budget);
         while self.has_free_attempt() && spend(&mut budget) {
             let number = self.next_in_turn()?;
@@ -45,7 +45,7 @@ impl Queue {
     /// Report the attempt before it first. `None` also when other destinations have waited long enough for
     /// the last free attempts: give the connection up and ask [`Queue::next`].
     pub fn next_for(&mut self, destination: &Destination, now_ms: u64) -> Option<Attempt> {
-        let mut budget = self.next_budget;
+        let mut budget = self.budget();
         self.catch_up(now_ms, &mut budget);
         let mut lines = self.lines_of(destination);
         if self.urgent_picks >= limits::URGENT_BURST {
@@ -206,6 +206,12 @@ impl Queue {
         let line = &mut self.lines[number];
         (line.compared, line.suspended) = (self.generation, suspended);
         suspended
+    }
+
+    /// How many items a call may look at: fewer where each is compared with many expressions.
+    fn budget(&self) -> u32 {
+        let looks = 1 + self.suspends.gone_through() / limits::RULES_PER_LOOK;
+        (self.next_budget / looks as u32).max(limits::NEXT_BUDGET_MIN)
     }
 
     /// Compares the rules with one item.

@@ -57,7 +57,10 @@ impl Queue {
             changes.push(change);
         }
         match limited {
-            Some(limited) => self.hold_back(running.line, limited, at_once.is_empty()),
+            Some(limited) => {
+                let oldest_ms = at_once.first().map(|member| self.slots[*member].received_ms());
+                self.hold_back(running.line, limited, oldest_ms);
+            }
             None if running.probe => self.try_another(running.line),
             None => {}
         }

@@ -108,6 +108,11 @@ impl Suspends {
         self.rules.is_empty()
     }
 
+    /// How many rules are compared with everything, one by one.
+    pub(crate) fn gone_through(&self) -> usize {
+        self.scan.len()
+    }
+
     /// True when some rule looks at what is known only once hosts and addresses are: the way that a message takes.
     pub fn look_at_the_way(&self) -> bool {
         self.looks_at_the_way

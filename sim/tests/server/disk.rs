@@ -199,3 +199,29 @@ fn a_second_server_on_the_same_spool_is_refused_by_name() {
         world.fail("the second server must say who has the spool");
     }
 }
+
+/// Lanes with a connection had gone on: what they delivered could not be written down, and was delivered again.
+#[test]
+fn nothing_is_begun_while_the_disk_takes_no_writes() {
+    for seed in seeds(1) {
+        let mut world = World::new(seed);
+        world.window = Duration::from_secs(3600);
+        world.start_server(1);
+        world.sim.run_for(Duration::from_millis(100));
+        world.send(600, 20);
+        world.finish_client();
+        world.start_sink(Mood::default());
+        let taken = |world: &World| world.deliveries.borrow().taken.len();
+        while taken(&world) < 20 {
+            world.sim.run_for(Duration::from_millis(1));
+        }
+        let server = world.server;
+        world.sim.disk_faults(server, DiskFaults { write_eio: 1.0, ..DiskFaults::default() });
+        world.sim.run_for(Duration::from_secs(20));
+        assert!(taken(&world) < 500, "{} were taken, of which the spool knows nothing", taken(&world));
+        world.crash_server(Crash::Process);
+        world.sim.disk_faults(server, DiskFaults::default());
+        world.start_server(1);
+        world.finish();
+    }
+}

@@ -112,6 +112,7 @@ async fn gather(open: Open, key: GroupKey) {
         let _ = time::timeout(until - now, wake.notified()).await;
     }
     let Some(group) = shard.bounces.groups.borrow_mut().remove(&key) else { return };
+    let _permit = shard.bounces.writing.0.acquire().await;
     submit::tell(shard, &group.subject, group.notices).await;
 }
 

@@ -19,13 +19,14 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use engine::sync::Notify;
+use engine::sync::{Notify, Semaphore};
 use hooks::queued::DsnOverrides;
 use queue::{Attempt, Change, FailCause, ItemKey, MessageKey, NotifyStep, Reason};
 use rustc_hash::FxHashMap;
 use uuid::Uuid;
 
 use crate::delivery::{Ended, Order};
+use crate::limits;
 use crate::shard::Shard;
 use crate::snapshot::Dsn;
 use crate::stored;
@@ -41,9 +42,21 @@ pub struct Bounces {
     /// Tasks that gather or write, by the order of their beginning.
     open: RefCell<BTreeSet<u64>>,
     begun: Cell<u64>,
+    /// Of those, the ones that have their message in memory.
+    writing: Writing,
     hurry: Cell<bool>,
     changed: Notify,
     counts: Cell<Counts>,
+}
+
+/// Permits to compose and write a report.
+#[derive(Debug)]
+struct Writing(Semaphore);
+
+impl Default for Writing {
+    fn default() -> Writing {
+        Writing(Semaphore::new(limits::REPORTS_WRITING))
+    }
 }
 
 /// Numbers since the start.

@@ -3,9 +3,10 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
+use engine::time;
 use hooks::queued::DsnOverrides;
 use queue::{FailCause, Settlement};
-use spool::{CommitError, Envelope, MessageId, ReadError, Refused, Settle};
+use spool::{CommitError, Envelope, Intake, MessageId, ReadError, Refused, Settle};
 use uuid::Uuid;
 
 use super::overrides;
@@ -120,7 +121,7 @@ pub(super) async fn store(
         fields.extend(stored::require_tls_fields());
     }
     let to = overrides.recipient.as_ref().map_or(&*subject.sender, |recipient| recipient.as_bytes());
-    let now_ms = engine::time::steady_ms();
+    let now_ms = time::steady_ms();
     let envelope = Envelope {
         transaction: *id.as_bytes(),
         received_ms: now_ms,
@@ -139,11 +140,22 @@ pub(super) async fn store(
         ..Envelope::default()
     };
     let size_bytes = written.bytes.len() as u64;
-    let mut intake = shard.store.begin_report(size_bytes).map_err(|refused| refusal(&refused))?;
+    let mut intake = begin(shard, size_bytes).await?;
     intake.write(&written.bytes);
     intake.ready().await.map_err(|error| failure(&error))?;
     let message = intake.commit(&envelope, Bytes::new()).await.map_err(|error| failure(&error))?;
     Ok(Stored { message, envelope, size_bytes })
+}
+
+/// A place in the buffers of the spool.
+async fn begin(shard: &Shard, size_bytes: u64) -> Result<Intake, String> {
+    let until = time::now() + limits::REPORT_BUFFER_PATIENCE;
+    loop {
+        match shard.store.begin_report(size_bytes) {
+            Err(Refused::Memory) if time::now() < until => time::sleep(limits::REPORT_BUFFER_PAUSE).await,
+            begun => return begun.map_err(|refused| refusal(&refused)),
+        }
+    }
 }
 
 /// Why nothing can be stored, as a sentence.
@@ -219,7 +231,7 @@ fn forget(shard: &Shard, notice: &Notice) {
 
 /// The report could not be stored: nothing has changed on disk, and the attempt is repeated.
 fn put_back(shard: &Rc<Shard>, subject: &Subject, notices: &[Notice], why: &str) {
-    let at_ms = engine::time::steady_ms().saturating_add(limits::REPORT_RETRY.as_millis() as u64);
+    let at_ms = time::steady_ms().saturating_add(limits::REPORT_RETRY.as_millis() as u64);
     for notice in notices {
         match notice.what {
             // Whoever wanted it gone does not want it delivered.

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use control::smtpd as proto;
 use control::smtpd::queue_update_request::Action as Asked;
 use queue::{Amendment, Cursor, ItemKey, ItemView, LastAttempt, MetadataChange, Reason, State};
-use spool::limits::PROPERTIES_MAX_BYTES;
 use spool::{ItemId, Settle};
 
 use super::client::Client;
@@ -17,7 +16,7 @@ use super::shards::{Answer, ask, ask_one};
 use super::tags::{Selection, Selector};
 use crate::answers;
 use crate::delivery::{after, item_id};
-use crate::limits;
+use crate::limits::{self, ORDERED_PROPERTIES_BYTES};
 use crate::log::Priority;
 use crate::shard::Shard;
 use crate::stored::Properties;
@@ -162,8 +161,8 @@ fn amendment(given: &proto::QueueProperties) -> Result<Amendment, String> {
         return Err("transportid: is empty".to_owned());
     }
     let set_bytes: usize = given.metadata.iter().map(|(key, value)| key.len() + value.len()).sum();
-    if set_bytes > PROPERTIES_MAX_BYTES {
-        return Err(format!("metadata: {set_bytes} bytes, at most {PROPERTIES_MAX_BYTES}"));
+    if set_bytes > ORDERED_PROPERTIES_BYTES {
+        return Err(format!("metadata: {set_bytes} bytes, at most {ORDERED_PROPERTIES_BYTES}"));
     }
     let bytes = |text: &String| text.as_bytes().into();
     Ok(Amendment {
@@ -256,7 +255,7 @@ fn change<'k>(
         let Some(item) = queue.get(*key).filter(still_so) else { continue };
         let id = item_id(*key);
         let properties = properties(shard, id, &item, &order.amendment).map(|properties| properties.encode());
-        if properties.as_ref().is_some_and(|properties| properties.len() > PROPERTIES_MAX_BYTES) {
+        if properties.as_ref().is_some_and(|properties| properties.len() > ORDERED_PROPERTIES_BYTES) {
             too_large += 1;
             continue;
         }
@@ -285,7 +284,7 @@ fn change<'k>(
     if too_large > 0 {
         let what = format_args!(
             "queue update: {too_large} left as they are: with this, their metadata would be larger than \
-             {PROPERTIES_MAX_BYTES} bytes"
+             {ORDERED_PROPERTIES_BYTES} bytes"
         );
         shard.log.line(Priority::Warning, what);
     }

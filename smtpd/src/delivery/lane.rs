@@ -76,7 +76,7 @@ impl Lane {
             shard.due.notify_one();
             let Some(open) = &mut connection else { break };
             let pooling = open.key().route.pooling;
-            if shard.is_stopping() || !pooling.enabled || open.transactions() >= pooling.transactions {
+            if !super::may_pick_up(shard) || !pooling.enabled || open.transactions() >= pooling.transactions {
                 break;
             }
             next = next_of_line(shard, &destination, open);

@@ -86,7 +86,7 @@ pub struct Delivery {
 /// The task that gives attempts to lanes, for the life of the shard.
 pub async fn pick_up(shard: Rc<Shard>) {
     loop {
-        let mut taken = 0;
+        let (mut taken, mut began) = (0, engine::time::now_precise());
         while may_pick_up(&shard) {
             let next = shard.queue.borrow_mut().next(engine::time::steady_ms());
             let Some(attempt) = next else {
@@ -96,9 +96,10 @@ pub async fn pick_up(shard: Rc<Shard>) {
             shard.stats.pickup.count.add(1);
             shard.delivery.give(&shard, Errand::fresh(attempt));
             taken += 1;
-            if taken == limits::PICK_UP_BURST {
-                taken = 0;
+            let now = engine::time::now_precise();
+            if taken == limits::PICK_UP_BURST || now - began >= limits::PICK_UP_SLICE {
                 engine::task::yield_now().await;
+                (taken, began) = (0, engine::time::now_precise());
             }
         }
         expire(&shard).await;
@@ -117,6 +118,7 @@ async fn expire(shard: &Rc<Shard>) {
     }
 }
 
+/// Whether attempts may begin, by lanes that have a connection, too: what they came to must be kept.
 fn may_pick_up(shard: &Shard) -> bool {
     !shard.is_stopping() && !shard.is_frozen() && shard.store.admission() != Admission::Unhealthy
 }

@@ -8,6 +8,7 @@ use config::Reloadable;
 use crate::control::shards;
 use crate::dynamic::wanted::WantedCondition;
 use crate::dynamic::{Condition, file};
+use crate::limits;
 use crate::log::Priority;
 use crate::program::Control;
 use crate::ruleset::Ruleset;
@@ -33,8 +34,12 @@ impl Control {
     ///
     /// # Errors
     /// A sentence that names the rule.
-    pub(super) fn compile_rules(&self, files: &Reloadable) -> Result<Ruleset, String> {
-        Ruleset::compile(files, self.dynamic.rules(), &self.dynamic.condition_rules())
+    pub(super) async fn compile_rules(&self, files: Arc<Reloadable>) -> Result<Ruleset, String> {
+        let (suspends, conditions) = (self.dynamic.rules(), self.dynamic.condition_rules());
+        // Thousands of expressions take seconds: on the pool.
+        let compile = move || Ruleset::compile(&files, suspends, &conditions);
+        let compiled = engine::offload::run(limits::CONFIGURE, compile).await;
+        compiled.map_err(|error| format!("compiling rules: {error}"))?
     }
 
     /// Puts the dynamic rules in force as they are now, on all shards that move, and keeps them on disk. A shard that
@@ -46,7 +51,7 @@ impl Control {
     pub async fn dynamic_changed(self: &Rc<Self>) -> Result<(), String> {
         let _turn = self.reloading.acquire().await;
         let files = self.files().ok_or("the server has not started yet")?;
-        let rules = self.compile_rules(&files)?;
+        let rules = self.compile_rules(files).await?;
         let set = shards::ask(self, move |shard| {
             shard.set_rules(rules.clone());
             std::future::ready(())

@@ -62,7 +62,7 @@ impl Control {
     async fn reload_now(self: &Rc<Self>, what: Reload) -> Result<(), String> {
         let files = Arc::new(self.read_files(what).await?);
         let (snapshot, keyring) = self.build(Arc::clone(&files)).await?;
-        let rules = self.compile_rules(&files)?;
+        let rules = self.compile_rules(Arc::clone(&files)).await?;
         self.files.replace(Some(files));
         self.keyring.replace(keyring);
         self.watch_expiry();

@@ -33,7 +33,7 @@ impl Control {
         let files = Arc::new(files);
         self.restore_dynamic().await;
         let (snapshot, keyring) = self.build(Arc::clone(&files)).await?;
-        let rules = self.compile_rules(&files)?;
+        let rules = self.compile_rules(Arc::clone(&files)).await?;
         self.files.replace(Some(Arc::clone(&files)));
         self.keyring.replace(keyring);
         self.watch_expiry();

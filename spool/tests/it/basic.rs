@@ -252,3 +252,35 @@ fn a_message_that_was_queued_elsewhere_comes_with_its_states_in_one_record() {
     }
     everywhere(&[first, second, second, third, fourth]);
 }
+
+/// The writer kept to a segment in which the mark of a clean end had room and the first message in line had not: it went round
+/// without a pause.
+#[test]
+fn a_store_that_is_closed_while_messages_wait_for_another_segment_ends() {
+    fn fill_and_close(options: Options) -> Pin<Box<dyn Future<Output = ()>>> {
+        Box::pin(async move {
+            let store = open(options).await;
+            let before = recovered(&store).await.len() as u64;
+            // More each time, so that one of them leaves little of a segment.
+            for number in 0..8 + before {
+                accept(&store, 1000 * before + number, 1, 20_000).await;
+            }
+            let mut intakes = Vec::new();
+            for _ in 0..3 {
+                let mut intake = store.begin(Some(20_000)).expect("room");
+                for piece in body(7, 20_000).chunks(3000) {
+                    intake.write(piece);
+                    intake.ready().await.expect("room");
+                }
+                intakes.push(intake);
+            }
+            let envelope = envelope(7, 1);
+            for intake in intakes {
+                let commit = intake.commit(&envelope, bytes::Bytes::from_static(PREFIX));
+                assert!(at_once(commit).is_none());
+            }
+            store.close().await.expect("closed");
+        })
+    }
+    on_sim(&[fill_and_close as Case; 6], true);
+}
