@@ -14,7 +14,8 @@ const JOBS: [&str; 2] = ["", "news"];
 /// Calls between shards take up to so long; now and then a shard is stuck for longer than a grant is good for.
 const DELAY_MS: u64 = 20;
 const STUCK_MS: u64 = 90;
-const EVENTS_MAX: u32 = 60_000;
+/// With intervals as short as the calls take, most grants are too old when all are there: mail goes slowly, but it goes.
+const EVENTS_WITHOUT_MAIL_MAX: u32 = 20_000;
 
 #[derive(Clone, Debug)]
 struct Case {
@@ -292,8 +293,8 @@ impl World {
     fn run(&mut self) {
         let mut count = 0;
         while let Some(((at_ms, _), (shard, event))) = self.events.pop_first() {
-            count += 1;
-            assert!(count < EVENTS_MAX, "it goes on for ever");
+            count = if matches!(event, Event::Used { spent: 1.., .. }) { 0 } else { count + 1 };
+            assert!(count < EVENTS_WITHOUT_MAIL_MAX, "it goes on for ever");
             self.now_ms = at_ms;
             self.handle(shard, event);
             self.tend(shard);
