@@ -27,6 +27,7 @@ pub(super) const SETTINGS: &[&str] = &[
     "queues.connect_timeout",
     "queues.headers",
     "queues.concurrency",
+    "queues.aws_sigv4",
 ];
 
 /// How long connecting may take when the file does not say.
@@ -66,6 +67,8 @@ pub struct BulkQueue {
     pub connect_timeout: Duration,
     /// Lines of `Name: value`.
     pub headers: Vec<String>,
+    /// How requests are signed for Amazon: `provider[:prefix[:region[:service]]]`; the credentials are key and secret.
+    pub aws_sigv4: Option<String>,
     /// Queues that the items are dealt to, each with one request at a time.
     pub concurrency: u16,
 }
@@ -93,7 +96,20 @@ pub(super) fn check(plugin: &Tree, path: &str, report: &mut Report) {
                 report.error(queue.at, &format!("{path}.queues[{index}].{key}"), problem);
             }
         }
+        if let Some(signing) = queue.get("aws_sigv4").filter(|_| !is_signing(queue.text("aws_sigv4"))) {
+            let problem = Problem::new("expected provider[:prefix[:region[:service]]]")
+                .hint("for example aws:amz:us-east-1:es");
+            report.error(signing.at, &format!("{path}.queues[{index}].aws_sigv4"), problem);
+        }
     }
+}
+
+/// Up to four words.
+fn is_signing(text: Option<&str>) -> bool {
+    let is_word = |word: &str| {
+        !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+    };
+    text.is_some_and(|text| text.split(':').count() <= 4 && text.split(':').all(is_word))
 }
 
 /// One queue of a tree without errors.
@@ -128,6 +144,7 @@ pub(super) fn queue(item: &Tree) -> BulkQueue {
                 _ => None,
             })
             .collect(),
+        aws_sigv4: item.text("aws_sigv4").map(str::to_owned),
         concurrency: item.count("concurrency").and_then(|count| u16::try_from(count).ok()).unwrap_or(1),
     }
 }

@@ -10,7 +10,7 @@ use config::{BulkFormat, BulkQueue};
 
 use super::{attach, command};
 use crate::Settings;
-use crate::on_engine::{on_shards, result};
+use crate::on_engine::{on_a_shard, on_shards, result};
 use crate::plugins::Plugins;
 
 /// Requests that have come: the head, and the body.
@@ -65,6 +65,7 @@ fn queue(directory: &Path, url: &str) -> BulkQueue {
         timeout: Duration::from_secs(60),
         connect_timeout: Duration::from_secs(60),
         headers: Vec::new(),
+        aws_sigv4: None,
         concurrency: 1,
     }
 }
@@ -125,6 +126,37 @@ fn items_of_all_shards_arrive_in_spite_of_a_server_that_refuses_first() {
         assert!(head.contains("Content-Type: application/json"), "{head}");
         assert!(body.starts_with('[') && body.ends_with(']'), "{body}");
     }
+}
+
+#[test]
+fn requests_are_signed_for_amazon() {
+    let directory = tempfile::tempdir().unwrap();
+    let (url, seen) = server(&[]);
+    let queue = BulkQueue {
+        aws_sigv4: Some("aws:amz:us-east-1:es".to_owned()),
+        credentials: Some(("AKID".to_owned(), "secret".to_owned())),
+        ..queue(directory.path(), &url)
+    };
+    let by_script = format!(
+        r#"import {{ http_background }} from "extras://http-background";
+        return http_background("x", "{url}", ["aws_sigv4" => "aws:amz:eu-west-1:s3", "username" => "AKID", "password" => "s"], "x")["status"];"#
+    );
+    let by_script = Arc::new(by_script);
+    on_a_shard(settings(queue), move |environment| {
+        let by_script = Arc::clone(&by_script);
+        async move {
+            attach(&environment);
+            assert_eq!(result(&environment, ADD).await, "true");
+            until_sent(1).await;
+            assert_eq!(result(&environment, &by_script).await, "200");
+        }
+    });
+    let seen = seen.lock().unwrap();
+    for ((head, _), scope) in seen.iter().zip(["us-east-1/es", "eu-west-1/s3"]) {
+        assert!(head.contains("Authorization: AWS4-HMAC-SHA256 Credential=AKID/"), "{head}");
+        assert!(head.contains(scope) && head.contains("x-amz-date: ") && !head.contains("Basic"), "{head}");
+    }
+    assert_eq!(seen.len(), 2);
 }
 
 async fn until_sent(items: u32) {

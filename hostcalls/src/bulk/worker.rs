@@ -8,7 +8,7 @@ use engine::time::{Instant, sleep, timeout};
 
 use super::Bulk;
 use super::queue::{Queue, RunState};
-use crate::http::{self, Submission};
+use crate::http::{self, Signer, Submission};
 use crate::{Execution, limits};
 
 /// Failures in a row of which each is told; later ones now and then.
@@ -92,6 +92,7 @@ async fn send(queue: &Queue, most: u64) -> Result<(), String> {
         verify: settings.tls_verify,
         connect_timeout: settings.connect_timeout,
         timeout: settings.timeout,
+        signer: signer(settings),
     };
     let answer = http::submit(&Execution::begin(&bulk.environment()), submission).await;
     let refused = match answer {
@@ -109,6 +110,12 @@ async fn send(queue: &Queue, most: u64) -> Result<(), String> {
     queue.requests_sent.set(queue.requests_sent.get() + 1);
     queue.items_sent.set(queue.items_sent.get() + batch.items().len() as u64);
     queue.acknowledge(batch).await
+}
+
+fn signer(settings: &BulkQueue) -> Option<Signer> {
+    let (user, password) =
+        settings.credentials.as_ref().map_or(("", ""), |(user, password)| (user, password));
+    Signer::parse(settings.aws_sigv4.as_ref()?, user, password)
 }
 
 fn compose(settings: &BulkQueue, items: &[Vec<u8>]) -> Vec<u8> {

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use engine::time::timeout;
+use jiff::Timestamp;
 use net::http::{Length, Progress, Reader, Request, Response, Url};
 
 use super::connect::{connect, credentials, or_for_ever, proxy};
@@ -86,6 +87,7 @@ async fn follow(execution: &Rc<Execution>, asked: Asked) -> Result<Response, Fai
                 [&b"authorization"[..], b"cookie"].iter().any(|it| name.eq_ignore_ascii_case(it))
             };
             options.headers.retain(|(name, _)| !secret(name));
+            options.signer = None;
         }
         // RFC 9110 15.4: 303 is fetched; for 301 and 302, POST is by custom fetched, too.
         let fetch = match response.status {
@@ -121,6 +123,11 @@ async fn once(
     }
     if post.is_some() && !has(&headers, b"Content-Type") {
         headers.push((b"Content-Type".to_vec(), b"application/x-www-form-urlencoded".to_vec()));
+    }
+    if let Some(signer) = &options.signer {
+        let body = post.map(|post| &post.body[..]).unwrap_or_default();
+        let now = Timestamp::from_microsecond(engine::time::wall_us() as i64).map_err(|_| Failed::Request)?;
+        signer.sign((method, url), &mut headers, body, now).ok_or(Failed::Request)?;
     }
     // Through a tunnel the request is as without a proxy.
     let to_proxy = proxy.is_some() && !url.is_https();

@@ -1,5 +1,6 @@
 //! `http`.
 
+mod aws;
 mod connect;
 mod exchange;
 mod options;
@@ -15,6 +16,7 @@ use script::host::{Host, HostCall};
 use script::native::{Call, Native, NativeFrame, NativeRun, Next, Step};
 use script::value::{Array, Value};
 
+pub(crate) use aws::Signer;
 use exchange::{Asked, Post};
 use options::HttpOptions;
 
@@ -62,6 +64,7 @@ pub(crate) struct Submission {
     pub(crate) verify: bool,
     pub(crate) connect_timeout: Duration,
     pub(crate) timeout: Duration,
+    pub(crate) signer: Option<Signer>,
 }
 
 /// Posts it. Without a response: why.
@@ -75,6 +78,7 @@ pub(crate) async fn submit(
         timeout: Some(submission.timeout),
         verify_peer: submission.verify,
         verify_host: submission.verify,
+        signer: submission.signer,
         ..HttpOptions::default()
     };
     let asked =

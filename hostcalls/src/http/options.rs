@@ -8,6 +8,7 @@ use script::fault::Fault;
 use script::native::Options;
 use script::value::Str;
 
+use super::Signer;
 use crate::limits;
 
 /// What a call asks for.
@@ -27,6 +28,7 @@ pub(super) struct HttpOptions {
     pub(super) verify_peer: bool,
     pub(super) verify_host: bool,
     pub(super) client_cert: Option<Str>,
+    pub(super) signer: Option<Signer>,
 }
 
 impl Default for HttpOptions {
@@ -46,6 +48,7 @@ impl Default for HttpOptions {
             verify_peer: true,
             verify_host: false,
             client_cert: None,
+            signer: None,
         }
     }
 }
@@ -91,8 +94,21 @@ impl HttpOptions {
             verify_peer: flag("verify_peer", true)?,
             verify_host: flag("verify_host", false)?,
             client_cert: options.str("tls_client_cert")?,
+            signer: signer(options)?,
         })
     }
+}
+
+/// Of `http_background`: the user name is the access key, the password its secret.
+fn signer(options: &Options) -> Result<Option<Signer>, Fault> {
+    let Some(parameters) = options.str("aws_sigv4")?.filter(|text| !text.is_empty()) else { return Ok(None) };
+    let text = |name: &str| -> Result<String, Fault> {
+        Ok(options.str(name)?.map(|text| text.to_string_lossy().into_owned()).unwrap_or_default())
+    };
+    let signer = Signer::parse(&parameters.to_string_lossy(), &text("username")?, &text("password")?);
+    signer.map(Some).ok_or_else(|| {
+        Fault::error("http(): option \"aws_sigv4\" must be provider[:prefix[:region[:service]]], as aws:amz:us-east-1:es")
+    })
 }
 
 fn source(options: &Options) -> Result<Option<IpAddr>, Fault> {

@@ -169,7 +169,7 @@ impl Url {
     }
 
     /// Path and query as a request names them: never empty, and no byte in it ends the line or the word.
-    pub(super) fn target(&self, out: &mut Vec<u8>) {
+    pub fn target(&self, out: &mut Vec<u8>) {
         if !self.path.starts_with(b"/") {
             out.push(b'/');
         }
@@ -181,7 +181,7 @@ impl Url {
     }
 
     /// Host and port as the `Host` field names them; the port only when it is not the scheme's.
-    pub(super) fn authority(&self, out: &mut Vec<u8>) {
+    pub fn authority(&self, out: &mut Vec<u8>) {
         let host = self.host.as_deref().unwrap_or_default();
         let literal = host.contains(&b':');
         if literal {
