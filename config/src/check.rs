@@ -98,7 +98,7 @@ pub(crate) fn fill(tree: &mut Tree, keys: &'static [Key]) {
 
 fn fill_shape(tree: &mut Tree, shape: Shape) {
     match (shape, &mut tree.value) {
-        (Shape::Object(keys), Checked::Map(_)) => fill(tree, keys),
+        (Shape::Object(keys) | Shape::OneOrObject(_, keys), Checked::Map(_)) => fill(tree, keys),
         (Shape::List(item), Checked::List(items)) => {
             items.iter_mut().for_each(|tree| fill_shape(tree, *item))
         }
@@ -210,17 +210,21 @@ impl Checker<'_> {
             // What stands there has had its error.
             (_, Value::Scalar(Scalar { style: Style::Refused, .. })) => None,
             (Shape::Any, _) => Some(Tree { at: node.at, value: Checked::Opaque }),
-            (Shape::Object(keys), Value::Map(_)) => Some(self.object(node, keys, path)),
+            (Shape::Object(keys) | Shape::OneOrObject(_, keys), Value::Map(_)) => {
+                Some(self.object(node, keys, path))
+            }
             (Shape::Map(value), Value::Map(entries)) => Some(self.map(node, entries, *value, path)),
             (Shape::List(item), Value::List(items)) => Some(self.list(node, items, *item, path)),
             (Shape::OneOrMany(ty), Value::List(items)) => Some(self.list(node, items, Shape::One(ty), path)),
-            (Shape::One(ty) | Shape::OneOrMany(ty), Value::Scalar(scalar)) => match scalar::check(scalar, ty)
-            {
-                Ok(value) => Some(Tree { at: node.at, value }),
-                Err(problem) => self.refuse(node, path, problem),
-            },
+            (Shape::One(ty) | Shape::OneOrMany(ty) | Shape::OneOrObject(ty, _), Value::Scalar(scalar)) => {
+                match scalar::check(scalar, ty) {
+                    Ok(value) => Some(Tree { at: node.at, value }),
+                    Err(problem) => self.refuse(node, path, problem),
+                }
+            }
             (Shape::Object(_) | Shape::Map(_), _) => self.unexpected(node, "a mapping", path),
             (Shape::List(_), _) => self.unexpected(node, "a list", path),
+            (Shape::OneOrObject(..), _) => self.unexpected(node, "a value or a mapping", path),
             (Shape::OneOrMany(_), _) => self.unexpected(node, "a value or a list of values", path),
             (Shape::One(ty), _) => self.unexpected(node, scalar::name_of(ty), path),
         }
@@ -290,9 +294,9 @@ fn row(keys: &'static [Key], name: &str, value: &Node) -> Option<&'static Key> {
     let fits = |key: &&Key| {
         matches!(
             (key.shape, &value.value),
-            (Shape::One(_) | Shape::OneOrMany(_), Value::Scalar(_))
+            (Shape::One(_) | Shape::OneOrMany(_) | Shape::OneOrObject(..), Value::Scalar(_))
                 | (Shape::List(_) | Shape::OneOrMany(_), Value::List(_))
-                | (Shape::Object(_) | Shape::Map(_), Value::Map(_))
+                | (Shape::Object(_) | Shape::OneOrObject(..) | Shape::Map(_), Value::Map(_))
                 | (Shape::Any, _)
         )
     };

@@ -74,7 +74,10 @@ pub use listeners::{ListenPlace, Listener};
 pub use monitor::{CustomMetric, MaxMessages, MetricKind, Monitor, MonitorListener};
 pub use pattern::{Lists, Pattern};
 pub use pki::{Pem, Pki, PkiEntry};
-pub use plugins::{BulkFormat, BulkQueue, ListFile, LogFile, PLUGINS, Plugins, RateClient};
+pub use plugins::{
+    BulkFormat, BulkQueue, ListFile, LogFile, PLUGINS, Plugins, RateClient, WarmUp, WarmUpAddress,
+    WarmUpSchedule, WarmUpStep,
+};
 pub use policy::{Policies, Policy, PolicyCondition, PolicyRate, PolicyThen, load_policies};
 pub use reference::reference;
 pub use running::{

@@ -32,5 +32,8 @@ pub(crate) const METRIC_NAME_BYTES: usize = 100;
 /// Bounds of a histogram.
 pub(crate) const METRIC_BUCKETS: usize = 64;
 
+/// Addresses of `warmup`: each is a condition that an attempt is held against.
+pub(crate) const WARM_UP_ADDRESSES: usize = 1000;
+
 /// Longest `tag` in characters.
 pub(crate) const MAX_TAG_CHARS: usize = 32;

@@ -1,6 +1,7 @@
 //! `plugins[]` of both files: the settings of the plugins that are built in.
 
 mod http_bulk;
+mod warm_up;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use crate::services::{self, Services};
 use crate::tree::{Checked, Tree};
 
 pub use http_bulk::{BulkFormat, BulkQueue};
+pub use warm_up::{WarmUp, WarmUpAddress, WarmUpSchedule, WarmUpStep};
 
 /// Which plugins there are, and the settings that each has; behind a dot those of the items of a list.
 const KNOWN: &[(&str, &[&str])] = &[
@@ -27,6 +29,7 @@ const KNOWN: &[(&str, &[&str])] = &[
     ("mariadb", services::MARIADB),
     ("maxmind-geoip", &["path"]),
     ("postgresql", services::POSTGRESQL),
+    ("queue-relinquish", &[]),
     ("rabbitmq", &[]),
     ("rate", &["path", "port", "address", "badhost", "timeout", "reresolve"]),
     ("redis", services::REDIS),
@@ -34,6 +37,7 @@ const KNOWN: &[(&str, &[&str])] = &[
     ("sqlite", services::SQLITE),
     ("stdout", &[]),
     ("suppression-list", &["lists"]),
+    ("warmup", warm_up::SETTINGS),
 ];
 
 /// The ids of the plugins that are built in.
@@ -51,7 +55,7 @@ pub const PLUGINS: [&str; KNOWN.len()] = {
 const RATE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The plugins of one file, or of both.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plugins {
     /// Where `rate` asks; `None`: the file does not say.
     pub rate: Option<RateClient>,
@@ -71,6 +75,8 @@ pub struct Plugins {
     pub geoip: Option<PathBuf>,
     /// The queues of `http-bulk`; only the startup file has some.
     pub bulk_queues: Vec<BulkQueue>,
+    /// The addresses and schedules of `warmup`.
+    pub warm_up: WarmUp,
 }
 
 /// Where the client of `rated` sends its datagrams.
@@ -129,6 +135,7 @@ impl Plugins {
             services: self.services.joined(&running.services),
             geoip: running.geoip.clone().or_else(|| self.geoip.clone()),
             bulk_queues: self.bulk_queues.clone(),
+            warm_up: self.warm_up.joined(&running.warm_up),
         }
     }
 }
@@ -162,7 +169,13 @@ pub(crate) fn cross_check(root: &Tree, file: File, report: &mut Report) {
             check_items(id, key, value, settings, &format!("{path}.config.{key}"), report);
         }
         check_settings(plugin, &format!("{path}.config"), report);
+        warm_up::check(plugin, file, &format!("{path}.config"), report);
     }
+}
+
+/// What the plugins of the running file and those of the startup file must have for each other.
+pub(crate) fn check_pair(root: &Tree, startup: &Plugins, report: &mut Report) {
+    warm_up::check_pair(root, &startup.warm_up, report);
 }
 
 /// The same for the items of a list that several plugins have, each with settings of its own.
@@ -225,6 +238,7 @@ pub(crate) fn plugins(root: &Tree) -> Plugins {
             .and_then(|plugin| plugin.text("config.path"))
             .map(PathBuf::from),
         bulk_queues: queues.iter().map(http_bulk::queue).collect(),
+        warm_up: find("warmup").map(warm_up::warm_up).unwrap_or_default(),
     }
 }
 

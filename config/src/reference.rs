@@ -68,7 +68,7 @@ fn rows(text: &mut String, keys: &[Key], prefix: &str, inherited: &str) {
 
 fn below_of(text: &mut String, shape: Shape, path: &str, inherited: &str) {
     match shape {
-        Shape::Object(keys) => rows(text, keys, path, inherited),
+        Shape::Object(keys) | Shape::OneOrObject(_, keys) => rows(text, keys, path, inherited),
         Shape::List(item) => below_of(text, *item, &format!("{path}[]"), inherited),
         Shape::Map(value) => below_of(text, *value, &format!("{path}.<name>"), inherited),
         Shape::One(_) | Shape::OneOrMany(_) | Shape::Any => {}
@@ -104,6 +104,7 @@ fn type_of(shape: Shape) -> String {
         Shape::OneOrMany(ty) => format!("{} or list", name_of(ty)),
         Shape::List(item) => format!("list of {}", type_of(*item)),
         Shape::Object(_) => "mapping".to_owned(),
+        Shape::OneOrObject(ty, _) => format!("{} or mapping", name_of(ty)),
         Shape::Map(value) => format!("mapping of {}", type_of(*value)),
         Shape::Any => "any".to_owned(),
     }

@@ -260,6 +260,7 @@ pub fn load_running(
         monitor::cross_check(&tree, startup, &mut report);
         scripting::cross_check(&tree, &mut report);
         plugins::cross_check(&tree, File::Running, &mut report);
+        plugins::check_pair(&tree, &startup.plugins, &mut report);
         pki::cross_check(&tree, &mut report);
         check::fill(&mut tree, File::Running.keys(Scope::Server));
         (!report.has_errors()).then(|| running(&tree, version))

@@ -70,6 +70,8 @@ pub(crate) enum Shape {
     /// A scalar, or a list of scalars.
     OneOrMany(Type),
     List(&'static Shape),
+    /// A scalar, or a mapping.
+    OneOrObject(Type, &'static [Key]),
     Object(&'static [Key]),
     /// Free keys.
     Map(&'static Shape),
@@ -179,7 +181,7 @@ impl Shape {
     /// The keys of the mapping, or of the mappings in the list, that this is.
     pub(crate) fn keys(self) -> &'static [Key] {
         match self {
-            Shape::Object(keys) => keys,
+            Shape::Object(keys) | Shape::OneOrObject(_, keys) => keys,
             Shape::List(item) | Shape::Map(item) => item.keys(),
             Shape::One(_) | Shape::OneOrMany(_) | Shape::Any => &[],
         }

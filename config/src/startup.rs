@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The startup file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Startup {
     /// Version of the file, which selects behaviour.
     pub version: Version,

@@ -14,7 +14,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use config::{HookScript, Scripting};
 use engine::boot::{self, DriverChoice, Options};
-use hooks::queued::{Action, Answer, Attempted, DsnFacts, Ending, Files, Item, Message, Policies, Script};
+use hooks::queued::{
+    Action, Answer, Attempted, Before, DsnFacts, Ending, Files, Item, Message, Policies, Script,
+};
 use hooks::{
     Connection, Conversation, Ended, Hello, Kept, Notices, Reads, Recipient, Runner, ScriptId, Scripts,
     Transaction, TransportNames,
@@ -186,7 +188,7 @@ impl Bench {
                 let mut item = Item::new(Uuid::nil(), 1, metadata, Kept::default());
                 let script = Script { runner, id, transports: &self.transports };
                 match hook {
-                    "predelivery" => drop(item.before(script, 0, message).await),
+                    "predelivery" => drop(item.before(script, Before::default(), message).await),
                     _ => drop(item.after(script, true, message, ending).await),
                 }
             }

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use crate::queued::{self, Action, Ending, NextHop, Postdelivery, Predelivery, SourceIp};
+use crate::queued::{self, Action, Before, Ending, NextHop, Postdelivery, Predelivery, SourceIp};
 use crate::tests::{Fixture, address, compiled, transports, with};
 use crate::{Metadata, Verdict};
 
@@ -61,7 +61,7 @@ fn the_example_of_predelivery_waits_chooses_addresses_and_tries() {
             let message = || queued::Message { job_id: job_id.to_owned(), ..queued::tests::message() };
             let mut item = queued::tests::item_with(metadata, crate::Kept::default());
             let script = queued::Script { runner: &shard.runner, id, transports: &names };
-            item.before(script, 0, message).await
+            item.before(script, Before::default(), message).await
         };
         let in_a_minute = engine::time::wall_ms() / 1000 + 60;
         let later = vec![(b"notbefore".to_vec(), in_a_minute.to_string().into_bytes())];

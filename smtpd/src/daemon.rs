@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
-use hostcalls::daemon::{Answer, Daemon, Limit, QuotaUse, Suspend};
+use hostcalls::daemon::{Answer, Daemon, Limit, QuotaUse, Relinquish, Suspend};
 use hostcalls::mail::Posted;
 use hostcalls::smtp;
 use ipnet::IpNet;
@@ -67,6 +67,17 @@ impl Daemon for OfShard {
 
     fn unlimit(&self, id: String) -> Answer<Option<bool>> {
         Box::pin(async move { ask_control(move || unlimit_everywhere(id)).await.ok() })
+    }
+
+    fn relinquish(&self, wanted: Relinquish) -> Answer<Result<(), String>> {
+        Box::pin(ask_control(move || relinquish_everywhere(wanted)))
+    }
+
+    fn relinquished(&self) -> Vec<Vec<(String, String)>> {
+        let Some(shard) = Shell::here().shard() else { return Vec::new() };
+        let named = |(field, value): &(Field, String)| (field.name().to_owned(), value.clone());
+        let rules = shard.rules();
+        rules.relinquished.ways().iter().map(|way| way.fields.iter().map(named).collect()).collect()
     }
 
     fn connections(&self, server: String, from: Option<IpNet>) -> Answer<Option<u64>> {
@@ -167,6 +178,21 @@ async fn suspend_everywhere(wanted: Suspend) -> Result<String, String> {
     })?;
     control.dynamic_changed().await?;
     Ok(id)
+}
+
+/// On the control thread: has attempts go back to their scripts, on all shards.
+async fn relinquish_everywhere(wanted: Relinquish) -> Result<(), String> {
+    let control = control()?;
+    let ttl = seconds("ttl", wanted.ttl_s)?;
+    let new = crate::relinquish::Relinquish {
+        fields: values(wanted.fields)?,
+        value: wanted.value.map(Into::into),
+        until_ms: dynamic::until(ttl, engine::time::steady_ms()).unwrap_or(u64::MAX),
+    };
+    if control.dynamic.relinquish(new, wanted.update)? {
+        control.dynamic_changed().await?;
+    }
+    Ok(())
 }
 
 /// A route for a single session of a script: with the first of its source addresses. It does not go through proxies, and so

@@ -254,6 +254,14 @@ pub const CONTROL_REPORTS: usize = 64;
 pub const DYNAMIC_SUSPENDS: usize = 5_000;
 /// The same of conditions of policies.
 pub const DYNAMIC_CONDITIONS: usize = 5_000;
+/// Ways that scripts want attempts back from: about 300 bytes each on the control thread, and again on each shard.
+pub const RELINQUISHED: usize = 1_000;
+/// Bytes of the value that comes with one.
+pub const RELINQUISH_VALUE_BYTES: usize = 4096;
+/// How long those recipients of an attempt wait that are given back where others are not.
+pub const GIVEN_BACK_MS: u64 = 1_000;
+/// How often the control thread looks whether another day has begun, for `warmup`.
+pub const WARM_UP_LOOK: Duration = Duration::from_secs(30);
 /// Bytes of the id of one.
 pub const DYNAMIC_ID_BYTES: usize = 256;
 /// Properties of one.

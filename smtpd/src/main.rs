@@ -13,9 +13,10 @@ use smtpd::pki::Keyring;
 use smtpd::pki::expiry::ExpiryWatch;
 use smtpd::process;
 use smtpd::program::{self, Process, Program};
-use smtpd::ruleset::Ruleset;
+use smtpd::ruleset::{Added, Ruleset};
 use smtpd::scripts;
 use smtpd::snapshot::Snapshot;
+use smtpd::warm_up::{self, OfDay};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -66,7 +67,9 @@ fn check(options: &Options) -> ExitCode {
         notices.iter().chain(&expiring).for_each(|(_, text)| complain(&format!("warning: {text}")));
         let mut warn = |warning: String| complain(&format!("warning: {warning}"));
         Snapshot::build(&startup, &files, &process::hostname(), 1, &Arc::new(keyring), &mut warn)?;
-        Ruleset::compile(&files, Vec::new(), &[])?;
+        let plan = startup.plugins.warm_up.joined(&files.running.plugins.warm_up);
+        let warm_up = OfDay::new(&plan, warm_up::date_at(unix_seconds()));
+        Ruleset::compile(&files, Added { warm_up, ..Added::default() })?;
         check::check(&startup, &files, &|text| complain(&format!("warning: {text}")))
     });
     match checked {

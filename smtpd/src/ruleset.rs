@@ -7,6 +7,9 @@ use config::{Pattern, Reloadable};
 use queue::policy::{Dynamic, FieldSet, Policies, Policy};
 use queue::{Field, Suspends};
 
+use crate::relinquish::{Relinquish, Relinquished};
+use crate::warm_up::{OfDay, Reserved};
+
 /// The suspends and policies in force. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Ruleset {
@@ -18,18 +21,32 @@ pub struct Ruleset {
     pub suspend_tags: Arc<[Option<String>]>,
     /// Any suspend or policy has a label.
     pub has_tags: bool,
+    /// What is given back to predelivery scripts.
+    pub relinquished: Arc<Relinquished>,
+    /// Addresses that serve some mail only.
+    pub reserved: Arc<Reserved>,
+}
+
+/// What holds beside the files.
+#[derive(Debug, Default)]
+pub struct Added {
+    /// Suspends that were added while the server runs.
+    pub suspends: Vec<queue::Rule>,
+    /// Conditions of policies, the same.
+    pub conditions: Vec<Dynamic>,
+    /// Ways that scripts want attempts back from.
+    pub relinquished: Vec<Relinquish>,
+    /// What new addresses may send today.
+    pub warm_up: OfDay,
 }
 
 impl Ruleset {
-    /// Compiles what the files say, and what was added since.
+    /// Compiles what the files say, and what holds beside them.
     ///
     /// # Errors
     /// A sentence that names the value which cannot be used.
-    pub fn compile(
-        files: &Reloadable,
-        suspends: Vec<queue::Rule>,
-        conditions: &[Dynamic],
-    ) -> Result<Ruleset, String> {
+    pub fn compile(files: &Reloadable, added: Added) -> Result<Ruleset, String> {
+        let Added { suspends, mut conditions, relinquished, warm_up } = added;
         let of_file = suspend_rules(&files.suspends);
         let in_file = of_file.len();
         let rules: Vec<_> = of_file.into_iter().chain(suspends).collect();
@@ -41,13 +58,21 @@ impl Ruleset {
             format!("{at}: \"{}\": {}", error.value, error.problem)
         })?;
         let of_policies = policies_of(&files.policies);
-        let policies = Policies::with_dynamic(&of_policies, conditions)
+        conditions.extend_from_slice(&warm_up.conditions);
+        let policies = Policies::with_dynamic(&of_policies, &conditions)
             .map_err(|error| format!("smtpd_policy: {error}"))?;
         let suspend_tags: Arc<[_]> = rules.iter().map(|rule| rule.tag.clone()).collect();
         let has_tags = suspend_tags.iter().any(Option::is_some)
             || of_policies.iter().any(Policy::has_tags)
             || conditions.iter().any(|dynamic| dynamic.condition.then.tag.is_some());
-        Ok(Ruleset { suspends: Arc::new(suspends), policies: Arc::new(policies), suspend_tags, has_tags })
+        Ok(Ruleset {
+            suspends: Arc::new(suspends),
+            policies: Arc::new(policies),
+            suspend_tags,
+            has_tags,
+            relinquished: Arc::new(Relinquished::compile(&relinquished)?),
+            reserved: Arc::new(Reserved::compile(&warm_up)?),
+        })
     }
 
     /// What the queue does for their sake: `options`, with lines split so that what policies hold back holds up nothing
@@ -65,6 +90,11 @@ impl Ruleset {
     /// Whether policies that limit something look at our address.
     pub fn policies_look_at_source(&self) -> bool {
         !self.policies.is_idle() && self.policies.looked_at().contains(Field::LocalIp)
+    }
+
+    /// Whether an attempt must be held against them once its host and addresses are known.
+    pub fn look_at_the_way(&self) -> bool {
+        self.suspends.look_at_the_way() || !self.relinquished.is_empty() || !self.reserved.is_empty()
     }
 }
 

@@ -88,7 +88,73 @@ const CONFIG: &[Key] = &[
         ])),
         "`logger`: the files",
     ),
+    key(
+        "exclude",
+        BOOL,
+        "`warmup`: an address under a schedule serves only mail that the schedule is about; default false",
+    ),
+    key(
+        "schedules",
+        Shape::List(&Shape::Object(SCHEDULE)),
+        "`warmup`: how much mail addresses may send by their age; of equal classes that of the running file",
+    ),
+    key(
+        "ips",
+        Shape::List(&Shape::Object(&[
+            key("ip", IP, "A source address").required(),
+            key("helo", HOST_NAME, "The name that `warmup_ips()` gives with it"),
+            key("class", ID, "Its schedule").required(),
+            key("added", TEXT, "Day 0, as `2026-03-10`, in the time zone of this host").required(),
+        ])),
+        "`warmup`: the addresses that are new; in the running file only",
+    ),
 ];
+
+const SCHEDULE: &[Key] = &[
+    key("class", ID, "Its name").required(),
+    key(
+        "fields",
+        Shape::List(&Shape::OneOrObject(Type::Choice(&policy::NAMES), WITH_VALUE)),
+        "Those of the policy that it adds conditions to; one with a value is for mail that matches that; `localip` must be there",
+    )
+    .derived("`[localip]`"),
+    key("interval", INTERVAL, "Seconds that a number of messages is for; default 3600"),
+    key("ratealgorithm", choice(&policy::ALGORITHMS), "How messages are counted").default("tokenbucket"),
+    key("properties", Shape::Map(&Shape::One(Type::Free)), "Free data, for scripts"),
+    key(
+        "schedule",
+        Shape::List(&Shape::Object(&[
+            key(
+                "day",
+                Shape::One(Type::Integer { min: 0, max: 36_500 }),
+                "The last day that it holds, counted from 0; after the last day of all there is no limit",
+            )
+            .required(),
+            key("messages", POSITIVE, "Most messages in the interval").required(),
+            key("interval", INTERVAL, "Another interval, in seconds"),
+            key("properties", Shape::Map(&Shape::One(Type::Free)), "Free data; goes before that of the schedule"),
+        ])),
+        "The days",
+    )
+    .required(),
+];
+
+const INTERVAL: Shape = Shape::One(Type::Integer { min: 1, max: 31_622_400 });
+
+/// The fields that a schedule can ask a value of.
+const WITH_VALUE: &[Key] = &[
+    key("tenantid", one(Field::TenantId), "Only for this tenant"),
+    key("jobid", one(Field::JobId), "Only for this job"),
+    key("transportid", one(Field::TransportId), "Only for this transport"),
+    key("grouping", one(Field::Grouping), "Only for this group of destinations"),
+    key("remoteip", one(Field::RemoteIp), "Only for this remote address"),
+    key("remotemx", one(Field::RemoteMx), "Only for this MX"),
+    key("recipientdomain", one(Field::RecipientDomain), "Only for this domain of recipients"),
+];
+
+const fn one(field: Field) -> Shape {
+    Shape::One(Type::Match { field, lists: false })
+}
 
 const POOL_SIZE: Shape = Shape::One(Type::Integer { min: 1, max: 10_000 });
 const SECONDS: Shape = Shape::One(Type::Integer { min: 0, max: 86_400 });
@@ -211,6 +277,11 @@ const QUEUE: &[Key] = &[
         "concurrency",
         Shape::One(Type::Integer { min: 1, max: 64 }),
         "`http-bulk`: requests at a time: as many queues, to which items are dealt in turn; default 1",
+    ),
+    key(
+        "aws_sigv4",
+        TEXT,
+        "`http-bulk`: sign requests for Amazon (version 4) as `provider[:prefix[:region[:service]]]`, for example `aws:amz:us-east-1:es`; `username` is the access key, `password` its secret",
     ),
 ];
 

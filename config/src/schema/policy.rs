@@ -37,10 +37,10 @@ pub(super) const KEYS: &[Key] = &[
     .default("[]"),
 ];
 
-const ALGORITHMS: [&str; 2] = ["fixedwindow", "tokenbucket"];
+pub(super) const ALGORITHMS: [&str; 2] = ["fixedwindow", "tokenbucket"];
 
 /// The names of the fields.
-const NAMES: [&str; 8] = {
+pub(super) const NAMES: [&str; 8] = {
     let mut names = [""; 8];
     let mut index = 0;
     while index < names.len() {

@@ -109,7 +109,7 @@ fn plugins_of_both_files_are_joined() {
   - {id: rate, config: {reresolve: 30}}
   - {id: bounce-list, config: {lists: [{id: a, path: /a}, {id: b, path: /b}]}}
   - {id: logger, config: {logs: [{id: l, path: /l, fsync: false, header: 'h'}]}}
-  - {id: http-bulk, config: {queues: [{id: q, path: /q, url: 'http://h/', preamble: \"a\\n\", username: u}]}}
+  - {id: http-bulk, config: {queues: [{id: q, path: /q, url: 'http://h/', preamble: \"a\\n\", username: u, aws_sigv4: \"aws:amz\"}]}}
 ";
     let running = "plugins:
   - {id: rate, config: {port: 9000, address: rated.example, badhost: true}}
@@ -137,6 +137,7 @@ fn plugins_of_both_files_are_joined() {
     let queue = &joined.bulk_queues[0];
     assert_eq!((queue.format, queue.max_items, queue.max_interval), (crate::BulkFormat::JsonArray, 1, None));
     assert_eq!((queue.timeout, queue.preamble.as_str()), (Duration::from_secs(300), "a\n"));
+    assert_eq!(queue.aws_sigv4.as_deref(), Some("aws:amz"));
     assert_eq!(queue.credentials, Some(("u".to_owned(), String::new())));
 }
 

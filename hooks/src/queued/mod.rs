@@ -65,6 +65,15 @@ pub enum Postdelivery {
     Delete,
 }
 
+/// What a predelivery script is told of its item.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Before<'a> {
+    /// Attempts behind it.
+    pub retry: u32,
+    /// What a script has given it back with, as JSON.
+    pub returned: Option<&'a str>,
+}
+
 /// Which script ran.
 #[derive(Clone, Copy, Debug)]
 pub struct Script<'r> {
@@ -91,15 +100,15 @@ impl Item {
         Item { subject, metadata: Rc::new(ItemMetadata::new(metadata)), kept }
     }
 
-    /// The hook `predelivery`, with so many attempts behind the item. `message` is asked when the script mentions it.
+    /// The hook `predelivery`. `message` is asked when the script mentions it.
     pub async fn before(
         &mut self,
         script: Script<'_>,
-        retry: u32,
+        before: Before<'_>,
         message: impl Fn() -> Message,
     ) -> Predelivery {
         let found = |name: &str, reads: &Reads| match name {
-            "arguments" => Some(variables::before(retry)),
+            "arguments" => Some(before.value()),
             "message" => Some(message().value(reads)),
             _ => None,
         };

@@ -54,7 +54,9 @@ pub(crate) fn item_with(metadata: Metadata, kept: Kept) -> Item {
 async fn before(shard: &Fixture, item: &mut Item) -> Predelivery {
     let id = shard.runner.scripts().find("predelivery", "predelivery").expect("there is one");
     let transports = transports();
-    item.before(Script { runner: &shard.runner, id, transports: &transports }, 3, message).await
+    let script = Script { runner: &shard.runner, id, transports: &transports };
+    let asked = Before { retry: 3, returned: Some(r#"{"why":"full"}"#) };
+    item.before(script, asked, message).await
 }
 
 async fn after(shard: &Fixture, item: &mut Item, ending: &Ending) -> Postdelivery {
@@ -255,7 +257,7 @@ fn a_script_finds_the_message_and_its_bytes() {
         echo $m["sender"] . " " . $m["senderaddress"]["localpart"] . " " . $m["recipient"] . " " . $m["size"];
         echo $m["transportid"] . " " . $m["jobid"] . " " . $m["priority"] . " " . implode(",", $m["dsn"]["notify"]);
         echo File($m["file"]["original"])->read() . "; " . File($m["file"]["modified"])->read();
-        echo $arguments["retry"];"#;
+        echo $arguments["retry"] . " " . $arguments["queue"]["plugin"]["return"]["why"];"#;
     decided(script, |_, told| {
         let id = Uuid::nil();
         let lines: Vec<_> = told.iter().map(|line| line.split_once("] ").expect("labelled").1).collect();
@@ -266,7 +268,7 @@ fn a_script_finds_the_message_and_its_bytes() {
                 "kim@x.example Kim jo@y.example 42",
                 "out news 1 FAILURE,DELAY",
                 "as it came; as it goes",
-                "3",
+                "3 full",
             ]
         );
         assert!(told[0].starts_with(&format!("[{id}:2] ")), "{told:?}");

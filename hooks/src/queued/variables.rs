@@ -14,6 +14,7 @@ use script::compile::Reads;
 use script::value::{Array, Value};
 use uuid::Uuid;
 
+use super::Before;
 use crate::members::Members;
 use crate::variables::{address_object, map, put_certificate};
 
@@ -129,9 +130,18 @@ fn words(notify: Notify) -> Vec<Value> {
     if words.is_empty() { vec!["NEVER".into()] } else { words }
 }
 
-/// `$arguments` of predelivery.
-pub(super) fn before(retry: u32) -> Value {
-    map([("retry", retry.into())])
+impl Before<'_> {
+    /// `$arguments` of predelivery.
+    pub(super) fn value(&self) -> Value {
+        let returned = self.returned.and_then(|text| script::std::json::decode(text.as_bytes(), false).ok());
+        match returned {
+            None => map([("retry", self.retry.into())]),
+            Some(returned) => {
+                let plugin = map([("return", returned)]);
+                map([("retry", self.retry.into()), ("queue", map([("plugin", plugin)]))])
+            }
+        }
+    }
 }
 
 /// What has become of a recipient, for its postdelivery script: `$arguments` there.

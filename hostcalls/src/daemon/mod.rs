@@ -1,6 +1,7 @@
 //! What only the mail server can do for its scripts: its transports, its queue, its connections (reference: hsl-stdlib 18, 20).
 
 mod policy;
+mod relinquish;
 
 use std::future::Future;
 use std::net::IpAddr;
@@ -21,6 +22,7 @@ use crate::mail::Posted;
 use crate::{Execution, numbers, smtp};
 
 pub use policy::Limit;
+pub use relinquish::Relinquish;
 
 /// The mail server around the scripts of a shard.
 pub trait Daemon {
@@ -51,6 +53,14 @@ pub trait Daemon {
 
     /// Removes a condition that was added; false: there is none with this id. None: nobody answers.
     fn unlimit(&self, id: String) -> Answer<Option<bool>>;
+
+    /// Has attempts that match go back to their predelivery script once their way is known.
+    ///
+    /// The error is a sentence about what cannot be.
+    fn relinquish(&self, wanted: Relinquish) -> Answer<Result<(), String>>;
+
+    /// The fields, with their values, by which attempts go back to their scripts.
+    fn relinquished(&self) -> Vec<Vec<(String, String)>>;
 
     /// Open connections of a server, those from a network or all; none: there is no such server.
     fn connections(&self, server: String, from: Option<IpNet>) -> Answer<Option<u64>>;
@@ -90,6 +100,8 @@ const CONCURRENCY: u16 = numbers::DAEMON + 1;
 const SUSPEND: u16 = numbers::DAEMON + 2;
 const LIMIT: u16 = numbers::DAEMON + 3;
 const UNLIMIT: u16 = numbers::DAEMON + 4;
+const RELINQUISH: u16 = numbers::DAEMON + 5;
+const RELINQUISHED: u16 = numbers::DAEMON + 6;
 
 pub(crate) static FAMILY: Family = Family {
     natives: &[
@@ -121,6 +133,25 @@ pub(crate) static FAMILY: Family = Family {
             run: NativeRun::Host(UNLIMIT),
         },
         Native {
+            name: "queue_relinquish",
+            params: "array fields, number ttl [, array options]",
+            doc: "Has attempts that match all the fields go back to predelivery, for so many seconds, when their host and \
+                  addresses are known. Fields: as queue_suspend. Options: update (true), return (what predelivery then finds in \
+                  $arguments[\"queue\"][\"plugin\"][\"return\"]). Only inside the mail server. Also in extras://queue-relinquish.",
+            min_args: 2,
+            max_args: Some(3),
+            run: NativeRun::Host(RELINQUISH),
+        },
+        Native {
+            name: "queue_relinquish_enabled",
+            params: "",
+            doc: "What queue_relinquish has in force: a list of fields with their values. Only inside the mail server. Also in \
+                  extras://queue-relinquish.",
+            min_args: 0,
+            max_args: Some(0),
+            run: NativeRun::Host(RELINQUISHED),
+        },
+        Native {
             name: "queue_suspend",
             params: "array fields, number ttl [, array options]",
             doc: "Stops the pick-up of what matches all the fields, for so many seconds: an array with the id, or none on errors, \
@@ -147,6 +178,8 @@ pub(crate) static FAMILY: Family = Family {
         HostFunction { number: SUSPEND, run: suspend },
         HostFunction { number: LIMIT, run: policy::add },
         HostFunction { number: UNLIMIT, run: policy::delete },
+        HostFunction { number: RELINQUISH, run: relinquish::add },
+        HostFunction { number: RELINQUISHED, run: relinquish::enabled },
     ],
     ..Family::EMPTY
 };

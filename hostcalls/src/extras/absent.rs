@@ -12,7 +12,7 @@ pub(crate) const ABSENT_MODULES: &[(&str, &str)] = &[
     ("cassandra", CLIENT),
     ("cloudmark", SCANNER),
     ("cyren", SCANNER),
-    ("dlp", "a native plugin; there is no dlpd here"),
+    ("dlp", "it asks dlpd, which is not part of this version"),
     ("eleven", SCANNER),
     ("f-secure", SCANNER),
     ("jlog", CODEC),
@@ -24,11 +24,9 @@ pub(crate) const ABSENT_MODULES: &[(&str, &str)] = &[
     ("pgp", CODEC),
     ("pgp-mime", "it needs the module pgp, which is not here"),
     ("pubsub", CLIENT),
-    ("queue-relinquish", "a native plugin of the queue; use queue_suspend()"),
     ("s-mime", "it needs S/MIME (CMS, PKCS#7), which is not here"),
     ("smime", "it needs S/MIME (CMS, PKCS#7), which is not here"),
     ("vade", SCANNER),
-    ("warmup", "a native plugin of the queue that is not here"),
 ];
 
 /// Why a module is not built in.

@@ -17,7 +17,7 @@ fn examples() -> Vec<(&'static str, Option<&'static str>)> {
     texts.map(|(text, rest)| (text, output(rest))).collect()
 }
 
-/// What the page takes for granted: a queue, and a database of addresses.
+/// What the page takes for granted: a queue, a database of addresses, and an address that is new.
 fn settings(directory: &std::path::Path) -> Settings {
     let yaml = format!(
         "version: \"6.10\"\nplugins:\n  - id: http-bulk\n    config:\n      queues:\n        - {{id: events, path: {}, url: \"http://127.0.0.1:1/\"}}\n",
@@ -28,7 +28,14 @@ fn settings(directory: &std::path::Path) -> Settings {
     let startup = config::load_startup(&source, &options).expect("a good file").value;
     let geoip = directory.join("countries.mmdb");
     std::fs::write(&geoip, crate::plugins::test_database()).unwrap();
-    let plugins = config::Plugins { geoip: Some(geoip), ..startup.plugins };
+    let new = config::WarmUpAddress {
+        ip: "192.0.2.17".parse().unwrap(),
+        helo: None,
+        class: "slow".into(),
+        added: jiff::civil::Date::constant(2026, 3, 10),
+    };
+    let warm_up = config::WarmUp { addresses: vec![new], ..config::WarmUp::default() };
+    let plugins = config::Plugins { geoip: Some(geoip), warm_up, ..startup.plugins };
     let plugins = Plugins::load(&plugins, &|path| std::fs::read(path), &mut |what| panic!("{what}"));
     Settings { plugins: Arc::new(plugins), ..Settings::default() }
 }

@@ -11,6 +11,7 @@ mod standard;
 mod suppression_list;
 #[cfg(test)]
 mod tests;
+mod warm_up;
 
 #[cfg(test)]
 pub(crate) use geoip::tests::countries as test_database;
@@ -42,6 +43,7 @@ const LOGGER: u16 = numbers::PLUGINS + 4;
 const STDOUT: u16 = numbers::PLUGINS + 5;
 const STDERR: u16 = numbers::PLUGINS + 6;
 const GEOIP: u16 = numbers::PLUGINS + 7;
+const WARMUP_IPS: u16 = numbers::PLUGINS + 8;
 
 /// Where scripts see another name, the module gives it.
 pub(crate) static FAMILY: Family = Family {
@@ -84,6 +86,14 @@ pub(crate) static FAMILY: Family = Family {
              if it has them; an array with error if it cannot be asked. Also in extras://geoip.",
             GEOIP,
         ),
+        host(
+            "warmup_ips",
+            "[string class]",
+            (0, 1),
+            "The addresses of the plugin warmup, or those of a class: a list of arrays with address and, where it is set, helo, \
+             as Try takes them for sourceip. Also in extras://warmup.",
+            WARMUP_IPS,
+        ),
         host("__logger", "string id, string data", (2, 2), "What logger of extras://logger runs.", LOGGER),
         host("__stdout", "string text", (1, 1), "What stdout of extras://stdout runs.", STDOUT),
         host("__stderr", "string text", (1, 1), "What stderr of extras://stdout runs.", STDERR),
@@ -111,6 +121,7 @@ pub(crate) static FAMILY: Family = Family {
         HostFunction { number: STDOUT, run: standard::stdout },
         HostFunction { number: STDERR, run: standard::stderr },
         HostFunction { number: GEOIP, run: geoip::geoip },
+        HostFunction { number: WARMUP_IPS, run: warm_up::warmup_ips },
     ],
     modules: &[
         ("extras://backoff", include_str!("hsl/backoff.hsl")),
@@ -121,10 +132,12 @@ pub(crate) static FAMILY: Family = Family {
         ("extras://ip-list", include_str!("hsl/ip_list.hsl")),
         ("extras://logger", include_str!("hsl/logger.hsl")),
         ("extras://maxmind-geoip", include_str!("hsl/geoip.hsl")),
+        ("extras://queue-relinquish", include_str!("hsl/queue_relinquish.hsl")),
         ("extras://rate", include_str!("hsl/rate.hsl")),
         ("extras://sleep-background", include_str!("hsl/sleep_background.hsl")),
         ("extras://stdout", include_str!("hsl/stdout.hsl")),
         ("extras://suppression-list", include_str!("hsl/suppression_list.hsl")),
+        ("extras://warmup", include_str!("hsl/warmup.hsl")),
     ],
     ..Family::EMPTY
 };
@@ -155,6 +168,8 @@ pub struct Plugins {
     /// The producers of `kafka`.
     pub(crate) kafka: HashMap<String, Arc<kafka::Settings>>,
     geoip: Option<Arc<GeoIp>>,
+    /// The addresses of `warmup`.
+    warm_up: config::WarmUp,
     /// Why there are no logs although the configuration has some.
     no_logs: Option<&'static str>,
     pub(crate) bulk: Arc<[BulkQueue]>,
@@ -181,6 +196,7 @@ impl Plugins {
             services: settings.services.clone(),
             logs: settings.logs.iter().map(|log| (log.id.clone(), Arc::new(log.clone()))).collect(),
             bulk: settings.bulk_queues.clone().into(),
+            warm_up: settings.warm_up.clone(),
             ..Plugins::default()
         };
         for profile in &settings.services.mariadb.list {

@@ -24,6 +24,9 @@ pub(super) async fn list(control: &Rc<Control>) -> proto::PolicyConditionRespons
     let dynamic = control.dynamic.conditions();
     let now_ms = engine::time::steady_ms();
     let files = control.files();
+    let warm_up = files.as_ref().map(|files| control.warm_up(files)).unwrap_or_default();
+    let warm_up: Vec<_> =
+        warm_up.conditions.into_iter().map(|rule| Condition { rule, until_ms: None }).collect();
     let of_file = files.map(|files| policies_of(&files.policies)).unwrap_or_default();
     let policies = (0..).zip(&of_file).map(|(number, policy)| {
         let configured = policy.conditions.iter().map(|condition| proto::PolicyCondition {
@@ -33,7 +36,7 @@ pub(super) async fn list(control: &Rc<Control>) -> proto::PolicyConditionRespons
             then: Some(then_of(&condition.then)),
             ttl: None,
         });
-        let added = dynamic.iter().filter(|condition| condition.rule.fields == policy.fields);
+        let added = dynamic.iter().chain(&warm_up).filter(|condition| condition.rule.fields == policy.fields);
         let added = added.map(|condition| condition_row(condition, now_ms));
         proto::Policy {
             fields: policy.fields.iter().map(|field| field.name().to_owned()).collect(),

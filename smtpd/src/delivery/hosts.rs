@@ -159,8 +159,8 @@ impl Way<'_> {
 
     /// Our address towards a host, where the rules or policies ask for it: the one that the system would choose, too.
     async fn local(&self, source: &Choice, remote: SocketAddr) -> Option<IpAddr> {
-        let asked_for =
-            self.shard.suspends().look_at_the_way() || self.shard.rules().policies_look_at_source();
+        let rules = self.shard.rules();
+        let asked_for = rules.look_at_the_way() || rules.policies_look_at_source();
         match source.address() {
             None if asked_for => source::of_system(remote).await,
             address => address,
@@ -177,7 +177,7 @@ impl Way<'_> {
         failures: &mut Failures,
     ) -> Option<Ended> {
         let host = Host { mx: &candidate.name, address: candidate.address };
-        let rules = Rules::new(self.snapshot, &self.errand.attempt).under(self.shard.suspends());
+        let rules = Rules::new(self.snapshot, &self.errand.attempt).under(&self.shard.rules());
         let source = self.source(self.route, host, &rules, failures)?;
         match &source {
             Choice::Suspended => {
@@ -194,6 +194,11 @@ impl Way<'_> {
         if rules.stop_all(host, local) {
             failures.suspended = true;
             return None;
+        }
+        if self.shard.predelivery().is_some()
+            && let Some(back) = rules.given_back(host, local)
+        {
+            return Some(Ended::Here(Report::given_back(back)));
         }
         if let Some(stopped) = rules.stopped(host, local) {
             // The others come back at once, without those.
@@ -301,7 +306,8 @@ impl Way<'_> {
         failures: &Failures,
     ) -> Option<Choice> {
         let refused = |local: Option<IpAddr>| local.is_some_and(|ip| failures.refused_sources.contains(&ip));
-        let permits = |local| !rules.stop_all(host, local) && !refused(local);
+        let permits =
+            |local| !rules.stop_all(host, local) && !rules.exclude_all(host, local) && !refused(local);
         route.sources.choose(host.address.is_ipv6(), &self.errand.attempt.transaction, permits)
     }
 

@@ -166,7 +166,7 @@ impl Delivery {
     fn give(&self, shard: &Rc<Shard>, errand: Errand) {
         let snapshot = shard.snapshot();
         // Where hosts may be suspended, or be served by other settings, the way over DNS finds out.
-        let errand = if !shard.suspends().look_at_the_way() && snapshot.conditions.is_empty() {
+        let errand = if !shard.rules().look_at_the_way() && snapshot.conditions.is_empty() {
             self.pool.give_by_line(errand, |key, errand| self.fits_route(&snapshot, key, errand))
         } else {
             Some(errand)
@@ -198,7 +198,7 @@ impl Delivery {
     /// Whether a connection to a host of the attempt's line will do for the attempt, without a look at DNS.
     fn fits(&self, shard: &Shard, open: &Connection, errand: &Errand) -> bool {
         let (snapshot, key) = (shard.snapshot(), open.key());
-        if shard.suspends().look_at_the_way() {
+        if shard.rules().look_at_the_way() {
             return false;
         }
         if snapshot.conditions.is_empty() {

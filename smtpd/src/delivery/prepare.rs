@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::after::{self, Removal};
 use super::errand::{Errand, Said};
 use super::facts::AttemptFacts;
-use super::remembered::Ready;
+use super::remembered::{GivenBack, Memory, Ready};
 use super::report::{self, Report, message_id};
 use super::scripted::{self, Seen};
 use super::transaction::unreadable;
@@ -48,7 +48,8 @@ pub(super) async fn prepare(shard: &Rc<Shard>, errand: Errand) -> Option<Errand>
     let attempt = errand.attempt;
     let remembered: Vec<_> =
         attempt.recipients.iter().map(|recipient| shard.delivery.remembered.take(recipient.key)).collect();
-    let envelope = if !hook.script().needs_envelope() || remembered.iter().all(Option::is_some) {
+    let is_ready = |memory: &Option<Memory>| matches!(memory, Some(Memory::Ready(_)));
+    let envelope = if !hook.script().needs_envelope() || remembered.iter().all(is_ready) {
         None
     } else {
         match shard.store.envelope(message_id(attempt.message)).await {
@@ -63,14 +64,16 @@ pub(super) async fn prepare(shard: &Rc<Shard>, errand: Errand) -> Option<Errand>
     let mut decided = Vec::with_capacity(remembered.len());
     let mut running = Vec::new();
     for (recipient, remembered) in attempt.recipients.iter().zip(remembered) {
-        match (remembered, &envelope) {
-            (Some(ready), _) => decided.push(Some(Prepared::Ready(ready))),
-            (None, envelope) => {
-                let asked = ask(Rc::clone(shard), hook.clone(), envelope.clone(), alone(&nobody, recipient));
-                decided.push(None);
-                running.push(asked);
+        let back = match remembered {
+            Some(Memory::Ready(ready)) => {
+                decided.push(Some(Prepared::Ready(ready)));
+                continue;
             }
-        }
+            Some(Memory::GivenBack(back)) => Some(back),
+            None => None,
+        };
+        decided.push(None);
+        running.push(ask(Rc::clone(shard), hook.clone(), envelope.clone(), alone(&nobody, recipient), back));
     }
     let mut answers = all(running).await.into_iter();
     let decided = decided.into_iter().map(|known| known.or_else(|| answers.next()));
@@ -109,6 +112,7 @@ async fn ask(
     hook: QueueHook,
     envelope: Option<Rc<Envelope>>,
     attempt: Attempt,
+    back: Option<GivenBack>,
 ) -> Prepared {
     let Some(recipient) = attempt.recipients.first() else {
         return Prepared::Ready(Ready { wishes: Rc::default(), said: Said::default() });
@@ -117,7 +121,9 @@ async fn ask(
     let wishes_before = Wishes::default();
     let seen = Seen::new(&shard, envelope.as_deref(), &attempt, recipient, &wishes_before, &said);
     let mut item = seen.item();
-    let decision = item.before(hook.script(), recipient.attempts, || seen.message()).await;
+    let returned = back.as_ref().and_then(|back| back.value.as_deref());
+    let asked = hooks::queued::Before { retry: recipient.attempts, returned };
+    let decision = item.before(hook.script(), asked, || seen.message()).await;
     scripted::keep_metadata(&shard, recipient, &item);
     let kept = item.into_kept();
     match decision {
@@ -231,7 +237,8 @@ fn send_back(shard: &Rc<Shard>, attempt: &Attempt, companies: impl Iterator<Item
     for (number, Company { wishes, members }) in (1_u16..).zip(companies) {
         for (recipient, said) in members {
             back.push((recipient.key, number));
-            shard.delivery.remembered.keep(recipient.key, Ready { wishes: Rc::clone(&wishes), said });
+            let ready = Ready { wishes: Rc::clone(&wishes), said };
+            shard.delivery.remembered.keep(recipient.key, Memory::Ready(ready));
         }
     }
     if !back.is_empty() {
@@ -247,10 +254,13 @@ async fn cannot_read(shard: &Rc<Shard>, attempt: Attempt, error: ReadError) {
     shard.due.notify_one();
 }
 
-/// What an attempt that did not count leaves for the next one.
-pub(super) fn remember(shard: &Shard, errand: &Errand, index: usize) {
+/// What an attempt that did not count leaves for the next one; `back`: its script is asked again.
+pub(super) fn remember(shard: &Shard, errand: &Errand, index: usize, back: Option<GivenBack>) {
     let Some(said) = errand.said(index) else { return };
     let Some(recipient) = errand.attempt.recipients.get(index) else { return };
-    let ready = Ready { wishes: Rc::clone(&errand.wishes), said: said.clone() };
-    shard.delivery.remembered.keep(recipient.key, ready);
+    let memory = match back {
+        Some(back) => Memory::GivenBack(back),
+        None => Memory::Ready(Ready { wishes: Rc::clone(&errand.wishes), said: said.clone() }),
+    };
+    shard.delivery.remembered.keep(recipient.key, memory);
 }

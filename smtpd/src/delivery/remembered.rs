@@ -1,7 +1,9 @@
-//! What predelivery scripts have said about recipients whose attempt then did not count: they are not asked again.
+//! What predelivery scripts have said about recipients whose attempt then did not count: they are not asked again, unless a
+//! script wants them back.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use queue::ItemKey;
 use rustc_hash::FxHashMap;
@@ -17,34 +19,60 @@ pub(super) struct Ready {
     pub(super) said: Said,
 }
 
+/// What an attempt comes back to its predelivery script with.
+#[derive(Clone, Debug)]
+pub(super) struct GivenBack {
+    /// What the script finds, as JSON.
+    pub(super) value: Option<Arc<str>>,
+}
+
+/// What is known of a recipient that waits.
+#[derive(Clone, Debug)]
+pub(super) enum Memory {
+    /// Its script has decided.
+    Ready(Ready),
+    /// Its script is asked again.
+    GivenBack(GivenBack),
+}
+
+impl Memory {
+    /// Beyond a fixed amount.
+    fn size_bytes(&self) -> usize {
+        match self {
+            Memory::Ready(ready) => ready.said.kept.size_bytes(),
+            Memory::GivenBack(back) => back.value.as_ref().map_or(0, |value| value.len()),
+        }
+    }
+}
+
 /// Those of a shard. What does not fit is forgotten, and its script is asked again.
 #[derive(Debug, Default)]
 pub(super) struct Remembered {
-    ready: RefCell<FxHashMap<ItemKey, Ready>>,
-    /// Bytes of `$context` among them.
+    all: RefCell<FxHashMap<ItemKey, Memory>>,
+    /// Bytes of `$context` among them, and of what they are given back with.
     context_bytes: Cell<usize>,
 }
 
 impl Remembered {
-    pub(super) fn keep(&self, key: ItemKey, ready: Ready) {
-        let bytes = self.context_bytes.get() + ready.said.kept.size_bytes();
-        let mut all = self.ready.borrow_mut();
+    pub(super) fn keep(&self, key: ItemKey, memory: Memory) {
+        let bytes = self.context_bytes.get() + memory.size_bytes();
+        let mut all = self.all.borrow_mut();
         if all.len() < limits::PREPARED_WAITING && bytes <= limits::PREPARED_CONTEXT_BYTES {
             self.context_bytes.set(bytes);
-            if let Some(before) = all.insert(key, ready) {
-                self.context_bytes.set(bytes - before.said.kept.size_bytes());
+            if let Some(before) = all.insert(key, memory) {
+                self.context_bytes.set(bytes - before.size_bytes());
             }
         }
     }
 
-    pub(super) fn take(&self, key: ItemKey) -> Option<Ready> {
-        let ready = self.ready.borrow_mut().remove(&key)?;
-        self.context_bytes.set(self.context_bytes.get() - ready.said.kept.size_bytes());
-        Some(ready)
+    pub(super) fn take(&self, key: ItemKey) -> Option<Memory> {
+        let memory = self.all.borrow_mut().remove(&key)?;
+        self.context_bytes.set(self.context_bytes.get() - memory.size_bytes());
+        Some(memory)
     }
 
     pub(super) fn clear(&self) {
-        self.ready.borrow_mut().clear();
+        self.all.borrow_mut().clear();
         self.context_bytes.set(0);
     }
 }

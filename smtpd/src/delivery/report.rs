@@ -14,8 +14,10 @@ use super::ending::Case;
 use super::errand::Errand;
 use super::facts::AttemptFacts;
 use super::prepare;
+use super::remembered::GivenBack;
 use crate::answers;
 use crate::bounce;
+use crate::limits;
 use crate::shard::Shard;
 use crate::stored;
 
@@ -29,6 +31,8 @@ pub(super) struct Report {
     peer_reports: bool,
     /// What became of recipients beyond those that it is about.
     beyond: Option<Outcome>,
+    /// The recipients, in their order, that go back to their predelivery script; empty: nobody.
+    given_back: Vec<Option<GivenBack>>,
 }
 
 #[derive(Debug)]
@@ -44,17 +48,31 @@ enum Outcomes {
 impl Report {
     /// The same for all recipients, without a peer's answer.
     pub(super) fn for_all(outcome: Outcome) -> Report {
-        Report { outcomes: Outcomes::All(outcome), rest_not_tried: false, peer_reports: false, beyond: None }
+        Report::of(Outcomes::All(outcome))
     }
 
     /// One for each recipient, without a peer's answer.
     pub(super) fn decided(outcomes: Vec<Outcome>) -> Report {
-        Report {
-            outcomes: Outcomes::Decided(outcomes),
-            rest_not_tried: false,
-            peer_reports: false,
-            beyond: None,
+        Report::of(Outcomes::Decided(outcomes))
+    }
+
+    /// Nobody is tried: those that have an entry go back to their predelivery script, the others come again without it.
+    pub(super) fn given_back(given_back: Vec<Option<GivenBack>>) -> Report {
+        if given_back.iter().all(Option::is_some) {
+            return Report { given_back, ..Report::for_all(Outcome::NotTried) };
         }
+        // The others would come again together with them, and be given back no less.
+        let until_ms = engine::time::steady_ms() + limits::GIVEN_BACK_MS;
+        let outcome = |back: &Option<GivenBack>| match back {
+            Some(_) => Outcome::Parked { until_ms },
+            None => Outcome::NotTried,
+        };
+        let outcomes = given_back.iter().map(outcome).collect();
+        Report { given_back, ..Report::decided(outcomes) }
+    }
+
+    fn of(outcomes: Outcomes) -> Report {
+        Report { outcomes, rest_not_tried: false, peer_reports: false, beyond: None, given_back: Vec::new() }
     }
 
     /// What policies held it back by, if they did.
@@ -93,7 +111,7 @@ impl Report {
 
     /// As the peer answered; `peer_reports`: it has taken over what there is to tell the sender.
     pub(super) fn answered(outcomes: Vec<client::Outcome>, peer_reports: bool) -> Report {
-        Report { outcomes: Outcomes::Each(outcomes), rest_not_tried: false, peer_reports, beyond: None }
+        Report { peer_reports, ..Report::of(Outcomes::Each(outcomes)) }
     }
 
     /// Recipients beyond those that the peer takes at once have had no turn: others had it.
@@ -228,13 +246,13 @@ pub(super) async fn report(shard: &Rc<Shard>, errand: Errand, report: Report, fa
     let ended = Ended { errand, facts, answers, peer_reports: report.peer_reports, tried: true };
     let Some(hook) = shard.postdelivery() else {
         let changes = shard.queue.borrow_mut().report(id, outcomes, now_ms);
-        remember_uncounted(shard, &ended.errand, &changes);
+        remember_uncounted(shard, &ended.errand, &changes, &report.given_back);
         follow(shard, &ended, &changes, &[]);
         return shard.store.release_body(message_id(message));
     };
     let attempted: Vec<bool> = outcomes.iter().map(is_attempt).collect();
     let changes = shard.queue.borrow_mut().propose(id, outcomes, now_ms);
-    remember_uncounted(shard, &ended.errand, &changes);
+    remember_uncounted(shard, &ended.errand, &changes, &report.given_back);
     let report_id = after::report_id(shard);
     let cases = changes.iter().enumerate().filter(|(_, change)| is_proposed(change));
     let cases: Vec<Case> = cases
@@ -267,11 +285,12 @@ fn is_proposed(change: &Change) -> bool {
     matches!(change, Change::Done { .. } | Change::RetryAt { .. } | Change::Failed { .. })
 }
 
-/// Whoever waits without having been tried is not asked again.
-fn remember_uncounted(shard: &Shard, errand: &Errand, changes: &[Change]) {
+/// Whoever waits without having been tried is not asked again, unless that is what it waits for.
+fn remember_uncounted(shard: &Shard, errand: &Errand, changes: &[Change], given_back: &[Option<GivenBack>]) {
     for (index, change) in changes.iter().enumerate() {
         if let Change::Unchanged { .. } = change {
-            prepare::remember(shard, errand, index);
+            let back = given_back.get(index).cloned().flatten();
+            prepare::remember(shard, errand, index, back);
         }
     }
 }

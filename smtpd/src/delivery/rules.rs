@@ -6,9 +6,12 @@ use std::sync::Arc;
 use config::{DefaultGroup, Grouping, Pattern};
 use queue::{Attempt, Facts, Field, Recipient, Rule, Suspends};
 
+use super::remembered::GivenBack;
 use super::settings::AttemptSettings;
-use crate::ruleset::pattern_text;
+use crate::relinquish::Relinquished;
+use crate::ruleset::{Ruleset, pattern_text};
 use crate::snapshot::Snapshot;
+use crate::warm_up::Reserved;
 
 /// `queues.grouping`, compiled.
 #[derive(Clone, Debug)]
@@ -75,12 +78,19 @@ impl Groups {
     }
 }
 
-/// Holds the suspends against the recipients of an attempt, at a host.
+/// Holds what is in force against the recipients of an attempt, at a host.
 pub(super) struct Rules<'a> {
     snapshot: &'a Snapshot,
     attempt: &'a Attempt,
     /// `None`: they are not asked for.
-    suspends: Option<Arc<Suspends>>,
+    in_force: Option<InForce>,
+}
+
+/// What is looked at once the way is known.
+struct InForce {
+    suspends: Arc<Suspends>,
+    relinquished: Arc<Relinquished>,
+    reserved: Arc<Reserved>,
 }
 
 /// A host, and the name that it was found by.
@@ -92,22 +102,50 @@ pub(super) struct Host<'a> {
 
 impl<'a> Rules<'a> {
     pub(super) fn new(snapshot: &'a Snapshot, attempt: &'a Attempt) -> Rules<'a> {
-        Rules { snapshot, attempt, suspends: None }
+        Rules { snapshot, attempt, in_force: None }
     }
 
-    /// With these suspends.
-    pub(super) fn under(self, suspends: Arc<Suspends>) -> Rules<'a> {
-        Rules { suspends: Some(suspends), ..self }
+    /// With these in force.
+    pub(super) fn under(self, rules: &Ruleset) -> Rules<'a> {
+        let in_force = InForce {
+            suspends: Arc::clone(&rules.suspends),
+            relinquished: Arc::clone(&rules.relinquished),
+            reserved: Arc::clone(&rules.reserved),
+        };
+        Rules { in_force: Some(in_force), ..self }
     }
 
     /// Whether there is nothing to hold against: what is known at pick-up was looked at there.
     fn is_empty(&self) -> bool {
-        !self.suspends.as_ref().is_some_and(|suspends| suspends.look_at_the_way())
+        !self.in_force.as_ref().is_some_and(|in_force| in_force.suspends.look_at_the_way())
     }
 
     /// Whether a rule stops each recipient from going to `host` from `local`.
     pub(super) fn stop_all(&self, host: Host<'_>, local: Option<IpAddr>) -> bool {
         !self.is_empty() && self.attempt.recipients.iter().all(|recipient| self.stop(recipient, host, local))
+    }
+
+    /// Whether the address `local` is kept for other mail than that to any of the recipients.
+    pub(super) fn exclude_all(&self, host: Host<'_>, local: Option<IpAddr>) -> bool {
+        let Some(in_force) = self.in_force.as_ref().filter(|in_force| !in_force.reserved.is_empty()) else {
+            return false;
+        };
+        let excludes = |recipient| in_force.reserved.excludes(&self.facts(recipient, host, local));
+        self.attempt.recipients.iter().all(excludes)
+    }
+
+    /// Which recipients go back to their predelivery script instead of to `host` from `local`; `None`: none.
+    pub(super) fn given_back(&self, host: Host<'_>, local: Option<IpAddr>) -> Option<Vec<Option<GivenBack>>> {
+        let relinquished = &self.in_force.as_ref()?.relinquished;
+        if relinquished.is_empty() {
+            return None;
+        }
+        let back = |recipient| {
+            let way = relinquished.find(&self.facts(recipient, host, local))?;
+            Some(GivenBack { value: way.value.clone() })
+        };
+        let back: Vec<_> = self.attempt.recipients.iter().map(back).collect();
+        back.iter().any(Option::is_some).then_some(back)
     }
 
     /// Which recipients a rule stops from going to `host` from `local`; `None`: none.
@@ -131,7 +169,7 @@ impl<'a> Rules<'a> {
 
     fn stop(&self, recipient: &Recipient, host: Host<'_>, local: Option<IpAddr>) -> bool {
         let facts = self.facts(recipient, host, local);
-        self.suspends.as_ref().is_some_and(|suspends| suspends.matches(&facts).is_some())
+        self.in_force.as_ref().is_some_and(|in_force| in_force.suspends.matches(&facts).is_some())
     }
 
     fn facts<'f>(&'f self, recipient: &'f Recipient, host: Host<'f>, local: Option<IpAddr>) -> Facts<'f> {

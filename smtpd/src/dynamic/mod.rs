@@ -18,6 +18,7 @@ use engine::sync::Notify;
 use queue::{Field, Rule, Suspends};
 
 use crate::limits;
+use crate::relinquish::{Relinquish, Relinquished};
 
 /// A suspend that was added while the server runs.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,6 +60,7 @@ pub struct Condition {
 pub struct Dynamic {
     suspends: RefCell<Vec<Suspend>>,
     conditions: RefCell<Vec<Condition>>,
+    relinquished: RefCell<Vec<Relinquish>>,
     /// Says that something has changed, for whoever waits for the next to end.
     changed: Notify,
 }
@@ -230,18 +232,51 @@ impl Dynamic {
         before - all.len()
     }
 
+    /// Ways that scripts want attempts back from, in the order in which they were added.
+    pub fn relinquished(&self) -> Vec<Relinquish> {
+        self.relinquished.borrow().clone()
+    }
+
+    /// Adds one. Where one with equal fields is there already, that lives as long as the new one if `update` says so. Whether
+    /// there is one more now.
+    ///
+    /// # Errors
+    /// A sentence on what cannot be.
+    pub fn relinquish(&self, new: Relinquish, update: bool) -> Result<bool, String> {
+        let mut all = self.relinquished.borrow_mut();
+        if let Some(old) = all.iter_mut().find(|old| old.equals(&new.fields)) {
+            if update {
+                old.until_ms = new.until_ms;
+                self.changed.notify_one();
+            }
+            return Ok(false);
+        }
+        if all.len() >= limits::RELINQUISHED {
+            return Err(format!("there are {} already", limits::RELINQUISHED));
+        }
+        if new.value.as_ref().is_some_and(|value| value.len() > limits::RELINQUISH_VALUE_BYTES) {
+            return Err(format!("return: longer than {} bytes as JSON", limits::RELINQUISH_VALUE_BYTES));
+        }
+        Relinquished::compile(std::slice::from_ref(&new))?;
+        all.push(new);
+        self.changed.notify_one();
+        Ok(true)
+    }
+
     /// Waits until some have ended, and removes them.
     pub async fn expired(&self) {
         loop {
             let now_ms = engine::time::steady_ms();
             let over = |until_ms: Option<u64>| until_ms.is_some_and(|until_ms| until_ms <= now_ms);
             let suspends = self.remove(|suspend| over(suspend.until_ms));
-            if suspends + self.remove_conditions(|condition| over(condition.until_ms)) > 0 {
+            let conditions = self.remove_conditions(|condition| over(condition.until_ms));
+            if suspends + conditions + self.relinquish_no_more(now_ms) > 0 {
                 return;
             }
             let suspends = self.suspends.borrow().iter().filter_map(|suspend| suspend.until_ms).min();
             let conditions = self.conditions.borrow().iter().filter_map(|condition| condition.until_ms).min();
-            match [suspends, conditions].into_iter().flatten().min() {
+            let relinquished = self.relinquished.borrow().iter().map(|way| way.until_ms).min();
+            match [suspends, conditions, relinquished].into_iter().flatten().min() {
                 None => self.changed.notified().await,
                 Some(at_ms) => {
                     let wait = Duration::from_millis(at_ms.saturating_sub(now_ms) + 1);
@@ -250,6 +285,16 @@ impl Dynamic {
                 }
             }
         }
+    }
+}
+
+impl Dynamic {
+    /// Removes what is over. Gives how many there were.
+    fn relinquish_no_more(&self, now_ms: u64) -> usize {
+        let mut all = self.relinquished.borrow_mut();
+        let before = all.len();
+        all.retain(|way| way.until_ms > now_ms);
+        before - all.len()
     }
 }
 

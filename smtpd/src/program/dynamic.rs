@@ -11,7 +11,8 @@ use crate::dynamic::{Condition, file};
 use crate::limits;
 use crate::log::Priority;
 use crate::program::Control;
-use crate::ruleset::Ruleset;
+use crate::ruleset::{Added, Ruleset};
+use crate::warm_up::{self, OfDay};
 
 impl Control {
     /// The files in force; `None` before the start.
@@ -35,11 +36,45 @@ impl Control {
     /// # Errors
     /// A sentence that names the rule.
     pub(super) async fn compile_rules(&self, files: Arc<Reloadable>) -> Result<Ruleset, String> {
-        let (suspends, conditions) = (self.dynamic.rules(), self.dynamic.condition_rules());
+        let added = Added {
+            suspends: self.dynamic.rules(),
+            conditions: self.dynamic.condition_rules(),
+            relinquished: self.dynamic.relinquished(),
+            warm_up: self.warm_up(&files),
+        };
         // Thousands of expressions take seconds: on the pool.
-        let compile = move || Ruleset::compile(&files, suspends, &conditions);
+        let compile = move || Ruleset::compile(&files, added);
         let compiled = engine::offload::run(limits::CONFIGURE, compile).await;
         compiled.map_err(|error| format!("compiling rules: {error}"))?
+    }
+
+    /// What new addresses may send today.
+    pub fn warm_up(&self, files: &Reloadable) -> OfDay {
+        let plan = self.program.startup.plugins.warm_up.joined(&files.running.plugins.warm_up);
+        if plan.addresses.is_empty() {
+            return OfDay::default();
+        }
+        OfDay::new(&plan, warm_up::date_at((engine::time::wall_ms() / 1000) as i64))
+    }
+
+    /// Puts what new addresses may send in force when a day begins, for the life of the server.
+    pub(super) async fn warm_up_daily(self: Rc<Self>) {
+        let now = || self.files().map(|files| self.warm_up(&files)).unwrap_or_default();
+        let mut before = OfDay::default();
+        loop {
+            let today = now();
+            let changes = today.changes(&before);
+            for change in &changes {
+                self.log.line(Priority::Notice, format_args!("{change}"));
+            }
+            if !changes.is_empty()
+                && let Err(why) = self.dynamic_changed().await
+            {
+                self.log.line(Priority::Error, format_args!("warmup: {why}"));
+            }
+            before = today;
+            engine::time::sleep(limits::WARM_UP_LOOK).await;
+        }
     }
 
     /// Puts the dynamic rules in force as they are now, on all shards that move, and keeps them on disk. A shard that

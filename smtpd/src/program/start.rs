@@ -56,6 +56,7 @@ impl Control {
         let _heartbeat = self.watch_shards();
         let commands = door.map(|door| spawn(Class::Interactive, control::serve(Rc::clone(self), door)));
         let _expiry = spawn(Class::Interactive, Rc::clone(self).expire_dynamic());
+        let _warm_up = self.watch_days();
         let ended = self.obey_signals().await;
         commands.inspect(Task::abort);
         ended
@@ -85,6 +86,12 @@ impl Control {
     fn watch_shards(&self) -> Option<Task<()>> {
         self.program.process?;
         Some(spawn(Class::Interactive, Rc::clone(&self.heartbeat).run()))
+    }
+
+    /// A simulated server has no days.
+    fn watch_days(self: &Rc<Self>) -> Option<Task<()>> {
+        self.program.process?;
+        Some(spawn(Class::Interactive, Rc::clone(self).warm_up_daily()))
     }
 
     /// Says so when the slower driver was taken, and why.

@@ -203,3 +203,45 @@ fn a_script_limits_a_domain_for_a_while_and_takes_it_back() {
     to.sort();
     assert_eq!(to, ["stop@slow.example", "x@other.example", "x@slow.example"]);
 }
+
+/// New addresses send as much as their schedule says, only what it is about, and scripts know them.
+#[test]
+fn a_new_address_is_warmed_up_and_mail_beyond_that_leaves_from_another() {
+    // One message for each connection: each asks for its address.
+    let rule = Rule::at(Phase::Dot).reply_then_close("250 2.0.0 taken");
+    let peer = Peer::start(Behaviour::new().rule(rule));
+    let running = "addresses:
+  - {id: a, address: 127.0.0.2, hostname: a.example}
+  - {id: b, address: 127.0.0.3, hostname: b.example}
+plugins:
+  - id: warmup
+    config:
+      exclude: true
+      schedules:
+        - {class: slow, fields: [localip, {recipientdomain: big.example}], schedule: [{day: 36500, messages: 2}]}
+      ips: [{ip: 127.0.0.2, class: slow, added: \"2026-01-02\", helo: a.example}]
+scripting:
+  hooks:
+    predelivery: 'import { warmup_ips } from \"extras://warmup\"; echo json_encode([warmup_ips(), warmup_ips(\"none\")]);'
+";
+    let connection = format!(
+        "connection: {{server: 127.0.0.1, port: {}, sourceip: {{ipv4: [a, b], random: false}}}}",
+        peer.port()
+    );
+    let builder = Smtpd::relay_to(peer.port()).replace_connection(&connection).running(running).shards(2);
+    let server = with_policies(builder, "6.10", "  - {fields: [localip, recipientdomain]}\n").start();
+    send(&server, 5, "big.example");
+    send(&server, 3, "other.example");
+    let messages = peer.wait_for(8);
+    server.wait_for_log(r#"[[{"address":"127.0.0.2","helo":"a.example"}],[]]"#);
+    let from = |domain: &str, source: &str| {
+        let of_domain = messages.iter().filter(|message| message.to[0].ends_with(domain));
+        let sources = of_domain.map(|message| peer.connections()[message.connection].source.ip().to_string());
+        sources.filter(|from| from == source).count()
+    };
+    let counts = [("big.example", "127.0.0.2"), ("big.example", "127.0.0.3"), ("other.example", "127.0.0.3")];
+    assert_eq!(counts.map(|(domain, source)| from(domain, source)), [2, 3, 3]);
+    server.wait_for_log("warmup:slow:127.0.0.2: Day_36500: 2 messages in 3600 s");
+    let listed = tests::Halonctl::of(&server.dir().join("smtpd.ctl")).run(&["queue", "policy", "list"]);
+    assert!(listed.stdout.contains("Day_36500"), "{}", listed.stdout);
+}
