@@ -11,6 +11,8 @@ mod des;
 mod formats_tests;
 #[cfg(test)]
 mod guide_tests;
+#[cfg(test)]
+mod report_tests;
 mod sasl;
 #[cfg(test)]
 mod tests;
@@ -53,6 +55,7 @@ pub(crate) static FAMILY: Family = Family {
         ("extras://authentication-results", include_str!("authentication_results.hsl")),
         ("extras://batv", include_str!("batv.hsl")),
         ("extras://bimi", include_str!("bimi.hsl")),
+        ("extras://bimi-helper", include_str!("bimi_helper.hsl")),
         ("extras://bounce-classifier", include_str!("bounce_classifier.hsl")),
         ("extras://bounce-normalizer", include_str!("bounce_normalizer.hsl")),
         ("extras://clamav", include_str!("clamav.hsl")),

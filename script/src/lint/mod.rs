@@ -10,7 +10,8 @@ mod tests;
 mod variables;
 mod visit;
 
-pub use options::names_with_options;
+pub(crate) use options::is_option;
+pub use options::{names_with_options, options_of};
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -6,35 +6,54 @@ use std::sync::{Arc, OnceLock};
 use super::visit::{Visit, walk_expr};
 use crate::diagnostic::{Diagnostic, closest};
 use crate::native::Library;
-use crate::syntax::ast::{Argument, ArrayItem, Expr, ExprKind, Script, StepKind};
+use crate::syntax::ast::{
+    Argument, ArrayItem, Expr, ExprKind, ImportKind, Scope, Script, StatementKind, StaticMember, StepKind,
+};
 
-/// One line for each function or `->method`: its name, the number of the argument with its options, and the options.
+/// One line for each who takes options; the head of the file says how.
 const TABLE: &str = include_str!("options.txt");
 
 struct Known {
-    argument: usize,
+    /// `None`: they are not an argument of a call.
+    argument: Option<usize>,
     options: Vec<&'static str>,
 }
 
-fn table() -> &'static HashMap<&'static str, Known> {
-    static KNOWN: OnceLock<HashMap<&'static str, Known>> = OnceLock::new();
+fn table() -> &'static HashMap<&'static str, Vec<Known>> {
+    static KNOWN: OnceLock<HashMap<&'static str, Vec<Known>>> = OnceLock::new();
     KNOWN.get_or_init(|| {
-        let lines = TABLE.lines().filter(|line| !line.starts_with('#'));
-        let entries = lines.filter_map(|line| {
+        let mut table: HashMap<_, Vec<Known>> = HashMap::new();
+        for line in TABLE.lines().filter(|line| !line.starts_with('#')) {
             let mut words = line.split_whitespace();
-            let (name, number) = (words.next()?, words.next()?);
-            Some((
-                name,
-                Known { argument: number.parse::<usize>().ok()?.checked_sub(1)?, options: words.collect() },
-            ))
-        });
-        entries.collect()
+            let (Some(name), Some(number)) = (words.next(), words.next()) else { continue };
+            let argument = number.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+            table.entry(name).or_default().push(Known { argument, options: words.collect() });
+        }
+        table
     })
 }
 
-/// The functions and `->methods` whose options are checked.
+/// Who takes options, as the table names them.
 pub fn names_with_options() -> impl Iterator<Item = &'static str> {
     table().keys().copied()
+}
+
+/// The options of a name of the table, those of all its arguments.
+pub fn options_of(name: &str) -> impl Iterator<Item = &'static str> {
+    table().get(name).into_iter().flatten().flat_map(|known| known.options.iter().copied())
+}
+
+/// Whether a native of this name has this option. That which only modules of the library call, which begins with `__`, is
+/// described where the module is.
+pub(crate) fn is_option(native: &str, option: &str) -> bool {
+    let is_named = |name: &str| {
+        let last = name.strip_prefix("->").or(name.rsplit("::").next()).unwrap_or(name);
+        last == native
+    };
+    native.starts_with("__")
+        || names_with_options()
+            .filter(|name| is_named(name))
+            .any(|name| options_of(name).any(|known| known == option))
 }
 
 pub(super) fn check(
@@ -43,20 +62,65 @@ pub(super) fn check(
     own: &HashSet<Arc<str>>,
     findings: &mut Vec<Diagnostic>,
 ) {
-    Checker { library, own, findings }.script(script);
+    Checker { library, own, imported: imported(script), findings }.script(script);
+}
+
+/// Names that come from modules of the library, and what the table calls them.
+fn imported(script: &Script) -> HashMap<Arc<str>, String> {
+    let mut names = HashMap::new();
+    for statement in &script.statements {
+        let StatementKind::Import(import) = &statement.kind else { continue };
+        let ImportKind::Symbols(symbols) = &import.kind else { continue };
+        for (symbol, here) in symbols {
+            let name = format!("{}::{}", import.path.text, symbol.name.text);
+            names.insert(Arc::clone(&here.name.text), name);
+        }
+    }
+    names
 }
 
 struct Checker<'a> {
     library: &'a Library,
     own: &'a HashSet<Arc<str>>,
+    imported: HashMap<Arc<str>, String>,
     findings: &'a mut Vec<Diagnostic>,
 }
 
 impl Checker<'_> {
-    fn call(&mut self, name: &str, arguments: &[Argument]) {
-        let Some(known) = table().get(name) else { return };
-        let spread_before = arguments.iter().take(known.argument + 1).any(|argument| argument.spread);
-        let Some(options) = arguments.get(known.argument).filter(|_| !spread_before) else { return };
+    /// A function or class, by the name that it has here.
+    fn call_named(&mut self, name: &Arc<str>, builtin: bool, arguments: &[Argument]) {
+        if let (Some(imported), false) = (self.imported.get(name).cloned(), builtin) {
+            return self.call(&imported, name, arguments);
+        }
+        let is_own = !builtin && self.own.contains(name);
+        if !is_own && (self.library.function(name).is_some() || self.library.class(name).is_some()) {
+            self.call(name, name, arguments);
+        }
+    }
+
+    fn call_static(&mut self, member: &StaticMember, arguments: &[Argument]) {
+        let Scope::Named(scope) = &member.scope else { return };
+        let [class] = &scope[..] else { return };
+        let (class, method) = (&class.text, &member.member.name.text);
+        match self.imported.get(class) {
+            Some(imported) => self.call(&format!("{imported}::{method}"), method, arguments),
+            None if self.own.contains(class) => {}
+            None => self.call(&format!("{class}::{method}"), method, arguments),
+        }
+    }
+
+    /// `known_as` is the name in the table, `name` the one in the script.
+    fn call(&mut self, known_as: &str, name: &str, arguments: &[Argument]) {
+        for known in table().get(known_as).into_iter().flatten() {
+            let Some(argument) = known.argument else { continue };
+            let spread_before = arguments.iter().take(argument + 1).any(|argument| argument.spread);
+            if let Some(options) = arguments.get(argument).filter(|_| !spread_before) {
+                self.options(name, known, options);
+            }
+        }
+    }
+
+    fn options(&mut self, name: &str, known: &Known, options: &Argument) {
         let ExprKind::Array(items) = &options.value.kind else { return };
         for item in items {
             let ArrayItem::Value { key: Some(key), .. } = item else { continue };
@@ -65,7 +129,6 @@ impl Checker<'_> {
             if known.options.contains(&&*text) {
                 continue;
             }
-            let name = name.trim_start_matches("->");
             let warning = Diagnostic::warning(key.span, format!("{name}() has no option `{text}`"));
             self.findings.push(match closest(&text, known.options.iter().copied()) {
                 Some(option) => warning.with_help(format!("is `{option}` meant?")),
@@ -79,29 +142,32 @@ impl Visit for Checker<'_> {
     fn expr(&mut self, expr: &Expr) {
         match &expr.kind {
             ExprKind::Access { base, steps } => {
-                if let ExprKind::Identifier { name, builtin } = &base.kind
-                    && let Some(StepKind::Call(arguments)) = steps.first().map(|step| &step.kind)
-                    && (*builtin || !self.own.contains(&name.text))
-                    && self.library.function(&name.text).is_some()
-                {
-                    self.call(&name.text, arguments);
+                if let Some(StepKind::Call(arguments)) = steps.first().map(|step| &step.kind) {
+                    match &base.kind {
+                        ExprKind::Identifier { name, builtin } => {
+                            self.call_named(&name.text, *builtin, arguments);
+                        }
+                        ExprKind::Static(member) => self.call_static(member, arguments),
+                        _ => {}
+                    }
                 }
                 for pair in steps.windows(2) {
                     if let (StepKind::Property(name), StepKind::Call(arguments)) =
                         (&pair[0].kind, &pair[1].kind)
                     {
-                        self.call(&format!("->{}", name.text), arguments);
+                        self.call(&format!("->{}", name.text), &name.text, arguments);
                     }
                 }
             }
             ExprKind::Cache(call) => {
                 let options = Argument { value: call.options.clone(), spread: false };
-                self.call("cache", std::slice::from_ref(&options));
-                if let ExprKind::Identifier { name, builtin } = &call.callee.kind
-                    && (*builtin || !self.own.contains(&name.text))
-                    && self.library.function(&name.text).is_some()
-                {
-                    self.call(&name.text, &call.arguments);
+                self.call("cache", "cache", std::slice::from_ref(&options));
+                match &call.callee.kind {
+                    ExprKind::Identifier { name, builtin } => {
+                        self.call_named(&name.text, *builtin, &call.arguments);
+                    }
+                    ExprKind::Static(member) => self.call_static(member, &call.arguments),
+                    _ => {}
                 }
             }
             _ => {}

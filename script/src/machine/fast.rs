@@ -8,6 +8,7 @@ use crate::compile::op::{Op, Operator, Relation};
 use crate::value::Value;
 
 use super::frame::Entry;
+use super::items;
 use super::loaded::{Loaded, Stacks};
 use super::numbers::{bits, holds, int32, item, list, slot, small_remainder};
 use super::operate::{self, Surroundings};
@@ -76,6 +77,14 @@ pub(super) fn run<'s>(
             }
         };
     }
+    macro_rules! checked {
+        ($result:expr) => {
+            match $result {
+                Ok(value) => value,
+                Err(fault) => fail!(fault),
+            }
+        };
+    }
     macro_rules! spend {
         () => {
             if left == 0 {
@@ -92,6 +101,12 @@ pub(super) fn run<'s>(
             }
         };
     }
+    macro_rules! attempt_and_count {
+        ($result:expr) => {{
+            attempt!($result);
+            count_memory!();
+        }};
+    }
     macro_rules! jump_if {
         ($relation:ident, $a:expr, $b:expr, $to:expr) => {
             if holds(Relation::$relation, $a, $b) {
@@ -99,6 +114,12 @@ pub(super) fn run<'s>(
                 branch();
             }
         };
+    }
+    macro_rules! loop_if {
+        ($relation:ident, $a:expr, $b:expr, $to:expr) => {{
+            spend!();
+            jump_if!($relation, $a, $b, $to);
+        }};
     }
     // The second half of a fused instruction: goes past it, or as far as it says.
     macro_rules! step_if {
@@ -108,6 +129,65 @@ pub(super) fn run<'s>(
                 branch();
             } else {
                 pc += 1;
+            }
+        };
+    }
+    macro_rules! for_if {
+        ($relation:tt, $a:expr, $step:expr, $limit:expr, $to:expr) => {{
+            spend!();
+            let next = n!($a) + n!($step);
+            n!($a) = next;
+            if next $relation n!($limit) {
+                pc = $to as usize;
+                branch();
+            }
+        }};
+    }
+    // The same, where the condition is known.
+    macro_rules! jump_by {
+        ($condition:expr, $by:expr) => {
+            if $condition {
+                pc = pc.wrapping_add_signed(isize::from($by));
+                branch();
+            }
+        };
+    }
+    // Two operations on numbers, one after the other.
+    macro_rules! two {
+        ($to:expr, $first:expr; $to2:expr, $second:expr) => {{
+            n!($to) = $first;
+            n!($to2) = $second;
+            pc += 1;
+        }};
+    }
+    // An operation on numbers, and a step.
+    macro_rules! then_step {
+        ($to:expr, $result:expr, $relation:ident, $left:expr, $right:expr, $by:expr) => {{
+            n!($to) = $result;
+            step_if!($relation, n!($left), n!($right), $by);
+        }};
+    }
+    // Takes a number out of a value, and a step.
+    macro_rules! unbox_step {
+        ($unbox:expr, $value:ident, $relation:ident, $a:expr, $b:expr, $by:expr) => {{
+            let (number, _, from, _) = $unbox;
+            if let Value::Number($value) = r!(from) {
+                n!(number) = $value;
+                step_if!($relation, $a, $b, $by);
+            } else {
+                attempt!(operate::unbox(surroundings, regs, nums, $unbox));
+            }
+        }};
+    }
+    // An operator on two values; what is not two numbers is done elsewhere.
+    macro_rules! arithmetic {
+        ($to:expr, $left:expr, $operator:tt, $right:expr, $otherwise:expr) => {
+            match ($left, $right) {
+                (Value::Number(left), Value::Number(right)) => {
+                    let result = left $operator right;
+                    set_number(regs, $to, result);
+                }
+                _ => attempt!($otherwise),
             }
         };
     }
@@ -154,152 +234,66 @@ pub(super) fn run<'s>(
             Op::NumJumpNotLess { a, b, to } => jump_if!(NotLess, n!(a), n!(b), to as usize),
             Op::NumJumpNotLessEqual { a, b, to } => jump_if!(NotLessEqual, n!(a), n!(b), to as usize),
             Op::NumJumpNotEqual { a, b, to } => jump_if!(NotEqual, n!(a), n!(b), to as usize),
-            Op::NumLoopLess { a, b, to } => {
-                spend!();
-                jump_if!(Less, n!(a), n!(b), to as usize);
-            }
-            Op::NumLoopLessEqual { a, b, to } => {
-                spend!();
-                jump_if!(LessEqual, n!(a), n!(b), to as usize);
-            }
-            Op::NumLoopEqual { a, b, to } => {
-                spend!();
-                jump_if!(Equal, n!(a), n!(b), to as usize);
-            }
-            Op::NumLoopNotLess { a, b, to } => {
-                spend!();
-                jump_if!(NotLess, n!(a), n!(b), to as usize);
-            }
-            Op::NumLoopNotLessEqual { a, b, to } => {
-                spend!();
-                jump_if!(NotLessEqual, n!(a), n!(b), to as usize);
-            }
-            Op::NumLoopNotEqual { a, b, to } => {
-                spend!();
-                jump_if!(NotEqual, n!(a), n!(b), to as usize);
-            }
-            Op::NumAddAdd { to, a, b, to2, a2, b2 } => {
-                n!(to) = n!(a) + n!(b);
-                n!(to2) = n!(a2) + n!(b2);
-                pc += 1;
-            }
-            Op::NumAddSubtract { to, a, b, to2, a2, b2 } => {
-                n!(to) = n!(a) + n!(b);
-                n!(to2) = n!(a2) - n!(b2);
-                pc += 1;
-            }
-            Op::NumAddMultiply { to, a, b, to2, a2, b2 } => {
-                n!(to) = n!(a) + n!(b);
-                n!(to2) = n!(a2) * n!(b2);
-                pc += 1;
-            }
-            Op::NumAddMove { to, a, b, to2, from } => {
-                n!(to) = n!(a) + n!(b);
-                n!(to2) = n!(from);
-                pc += 1;
-            }
-            Op::NumSubtractAdd { to, a, b, to2, a2, b2 } => {
-                n!(to) = n!(a) - n!(b);
-                n!(to2) = n!(a2) + n!(b2);
-                pc += 1;
-            }
+            Op::NumLoopLess { a, b, to } => loop_if!(Less, n!(a), n!(b), to as usize),
+            Op::NumLoopLessEqual { a, b, to } => loop_if!(LessEqual, n!(a), n!(b), to as usize),
+            Op::NumLoopEqual { a, b, to } => loop_if!(Equal, n!(a), n!(b), to as usize),
+            Op::NumLoopNotLess { a, b, to } => loop_if!(NotLess, n!(a), n!(b), to as usize),
+            Op::NumLoopNotLessEqual { a, b, to } => loop_if!(NotLessEqual, n!(a), n!(b), to as usize),
+            Op::NumLoopNotEqual { a, b, to } => loop_if!(NotEqual, n!(a), n!(b), to as usize),
+            Op::NumAddAdd { to, a, b, to2, a2, b2 } => two!(to, n!(a) + n!(b); to2, n!(a2) + n!(b2)),
+            Op::NumAddSubtract { to, a, b, to2, a2, b2 } => two!(to, n!(a) + n!(b); to2, n!(a2) - n!(b2)),
+            Op::NumAddMultiply { to, a, b, to2, a2, b2 } => two!(to, n!(a) + n!(b); to2, n!(a2) * n!(b2)),
+            Op::NumAddMove { to, a, b, to2, from } => two!(to, n!(a) + n!(b); to2, n!(from)),
+            Op::NumSubtractAdd { to, a, b, to2, a2, b2 } => two!(to, n!(a) - n!(b); to2, n!(a2) + n!(b2)),
             Op::NumSubtractSubtract { to, a, b, to2, a2, b2 } => {
-                n!(to) = n!(a) - n!(b);
-                n!(to2) = n!(a2) - n!(b2);
-                pc += 1;
+                two!(to, n!(a) - n!(b); to2, n!(a2) - n!(b2))
             }
             Op::NumSubtractMultiply { to, a, b, to2, a2, b2 } => {
-                n!(to) = n!(a) - n!(b);
-                n!(to2) = n!(a2) * n!(b2);
-                pc += 1;
+                two!(to, n!(a) - n!(b); to2, n!(a2) * n!(b2))
             }
-            Op::NumSubtractMove { to, a, b, to2, from } => {
-                n!(to) = n!(a) - n!(b);
-                n!(to2) = n!(from);
-                pc += 1;
-            }
-            Op::NumMultiplyAdd { to, a, b, to2, a2, b2 } => {
-                n!(to) = n!(a) * n!(b);
-                n!(to2) = n!(a2) + n!(b2);
-                pc += 1;
-            }
+            Op::NumSubtractMove { to, a, b, to2, from } => two!(to, n!(a) - n!(b); to2, n!(from)),
+            Op::NumMultiplyAdd { to, a, b, to2, a2, b2 } => two!(to, n!(a) * n!(b); to2, n!(a2) + n!(b2)),
             Op::NumMultiplySubtract { to, a, b, to2, a2, b2 } => {
-                n!(to) = n!(a) * n!(b);
-                n!(to2) = n!(a2) - n!(b2);
-                pc += 1;
+                two!(to, n!(a) * n!(b); to2, n!(a2) - n!(b2))
             }
             Op::NumMultiplyMultiply { to, a, b, to2, a2, b2 } => {
-                n!(to) = n!(a) * n!(b);
-                n!(to2) = n!(a2) * n!(b2);
-                pc += 1;
+                two!(to, n!(a) * n!(b); to2, n!(a2) * n!(b2))
             }
-            Op::NumMultiplyMove { to, a, b, to2, from } => {
-                n!(to) = n!(a) * n!(b);
-                n!(to2) = n!(from);
-                pc += 1;
-            }
+            Op::NumMultiplyMove { to, a, b, to2, from } => two!(to, n!(a) * n!(b); to2, n!(from)),
             Op::NumModuloJumpEqual { to, a, b, left, right, by } => match small_remainder(n!(a), n!(b)) {
-                Some(result) => {
-                    n!(to) = result;
-                    step_if!(Equal, n!(left), n!(right), by);
-                }
+                Some(result) => then_step!(to, result, Equal, left, right, by),
                 // The jump follows.
                 None => attempt!(operate::number_operation(Operator::Modulo, nums, to, a, b)),
             },
             Op::NumModuloJumpNotEqual { to, a, b, left, right, by } => match small_remainder(n!(a), n!(b)) {
-                Some(result) => {
-                    n!(to) = result;
-                    step_if!(NotEqual, n!(left), n!(right), by);
-                }
+                Some(result) => then_step!(to, result, NotEqual, left, right, by),
                 // The jump follows.
                 None => attempt!(operate::number_operation(Operator::Modulo, nums, to, a, b)),
             },
             Op::NumAddJumpNotLess { to, a, b, left, right, by } => {
-                n!(to) = n!(a) + n!(b);
-                step_if!(NotLess, n!(left), n!(right), by);
+                then_step!(to, n!(a) + n!(b), NotLess, left, right, by);
             }
             Op::NumAddJumpNotLessEqual { to, a, b, left, right, by } => {
-                n!(to) = n!(a) + n!(b);
-                step_if!(NotLessEqual, n!(left), n!(right), by);
+                then_step!(to, n!(a) + n!(b), NotLessEqual, left, right, by);
             }
             Op::NumAddLoopLess { to, a, b, left, right, by } => {
                 spend!();
-                n!(to) = n!(a) + n!(b);
-                step_if!(Less, n!(left), n!(right), by);
+                then_step!(to, n!(a) + n!(b), Less, left, right, by);
             }
             Op::NumAddLoopLessEqual { to, a, b, left, right, by } => {
                 spend!();
-                n!(to) = n!(a) + n!(b);
-                step_if!(LessEqual, n!(left), n!(right), by);
+                then_step!(to, n!(a) + n!(b), LessEqual, left, right, by);
             }
             Op::NumSubtractLoopLess { to, a, b, left, right, by } => {
                 spend!();
-                n!(to) = n!(a) - n!(b);
-                step_if!(Less, n!(left), n!(right), by);
+                then_step!(to, n!(a) - n!(b), Less, left, right, by);
             }
             Op::NumSubtractLoopLessEqual { to, a, b, left, right, by } => {
                 spend!();
-                n!(to) = n!(a) - n!(b);
-                step_if!(LessEqual, n!(left), n!(right), by);
+                then_step!(to, n!(a) - n!(b), LessEqual, left, right, by);
             }
-            Op::NumForLess { a, step, limit, to } => {
-                spend!();
-                let next = n!(a) + n!(step);
-                n!(a) = next;
-                if next < n!(limit) {
-                    pc = to as usize;
-                    branch();
-                }
-            }
-            Op::NumForLessEqual { a, step, limit, to } => {
-                spend!();
-                let next = n!(a) + n!(step);
-                n!(a) = next;
-                if next <= n!(limit) {
-                    pc = to as usize;
-                    branch();
-                }
-            }
+            Op::NumForLess { a, step, limit, to } => for_if!(<, a, step, limit, to),
+            Op::NumForLessEqual { a, step, limit, to } => for_if!(<=, a, step, limit, to),
             Op::NumForReg { a, step, or_equal, limit, by } => {
                 spend!();
                 let Value::Number(limit) = r!(limit) else {
@@ -313,40 +307,16 @@ pub(super) fn run<'s>(
                 }
             }
             Op::UnboxJumpNotLess { number, other, operator, from, by } => {
-                if let Value::Number(value) = r!(from) {
-                    n!(number) = value;
-                    step_if!(NotLess, value, n!(other), by);
-                } else {
-                    let left = false;
-                    attempt!(operate::unbox(surroundings, regs, nums, (number, operator, from, left)));
-                }
+                unbox_step!((number, operator, from, false), value, NotLess, value, n!(other), by);
             }
             Op::UnboxJumpNotLessRight { number, other, operator, from, by } => {
-                if let Value::Number(value) = r!(from) {
-                    n!(number) = value;
-                    step_if!(NotLess, n!(other), value, by);
-                } else {
-                    let left = true;
-                    attempt!(operate::unbox(surroundings, regs, nums, (number, operator, from, left)));
-                }
+                unbox_step!((number, operator, from, true), value, NotLess, n!(other), value, by);
             }
             Op::UnboxJumpNotLessEqual { number, other, operator, from, by } => {
-                if let Value::Number(value) = r!(from) {
-                    n!(number) = value;
-                    step_if!(NotLessEqual, value, n!(other), by);
-                } else {
-                    let left = false;
-                    attempt!(operate::unbox(surroundings, regs, nums, (number, operator, from, left)));
-                }
+                unbox_step!((number, operator, from, false), value, NotLessEqual, value, n!(other), by);
             }
             Op::UnboxJumpNotLessEqualRight { number, other, operator, from, by } => {
-                if let Value::Number(value) = r!(from) {
-                    n!(number) = value;
-                    step_if!(NotLessEqual, n!(other), value, by);
-                } else {
-                    let left = true;
-                    attempt!(operate::unbox(surroundings, regs, nums, (number, operator, from, left)));
-                }
+                unbox_step!((number, operator, from, true), value, NotLessEqual, n!(other), value, by);
             }
             Op::NumCompare { to, a, b, relation } => {
                 let result = holds(relation, n!(a), n!(b));
@@ -389,64 +359,37 @@ pub(super) fn run<'s>(
             Op::LessJump { when, a, b, by } => {
                 let truth = match (&r!(a), &r!(b)) {
                     (Value::Number(a), Value::Number(b)) => a < b,
-                    _ => match operate::less(surroundings, regs, a, b) {
-                        Ok(truth) => truth,
-                        Err(fault) => fail!(fault),
-                    },
+                    _ => checked!(operate::less(surroundings, regs, a, b)),
                 };
-                if truth == when {
-                    pc = pc.wrapping_add_signed(isize::from(by));
-                    branch();
-                }
+                jump_by!(truth == when, by);
             }
             Op::LessEqualJump { when, a, b, by } => {
                 let truth = match (&r!(a), &r!(b)) {
                     (Value::Number(a), Value::Number(b)) => a <= b,
-                    _ => match operate::less_equal(surroundings, regs, a, b) {
-                        Ok(truth) => truth,
-                        Err(fault) => fail!(fault),
-                    },
+                    _ => checked!(operate::less_equal(surroundings, regs, a, b)),
                 };
-                if truth == when {
-                    pc = pc.wrapping_add_signed(isize::from(by));
-                    branch();
-                }
+                jump_by!(truth == when, by);
             }
             Op::EqualConstJump { when, a, constant, by } => {
                 let truth = match (&r!(a), &surroundings.function.constants[constant as usize]) {
                     (Value::Number(a), Value::Number(b)) => a == b,
                     (Value::Str(a), Value::Str(b)) => a == b,
                     (Value::Undefined, _) => fail!(surroundings.undefined(a)),
-                    (left, right) => match left.loose_eq(right) {
-                        Ok(truth) => truth,
-                        Err(fault) => fail!(fault),
-                    },
+                    (left, right) => checked!(left.loose_eq(right)),
                 };
-                if truth == when {
-                    pc = pc.wrapping_add_signed(isize::from(by));
-                    branch();
-                }
+                jump_by!(truth == when, by);
             }
             Op::EqualJump { when, a, b, by } => {
                 let truth = match (&r!(a), &r!(b)) {
                     (Value::Number(a), Value::Number(b)) => a == b,
                     (Value::Str(a), Value::Str(b)) => a == b,
-                    _ => match operate::equal(surroundings, regs, a, b) {
-                        Ok(truth) => truth,
-                        Err(fault) => fail!(fault),
-                    },
+                    _ => checked!(operate::equal(surroundings, regs, a, b)),
                 };
-                if truth == when {
-                    pc = pc.wrapping_add_signed(isize::from(by));
-                    branch();
-                }
+                jump_by!(truth == when, by);
             }
             Op::IdenticalJump { when, a, b, by } => match operate::identical(surroundings, regs, a, b) {
                 Ok(truth) => {
-                    if truth == when {
-                        pc = pc.wrapping_add_signed(isize::from(by));
-                        branch();
-                    }
+                    jump_by!(truth == when, by);
                 }
                 Err(fault) => fail!(fault),
             },
@@ -454,15 +397,9 @@ pub(super) fn run<'s>(
                 let truth = match (&r!(a), &surroundings.function.constants[constant as usize]) {
                     (Value::None, right) => right.is_none(),
                     (Value::Undefined, _) => fail!(surroundings.undefined(a)),
-                    (left, right) => match left.strict_eq(right) {
-                        Ok(truth) => truth,
-                        Err(fault) => fail!(fault),
-                    },
+                    (left, right) => checked!(left.strict_eq(right)),
                 };
-                if truth == when {
-                    pc = pc.wrapping_add_signed(isize::from(by));
-                    branch();
-                }
+                jump_by!(truth == when, by);
             }
 
             Op::Const { to, constant } => {
@@ -484,51 +421,22 @@ pub(super) fn run<'s>(
                 }
             }
             Op::Clear { reg } => set(regs, reg, Value::Undefined),
-            Op::Add { to, a, b } => match (&r!(a), &r!(b)) {
-                (Value::Number(x), Value::Number(y)) => {
-                    let result = x + y;
-                    set_number(regs, to, result);
-                }
-                _ => attempt!(operate::binary(surroundings, regs, Operator::Add, (to, a, b))),
-            },
-            Op::Subtract { to, a, b } => match (&r!(a), &r!(b)) {
-                (Value::Number(x), Value::Number(y)) => {
-                    let result = x - y;
-                    set_number(regs, to, result);
-                }
-                _ => attempt!(operate::binary(surroundings, regs, Operator::Subtract, (to, a, b))),
-            },
-            Op::Multiply { to, a, b } => match (&r!(a), &r!(b)) {
-                (Value::Number(x), Value::Number(y)) => {
-                    let result = x * y;
-                    set_number(regs, to, result);
-                }
-                _ => attempt!(operate::binary(surroundings, regs, Operator::Multiply, (to, a, b))),
-            },
-            Op::AddConst { to, a, constant } => {
-                match (&r!(a), &surroundings.function.constants[constant as usize]) {
-                    (Value::Number(x), Value::Number(y)) => {
-                        let result = x + y;
-                        set_number(regs, to, result);
-                    }
-                    _ => {
-                        attempt!(operate::binary_const(surroundings, regs, Operator::Add, (to, a, constant)))
-                    }
-                }
-            }
+            Op::Add { to, a, b } => arithmetic!(to, &r!(a), +, &r!(b), {
+                operate::binary(surroundings, regs, Operator::Add, (to, a, b))
+            }),
+            Op::Subtract { to, a, b } => arithmetic!(to, &r!(a), -, &r!(b), {
+                operate::binary(surroundings, regs, Operator::Subtract, (to, a, b))
+            }),
+            Op::Multiply { to, a, b } => arithmetic!(to, &r!(a), *, &r!(b), {
+                operate::binary(surroundings, regs, Operator::Multiply, (to, a, b))
+            }),
+            Op::AddConst { to, a, constant } => arithmetic!(to, &r!(a), +, surroundings.constant(constant), {
+                operate::binary_const(surroundings, regs, Operator::Add, (to, a, constant))
+            }),
             Op::SubtractConst { to, a, constant } => {
-                match (&r!(a), &surroundings.function.constants[constant as usize]) {
-                    (Value::Number(x), Value::Number(y)) => {
-                        let result = x - y;
-                        set_number(regs, to, result);
-                    }
-                    _ => attempt!(operate::binary_const(
-                        surroundings,
-                        regs,
-                        Operator::Subtract,
-                        (to, a, constant)
-                    )),
-                }
+                arithmetic!(to, &r!(a), -, surroundings.constant(constant), {
+                    operate::binary_const(surroundings, regs, Operator::Subtract, (to, a, constant))
+                })
             }
             Op::Increment { place, by } => match &mut r!(place) {
                 Value::Number(number) => *number += f64::from(by),
@@ -551,16 +459,13 @@ pub(super) fn run<'s>(
                     let value = value.clone();
                     set(regs, to, value);
                 }
-                None => attempt!(operate::index_number(surroundings, regs, (to, base, n!(key)))),
+                None => attempt!(items::index_number(surroundings, regs, (to, base, n!(key)))),
             },
             Op::IndexSetNum { key, base, from } => {
-                let value = match surroundings.take(regs, from) {
-                    Ok(value) => value,
-                    Err(fault) => fail!(fault),
-                };
+                let value = checked!(surroundings.take(regs, from));
                 match slot(&mut r!(base), n!(key)) {
                     Some(slot) => put(slot, value),
-                    None => attempt!(operate::set_index_number(surroundings, regs, base, n!(key), value)),
+                    None => attempt!(items::set_index_number(surroundings, regs, base, n!(key), value)),
                 }
             }
             Op::NumIndexNum { number, key, to, base } => match item(&r!(base), n!(key)) {
@@ -568,9 +473,9 @@ pub(super) fn run<'s>(
                     n!(number) = *item;
                     pc += 1;
                 }
-                _ => attempt!(operate::index_number(surroundings, regs, (to, base, n!(key)))),
+                _ => attempt!(items::index_number(surroundings, regs, (to, base, n!(key)))),
             },
-            Op::NumIndex { number, to, base, key } => match operate::peek(&r!(base), &r!(key)) {
+            Op::NumIndex { number, to, base, key } => match items::peek(&r!(base), &r!(key)) {
                 Some(Value::Number(item)) => {
                     n!(number) = *item;
                     pc += 1;
@@ -578,15 +483,15 @@ pub(super) fn run<'s>(
                         wipe(&mut r!(key));
                     }
                 }
-                _ => attempt!(operate::index(surroundings, regs, (to, base, key))),
+                _ => attempt!(items::index(surroundings, regs, (to, base, key))),
             },
             Op::NumIndexConst { number, to, base, key } => {
-                match operate::peek_const(surroundings, &r!(base), key) {
+                match items::peek_const(surroundings, &r!(base), key) {
                     Some(Value::Number(item)) => {
                         n!(number) = *item;
                         pc += 1;
                     }
-                    _ => attempt!(operate::index_const(surroundings, regs, (to, base, key))),
+                    _ => attempt!(items::index_const(surroundings, regs, (to, base, key))),
                 }
             }
             Op::BoxIndexSetNum { from, key, to, base } => match slot(&mut r!(base), n!(key)) {
@@ -598,7 +503,7 @@ pub(super) fn run<'s>(
                 None => set_number(regs, to, n!(from)),
             },
             Op::BoxIndexSetConst { from, to, base, key } => {
-                match operate::slot_const(surroundings, &mut r!(base), key) {
+                match items::slot_const(surroundings, &mut r!(base), key) {
                     Some(slot) => {
                         put_number(slot, n!(from));
                         pc += 1;
@@ -628,39 +533,32 @@ pub(super) fn run<'s>(
                 _ => set(regs, to, Value::None),
             },
             Op::IndexConst { to, base, key } => {
-                attempt!(operate::index_const(surroundings, regs, (to, base, key)));
+                attempt!(items::index_const(surroundings, regs, (to, base, key)));
             }
-            Op::Index { to, base, key } => attempt!(operate::index(surroundings, regs, (to, base, key))),
+            Op::Index { to, base, key } => attempt!(items::index(surroundings, regs, (to, base, key))),
             Op::Append { base, from } => {
-                attempt!(operate::append(surroundings, regs, base, from));
-                count_memory!();
+                attempt_and_count!(items::append(surroundings, regs, base, from))
             }
             Op::IndexSet { base, key, from } => {
-                attempt!(operate::index_set(surroundings, regs, (base, key, from)));
-                count_memory!();
+                attempt_and_count!(items::index_set(surroundings, regs, (base, key, from)))
             }
             Op::ConcatTo { place, from } => {
-                attempt!(rare::concat_to(surroundings, regs, place, from));
-                count_memory!();
+                attempt_and_count!(rare::concat_to(surroundings, regs, place, from))
             }
             Op::Concat { to, a, b } => {
-                attempt!(operate::binary(surroundings, regs, Operator::Concat, (to, a, b)));
-                count_memory!();
+                attempt_and_count!(operate::binary(surroundings, regs, Operator::Concat, (to, a, b)))
             }
             Op::IndexSetConst { base, key, from } => {
-                attempt!(operate::index_set_const(surroundings, regs, (base, key, from)));
-                count_memory!();
+                attempt_and_count!(items::index_set_const(surroundings, regs, (base, key, from)))
             }
             Op::PropertySet { base, name, from } => {
-                attempt!(operate::property_set(surroundings, regs, (base, name, from)));
-                count_memory!();
+                attempt_and_count!(items::property_set(surroundings, regs, (base, name, from)))
             }
             Op::PropertyUpdate { operator, base, name, from } => {
-                attempt!(operate::property_update(surroundings, regs, operator, (base, name, from)));
-                count_memory!();
+                attempt_and_count!(items::property_update(surroundings, regs, operator, (base, name, from)))
             }
             Op::Property { to, base, name } => {
-                attempt!(operate::property(surroundings, regs, (to, base, name)))
+                attempt!(items::property(surroundings, regs, (to, base, name)))
             }
             Op::CallNative { count, to, start, native } => {
                 spend!();
@@ -699,7 +597,7 @@ pub(super) fn run<'s>(
             | Op::Closure { .. }
             | Op::BindGlobal { .. } => stop!(Exit::Op),
             Op::ForeachNext { iterator, value, key } => {
-                match operate::foreach_next(surroundings, regs, (iterator, value, key)) {
+                match items::foreach_next(surroundings, regs, (iterator, value, key)) {
                     Ok(Some(true)) => {}
                     Ok(Some(false)) => pc += 1,
                     Ok(None) => stop!(Exit::Op),
@@ -707,48 +605,18 @@ pub(super) fn run<'s>(
                 }
             }
             // All are named, so that the jump table needs no default.
-            Op::Copy { .. }
-            | Op::MoveQuiet { .. }
-            | Op::CellGet { .. }
-            | Op::CellQuiet { .. }
-            | Op::CellRaw { .. }
-            | Op::CellSet { .. }
-            | Op::CellUnset { .. }
-            | Op::CellIsset { .. }
-            | Op::Divide { .. }
-            | Op::Binary { .. }
-            | Op::ConcatMany { .. }
-            | Op::Negate { .. }
-            | Op::Plus { .. }
-            | Op::BitNot { .. }
-            | Op::Not { .. }
-            | Op::LessEqual { .. }
-            | Op::Equal { .. }
-            | Op::Identical { .. }
-            | Op::Matches { .. }
-            | Op::Echo { .. }
-            | Op::Update { .. }
-            | Op::PathGet { .. }
-            | Op::PathSet { .. }
-            | Op::PathUpdate { .. }
-            | Op::IndexUpdate { .. }
-            | Op::IndexUpdateConst { .. }
-            | Op::PathIsset { .. }
-            | Op::PathUnset { .. }
-            | Op::Slice { .. }
-            | Op::NewArray { .. }
-            | Op::ArrayBegin { .. }
-            | Op::ArrayPush { .. }
-            | Op::ArrayPut { .. }
-            | Op::ArraySpread { .. }
-            | Op::ArgumentSpread { .. }
-            | Op::ItemAt { .. }
-            | Op::ItemOf { .. }
-            | Op::ItemsFrom { .. }
-            | Op::ForeachBegin { .. } => {
-                attempt!(rare::other(surroundings, regs, *op));
-                count_memory!();
-            }
+            #[rustfmt::skip] // a list
+            Op::Copy { .. } | Op::MoveQuiet { .. } | Op::CellGet { .. } | Op::CellQuiet { .. }
+            | Op::CellRaw { .. } | Op::CellSet { .. } | Op::CellUnset { .. } | Op::CellIsset { .. }
+            | Op::Divide { .. } | Op::Binary { .. } | Op::ConcatMany { .. } | Op::Negate { .. }
+            | Op::Plus { .. } | Op::BitNot { .. } | Op::Not { .. } | Op::LessEqual { .. }
+            | Op::Equal { .. } | Op::Identical { .. } | Op::Matches { .. } | Op::Echo { .. }
+            | Op::Update { .. } | Op::PathGet { .. } | Op::PathSet { .. } | Op::PathUpdate { .. }
+            | Op::IndexUpdate { .. } | Op::IndexUpdateConst { .. } | Op::PathIsset { .. }
+            | Op::PathUnset { .. } | Op::Slice { .. } | Op::NewArray { .. } | Op::ArrayBegin { .. }
+            | Op::ArrayPush { .. } | Op::ArrayPut { .. } | Op::ArraySpread { .. }
+            | Op::ArgumentSpread { .. } | Op::ItemAt { .. } | Op::ItemOf { .. } | Op::ItemsFrom { .. }
+            | Op::ForeachBegin { .. } => attempt_and_count!(rare::other(surroundings, regs, *op)),
         }
     };
     *budget = left;

@@ -8,6 +8,8 @@ mod fast;
 mod frame;
 mod generator;
 mod heap;
+mod invoke;
+mod items;
 mod iterate;
 mod loaded;
 mod memory;

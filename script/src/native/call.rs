@@ -267,6 +267,10 @@ impl Options {
         expected: &str,
         convert: impl Fn(&Value) -> Option<T>,
     ) -> Result<Option<T>, Fault> {
+        if cfg!(debug_assertions) && !crate::lint::is_option(self.function, name) {
+            let function = self.function;
+            return Err(Fault::error(format!("{function}(): {name} is not in script/src/lint/options.txt")));
+        }
         let Some(value) = self.get(name) else { return Ok(None) };
         convert(&value).map(Some).ok_or_else(|| self.wrong(name, expected, &value))
     }

@@ -8,6 +8,7 @@ const EXTRA: &str = "it left the core; import it from an extras:// module";
 const APPLIANCE: &str = "it belonged to the appliance and has no replacement";
 const OLD_HOOK: &str = "this function of old hooks was removed; see the actions and variables of the hook";
 const OLD_MESSAGE: &str = "it was removed; use the methods of $arguments[\"mail\"] in the end-of-data hook";
+const DLP: &str = "it asks dlpd, which is not part of this version";
 const SCANNER: &str = "it was removed; import the scanner from an extras:// module";
 
 pub(super) const NAMES: &[(&str, &str)] = &[
@@ -55,7 +56,8 @@ pub(super) const NAMES: &[(&str, &str)] = &[
     ("ScanRPDAV", SCANNER),
     ("ScanSARules", SCANNER),
     ("ScanDMARC", "it was removed; import dmarc from extras://dmarc"),
-    ("ScanDLP", "it was removed; import dlp from extras://dlp"),
+    ("ScanDLP", DLP),
+    ("dlp", DLP),
     ("ScanRPD", SCANNER),
     ("ScanSA", "it was removed; import spamc from extras://spamassassin"),
     ("ScanKAV", SCANNER),

@@ -11,6 +11,7 @@ mod place;
 mod proto;
 mod registers;
 mod statement;
+mod update;
 
 use std::rc::Rc;
 use std::sync::Arc;
