@@ -19,6 +19,11 @@ pub(crate) enum Driver {
 }
 
 impl Driver {
+    /// Its world is a simulated one.
+    pub(crate) fn is_simulated(&self) -> bool {
+        matches!(self, Driver::Sim(_))
+    }
+
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Driver::Uring(_) => "io_uring",

@@ -46,6 +46,7 @@ mod driver;
 mod epoll;
 pub mod histogram;
 pub mod limits;
+pub mod memory;
 pub mod mesh;
 pub mod net;
 pub mod offload;

@@ -9,9 +9,11 @@ use std::task::{Context, Poll, Waker};
 use crate::shard;
 
 pub(crate) mod executor;
+mod slice;
 pub(crate) mod waker;
 
 use executor::TaskId;
+pub use slice::Slice;
 
 /// Which tasks go first when several are ready; each class has a poll budget per loop turn. A turn polls each class
 /// once, in this order: a commit task that sessions wake runs at the start of the next turn, for all of them.

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 /// How long a log line may wait for others to be written with. What a `kill -9` can cost of the log.
 pub const LOG_DELAY: Duration = Duration::from_millis(20);
+/// How often freed memory goes back to the system.
+pub const MEMORY_SWEEP: Duration = Duration::from_secs(5);
 /// How often it is looked whether the shards' loops turn.
 pub const HEARTBEAT: Duration = Duration::from_millis(250);
 /// A loop that has not turned for so long stands still: it is said so, and the server is not healthy.
@@ -99,8 +101,8 @@ pub const AUTH_FAILURES_PER_ADDRESS: u64 = 20;
 /// See [`AUTH_FAILURES_PER_ADDRESS`]; also how long they are refused.
 pub const AUTH_FAILURE_WINDOW: Duration = Duration::from_secs(600);
 
-/// Recovered recipients queued in one turn of the loop, or those of one message: about 2 us each.
-pub const LOAD_CHUNK: usize = 256;
+/// What queueing recovered recipients takes of one turn of the loop, about: 2 us each. The spool, which finds them, takes as much.
+pub const LOAD_SLICE: Duration = Duration::from_micros(300);
 /// How long the load waits before it looks again whether the queue has room.
 pub const LOAD_PAUSE: Duration = Duration::from_millis(500);
 
@@ -226,6 +228,8 @@ pub const CONTROL_SUBJECTS: usize = 1_000;
 pub const SUBJECT_BYTES: usize = 256 << 10;
 /// Groups of one distribution: about 200 bytes each on each shard.
 pub const CONTROL_GROUPS: usize = 100_000;
+/// Recipients that are selected before they are unloaded: 16 bytes each.
+pub const UNLOAD_SELECTED: usize = 4096;
 /// Messages that are unloaded together: their recipients are out of reach until all of their files are complete.
 pub const UNLOAD_CHUNK: usize = 64;
 /// Files of one transaction in one directory: more than one where it was unloaded in parts.

@@ -1,12 +1,11 @@
 //! What one shard owns, and its life: bind, start, reload, stop.
 
+mod loading;
+
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use engine::boot::ShardId;
@@ -14,7 +13,7 @@ use engine::sync::Notify;
 use engine::task::{Class, Task};
 use hooks::Runner;
 use queue::{Details, Entry, Item, ItemKey, LastAttempt, Origin, Queue};
-use spool::{Envelope, ItemState, MessageId, Recovered, RecoveredItem, Spool, Store};
+use spool::{Envelope, ItemState, MessageId, RecoveredItem, Spool, Store};
 
 use crate::accounting::{Accounting, Marks};
 use crate::answers;
@@ -23,7 +22,7 @@ use crate::delivery::Delivery;
 use crate::delivery::policies::Desk;
 use crate::domain::domain_of;
 use crate::limits;
-use crate::log::event::{Accepted, Event};
+use crate::log::event::Event;
 use crate::log::{Log, Priority};
 use crate::program::Program;
 use crate::resolver::Resolver;
@@ -36,7 +35,6 @@ use crate::sockets::{self, At, Copies, Idle, Listening, Plan};
 use crate::stats::Stats;
 use crate::stats::heartbeat::Shown;
 use crate::stored::{self, Properties};
-use crate::transfer;
 
 /// One shard of a running server. Shared by its tasks.
 #[derive(Debug)]
@@ -239,7 +237,7 @@ impl Shell {
             accepting: RefCell::new(Vec::new()),
             program,
         });
-        engine::task::spawn(Class::Background, load(Rc::clone(&shard)));
+        engine::task::spawn(Class::Background, loading::run(Rc::clone(&shard)));
         engine::task::spawn(Class::Interactive, crate::delivery::pick_up(Rc::clone(&shard)));
         engine::task::spawn(Class::Interactive, crate::delivery::wake_with_resolver(Rc::clone(&shard)));
         engine::task::spawn(Class::Interactive, crate::delivery::policies::tend());
@@ -489,63 +487,4 @@ fn origin(envelope: &Envelope) -> Origin {
         sasl_user: text(envelope.auth_user.as_deref().unwrap_or_default()),
         peer: envelope.peer.map(|peer| peer.ip()),
     }
-}
-
-/// Queues what was queued before the start, beside everything else.
-async fn load(shard: Rc<Shard>) {
-    let mut recovery = shard.store.recovery();
-    shard.stats.loader.active.raise();
-    let latest_ms = engine::time::steady_ms().saturating_add(shard.snapshot().longest_retry_ms());
-    let mut unannounced = 0;
-    let mut told_again = BTreeMap::new();
-    while let Some(mut message) = recovery.next().await {
-        transfer::finish_found(&shard, &mut message).await;
-        // The index is full: wait for deliveries to make room. The rest is safe on disk meanwhile.
-        while shard.queue.borrow().room() == 0 && !shard.is_stopping() {
-            engine::time::sleep(limits::LOAD_PAUSE).await;
-        }
-        if shard.accounting.may_lack(message.id) {
-            tell_again(&shard, &message);
-            let epoch = spool::format::epoch_of(message.id.sequence);
-            let last = told_again.entry((message.id.log, epoch)).or_insert(message.id.sequence);
-            *last = message.id.sequence.max(*last);
-        }
-        let items = message.items.iter().map(|item| Entering::stored(item, latest_ms));
-        shard.enqueue(message.id, &message.envelope, message.size_bytes, items);
-        unannounced += message.items.len();
-        if unannounced >= limits::LOAD_CHUNK {
-            unannounced = 0;
-            shard.due.notify_one();
-            shard.accounting.ready().await;
-            engine::task::yield_now().await;
-        }
-    }
-    shard.stats.loader.active.lower();
-    shard.shown().loaded.store(true, Ordering::Release);
-    for ((log, _), sequence) in told_again.into_iter().filter(|_| !shard.is_stopping()) {
-        shard.accounting.record_caught_up(MessageId { log, sequence });
-    }
-    shard.due.notify_one();
-}
-
-/// A crash may have come between the `250` and the accounting file.
-fn tell_again(shard: &Shard, message: &Recovered) {
-    let envelope = &message.envelope;
-    let mut to = [&[][..]; limits::LOG_RECIPIENTS];
-    let named = to.iter_mut().zip(&envelope.recipients);
-    let named = named.map(|(place, recipient)| *place = &*recipient.address).count();
-    let event = Event::Accepted(&Accepted {
-        transaction: uuid::Uuid::from_bytes(envelope.transaction),
-        server: std::str::from_utf8(&envelope.server_id).unwrap_or_default(),
-        remote: envelope.peer.unwrap_or_else(|| SocketAddr::from(([0; 4], 0))),
-        helo: Some(&*envelope.helo).filter(|helo| !helo.is_empty()),
-        user: envelope.auth_user.as_deref(),
-        tls: None,
-        from: &envelope.sender,
-        to: &to[..named],
-        recipients: envelope.recipients.len(),
-        size_bytes: message.size_bytes,
-        took_ms: 0,
-    });
-    shard.accounting.record_accepted_again(message.id, &event);
 }

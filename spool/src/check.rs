@@ -9,7 +9,7 @@ use crate::format::record::{self, CommitHead, Cut, Live, LiveMap};
 use crate::format::scan::{Scan, Step};
 use crate::format::segment::{DATA_OFFSET, Header, Identity, Retire, Trailer, Use, use_of};
 use crate::hqf;
-use crate::replay::Replay;
+use crate::replay::{Next, Replay};
 
 /// Reads bytes as a segment, whatever they are. Must neither panic nor go on for ever.
 pub fn segment(bytes: &[u8]) {
@@ -37,9 +37,13 @@ pub fn segment(bytes: &[u8]) {
     content.end();
     let mut replay = Replay::new(0);
     replay.add(content.found);
-    for (_, outcome) in replay.resolve(None) {
-        for message in outcome.messages {
-            drop(envelope::decode(&message.commit.envelope));
+    for mut segment in replay.resolve(None) {
+        loop {
+            match segment.next(&replay) {
+                Next::Message(message) => drop(envelope::decode(&message.commit.envelope)),
+                Next::Dead => {}
+                Next::End => break,
+            }
         }
     }
     if let Some(last) = bytes.len().checked_sub(4096) {

@@ -7,14 +7,14 @@ use std::rc::Rc;
 use bytes::Bytes;
 use engine::buf::AlignedBuf;
 use engine::sync::oneshot;
-use engine::task::{self, Class};
+use engine::task::{self, Class, Slice};
 
 use crate::event::Event;
 use crate::files::{self, Handle};
 use crate::format::batch::{Builder, OVERHEAD_BYTES, Place, Record, RecordAt, record_bytes};
 use crate::format::record::{CommitHead, Cut, Kind, LiveMap, MOVED, Part};
 use crate::format::{BLOCK, round_up};
-use crate::limits::BACKGROUND_BATCH_BYTES;
+use crate::limits::{BACKGROUND_BATCH_BYTES, SLICE};
 use crate::segments::Purpose;
 use crate::state::{PartRef, PendingMap, Phase, State, Uid, index_bytes};
 use crate::stats::Admission;
@@ -114,22 +114,17 @@ async fn map_all(store: &Rc<Store>, targets: &[Uid]) -> io::Result<()> {
 }
 
 async fn map(store: &Rc<Store>, target: Uid) -> io::Result<()> {
-    let (as_of, waiters) = {
-        let mut guard = store.state.borrow_mut();
-        let state = &mut *guard;
-        let as_of = state.next_stamp(store.epoch);
-        let Some(maps) = maps(state, target, as_of, store.epoch) else { return Ok(()) };
-        if maps.iter().any(|meta| meta.len() as u64 > store.options.segment_bytes / 8) {
-            return Err(io::Error::other("a live map is larger than a segment takes"));
-        }
-        let mut waiters = Vec::with_capacity(maps.len());
-        for meta in maps {
-            let (done, waiter) = oneshot();
-            state.maps.push_back(PendingMap { target, meta, done });
-            waiters.push(waiter);
-        }
-        (as_of, waiters)
-    };
+    let as_of = store.state.borrow_mut().next_stamp(store.epoch);
+    let Some(maps) = maps(store, target, as_of).await else { return Ok(()) };
+    if maps.iter().any(|meta| meta.len() as u64 > store.options.segment_bytes / 8) {
+        return Err(io::Error::other("a live map is larger than a segment takes"));
+    }
+    let mut waiters = Vec::with_capacity(maps.len());
+    for meta in maps {
+        let (done, waiter) = oneshot();
+        store.state.borrow_mut().maps.push_back(PendingMap { target, meta, done });
+        waiters.push(waiter);
+    }
     store.wake_writer.notify_one();
     for waiter in waiters {
         if waiter.await != Some(true) {
@@ -140,12 +135,16 @@ async fn map(store: &Rc<Store>, target: Uid) -> io::Result<()> {
     Ok(())
 }
 
-/// Live maps of all messages of a segment, encoded. The ranges leave no gap.
-fn maps(state: &State, target: Uid, as_of: u64, epoch: u32) -> Option<Vec<Bytes>> {
-    let segment = state.segments.get(&target)?;
-    let (log, sequence) = segment.key();
-    let here = |id: &MessageId| state.messages.get(*id).is_some_and(|message| message.home == target);
-    let mut ids: Vec<MessageId> = segment.ids.iter().filter(here).collect();
+/// Live maps of all messages of a segment, encoded. The ranges leave no gap. A state may be later than `as_of`, when it was
+/// read: what is said in between says the same again.
+async fn maps(store: &Store, target: Uid, as_of: u64) -> Option<Vec<Bytes>> {
+    let ((log, sequence), all) = {
+        let state = store.state.borrow();
+        let segment = state.segments.get(&target)?;
+        (segment.key(), segment.ids.clone())
+    };
+    let mut slice = Slice::begin(SLICE);
+    let mut ids: Vec<MessageId> = all.iter().collect();
     ids.sort_unstable();
     ids.dedup();
     let mut maps = Vec::new();
@@ -153,7 +152,13 @@ fn maps(state: &State, target: Uid, as_of: u64, epoch: u32) -> Option<Vec<Bytes>
     let mut live = Vec::new();
     let mut bytes = 0;
     for id in ids {
-        let images = state.messages.images(id, epoch).unwrap_or_default();
+        slice.give_way().await;
+        let images = {
+            let state = store.state.borrow();
+            let here = state.messages.get(id).is_some_and(|message| message.home == target);
+            here.then(|| state.messages.images(id, store.epoch)).flatten()
+        };
+        let Some(images) = images else { continue };
         bytes += 16 + images.iter().map(|image| image.bytes_max()).sum::<usize>();
         live.push((id, images));
         if bytes >= MAP_BYTES {
@@ -215,7 +220,7 @@ impl<'s> Move<'s> {
     }
 
     async fn run(mut self) -> io::Result<()> {
-        for id in self.live() {
+        for id in self.live().await {
             let Some(original) = self.original(id) else { continue };
             match self.read(id, original).await? {
                 Some(moving) => {
@@ -250,11 +255,16 @@ impl<'s> Move<'s> {
     }
 
     /// Messages with a record in the segment, in the order of their records.
-    fn live(&self) -> Vec<MessageId> {
-        let state = self.store.state.borrow();
-        let Some(segment) = state.segments.get(&self.victim) else { return Vec::new() };
-        let live = |id| state.messages.get(id).map(|message| (message.at.offset, id));
-        let mut ids: Vec<(u32, MessageId)> = segment.ids.iter().filter_map(live).collect();
+    async fn live(&self) -> Vec<MessageId> {
+        let ids = self.store.state.borrow().segments.get(&self.victim).map(|segment| segment.ids.clone());
+        let all = ids.unwrap_or_default();
+        let mut ids: Vec<(u32, MessageId)> = Vec::new();
+        let mut slice = Slice::begin(SLICE);
+        for id in all.iter() {
+            let at = self.store.state.borrow().messages.get(id).map(|message| message.at.offset);
+            ids.extend(at.map(|offset| (offset, id)));
+            slice.give_way().await;
+        }
         ids.sort_unstable();
         ids.dedup();
         ids.into_iter().map(|(_, id)| id).collect()

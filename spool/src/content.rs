@@ -2,11 +2,12 @@
 
 use std::ops::Range;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use crate::format::batch::{Batch, Record};
 use crate::format::codec::Bad;
-use crate::format::record::{self, CommitHead, Cut, Kind, Live, LiveMap, Part};
+use crate::format::record::{self, CommitHead, Cut, ItemImage, Kind, Live, LiveMap, Part};
+use crate::limits::ARENA_BYTES;
 use crate::replay::{Found, FoundCommit, FoundSettle, SegmentKey};
 use crate::types::MessageId;
 
@@ -34,6 +35,8 @@ pub struct Content {
     pub bad_bodies: Vec<u32>,
     /// Where the last batch begins.
     pub last_batch: u64,
+    /// Where the metas of commits are kept, many in one piece of memory: they go together.
+    arena: BytesMut,
 }
 
 impl Content {
@@ -87,18 +90,17 @@ impl Content {
         match record.kind {
             Some(Kind::Body) if damaged => self.bad_bodies.push(record.at.offset),
             Some(Kind::Commit) => {
-                let (head, envelope) = CommitHead::decode(record.meta, record.flags)?;
+                let meta = keep(&mut self.arena, record.meta);
+                let (head, envelope) = CommitHead::decode(&meta, record.flags)?;
                 let id = head.id;
-                let envelope = Bytes::copy_from_slice(&record.meta[envelope..]);
-                let at = record.at;
                 self.found.commits.push(FoundCommit {
-                    at,
+                    at: record.at,
                     batch: number,
                     stamp,
                     as_of: stamp,
                     flags: record.flags,
                     head,
-                    envelope,
+                    envelope: meta.slice(envelope..),
                     damaged,
                 });
                 return Ok(Some(id));
@@ -113,7 +115,7 @@ impl Content {
     }
 
     fn settles(&mut self, meta: &[u8], batch: u32, stamp: u64) -> Result<(), Bad> {
-        let entries = record::settles(meta)?;
+        let entries = record::settles(&Bytes::copy_from_slice(meta))?;
         let found = entries.into_iter().map(|(item, change)| FoundSettle { batch, stamp, item, change });
         self.found.settles.extend(found);
         Ok(())
@@ -126,10 +128,9 @@ impl Content {
             data?;
             match record.kind {
                 Some(Kind::Live) => {
-                    let live = Live::decode(record.meta)?;
+                    let live = Live::decode(&keep(&mut self.arena, record.meta))?;
                     let (mut head, envelope) = CommitHead::decode(&live.meta, live.flags)?;
-                    // Says, like a move, that the states are listed; `moved` itself is told by `stamp`.
-                    head.items = Some(live.items);
+                    head.items = (!are_new(&live.items, head.recipients)).then_some(live.items);
                     self.found.commits.push(FoundCommit {
                         at: live.at,
                         batch: 0,
@@ -160,6 +161,21 @@ impl Content {
         self.found.commits.retain(|commit| !commit.damaged || u64::from(commit.at.offset) < last);
         before != self.damage.len()
     }
+}
+
+/// A copy that shares its memory with others.
+fn keep(arena: &mut BytesMut, meta: &[u8]) -> Bytes {
+    if arena.capacity() < meta.len() {
+        *arena = BytesMut::with_capacity(ARENA_BYTES.max(meta.len()));
+    }
+    arena.extend_from_slice(meta);
+    arena.split().freeze()
+}
+
+/// Nothing has happened to any of the recipients: it need not be said.
+fn are_new(items: &[ItemImage], recipients: u32) -> bool {
+    let is_new = |(at, item): (u32, &ItemImage)| *item == ItemImage { recipient: at, ..ItemImage::default() };
+    items.len() == recipients as usize && (0..).zip(items).all(is_new)
 }
 
 /// True when a part in the same segment is known to be damaged.

@@ -3,7 +3,7 @@
 use crate::types::MessageId;
 
 /// Names of messages, in the order in which they came.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Ids {
     sequences: Vec<u64>,
     /// A log, and where its run ends.
@@ -40,14 +40,6 @@ impl Ids {
         })
     }
 
-    /// Keeps those that `wanted` says, without spare room.
-    pub(crate) fn retain(&mut self, wanted: impl Fn(MessageId) -> bool) {
-        let mut kept = Ids::default();
-        self.iter().filter(|id| wanted(*id)).for_each(|id| kept.push(id));
-        kept.shrink();
-        *self = kept;
-    }
-
     /// Gives spare room back.
     pub(crate) fn shrink(&mut self) {
         self.sequences.shrink_to_fit();
@@ -66,8 +58,6 @@ mod tests {
         assert_eq!((ids.iter().count(), ids.last()), (0, None));
         all.iter().for_each(|id| ids.push(*id));
         assert_eq!((ids.iter().collect::<Vec<_>>(), ids.len(), ids.last()), (all.to_vec(), 5, Some(all[4])));
-        ids.retain(|id| id.log == 1);
-        assert_eq!(ids.iter().map(|id| id.sequence).collect::<Vec<_>>(), [5, 6, 7, 7]);
-        assert_eq!(ids.runs.len(), 1);
+        assert_eq!(ids.runs.len(), 3);
     }
 }

@@ -5,6 +5,8 @@
 //! reader one record (at most [`Sizes::inline_bytes`] and its meta), per live message about 105 bytes (88, a name of
 //! 8 in its segment, its place in an index), 32 more for each recipient of one to which something has happened, and different replies once. While loading: all settles of segments that are still needed.
 
+use std::time::Duration;
+
 /// Smallest segment.
 pub const SEGMENT_MIN_BYTES: u64 = 256 << 10;
 /// Largest segment: offsets have 32 bits.
@@ -15,6 +17,11 @@ pub const BATCH_MAX_BYTES: usize = 1 << 20;
 pub const BACKGROUND_BATCH_BYTES: usize = 256 << 10;
 /// Bytes read at once when segments are read back.
 pub const WINDOW_BYTES: usize = 1 << 20;
+/// Envelopes of a segment that is being loaded stand together in pieces of this size.
+pub const ARENA_BYTES: usize = 256 << 10;
+/// What background work, like the load, takes of one turn of a shard's loop, about. Who reads what the load finds takes as much
+/// again.
+pub const SLICE: Duration = Duration::from_micros(300);
 /// Bytes written at once when segments are zeroed.
 pub const ZERO_BYTES: usize = 1 << 20;
 /// First buffer of a message whose size is not known.

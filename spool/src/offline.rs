@@ -16,7 +16,7 @@ use crate::format::scan::{Scan, Step};
 use crate::format::segment::{Use, use_of};
 use crate::format::{BODY_BLOCK, envelope};
 use crate::hqf;
-use crate::replay::{FoundCommit, Replay, SegmentKey};
+use crate::replay::{FoundCommit, Next, Replay, SegmentKey};
 use crate::types::{Envelope, MessageId};
 
 /// A spool directory or an unloaded file, read.
@@ -118,9 +118,15 @@ impl Directory {
         while let Some(content) = contents.pop() {
             replay.add(content.found);
             let next = contents.last().map(|content| content.found.last_stamp);
-            for (found, outcome) in replay.resolve(next) {
-                for resolved in outcome.messages {
-                    directory.message(found.key, resolved.commit, resolved.items);
+            for mut segment in replay.resolve(next) {
+                loop {
+                    match segment.next(&replay) {
+                        Next::Message(message) => {
+                            directory.message(segment.key(), message.commit, message.items);
+                        }
+                        Next::Dead => {}
+                        Next::End => break,
+                    }
                 }
             }
         }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use engine::buf::AlignedBuf;
-use engine::task;
+use engine::task::{self, Slice};
 
 use crate::event::Event;
 use crate::files::{self, Handle};
@@ -15,7 +15,9 @@ use crate::format::batch::{Builder, OVERHEAD_BYTES, Place, Record, RecordAt, rec
 use crate::format::record::{Change, Kind, Live, SettleEncoder, encode_ids};
 use crate::format::segment::Trailer;
 use crate::format::{BLOCK, round_up};
-use crate::limits::{BACKGROUND_BATCH_BYTES, SETTLE_RECORD_BYTES, WINDOW_BYTES};
+use crate::ids::Ids;
+use crate::limits::{BACKGROUND_BATCH_BYTES, SETTLE_RECORD_BYTES, SLICE, WINDOW_BYTES};
+use crate::messages::Message;
 use crate::state::{Phase, Uid};
 use crate::store::Store;
 use crate::types::MessageId;
@@ -32,14 +34,35 @@ pub(crate) async fn write_index(store: &Rc<Store>, uid: Uid) {
     if wanted && let Err(error) = Index::new(store, uid).write().await {
         (store.options.log)(&Event::Background { what: "writing an index", error: error.to_string() });
     }
-    let mut guard = store.state.borrow_mut();
-    let state = &mut *guard;
-    let Some(segment) = state.segments.get_mut(&uid) else { return };
-    segment.phase = Phase::Sealed;
-    segment.said = Vec::new();
-    segment.maps = Vec::new();
-    segment.cuts = Vec::new();
-    segment.ids.retain(|id| state.messages.contains(id));
+    forget_finished(store, uid).await;
+    if let Some(segment) = store.state.borrow_mut().segments.get_mut(&uid) {
+        segment.phase = Phase::Sealed;
+        segment.said = Vec::new();
+        segment.maps = Vec::new();
+        segment.cuts = Vec::new();
+    }
+}
+
+/// Keeps the names of messages that live, without spare room.
+async fn forget_finished(store: &Store, uid: Uid) {
+    let take =
+        || store.state.borrow_mut().segments.get_mut(&uid).map(|segment| std::mem::take(&mut segment.ids));
+    let Some(all) = take() else { return };
+    let mut kept = Ids::default();
+    let mut slice = Slice::begin(SLICE);
+    for id in all.iter() {
+        if store.state.borrow().messages.contains(id) {
+            kept.push(id);
+        }
+        slice.give_way().await;
+    }
+    // Messages with a part here that came meanwhile.
+    let late = take().unwrap_or_default();
+    late.iter().for_each(|id| kept.push(id));
+    kept.shrink();
+    if let Some(segment) = store.state.borrow_mut().segments.get_mut(&uid) {
+        segment.ids = kept;
+    }
 }
 
 struct Index<'s> {
@@ -83,7 +106,7 @@ impl<'s> Index<'s> {
     }
 
     async fn write(mut self) -> io::Result<()> {
-        let (finished, live) = self.ids();
+        let (finished, live) = self.ids().await;
         let fits = self.live(live).await? && self.rest(&finished).await?;
         if !fits || !self.flush().await? {
             return Ok(());
@@ -102,15 +125,17 @@ impl<'s> Index<'s> {
     }
 
     /// Messages of the segment: those that are done or elsewhere, and the records of those that live here.
-    fn ids(&self) -> (Vec<MessageId>, Vec<(MessageId, RecordAt)>) {
-        let state = self.store.state.borrow();
-        let segment = &state.segments[&self.uid];
+    async fn ids(&self) -> (Vec<MessageId>, Vec<(MessageId, RecordAt)>) {
+        let ids = self.store.state.borrow().segments[&self.uid].ids.clone();
         let (mut finished, mut live) = (Vec::new(), Vec::new());
-        for id in segment.ids.iter() {
-            match state.messages.get(id).filter(|message| message.home == self.uid) {
+        let mut slice = Slice::begin(SLICE);
+        for id in ids.iter() {
+            let here = |message: &&Message| message.home == self.uid;
+            match self.store.state.borrow().messages.get(id).filter(here) {
                 Some(message) => live.push((id, message.at)),
                 None => finished.push(id),
             }
+            slice.give_way().await;
         }
         live.sort_unstable_by_key(|(_, at)| at.offset);
         (finished, live)
@@ -118,7 +143,9 @@ impl<'s> Index<'s> {
 
     async fn live(&mut self, live: Vec<(MessageId, RecordAt)>) -> io::Result<bool> {
         let mut window = Window::default();
+        let mut slice = Slice::begin(SLICE);
         for (id, at) in live {
+            slice.give_way().await;
             let bytes = window.get(&self.file, at).await?;
             let Ok(record) = Record::parse(bytes, at.offset, at.seed) else {
                 return Err(io::Error::other("a record cannot be read back"));
@@ -165,7 +192,9 @@ impl<'s> Index<'s> {
             (std::mem::take(&mut segment.said), std::mem::take(&mut segment.maps), cuts, segment.clean)
         };
         let mut encoder = SettleEncoder::default();
+        let mut slice = Slice::begin(SLICE);
         for (item, home) in said {
+            slice.give_way().await;
             {
                 let state = self.store.state.borrow();
                 if !state.segments.contains_key(&home) {

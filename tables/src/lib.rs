@@ -2,7 +2,8 @@
 //!
 //! A hash map of the standard library doubles: it moves everything at once, and up to half of it is empty. Here values stand
 //! in a [`slab::Slab`], which grows by a chunk and never moves, and an [`index::Index`] finds their numbers in many small hash
-//! tables of 5 bytes a place. Values that many entries share stand in a [`pool::Pool`].
+//! tables of 5 bytes a place. Values that many entries share stand in a [`pool::Pool`]; both
+//! together, for keys of our own, are a [`map::Map`].
 //!
 //! ```
 //! use std::hash::BuildHasher;
@@ -18,6 +19,7 @@
 //! ```
 
 pub mod index;
+pub mod map;
 pub mod pool;
 pub mod slab;
 pub mod u48;

@@ -91,6 +91,12 @@ impl<T> Slab<T> {
         Some(value)
     }
 
+    /// Drops a chunk of values, as if there were no slab any more: numbers mean nothing afterwards. False: none is left.
+    pub fn drop_some(&mut self) -> bool {
+        self.free = NIL;
+        self.chunks.pop().is_some()
+    }
+
     /// The value of a number.
     pub fn get(&self, id: u32) -> Option<&T> {
         match self.chunks.get(id as usize / Self::CHUNK)?.get(id as usize % Self::CHUNK)? {

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use control::smtpd::{Missing, missing::Reason};
-use engine::time::Instant;
+use engine::task::Slice;
 use queue::{Cursor, ItemView};
 
 use super::shards::{self, Answer};
@@ -17,31 +17,9 @@ pub(super) struct Scanned<T> {
     pub(super) loading: bool,
 }
 
-/// Items after which the clock is looked at.
-const LOOK_AFTER: u32 = 32;
-
-/// What a job may take of one turn of the loop.
-#[derive(Debug)]
-pub(super) struct Slice {
-    began: Instant,
-    seen: u32,
-}
-
-impl Slice {
-    pub(super) fn begin() -> Slice {
-        Slice { began: engine::time::now_precise(), seen: 0 }
-    }
-
-    /// One more item was dealt with. Whether it is time to let others go on.
-    pub(super) fn is_over(&mut self) -> bool {
-        self.seen += 1;
-        self.seen.is_multiple_of(LOOK_AFTER) && self.is_over_now()
-    }
-
-    /// The same after an item that was much work.
-    pub(super) fn is_over_now(&self) -> bool {
-        engine::time::now_precise() - self.began >= limits::CONTROL_SLICE
-    }
+/// What a job for an operator may take of one turn of the loop.
+pub(super) fn slice() -> Slice {
+    Slice::begin(limits::CONTROL_SLICE)
 }
 
 /// Shows the items from `from` on, each as of some time during the scan, a slice of them in each turn of the loop. `visit` gets
@@ -53,7 +31,7 @@ pub(super) async fn scan_from(
 ) -> Option<Cursor> {
     loop {
         let now_ms = engine::time::steady_ms();
-        let (mut slice, mut go_on) = (Slice::begin(), true);
+        let (mut slice, mut go_on) = (slice(), true);
         let (more, next) = shard.queue.borrow().scan_until(from, |item| {
             go_on = visit(item, now_ms);
             go_on && !slice.is_over()

@@ -11,7 +11,7 @@ use spool::{ItemId, Settle};
 
 use super::client::Client;
 use super::conditions;
-use super::scan::{self, Scanned, Slice, scanned};
+use super::scan::{self, Scanned, scanned};
 use super::shards::{Answer, ask, ask_one};
 use super::tags::{Selection, Selector};
 use crate::answers;
@@ -245,7 +245,7 @@ fn change<'k>(
     let selector = order.selection.on(shard);
     let mut queue = shard.queue.borrow_mut();
     let (mut count, mut settled, mut too_large, mut left) = (0, Vec::new(), 0, &keys[keys.len()..]);
-    let mut slice = Slice::begin();
+    let mut slice = scan::slice();
     for (at, key) in keys.iter().enumerate() {
         if at > 0 && slice.is_over() {
             left = &keys[at..];
@@ -301,12 +301,12 @@ async fn remove(
     action: after::Action,
     reason: &Reason,
 ) -> u64 {
-    let (mut count, mut slice) = (0, Slice::begin());
+    let (mut count, mut slice) = (0, scan::slice());
     for key in keys {
         if slice.is_over_now() {
             engine::task::yield_now().await;
             shard.bounces.at_most(limits::CONTROL_REPORTS).await;
-            slice = Slice::begin();
+            slice = scan::slice();
         }
         let now_ms = engine::time::steady_ms();
         let selector = order.selection.on(shard);

@@ -11,6 +11,7 @@ use spool::Spool;
 
 use crate::accounting::{Marks, Writer};
 use crate::control::{self, Door};
+use crate::limits;
 use crate::log::{Log, Priority};
 use crate::pki::Keyring;
 use crate::program::{Control, Reload};
@@ -54,6 +55,7 @@ impl Control {
         self.manager.ready(&format!("{shards} shards{state}"));
         let _watch = self.manager.watch(shards);
         let _heartbeat = self.watch_shards();
+        let _memory = self.program.process.is_some().then(|| spawn(Class::Interactive, give_memory_back()));
         let commands = door.map(|door| spawn(Class::Interactive, control::serve(Rc::clone(self), door)));
         let _expiry = spawn(Class::Interactive, Rc::clone(self).expire_dynamic());
         let _warm_up = self.watch_days();
@@ -191,6 +193,15 @@ impl Control {
             }
         }
         Ok(())
+    }
+}
+
+/// No shard stands still for it: what they have freed goes back to the system from here.
+async fn give_memory_back() {
+    engine::memory::leave_to_one();
+    loop {
+        engine::time::sleep(limits::MEMORY_SWEEP).await;
+        engine::memory::give_back();
     }
 }
 

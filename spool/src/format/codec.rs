@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use bytes::Bytes;
+
 /// Bytes that do not follow the format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bad {
@@ -84,12 +86,32 @@ impl Put for Vec<u8> {
 pub struct Get<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// Holds `bytes`.
+    whole: Option<&'a Bytes>,
+}
+
+impl<'a> From<&'a [u8]> for Get<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        Get::new(bytes)
+    }
+}
+
+impl<'a> From<&'a Vec<u8>> for Get<'a> {
+    fn from(bytes: &'a Vec<u8>) -> Self {
+        Get::new(bytes)
+    }
+}
+
+impl<'a> From<&'a Bytes> for Get<'a> {
+    fn from(whole: &'a Bytes) -> Self {
+        Get { whole: Some(whole), ..Get::new(whole) }
+    }
 }
 
 impl<'a> Get<'a> {
     /// From the beginning of `bytes`.
     pub fn new(bytes: &'a [u8]) -> Self {
-        Get { bytes, at: 0 }
+        Get { bytes, at: 0, whole: None }
     }
     /// Where the next read begins.
     pub fn position(&self) -> usize {
@@ -157,6 +179,20 @@ impl<'a> Get<'a> {
     pub fn string(&mut self) -> Result<&'a [u8], Bad> {
         let len = usize::try_from(self.varint()?).map_err(|_| Bad::Short)?;
         self.take(len)
+    }
+    /// The same, to be kept: it shares the [`Bytes`] that are read from, or is a copy where they are none.
+    pub fn shared(&mut self) -> Result<Bytes, Bad> {
+        let string = self.string()?;
+        Ok(self.keep(string))
+    }
+    /// All that is left, to be kept likewise.
+    pub fn rest(&mut self) -> Bytes {
+        let rest = &self.bytes[self.at..];
+        self.at = self.bytes.len();
+        self.keep(rest)
+    }
+    fn keep(&self, part: &[u8]) -> Bytes {
+        self.whole.map_or_else(|| Bytes::copy_from_slice(part), |whole| whole.slice_ref(part))
     }
     /// Nothing may be left.
     pub fn end(&self) -> Result<(), Bad> {

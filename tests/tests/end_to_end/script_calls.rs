@@ -220,8 +220,7 @@ fn scripts_that_wait_pin_no_messages() {
     // The scripts go on when this says so, however slow the machine is.
     let gate = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let script = format!(
-        "if ($transaction[\"sender\"] == \"quick@x.example\") Reject();
-        $m = $arguments[\"mail\"]; $before = $m->getHeader(\"Subject\");
+        "$m = $arguments[\"mail\"]; $before = $m->getHeader(\"Subject\");
         $s = Socket(\"AF_INET\", \"SOCK_STREAM\"); $s->settimeout(120); $s->connect(\"127.0.0.1\", {}); $s->recv(1);
         echo \"same \" . ($m->getHeader(\"Subject\") === $before ? \"yes\" : \"no\");
         $m->addHeader(\"X-Waited\", \"yes\");
@@ -247,18 +246,10 @@ fn scripts_that_wait_pin_no_messages() {
     }
     let waiting: Vec<TcpStream> =
         (0..sessions).map(|_| gate.accept().expect("each script comes").0).collect();
-    // They give their messages up one after the other, while they wait. What is free then goes back to the system when
-    // something else of that size comes and goes.
+    // They give their messages up one after the other, while they wait. What is free then goes back to the system, although
+    // nothing else happens.
     let grown = || resident_kib(&server).saturating_sub(before);
-    wait_until(Duration::from_secs(60), || {
-        let mut client = Client::connect(server.port());
-        client.command("MAIL FROM:<quick@x.example>\r\n", "250");
-        client.command("RCPT TO:<b@z.example>\r\n", "250");
-        client.command("DATA\r\n", "354");
-        client.write(&message);
-        client.command(".\r\n", "550");
-        grown() / sessions < 1000
-    });
+    wait_until(Duration::from_secs(60), || grown() / sessions < 1000);
     let grown = grown();
     println!("{sessions} scripts wait with a message of 1 MiB each: {} KiB for each", grown / sessions);
     drop(waiting);
