@@ -1024,6 +1024,9 @@ pub struct QueueUnloadRequest {
     /// Ours: only counts what would be affected.
     #[prost(bool, tag = "100")]
     pub dryrun: bool,
+    /// Ours: about as many recipients at most, whole messages; 0: all. The same request again goes on.
+    #[prost(uint64, tag = "101")]
+    pub limit: u64,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct QueueUnloadResponse {
@@ -1036,6 +1039,9 @@ pub struct QueueUnloadResponse {
     /// Ours: shards where nothing was unloaded.
     #[prost(message, repeated, tag = "101")]
     pub missing: ::prost::alloc::vec::Vec<Missing>,
+    /// Ours: it ended at the limit, and there may be more.
+    #[prost(bool, tag = "102")]
+    pub more: bool,
 }
 /// Command I.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1187,6 +1193,9 @@ pub struct ShardStatus {
     /// Time of a turn of the loop, microseconds, over the last minute or so.
     #[prost(uint64, tag = "27")]
     pub loopp99us: u64,
+    /// Longest turn of the loop, microseconds, since somebody last asked for these figures.
+    #[prost(uint64, tag = "28")]
+    pub loopmaxus: u64,
 }
 /// Nested message and enum types in `ShardStatus`.
 pub mod shard_status {

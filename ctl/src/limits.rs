@@ -27,3 +27,6 @@ pub const SAMPLE: Duration = Duration::from_millis(250);
 /// A first sample that took longer than this is not followed by a second: some shard is stalled, and an operator wants to
 /// know now.
 pub const SLOW_SAMPLE: Duration = Duration::from_millis(300);
+
+/// Recipients that an unload asks for at once, so that it can show how far it is.
+pub const UNLOAD_PART: u64 = 1_000;

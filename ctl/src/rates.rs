@@ -65,6 +65,7 @@ pub(crate) fn total(shards: &[(Figures, ShardStatus)]) -> (Figures, ShardStatus)
         all.commitp50us = all.commitp50us.max(shard.commitp50us);
         all.commitp99us = all.commitp99us.max(shard.commitp99us);
         all.loopp99us = all.loopp99us.max(shard.loopp99us);
+        all.loopmaxus = all.loopmaxus.max(shard.loopmaxus);
     }
     let figures = Figures {
         cpu: sum(|figures| figures.cpu),

@@ -21,7 +21,7 @@ pub(super) const SHARD: Command<Run> = Command {
         Command {
             about: "Rates are per second, of a quarter of a second before the answer, or with --watch since the screen \
                     before. Commit is the time of a durable write, Loop that of a turn of the shard's loop, both over \
-                    the last minute or so. A shard that does not answer is STALLED, with where it is stuck. Where a row is wider \
+                    the last minute or so; Loop max is the longest turn since somebody last asked. A shard that does not answer is STALLED, with where it is stuck. Where a row is wider \
                     than the terminal it is cut in two tables.",
             options: &[&WATCHING, &JSON],
             ..leaf("status", "Show figures of each shard, and of all together", run)
@@ -65,7 +65,11 @@ fn run(session: &mut Session<'_>, arguments: &Arguments) -> Result<(), Failure> 
         return session.print(&tables(None, &before, terminal_width()));
     }
     pause(SAMPLE);
-    let after = sample(session)?;
+    let mut after = sample(session)?;
+    for shard in &mut after.shards {
+        let earlier = before.shards.iter().find(|earlier| earlier.shard == shard.shard);
+        shard.loopmaxus = shard.loopmaxus.max(earlier.map_or(0, |earlier| earlier.loopmaxus));
+    }
     session.print(&tables(Some(&before), &after, terminal_width()))
 }
 
@@ -92,7 +96,7 @@ fn terminal_width() -> Option<usize> {
     size.ok().map(|(columns, _)| usize::from(columns))
 }
 
-const TITLES: [&str; 20] = [
+const TITLES: [&str; 21] = [
     "Shard",
     "CPU %",
     "In",
@@ -113,6 +117,7 @@ const TITLES: [&str; 20] = [
     "Runs/s",
     "Channel",
     "Loop p99",
+    "Loop max",
 ];
 
 /// The column of the state: where the row is cut in two when the terminal is too narrow for it.
@@ -174,6 +179,7 @@ fn row(name: &str, figures: &Figures, shard: &ShardStatus, state: &str) -> Vec<S
         shown(figures.scripts),
         shard.channeldepth.to_string(),
         ms(shard.loopp99us),
+        ms(shard.loopmaxus),
     ]
 }
 

@@ -10,7 +10,7 @@ use super::{DRY_RUN, Run, leaf, missing};
 use crate::Failure;
 use crate::cli::{Arguments, Command, Group, Value, flag, operand, option};
 use crate::failure::plain;
-use crate::limits::ANSWER;
+use crate::limits::{ANSWER, UNLOAD_PART};
 use crate::output::Session;
 use crate::selectors::{SELECTORS, conditions};
 use crate::settings::absolute;
@@ -58,14 +58,44 @@ fn unload(session: &mut Session<'_>, arguments: &Arguments) -> Result<(), Failur
         conditions,
         path: path.map(|path| path.to_string_lossy().into_owned()),
         dryrun: arguments.has("dry-run"),
+        // In parts, to show how far it is; one answer where that is what is printed, and for a mere count.
+        limit: if session.json || arguments.has("dry-run") { 0 } else { UNLOAD_PART },
     };
-    let answer: QueueUnloadResponse = session.ask_within(Letter::QueueUnload, &request, None, ANSWER)?;
+    let mut all = QueueUnloadResponse::default();
+    loop {
+        let part = session.ask_within(Letter::QueueUnload, &request, None, ANSWER);
+        let part: QueueUnloadResponse = match part {
+            Ok(part) => part,
+            Err(failure) => {
+                session.progress("");
+                return Err(said_before(failure, all.affected));
+            }
+        };
+        all.affected += part.affected;
+        all.paths.extend(part.paths);
+        all.missing = part.missing;
+        if !part.more || part.affected == 0 {
+            break;
+        }
+        session.progress(&format!("{} messages", all.affected));
+    }
+    session.progress("");
     if !session.json {
         let would = if request.dryrun { " would be" } else { "" };
-        let paths: String = answer.paths.iter().map(|path| format!("{path}\n")).collect();
-        session.print(&format!("{} messages{would} affected\n{paths}", answer.affected))?;
+        let paths: String = all.paths.iter().map(|path| format!("{path}\n")).collect();
+        session.print(&format!("{} messages{would} affected\n{paths}", all.affected))?;
     }
-    missing::refuse(&answer.missing)
+    missing::refuse(&all.missing)
+}
+
+/// With what earlier parts came to: the server only knows of the last.
+fn said_before(failure: Failure, affected: u64) -> Failure {
+    match failure {
+        Failure::Failed(text) if affected > 0 => {
+            Failure::Failed(format!("{text} ({affected} messages in earlier parts)"))
+        }
+        other => other,
+    }
 }
 
 fn load(session: &mut Session<'_>, arguments: &Arguments) -> Result<(), Failure> {

@@ -9,7 +9,7 @@ use control::smtpd as proto;
 use control::smtpd::queue_import_request::Source as From;
 use engine::sync::Semaphore;
 use queue::filter::{Condition, Filter};
-use queue::{ItemView, State};
+use queue::{Cursor, ItemKey, ItemView, State};
 use rustc_hash::FxHashSet;
 use spool::hqf::Unloaded;
 use uuid::Uuid;
@@ -37,12 +37,18 @@ pub(super) async fn unload(
     let directory = directory(control, request.path.as_deref())?;
     let mut answer = proto::QueueUnloadResponse::default();
     let (mut answers, mut failed) = (Vec::new(), None);
+    let most = if request.limit == 0 { u64::MAX } else { request.limit };
     for shard in 0..control.program.shards {
-        let (filter, directory, dry_run) = (Arc::clone(&filter), directory.clone(), request.dryrun);
-        let mut part =
-            ask_one(control, shard, move |shard| unload_here(shard, filter, directory, dry_run)).await;
+        let part = Part {
+            filter: Arc::clone(&filter),
+            directory: directory.clone(),
+            dry_run: request.dryrun,
+            most: most.saturating_sub(answer.affected),
+        };
+        let mut part = ask_one(control, shard, move |shard| unload_here(shard, part)).await;
         if let Answer::Here(Scanned { value, .. }) = &mut part {
             answer.affected += value.recipients;
+            answer.more |= value.more;
             let room = limits::CONTROL_PATHS.saturating_sub(answer.paths.len());
             answer.paths.extend(value.paths.drain(..).take(room));
             failed = value.failed.take();
@@ -78,29 +84,51 @@ fn directory(control: &Control, given: Option<&str>) -> Result<String, String> {
     }
 }
 
-async fn unload_here(
-    shard: Rc<Shard>,
+/// What a shard is to unload.
+struct Part {
     filter: Arc<Selection>,
     directory: String,
     dry_run: bool,
-) -> Scanned<Exported> {
+    /// Recipients at most, and what is left of the last message.
+    most: u64,
+}
+
+/// Some messages at a time: those of a whole queue would be millions to keep in mind.
+async fn unload_here(shard: Rc<Shard>, part: Part) -> Scanned<Exported> {
+    let Part { filter, directory, dry_run, most } = part;
     let filter = filter.on(&shard);
     let concerns = |item: &ItemView<'_>, now_ms: u64| {
         !matches!(item.state, State::Sending | State::InHand) && filter.matches(item, now_ms)
     };
-    let mut selected = Vec::new();
-    scan::scan(&shard, |item, now_ms| {
-        if concerns(&item, now_ms) {
+    let mut all = Exported::default();
+    let mut from = Some(Cursor::default());
+    // The first recipient of the message that comes next.
+    let mut begun: Option<ItemKey> = None;
+    while let Some(next) = from.filter(|_| all.failed.is_none() && all.recipients < most) {
+        let room = most.saturating_sub(all.recipients).min(limits::UNLOAD_SELECTED as u64) as usize;
+        let mut selected: Vec<ItemKey> = begun.take().into_iter().collect();
+        from = scan::scan_from(&shard, next, |item, now_ms| {
+            if !concerns(&item, now_ms) {
+                return true;
+            }
+            let goes_on = selected.last().is_some_and(|last| last.message == item.key.message);
             selected.push(item.key);
+            // A message is not cut: the recipients of one follow each other, mostly.
+            goes_on || selected.len() <= room
+        })
+        .await;
+        if from.is_some() {
+            begun = selected.pop();
         }
-        true
-    })
-    .await;
-    let exported = match dry_run {
-        true => Exported { recipients: selected.len() as u64, ..Exported::default() },
-        false => export(&shard, selected, &directory, concerns).await,
-    };
-    scanned(&shard, exported)
+        if dry_run {
+            all.recipients += selected.len() as u64;
+        } else {
+            let exported = export(&shard, selected, &directory, concerns).await;
+            all.add(exported);
+        }
+    }
+    all.more = from.is_some() && all.failed.is_none();
+    scanned(&shard, all)
 }
 
 /// Files that are taken into the queue: one at a time, so that none comes twice.
@@ -187,14 +215,22 @@ async fn import_somewhere(control: &Rc<Control>, order: Order) -> Result<u64, St
     Err("no shard answers".to_owned())
 }
 
+/// Transactions that are gathered together: 16 bytes each.
+const PIECE: usize = 4096;
+
 /// The transactions that are queued.
 async fn known_now(control: &Rc<Control>) -> Result<Known, String> {
     let as_of = control.imports.count.get();
     let answers = ask(control, |shard| async move {
-        let mut all = Vec::<[u8; 16]>::new();
+        // In pieces: a list of a million is not moved while it grows.
+        let mut all: Vec<Vec<[u8; 16]>> = Vec::new();
         scan::scan(&shard, |item, _| {
-            if all.last() != Some(&item.transaction) {
-                all.push(item.transaction);
+            if all.last().is_none_or(|piece| piece.len() == PIECE) {
+                all.push(Vec::with_capacity(PIECE));
+            }
+            let piece = all.last_mut().expect("pushed where there was none");
+            if piece.last() != Some(&item.transaction) {
+                piece.push(item.transaction);
             }
             true
         })
@@ -203,7 +239,7 @@ async fn known_now(control: &Rc<Control>) -> Result<Known, String> {
     });
     let (parts, missing) = scan::sort_out(answers.await);
     refuse_missing(&missing)?;
-    Ok(Known { transactions: parts.into_iter().flatten().collect(), as_of })
+    Ok(Known { transactions: parts.into_iter().flatten().flatten().collect(), as_of })
 }
 
 /// The queue id of a recipient of the message that is queued, if there is one.

@@ -13,6 +13,8 @@ use crate::shard::Shard;
 pub struct History {
     older: RefCell<Option<Sample>>,
     newer: RefCell<Option<Sample>>,
+    /// Turns of the loop when the longest of them was last asked for.
+    asked: RefCell<Histogram>,
 }
 
 /// Times since the start, in microseconds, as they were counted at one time.
@@ -49,6 +51,14 @@ impl History {
             Some(Sample { times, .. }) => now.since(times),
             None => now,
         }
+    }
+
+    /// The longest turn of the loop since this was last asked for, at most a quarter too high.
+    pub fn longest_turn_us(&self) -> u64 {
+        let now = engine::stats::loop_us(engine::boot::current());
+        let since = now.since(&self.asked.borrow());
+        *self.asked.borrow_mut() = now;
+        since.quantile_us(1.0)
     }
 }
 

@@ -44,6 +44,7 @@ pub fn of(shard: &Shard) -> ShardStatus {
         scriptsrunning: tallies().map(|tallies| tallies.running()).sum(),
         channeldepth: waiting as u64,
         loopp99us: source.recent.loop_us.quantile_us(0.99),
+        loopmaxus: stats.history.longest_turn_us(),
         ..ShardStatus::default()
     }
 }

@@ -25,6 +25,18 @@ pub struct Exported {
     pub paths: Vec<String>,
     /// Why it ended early.
     pub failed: Option<String>,
+    /// There may be more to unload.
+    pub more: bool,
+}
+
+impl Exported {
+    /// With what was unloaded next.
+    pub fn add(&mut self, next: Exported) {
+        let room = limits::CONTROL_PATHS.saturating_sub(self.paths.len());
+        self.recipients += next.recipients;
+        self.paths.extend(next.paths.into_iter().take(room));
+        self.failed = next.failed;
+    }
 }
 
 /// Unloads recipients into files below a directory, in the order of their messages. Those that `concerns` does not name any

@@ -74,6 +74,27 @@ fn text(path: &Path) -> &str {
 }
 
 #[test]
+fn an_unload_in_parts_cuts_no_message() {
+    let sink = Sink::start();
+    let server =
+        Smtpd::relay_to(sink.port()).server("phases: {eod: {hook: x}}").running(SCRIPT).shards(1).start();
+    let halonctl = halonctl(&server);
+    // halonctl asks for 1,000 recipients at a time.
+    let to: Vec<String> = (0..400).map(|number| format!("u{number}@a.example")).collect();
+    let to: Vec<&str> = to.iter().map(String::as_str).collect();
+    for _ in 0..4 {
+        Client::connect(server.port()).send("n@s.example", &to, b"Subject: x\r\n\r\nx\r\n");
+    }
+    let directory = server.dir().join("out");
+    let ended = halonctl.run(&["queue", "unload", "--all", "--path", text(&directory)]);
+    assert!(succeeded(&ended).starts_with("1600 messages affected\n"), "{ended:?}");
+    let parts = server.log().iter().filter(|line| line.contains("queue unload: ")).count();
+    assert_eq!((parts, files(&directory).len(), queued(&halonctl).len()), (2, 4, 0));
+    let ended = halonctl.run(&["queue", "load", text(&directory)]);
+    assert_eq!((succeeded(&ended), queued(&halonctl).len()), ("1600 messages affected\n", 1600));
+}
+
+#[test]
 fn unloaded_mail_leaves_one_server_and_is_delivered_once_by_another() {
     // OPS23, OPS24
     let (first_sink, second_sink) = (Sink::start(), Sink::start());
