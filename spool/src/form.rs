@@ -5,7 +5,7 @@ use engine::buf::AlignedBuf;
 use crate::format::batch::{Builder, RecordAt, record_bytes};
 use crate::format::record::{Change, CommitHead, Kind, Mark, SettleEncoder};
 use crate::format::stamp;
-use crate::limits::{SETTLE_BESIDE_BYTES, SETTLE_RECORD_BYTES};
+use crate::limits::{SETTLE_BATCH_BYTES, SETTLE_RECORD_BYTES};
 use crate::state::{State, Uid};
 use crate::types::{ItemId, MessageId};
 use crate::writer::{Commit, Flight, Request};
@@ -34,9 +34,9 @@ pub(crate) fn put_settles(
     limit: usize,
     encoder: &mut SettleEncoder,
 ) {
-    // Many settles at once, of an operator say, do not hold up those who wait for their 250.
-    let beside = builder.len() + SETTLE_BESIDE_BYTES;
-    let limit = if state.queue.is_empty() { limit } else { limit.min(beside) };
+    // Many settles at once, of an operator say, do not hold up those who wait for their 250: neither in this batch nor, by its
+    // size, in the next one.
+    let limit = limit.min(builder.len() + SETTLE_BATCH_BYTES);
     while let Some(pending) = state.settles.front() {
         let bytes = encoder.len() + change_bytes(&pending.change);
         if builder.len() + record_bytes(bytes, 0) > limit {

@@ -36,8 +36,8 @@ pub const REPLY_MAX_BYTES: usize = 512;
 pub const PROPERTIES_MAX_BYTES: usize = 28 << 10;
 /// Settle entries in one record.
 pub const SETTLE_RECORD_BYTES: usize = 32 << 10;
-/// Settles in one batch beside messages that wait for it: some hundreds with a reply, thousands without.
-pub const SETTLE_BESIDE_BYTES: usize = 64 << 10;
+/// Settles in one batch: some hundreds with a reply, thousands without.
+pub const SETTLE_BATCH_BYTES: usize = 64 << 10;
 /// Settles that have nothing to ride on are written after this long.
 pub const SETTLE_DELAY_MS: u64 = 20;
 /// The same when only the reserve is left: a block then carries many.
