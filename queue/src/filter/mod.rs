@@ -157,8 +157,17 @@ const COMPARED: usize = 4;
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     conditions: Vec<Condition>,
-    /// Many texts for one field, which are looked up instead of compared with one after the other.
-    listed: Vec<(TextField, TextSet)>,
+    /// Many texts for one thing, which are looked up instead of compared with one after the other.
+    listed: Vec<(Of, TextSet)>,
+}
+
+/// What of an item a list of texts is about.
+#[derive(Clone, Copy, Debug)]
+enum Of {
+    Field(TextField),
+    /// The part of an address that is its domain.
+    SenderDomain,
+    RecipientDomain,
 }
 
 impl Filter {
@@ -166,11 +175,9 @@ impl Filter {
     pub fn new(conditions: impl IntoIterator<Item = Condition>) -> Filter {
         let mut filter = Filter::default();
         for condition in conditions.into_iter().filter(|condition| !condition.is_empty()) {
-            match condition {
-                Condition::Text(field, list) if list.len() > COMPARED => {
-                    filter.listed.push((field, TextSet::new(list)));
-                }
-                condition => filter.conditions.push(condition),
+            match listed(condition) {
+                Ok(listed) => filter.listed.push(listed),
+                Err(condition) => filter.conditions.push(condition),
             }
         }
         filter
@@ -184,7 +191,50 @@ impl Filter {
     /// Whether it selects the item. `now_ms`: milliseconds since the Unix epoch.
     pub fn matches(&self, item: &ItemView<'_>, now_ms: u64) -> bool {
         self.conditions.iter().all(|condition| condition.matches(item, now_ms))
-            && self.listed.iter().all(|(field, set)| set.matches(text_of(*field, item).as_bytes()))
+            && self.listed.iter().all(|(of, set)| set.matches(of.text(item)))
+    }
+}
+
+/// The condition as a list that is looked up in, where it is one of many texts.
+fn listed(condition: Condition) -> Result<(Of, TextSet), Condition> {
+    match condition {
+        Condition::Text(field, list) if list.len() > COMPARED => Ok((Of::Field(field), TextSet::new(list))),
+        Condition::Sender(list) if list.len() > COMPARED => match domains(&list) {
+            Some(domains) => Ok((Of::SenderDomain, TextSet::new(domains))),
+            None => Err(Condition::Sender(list)),
+        },
+        Condition::Recipient(list) if list.len() > COMPARED => match domains(&list) {
+            Some(domains) => Ok((Of::RecipientDomain, TextSet::new(domains))),
+            None => Err(Condition::Recipient(list)),
+        },
+        condition => Err(condition),
+    }
+}
+
+/// The domains, where nothing else is asked of addresses.
+fn domains(list: &[AddressMatch]) -> Option<Vec<TextMatch>> {
+    let domain = |wanted: &AddressMatch| match wanted {
+        AddressMatch { address: None, local_part: None, domain } => domain.clone(),
+        _ => None,
+    };
+    list.iter().map(domain).collect()
+}
+
+impl Of {
+    fn text<'a>(self, item: &ItemView<'a>) -> &'a [u8] {
+        match self {
+            Of::Field(field) => text_of(field, item).as_bytes(),
+            Of::SenderDomain => parts(item.sender).1,
+            Of::RecipientDomain => parts(item.recipient).1,
+        }
+    }
+}
+
+/// Local part and domain of an address.
+fn parts(address: &[u8]) -> (&[u8], &[u8]) {
+    match address.iter().rposition(|byte| *byte == b'@') {
+        Some(at) => (&address[..at], &address[at + 1..]),
+        None => (address, &[]),
     }
 }
 
@@ -275,10 +325,7 @@ pub fn number_of(field: NumberField, item: &ItemView<'_>, now_ms: u64) -> Option
 
 impl AddressMatch {
     fn matches(&self, address: &[u8]) -> bool {
-        let (local_part, domain) = match address.iter().rposition(|byte| *byte == b'@') {
-            Some(at) => (&address[..at], &address[at + 1..]),
-            None => (address, &address[..0]),
-        };
+        let (local_part, domain) = parts(address);
         let parts = [(&self.address, address), (&self.local_part, local_part), (&self.domain, domain)];
         parts.into_iter().all(|(wanted, part)| wanted.as_ref().is_none_or(|wanted| wanted.matches(part)))
     }

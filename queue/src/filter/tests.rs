@@ -168,3 +168,29 @@ fn metadata_match_by_key_and_value() {
     assert_eq!(metadata("n", None, Some(NumberMatch::To(Compare::Above, 16.5))), [1]);
     assert_eq!(metadata("qid", None, Some(NumberMatch::To(Compare::Above, 0.0))), [0; 0], "no number");
 }
+
+#[test]
+fn many_domains_of_addresses_select_what_each_of_them_does() {
+    let many = |of: fn(Vec<AddressMatch>) -> Condition, wanted: TextMatch| {
+        let others = (0..10).map(|number| domain(TextMatch::equal(&format!("{number}.test"))));
+        of(others.chain([domain(wanted)]).collect())
+    };
+    let listed = |condition: &Condition| listed(condition.clone()).is_ok();
+    for (condition, found) in [
+        (many(Condition::Recipient, TextMatch::equal("B.example")), vec![2]),
+        (many(Condition::Recipient, TextMatch::equal("b.Example").case_sensitive(true)), vec![]),
+        (many(Condition::Sender, TextMatch::equal("sender.example")), vec![1, 2, 3]),
+        (many(Condition::Sender, TextMatch::equal("other.example")), vec![]),
+    ] {
+        assert!(listed(&condition), "{condition:?}");
+        assert_eq!(selected([condition]), found);
+    }
+    let local = AddressMatch { local_part: Some(TextMatch::equal("user1")), ..AddressMatch::default() };
+    let Condition::Recipient(mut list) = many(Condition::Recipient, TextMatch::equal("b.example")) else {
+        unreachable!("it was made so");
+    };
+    list.push(local);
+    let mixed = Condition::Recipient(list);
+    assert!(!listed(&mixed));
+    assert_eq!(selected([mixed]), [1, 2]);
+}
