@@ -82,6 +82,7 @@ fn check(options: &Options) -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<i32, ()> {
+    engine::memory::set_up();
     let stderr = Target::Stderr;
     let refuse = |target: &Target, reason: &str| {
         for line in reason.lines() {

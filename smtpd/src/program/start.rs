@@ -198,7 +198,6 @@ impl Control {
 
 /// No shard stands still for it: what they have freed goes back to the system from here.
 async fn give_memory_back() {
-    engine::memory::leave_to_one();
     loop {
         engine::time::sleep(limits::MEMORY_SWEEP).await;
         engine::memory::give_back();
