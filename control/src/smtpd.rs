@@ -1494,6 +1494,12 @@ pub struct ConfigGreenDeployRequest {
     /// Ends when the connection that started it is closed.
     #[prost(bool, tag = "4")]
     pub connectionbound: bool,
+    /// What errors call the configuration.
+    #[prost(string, tag = "5")]
+    pub file: ::prost::alloc::string::String,
+    /// Checks everything, and starts nothing.
+    #[prost(bool, tag = "6")]
+    pub dryrun: bool,
 }
 /// All kinds that are given must match.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -25,6 +25,7 @@ use hostcalls::file::HostFile;
 use hostcalls::source::Sources;
 use hostcalls::{Environment, Settings};
 use net::smtp::address::Address;
+use script::compile::BreakPoints;
 use script::machine::Limits;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use uuid::Uuid;
@@ -90,7 +91,9 @@ fn compiled() -> Scripts {
         postdelivery: queue("postdelivery"),
         ..Scripting::default()
     };
-    Scripts::compile(&scripting, &Sources::default()).expect("the scripts are correct").scripts
+    Scripts::compile(&scripting, &Sources::default(), BreakPoints::Refused)
+        .expect("the scripts are correct")
+        .scripts
 }
 
 /// The best of five, in CPU time of this thread, as the machine is shared.
@@ -294,7 +297,7 @@ struct Silent;
 
 impl Notices for Silent {
     fn echo(&self, _transaction: &str, _text: &[u8]) {}
-    fn syslog(&self, _priority: u32, _text: &[u8]) {}
+    fn syslog(&self, _transaction: &str, _priority: u32, _text: &[u8]) {}
     fn failed(&self, _transaction: &str, script: &str, what: &str) {
         println!("{script}: {what}");
     }

@@ -23,8 +23,8 @@ use crate::tally::Tallies;
 pub trait Notices {
     /// The output of `echo`, with the transaction that it is about.
     fn echo(&self, transaction: &str, text: &[u8]);
-    /// A line for the system log, with a priority of syslog(3).
-    fn syslog(&self, priority: u32, text: &[u8]);
+    /// A line for the system log, with a priority of syslog(3), and the transaction that its script is about.
+    fn syslog(&self, transaction: &str, priority: u32, text: &[u8]);
     /// A script failed: what errors call it, and what happened where.
     fn failed(&self, transaction: &str, script: &str, what: &str);
 }
@@ -290,6 +290,6 @@ impl hostcalls::Log for Labelled {
     }
 
     fn syslog(&self, priority: u32, text: &[u8]) {
-        self.notices.syslog(priority, text);
+        self.notices.syslog(&self.subject.to_string(), priority, text);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use config::Scripting;
 use hostcalls::hooks::{HOOKS, Hook};
 use hostcalls::source::{SourceLoader, Sources};
-use script::compile::{CompileOptions, Predefined, Program, SourceText, compile};
+use script::compile::{BreakPoints, CompileOptions, Predefined, Program, SourceText, compile};
 use script::native::Library;
 
 /// The compiled hooks of one configuration. Immutable, for all shards.
@@ -48,9 +48,13 @@ impl Scripts {
     ///
     /// # Errors
     /// A text of several lines for each script with errors: where, what, and the line.
-    pub fn compile(scripting: &Scripting, sources: &Sources) -> Result<Compiled, Vec<String>> {
-        let mut compiling =
-            Compiling { sources, scripts: Scripts::default(), warnings: Vec::new(), errors: Vec::new() };
+    pub fn compile(
+        scripting: &Scripting,
+        sources: &Sources,
+        break_points: BreakPoints,
+    ) -> Result<Compiled, Vec<String>> {
+        let (scripts, warnings, errors) = (Scripts::default(), Vec::new(), Vec::new());
+        let mut compiling = Compiling { sources, break_points, scripts, warnings, errors };
         for hook in &HOOKS {
             let texts = texts_of(hook, scripting);
             if texts.is_empty() {
@@ -114,6 +118,7 @@ fn texts_of<'s>(hook: &Hook, scripting: &'s Scripting) -> Vec<(&'s str, &'s str)
 
 struct Compiling<'s> {
     sources: &'s Sources,
+    break_points: BreakPoints,
     scripts: Scripts,
     warnings: Vec<String>,
     errors: Vec<String>,
@@ -125,7 +130,11 @@ impl Compiling<'_> {
             .variables
             .iter()
             .map(|variable| Predefined { name: variable.name.to_owned(), read_only: variable.read_only });
-        let options = CompileOptions { predefined: predefined.collect(), forbid_absent: false };
+        let options = CompileOptions {
+            predefined: predefined.collect(),
+            forbid_absent: false,
+            break_points: self.break_points,
+        };
         let main = SourceText { name: name_of(hook, id), bytes: text.as_bytes().to_vec() };
         match compile(main, &mut SourceLoader::new(self.sources, library), library, &options) {
             Ok(compiled) => {

@@ -10,6 +10,7 @@ use engine::boot::{self, DriverChoice, Options};
 use hostcalls::source::Sources;
 use hostcalls::{Environment, Settings};
 use net::smtp::address::Address;
+use script::compile::BreakPoints;
 use script::machine::Limits;
 use uuid::Uuid;
 
@@ -23,7 +24,7 @@ impl Notices for Told {
     fn echo(&self, transaction: &str, text: &[u8]) {
         self.0.borrow_mut().push(format!("[{transaction}] {}", String::from_utf8_lossy(text)));
     }
-    fn syslog(&self, priority: u32, text: &[u8]) {
+    fn syslog(&self, _transaction: &str, priority: u32, text: &[u8]) {
         self.0.borrow_mut().push(format!("<{priority}> {}", String::from_utf8_lossy(text)));
     }
     fn failed(&self, _transaction: &str, script: &str, what: &str) {
@@ -67,7 +68,7 @@ pub(crate) fn compiled(scripts: &[(&'static str, &str)]) -> Result<Compiled, Vec
         postdelivery: text("postdelivery"),
         ..Scripting::default()
     };
-    Scripts::compile(&scripting, &Sources::default())
+    Scripts::compile(&scripting, &Sources::default(), BreakPoints::Refused)
 }
 
 /// Runs `f` on a shard with these scripts.

@@ -115,7 +115,7 @@ const SCRIPTS: &[&str] = &[
 
 static PROGRAMS: LazyLock<Vec<std::sync::Arc<script::compile::Program>>> = LazyLock::new(|| {
     let data = Predefined { name: "data".to_owned(), read_only: true };
-    let options = CompileOptions { predefined: vec![data], forbid_absent: true };
+    let options = CompileOptions { predefined: vec![data], forbid_absent: true, ..CompileOptions::default() };
     let load = |source: &&str| {
         let text = SourceText { name: "main".to_owned(), bytes: source.as_bytes().to_vec() };
         match compile(text, &mut NoLoader, &hostcalls::library(), &options) {

@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use script::std::regex::PatternCache;
 
 use crate::Board;
+use crate::Debugger;
 use crate::crypto::Pki;
 use crate::daemon::Daemon;
 use crate::limits;
@@ -93,6 +94,7 @@ pub struct Environment {
     /// Certificates to trust, without and with those of the system, once somebody has asked.
     pub(crate) roots: [OnceCell<tls::Roots>; 2],
     daemon: OnceCell<Rc<dyn Daemon>>,
+    debugger: OnceCell<Rc<dyn Debugger>>,
     /// The servers that `rate` asks.
     pub(crate) rate: RateState,
     /// Connections to the services that scripts ask.
@@ -117,6 +119,7 @@ impl Environment {
             resolver,
             roots: Default::default(),
             daemon: OnceCell::new(),
+            debugger: OnceCell::new(),
             rate: RateState::default(),
             services: Services::default(),
             patterns: Cell::default(),
@@ -158,6 +161,16 @@ impl Environment {
     pub fn run_within(&self, daemon: Rc<dyn Daemon>) {
         self.resolver.ask_through(Rc::clone(&daemon));
         let _ = self.daemon.set(daemon);
+    }
+
+    /// Scripts stop for this debugger while it is there.
+    pub fn debug_with(&self, debugger: Rc<dyn Debugger>) {
+        let _ = self.debugger.set(debugger);
+    }
+
+    /// The debugger, there or not.
+    pub(crate) fn debugger(&self) -> Option<&Rc<dyn Debugger>> {
+        self.debugger.get()
     }
 
     /// The mail server, if it is around.

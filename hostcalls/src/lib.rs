@@ -47,6 +47,7 @@ pub mod check;
 pub mod configured;
 pub mod crypto;
 pub mod daemon;
+pub mod debugger;
 pub mod dns;
 mod environment;
 mod execution;
@@ -80,6 +81,7 @@ mod testing_tls;
 mod time;
 
 pub use board::Board;
+pub use debugger::Debugger;
 pub use environment::{Environment, Log, Settings, Stream};
 pub use execution::{Execution, ExecutionId, Rest, ScriptHost};
 pub use item::ItemMetadata;

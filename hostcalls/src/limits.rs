@@ -268,3 +268,11 @@ pub const BULK_PAUSE: [Duration; 2] = [Duration::from_secs(1), Duration::from_se
 
 /// Bytes of an answer of a server that are kept as the last error of a queue.
 pub const BULK_ERROR_BYTES_MAX: usize = 1024;
+
+/// Scripts that may stand at breakpoints at once, in the whole process; the others go on. Each holds what its session or attempt
+/// holds, a call to the thread of the debugger, and there what is shown of its variables (up to 1 MiB).
+pub const BREAKPOINTS: usize = 32;
+/// How long a script may stand at a breakpoint.
+pub const BREAKPOINT_TIME: Duration = Duration::from_secs(3600);
+/// Texts that scripts have printed and the debugger has not read; of more, the oldest are lost.
+pub const DEBUG_PRINTED: usize = 1_000;

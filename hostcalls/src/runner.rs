@@ -32,7 +32,10 @@ pub enum Outcome {
 /// When the future is dropped, what the script waited for ends, and the script stays where it is. To give up on it, drop
 /// context and execution: that releases the locks it holds. To have it unwind, [`Context::stop`] it and run it again.
 pub async fn run(context: &mut Context, execution: &Rc<Execution>) -> Outcome {
-    let deadline = engine::time::now() + execution.environment.settings.wall_clock;
+    let mut deadline = engine::time::now() + execution.environment.settings.wall_clock;
+    if let Some(debugger) = execution.environment.debugger().filter(|debugger| debugger.is_attached()) {
+        context.debug(debugger.stage());
+    }
     let mut slice = Slice::default();
     loop {
         // The host is not kept while others run: they want the patterns that it has on loan.
@@ -49,6 +52,12 @@ pub async fn run(context: &mut Context, execution: &Rc<Execution>) -> Outcome {
                 context.stop(Fault::limit(Limit::Time));
             }
             Run::OutOfBudget => engine::task::yield_now().await,
+            Run::Pending(call @ PendingCall::Stop(_)) => {
+                let stopped = engine::time::now();
+                let answer = answer_at_rest(execution, call).await;
+                deadline = deadline + (engine::time::now() - stopped);
+                context.resume(answer);
+            }
             Run::Pending(call) => {
                 let left = deadline - engine::time::now();
                 let answer = timeout(left, answer_at_rest(execution, call)).await;
@@ -85,6 +94,12 @@ async fn answer_at_rest(execution: &Rc<Execution>, call: PendingCall) -> Result<
 async fn answer(execution: &Rc<Execution>, call: PendingCall) -> Result<Value, Fault> {
     match call {
         PendingCall::Host(call) => crate::call(execution, call).await,
+        PendingCall::Stop(stop) => {
+            if let Some(debugger) = execution.environment.debugger() {
+                debugger.stop(*stop).await;
+            }
+            Ok(Value::None)
+        }
         PendingCall::Offload { native, this, args } => {
             let mut seed = [0; 32];
             engine::rng::fill(&mut seed);

@@ -30,7 +30,7 @@ Options:
   -p, --plugin ID          load a plugin that writes files of the server: logger,
                            http-bulk
   -F, --ffi                allow native library calls: not supported, refused
-  -C PATH                  serve a debugger on a socket: not supported yet, refused
+  -C PATH                  let the debugger that listens on this socket look at the script
   -v, --version            print the version and exit
   -h, --help               print this text and exit
 
@@ -100,6 +100,8 @@ pub struct Options {
     pub privdrop: bool,
     /// `-p`, in order: each is built in.
     pub plugins: Vec<String>,
+    /// `-C`.
+    pub debugger: Option<PathBuf>,
     /// `--limit`, in order: name and value.
     pub limits: Vec<(String, String)>,
 }
@@ -129,7 +131,7 @@ where
                 let id = parser.value().map_err(usage)?;
                 options.plugins.push(plugin(&id.to_string_lossy())?);
             }
-            Short('C') => return Err(refused("-C", "the debugger's socket")),
+            Short('C') => options.debugger = Some(parser.value().map_err(usage)?.into()),
             Short('v') | Long("version") => return Ok(Command::Version),
             Short('h') | Long("help") => return Ok(Command::Help),
             Value(operand) if options.script == Script::Unnamed => options.script = script(operand),
@@ -194,10 +196,14 @@ mod tests {
             syntax: true,
             privdrop: true,
             plugins: vec!["logger".into()],
+            debugger: Some("/tmp/s".into()),
             limits: vec![("time".into(), "5".into())],
         };
-        assert_eq!(options("-c c.yaml -A a.yaml -R /srv -B -s -P -p logger --limit time=5 x.hsl"), expected);
-        let long = "--config c.yaml --appconf a.yaml --rootpath /srv --binary --syntax --privdrop --plugin logger \
+        assert_eq!(
+            options("-c c.yaml -A a.yaml -R /srv -B -s -P -p logger -C /tmp/s --limit time=5 x.hsl"),
+            expected
+        );
+        let long = "--config c.yaml --appconf a.yaml --rootpath /srv --binary --syntax --privdrop --plugin logger -C /tmp/s \
                     --limit=time=5 x.hsl";
         assert_eq!(options(long), expected);
         assert_eq!(options("").script, Script::Unnamed);
@@ -209,7 +215,7 @@ mod tests {
 
     #[test]
     fn what_it_cannot_do_is_refused_by_name() {
-        for words in ["-F", "--ffi", "-p cassandra", "--plugin cassandra", "-C /tmp/s"] {
+        for words in ["-F", "--ffi", "-p cassandra", "--plugin cassandra"] {
             let error = parse_words(words).unwrap_err();
             assert!(error.contains("not supported"), "{words}: {error}");
         }

@@ -17,6 +17,7 @@
 
 pub mod args;
 pub mod bounds;
+mod debug;
 pub mod input;
 pub mod limits;
 pub mod lint;

@@ -74,7 +74,8 @@ fn compile(phase: Phase, data: &[u8], sources: &Sources, library: &Arc<Library>)
     let predefined = variables
         .iter()
         .map(|variable| Predefined { name: variable.name.to_owned(), read_only: variable.read_only });
-    let options = CompileOptions { predefined: predefined.collect(), forbid_absent: true };
+    let options =
+        CompileOptions { predefined: predefined.collect(), forbid_absent: true, ..CompileOptions::default() };
     let main = SourceText { name: SCRIPT.to_owned(), bytes: data.to_vec() };
     compile::compile(main, &mut SourceLoader::new(sources, library), library, &options).err()
 }

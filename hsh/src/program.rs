@@ -7,7 +7,7 @@ use std::sync::Arc;
 use hostcalls::crypto::Pki;
 use hostcalls::source::{SourceLoader, Sources};
 use hostcalls::{Plugins, Settings, configured};
-use script::compile::{self, CompileOptions, Compiled, SourceText};
+use script::compile::{self, BreakPoints, CompileOptions, Compiled, SourceText};
 use script::lint::{Surroundings, lint};
 use script::source::SourceMap;
 use script::syntax::{self, Names};
@@ -62,11 +62,14 @@ pub fn run(options: &Options, bounds: Bounds, output: &Arc<Output>) -> Result<i3
         if options.syntax {
             return Err("-s: there is no script to check".to_owned());
         }
+        if options.debugger.is_some() {
+            return Err("-C: there is no script to look at".to_owned());
+        }
         let settings = host_settings(&configuration, &sources, keys, bounds);
         return shard::run(Work::Session(sources), settings, bounds.machine, output);
     };
     let text = options.syntax.then(|| main.clone());
-    let compiled = match compile_script(main, &sources) {
+    let compiled = match compile_script(main, &sources, options.debugger.is_some()) {
         Ok(compiled) => compiled,
         Err(text) => {
             output.complain(&text);
@@ -81,7 +84,7 @@ pub fn run(options: &Options, bounds: Bounds, output: &Arc<Output>) -> Result<i3
         return Ok(0);
     }
     let settings = host_settings(&configuration, &sources, keys, bounds);
-    shard::run(Work::Script(compiled.program), settings, bounds.machine, output)
+    shard::run(Work::Script(compiled.program, options.debugger.clone()), settings, bounds.machine, output)
 }
 
 /// What is read with the rights that the program was started with.
@@ -106,10 +109,11 @@ fn main_script<R: Read>(
             let bytes = settings::read_script(path)?;
             Ok(Some(SourceText { name: name_of(path), bytes }))
         }
-        (Script::StandardInput, _) => standard_input(input),
-        (Script::Unnamed, Some(text)) => {
+        // Debuggers say `-`, too: what is left of standard input is the script's.
+        (Script::StandardInput | Script::Unnamed, Some(text)) => {
             Ok(Some(SourceText { name: "__entrypoint".to_owned(), bytes: text.clone().into_bytes() }))
         }
+        (Script::StandardInput, None) => standard_input(input),
         (Script::Unnamed, None) if io::stdin().is_terminal() => Ok(None),
         (Script::Unnamed, None) => standard_input(input),
     }
@@ -122,11 +126,12 @@ fn name_of(path: &Path) -> String {
     if special { format!("./{name}") } else { name.into_owned() }
 }
 
-fn compile_script(main: SourceText, sources: &Sources) -> Result<Compiled, String> {
+fn compile_script(main: SourceText, sources: &Sources, debugged: bool) -> Result<Compiled, String> {
     let library = hostcalls::library();
     let mut loader = SourceLoader::new(sources, &library);
-    compile::compile(main, &mut loader, &library, &CompileOptions::default())
-        .map_err(|found| report::diagnostics(&found))
+    let break_points = if debugged { BreakPoints::Allowed } else { BreakPoints::Refused };
+    let options = CompileOptions { break_points, ..CompileOptions::default() };
+    compile::compile(main, &mut loader, &library, &options).map_err(|found| report::diagnostics(&found))
 }
 
 /// What can hardly be meant in the main script, though it compiles.

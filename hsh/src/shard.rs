@@ -1,6 +1,7 @@
 //! Scripts on the engine: one shard for them, and the control thread for signals.
 
 use std::cell::Cell;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use hostcalls::{Environment, Execution, Log, Outcome, Settings, Stream};
 use script::compile::Program;
 use script::machine::{Context, Limits, Loaded};
 
+use crate::debug::{Debugger, Talk};
 use crate::limits::OUTPUT_DELAY_MS;
 use crate::output::{Output, Written};
 use crate::{repl, report};
@@ -24,8 +26,8 @@ const SIGTERM: i32 = 15;
 /// What the shard does.
 #[derive(Clone, Debug)]
 pub(crate) enum Work {
-    /// Runs a program to its end.
-    Script(Arc<Program>),
+    /// Runs a program to its end; the debugger that listens on this socket may look at it.
+    Script(Arc<Program>, Option<PathBuf>),
     /// Talks, with these files to import.
     Session(Arc<Sources>),
 }
@@ -54,13 +56,30 @@ async fn root(work: Work, settings: Arc<Settings>, limits: Limits, output: Arc<O
     if boot::is_control() {
         return obey_signals(&work, &output).await;
     }
-    let printer = Printer { output: Arc::clone(&output), waiting: Rc::default() };
+    let talk = match &work {
+        Work::Script(_, Some(socket)) => match Talk::begin(socket).await {
+            Ok(talk) => Some(talk),
+            Err(why) => {
+                output.complain(&format!("hsh: {why}"));
+                output.exit(1);
+            }
+        },
+        _ => None,
+    };
+    let debugger = talk.as_ref().map(|talk| Rc::clone(talk.debugger()));
+    let printer = Printer { output: Arc::clone(&output), waiting: Rc::default(), debugger: debugger.clone() };
     let environment = Environment::start(settings, Rc::new(printer));
+    if let Some(debugger) = debugger {
+        environment.debug_with(debugger);
+    }
     hostcalls::bulk::attach(&environment);
     let status = match work {
-        Work::Script(program) => run_program(program, limits, &environment, &output).await,
+        Work::Script(program, _) => run_program(program, limits, &environment, &output).await,
         Work::Session(sources) => repl::run(&sources, limits, &environment, &output).await,
     };
+    if let Some(talk) = talk {
+        talk.end().await;
+    }
     output.exit(status)
 }
 
@@ -114,9 +133,15 @@ struct Printer {
     output: Arc<Output>,
     /// A task is about to write what is kept back.
     waiting: Rc<Cell<bool>>,
+    /// Who is shown what scripts say instead of the standard streams, while it is there.
+    debugger: Option<Rc<Debugger>>,
 }
 
 impl Printer {
+    fn is_shown(&self, text: &[u8]) -> bool {
+        self.debugger.as_ref().is_some_and(|debugger| debugger.print(text))
+    }
+
     /// Sees to it that what is kept back is written soon.
     fn soon(&self, written: Written) {
         if written == Written::All || self.waiting.replace(true) {
@@ -133,11 +158,16 @@ impl Printer {
 
 impl Log for Printer {
     fn echo(&self, text: &[u8]) {
-        self.soon(self.output.echo(text));
+        if !self.is_shown(text) {
+            self.soon(self.output.echo(text));
+        }
     }
 
     fn syslog(&self, priority: u32, text: &[u8]) {
-        self.output.complain(&report::syslog_line(priority, text));
+        let line = report::syslog_line(priority, text);
+        if !self.is_shown(line.as_bytes()) {
+            self.output.complain(&line);
+        }
     }
 
     fn standard(&self, stream: Stream, bytes: &[u8]) -> bool {

@@ -34,6 +34,7 @@ pub fn answer(call: PendingCall, number: u32) -> Result<Value, Fault> {
             Ok(Value::from_frozen(&result))
         }
         PendingCall::Offload { native, .. } => Err(Fault::error(format!("{}() is busy", native.name))),
+        PendingCall::Stop(_) => Ok(Value::None),
         PendingCall::Host(call) => Err(Fault::error(format!("{}() is not here", call.name))),
     }
 }

@@ -3,6 +3,7 @@
 use std::any::Any;
 
 use crate::limits::MAX_MATCHING_SECONDS;
+use crate::machine::Stop;
 use crate::native::Native;
 use crate::std::regex::PatternCache;
 use crate::value::{Frozen, Object, Value};
@@ -64,4 +65,6 @@ pub enum PendingCall {
         /// The arguments.
         args: Vec<Frozen>,
     },
+    /// A debugger may look, until it lets the script go on; any answer does that.
+    Stop(Box<Stop>),
 }

@@ -69,3 +69,11 @@ pub const DEFAULT_MEMORY_BYTES: usize = 256 << 20;
 pub const DEFAULT_DEPTH: u32 = 1000;
 /// Bytes of arguments above which a native whose time grows with them runs on another thread.
 pub const OFFLOAD_ABOVE_BYTES: usize = 64 << 10;
+/// Bytes of JSON that a debugger is shown of one variable, more or less: an array or object ends where it is longer.
+pub const SHOWN_VALUE_BYTES: usize = 64 << 10;
+/// The same for one text.
+pub const SHOWN_TEXT_BYTES: usize = 16 << 10;
+/// The same for all variables of a function; those after it are named without their value.
+pub const SHOWN_VALUES_BYTES: usize = 1 << 20;
+/// Levels of arrays and objects within each other that are shown.
+pub const SHOWN_DEPTH: usize = 16;

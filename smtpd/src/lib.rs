@@ -12,6 +12,7 @@
 //! - [`control`]: commands of operators.
 //! - [`transfer`]: queued messages into files, and back.
 //! - [`dynamic`]: rules that are added while the server runs.
+//! - [`stage`]: a second configuration beside the one in force, and the scripts of it that a debugger looks at.
 //! - [`log`]: lines that never hold up mail.
 //! - [`stats`]: what is counted, and how it is read; [`monitor`]: where probes and collectors read it.
 //! - [`trace`]: the live dialogue of connections that an operator asks for.
@@ -54,6 +55,7 @@ pub mod session;
 pub mod shard;
 pub mod snapshot;
 pub mod sockets;
+pub mod stage;
 pub mod stats;
 pub mod stored;
 pub mod trace;

@@ -272,3 +272,16 @@ pub const DYNAMIC_ID_BYTES: usize = 256;
 pub const DYNAMIC_PROPERTIES: usize = 64;
 /// Size of the file that keeps them.
 pub const DYNAMIC_FILE_BYTES: usize = 16 << 20;
+
+/// Addresses and server ids that the conditions of a live stage name, each.
+pub const STAGE_CONDITIONS: usize = 1_000;
+/// The longest life of a live stage that may be asked for.
+pub const STAGE_TIME: Duration = Duration::from_secs(366 * 24 * 3600);
+/// Bytes of the name of a live stage, and of what errors call its file.
+pub const STAGE_NAME_BYTES: usize = 256;
+/// How often it is looked whether a live stage is over.
+pub const STAGE_TICK: Duration = Duration::from_secs(1);
+/// Bytes of what a script of a live stage prints that the client which started it is shown at once.
+pub const STAGE_PRINTED_BYTES: usize = 16 << 10;
+/// Requests of a client that are read while it waits for a breakpoint.
+pub const CONTROL_AHEAD: usize = 4;

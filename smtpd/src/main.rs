@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use config::{Driver, Startup};
 use engine::boot::DriverChoice;
+use script::compile::BreakPoints;
 use smtpd::args::{self, Command, Options};
 use smtpd::check;
 use smtpd::log::{Priority, Syslog, Target};
@@ -66,7 +67,15 @@ fn check(options: &Options) -> ExitCode {
         let expiring = ExpiryWatch::default().look(&keyring.status(), unix_seconds());
         notices.iter().chain(&expiring).for_each(|(_, text)| complain(&format!("warning: {text}")));
         let mut warn = |warning: String| complain(&format!("warning: {warning}"));
-        Snapshot::build(&startup, &files, &process::hostname(), 1, &Arc::new(keyring), &mut warn)?;
+        Snapshot::build(
+            &startup,
+            &files,
+            &process::hostname(),
+            1,
+            &Arc::new(keyring),
+            BreakPoints::Refused,
+            &mut warn,
+        )?;
         let plan = startup.plugins.warm_up.joined(&files.running.plugins.warm_up);
         let warm_up = OfDay::new(&plan, warm_up::date_at(unix_seconds()));
         Ruleset::compile(&files, Added { warm_up, ..Added::default() })?;

@@ -5,6 +5,7 @@ mod dynamic;
 mod files;
 mod listeners;
 mod reload;
+mod stage;
 mod start;
 mod stop;
 
@@ -28,6 +29,7 @@ use crate::stats::heartbeat::Shown;
 pub use control::Control;
 pub use files::{into_text, lines, load_running_files};
 pub use reload::Reload;
+pub use stage::Wanted;
 
 /// What is the same for the whole life of the process, on all its threads.
 #[derive(Debug)]

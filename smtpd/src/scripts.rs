@@ -9,10 +9,13 @@ use config::{Running, Startup};
 use hooks::{Notices, Runner, ScriptId, Scripts, TransportNames};
 use hostcalls::{Board, Environment, Settings, configured};
 use rustc_hash::FxHashMap;
+use script::compile::BreakPoints;
 use script::machine::Limits;
 
 use crate::daemon::OfShard;
 use crate::log::{Log, Priority};
+use crate::stage::Stage;
+use crate::stage::link::Link;
 use crate::stats::Stats;
 
 /// Everything that the scripts of one configuration need. Immutable.
@@ -86,6 +89,7 @@ impl Prepared {
     pub fn compile(
         startup: &Startup,
         running: &Running,
+        break_points: BreakPoints,
         warn: &mut dyn FnMut(String),
     ) -> Result<Prepared, String> {
         let mut note = |text: &str| warn(text.to_owned());
@@ -93,7 +97,8 @@ impl Prepared {
         let pki = configured::pki(startup, running, &mut note);
         let extra_roots = configured::trusted(running, &mut note);
         let plugins = configured::plugins(startup, running, &mut note);
-        let compiled = Scripts::compile(&running.scripting, &sources).map_err(|errors| errors.concat())?;
+        let compiled = Scripts::compile(&running.scripting, &sources, break_points);
+        let compiled = compiled.map_err(|errors| errors.concat())?;
         compiled.warnings.into_iter().for_each(warn);
         let settings = Settings {
             resolvers: running.resolver.servers.clone(),
@@ -147,16 +152,45 @@ impl Prepared {
         if self.scripts.is_empty() && !self.settings.plugins.has_queues() {
             return None;
         }
-        let notices = Rc::new(ScriptLog(Rc::clone(log)));
-        let environment =
-            Environment::start(Arc::clone(&self.settings), Rc::clone(&notices) as Rc<dyn hostcalls::Log>);
+        let notices = Rc::new(ScriptLog { log: Rc::clone(log), link: None });
+        let environment = self.environment(&notices, board);
+        hostcalls::bulk::attach(&environment);
+        self.runners(&environment, notices, stats)
+    }
+
+    /// The same for a live stage: a debugger may look at them. Queues that scripts fill are sent as before.
+    pub fn start_stage(
+        &self,
+        stage: &Arc<Stage>,
+        log: &Rc<Log>,
+        stats: &Stats,
+        board: &Arc<Board>,
+    ) -> Option<Runners> {
+        let link = Link::new(stage);
+        let notices = Rc::new(ScriptLog { log: Rc::clone(log), link: Some(Rc::clone(&link)) });
+        let environment = self.environment(&notices, board);
+        environment.debug_with(link);
+        self.runners(&environment, notices, stats)
+    }
+
+    fn environment(&self, log: &Rc<ScriptLog>, board: &Arc<Board>) -> Rc<Environment> {
+        let log = Rc::clone(log) as Rc<dyn hostcalls::Log>;
+        let environment = Environment::start(Arc::clone(&self.settings), log);
         environment.show_on(Arc::clone(board));
         environment.run_within(Rc::new(OfShard));
-        hostcalls::bulk::attach(&environment);
+        environment
+    }
+
+    fn runners(
+        &self,
+        environment: &Rc<Environment>,
+        notices: Rc<ScriptLog>,
+        stats: &Stats,
+    ) -> Option<Runners> {
         if self.scripts.is_empty() {
             return None;
         }
-        let runner = Runner::new(Arc::clone(&self.scripts), &environment, notices, Limits::default());
+        let runner = Runner::new(Arc::clone(&self.scripts), environment, notices, Limits::default());
         Some(Runners {
             servers: stats.servers.iter().map(|server| runner.counting(&server.scripts)).collect(),
             queue: runner.counting(&stats.queue_scripts),
@@ -223,31 +257,46 @@ fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
     std::fs::read(path)
 }
 
-/// What scripts say, in the log.
-struct ScriptLog(Rc<Log>);
+/// What scripts say, in the log; those of a live stage tell a debugger, too.
+struct ScriptLog {
+    log: Rc<Log>,
+    link: Option<Rc<Link>>,
+}
+
+impl ScriptLog {
+    fn show(&self, transaction: &str, text: &[u8]) {
+        if let Some(link) = &self.link {
+            link.print(transaction, text);
+        }
+    }
+}
 
 impl Notices for ScriptLog {
     fn echo(&self, transaction: &str, text: &[u8]) {
+        self.show(transaction, text);
         let text = String::from_utf8_lossy(text);
-        self.0.line(Priority::Debug, format_args!("[{transaction}] {text}"));
+        self.log.line(Priority::Debug, format_args!("[{transaction}] {text}"));
     }
 
-    fn syslog(&self, priority: u32, text: &[u8]) {
+    fn syslog(&self, transaction: &str, priority: u32, text: &[u8]) {
+        self.show(transaction, text);
         hostcalls::Log::syslog(self, priority, text);
     }
 
     fn failed(&self, transaction: &str, script: &str, what: &str) {
-        self.0.line(Priority::Error, format_args!("[{transaction}] script {script} failed: {what}"));
+        let text = format!("script {script} failed: {what}");
+        self.show(transaction, text.as_bytes());
+        self.log.line(Priority::Error, format_args!("[{transaction}] {text}"));
     }
 }
 
 impl hostcalls::Log for ScriptLog {
     fn echo(&self, text: &[u8]) {
-        self.0.line(Priority::Debug, format_args!("{}", String::from_utf8_lossy(text)));
+        self.log.line(Priority::Debug, format_args!("{}", String::from_utf8_lossy(text)));
     }
 
     fn syslog(&self, priority: u32, text: &[u8]) {
-        self.0.line(Priority::of_syslog(priority), format_args!("{}", String::from_utf8_lossy(text)));
+        self.log.line(Priority::of_syslog(priority), format_args!("{}", String::from_utf8_lossy(text)));
     }
 }
 
@@ -263,7 +312,9 @@ mod tests {
                 .to_vec(),
             ..config::Scripting::default()
         };
-        let scripts = Scripts::compile(&scripting, &Default::default()).expect("they are empty").scripts;
+        let scripts = Scripts::compile(&scripting, &Default::default(), BreakPoints::Refused)
+            .expect("they are empty")
+            .scripts;
         let id = |id: &str| scripts.find("rcptto", id);
         let domains = [("z.example", "a"), ("*.z.example", "b"), ("*", "c")];
         let hooks = RcptHooks {

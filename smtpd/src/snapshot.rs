@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use net::smtp::address::Hostname;
 use net::smtp::server;
 use rustc_hash::FxHashMap;
+use script::compile::BreakPoints;
 use tls::ServerSide;
 
 use crate::delivery::conditions::{self, Conditions};
@@ -137,10 +138,11 @@ impl Snapshot {
         hostname: &str,
         shards: u16,
         keyring: &Arc<Keyring>,
+        break_points: BreakPoints,
         warn: &mut dyn FnMut(String),
     ) -> Result<Snapshot, String> {
         let running = &files.running;
-        let scripts = Prepared::compile(startup, running, warn)?;
+        let scripts = Prepared::compile(startup, running, break_points, warn)?;
         let mut servers = Vec::with_capacity(startup.servers.len());
         for listen in &startup.servers {
             let server = running

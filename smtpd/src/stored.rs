@@ -54,6 +54,8 @@ pub const EIGHT_BIT: u16 = 1;
 pub const SMTP_UTF8: u16 = 2;
 /// Queue flag: the envelope has parameters of MAIL or RCPT to be looked up ([`parameters`]).
 pub const PARAMETERS: u16 = 4;
+/// Queue flag, in memory only: it was queued from a live stage.
+pub const STAGED: u16 = 8;
 
 /// Where a queue flag has the number of a recipient's changes among those of its message: recipients with other changes are
 /// never in one attempt. 0: no changes.

@@ -5,7 +5,7 @@ use std::path::Path;
 use control::Command as Letter;
 use control::smtpd::{ConfigGreenConditions, ConfigGreenDeployRequest, ConfigGreenStatusResponse};
 
-use super::{GROUP, JSON, Run, leaf};
+use super::{DRY_RUN, GROUP, JSON, Run, leaf};
 use crate::Failure;
 use crate::cli::{Arguments, Body, Command, Group, Value, option};
 use crate::matching::seconds;
@@ -26,7 +26,17 @@ pub(super) const CONFIG: Command<Run> = Command {
             name: "livestage",
             summary: "A second configuration for a share of new connections",
             body: Body::Commands(&[
-                Command { options: &[&STAGE, &JSON], ..leaf("start", "Run a second configuration", start) },
+                Command {
+                    about: "New connections that match run the scripts of another running configuration, and what they queue its \
+                            queue scripts, until the time is over, as many connections as were asked for have closed, or it is \
+                            cancelled. Transports and all else stay those of the configuration in force.",
+                    options: &[&STAGE, &DRY_RUN, &JSON],
+                    examples: &[(
+                        "halonctl config livestage start --id new --file new.yaml --probability 0.1 --time 600",
+                        "A tenth of the connections of the next ten minutes",
+                    )],
+                    ..leaf("start", "Run a second configuration", start)
+                },
                 leaf("status", "Say how the second configuration is doing", status),
                 leaf("cancel", "End it; connections that are on it finish", |session, _| {
                     session.order(Letter::StageCancel)
@@ -71,7 +81,8 @@ fn start(session: &mut Session<'_>, arguments: &Arguments) -> Result<(), Failure
     let config = String::from_utf8(settings::read(Path::new(file))?)
         .map_err(|_| Failure::Failed(format!("{file} is not UTF-8")))?;
     let conditions = Some(conditions);
-    let request = ConfigGreenDeployRequest { id, config, conditions, connectionbound: false };
+    let (file, dryrun) = (file.to_owned(), arguments.has("dry-run"));
+    let request = ConfigGreenDeployRequest { id, config, conditions, connectionbound: false, file, dryrun };
     session.ask(Letter::StageStart, &request, None)
 }
 

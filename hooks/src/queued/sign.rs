@@ -48,7 +48,7 @@ impl Runner {
 pub(crate) fn program() -> Rc<Loaded> {
     let names = ["text", "selector", "domain", "key", "options"];
     let predefined = names.map(|name| Predefined { name: name.to_owned(), read_only: true });
-    let options = CompileOptions { predefined: predefined.into(), forbid_absent: false };
+    let options = CompileOptions { predefined: predefined.into(), ..CompileOptions::default() };
     let source = SourceText { name: "sign".to_owned(), bytes: SIGN.as_bytes().to_vec() };
     let compiled = compile(source, &mut NoLoader, &hostcalls::library(), &options);
     Loaded::new(&compiled.expect("its text is above, and a test runs it").program)

@@ -68,7 +68,8 @@ pub(super) fn for_each_include(statements: &mut [Statement], visit: &mut dyn FnM
             | StatementKind::Break
             | StatementKind::Continue
             | StatementKind::Global(_)
-            | StatementKind::Import(_) => {}
+            | StatementKind::Import(_)
+            | StatementKind::BreakPoint { .. } => {}
         }
     }
 }

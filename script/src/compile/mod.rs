@@ -61,6 +61,19 @@ pub struct CompileOptions {
     /// Whether a function that the library knows to be absent is an error where it is named. Else it is a warning, and an
     /// exception where it is called: the rest of a module works.
     pub forbid_absent: bool,
+    /// What `__debug` is.
+    pub break_points: BreakPoints,
+}
+
+/// Whether a debugger may look into a program.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BreakPoints {
+    /// It may not: `__debug` is an error.
+    #[default]
+    Refused,
+    /// It may: the program stops where it is told to ([`Context::debug`](crate::machine::Context::debug)), and keeps all
+    /// variables where they can be seen, at the price of some speed.
+    Allowed,
 }
 
 /// A variable of the host.

@@ -18,7 +18,7 @@ use super::analyze::Variables;
 use super::program::{ClassDef, GlobalDef, Input, ModuleDef, Program, Proto};
 use super::reads::{self, Reads};
 use super::scope::{Callee, Exports, FileVariable, Signature};
-use super::{CompileOptions, Compiled, Diagnostics, Loader, SourceText};
+use super::{BreakPoints, CompileOptions, Compiled, Diagnostics, Loader, SourceText};
 
 /// What is known of a module while the program is compiled.
 #[derive(Clone)]
@@ -140,6 +140,10 @@ impl<'c> Compiler<'c> {
 
     fn failed(self) -> Diagnostics {
         Diagnostics { all: self.diagnostics, sources: Arc::new(self.known.sources) }
+    }
+
+    pub(super) fn break_points(&self) -> BreakPoints {
+        self.options.break_points
     }
 
     /// The bytes that all equal constants share.

@@ -82,6 +82,8 @@ pub(crate) enum Op {
     CellUnset { to: Reg, cell: Reg },
     /// Whether a variable that may be shared is defined.
     CellIsset { to: Reg, cell: Reg },
+    /// A debugger may want to look: constants with the names of the stage and of the breakpoint.
+    BreakPoint { stage: u16, id: u16 },
     /// Binds a variable of the script or of a class to a register.
     BindGlobal { reg: Reg, index: u32 },
     /// The value of a number register.

@@ -84,7 +84,8 @@ pub(super) fn walk_statement<V: Visit + ?Sized>(visitor: &mut V, statement: &Sta
         | StatementKind::Global(_)
         | StatementKind::Empty
         | StatementKind::Break
-        | StatementKind::Continue => {}
+        | StatementKind::Continue
+        | StatementKind::BreakPoint { .. } => {}
     }
 }
 

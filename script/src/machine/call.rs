@@ -84,6 +84,7 @@ impl Context {
                 return self.settle(outcome);
             }
             Op::Closure { to, proto, captures } => self.closure(loaded, base, (to, proto, captures))?,
+            Op::BreakPoint { stage, id } => return self.break_point(stage, id),
             Op::BindGlobal { reg, index } => {
                 let cell = self.global(index);
                 self.stacks.values[at(reg)] = Value::Cell(cell);
@@ -100,6 +101,8 @@ impl Context {
                 return Err(Fault::thrown(value));
             }
             Op::Rethrow { from } => {
+                // Whoever looks at errors has seen this one.
+                self.shown_to_debugger();
                 let value = std::mem::replace(&mut self.stacks.values[at(from)], Value::Undefined);
                 return Err(Fault::thrown(value));
             }
@@ -132,7 +135,7 @@ impl Context {
         Ok(Flow::Go)
     }
 
-    fn name(&self, constant: u16) -> Str {
+    pub(super) fn name(&self, constant: u16) -> Str {
         let Some(Entry::Script(frame)) = self.entries.last() else { return Str::default() };
         match &self.loaded.protos[frame.proto as usize].constants[usize::from(constant)] {
             Value::Str(name) => name.clone(),

@@ -17,6 +17,7 @@ use super::generator::State;
 use super::heap::Heap;
 use super::loaded::{Loaded, Stacks};
 use super::operate::Surroundings;
+use super::stop::Debugging;
 
 /// What an execution may use.
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +62,8 @@ pub(super) enum Next {
     Deliver(Value),
     Raise(Fault),
     Waiting,
+    /// A debugger looks at a fault.
+    Held(Fault),
     Ended,
 }
 
@@ -94,6 +97,7 @@ pub struct Context {
     pub(super) exit: Option<Run>,
     /// Whether variables outlive the run: a session goes on with them.
     keeps_variables: bool,
+    pub(super) debugging: Option<Box<Debugging>>,
 }
 
 /// Whether the functions at the top of the call stack go on.
@@ -139,6 +143,7 @@ impl Context {
             live_bytes: 0,
             exit: None,
             keeps_variables: false,
+            debugging: None,
         }
     }
 
@@ -210,7 +215,11 @@ impl Context {
                 Next::Start => self.start(),
                 Next::Run => self.execute(host, budget),
                 Next::Deliver(value) => self.deliver(value, host, budget),
-                Next::Raise(fault) => self.unwind(fault, host),
+                Next::Raise(fault) => match self.look_at(fault) {
+                    Ok(stop) => return Run::Pending(stop),
+                    Err(fault) => self.unwind(fault, host),
+                },
+                Next::Held(fault) => self.unwind(fault, host),
                 Next::Waiting => Err(Fault::error("the script waits for a result that nobody has given it")),
                 Next::Ended => return Run::Done(Value::None),
             };
@@ -230,12 +239,15 @@ impl Context {
 
     /// Gives a waiting script its result: call [`run`](Self::run) next.
     pub fn resume(&mut self, result: Result<Value, Fault>) {
-        if let Next::Waiting = self.next {
-            self.next = match result {
-                Ok(value) => Next::Deliver(value),
-                Err(fault) => Next::Raise(fault),
-            };
-        }
+        self.next = match (std::mem::replace(&mut self.next, Next::Ended), result) {
+            (Next::Waiting, Ok(value)) => Next::Deliver(value),
+            (Next::Waiting, Err(fault)) => Next::Raise(fault),
+            (Next::Held(fault), _) => {
+                self.shown_to_debugger();
+                Next::Raise(fault)
+            }
+            (other, _) => other,
+        };
     }
 
     /// The next [`run`](Self::run) ends with this fault, such as an exceeded time limit, wherever the script is.

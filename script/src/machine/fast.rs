@@ -595,6 +595,7 @@ pub(super) fn run<'s>(
             | Op::NoMatch { .. }
             | Op::Yield { .. }
             | Op::Closure { .. }
+            | Op::BreakPoint { .. }
             | Op::BindGlobal { .. } => stop!(Exit::Op),
             Op::ForeachNext { iterator, value, key } => {
                 match items::foreach_next(surroundings, regs, (iterator, value, key)) {

@@ -22,6 +22,7 @@ mod plain;
 mod rare;
 mod registers;
 mod session;
+mod stop;
 #[cfg(test)]
 mod tests;
 mod unwind;
@@ -30,3 +31,4 @@ pub use context::{Context, HostVariable, Limits, Run};
 pub use error::{Place, ScriptError, StackEntry};
 pub use loaded::Loaded;
 pub use session::{ReplInput, ReplSession};
+pub use stop::{Range, Stop, StopCall};

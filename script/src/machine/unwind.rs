@@ -93,7 +93,7 @@ impl Context {
     }
 
     /// Whether a function of the script will certainly catch the fault.
-    fn is_handled(&self, fault: &Fault) -> bool {
+    pub(super) fn is_handled(&self, fault: &Fault) -> bool {
         fault.is_catchable()
             && self.entries.iter().any(|entry| match entry {
                 Entry::Script(frame) => {
@@ -126,7 +126,7 @@ impl Context {
     }
 
     /// The calls, innermost first.
-    fn stack(&self) -> Vec<StackEntry> {
+    pub(super) fn stack(&self) -> Vec<StackEntry> {
         let count = self.entries.len();
         let shown = self.entries.iter().rev().enumerate();
         let shown = shown.filter(|(at, _)| *at < MAX_TRACE / 2 || count - at <= MAX_TRACE / 2);

@@ -5,7 +5,8 @@ use control::{Command, Message, smtpd as proto};
 
 use super::client::Client;
 use super::{
-    explain, files, groupby, list, policies, quota, resolver, scripts, suspends, trace, transfer, update,
+    explain, files, groupby, list, policies, quota, resolver, scripts, stage, suspends, trace, transfer,
+    update,
 };
 use crate::program::Reload;
 
@@ -53,12 +54,12 @@ pub(super) async fn answer(client: &Client, request: Request) -> Result<Vec<u8>,
         Command::Trace => encoded(trace::trace(client, decoded(body)?).await?),
         Command::Thaw => files::thaw(client).await,
         Command::Users => encoded(proto::UsersResponse::default()),
-        Command::StageStart
-        | Command::StageStatus
-        | Command::StageCancel
-        | Command::BreakPointPoll
-        | Command::BreakPointWait
-        | Command::BreakPointContinue => Err(not_built("live stages and breakpoints")),
+        Command::StageStart => stage::start(client, decoded(body)?).await,
+        Command::StageStatus => encoded(stage::status(control)),
+        Command::StageCancel => stage::cancel(client).await,
+        Command::BreakPointPoll => encoded(stage::poll(client, &decoded(body)?)?),
+        Command::BreakPointWait => encoded(stage::wait(client).await?),
+        Command::BreakPointContinue => stage::go_on(client),
         Command::PluginCommand => {
             let request: proto::PluginCommandRequest = decoded(body)?;
             if request.id != "http-bulk" {
@@ -71,10 +72,6 @@ pub(super) async fn answer(client: &Client, request: Request) -> Result<Vec<u8>,
             encoded(proto::PluginCommandResponse { output: String::from_utf8_lossy(&output).into_owned() })
         }
     }
-}
-
-fn not_built(what: &str) -> String {
-    format!("not built into this server yet: {what}")
 }
 
 fn decoded<M: Message + Default>(body: &[u8]) -> Result<M, String> {

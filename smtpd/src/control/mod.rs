@@ -22,6 +22,7 @@ mod rows;
 mod scan;
 mod scripts;
 pub mod shards;
+mod stage;
 mod subjects;
 mod suspends;
 mod tags;

@@ -95,7 +95,7 @@ pub(super) async fn remove_in_hand(shard: &Rc<Shard>, attempt: Attempt, removal:
     let ended = Ended::without_attempt(errand);
     let case = Case { index: 0, change, attempted: false, report: report_id(shard) };
     let report = case.report;
-    let mut decided = match shard.postdelivery() {
+    let mut decided = match shard.postdelivery(&ended.errand.attempt) {
         None => Decided::default_of(case),
         Some(hook) => {
             let envelope = envelope(shard, &hook, &ended).await;

@@ -195,7 +195,7 @@ impl Way<'_> {
             failures.suspended = true;
             return None;
         }
-        if self.shard.predelivery().is_some()
+        if self.shard.predelivery(&self.errand.attempt).is_some()
             && let Some(back) = rules.given_back(host, local)
         {
             return Some(Ended::Here(Report::given_back(back)));

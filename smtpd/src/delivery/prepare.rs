@@ -44,7 +44,9 @@ pub(super) async fn prepare(shard: &Rc<Shard>, errand: Errand) -> Option<Errand>
     if errand.prepared {
         return Some(errand);
     }
-    let Some(hook) = shard.predelivery() else { return Some(Errand { prepared: true, ..errand }) };
+    let Some(hook) = shard.predelivery(&errand.attempt) else {
+        return Some(Errand { prepared: true, ..errand });
+    };
     let attempt = errand.attempt;
     let remembered: Vec<_> =
         attempt.recipients.iter().map(|recipient| shard.delivery.remembered.take(recipient.key)).collect();

@@ -244,7 +244,7 @@ pub(super) async fn report(shard: &Rc<Shard>, errand: Errand, report: Report, fa
     };
     let (id, message, now_ms) = (attempt.id, attempt.message, engine::time::steady_ms());
     let ended = Ended { errand, facts, answers, peer_reports: report.peer_reports, tried: true };
-    let Some(hook) = shard.postdelivery() else {
+    let Some(hook) = shard.postdelivery(&ended.errand.attempt) else {
         let changes = shard.queue.borrow_mut().report(id, outcomes, now_ms);
         remember_uncounted(shard, &ended.errand, &changes, &report.given_back);
         follow(shard, &ended, &changes, &[]);

@@ -1,6 +1,6 @@
 //! The control thread's work: it starts the shards, and then does what signals ask for.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -23,6 +23,7 @@ use crate::program::{Program, Reload};
 use crate::shard::Shell;
 use crate::snapshot::Snapshot;
 use crate::sockets::bind_error;
+use crate::stage::Deck;
 use crate::stats::heartbeat::Heartbeat;
 
 /// What the control thread has.
@@ -46,6 +47,10 @@ pub struct Control {
     pub(super) texts: RefCell<Texts>,
     /// One reload at a time.
     pub(super) reloading: Semaphore,
+    /// The live stage.
+    pub deck: Deck,
+    /// Clients of the control socket so far.
+    clients: Cell<u64>,
     /// Files that are taken into the queue.
     pub imports: Imports,
     /// Whether the shards' loops turn.
@@ -70,10 +75,18 @@ impl Control {
             dynamic: Dynamic::default(),
             texts: RefCell::default(),
             reloading: Semaphore::new(1),
+            deck: Deck::default(),
+            clients: Cell::new(0),
             imports: Imports::default(),
             heartbeat,
             monitor,
         }
+    }
+
+    /// A number for a client of the control socket.
+    pub fn next_client(&self) -> u64 {
+        self.clients.set(self.clients.get() + 1);
+        self.clients.get()
     }
 
     /// Until the end.

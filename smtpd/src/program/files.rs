@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use config::{Reloadable, Startup};
+use config::{Reloadable, Running, Startup};
 
 use crate::limits;
 use crate::log::Priority;
@@ -49,6 +49,20 @@ impl Control {
             })?;
         self.texts.replace(texts);
         Ok(files)
+    }
+
+    /// Reads the text of a running configuration. The error has a line for each problem.
+    pub(super) fn read_running(&self, file: &str, text: &str) -> Result<Running, String> {
+        let lookup = |name: &str| std::env::var(name).ok();
+        let env = self.program.env_substitution.then_some(&lookup as _);
+        let options = config::Options { env, ..config::Options::default() };
+        let source = config::Source { name: file, text };
+        let loaded = config::load_running(&source, &self.program.startup, &options);
+        let loaded = loaded.map_err(|errors| lines(&errors))?;
+        for warning in loaded.warnings {
+            self.log.line(Priority::Warning, format_args!("{warning}"));
+        }
+        Ok(loaded.value)
     }
 }
 

@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use config::Reloadable;
+use script::compile::BreakPoints;
 
 use crate::control::shards;
 use crate::limits;
@@ -61,7 +62,7 @@ impl Control {
 
     async fn reload_now(self: &Rc<Self>, what: Reload) -> Result<(), String> {
         let files = Arc::new(self.read_files(what).await?);
-        let (snapshot, keyring) = self.build(Arc::clone(&files)).await?;
+        let (snapshot, keyring) = self.build(Arc::clone(&files), BreakPoints::Refused).await?;
         let rules = self.compile_rules(Arc::clone(&files)).await?;
         self.files.replace(Some(files));
         self.keyring.replace(keyring);
@@ -83,7 +84,11 @@ impl Control {
     }
 
     /// On the pool: it reads further files, and compiles.
-    pub(super) async fn build(&self, files: Arc<Reloadable>) -> Result<(Snapshot, Arc<Keyring>), String> {
+    pub(super) async fn build(
+        &self,
+        files: Arc<Reloadable>,
+        break_points: BreakPoints,
+    ) -> Result<(Snapshot, Arc<Keyring>), String> {
         let (program, before) = (Arc::clone(&self.program), Arc::clone(&self.keyring.borrow()));
         let build = move || {
             let mut notices = Vec::new();
@@ -92,7 +97,8 @@ impl Control {
                 let Program { startup, hostname, shards, .. } = &*program;
                 let mut warn = |warning| notices.push((Priority::Warning, warning));
                 let keyring = Arc::new(keyring);
-                let snapshot = Snapshot::build(startup, &files, hostname, *shards, &keyring, &mut warn)?;
+                let snapshot =
+                    Snapshot::build(startup, &files, hostname, *shards, &keyring, break_points, &mut warn)?;
                 Ok((snapshot, keyring))
             });
             (built, notices)

@@ -7,6 +7,7 @@ use config::{ControlListener, Reloadable};
 use engine::boot::{ShardId, Unsupported};
 use engine::mesh;
 use engine::task::{Class, Task, spawn};
+use script::compile::BreakPoints;
 use spool::Spool;
 
 use crate::accounting::{Marks, Writer};
@@ -33,7 +34,7 @@ impl Control {
         let files = self.read_files(Reload::All).await?;
         let files = Arc::new(files);
         self.restore_dynamic().await;
-        let (snapshot, keyring) = self.build(Arc::clone(&files)).await?;
+        let (snapshot, keyring) = self.build(Arc::clone(&files), BreakPoints::Refused).await?;
         let rules = self.compile_rules(Arc::clone(&files)).await?;
         self.files.replace(Some(Arc::clone(&files)));
         self.keyring.replace(keyring);

@@ -1,5 +1,6 @@
 //! The end: drain within a deadline, at once when asked again.
 
+use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -9,12 +10,16 @@ use engine::mesh;
 use crate::log::Priority;
 use crate::program::Control;
 use crate::shard::Shell;
+use crate::stage::End;
 
 impl Control {
-    pub(super) async fn stop(&self) -> Result<(), String> {
+    pub(super) async fn stop(self: &Rc<Self>) -> Result<(), String> {
         self.log
             .line(Priority::Notice, format_args!("Stopping: waiting for transactions and attempts to end"));
         self.monitor.set_stopping();
+        if let Some(live) = self.deck.live() {
+            self.end_stage(live.stage.number, End::Stopping).await;
+        }
         let deadline = self.program.startup.environment.drain;
         self.manager.stopping(deadline);
         let hurry = engine::task::spawn(engine::task::Class::Interactive, hurry(self.program.shards));

@@ -1,12 +1,13 @@
 //! For whom a session speaks: the peer of the connection, or the client that a proxy names.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use engine::time;
 use ipnet::IpNet;
 use net::proxy::{self, Parsed, Proxied};
 use net::smtp::error::LocalLimit;
-use net::smtp::server::{Attribute, Hello, Verb, XClient};
+use net::smtp::server::{Attribute, Hello, Session, Verb, XClient};
 
 use super::by_address::TooMany;
 use super::driver::{Driver, Input};
@@ -59,6 +60,7 @@ impl Driver {
         if is_in(&self.server.proxies, self.client.remote.ip()) {
             self.receive_proxy_header().await?;
         }
+        self.choose_stage();
         if is_in(&self.server.xclient, self.client.remote.ip()) {
             self.machine.offer_xclient();
         }
@@ -67,6 +69,14 @@ impl Driver {
             self.client.name = Name::ask(&self.shard, self.client.remote.ip());
         }
         Ok(())
+    }
+
+    /// The live stage, if there is one and this connection gets it: it stays on it to its end.
+    fn choose_stage(&mut self) {
+        let Some(stage) = self.shard.stage.admit(self.number, self.client.remote.ip()) else { return };
+        self.server = stage.server(self.number);
+        self.machine = Session::new(Arc::clone(&self.server.session));
+        self.stage = Some(stage);
     }
 
     /// A listed proxy that sends no header in time gets no answer: it would pass it on to somebody.

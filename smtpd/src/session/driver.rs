@@ -24,6 +24,7 @@ use crate::log::event::{self as logged, Action};
 use crate::patience::Clocks;
 use crate::shard::Shard;
 use crate::snapshot::Server;
+use crate::stage::OnStage;
 use crate::trace::{Tap, Who};
 
 /// The task of a session.
@@ -33,6 +34,7 @@ pub(super) async fn run(place: Place, server: Arc<Server>, peer: Rc<Peer>) {
         machine: Session::new(Arc::clone(&server.session)),
         shard: Rc::clone(&place.shard),
         server,
+        stage: None,
         client: Client::new(remote, peer.stream.local_addr()),
         peer,
         number: place.door.server,
@@ -65,6 +67,8 @@ pub(super) struct Driver {
     pub(super) machine: Session,
     pub(super) shard: Rc<Shard>,
     pub(super) server: Arc<Server>,
+    /// The live stage, where the connection is on it: its server, its scripts.
+    pub(super) stage: Option<OnStage>,
     pub(super) peer: Rc<Peer>,
     pub(super) client: Client,
     /// Which of the startup file's servers it is.
@@ -245,6 +249,7 @@ impl Driver {
         let at = Reception {
             shard: &self.shard,
             server: &self.server,
+            stage: self.stage.as_ref(),
             client: &self.client,
             hello: self.hello.as_ref(),
         };

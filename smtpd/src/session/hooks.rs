@@ -33,7 +33,11 @@ impl Driver {
         if !self.server.hooks.any() {
             return;
         }
-        let Some(runner) = self.shard.server_runner(self.number) else { return };
+        let runner = match &self.stage {
+            Some(stage) => stage.runner(self.number),
+            None => self.shard.server_runner(self.number),
+        };
+        let Some(runner) = runner else { return };
         let connection = Connection {
             id: self.new_id(),
             server_id: self.server.id.clone(),
@@ -269,6 +273,7 @@ impl Driver {
             let at = Reception {
                 shard: &self.shard,
                 server: &self.server,
+                stage: self.stage.as_ref(),
                 client: &self.client,
                 hello: self.hello.as_ref(),
             };

@@ -22,6 +22,7 @@ use crate::log::Priority;
 use crate::log::event::{Accepted, Event, Tls};
 use crate::shard::{Entering, Shard};
 use crate::snapshot::Server;
+use crate::stage::OnStage;
 use crate::stored;
 
 /// A message on its way in. Dropping it leaves nothing behind.
@@ -49,6 +50,7 @@ pub(super) struct Destination {
 pub(super) struct Reception<'s> {
     pub(super) shard: &'s Rc<Shard>,
     pub(super) server: &'s Server,
+    pub(super) stage: Option<&'s OnStage>,
     pub(super) client: &'s Client,
     pub(super) hello: Option<&'s Hello>,
 }
@@ -145,7 +147,12 @@ impl Transaction {
         match intake.commit(&envelope, prefix).await {
             Ok(message) => {
                 self.tell_accepted(at, message, &envelope, size_bytes);
-                let items = (0u32..).zip(&envelope.recipients).map(|(index, _)| Entering::new(index));
+                let staged = at.stage.is_some_and(|stage| shard.stage.has(stage));
+                if staged {
+                    shard.stage.note(message);
+                }
+                let entering = |index| Entering { staged, ..Entering::new(index) };
+                let items = (0u32..).zip(&envelope.recipients).map(|(index, _)| entering(index));
                 shard.enqueue(message, &envelope, size_bytes, items);
                 shard.due.notify_one();
                 Ok(id)
@@ -238,7 +245,7 @@ impl Transaction {
     }
 
     fn tell_accepted(&self, at: Reception<'_>, message: MessageId, envelope: &Envelope, size_bytes: u64) {
-        let Reception { shard, server, client, hello } = at;
+        let Reception { shard, server, client, hello, .. } = at;
         let mut to = [&[][..]; limits::LOG_RECIPIENTS];
         let named = to.iter_mut().zip(&envelope.recipients);
         let named = named.map(|(place, recipient)| *place = &recipient.address).count();

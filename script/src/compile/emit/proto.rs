@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::compile::BreakPoints;
 use crate::compile::analyze::Variables;
 use crate::compile::module::Compiler;
 use crate::compile::op::{Op, Reg};
@@ -60,6 +61,11 @@ impl<'e, 'c, 'a> Emitter<'e, 'c, 'a> {
         class: Option<u32>,
         variables: Variables,
     ) -> Self {
+        let mut variables = variables;
+        if compiler.break_points() == BreakPoints::Allowed {
+            // In number registers they would have no names.
+            variables.list.iter_mut().for_each(|variable| variable.number = false);
+        }
         let mut code = Code::default();
         code.long = variables.nodes > LONG_FUNCTION_NODES;
         Emitter {

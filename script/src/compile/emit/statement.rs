@@ -1,5 +1,6 @@
 //! Statements.
 
+use crate::compile::BreakPoints;
 use crate::compile::analyze::statement_leaves;
 use crate::compile::op::{NO_REG, Op, Reg};
 use crate::compile::program::Constant;
@@ -73,11 +74,21 @@ impl<'a> Emitter<'_, '_, 'a> {
                 self.barrier(name, variable.as_ref(), body, span)
             }
             StatementKind::Import(import) => self.import(import, span),
+            StatementKind::BreakPoint { stage, id } => self.break_point(stage, id, span),
             StatementKind::Include { path, .. } => {
                 // Only an inclusion that could not be loaded is still there, and that is reported.
                 debug_assert!(self.compiler.has_errors(), "{} is expanded before", path.text);
             }
         }
+    }
+
+    fn break_point(&mut self, stage: &str, id: &str, span: Span) {
+        if self.compiler.break_points() == BreakPoints::Refused {
+            let message = "breakpoints are only for a live stage, and for hsh -C";
+            return self.compiler.error(span, message);
+        }
+        let (stage, id) = (self.text(stage), self.text(id));
+        self.emit(Op::BreakPoint { stage, id }, span);
     }
 
     fn with_operand(&mut self, expr: &'a Expr, op: impl FnOnce(Reg) -> Op, span: Span) {

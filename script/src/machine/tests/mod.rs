@@ -7,3 +7,4 @@ mod harness;
 mod hostile;
 mod inputs;
 mod session;
+mod stops;

@@ -99,6 +99,8 @@ pub enum StatementKind {
     Function(Box<Function>),
     /// `class name { }`
     Class(Box<Class>),
+    /// `__debug ["stage", "id"]`, in a block with the statement that follows, whose span it has.
+    BreakPoint { stage: Arc<str>, id: Arc<str> },
 }
 
 /// The statements after a label of a `switch`; control falls through to the next section.

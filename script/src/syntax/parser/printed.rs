@@ -68,6 +68,7 @@ fn statement(statement_: &Statement) -> String {
         StatementKind::Try { body, variable, handler } => {
             format!("(try {} {} {})", block(body), name(variable), block(handler))
         }
+        StatementKind::BreakPoint { stage, id } => format!("(break {stage:?} {id:?})"),
         StatementKind::Throw(value) => format!("(throw {})", expr(value)),
         StatementKind::Yield(value) => format!("(yield {})", option(value.as_ref())),
         StatementKind::Global(names) => format!("(global {})", joined(names, name)),

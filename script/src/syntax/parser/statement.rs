@@ -1,8 +1,10 @@
 //! Statements.
 
+use std::sync::Arc;
+
 use super::{Parse, Parser, Surroundings};
 use crate::diagnostic::Diagnostic;
-use crate::syntax::ast::{Block, Expr, Statement, StatementKind, SwitchSection};
+use crate::syntax::ast::{Block, Expr, ExprKind, Statement, StatementKind, SwitchSection};
 use crate::syntax::token::{Keyword, Kind, Punct};
 
 impl Parser<'_> {
@@ -68,11 +70,58 @@ impl Parser<'_> {
                 Ok(StatementKind::Empty)
             }
             Kind::Keyword(keyword) => self.keyword_statement(keyword),
-            Kind::Ident => match self.foreign_statement() {
+            Kind::Ident => match self.word_statement() {
                 Some(statement) => statement,
                 None => self.expression_statement(),
             },
             _ => self.expression_statement(),
+        }
+    }
+
+    /// A statement that begins with a word which is no keyword, and is no expression; kept out of the function above, whose
+    /// frame is on the stack at each level of nesting.
+    fn word_statement(&mut self) -> Option<Parse<StatementKind>> {
+        if self.at_break_point() { Some(self.break_point()) } else { self.foreign_statement() }
+    }
+
+    /// Debuggers write `__debug ["stage", "id"]` in front of a line: what follows on it is one statement with that.
+    fn at_break_point(&self) -> bool {
+        let literal = |kind| matches!(kind, Kind::String | Kind::RawString);
+        self.word() == "__debug"
+            && self.kind_after(1) == Kind::Punct(Punct::OpenBracket)
+            && literal(self.kind_after(2))
+            && self.kind_after(3) == Kind::Punct(Punct::Comma)
+    }
+
+    fn break_point(&mut self) -> Parse<StatementKind> {
+        let start = self.span();
+        self.advance();
+        self.expect(Punct::OpenBracket, "after `__debug`")?;
+        let stage = self.break_point_text()?;
+        self.expect(Punct::Comma, "after the name of the stage")?;
+        let id = self.break_point_text()?;
+        self.expect(Punct::CloseBracket, "after the id of the breakpoint")?;
+        let before = StatementKind::BreakPoint { stage, id };
+        let ends = matches!(
+            self.kind(),
+            Kind::End | Kind::Punct(Punct::CloseBrace) | Kind::Keyword(Keyword::Case | Keyword::Default)
+        );
+        if ends {
+            return Ok(before);
+        }
+        let next = self.statement()?;
+        let before = Statement { kind: before, span: next.span };
+        Ok(StatementKind::Block(Block { statements: vec![before, next], span: self.since(start) }))
+    }
+
+    fn break_point_text(&mut self) -> Parse<Arc<str>> {
+        let expr = self.expression()?;
+        match &expr.kind {
+            ExprKind::String(bytes) => Ok(self.shared_text(&String::from_utf8_lossy(bytes))),
+            _ => {
+                let error = Diagnostic::error(expr.span, "what `__debug` names are literal strings");
+                Err(self.fail(error))
+            }
         }
     }
 

@@ -110,8 +110,6 @@ fn raw_bytes_are_answered_as_documented() {
 fn what_is_not_built_says_so() {
     let server = Smtpd::relay_to(1).start();
     let mut control = server.control();
-    let stage: Result<(), _> = control.ask(Command::StageStart, &proto::ConfigGreenDeployRequest::default());
-    assert!(stage.expect_err("there are none").contains("live stages"));
     let plugin = proto::PluginCommandRequest { id: "p".into(), argv: Vec::new() };
     let plugin: Result<(), _> = control.ask(Command::PluginCommand, &plugin);
     assert!(plugin.expect_err("there are none").contains("there is no plugin \"p\""));

@@ -12,6 +12,7 @@ mod framing;
 mod queue;
 mod reload;
 mod scripts;
+mod stage;
 mod suspends;
 mod transfer;
 

@@ -2,6 +2,7 @@
 
 mod cases;
 mod conformance;
+mod debugger;
 mod errors;
 mod examples;
 mod hostile;

@@ -80,7 +80,6 @@ fn a_wrong_command_line_is_explained() {
         (&["--frobnicate"][..], "--frobnicate"),
         (&["-F"], "native library calls"),
         (&["-p", "frobnicator"], "native plugins"),
-        (&["-C", "/tmp/socket"], "debugger"),
         (&["--limit", "colour=red"], "colour"),
         (&["--limit", "memory=lots"], "lots"),
     ] {

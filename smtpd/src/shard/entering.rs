@@ -1,0 +1,158 @@
+//! Recipients of stored messages on their way into the queue.
+
+use queue::{Details, Entry, Item, ItemKey, LastAttempt, Origin};
+use spool::{Envelope, ItemState, MessageId, RecoveredItem};
+
+use super::Shard;
+use crate::answers;
+use crate::domain::domain_of;
+use crate::log::Priority;
+use crate::stored::{self, Properties};
+
+/// A recipient of a stored message on its way into the queue.
+#[derive(Clone, Debug)]
+pub struct Entering {
+    /// Index in the envelope.
+    pub index: u32,
+    /// Attempts behind it.
+    pub attempts: u32,
+    /// How it enters.
+    pub entry: Entry,
+    /// What its last attempt came to.
+    pub last: Option<LastAttempt>,
+    /// What has changed since it came.
+    pub properties: Properties,
+    /// It comes from a live stage, which lasts.
+    pub staged: bool,
+}
+
+impl Entering {
+    /// One that nothing has happened to yet.
+    pub fn new(index: u32) -> Entering {
+        let properties = Properties::default();
+        Entering { index, attempts: 0, entry: Entry::Active, last: None, properties, staged: false }
+    }
+
+    /// One that was queued before. No retry is later than `latest_ms`.
+    pub fn stored(item: &RecoveredItem, latest_ms: u64) -> Entering {
+        Entering {
+            index: item.recipient,
+            attempts: item.attempts,
+            entry: entry(&item.state, latest_ms),
+            last: last(&item.state),
+            properties: item.properties.as_deref().map(Properties::decode).unwrap_or_default(),
+            staged: false,
+        }
+    }
+}
+
+impl Shard {
+    /// Queues recipients of a message that is in the spool. One that the queue does not take stays in the spool and is
+    /// found at the next start.
+    pub fn enqueue(
+        &self,
+        message: MessageId,
+        envelope: &Envelope,
+        size_bytes: u64,
+        items: impl Iterator<Item = Entering>,
+    ) {
+        let sender_domain = domain_of(&envelope.sender);
+        let now_ms = engine::time::steady_ms();
+        let flags = stored::flags(envelope);
+        let origin = origin(envelope);
+        let mut variants: Vec<&[u8]> = Vec::new();
+        let mut queue = self.queue.borrow_mut();
+        for Entering { index, attempts, entry, last, properties, staged } in items {
+            let Some(recipient) = envelope.recipients.get(index as usize) else { continue };
+            let ordered = stored::ordered(recipient);
+            let variant = variant_of(&mut variants, ordered.delta);
+            let mut ordered = ordered;
+            let transport = std::str::from_utf8(&recipient.transport).unwrap_or_default();
+            let transport = properties.overrule(&mut ordered, transport);
+            let (sender, sender_domain) = match ordered.sender {
+                Some(own) => (own, domain_of(own)),
+                None => (&*envelope.sender, sender_domain.clone()),
+            };
+            let entry = match (entry, attempts, ordered.entry) {
+                (Entry::Active, 0, Some(first)) => first,
+                (entry, ..) => entry,
+            };
+            let item = Item {
+                key: ItemKey::new(message.log, message.sequence, index),
+                transaction: envelope.transaction,
+                sender,
+                sender_domain: sender_domain.as_deref(),
+                recipient: &recipient.address,
+                domain: std::str::from_utf8(&recipient.domain).unwrap_or_default(),
+                transport,
+                job_id: ordered.job_id,
+                tenant_id: ordered.tenant_id,
+                size_bytes,
+                received_ms: envelope.received_ms,
+                attempts,
+                flags: flags | variant | if staged { stored::STAGED } else { 0 },
+                priority: ordered.priority,
+                details: Details {
+                    origin: origin.clone(),
+                    metadata: &ordered.metadata,
+                    quotas: &ordered.quotas,
+                    last,
+                },
+            };
+            self.stats.loader.count.add(1);
+            if let Err(error) = queue.insert(item, entry, now_ms) {
+                let id = uuid::Uuid::from_bytes(envelope.transaction);
+                let queue_id = index + 1;
+                self.log.line(
+                    Priority::Error,
+                    format_args!("[{id}:{queue_id}] not queued until the next start: {error}"),
+                );
+            }
+        }
+    }
+}
+
+/// The queue flags that keep recipients with other changes apart. `variants`: the changes of the message so far.
+fn variant_of<'d>(variants: &mut Vec<&'d [u8]>, delta: &'d [u8]) -> u16 {
+    if delta.is_empty() {
+        return 0;
+    }
+    let known = variants.iter().position(|known| *known == delta);
+    let number = known.unwrap_or_else(|| {
+        variants.push(delta);
+        variants.len() - 1
+    });
+    match u16::try_from(number + 1) {
+        Ok(number) if usize::from(number) <= stored::VARIANTS_MAX => number << stored::VARIANT_SHIFT,
+        _ => queue::ALONE,
+    }
+}
+
+/// What was stored before the start. No retry is further off than the schedules allow: the clock may have been set back.
+fn entry(state: &ItemState, latest_ms: u64) -> Entry {
+    match state {
+        ItemState::Active => Entry::Active,
+        ItemState::RetryAt { at_ms, .. } => Entry::DeferUntil((*at_ms).min(latest_ms)),
+        ItemState::Hold { reason } => Entry::Hold(answers::text(reason).into()),
+    }
+}
+
+/// What its last attempt came to, as stored.
+fn last(state: &ItemState) -> Option<LastAttempt> {
+    match state {
+        ItemState::Active => None,
+        ItemState::RetryAt { reply: stored, .. } | ItemState::Hold { reason: stored } => {
+            answers::decode(stored)
+        }
+    }
+}
+
+fn origin(envelope: &Envelope) -> Origin {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into();
+    Origin {
+        server_id: text(&envelope.server_id),
+        helo: text(&envelope.helo),
+        sasl_user: text(envelope.auth_user.as_deref().unwrap_or_default()),
+        peer: envelope.peer.map(|peer| peer.ip()),
+    }
+}
