@@ -374,5 +374,19 @@ mod tests {
         put(&mut far, RECIPIENT, &payload);
         assert_eq!(read(&far, 4096).unwrap_err(), Bad::Value("index of a recipient"));
         assert_eq!(read(b"From: a message\r\n", 4096).unwrap_err(), Bad::Magic);
+        let mut longer = head(&envelope(), 3, &items());
+        put_piece(&mut longer, b"text");
+        put_end(&mut longer, 4, 2);
+        assert_eq!(read(&longer, 4096).unwrap_err(), Bad::Value("length of the message"));
+        let envelope_of = |recipients: Vec<Recipient>| {
+            let (mut payload, mut record) = (Vec::new(), Vec::new());
+            envelope::encode(&mut payload, &Envelope { recipients, ..envelope() }, 0);
+            put(&mut record, ENVELOPE, &payload);
+            record
+        };
+        let twice = [head(&envelope(), 0, &items()), envelope_of(Vec::new())].concat();
+        assert_eq!(read(&twice, 4096).unwrap_err(), Bad::Value("a second envelope"));
+        let early = [&head(&envelope(), 0, &[])[..12], &envelope_of(envelope().recipients)].concat();
+        assert_eq!(read(&early, 4096).unwrap_err(), Bad::Value("recipients"));
     }
 }

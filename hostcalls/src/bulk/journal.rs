@@ -387,6 +387,30 @@ mod tests {
         assert_eq!(open(directory.path()).0.count(), 0);
     }
 
+    /// A crash between the word that they are done and their end, and an answer that comes after an operator has cleared.
+    #[test]
+    fn what_was_acknowledged_stays_so_whatever_comes_late() {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut journal, _) = open(directory.path());
+        journal.append(&items(&["a", "b"])).unwrap();
+        let both = journal.read(2).unwrap();
+        let first = journal.read(1).unwrap();
+        let segment = journal.path_of(journal.first().number);
+        let old = fs::read(&segment).unwrap();
+        journal.acknowledge(&both).unwrap();
+        journal.acknowledge(&first).unwrap();
+        journal.append(&items(&["c"])).unwrap();
+        assert_eq!((journal.count(), journal.read(9).unwrap().items), (1, items(&["c"])));
+        journal.clear().unwrap();
+        journal.append(&items(&["d"])).unwrap();
+        journal.acknowledge(&both).unwrap();
+        drop(journal);
+        fs::write(&segment, old).unwrap();
+        let (journal, told) = open(directory.path());
+        assert_eq!((journal.read(9).unwrap().items, told.len()), (items(&["d"]), 0));
+        assert!(!segment.exists());
+    }
+
     #[test]
     fn segments_that_are_done_are_removed() {
         let directory = tempfile::tempdir().unwrap();

@@ -138,3 +138,128 @@ fn who_gets_a_connection_hears_of_those_who_came_to_wait_while_it_moved() {
     counters.moved(&key, 1, 2);
     assert_eq!(counters.take_notices(), []);
 }
+
+/// Counters with one limit for all, and their key.
+fn counters(limits: Limits) -> (Counters, Key) {
+    let policies = Policies::compile(&[policy(&[], Vec::new(), Some(limits))]).unwrap();
+    let key = policies.applying(&facts("a.example", "mx.example"))[0].key.clone();
+    let mut counters = Counters::default();
+    counters.set_policies(std::sync::Arc::new(policies), 0);
+    (counters, key)
+}
+
+fn connect(key: &Key, shard: u16, spare: u32) -> Ask {
+    Ask { key: key.clone(), shard, connect: true, tokens: 0, more: 0, spare, received_ms: 1 }
+}
+
+fn granted(answer: Answer) -> Grant {
+    match answer {
+        Answer::Granted(grant) => grant,
+        Answer::Refused { .. } => panic!("{answer:?}"),
+    }
+}
+
+#[test]
+fn a_large_limit_is_lent_in_parts_which_come_back_and_not_while_others_wait() {
+    let limit = 2 * crate::limits::SPARE_PART;
+    let (mut counters, key) = counters(concurrency(limit));
+    let grant = granted(counters.ask(&connect(&key, 0, 16), 1));
+    assert_eq!((grant.unit, grant.spare), (true, 2));
+    assert_eq!(counters.usage(&key).unwrap().connections, 3);
+    counters.give_back(&key, 0, grant, 2);
+    assert_eq!(counters.usage(&key), None, "it is as if new");
+    // All but one are taken, and somebody waits for more than that.
+    let held: Vec<Grant> = (0..limit).map(|_| granted(counters.ask(&connect(&key, 0, 0), 3))).collect();
+    assert!(matches!(
+        counters.ask(&connect(&key, 1, 16), 4),
+        Answer::Refused { limit: Limit::Concurrency, .. }
+    ));
+    for grant in held.into_iter().take(limit as usize - 1) {
+        counters.give_back(&key, 0, grant, 5);
+    }
+    assert_eq!(
+        granted(counters.ask(&connect(&key, 2, 16), 6)).spare,
+        0,
+        "shard 1 was woken, and comes first"
+    );
+    // Its time is over, and it has not come.
+    assert_eq!(granted(counters.ask(&connect(&key, 3, 16), 5 + USE_BY_MS + 1)).spare, 1);
+}
+
+#[test]
+fn connections_beyond_a_limit_that_has_shrunk_are_called_back_and_closed() {
+    let (mut counters, key) = counters(concurrency(2));
+    for shard in [0, 1] {
+        granted(counters.ask(&connect(&key, shard, 0), 1));
+    }
+    assert_eq!((counters.offer(&key, 2), counters.take_notices()), (Offered::Keep, Vec::new()));
+    let fewer = Policies::compile(&[policy(&[], Vec::new(), Some(concurrency(1)))]).unwrap();
+    counters.set_policies(std::sync::Arc::new(fewer), 3);
+    let recall = |shard| Notice::Recall { shard, key: key.clone() };
+    assert_eq!(counters.take_notices(), [recall(0), recall(1)]);
+    assert_eq!(counters.offer(&key, 4), Offered::Close);
+    counters.closed(&key, 0, 1, 5);
+    assert_eq!(counters.offer(&key, 6), Offered::Keep);
+}
+
+#[test]
+fn an_idle_connection_is_offered_to_the_oldest_mail_first() {
+    let (mut counters, key) = counters(concurrency(1));
+    granted(counters.ask(&connect(&key, 0, 0), 1));
+    for (shard, received_ms) in [(1, 30), (2, 10), (3, 20)] {
+        assert!(matches!(
+            counters.ask(&Ask { received_ms, ..connect(&key, shard, 0) }, 2),
+            Answer::Refused { .. }
+        ));
+    }
+    let offered: Vec<Offered> = (0..4).map(|_| counters.offer(&key, 3)).collect();
+    assert_eq!(offered, [Offered::To(2), Offered::To(3), Offered::To(1), Offered::Keep]);
+}
+
+#[test]
+fn a_connect_that_was_not_made_leaves_the_interval_as_it_was_and_a_shorter_one_counts_at_once() {
+    let interval = |ms| Limits { connect_interval_ms: Some(ms), ..Limits::default() };
+    let (mut counters, key) = counters(interval(10_000));
+    let unused = granted(counters.ask(&connect(&key, 0, 0), 1_000));
+    let next_ms = |counters: &Counters| counters.usage(&key).and_then(|usage| usage.next_connect_ms);
+    assert_eq!(next_ms(&counters), Some(1_000 + USE_BY_MS + 10_000));
+    counters.give_back(&key, 0, unused, 1_010);
+    let used = granted(counters.ask(&connect(&key, 0, 0), 1_020));
+    counters.used(&key, used, 0, 1_040, 1_041);
+    assert_eq!(next_ms(&counters), Some(11_040));
+    let shorter = Policies::compile(&[policy(&[], Vec::new(), Some(interval(500)))]).unwrap();
+    counters.set_policies(std::sync::Arc::new(shorter), 2_000);
+    assert_eq!(next_ms(&counters), Some(2_500));
+}
+
+#[test]
+fn what_is_in_hand_is_bounded_ends_in_time_and_is_given_back() {
+    use crate::limits::{SPARE_IDLE_MS, SPARE_UNITS};
+    let (_, key) = counters(concurrency(1));
+    let mut wallet = Wallet::default();
+    assert!(!wallet.keep_unit(&key), "nothing was lent");
+    wallet.add_units(&key, SPARE_UNITS - 1, 0);
+    assert!(wallet.keep_unit(&key) && !wallet.keep_unit(&key), "no more than may be kept");
+    // Who wants one keeps all of them from ending, for as long again.
+    assert!(wallet.take_unit(&key, SPARE_IDLE_MS));
+    assert!(wallet.expire(2 * SPARE_IDLE_MS).is_empty());
+    let ended = wallet.expire(2 * SPARE_IDLE_MS + 1);
+    assert_eq!(
+        ended.iter().map(|(_, grant)| (grant.unit, grant.spare)).collect::<Vec<_>>(),
+        [(false, SPARE_UNITS - 1)]
+    );
+    wallet.add_units(&key, 3, 0);
+    assert_eq!(
+        (wallet.recall_units(&key), wallet.recall_units(&key), wallet.take_unit(&key, 0)),
+        (3, 0, false)
+    );
+
+    let tokens = |tokens| Grant { tokens, counted: true, use_by_ms: 50, ..Grant::free(0) };
+    assert_eq!(wallet.keep(&key, tokens(5), 2), None);
+    assert_eq!(wallet.take(&key, 1, 50).map(|grant| grant.tokens), Some(1));
+    assert_eq!(wallet.keep(&key, tokens(1), 1).map(|before| before.tokens), Some(2), "what goes back");
+    wallet.keep(&key, tokens(4), 0);
+    assert!(wallet.take(&key, 1, 51).is_none(), "their time is over");
+    assert_eq!(wallet.expire(51).iter().map(|(_, grant)| grant.tokens).collect::<Vec<_>>(), [4]);
+    assert!(wallet.is_empty());
+}
