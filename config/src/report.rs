@@ -1,6 +1,6 @@
 //! Collects what is wrong with one file.
 
-use crate::limits::MAX_REPORTED;
+use crate::limits::{MAX_QUOTED_CHARS, MAX_REPORTED};
 use crate::yaml::Position;
 use crate::{Error, Loaded};
 
@@ -110,7 +110,8 @@ impl Report {
     }
 }
 
-/// The way to a key, as it is printed: `servers[0].listeners[1].port`.
+/// The way to a key, as it is printed: `servers[0].listeners[1].port`. Keys that are not ours are cut where they are long, and
+/// stay on one line.
 #[derive(Default)]
 pub(crate) struct Path(String);
 
@@ -125,7 +126,16 @@ impl Path {
         if length > 0 {
             self.0.push('.');
         }
-        self.0.push_str(key);
+        for char in key.chars().take(MAX_QUOTED_CHARS) {
+            if char.is_control() {
+                self.0.extend(char.escape_debug());
+            } else {
+                self.0.push(char);
+            }
+        }
+        if key.chars().nth(MAX_QUOTED_CHARS).is_some() {
+            self.0.push('…');
+        }
         let result = f(self);
         self.0.truncate(length);
         result
