@@ -249,6 +249,21 @@ mod tests {
         }
     }
 
+    /// So that a connection that satisfies one is used for the other.
+    #[test]
+    fn demands_are_equal_whatever_the_order_of_the_records_and_names_that_do_not_count() {
+        let own = record(END_ENTITY, 1, 1, b"key");
+        let other = record(END_ENTITY, 0, 1, b"certificate");
+        let anchor = record(TRUST_ANCHOR, 1, 1, b"key");
+        let dane = |records: &[&TlsaRecord], names: &[&str]| {
+            let records: Vec<TlsaRecord> = records.iter().map(|record| (*record).clone()).collect();
+            Dane::new(&records, names).unwrap()
+        };
+        assert_eq!(dane(&[&own, &other, &own], &["a.example"]), dane(&[&other, &own], &["b.example"]));
+        assert_ne!(dane(&[&own, &anchor], &["a.example"]), dane(&[&own, &anchor], &["b.example"]));
+        assert_ne!(dane(&[&own], &["a.example"]), dane(&[&other], &["a.example"]));
+    }
+
     #[test]
     fn what_is_asked_of_a_server_depends_on_its_records_and_on_how_strict_the_client_is() {
         let dane = || Dane::new(&[record(3, 0, 1, b"x")], "mx.example", None);

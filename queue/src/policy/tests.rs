@@ -203,6 +203,15 @@ fn connections_beyond_a_limit_that_has_shrunk_are_called_back_and_closed() {
 }
 
 #[test]
+fn mail_that_waits_behind_what_was_woken_calls_idle_connections_back() {
+    let (mut counters, key) = counters(concurrency(1));
+    granted(counters.ask(&connect(&key, 0, 0), 1));
+    counters.wait(&key, 1, Limit::Concurrency, 7, 2);
+    assert_eq!(counters.take_notices(), [Notice::Recall { shard: 0, key: key.clone() }]);
+    assert_eq!(counters.offer(&key, 3), Offered::To(1));
+}
+
+#[test]
 fn an_idle_connection_is_offered_to_the_oldest_mail_first() {
     let (mut counters, key) = counters(concurrency(1));
     granted(counters.ask(&connect(&key, 0, 0), 1));
