@@ -342,6 +342,23 @@ fn links_and_pictures_tell_who_has_seen_them() {
     assert_eq!(eval(r#"tracked("<a href=http://e>", [])->getBody()"#), "<a href=http://e>");
 }
 
+/// JSON cannot say it, and the script ended with an error.
+#[test]
+fn a_link_that_is_no_utf_8_stops_nothing() {
+    let eval = |expression: &str| {
+        let import = r#"import { enable_tracking } from "extras://tracking";"#;
+        super::clients_tests::run(&format!("{import}{TRACKED}return {expression};"))
+    };
+    let all = r#"["click" => true, "open" => true, "unsubscribe" => true]"#;
+    for text in [r"<a href=http://e/\xff>", r"\xff"] {
+        let found = eval(&format!(r#"is_string(tracked("{text}", {all})->getBody()) ? "a text" : "none""#));
+        assert_eq!(found, "a text", "{text}");
+    }
+    let additional = r#"["click" => true, "unsubscribe" => true, "additional" => "\xff"]"#;
+    let found = eval(&format!(r#"tracked("<a href=http://e/>", {additional})->getBody()"#));
+    assert_eq!(found, "<a href=http://e/>", "what cannot be said is not counted");
+}
+
 #[test]
 fn a_document_tells_of_an_attempt() {
     let expression = r#"json_encode(array_filter(function ($v) { return $v ? true : false; }, generate_delivery_attempt([
@@ -392,6 +409,19 @@ function logotype($image, $sum) {
     return $details;
 }
 "#;
+
+/// All that was wrong was copied for each element: seconds for an image of the size that is permitted.
+#[test]
+fn an_image_with_very_many_faults_is_refused_at_the_first_hundred() {
+    let eval = |expression: &str| super::clients_tests::run(&format!("{MARKS}return {expression};"));
+    for element in ["<x/>", "<g>"] {
+        let svg = format!("\"{}\"", element.repeat(2000));
+        let count = eval(&format!(r#"length(bimi_svg_check($head . {svg})["error"])"#));
+        assert!((1..=103).contains(&count.parse::<u32>().unwrap()), "{count}");
+        let last = eval(&format!(r#"bimi_svg_check($head . {svg})["error"][-1:]"#));
+        assert!(last.contains("There is too much that is wrong"), "{last}");
+    }
+}
 
 #[test]
 fn marks_are_taken_out_of_certificates_and_checked() {
