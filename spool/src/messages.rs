@@ -414,6 +414,32 @@ mod tests {
     }
 
     #[test]
+    fn recipients_that_are_done_do_not_come_back_with_others_that_nothing_has_happened_to() {
+        let mut messages = messages(3, None);
+        assert!(messages.finish(item(1)));
+        let images = messages.images(ID, 1).unwrap();
+        let again = self::messages(3, Some(&images));
+        assert_eq!((again.get(ID).unwrap().live, again.image(item(1), 1)), (2, None));
+        assert_eq!(again.images(ID, 1).unwrap(), images);
+    }
+
+    #[test]
+    fn an_item_that_is_settled_is_no_longer_in_flight_and_its_aborts_are_forgotten() {
+        let mut messages = messages(1, None);
+        let begin = |messages: &mut Messages, aborts: Option<u8>| {
+            let item = messages.item(item(0)).unwrap();
+            item.in_flight = true;
+            item.aborts = aborts.unwrap_or(item.aborts);
+        };
+        begin(&mut messages, Some(3));
+        assert_eq!(messages.image(item(0), 1).unwrap().mark, Some(Mark { epoch: 1, aborts: 3 }));
+        messages.change(item(0), retry(9)).unwrap();
+        assert_eq!(messages.image(item(0), 1).unwrap().mark, None);
+        begin(&mut messages, None);
+        assert_eq!(messages.image(item(0), 1).unwrap().mark, Some(Mark { epoch: 1, aborts: 0 }));
+    }
+
+    #[test]
     fn what_few_messages_have_takes_nothing_once_it_is_gone() {
         let mut messages = messages(2, None);
         messages.change(item(1), Settle::Properties("p".into())).unwrap();
