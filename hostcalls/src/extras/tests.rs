@@ -342,6 +342,22 @@ fn links_and_pictures_tell_who_has_seen_them() {
     assert_eq!(eval(r#"tracked("<a href=http://e>", [])->getBody()"#), "<a href=http://e>");
 }
 
+/// Each was looked for among all of them: a report of a megabyte took minutes.
+#[test]
+fn reports_with_very_many_fields_are_read_up_to_a_bound() {
+    let fields: String = (0..1500).map(|number| format!(r"F{number}: x\r\n")).collect();
+    let report = |kind: &str, before: &str| {
+        format!(
+            r#"MailMessage::String("Content-Type: multipart/report; boundary=b\r\n\r\n--b\r\nContent-Type: message/{kind}\r\n\r\n{before}{fields}\r\n--b--\r\n")"#
+        )
+    };
+    let dsn = report("delivery-status", r"Reporting-MTA: dns; mx\r\n\r\n");
+    let expression = format!(r#"length(dsn_parse({dsn})["recipients"][0])"#);
+    check(r#"{ dsn_parse } from "extras://dsn""#, &[(&expression, "1000")]);
+    let expression = format!(r#"length(arf_parse({})["feedback_report"])"#, report("feedback-report", ""));
+    check(r#"{ arf_parse } from "extras://arf""#, &[(&expression, "1000")]);
+}
+
 /// JSON cannot say it, and the script ended with an error.
 #[test]
 fn a_link_that_is_no_utf_8_stops_nothing() {
