@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::format::batch::{Batch, Record};
+use crate::format::batch::{Batch, Record, Records};
 use crate::format::codec::Bad;
 use crate::format::record::{self, CommitHead, Cut, ItemImage, Kind, Live, LiveMap, Part};
 use crate::limits::ARENA_BYTES;
@@ -47,35 +47,45 @@ impl Content {
 
     /// Adds a batch; `bytes` begins with its header.
     pub fn batch(&mut self, batch: &Batch, bytes: &[u8]) {
+        let mut records = self.begin(batch, bytes);
+        while self.next_record(batch, &mut records) {}
+    }
+
+    /// Begins to add a batch: [`Content::next_record`] adds its records one by one, since one may hold a thousand settles.
+    pub fn begin<'b>(&mut self, batch: &Batch, bytes: &'b [u8]) -> Records<'b> {
         if batch.index {
-            return;
+            return Records::default();
         }
         if self.found.first_stamp == 0 {
             self.found.first_stamp = batch.place.stamp;
         }
         self.found.last_stamp = batch.place.stamp;
         self.last_batch = u64::from(batch.place.offset);
-        let mut records = batch.records(bytes);
-        while let Some(next) = records.next() {
-            let (bad, range, message) = match next {
-                Ok((record, data)) => {
-                    let range = u64::from(record.at.offset)..u64::from(record.at.offset) + record.at.len();
-                    match self.record(batch, &record, data.is_err()) {
-                        Ok(message) => match data {
-                            Ok(()) => continue,
-                            Err(bad) => (bad, range, message),
-                        },
-                        Err(bad) => (bad, range, None),
-                    }
+        batch.records(bytes)
+    }
+
+    /// Adds the next record of a batch; false: there is none.
+    pub fn next_record(&mut self, batch: &Batch, records: &mut Records<'_>) -> bool {
+        let Some(next) = records.next() else { return false };
+        let (bad, range, message) = match next {
+            Ok((record, data)) => {
+                let range = u64::from(record.at.offset)..u64::from(record.at.offset) + record.at.len();
+                match self.record(batch, &record, data.is_err()) {
+                    Ok(message) => match data {
+                        Ok(()) => return true,
+                        Err(bad) => (bad, range, message),
+                    },
+                    Err(bad) => (bad, range, None),
                 }
-                Err(bad) => {
-                    let rest = records.bad();
-                    let base = u64::from(batch.place.offset);
-                    (bad, base + rest.start as u64..base + rest.end as u64, None)
-                }
-            };
-            self.damage.push(Damage { range, batch: Some(batch.place.number), message, bad });
-        }
+            }
+            Err(bad) => {
+                let rest = records.bad();
+                let base = u64::from(batch.place.offset);
+                (bad, base + rest.start as u64..base + rest.end as u64, None)
+            }
+        };
+        self.damage.push(Damage { range, batch: Some(batch.place.number), message, bad });
+        true
     }
 
     /// Adds a record of a batch; says which message it belongs to, if one.
@@ -117,40 +127,46 @@ impl Content {
     fn settles(&mut self, meta: &[u8], batch: u32, stamp: u64) -> Result<(), Bad> {
         let entries = record::settles(&Bytes::copy_from_slice(meta))?;
         let found = entries.into_iter().map(|(item, change)| FoundSettle { batch, stamp, item, change });
-        self.found.settles.extend(found);
+        self.found.settles.push(found.collect());
         Ok(())
     }
 
     /// Adds a batch of the index. An error makes the whole index worthless.
     pub fn index_batch(&mut self, batch: &Batch, bytes: &[u8], as_of: u64) -> Result<(), Bad> {
-        for next in batch.records(bytes) {
-            let (record, data) = next?;
-            data?;
-            match record.kind {
-                Some(Kind::Live) => {
-                    let live = Live::decode(&keep(&mut self.arena, record.meta))?;
-                    let (mut head, envelope) = CommitHead::decode(&live.meta, live.flags)?;
-                    head.items = (!are_new(&live.items, head.recipients)).then_some(live.items);
-                    self.found.commits.push(FoundCommit {
-                        at: live.at,
-                        batch: 0,
-                        stamp: live.stamp,
-                        as_of,
-                        flags: live.flags,
-                        head,
-                        envelope: live.meta.slice(envelope..),
-                        damaged: false,
-                    });
-                }
-                Some(Kind::Ids) => self.found.finished.extend(record::decode_ids(record.meta)?),
-                Some(Kind::Settle) => self.settles(record.meta, 0, as_of)?,
-                Some(Kind::LiveMap) => self.found.maps.push((0, LiveMap::decode(record.meta)?)),
-                Some(Kind::Cut) => self.found.cuts.push((0, Cut::decode(record.meta)?)),
-                Some(Kind::Clean) => self.found.clean = Some((0, as_of)),
-                Some(Kind::Body | Kind::Commit) | None => {}
-            }
-        }
+        let mut records = batch.records(bytes);
+        while self.next_index_record(&mut records, as_of)? {}
         Ok(())
+    }
+
+    /// Adds the next record of a batch of the index; false: there is none. An error makes the whole index worthless.
+    pub fn next_index_record(&mut self, records: &mut Records<'_>, as_of: u64) -> Result<bool, Bad> {
+        let Some(next) = records.next() else { return Ok(false) };
+        let (record, data) = next?;
+        data?;
+        match record.kind {
+            Some(Kind::Live) => {
+                let live = Live::decode(&keep(&mut self.arena, record.meta))?;
+                let (mut head, envelope) = CommitHead::decode(&live.meta, live.flags)?;
+                head.items = (!are_new(&live.items, head.recipients)).then_some(live.items);
+                self.found.commits.push(FoundCommit {
+                    at: live.at,
+                    batch: 0,
+                    stamp: live.stamp,
+                    as_of,
+                    flags: live.flags,
+                    head,
+                    envelope: live.meta.slice(envelope..),
+                    damaged: false,
+                });
+            }
+            Some(Kind::Ids) => self.found.finished.extend(record::decode_ids(record.meta)?),
+            Some(Kind::Settle) => self.settles(record.meta, 0, as_of)?,
+            Some(Kind::LiveMap) => self.found.maps.push((0, LiveMap::decode(record.meta)?)),
+            Some(Kind::Cut) => self.found.cuts.push((0, Cut::decode(record.meta)?)),
+            Some(Kind::Clean) => self.found.clean = Some((0, as_of)),
+            Some(Kind::Body | Kind::Commit) | None => {}
+        }
+        Ok(true)
     }
 
     /// The scan has ended: what is damaged in the last batch was not acknowledged. True: something was cut.

@@ -30,8 +30,8 @@ pub struct Found {
     pub commits: Vec<FoundCommit>,
     /// Messages committed in it that are not in `commits`: done when its index was written.
     pub finished: Vec<MessageId>,
-    /// Changes, in order.
-    pub settles: Vec<FoundSettle>,
+    /// Changes, in order, those of each record by themselves: a list of a million is not moved while it grows.
+    pub settles: Vec<Vec<FoundSettle>>,
     /// Live maps, each with the number of its batch.
     pub maps: Vec<(u32, LiveMap)>,
     /// Cuts, each with the number of its batch.
@@ -165,7 +165,7 @@ pub struct Replay {
     seen: Slab<Seen>,
     about: Map<MessageId, Chain>,
     /// What the segment that was added last says of items, as far as it is not in `seen`.
-    unseen: std::vec::IntoIter<FoundSettle>,
+    unseen: std::iter::Flatten<std::vec::IntoIter<Vec<FoundSettle>>>,
     maps: FxHashMap<SegmentKey, Vec<(SegmentKey, LiveMap)>>,
     cuts: FxHashMap<SegmentKey, (SegmentKey, u32)>,
     /// The latest copy that compaction made of a message.
@@ -188,7 +188,7 @@ impl Replay {
         if let Some((_, batches)) = self.cuts.get(&found.key) {
             let batches = *batches;
             found.commits.retain(|commit| commit.batch < batches);
-            found.settles.retain(|settle| settle.batch < batches);
+            found.settles.retain(|record| record.iter().all(|settle| settle.batch < batches));
             found.maps.retain(|(batch, _)| *batch < batches);
             found.cuts.retain(|(batch, _)| *batch < batches);
             found.clean = found.clean.filter(|(batch, _)| *batch < batches);
@@ -206,7 +206,7 @@ impl Replay {
             let latest = self.moved.get_or_default(commit.head.id);
             *latest = (commit.stamp, found.key).max(*latest);
         }
-        self.unseen = std::mem::take(&mut found.settles).into_iter();
+        self.unseen = std::mem::take(&mut found.settles).into_iter().flatten();
         self.waiting.push(found);
     }
 

@@ -47,4 +47,13 @@ impl Slice {
             *self = Slice::begin(self.time);
         }
     }
+
+    /// The same after a step that was much work.
+    pub async fn give_way_now(&mut self) {
+        self.steps += 1;
+        if self.steps >= self.most || self.is_over_now() {
+            yield_now().await;
+            *self = Slice::begin(self.time);
+        }
+    }
 }

@@ -337,7 +337,7 @@ pub fn check_block(crcs: &[u8], at: RecordAt, block: usize, bytes: &[u8]) -> boo
 }
 
 /// Iterator over a batch's records.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Records<'b> {
     bytes: &'b [u8],
     at: usize,

@@ -3,7 +3,7 @@
 use std::io;
 
 use engine::buf::AlignedBuf;
-use engine::task;
+use engine::task::{self, Slice};
 
 use super::Load;
 use crate::content::Content;
@@ -14,7 +14,7 @@ use crate::format::codec::Bad;
 use crate::format::scan::{Scan, Step};
 use crate::format::segment::Trailer;
 use crate::format::{BLOCK, epoch_of};
-use crate::limits::WINDOW_BYTES;
+use crate::limits::{SLICE, WINDOW_BYTES};
 use crate::state::Uid;
 
 /// Times a failed read of a segment is tried.
@@ -49,6 +49,7 @@ impl Load {
             file.file.sync().await.ok()?;
         }
         let mut content = Content::new((file.identity.log, file.identity.sequence));
+        let mut slice = Slice::begin(SLICE);
         let end = u64::from(trailer.index_offset) + u64::from(trailer.index_bytes);
         let (mut at, mut number) = (u64::from(trailer.index_offset), trailer.batches);
         while at < end {
@@ -60,7 +61,10 @@ impl Load {
                 return None;
             }
             let (bytes, skip) = files::read_range(&file.file, at, len).await.ok()?;
-            content.index_batch(&batch, &bytes[skip..], trailer.as_of).ok()?;
+            let mut records = batch.records(&bytes[skip..]);
+            while content.next_index_record(&mut records, trailer.as_of).ok()? {
+                slice.give_way_now().await;
+            }
             at += u64::from(batch.padded_bytes());
             number += 1;
             task::yield_now().await;
@@ -81,6 +85,7 @@ impl Load {
         let mut scan = Scan::new(file.identity, size);
         let (mut window_at, mut window) = (0, AlignedBuf::with_capacity(0));
         let mut between = Vec::new();
+        let mut slice = Slice::begin(SLICE);
         loop {
             match scan.step(window_at, &window) {
                 Step::Read { offset, bytes } => {
@@ -91,7 +96,10 @@ impl Load {
                 }
                 Step::Batch { batch, window_at, damaged } => {
                     between.extend(damaged);
-                    content.batch(&batch, &window[window_at..]);
+                    let mut records = content.begin(&batch, &window[window_at..]);
+                    while content.next_record(&batch, &mut records) {
+                        slice.give_way_now().await;
+                    }
                 }
                 Step::End { tail, torn } => {
                     let cut = content.end();

@@ -155,7 +155,7 @@ pub(crate) fn dump(sim: &engine::sim::Sim, host: engine::sim::HostId) {
                             commit.head.id, commit.at.offset, commit.head.items
                         );
                     }
-                    for settle in content.found.settles.drain(..) {
+                    for settle in content.found.settles.drain(..).flatten() {
                         println!(
                             "      settle {}/{} {:?}",
                             settle.item.message, settle.item.recipient, settle.change
