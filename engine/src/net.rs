@@ -236,11 +236,15 @@ impl Conn {
     }
 
     /// Sends all of `data`. When the future is dropped, any part of it may have been sent.
-    pub async fn send(&self, data: Bytes) -> io::Result<()> {
-        if data.is_empty() {
-            return Ok(());
+    pub fn send(&self, data: Bytes) -> impl Future<Output = io::Result<()>> + use<> {
+        // Not an `async fn`, which would hold the data twice.
+        let mut sending = (!data.is_empty()).then(|| once(Op::Send { socket: self.socket.clone(), data }));
+        async move {
+            match &mut sending {
+                Some(sending) => sending.await.1.map(drop),
+                None => Ok(()),
+            }
         }
-        once(Op::Send { socket: self.socket.clone(), data }).await.1.map(drop)
     }
 
     /// Sends all of `list`, gathered into as few system calls as the kernel allows. When the future is dropped, any

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::future::Future;
-use std::pin::pin;
+use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -84,21 +84,64 @@ impl std::fmt::Display for Elapsed {
 
 impl std::error::Error for Elapsed {}
 
-/// Runs `future`, dropping it when `duration` has passed.
-pub async fn timeout<F: Future>(duration: Duration, future: F) -> Result<F::Output, Elapsed> {
-    let timer = Timer::new(now() + duration);
-    let mut future = pin!(future);
-    std::future::poll_fn(|cx| {
-        // The future goes first: when it is ready at once, as often, no timer is armed.
-        if let Poll::Ready(output) = future.as_mut().poll(cx) {
-            return Poll::Ready(Ok(output));
+/// Runs `future`, dropping it when `duration` has passed since the first poll.
+pub fn timeout<F: Future>(duration: Duration, future: F) -> Timeout<F> {
+    Timeout { limit: Limit::After(duration), future: Some(future) }
+}
+
+/// What [`timeout`] gives. (An `async fn` would hold its argument twice: once as that, once where it is polled.)
+#[derive(Debug)]
+#[must_use = "a future does nothing unless it is awaited"]
+pub struct Timeout<F> {
+    limit: Limit,
+    /// Until it has ended, or the time has.
+    future: Option<F>,
+}
+
+#[derive(Debug)]
+enum Limit {
+    /// Not polled yet.
+    After(Duration),
+    At(Timer),
+}
+
+impl Limit {
+    fn timer(&mut self) -> &Timer {
+        if let Limit::After(duration) = *self {
+            *self = Limit::At(Timer::new(now() + duration));
         }
-        timer.poll(cx).map(|()| Err(Elapsed))
-    })
-    .await
+        match self {
+            Limit::At(timer) => timer,
+            Limit::After(_) => unreachable!("it was replaced above"),
+        }
+    }
+}
+
+impl<F: Future> Future for Timeout<F> {
+    type Output = Result<F::Output, Elapsed>;
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // SAFETY: `future` is pinned with all of this and never moved out of it: it is polled and dropped in its place.
+        // The rest is never pinned, and nothing here is `Unpin` unless `F` is.
+        let (timer, mut future) = unsafe {
+            let this = self.get_unchecked_mut();
+            (this.limit.timer(), Pin::new_unchecked(&mut this.future))
+        };
+        let running = future.as_mut().as_pin_mut().expect("not polled after its end");
+        // The future goes first: when it is ready at once, as often, no timer is armed.
+        let ended = match running.poll(cx) {
+            Poll::Ready(output) => Ok(output),
+            Poll::Pending => match timer.poll(cx) {
+                Poll::Ready(()) => Err(Elapsed),
+                Poll::Pending => return Poll::Pending,
+            },
+        };
+        future.set(None);
+        Poll::Ready(ended)
+    }
 }
 
 /// A place in the wheel, taken at the first poll that has to wait.
+#[derive(Debug)]
 struct Timer {
     deadline: Instant,
     armed: Cell<Option<TimerId>>,

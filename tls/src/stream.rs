@@ -183,11 +183,16 @@ impl Stream {
             }
             if let Err(error) = self.with_session(|machine| machine.take(&bytes)) {
                 drop(bytes);
-                let alert = self.with_session(Machine::take_outgoing);
-                let _ = self.conn.send(alert.into()).await;
-                return Err(broken(error));
+                // Boxed: idle sessions wait in this future, which must not be large.
+                return Err(Box::pin(self.break_off(error)).await);
             }
         }
+    }
+
+    /// Tells the peer, as far as it listens, what it did wrong.
+    async fn break_off(&self, error: rustls::Error) -> io::Error {
+        let _ = self.flush().await;
+        broken(error)
     }
 
     /// Sends all of `data`. When the future is dropped, any part of it may have been sent.
@@ -198,7 +203,8 @@ impl Stream {
         if !self.is_encrypted() {
             return self.conn.send(data).await;
         }
-        self.send_encrypted(std::slice::from_ref(&data)).await
+        // Boxed, as above.
+        Box::pin(self.send_encrypted(std::slice::from_ref(&data))).await
     }
 
     /// Sends all of `list` in as few writes as possible. When the future is dropped, any part of it may have been
@@ -210,7 +216,7 @@ impl Stream {
         if !self.is_encrypted() {
             return self.conn.send_list(list).await;
         }
-        self.send_encrypted(&list).await
+        Box::pin(self.send_encrypted(&list)).await
     }
 
     /// Whether the peer has said, encrypted, that it has said all. A stream that ends without that was cut.
@@ -235,7 +241,7 @@ impl Stream {
             return Ok(());
         }
         self.with_session(Machine::close).map_err(broken)?;
-        self.flush().await
+        Box::pin(self.flush()).await
     }
 
     /// Small parts share records; large ones are encrypted from where they are.

@@ -93,3 +93,26 @@ fn a_shard_that_waits_for_a_far_timer_does_not_wake_up() {
         far.abort();
     });
 }
+
+#[test]
+fn a_timeout_holds_its_future_once_and_drops_it_when_the_time_is_up() {
+    on_a_shard(|| async {
+        let dropped = Rc::new(Cell::new(false));
+        struct Guard(Rc<Cell<bool>>);
+        impl Drop for Guard {
+            fn drop(&mut self) {
+                self.0.set(true);
+            }
+        }
+        let (guard, large) = (Guard(dropped.clone()), [1; 1000]);
+        let future = async move {
+            std::future::pending::<()>().await;
+            drop((guard, large));
+        };
+        let bytes = size_of_val(&future);
+        let mut timeout = std::pin::pin!(timeout(Duration::from_millis(1), future));
+        assert!(size_of_val(&*timeout) < bytes + 100, "{} for {bytes}", size_of_val(&*timeout));
+        assert_eq!(timeout.as_mut().await, Err(Elapsed));
+        assert!(dropped.get(), "it outlives its time");
+    });
+}

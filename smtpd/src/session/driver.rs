@@ -477,6 +477,6 @@ mod tests {
     #[test]
     fn the_task_of_an_idle_session_is_small() {
         let bytes = task_bytes(run);
-        assert!(bytes <= 1600, "{bytes} bytes");
+        assert!(bytes <= 900, "{bytes} bytes");
     }
 }
