@@ -88,8 +88,9 @@ fn an_unload_in_parts_cuts_no_message() {
     let directory = server.dir().join("out");
     let ended = halonctl.run(&["queue", "unload", "--all", "--path", text(&directory)]);
     assert!(succeeded(&ended).starts_with("1600 messages affected\n"), "{ended:?}");
-    let parts = server.log().iter().filter(|line| line.contains("queue unload: ")).count();
-    assert_eq!((parts, files(&directory).len(), queued(&halonctl).len()), (2, 4, 0));
+    let parts = || server.log().iter().filter(|line| line.contains("queue unload: ")).count();
+    assert!(wait_until(Duration::from_secs(60), || parts() == 2), "{} parts", parts());
+    assert_eq!((files(&directory).len(), queued(&halonctl).len()), (4, 0));
     let ended = halonctl.run(&["queue", "load", text(&directory)]);
     assert_eq!((succeeded(&ended), queued(&halonctl).len()), ("1600 messages affected\n", 1600));
 }
