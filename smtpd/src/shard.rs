@@ -38,7 +38,7 @@ use crate::stats::Stats;
 use crate::stats::heartbeat::Shown;
 use crate::stored;
 
-pub use entering::Entering;
+pub use entering::{Clock, Entering};
 pub use shell::Shell;
 
 /// One shard of a running server. Shared by its tasks.

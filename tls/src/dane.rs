@@ -255,13 +255,13 @@ mod tests {
         let own = record(END_ENTITY, 1, 1, b"key");
         let other = record(END_ENTITY, 0, 1, b"certificate");
         let anchor = record(TRUST_ANCHOR, 1, 1, b"key");
-        let dane = |records: &[&TlsaRecord], names: &[&str]| {
+        let dane = |records: &[&TlsaRecord], domain: &str| {
             let records: Vec<TlsaRecord> = records.iter().map(|record| (*record).clone()).collect();
-            Dane::new(&records, names).unwrap()
+            Dane::new(&records, "mx.example", Some(domain)).unwrap()
         };
-        assert_eq!(dane(&[&own, &other, &own], &["a.example"]), dane(&[&other, &own], &["b.example"]));
-        assert_ne!(dane(&[&own, &anchor], &["a.example"]), dane(&[&own, &anchor], &["b.example"]));
-        assert_ne!(dane(&[&own], &["a.example"]), dane(&[&other], &["a.example"]));
+        assert_eq!(dane(&[&own, &other, &own], "a.example"), dane(&[&other, &own], "b.example"));
+        assert_ne!(dane(&[&own, &anchor], "a.example"), dane(&[&own, &anchor], "b.example"));
+        assert_ne!(dane(&[&own], "a.example"), dane(&[&other], "a.example"));
     }
 
     #[test]

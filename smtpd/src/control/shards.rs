@@ -119,11 +119,10 @@ impl Asking {
             return self.stalled(number);
         }
         let id = ShardId(number);
+        // What is asked for may go through a million items: behind mail that comes and goes.
         let mut answer = pin!(mesh::call_task(id, move || async move {
-            match Shell::here().shard() {
-                Some(shard) => Some(f(shard).await),
-                None => None,
-            }
+            let shard = Shell::here().shard()?;
+            spawn(Class::Background, f(shard)).await
         }));
         loop {
             match timeout(self.at_most.unwrap_or(limits::CONTROL_PATIENCE), answer.as_mut()).await {

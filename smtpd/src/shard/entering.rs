@@ -1,6 +1,7 @@
 //! Recipients of stored messages on their way into the queue.
 
 use queue::{Details, Entry, Item, ItemKey, LastAttempt, Origin};
+use rustc_hash::FxHashMap;
 use spool::{Envelope, ItemState, MessageId, RecoveredItem};
 
 use super::Shard;
@@ -33,16 +34,34 @@ impl Entering {
         Entering { index, attempts: 0, entry: Entry::Active, last: None, properties, staged: false }
     }
 
-    /// One that was queued before. No retry is later than `latest_ms`.
-    pub fn stored(item: &RecoveredItem, latest_ms: u64) -> Entering {
+    /// One of a message received at `received_ms` that was queued before.
+    pub fn stored(item: &RecoveredItem, received_ms: u64, clock: &Clock) -> Entering {
+        let last = last(&item.state);
+        let touched_ms = last.as_ref().map_or(received_ms, |last| last.at_ms);
         Entering {
             index: item.recipient,
             attempts: item.attempts,
-            entry: entry(&item.state, latest_ms),
-            last: last(&item.state),
+            entry: entry(&item.state, touched_ms, clock),
+            last,
             properties: item.properties.as_deref().map(Properties::decode).unwrap_or_default(),
             staged: false,
         }
+    }
+}
+
+/// The clock of a start.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    now_ms: u64,
+    /// The furthest off that the schedules put a retry.
+    latest_ms: u64,
+}
+
+impl Clock {
+    /// As it is now.
+    pub fn now(shard: &Shard) -> Clock {
+        let now_ms = engine::time::steady_ms();
+        Clock { now_ms, latest_ms: now_ms.saturating_add(shard.snapshot().longest_retry_ms()) }
     }
 }
 
@@ -60,7 +79,7 @@ impl Shard {
         let now_ms = engine::time::steady_ms();
         let flags = stored::flags(envelope);
         let origin = origin(envelope);
-        let mut variants: Vec<&[u8]> = Vec::new();
+        let mut variants = FxHashMap::default();
         let mut queue = self.queue.borrow_mut();
         for Entering { index, attempts, entry, last, properties, staged } in items {
             let Some(recipient) = envelope.recipients.get(index as usize) else { continue };
@@ -112,27 +131,31 @@ impl Shard {
     }
 }
 
-/// The queue flags that keep recipients with other changes apart. `variants`: the changes of the message so far.
-fn variant_of<'d>(variants: &mut Vec<&'d [u8]>, delta: &'d [u8]) -> u16 {
+/// The queue flags that keep recipients with other changes apart. `variants`: the changes of the message so far, numbered from 1.
+fn variant_of<'d>(variants: &mut FxHashMap<&'d [u8], u16>, delta: &'d [u8]) -> u16 {
     if delta.is_empty() {
         return 0;
     }
-    let known = variants.iter().position(|known| *known == delta);
-    let number = known.unwrap_or_else(|| {
-        variants.push(delta);
-        variants.len() - 1
-    });
-    match u16::try_from(number + 1) {
-        Ok(number) if usize::from(number) <= stored::VARIANTS_MAX => number << stored::VARIANT_SHIFT,
-        _ => queue::ALONE,
+    let next = variants.len() as u16 + 1;
+    match variants.get(delta) {
+        Some(number) => number << stored::VARIANT_SHIFT,
+        None if usize::from(next) <= stored::VARIANTS_MAX => {
+            variants.insert(delta, next);
+            next << stored::VARIANT_SHIFT
+        }
+        None => queue::ALONE,
     }
 }
 
-/// What was stored before the start. No retry is further off than the schedules allow: the clock may have been set back.
-fn entry(state: &ItemState, latest_ms: u64) -> Entry {
+/// What was stored before the start. An attempt that lies ahead says that the clock was set back: then no retry is further off
+/// than the schedules allow. What an operator or a script has put off for longer stays so.
+fn entry(state: &ItemState, touched_ms: u64, clock: &Clock) -> Entry {
     match state {
         ItemState::Active => Entry::Active,
-        ItemState::RetryAt { at_ms, .. } => Entry::DeferUntil((*at_ms).min(latest_ms)),
+        ItemState::RetryAt { at_ms, .. } if touched_ms > clock.now_ms => {
+            Entry::DeferUntil((*at_ms).min(clock.latest_ms))
+        }
+        ItemState::RetryAt { at_ms, .. } => Entry::DeferUntil(*at_ms),
         ItemState::Hold { reason } => Entry::Hold(answers::text(reason).into()),
     }
 }

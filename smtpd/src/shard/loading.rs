@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use engine::task::Slice;
 use spool::{MessageId, Recovered};
 
-use super::{Entering, Shard};
+use super::{Clock, Entering, Shard};
 use crate::limits;
 use crate::log::event::{Accepted, Event};
 use crate::transfer;
@@ -17,7 +17,7 @@ use crate::transfer;
 pub(super) async fn run(shard: Rc<Shard>) {
     let mut recovery = shard.store.recovery();
     shard.stats.loader.active.raise();
-    let latest_ms = engine::time::steady_ms().saturating_add(shard.snapshot().longest_retry_ms());
+    let clock = Clock::now(&shard);
     let mut slice = Slice::begin(limits::LOAD_SLICE);
     let mut told_again = BTreeMap::new();
     while let Some(mut message) = recovery.next().await {
@@ -32,7 +32,8 @@ pub(super) async fn run(shard: Rc<Shard>) {
             let last = told_again.entry((message.id.log, epoch)).or_insert(message.id.sequence);
             *last = message.id.sequence.max(*last);
         }
-        let items = message.items.iter().map(|item| Entering::stored(item, latest_ms));
+        let received_ms = message.envelope.received_ms;
+        let items = message.items.iter().map(|item| Entering::stored(item, received_ms, &clock));
         shard.enqueue(message.id, &message.envelope, message.size_bytes, items);
         // A step for each of its recipients.
         if message.items.iter().any(|_| slice.is_over()) {

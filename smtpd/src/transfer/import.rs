@@ -12,7 +12,7 @@ use spool::{Intake, ItemId, MessageId, RecoveredItem, Settle};
 use super::{parts, remove};
 use crate::bounce::{failure, refusal};
 use crate::limits;
-use crate::shard::{Entering, Shard};
+use crate::shard::{Clock, Entering, Shard};
 use crate::stored::{Properties, Transfer};
 
 /// Where a message comes from.
@@ -160,8 +160,8 @@ pub async fn import(shard: Rc<Shard>, order: Order) -> Result<u64, String> {
     if let Some(path) = &from {
         leave(&shard, message, &head.items, path).await?;
     }
-    let latest_ms = engine::time::steady_ms().saturating_add(shard.snapshot().longest_retry_ms());
-    let entering = head.items.iter().map(|item| Entering::stored(item, latest_ms));
+    let (clock, received_ms) = (Clock::now(&shard), head.envelope.received_ms);
+    let entering = head.items.iter().map(|item| Entering::stored(item, received_ms, &clock));
     shard.enqueue(message, &head.envelope, head.size_bytes, entering);
     shard.due.notify_one();
     Ok(count as u64)
