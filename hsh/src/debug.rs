@@ -52,6 +52,7 @@ impl Talk {
             debugger: Rc::clone(&debugger),
             decoder: RequestDecoder::new(),
             ahead: VecDeque::new(),
+            told: false,
         };
         let task = spawn(Class::Interactive, talk.serve());
         Ok(Talk { debugger, task })
@@ -101,6 +102,8 @@ struct Conversation {
     decoder: RequestDecoder,
     /// Requests that were not answered.
     ahead: VecDeque<Result<Request, RequestError>>,
+    /// It was told that the script has ended.
+    told: bool,
 }
 
 impl Conversation {
@@ -127,12 +130,13 @@ impl Conversation {
                     self.send(Status::Error, error.as_bytes()).await?;
                     return Err(Gone);
                 }
-                None if desk.is_closed() => return Ok(()),
+                None if self.told => return Ok(()),
                 None => None,
             };
             if let Some((status, payload)) = answer {
                 self.ahead.pop_front();
                 self.send(status, &payload).await?;
+                self.told = desk.is_closed() && status == Status::Error;
                 continue;
             }
             if let Some(received) = self.more(desk).await {
@@ -144,6 +148,10 @@ impl Conversation {
 
     /// What comes next; `None`: something has changed on the desk.
     async fn more(&self, desk: &Desk) -> Option<io::Result<RecvBuf>> {
+        if desk.is_closed() {
+            // Between two commands it has not heard of the end yet.
+            return Some(self.conn.recv().await);
+        }
         let mut changed = pin!(desk.changed());
         let mut more = pin!(self.conn.recv());
         poll_fn(|cx| match more.as_mut().poll(cx) {

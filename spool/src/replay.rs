@@ -168,7 +168,7 @@ pub struct Replay {
     unseen: std::iter::Flatten<std::vec::IntoIter<Vec<FoundSettle>>>,
     maps: FxHashMap<SegmentKey, Vec<(SegmentKey, LiveMap)>>,
     cuts: FxHashMap<SegmentKey, (SegmentKey, u32)>,
-    /// The latest copy that compaction made of a message.
+    /// The latest copy that compaction made of a message, and where its record was that is finished.
     moved: Map<MessageId, (u64, SegmentKey)>,
     clean: FxHashSet<(u32, u32)>,
     waiting: Vec<Found>,
@@ -205,6 +205,12 @@ impl Replay {
         for commit in found.commits.iter().filter(|commit| commit.flags & MOVED != 0) {
             let latest = self.moved.get_or_default(commit.head.id);
             *latest = (commit.stamp, found.key).max(*latest);
+        }
+        // An index has no records of copies whose message is done: where the message came from may be there yet, and what said
+        // that it is done need not, since it was about the copy.
+        for id in &found.finished {
+            let latest = self.moved.get_or_default(*id);
+            *latest = (found.last_stamp, found.key).max(*latest);
         }
         self.unseen = std::mem::take(&mut found.settles).into_iter().flatten();
         self.waiting.push(found);

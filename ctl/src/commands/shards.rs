@@ -120,20 +120,27 @@ const TITLES: [&str; 21] = [
     "Loop max",
 ];
 
-/// The column of the state: where the row is cut in two when the terminal is too narrow for it.
+/// The column of the state.
 const STATE: usize = 11;
 
-/// One table, or two below each other where one is wider than `room`.
+/// One table, or several below each other where one is wider than `room`; each says which shard a row is of.
 fn tables(before: Option<&ShardStatusResponse>, now: &ShardStatusResponse, room: Option<usize>) -> String {
     let rows = rows(before, now);
-    let all: Vec<usize> = (0..TITLES.len()).collect();
-    let whole = table(&rows, &all);
-    let wide = whole.lines().next().map_or(0, text::width);
-    if room.is_none_or(|room| wide <= room) {
-        return whole;
+    let fits = |columns: &[usize]| {
+        let line = table(&rows, columns).lines().next().map_or(0, text::width);
+        room.is_none_or(|room| line <= room)
+    };
+    let mut all = String::new();
+    let mut columns = vec![0];
+    for column in 1..TITLES.len() {
+        columns.push(column);
+        if columns.len() > 2 && !fits(&columns) {
+            columns.pop();
+            all += &table(&rows, &columns);
+            columns = vec![0, column];
+        }
     }
-    let rest: Vec<usize> = std::iter::once(0).chain(STATE + 1..TITLES.len()).collect();
-    table(&rows, &all[..=STATE]) + &table(&rows, &rest)
+    all + &table(&rows, &columns)
 }
 
 fn table(rows: &[Vec<String>], columns: &[usize]) -> String {
@@ -188,14 +195,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_narrow_terminal_gets_two_tables_with_all_columns() {
+    fn a_narrow_terminal_gets_tables_below_each_other_with_all_columns() {
         let shard = ShardStatus { shard: 7, state: 1, ..ShardStatus::default() };
         let now = ShardStatusResponse { shards: vec![shard], ..ShardStatusResponse::default() };
         let whole = tables(None, &now, None);
         assert_eq!(whole.lines().count(), 6);
-        let split = tables(None, &now, Some(100));
-        assert_eq!(split.lines().count(), 12);
-        assert!(split.lines().all(|line| text::width(line) <= 100), "{split}");
-        assert!(TITLES.iter().all(|title| whole.contains(title) && split.contains(title)));
+        for room in [120, 100, 80] {
+            let split = tables(None, &now, Some(room));
+            assert!(split.lines().all(|line| text::width(line) <= room), "{split}");
+            assert!(TITLES.iter().all(|title| whole.contains(title) && split.contains(title)));
+        }
     }
 }

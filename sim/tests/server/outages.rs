@@ -74,7 +74,9 @@ fn outlive(health: Health) {
     );
     assert_eq!(world.log_count(" delivered "), world.log_count(" retry=0 "), "a retry was used");
     assert_eq!((deferred, bounced, world.log_count(" expired ")), (0, 0, 0));
-    assert!(again as f64 >= 0.9 * normal, "{again}/s against {normal}/s");
+    // There may be no more than that.
+    let possible = normal.min((queued() + NORMAL) as f64);
+    assert!(again as f64 >= 0.9 * possible, "{again}/s against {normal}/s");
     let limit = RECOVERY.as_secs_f64() + (queued() + NORMAL) as f64 / (0.9 * normal);
     assert!(all.as_secs_f64() <= limit, "the last one came after {all:?}");
     world.finish();

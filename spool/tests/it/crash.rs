@@ -424,6 +424,13 @@ fn failed_and_short_writes_refuse_mail_and_lose_nothing() {
     run(seeds(60), 12, make, &[1]);
 }
 
+/// A message whose copy was done came back: the first segment could not go, and the index of the copy's says nothing of it.
+#[test]
+fn what_was_moved_and_done_does_not_come_back_from_where_it_was() {
+    let faults = || DiskFaults { write_eio: 0.02, short_write: 0.02, ..DiskFaults::default() };
+    run(184..185, 12, |_| (plan(1), faults()), &[1]);
+}
+
 #[test]
 fn a_full_disk_refuses_mail_and_loses_nothing() {
     let make = |_| (plan(1), DiskFaults { capacity_bytes: 3 << 20, ..DiskFaults::default() });

@@ -141,9 +141,13 @@ fn said_from(address: [u8; 4], port: u16) -> String {
     nix::sys::socket::connect(socket.as_raw_fd(), &at([127, 0, 0, 1], port)).expect("it listens");
     let mut stream = TcpStream::from(socket);
     stream.set_read_timeout(Some(LIMIT)).expect("a timeout can be set");
-    stream.write_all(b"HELO x.example\r\nMAIL FROM:<a@b.example>\r\n").expect("it reads");
-    let lines = BufReader::new(stream).lines().map_while(Result::ok);
-    lines.skip_while(|line| !line.starts_with('5')).next().expect("a reply")
+    let mut lines = BufReader::new(stream.try_clone().expect("a second handle")).lines();
+    let mut reply = || lines.next().expect("a reply").expect("text");
+    reply();
+    stream.write_all(b"HELO x.example\r\n").expect("it reads");
+    reply();
+    stream.write_all(b"MAIL FROM:<a@b.example>\r\n").expect("it reads");
+    reply()
 }
 
 #[test]
