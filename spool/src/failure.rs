@@ -14,7 +14,7 @@ use crate::segments::Purpose;
 use crate::state::Phase;
 use crate::stats::Admission;
 use crate::store::Store;
-use crate::writer::Flight;
+use crate::writer::{Flight, Refusal};
 
 impl Store {
     /// The batch is not on disk, or only a part of it: its segment takes no more.
@@ -38,7 +38,8 @@ impl Store {
         state.clean_wanted |= flight.clean;
         let count = flight.commits.len();
         // Their clients are told when it is certain that a later start will not find them.
-        state.refused.extend(flight.commits.into_iter().map(|(commit, _, _)| (commit.waiter, kind.clone())));
+        let refused = flight.commits.into_iter().map(|(commit, _, _)| commit.refused(kind.clone()));
+        state.refused.extend(refused);
         for (body, _) in flight.bodies {
             drop(body.waiter.send(Err(kind.clone())));
         }
@@ -72,9 +73,7 @@ impl Store {
         state.admission = Admission::Unhealthy;
         let refused = std::mem::take(&mut state.refused);
         drop(state);
-        for (waiter, error) in refused {
-            drop(waiter.send(Err(error)));
-        }
+        refused.into_iter().for_each(Refusal::tell);
         self.refuse_queue(&CommitError::Unavailable);
         self.settled.wake();
         if new {

@@ -261,7 +261,7 @@ impl Store {
     /// A segment may have become free, or the reserve is short.
     pub(crate) fn wake_keeper_if_useful(&self) {
         let state = self.state.borrow();
-        if !state.unlink.is_empty() {
+        if !state.unlink.is_empty() || state.segment_waits {
             drop(state);
             self.wake_keeper.notify_one();
         }
@@ -322,12 +322,19 @@ impl Store {
     async fn retire_all(self: &Rc<Self>, freed: &mut Vec<Freed>) {
         loop {
             let next = {
-                let state = self.state.borrow();
+                let mut state = self.state.borrow_mut();
                 if !state.loaded {
                     return;
                 }
-                let retirable = state.segments.iter().find(|(_, segment)| segment.is_retirable());
-                retirable.map(|(uid, _)| *uid)
+                let durable = state.settles_durable;
+                let mut retirable = state.segments.iter().filter(|(_, segment)| segment.is_retirable());
+                let next =
+                    retirable.find(|(_, segment)| segment.until_settle <= durable).map(|(uid, _)| *uid);
+                state.segment_waits = state
+                    .segments
+                    .values()
+                    .any(|segment| segment.is_retirable() && segment.until_settle > durable);
+                next
             };
             let Some(uid) = next else { return };
             if let Some(file) = self.retire(uid).await {

@@ -16,14 +16,13 @@ use crate::format::record::{Change, Cut, ItemImage};
 use crate::format::segment::DATA_OFFSET;
 use crate::format::{BLOCK, round_up};
 use crate::ids::Ids;
-use crate::intake::CommitError;
 use crate::limits::PROPERTIES_MAX_BYTES;
 use crate::messages::{Message, Messages};
 use crate::recovery::Recovered;
 use crate::replay::SegmentKey;
 use crate::stats::{Admission, Stats};
 use crate::types::{ItemId, MessageId, Settle};
-use crate::writer::Request;
+use crate::writer::{Refusal, Request};
 
 /// Number of a use of a segment file, in this process. Never reused.
 pub(crate) type Uid = u32;
@@ -77,6 +76,8 @@ pub(crate) struct Segment {
     pub(crate) stuck: bool,
     /// A message in it cannot be moved.
     pub(crate) keep: bool,
+    /// Its space comes back when so many settles are durable: one of them says that a message with a part here is done.
+    pub(crate) until_settle: u64,
 }
 
 impl Segment {
@@ -102,6 +103,7 @@ impl Segment {
             failed: false,
             stuck: false,
             keep: false,
+            until_settle: 0,
         }
     }
 
@@ -211,13 +213,15 @@ pub(crate) struct State {
     /// Settles asked for and settles durable, since the start.
     pub(crate) settles_asked: u64,
     pub(crate) settles_durable: u64,
+    /// A segment waits for a settle before its space comes back.
+    pub(crate) segment_waits: bool,
     pub(crate) settle_since: Option<Instant>,
     pub(crate) marks: Vec<ItemId>,
     pub(crate) mark_since: Option<Instant>,
     pub(crate) maps: VecDeque<PendingMap>,
     pub(crate) cuts: Vec<(Uid, Cut)>,
     /// Commits of a failed batch: answered when the cut is durable.
-    pub(crate) refused: Vec<(Sender<Result<MessageId, CommitError>>, CommitError)>,
+    pub(crate) refused: Vec<Refusal>,
     pub(crate) clean_wanted: bool,
     pub(crate) clean_written: bool,
     pub(crate) hurry: bool,
@@ -325,7 +329,12 @@ impl State {
         let mut look = self.remove_live(message.home, message.at.len());
         for part in message.parts() {
             match part {
-                PartRef::Record { segment, at } => look |= self.remove_live(*segment, at.len()),
+                PartRef::Record { segment, at } => {
+                    if let Some(part) = self.segments.get_mut(segment) {
+                        part.until_settle = self.settles_asked + 1;
+                    }
+                    look |= self.remove_live(*segment, at.len());
+                }
                 PartRef::Extent { log, id, bytes, .. } => {
                     self.extent_bytes -= bytes;
                     self.unlink.push((self.settles_asked + 1, *log, *id));

@@ -385,6 +385,7 @@ fn new_state() -> State {
         settles: std::collections::VecDeque::new(),
         settles_asked: 0,
         settles_durable: 0,
+        segment_waits: false,
         settle_since: None,
         marks: Vec::new(),
         mark_since: None,

@@ -96,7 +96,26 @@ impl Request {
     }
 }
 
+/// A commit that was not written, as far as can be told. Who waits for it is told when a later start is certain not to find it;
+/// until then the segments of its parts stay, or it might be found without them.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    waiter: Sender<Result<MessageId, CommitError>>,
+    error: CommitError,
+    _holds: Vec<Handle>,
+}
+
+impl Refusal {
+    pub(crate) fn tell(self) {
+        drop(self.waiter.send(Err(self.error)));
+    }
+}
+
 impl Commit {
+    pub(crate) fn refused(self, error: CommitError) -> Refusal {
+        Refusal { waiter: self.waiter, error, _holds: self._holds }
+    }
+
     fn data_bytes(&self) -> usize {
         self.prefix.len() + self.body.len()
     }
@@ -388,9 +407,7 @@ impl Store {
             let _ = map.done.send(true);
         }
         drop(guard);
-        for (waiter, error) in refused {
-            drop(waiter.send(Err(error)));
-        }
+        refused.into_iter().for_each(Refusal::tell);
         // Whoever asked has gone without an answer: the client saw no 250, and nobody would deliver it.
         for (id, recipients) in abandoned {
             let all =
