@@ -402,6 +402,15 @@ pub mod local {
         })?;
         found.downcast().ok()
     }
+
+    /// The value of this type; the first call on a shard makes it.
+    pub fn get_or_default<T: Default + 'static>() -> Rc<T> {
+        get().unwrap_or_else(|| {
+            let value = Rc::new(T::default());
+            set(Rc::clone(&value));
+            value
+        })
+    }
 }
 
 #[cfg(test)]

@@ -12,11 +12,7 @@ use crate::{boot, shard};
 /// arrives while nobody waits is kept. Panics on a shard.
 pub async fn next() -> i32 {
     assert!(boot::is_control(), "signals are read on the control thread");
-    let signals = local::get::<Signals>().unwrap_or_else(|| {
-        let signals = Rc::new(Signals::default());
-        local::set(signals.clone());
-        signals
-    });
+    let signals: Rc<Signals> = local::get_or_default();
     loop {
         let next = poll_fn(|cx| shard::with(|shard| signals.0.poll_next(shard, cx, || Op::Signals))).await;
         if let Ok(Some(Item::Signal(signal))) = next {

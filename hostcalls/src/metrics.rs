@@ -147,11 +147,7 @@ struct Metrics {
 
 impl Metrics {
     fn here() -> Rc<Metrics> {
-        engine::mesh::local::get::<Metrics>().unwrap_or_else(|| {
-            let metrics = Rc::new(Metrics::default());
-            engine::mesh::local::set(metrics.clone());
-            metrics
-        })
+        engine::mesh::local::get_or_default()
     }
 
     /// Changes the count of a series, which begins at nothing. False: there are too many.

@@ -162,20 +162,12 @@ impl Conversation {
     }
 
     /// Takes what has come.
-    fn take(&mut self, mut input: &[u8]) -> Result<(), Gone> {
+    fn take(&mut self, input: &[u8]) -> Result<(), Gone> {
         if input.is_empty() || self.ahead.len() > DEBUGGER_AHEAD {
             return Err(Gone);
         }
-        loop {
-            match self.decoder.next(&mut input) {
-                Ok(Some(request)) => self.ahead.push_back(Ok(request)),
-                Ok(None) => return Ok(()),
-                Err(error) => {
-                    self.ahead.push_back(Err(error));
-                    return Ok(());
-                }
-            }
-        }
+        self.decoder.take(input, |next| self.ahead.push_back(next));
+        Ok(())
     }
 
     async fn send(&self, status: Status, payload: &[u8]) -> Result<(), Gone> {

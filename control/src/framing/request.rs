@@ -85,6 +85,17 @@ impl RequestDecoder {
         Self::default()
     }
 
+    /// Takes all of `input`, and gives each request that it completes. After an error there is nothing more.
+    pub fn take(&mut self, mut input: &[u8], mut give: impl FnMut(Result<Request, RequestError>)) {
+        loop {
+            match self.next(&mut input) {
+                Ok(Some(request)) => give(Ok(request)),
+                Ok(None) => return,
+                Err(error) => return give(Err(error)),
+            }
+        }
+    }
+
     /// Takes bytes from the front of `input` until a request is complete; `None` when more are needed. What is left of
     /// `input` belongs to the next request.
     ///

@@ -68,11 +68,7 @@ pub struct Store {
 impl Store {
     /// That of the shard that runs this code.
     pub fn here() -> Rc<Store> {
-        engine::mesh::local::get::<Store>().unwrap_or_else(|| {
-            let store = Rc::new(Store::default());
-            engine::mesh::local::set(store.clone());
-            store
-        })
+        engine::mesh::local::get_or_default()
     }
 
     pub(crate) fn next_execution(&self) -> u64 {

@@ -160,21 +160,12 @@ impl Client {
         }
         // Holds a buffer only while there is something in it.
         let received = self.stream.recv().await.map_err(|_| Gone)?;
-        let mut input = &received[..];
-        if input.is_empty() {
+        if received.is_empty() {
             return Ok(Meanwhile::Ended);
         }
-        let mut decoder = self.decoder.borrow_mut();
-        loop {
-            match decoder.next(&mut input) {
-                Ok(Some(request)) => self.ahead.borrow_mut().push_back(Ok(request)),
-                Ok(None) => return Ok(Meanwhile::More),
-                Err(error) => {
-                    self.ahead.borrow_mut().push_back(Err(error));
-                    return Ok(Meanwhile::More);
-                }
-            }
-        }
+        let mut ahead = self.ahead.borrow_mut();
+        self.decoder.borrow_mut().take(&received, |next| ahead.push_back(next));
+        Ok(Meanwhile::More)
     }
 
     /// Sends what scripts have printed.

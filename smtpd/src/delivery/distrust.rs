@@ -31,11 +31,7 @@ pub(super) struct Distrust {
 impl Distrust {
     /// This shard's.
     pub(super) fn here() -> Rc<Distrust> {
-        mesh::local::get::<Distrust>().unwrap_or_else(|| {
-            let distrust = Rc::new(Distrust::default());
-            mesh::local::set(Rc::clone(&distrust));
-            distrust
-        })
+        mesh::local::get_or_default()
     }
 
     pub(super) fn is_distrusted(&self, peer: IpAddr, offer: Offer) -> bool {

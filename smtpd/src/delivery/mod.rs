@@ -42,7 +42,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::sync::Notify;
-use engine::task::{Class, Task};
+use engine::task::{Class, Slice, Task};
 use queue::ItemKey;
 use rustc_hash::FxHashMap;
 use spool::Admission;
@@ -86,7 +86,7 @@ pub struct Delivery {
 /// The task that gives attempts to lanes, for the life of the shard.
 pub async fn pick_up(shard: Rc<Shard>) {
     loop {
-        let (mut taken, mut began) = (0, engine::time::now_precise());
+        let (mut taken, mut slice) = (0, Slice::begin(limits::PICK_UP_SLICE));
         while may_pick_up(&shard) {
             let next = shard.queue.borrow_mut().next(engine::time::steady_ms());
             let Some(attempt) = next else {
@@ -96,10 +96,9 @@ pub async fn pick_up(shard: Rc<Shard>) {
             shard.stats.pickup.count.add(1);
             shard.delivery.give(&shard, Errand::fresh(attempt));
             taken += 1;
-            let now = engine::time::now_precise();
-            if taken == limits::PICK_UP_BURST || now - began >= limits::PICK_UP_SLICE {
+            if taken == limits::PICK_UP_BURST || slice.is_over_now() {
                 engine::task::yield_now().await;
-                (taken, began) = (0, engine::time::now_precise());
+                (taken, slice) = (0, Slice::begin(limits::PICK_UP_SLICE));
             }
         }
         expire(&shard).await;

@@ -97,11 +97,7 @@ struct Local {
 impl Local {
     /// This shard's.
     fn here() -> Rc<Local> {
-        mesh::local::get::<Local>().unwrap_or_else(|| {
-            let local = Rc::new(Local::default());
-            mesh::local::set(Rc::clone(&local));
-            local
-        })
+        mesh::local::get_or_default()
     }
 
     async fn has(&self, address: IpAddr) -> bool {

@@ -73,11 +73,7 @@ pub(super) struct Ticket {
 impl Paths {
     /// This shard's.
     pub(super) fn here() -> Rc<Paths> {
-        mesh::local::get::<Paths>().unwrap_or_else(|| {
-            let paths = Rc::new(Paths::default());
-            mesh::local::set(Rc::clone(&paths));
-            paths
-        })
+        mesh::local::get_or_default()
     }
 
     /// Asks whether to connect. Waits a moment when others are finding out just now.

@@ -41,11 +41,7 @@ pub struct Shell {
 impl Shell {
     /// This shard's.
     pub fn here() -> Rc<Shell> {
-        engine::mesh::local::get::<Shell>().unwrap_or_else(|| {
-            let shell = Rc::new(Shell::default());
-            engine::mesh::local::set(Rc::clone(&shell));
-            shell
-        })
+        engine::mesh::local::get_or_default()
     }
 
     /// The root task of a shard: everything happens in tasks that the control thread starts.

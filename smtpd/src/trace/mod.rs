@@ -291,11 +291,7 @@ pub struct Subscription {
 
 impl Hub {
     fn here() -> Rc<Hub> {
-        mesh::local::get::<Hub>().unwrap_or_else(|| {
-            let hub = Rc::new(Hub::default());
-            mesh::local::set(Rc::clone(&hub));
-            hub
-        })
+        mesh::local::get_or_default()
     }
 
     fn take(&self, id: u64, from: ShardId, event: TraceEvent, lost: u64) {

@@ -57,11 +57,7 @@ pub(in crate::delivery) enum Offer {
 impl Desk {
     /// This shard's.
     pub fn here() -> Rc<Desk> {
-        mesh::local::get::<Desk>().unwrap_or_else(|| {
-            let desk = Rc::new(Desk::default());
-            mesh::local::set(Rc::clone(&desk));
-            desk
-        })
+        mesh::local::get_or_default()
     }
 
     /// Puts policies in force.

@@ -74,13 +74,8 @@ pub(super) fn tell_owner(key: &Key, what: impl FnOnce(&Desk) + Send + 'static) {
     };
     if owner == engine::boot::current() {
         there();
-    } else if mesh::can_send(owner) {
-        let _ = mesh::send(owner, there);
     } else {
-        // With a place in the ring of its own, once there is one.
-        spawn(Class::Interactive, async move {
-            let _ = mesh::call(owner, there).await;
-        });
+        mesh::send_in_any_case(owner, there);
     }
 }
 
