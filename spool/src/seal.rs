@@ -43,11 +43,12 @@ pub(crate) async fn write_index(store: &Rc<Store>, uid: Uid) {
     }
 }
 
-/// Keeps the names of messages that live, without spare room.
+/// Keeps the names of messages that live, without spare room. The list stays whole until the shorter one takes its place: a live
+/// map of the segment may be written meanwhile, and what that does not name is done.
 async fn forget_finished(store: &Store, uid: Uid) {
-    let take =
-        || store.state.borrow_mut().segments.get_mut(&uid).map(|segment| std::mem::take(&mut segment.ids));
-    let Some(all) = take() else { return };
+    let Some(all) = store.state.borrow().segments.get(&uid).map(|segment| segment.ids.clone()) else {
+        return;
+    };
     let mut kept = Ids::default();
     let mut slice = Slice::begin(SLICE);
     for id in all.iter() {
@@ -56,11 +57,10 @@ async fn forget_finished(store: &Store, uid: Uid) {
         }
         slice.give_way().await;
     }
-    // Messages with a part here that came meanwhile.
-    let late = take().unwrap_or_default();
-    late.iter().for_each(|id| kept.push(id));
-    kept.shrink();
     if let Some(segment) = store.state.borrow_mut().segments.get_mut(&uid) {
+        // Messages with a part here that came meanwhile.
+        segment.ids.iter().skip(all.len()).for_each(|id| kept.push(id));
+        kept.shrink();
         segment.ids = kept;
     }
 }
