@@ -47,10 +47,11 @@ pub(crate) fn put_settles(
             encoder.clear();
             continue;
         }
-        let pending = state.settles.pop_front().expect("looked at");
+        let mut pending = state.settles.pop_front().expect("looked at");
+        pending.copy = copy_of(state, pending.item, pending.home).or(pending.copy);
         if !(state.tight && matches!(pending.change, Change::Mark(_))) {
             encoder.push(pending.item, &pending.change);
-            say(state, flight, pending.item, pending.home);
+            say(state, flight, pending.item, pending.home, pending.copy);
         }
         flight.settles.push(pending);
     }
@@ -80,7 +81,7 @@ pub(crate) fn put_marks(
         let Some(home) = state.messages.get(item.message).map(|message| message.home) else { continue };
         let Some(entry) = state.messages.item(item).filter(|entry| entry.in_flight) else { continue };
         encoder.push(item, &Change::Mark(Mark { epoch, aborts: entry.aborts }));
-        say(state, flight, item, home);
+        say(state, flight, item, home, copy_of(state, item, home));
     }
     if !encoder.is_empty() {
         builder.record(Kind::Settle, 0, encoder.bytes(), &[]);
@@ -88,14 +89,18 @@ pub(crate) fn put_marks(
     }
 }
 
-/// The segment of this batch says something about an item at `home`.
-fn say(state: &mut State, flight: &Flight, item: ItemId, home: Uid) {
-    // A copy that is being written may be older than this; and where the message was may be gone, but not its copy.
-    let copy = if state.segments.contains_key(&home) {
+/// Where a message whose `home` is known has a copy that does not know what is said of it now: the copy that is being written may
+/// be older than this; and where the message was may be gone, but not its copy.
+fn copy_of(state: &State, item: ItemId, home: Uid) -> Option<Uid> {
+    if state.segments.contains_key(&home) {
         if state.moving.is_empty() { None } else { state.moving.get(&item.message).copied() }
     } else {
         state.messages.get(item.message).map(|message| message.home).or(state.cold)
-    };
+    }
+}
+
+/// The segment of this batch says something about an item at `home`, and about its copy.
+fn say(state: &mut State, flight: &Flight, item: ItemId, home: Uid, copy: Option<Uid>) {
     for about in [Some(home), copy].into_iter().flatten() {
         if about == flight.segment || !state.segments.contains_key(&about) {
             continue;

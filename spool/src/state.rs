@@ -177,6 +177,8 @@ pub(crate) struct Pending {
     pub(crate) change: Change,
     /// Where the message was when it was settled.
     pub(crate) home: Uid,
+    /// Where a copy of it was being written when this was first on its way to the disk. That may fail, and the copy be there.
+    pub(crate) copy: Option<Uid>,
 }
 
 /// A live map that waits to be written.
@@ -312,7 +314,7 @@ impl State {
             }
             other => self.messages.change(item, other)?,
         };
-        self.settles.push_back(Pending { item, change, home });
+        self.settles.push_back(Pending { item, change, home, copy: None });
         self.settles_asked += 1;
         Some(look)
     }

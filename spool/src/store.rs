@@ -243,7 +243,7 @@ impl Store {
             if is_suspect {
                 suspect = true;
                 let change = Change::Mark(Mark { epoch: self.epoch, aborts: entry.aborts });
-                state.settles.push_back(Pending { item: *item, change, home });
+                state.settles.push_back(Pending { item: *item, change, home, copy: None });
                 state.settles_asked += 1;
             } else {
                 state.marks.push(*item);

@@ -434,11 +434,21 @@ fn failed_and_short_writes_refuse_mail_and_lose_nothing() {
     run(seeds(60), 12, make, &[1]);
 }
 
+fn some_writes_fail() -> DiskFaults {
+    DiskFaults { write_eio: 0.02, short_write: 0.02, ..DiskFaults::default() }
+}
+
 /// A message whose copy was done came back: the first segment could not go, and the index of the copy's says nothing of it.
 #[test]
 fn what_was_moved_and_done_does_not_come_back_from_where_it_was() {
-    let faults = || DiskFaults { write_eio: 0.02, short_write: 0.02, ..DiskFaults::default() };
-    run(184..185, 12, |_| (plan(1), faults()), &[1]);
+    run(184..185, 12, |_| (plan(1), some_writes_fail()), &[1]);
+}
+
+/// A message came back that was done while it was copied: that was on its way to the disk when the copy was there, the write
+/// failed, and what was written again knew nothing of the copy.
+#[test]
+fn what_is_done_while_it_is_moved_is_done_though_the_write_fails() {
+    run(1690..1691, 12, |_| (plan(1), some_writes_fail()), &[1]);
 }
 
 #[test]
