@@ -2,6 +2,7 @@
 //!
 //! - [`smtpd`] has the messages, made from the files in `control/proto`, which also are the documentation of their fields.
 //! - [`Command`] is the table of commands: letter, name, request and answer.
+//! - [`command_line`] says a request as the command line that makes it, for the log.
 //! - [`framing`] turns bytes into requests and responses and back, without I/O, for both sides.
 //!
 //! ```
@@ -20,6 +21,7 @@
 //! ```
 
 pub mod command;
+pub mod command_line;
 pub mod framing;
 pub mod limits;
 pub mod openmetrics;

@@ -9,3 +9,9 @@ pub const RESPONSE_BYTES: u64 = 1 << 30;
 
 /// Bytes that a decoder sets aside before any have come.
 pub const INITIAL_BYTES: usize = 64 << 10;
+
+/// Bytes of a request that is written down as a command line, about; what does not fit is counted.
+pub const COMMAND_LINE_BYTES: usize = 1000;
+
+/// Bytes of one value in it, about; longer ones are cut.
+pub const COMMAND_LINE_VALUE_BYTES: usize = 256;

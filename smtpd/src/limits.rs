@@ -242,6 +242,8 @@ pub const CONTROL_PATHS: usize = 10_000;
 pub const CONTROL_LOOKUPS: usize = 10_000;
 /// Counters of policies that are listed at once: about 200 bytes each.
 pub const CONTROL_COUNTERS: usize = 10_000;
+/// Suspends or conditions that are named in the log when they are removed at once; the others are counted.
+pub const CONTROL_RULES_NAMED: usize = 10;
 /// What a listing, a count or an update takes of one turn of a shard's loop, about: a message that comes in meanwhile takes some
 /// turns, and each waits so long.
 pub const CONTROL_SLICE: Duration = Duration::from_micros(500);

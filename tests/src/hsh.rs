@@ -27,6 +27,8 @@ pub struct Ended {
     pub stdout: String,
     /// Standard error.
     pub stderr: String,
+    /// The process that it was.
+    pub pid: u32,
 }
 
 impl Run {
@@ -82,6 +84,7 @@ impl Run {
     pub fn end(mut self) -> Ended {
         self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = self.command.spawn().expect("the program can be started");
+        let pid = child.id();
         let mut stdin = child.stdin.take().expect("standard input is a pipe");
         let input = std::mem::take(&mut self.input);
         let writer = std::thread::spawn(move || {
@@ -105,7 +108,7 @@ impl Run {
         };
         let (stdout, stderr) = (text(stdout), text(stderr));
         assert!(ended, "{:?} does not end\n{stdout}{stderr}", self.command);
-        Ended { status: status.expect("it has ended").code(), stdout, stderr }
+        Ended { status: status.expect("it has ended").code(), stdout, stderr, pid }
     }
 }
 

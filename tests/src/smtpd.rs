@@ -33,6 +33,7 @@ pub struct Builder {
     spool: PathBuf,
     port: u16,
     variables: Vec<(String, String)>,
+    arguments: Vec<String>,
     shards: u32,
     listen: String,
     server: String,
@@ -71,6 +72,7 @@ impl Smtpd {
             dir,
             port: free_port(),
             variables: Vec::new(),
+            arguments: Vec::new(),
             shards: 2,
             driver: "auto",
             listen: String::new(),
@@ -194,6 +196,12 @@ impl Builder {
     /// A variable of its environment.
     pub fn variable(mut self, name: &str, value: &str) -> Builder {
         self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// One more argument of its command line.
+    pub fn argument(mut self, argument: &str) -> Builder {
+        self.arguments.push(argument.to_owned());
         self
     }
 
@@ -378,7 +386,13 @@ impl Builder {
     pub fn launch(self) -> Smtpd {
         let config = self.write_files();
         let mut command = Command::new(program("smtpd"));
-        command.arg("-f").arg("-c").arg(config).stdin(Stdio::null()).stderr(Stdio::piped());
+        command
+            .arg("-f")
+            .arg("-c")
+            .arg(config)
+            .args(&self.arguments)
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped());
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         let mut child = command.spawn().expect("smtpd can be started");
         let log = Arc::new(Mutex::new(Vec::new()));

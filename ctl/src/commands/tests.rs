@@ -6,7 +6,9 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::Command as Program;
 use std::sync::mpsc;
 
+use control::command_line::CommandLine;
 use control::framing::{Request, RequestDecoder, Status, write_response};
+use control::smtpd as proto;
 use prost_reflect::prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage};
 
@@ -173,6 +175,57 @@ fn each_case_asks_and_says_what_it_should() {
         }
     }
     assert!(wrong.is_empty(), "what was asked and said instead:\n{wrong}");
+}
+
+/// What the log of the server says of a request that changes something; `None`: it changes nothing.
+fn logged(asked: &str) -> Option<String> {
+    fn line<M: CommandLine + Message + Default>(body: &[u8]) -> Option<String> {
+        M::decode(body).ok().map(|request| request.command_line())
+    }
+    let (letter, json) = asked.split_once(' ')?;
+    let row = control::Command::of(letter.bytes().next()?)?.row();
+    let body = from_json(row.request?, json);
+    match letter {
+        "G" => line::<proto::QueueUpdateRequest>(&body),
+        "J" => line::<proto::QueueUnloadRequest>(&body),
+        "E" => line::<proto::QueueImportRequest>(&body),
+        "t" => line::<proto::SuspendAddRequest>(&body),
+        "O" => line::<proto::SuspendUpdateRequest>(&body),
+        "u" => line::<proto::SuspendDeleteRequest>(&body),
+        "w" => line::<proto::PolicyConditionAddRequest>(&body),
+        "P" => line::<proto::PolicyConditionUpdateRequest>(&body),
+        "x" => line::<proto::PolicyConditionDeleteRequest>(&body),
+        "B" => line::<proto::PolicyRateRefillRequest>(&body),
+        "a" => line::<proto::ConfigGreenDeployRequest>(&body),
+        "A" => line::<proto::HslMemoryDeleteRequest>(&body),
+        "h" => line::<proto::HslCacheClearRequest>(&body),
+        "M" => line::<proto::PluginCommandRequest>(&body),
+        "3" => line::<proto::TraceRequest>(&body),
+        _ => None,
+    }
+}
+
+#[test]
+fn what_the_log_says_of_a_change_asks_for_the_same_when_it_is_typed() {
+    let of_cases = cases().into_iter().filter(|case| !case.line.contains("--dry-run"));
+    let more = include_str!("tests/changes.txt").lines().filter(|line| !line.starts_with('#'));
+    let answer = vec![('!', "{}".to_owned())];
+    let more = more.map(|line| (line.to_owned(), answer.clone()));
+    let mut letters = std::collections::BTreeSet::new();
+    for (line, talk) in of_cases.map(|case| (case.line, case.talk)).chain(more) {
+        let asked = played(&line, &talk).3;
+        // The first of several files.
+        let Some(asked) = asked.first() else { continue };
+        let Some(logged) = logged(asked) else { continue };
+        let again = played(&logged, &talk).3;
+        // Maps come in any order.
+        let parts = |asked: &str| {
+            (asked[..1].to_owned(), serde_json::from_str::<serde_json::Value>(&asked[2..]).ok())
+        };
+        assert_eq!(again.first().map(|again| parts(again)), Some(parts(asked)), "{line}\n{logged}");
+        letters.extend(asked.chars().next());
+    }
+    assert_eq!(letters.into_iter().collect::<String>(), "3ABEGJMOPahtuwx");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Which function answers which command.
 
+use control::command_line::CommandLine as _;
 use control::framing::Request;
 use control::{Command, Message, smtpd as proto};
 
@@ -69,6 +70,7 @@ pub(super) async fn answer(client: &Client, request: Request) -> Result<Vec<u8>,
                 ));
             }
             let output = hostcalls::bulk::command(&request.argv).await?;
+            client.log_change(format_args!("{}: done", request.command_line()));
             encoded(proto::PluginCommandResponse { output: String::from_utf8_lossy(&output).into_owned() })
         }
     }
@@ -81,32 +83,4 @@ fn decoded<M: Message + Default>(body: &[u8]) -> Result<M, String> {
 #[expect(clippy::unnecessary_wraps, reason = "it ends the arms of the table above")]
 fn encoded(message: impl Message) -> Result<Vec<u8>, String> {
     Ok(message.encode_to_vec())
-}
-
-/// Conditions as they are written down: the fields that are given, with their values.
-pub(super) fn shown(conditions: Option<&proto::Conditions>) -> String {
-    const MOST_BYTES: usize = 500;
-    let empty = proto::Conditions::default();
-    match conditions {
-        None => "all".to_owned(),
-        Some(conditions) if *conditions == empty => "all".to_owned(),
-        Some(conditions) => {
-            let mut text = short(&format!("{conditions:?}"));
-            if text.len() > MOST_BYTES {
-                text.truncate(text.floor_char_boundary(MOST_BYTES));
-                text.push_str("...");
-            }
-            text
-        }
-    }
-}
-
-/// Leaves out what is not given.
-fn short(debug: &str) -> String {
-    let fields = debug.trim_start_matches("Conditions { ").trim_end_matches(" }");
-    let given = fields.split(", ").filter(|part| !part.ends_with(": []") && !part.ends_with(": None"));
-    given
-        .filter(|part| !part.ends_with(": false") && !part.ends_with(": \"\""))
-        .collect::<Vec<_>>()
-        .join(", ")
 }

@@ -10,8 +10,19 @@ use crate::program::Reload;
 pub(super) async fn reload(client: &Client, what: Reload) -> Result<Vec<u8>, String> {
     let reloaded = client.control.reload(what).await;
     let outcome = if reloaded.is_ok() { "done" } else { "refused" };
-    client.log_change(format_args!("{what}: {outcome}"));
+    client.log_change(format_args!("{}: {outcome}", command(what)));
     reloaded.map(|()| Vec::new())
+}
+
+/// As it is typed.
+fn command(what: Reload) -> &'static str {
+    match what {
+        Reload::All => "reload of all files",
+        Reload::Running => "config reload",
+        Reload::Policy => "queue policy reload",
+        Reload::Suspends => "queue suspend reload",
+        Reload::Delivery => "queue delivery reload",
+    }
 }
 
 /// Lets a frozen server take and send mail.
@@ -22,6 +33,6 @@ pub(super) async fn thaw(client: &Client) -> Result<Vec<u8>, String> {
     if !client.control.thaw().await {
         return Err("the server is not frozen".to_owned());
     }
-    client.log_change(format_args!("thaw"));
+    client.log_change(format_args!("shard thaw: done"));
     Ok(Vec::new())
 }

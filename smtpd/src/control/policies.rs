@@ -2,12 +2,14 @@
 
 use std::rc::Rc;
 
+use control::command_line::{self, CommandLine as _};
 use control::smtpd as proto;
 use queue::policy::{Algorithm, Key, Kind, Limits, Then, Usage};
 
 use super::client::Client;
 use super::fields8::{fields, fields8, properties, value_of};
-use super::shards::{ask, sort_out};
+use super::shards::{ask, sort_out, without};
+use super::suspends::named;
 use crate::delivery::policies::Desk;
 use crate::dynamic::Condition;
 use crate::dynamic::wanted::{WantedCondition, WantedThen, field_set, seconds};
@@ -54,7 +56,7 @@ pub(super) async fn list(control: &Rc<Control>) -> proto::PolicyConditionRespons
 /// A sentence on what cannot be.
 pub(super) async fn add(
     client: &Client,
-    request: proto::PolicyConditionAddRequest,
+    mut request: proto::PolicyConditionAddRequest,
 ) -> Result<proto::PolicyConditionAddResponse, String> {
     let kind = match request.r#type() {
         proto::PolicyConditionType::Config => Kind::Dynamic,
@@ -68,12 +70,14 @@ pub(super) async fn add(
         kind,
         then: then(request.then.as_ref())?,
         ttl_s: request.ttl,
-        id: request.id,
+        id: request.id.take(),
     };
     let condition = client.control.condition(wanted)?;
+    let before = client.control.dynamic.conditions();
     let id = client.control.add_condition(condition).await?;
-    let policy = request.fields.join(",");
-    client.log_change(format_args!("queue policy add: {id}: policy {policy}, ttl {} s", request.ttl));
+    let outcome = if before.iter().any(|known| known.rule.id == id) { "renewed" } else { "added" };
+    request.id = Some(id.clone());
+    client.log_change(format_args!("{}: {outcome}", request.command_line()));
     Ok(proto::PolicyConditionAddResponse { id })
 }
 
@@ -91,7 +95,7 @@ pub(super) async fn update(
     let updated = client.control.dynamic.update_condition(&request.id, then, ttl, now_ms);
     if updated {
         client.control.dynamic_changed().await?;
-        client.log_change(format_args!("queue policy update: {}", request.id));
+        client.log_change(format_args!("{}: changed", request.command_line()));
     }
     Ok(proto::PolicyConditionUpdateResponse { updated })
 }
@@ -105,16 +109,19 @@ pub(super) async fn delete(
     request: proto::PolicyConditionDeleteRequest,
 ) -> Result<proto::PolicyConditionDeleteResponse, String> {
     let is_one = |condition: &Condition| request.ids.contains(&condition.rule.id);
+    let now_ms = engine::time::steady_ms();
     let dynamic = &client.control.dynamic;
+    let gone: Vec<Condition> = dynamic.conditions().into_iter().filter(is_one).collect();
+    let deleted = gone.len() as u64;
     if request.dryrun {
-        let deleted = dynamic.conditions().iter().filter(|condition| is_one(condition)).count() as u64;
         return Ok(proto::PolicyConditionDeleteResponse { deleted });
     }
-    let deleted = dynamic.remove_conditions(is_one) as u64;
     if deleted > 0 {
+        dynamic.remove_conditions(is_one);
         client.control.dynamic_changed().await?;
     }
-    client.log_change(format_args!("queue policy delete: {deleted} conditions"));
+    let named = named(gone.iter().map(|gone| command_line::condition(&condition_row(gone, now_ms))));
+    client.log_change(format_args!("{}: {deleted} conditions{named}", request.command_line()));
     Ok(proto::PolicyConditionDeleteResponse { deleted })
 }
 
@@ -145,9 +152,10 @@ pub(super) async fn refill(
         let keys = desk.usages().into_iter().map(|usage| usage.key).filter(is_wanted);
         std::future::ready(keys.filter(|key| desk.refill(key)).count() as u64)
     });
-    let refilled = sort_out(answers.await).0.into_iter().sum();
-    let policy = request.fields.join(",");
-    client.log_change(format_args!("queue policy refill: policy {policy}; {refilled} counters"));
+    let (counts, missing) = sort_out(answers.await);
+    let refilled = counts.into_iter().sum();
+    let (line, without) = (request.command_line(), without(&missing));
+    client.log_change(format_args!("{line}: {refilled} counters{without}"));
     Ok(proto::PolicyRateRefillResponse { refilled })
 }
 

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::client::Client;
 use super::explain::why_none;
-use super::shards::{Answer, ask, ask_one, sort_out};
+use super::shards::{Answer, ask, ask_one, sort_out, without};
 use crate::delivery::look_up;
 use crate::domain::normalise;
 use crate::limits;
@@ -39,11 +39,12 @@ pub(super) async fn apply(client: &Client, action: Action) -> Result<Vec<u8>, St
         }
         std::future::ready(())
     });
-    let (_, missing) = sort_out(answers.await);
-    client.log_change(match action {
-        Action::Clear => format_args!("resolver clear"),
-        Action::Reload => format_args!("resolver reload"),
-    });
+    let (done, missing) = sort_out(answers.await);
+    let line = match action {
+        Action::Clear => "resolver clear",
+        Action::Reload => "resolver reload",
+    };
+    client.log_change(format_args!("{line}: {} shards{}", done.len(), without(&missing)));
     match missing.first() {
         None => Ok(Vec::new()),
         Some(missing) => {

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 
+use control::command_line::CommandLine as _;
 use control::smtpd as proto;
 use hostcalls::store::{operators, statistics};
 use script::Fault;
@@ -27,7 +28,7 @@ pub(super) async fn store(
     request: proto::HslMemoryStoreRequest,
 ) -> Result<proto::HslMemoryStoreResponse, String> {
     in_time(operators::memory_store(request.key.as_bytes(), request.value.as_bytes())).await?;
-    client.log_change(format_args!("hsl memory store: {:?}", request.key));
+    client.log_change(format_args!("{}: {} bytes", request.command_line(), request.value.len()));
     Ok(proto::HslMemoryStoreResponse {})
 }
 
@@ -41,7 +42,7 @@ pub(super) async fn delete(
 ) -> Result<proto::HslMemoryDeleteResponse, String> {
     let deleted = in_time(operators::memory_delete(request.key.as_bytes())).await?;
     if deleted {
-        client.log_change(format_args!("hsl memory delete: {:?}", request.key));
+        client.log_change(format_args!("{}: done", request.command_line()));
     }
     Ok(proto::HslMemoryDeleteResponse { deleted })
 }
@@ -93,12 +94,7 @@ pub(super) async fn clear(
     let (namespace, function) = (request.namespace.as_deref(), request.function.as_deref());
     let clear = operators::cache_clear(namespace.map(str::as_bytes), function.map(str::as_bytes));
     let cleared = in_time(clear).await? as u64;
-    let any = "any";
-    client.log_change(format_args!(
-        "hsl cache clear: namespace {}, function {}; {cleared} buckets",
-        namespace.unwrap_or(any),
-        function.unwrap_or(any)
-    ));
+    client.log_change(format_args!("{}: {cleared} buckets", request.command_line()));
     Ok(proto::HslCacheClearResponse { cleared })
 }
 

@@ -173,3 +173,12 @@ pub fn sort_out<T>(answers: Vec<Answer<T>>) -> (Vec<T>, Vec<Missing>) {
     }
     (here, missing)
 }
+
+/// What a log line says of the shards that an answer lacks; empty when it lacks none.
+pub fn without(missing: &[Missing]) -> String {
+    if missing.is_empty() {
+        return String::new();
+    }
+    let numbers: Vec<String> = missing.iter().map(|missing| missing.shard.to_string()).collect();
+    format!(", without shard {}", numbers.join(", "))
+}

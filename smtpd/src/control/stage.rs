@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use control::Command;
+use control::command_line::CommandLine as _;
 use control::smtpd::{
     ConfigGreenDeployRequest, ConfigGreenStatusResponse, HslBreakPointRequest, HslBreakPointResponse,
 };
@@ -21,6 +22,7 @@ const NO_STAGE: &str = "there is no live stage";
 /// One runs already, or what is wrong with what was asked for: a line for each problem.
 pub(super) async fn start(client: &Client, request: ConfigGreenDeployRequest) -> Result<Vec<u8>, String> {
     let control = &client.control;
+    let line = request.command_line();
     let ConfigGreenDeployRequest { id, config, conditions, connectionbound, file, dryrun } = request;
     let is_name = |text: &str| text.len() <= limits::STAGE_NAME_BYTES && !text.contains(char::is_control);
     if id.is_empty() || !is_name(&id) || !is_name(&file) {
@@ -35,7 +37,6 @@ pub(super) async fn start(client: &Client, request: ConfigGreenDeployRequest) ->
     let conditions = Conditions::read(&conditions.unwrap_or_default(), &servers)?;
     let file = if file.is_empty() { "livestage" } else { &file };
     let bound_to = connectionbound.then(|| client.number());
-    let asked = conditions.to_string();
     let wanted = Wanted { id: &id, file, text: &config, conditions, bound_to };
     if dryrun {
         return control.try_stage(&wanted).await.map(|()| Vec::new());
@@ -44,8 +45,7 @@ pub(super) async fn start(client: &Client, request: ConfigGreenDeployRequest) ->
     if connectionbound {
         client.watching.replace(Some(Watching::begin(&live)));
     }
-    let bound = if connectionbound { ", until this client goes" } else { "" };
-    client.log_change(format_args!("live stage \"{id}\" started: {asked}{bound}"));
+    client.log_change(format_args!("{line}: started"));
     Ok(Vec::new())
 }
 
@@ -66,7 +66,7 @@ pub(super) fn status(control: &Control) -> ConfigGreenStatusResponse {
 /// There is none.
 pub(super) async fn cancel(client: &Client) -> Result<Vec<u8>, String> {
     let live = client.control.deck.live().ok_or(NO_STAGE)?;
-    client.log_change(format_args!("live stage \"{}\" cancelled", live.stage.id));
+    client.log_change(format_args!("config livestage cancel: {}", live.stage.id));
     client.control.end_stage(live.stage.number, End::Cancelled).await;
     Ok(Vec::new())
 }

@@ -1,11 +1,13 @@
 //! `queue suspend`: listed with those of the file, added, changed, removed.
 
+use control::command_line::{self, CommandLine as _};
 use control::smtpd as proto;
 
 use super::client::Client;
 use super::fields8::{fields, fields8, properties, value_of};
 use crate::dynamic::wanted::{id_or_new, seconds};
 use crate::dynamic::{Change, Suspend, until};
+use crate::limits;
 use crate::program::Control;
 use crate::ruleset::suspend_rules;
 
@@ -35,20 +37,23 @@ pub(super) fn list(control: &Control, request: &proto::SuspendRequest) -> proto:
 /// A sentence on what cannot be.
 pub(super) async fn add(
     client: &Client,
-    request: proto::SuspendAddRequest,
+    mut request: proto::SuspendAddRequest,
 ) -> Result<proto::SuspendAddResponse, String> {
     let ttl = seconds("ttl", request.ttl)?;
     let suspend = Suspend {
-        id: id_or_new(request.id),
+        id: id_or_new(request.id.take()),
         fields: fields(request.fields.as_ref()),
-        tag: request.tag,
+        tag: request.tag.clone(),
         until_ms: until(ttl, engine::time::steady_ms()),
-        properties: properties(request.properties),
+        properties: properties(request.properties.clone()),
     };
-    let what = describe(&suspend);
-    let id = client.control.dynamic.add(suspend)?;
+    let dynamic = &client.control.dynamic;
+    let before = dynamic.suspends();
+    let id = dynamic.add(suspend)?;
     client.control.dynamic_changed().await?;
-    client.log_change(format_args!("queue suspend add: {id}: {what}, ttl {} s", ttl.as_secs_f64()));
+    let outcome = if before.iter().any(|suspend| suspend.id == id) { "renewed" } else { "added" };
+    request.id = Some(id.clone());
+    client.log_change(format_args!("{}: {outcome}", request.command_line()));
     Ok(proto::SuspendAddResponse { id })
 }
 
@@ -62,13 +67,13 @@ pub(super) async fn update(
 ) -> Result<proto::SuspendUpdateResponse, String> {
     let change = Change {
         ttl: request.ttl.map(|ttl| seconds("ttl", ttl)).transpose()?,
-        tag: request.tag,
-        properties: (!request.properties.is_empty()).then(|| properties(request.properties)),
+        tag: request.tag.clone(),
+        properties: (!request.properties.is_empty()).then(|| properties(request.properties.clone())),
     };
     let updated = client.control.dynamic.update(&request.id, change, engine::time::steady_ms())?;
     if updated {
         client.control.dynamic_changed().await?;
-        client.log_change(format_args!("queue suspend update: {}", request.id));
+        client.log_change(format_args!("{}: changed", request.command_line()));
     }
     Ok(proto::SuspendUpdateResponse { updated })
 }
@@ -88,16 +93,19 @@ pub(super) async fn delete(
     let is_one = |suspend: &Suspend| {
         request.ids.contains(&suspend.id) || by_fields.as_ref().is_some_and(|fields| suspend.has(fields))
     };
+    let now_ms = engine::time::steady_ms();
     let dynamic = &client.control.dynamic;
+    let gone: Vec<Suspend> = dynamic.suspends().into_iter().filter(is_one).collect();
+    let deleted = gone.len() as u64;
     if request.dryrun {
-        let deleted = dynamic.suspends().iter().filter(|suspend| is_one(suspend)).count() as u64;
         return Ok(proto::SuspendDeleteResponse { deleted });
     }
-    let deleted = dynamic.remove(is_one) as u64;
     if deleted > 0 {
+        dynamic.remove(is_one);
         client.control.dynamic_changed().await?;
     }
-    client.log_change(format_args!("queue suspend delete: {deleted} suspends"));
+    let named = named(gone.iter().map(|suspend| command_line::suspend(&row(suspend, now_ms))));
+    client.log_change(format_args!("{}: {deleted} suspends{named}", request.command_line()));
     Ok(proto::SuspendDeleteResponse { deleted })
 }
 
@@ -152,9 +160,12 @@ fn row(suspend: &Suspend, now_ms: u64) -> proto::Suspend {
     }
 }
 
-/// `recipientdomain a.example, jobid x`, or `all`.
-fn describe(suspend: &Suspend) -> String {
-    let fields: Vec<_> =
-        suspend.fields.iter().map(|(field, value)| format!("{} {value}", field.name())).collect();
-    if fields.is_empty() { "all".to_owned() } else { fields.join(", ") }
+/// What a log line says of rules that are gone: some of them.
+pub(super) fn named(gone: impl ExactSizeIterator<Item = String>) -> String {
+    let (all, most) = (gone.len(), limits::CONTROL_RULES_NAMED);
+    let mut text: String = gone.take(most).map(|rule| format!("; {rule}")).collect();
+    if all > most {
+        text.push_str(&format!("; and {} more", all - most));
+    }
+    text
 }

@@ -6,6 +6,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use control::Message;
+use control::command_line::CommandLine as _;
 use control::framing::Status;
 use control::smtpd::trace_event::Kind;
 use control::smtpd::{TraceEvent, TraceRequest, TraceResponse};
@@ -18,7 +19,7 @@ use crate::trace::Subscription;
 /// Sends events until the client goes, the time is over, or as many connections as were asked for have ended.
 pub(super) async fn trace(client: &Client, request: TraceRequest) -> Result<TraceResponse, String> {
     let subscription = Subscription::start(&request, client.control.program.shards)?;
-    client.log_change(format_args!("follows SMTP dialogues"));
+    client.log_change(format_args!("{}: follows SMTP dialogues", request.command_line()));
     let longest = limits::TRACE_TIME;
     let time = match request.time {
         time if time > 0.0 && time < longest.as_secs_f64() => Duration::from_secs_f64(time),

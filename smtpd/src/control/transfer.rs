@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use control::command_line::CommandLine as _;
 use control::smtpd as proto;
 use control::smtpd::queue_import_request::Source as From;
 use engine::sync::Semaphore;
@@ -17,7 +18,7 @@ use uuid::Uuid;
 use super::client::Client;
 use super::conditions;
 use super::scan::{self, Scanned, scanned};
-use super::shards::{Answer, ask, ask_one};
+use super::shards::{Answer, ask, ask_one, without};
 use super::tags::Selection;
 use crate::limits;
 use crate::program::Control;
@@ -60,9 +61,10 @@ pub(super) async fn unload(
     }
     answer.missing = scan::sort_out(answers).1;
     if !request.dryrun {
-        let (filter, count) = (super::dispatch::shown(request.conditions.as_ref()), answer.affected);
         let why = failed.as_ref().map(|why| format!("; ended early: {why}")).unwrap_or_default();
-        client.log_change(format_args!("queue unload: {directory}; {filter}; {count} recipients{why}"));
+        let request = proto::QueueUnloadRequest { path: Some(directory), ..request };
+        let (line, count, without) = (request.command_line(), answer.affected, without(&answer.missing));
+        client.log_change(format_args!("{line}: {count} recipients{without}{why}"));
     }
     match failed {
         None => Ok(answer),
@@ -162,6 +164,7 @@ pub(super) async fn import(
     request: proto::QueueImportRequest,
 ) -> Result<proto::QueueImportResponse, String> {
     let control = &client.control;
+    let line = request.command_line();
     let (name, source) = match request.source {
         Some(From::Path(path)) => (path.clone(), Source::File(path)),
         Some(From::Data(data)) => ("the message".to_owned(), Source::Content(Bytes::from(data))),
@@ -187,7 +190,7 @@ pub(super) async fn import(
         control.imports.count.set(control.imports.count.get() + 1);
         known.transactions.insert(transaction);
         known.as_of = control.imports.count.get();
-        client.log_change(format_args!("queue load: {name}; {imported} recipients"));
+        client.log_change(format_args!("{line}: {imported} recipients"));
     }
     client.known.replace(Some(known));
     Ok(proto::QueueImportResponse { imported })

@@ -4,6 +4,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use control::command_line::CommandLine as _;
 use control::smtpd as proto;
 use control::smtpd::queue_update_request::Action as Asked;
 use queue::{Amendment, Cursor, ItemKey, ItemView, LastAttempt, MetadataChange, Reason, State};
@@ -12,7 +13,7 @@ use spool::{ItemId, Settle};
 use super::client::Client;
 use super::conditions;
 use super::scan::{self, Scanned, scanned};
-use super::shards::{Answer, ask, ask_one};
+use super::shards::{Answer, ask, ask_one, without};
 use super::tags::{Selection, Selector};
 use crate::answers;
 use crate::delivery::{after, item_id};
@@ -61,9 +62,8 @@ pub(super) async fn update(
     let (counts, missing) = scan::sort_out(answers);
     let affected: u64 = counts.into_iter().sum();
     if !order.dry_run {
-        let what = order.describe();
-        let filter = super::dispatch::shown(request.conditions.as_ref());
-        client.log_change(format_args!("queue update: {what}; {filter}; {affected} recipients"));
+        let (line, without) = (request.command_line(), without(&missing));
+        client.log_change(format_args!("{line}: {affected} recipients{without}"));
     }
     Ok(proto::QueueUpdateResponse { affected, missing })
 }
@@ -105,21 +105,6 @@ impl Order {
             return Err("nothing to do: give an action, or a property to change".to_owned());
         }
         Ok(Order { selection, action, amendment, dry_run: request.dryrun })
-    }
-
-    fn describe(&self) -> String {
-        let action = match &self.action {
-            None => "properties".to_owned(),
-            Some(Action::Active { delay_ms: None }) => "active".to_owned(),
-            Some(Action::Active { delay_ms: Some(ms) }) => format!("active in {} s", ms / 1000),
-            Some(Action::Hold) => "hold".to_owned(),
-            Some(Action::Remove(after::Action::Delete, _)) => "delete".to_owned(),
-            Some(Action::Remove(after::Action::Bounce, _)) => "bounce".to_owned(),
-        };
-        match self.amendment == Amendment::default() || self.action.is_none() {
-            true => action,
-            false => format!("{action}, properties"),
-        }
     }
 
     /// Whether there is something to change about the item.

@@ -28,18 +28,6 @@ pub enum Reload {
     Delivery,
 }
 
-impl std::fmt::Display for Reload {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Reload::All => "reload of all files",
-            Reload::Running => "reload of the running configuration",
-            Reload::Policy => "reload of the policy file",
-            Reload::Suspends => "reload of the suspend file",
-            Reload::Delivery => "reload of the delivery file",
-        })
-    }
-}
-
 impl Control {
     /// All or nothing, one after the other.
     ///

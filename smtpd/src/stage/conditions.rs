@@ -1,6 +1,5 @@
 //! Who gets a stage, and for how long.
 
-use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -22,8 +21,6 @@ pub struct Conditions {
     pub(super) count: u64,
     /// Time at most.
     pub time: Option<Duration>,
-    /// As they are written down.
-    text: String,
 }
 
 impl Conditions {
@@ -51,7 +48,6 @@ impl Conditions {
             probability,
             count,
             time,
-            text: text(asked),
         })
     }
 
@@ -60,12 +56,6 @@ impl Conditions {
         let client = client.to_canonical();
         (self.networks.is_empty() || self.networks.iter().any(|network| network.contains(&client)))
             && (self.servers.is_empty() || self.servers.contains(&server))
-    }
-}
-
-impl fmt::Display for Conditions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
     }
 }
 
@@ -85,17 +75,6 @@ fn server(id: &str, servers: &[&str]) -> Result<usize, String> {
     servers.iter().position(|known| *known == id).ok_or_else(|| {
         format!("serverid: there is no server \"{id}\" in the startup file; there is {}", servers.join(", "))
     })
-}
-
-fn text(asked: &ConfigGreenConditions) -> String {
-    let ConfigGreenConditions { remoteips, serverids, probability, time, count } = asked;
-    let mut parts: Vec<String> = Vec::new();
-    parts.extend((!remoteips.is_empty()).then(|| format!("remoteip {}", remoteips.join(" "))));
-    parts.extend((!serverids.is_empty()).then(|| format!("serverid {}", serverids.join(" "))));
-    parts.extend(probability.map(|probability| format!("probability {probability}")));
-    parts.extend(count.map(|count| format!("at most {count} connection(s)")));
-    parts.extend(time.map(|seconds| format!("at most {seconds} s")));
-    if parts.is_empty() { "all connections".to_owned() } else { parts.join(", ") }
 }
 
 #[cfg(test)]
@@ -121,21 +100,5 @@ mod tests {
             let why = refused(asked);
             assert!(why.starts_with(starts), "{why}");
         }
-    }
-
-    #[test]
-    fn they_are_written_down_as_they_were_asked_for() {
-        let asked = ConfigGreenConditions {
-            remoteips: vec!["127.0.0.2/32".to_owned(), "::1".to_owned()],
-            serverids: vec!["in".to_owned()],
-            probability: Some(0.5),
-            time: Some(60.0),
-            count: Some(10),
-        };
-        let text =
-            "remoteip 127.0.0.2/32 ::1, serverid in, probability 0.5, at most 10 connection(s), at most 60 s";
-        assert_eq!(Conditions::read(&asked, &["in"]).expect("they are good").to_string(), text);
-        let all = Conditions::read(&ConfigGreenConditions::default(), &[]).expect("there are none");
-        assert_eq!(all.to_string(), "all connections");
     }
 }

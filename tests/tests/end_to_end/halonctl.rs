@@ -75,7 +75,7 @@ fn cases() -> Vec<Case<'static>> {
 }
 
 /// Words as a shell splits them, with single quotes.
-fn words(line: &str) -> Vec<String> {
+pub(crate) fn words(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     for (index, part) in line.split('\'').enumerate() {
         match index % 2 {

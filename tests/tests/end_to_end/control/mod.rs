@@ -7,6 +7,7 @@ use control::smtpd as proto;
 use proto::QueueState;
 use tests::{Client, ControlClient, Sink, SinkReply, wait_until};
 
+mod changes;
 mod explain;
 mod framing;
 mod queue;

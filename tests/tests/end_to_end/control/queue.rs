@@ -154,8 +154,8 @@ fn an_update_holds_and_releases_and_counts_what_it_changed() {
     assert_eq!(held.len(), 10);
     assert_eq!(held[0].waiting.as_ref().expect("it is said").text, "held by an operator");
     server.wait_for_log("control: uid ");
-    server.wait_for_log("queue update: hold; ");
-    server.wait_for_log("; 10 recipients");
+    server.wait_for_log("queue update --hold ");
+    server.wait_for_log(": 10 recipients");
 
     sink.answer(SinkReply::Accept);
     let one = proto::Conditions { ids: vec![held[0].id.clone().expect("it has one")], ..Default::default() };

@@ -31,7 +31,7 @@ fn a_reload_takes_a_good_file_and_says_what_is_wrong_with_a_bad_one() {
     edit(&server, |text| text.replace("Reject(\"first\"", "Reject(\"second\");"));
     assert_eq!(server.control().order(Command::ConfigReload), Ok(()));
     assert!(said(&server).contains("second"));
-    server.wait_for_log("reload of the running configuration: done");
+    server.wait_for_log("config reload: done");
 }
 
 #[test]

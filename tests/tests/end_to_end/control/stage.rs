@@ -83,7 +83,7 @@ fn a_live_stage_has_new_connections_until_it_is_cancelled() {
     assert!(shown.starts_with("t1: 1 connections(s), ") && shown.ends_with("/60 runtime\n"), "{shown}");
     let second = run("config livestage start --id t2");
     assert!(second.status == Some(1) && second.stderr.contains("\"t1\" runs"), "{}", second.stderr);
-    server.wait_for_log("live stage \"t1\" started: probability 1, at most 60 s");
+    server.wait_for_log(" --probability 1 --time 60: started");
 
     let ended = ctl.run(&["config", "livestage", "cancel"]);
     assert_eq!((ended.status, &*ended.stderr), (Some(0), ""));

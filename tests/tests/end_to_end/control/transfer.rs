@@ -88,7 +88,7 @@ fn an_unload_in_parts_cuts_no_message() {
     let directory = server.dir().join("out");
     let ended = halonctl.run(&["queue", "unload", "--all", "--path", text(&directory)]);
     assert!(succeeded(&ended).starts_with("1600 messages affected\n"), "{ended:?}");
-    let parts = || server.log().iter().filter(|line| line.contains("queue unload: ")).count();
+    let parts = || server.log().iter().filter(|line| line.contains("queue unload --path ")).count();
     assert!(wait_until(Duration::from_secs(60), || parts() == 2), "{} parts", parts());
     assert_eq!((files(&directory).len(), queued(&halonctl).len()), (4, 0));
     let ended = halonctl.run(&["queue", "load", text(&directory)]);
@@ -150,7 +150,7 @@ fn unloaded_mail_leaves_one_server_and_is_delivered_once_by_another() {
             assert_eq!(sent[field], got[field], "{field}");
         }
     }
-    second.wait_for_log("queue load: ");
+    second.wait_for_log("queue load /");
     let (builder, _) = second.stop();
     let second = builder.start();
     let two = halonctl(&second);
