@@ -34,9 +34,11 @@ use uuid::Uuid;
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 /// The hooks of a message, and their scripts.
-const SCRIPTS: [(&str, &str); 8] = [
+const SCRIPTS: [(&str, &str); 10] = [
     ("connect", include_str!("../../bench/script/hooks/connect.hsl")),
+    ("proxy", include_str!("../../bench/script/hooks/proxy.hsl")),
     ("helo", include_str!("../../bench/script/hooks/helo.hsl")),
+    ("auth", include_str!("../../bench/script/hooks/auth.hsl")),
     ("mailfrom", include_str!("../../bench/script/hooks/mailfrom.hsl")),
     ("rcptto", include_str!("../../bench/script/hooks/rcptto.hsl")),
     ("eod", include_str!("../../bench/script/hooks/eod.hsl")),
@@ -169,6 +171,8 @@ impl Bench {
         let (runner, id) = (&self.runner, self.script(hook));
         match hook {
             "connect" => drop(talk.connect(runner, id).await),
+            "proxy" => drop(talk.proxy(runner, id, b"RCPT TO:<jo@y.example>").await),
+            "auth" => drop(talk.auth_password(runner, id, "PLAIN", "jo", b"secret").await),
             "helo" => {
                 let hello = Hello { verb: "EHLO", host: "client.example".to_owned() };
                 drop(talk.hello(runner, id, hello, &[]).await);

@@ -298,7 +298,12 @@ fn check_found(model: &Shared, message: &Recovered) {
             message.id,
             found.recipient
         );
-        *states = vec![state];
+        // A hold after aborts is only the start's advice until it is durable: the next start may find what was before.
+        if aborted {
+            states.push(state);
+        } else {
+            *states = vec![state];
+        }
     }
     for (recipient, states) in known.items.iter_mut().enumerate() {
         if !live.contains(&(recipient as u32)) {
