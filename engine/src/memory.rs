@@ -1,16 +1,19 @@
-//! Memory that was freed goes back to the system, at times that suit the shards.
+//! The allocator of all programs, and when memory that was freed goes back to the system: at times that suit the shards.
 //!
 //! The allocator keeps what is freed, for it is often wanted again, and gives it back to the system when some thread next
 //! allocates: a shard that has just let go of a hundred megabytes would stand still for that, and a server with nothing to do
 //! would keep them. After [`set_up`] no thread does it by itself, and one that may wait calls [`give_back`] now and then.
 //!
-//! This is about mimalloc, which the server's program has. In one with another allocator it changes little.
+//! [`set_up`] and [`give_back`] are about mimalloc, behind [`Allocator`]. In a program with another one they change little.
 
-use std::ffi::{c_int, c_long};
+use std::alloc::{GlobalAlloc, Layout};
+use std::ffi::{c_int, c_long, c_void};
 
-// Links the allocator, whose bindings leave these out unless asked for all of it.
-use libmimalloc_sys as _;
+use libmimalloc_sys::{
+    mi_free, mi_malloc, mi_malloc_aligned, mi_realloc, mi_realloc_aligned, mi_zalloc, mi_zalloc_aligned,
+};
 
+// The bindings leave these out unless asked for all of it.
 unsafe extern "C" {
     fn mi_collect(force: bool);
     fn mi_option_set_default(option: c_int, value: c_long);
@@ -21,6 +24,65 @@ const PURGE_DELAY: c_int = 15;
 
 /// A day: longer than anybody waits who calls [`give_back`].
 const NEVER_MS: c_long = 24 * 3600 * 1000;
+
+/// mimalloc as a program's allocator: `#[global_allocator]`.
+///
+/// The crate of that name asks for aligned memory always. Of sizes that are no power of two that takes a way of its own, which
+/// reserves more and makes freeing slower, though blocks are aligned well enough for nearly all types as they come.
+#[derive(Debug)]
+pub struct Allocator;
+
+/// What mimalloc aligns its blocks to (`MI_MAX_ALIGN_SIZE`), those of at least so many bytes; smaller ones to eight.
+const BLOCK_ALIGN: usize = 16;
+
+/// Whether a block of this size is aligned as the layout wants anyhow.
+const fn is_aligned_anyhow(size: usize, align: usize) -> bool {
+    align <= 8 || (align <= BLOCK_ALIGN && size >= BLOCK_ALIGN)
+}
+
+// SAFETY: all memory is mimalloc's, whose functions do not unwind; each returns a block of at least the size and of the alignment
+// of the layout (see `is_aligned_anyhow`), or null.
+unsafe impl GlobalAlloc for Allocator {
+    #[inline]
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let (size, align) = (layout.size(), layout.align());
+        // SAFETY: takes any size, and alignments that are powers of two, as those of layouts are.
+        let block = unsafe {
+            if is_aligned_anyhow(size, align) { mi_malloc(size) } else { mi_malloc_aligned(size, align) }
+        };
+        block.cast()
+    }
+
+    #[inline]
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        let (size, align) = (layout.size(), layout.align());
+        // SAFETY: as above.
+        let block = unsafe {
+            if is_aligned_anyhow(size, align) { mi_zalloc(size) } else { mi_zalloc_aligned(size, align) }
+        };
+        block.cast()
+    }
+
+    #[inline]
+    unsafe fn dealloc(&self, block: *mut u8, _: Layout) {
+        // SAFETY: the caller says that the block is from here, and all that are from here are mimalloc's.
+        unsafe { mi_free(block.cast::<c_void>()) };
+    }
+
+    #[inline]
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        let align = layout.align();
+        // SAFETY: as above, and `mi_realloc` goes with blocks of both kinds.
+        let block = unsafe {
+            if is_aligned_anyhow(size, align) {
+                mi_realloc(block.cast(), size)
+            } else {
+                mi_realloc_aligned(block.cast(), size, align)
+            }
+        };
+        block.cast()
+    }
+}
 
 /// From now on memory goes back only by [`give_back`]; a `MIMALLOC_PURGE_DELAY` in the environment goes before this. And it comes
 /// in small pages: of a huge one all counts, however little of it is in use. For the start of a program.
@@ -44,6 +106,35 @@ mod tests {
     unsafe extern "C" {
         fn mi_option_get(option: c_int) -> c_long;
         fn mi_option_set(option: c_int, value: c_long);
+    }
+
+    #[test]
+    fn blocks_are_aligned_as_asked_and_keep_what_is_in_them() {
+        for align in [1, 2, 4, 8, 16, 32, 64, 4096] {
+            for size in (1..200).chain([1000, 1024, 1032, 2720, 5000, 70_000, 3 << 20]) {
+                let layout = Layout::from_size_align(size, align).expect("it is small");
+                let larger = size + size / 2 + 1;
+                // SAFETY: the block is used within its size, reallocated and freed with the layout that it has.
+                unsafe {
+                    let blocks = [Allocator.alloc_zeroed(layout), Allocator.alloc(layout)];
+                    for block in blocks {
+                        assert!(
+                            block.addr().is_multiple_of(align),
+                            "{size} bytes aligned to {align}: {block:p}"
+                        );
+                        block.add(size - 1).write(7);
+                        let block = Allocator.realloc(block, layout, larger);
+                        assert!(
+                            block.addr().is_multiple_of(align),
+                            "{larger} bytes aligned to {align}: {block:p}"
+                        );
+                        assert_eq!(block.add(size - 1).read(), 7);
+                        Allocator
+                            .dealloc(block, Layout::from_size_align(larger, align).expect("it is small"));
+                    }
+                }
+            }
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use hsh::output::{self, Output};
 use hsh::{bounds, program};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: engine::memory::Allocator = engine::memory::Allocator;
 
 fn main() -> ExitCode {
     let wrong = |reason: &str| {

@@ -20,7 +20,7 @@ use smtpd::snapshot::Snapshot;
 use smtpd::warm_up::{self, OfDay};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: engine::memory::Allocator = engine::memory::Allocator;
 
 fn main() -> ExitCode {
     match args::parse(std::env::args_os().skip(1)) {

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: engine::memory::Allocator = engine::memory::Allocator;
 
 fn main() -> ExitCode {
     bench::load::main(lexopt::Parser::from_env())

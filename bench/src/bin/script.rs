@@ -1,7 +1,7 @@
 //! `script`: how fast scripts run, beside Lua. The library's module is its manual.
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: engine::memory::Allocator = engine::memory::Allocator;
 
 fn main() -> std::process::ExitCode {
     bench::script::main()

@@ -7,7 +7,7 @@ use hsh::input::Input;
 use hsh::lint::Document;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: engine::memory::Allocator = engine::memory::Allocator;
 
 const USAGE: &str = "\
 hsl-lint - check a script for an editor
