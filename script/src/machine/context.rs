@@ -413,10 +413,13 @@ impl Context {
         self.inputs.clear();
         self.trace.clear();
         let mut stacks = std::mem::take(&mut self.stacks);
-        // Registers of functions that did not return are still set.
-        stacks.values.iter_mut().take(top).for_each(|value| *value = Value::Undefined);
         stacks.entries = std::mem::take(&mut self.entries);
-        self.loaded.give_stacks(stacks);
+        // The second time, when the context goes, there are none: the next one had to make its own if it got these.
+        if !stacks.values.is_empty() {
+            // Registers of functions that did not return are still set.
+            stacks.values.iter_mut().take(top).for_each(|value| *value = Value::Undefined);
+            self.loaded.give_stacks(stacks);
+        }
         if self.keeps_variables {
             return;
         }

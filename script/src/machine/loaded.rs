@@ -161,6 +161,12 @@ impl Loaded {
             spare.push(stacks);
         }
     }
+
+    /// Stacks that wait for the next context.
+    #[cfg(test)]
+    pub(super) fn spare_stacks(&self) -> usize {
+        self.spare.borrow().len()
+    }
 }
 
 /// The texts of a program, each once: comparing one with itself is quick.

@@ -54,6 +54,17 @@ fn a_variable_that_a_script_does_not_mention_is_neither_made_nor_kept() {
     assert_eq!(reads("echo $out;"), None);
 }
 
+#[test]
+fn one_context_after_the_other_has_the_stacks_of_the_first() {
+    let main = SourceText { name: "main".to_owned(), bytes: b"$x = 1; Accept();".to_vec() };
+    let compiled = compile(main, &mut NoLoader, &LIBRARY, &CompileOptions::default()).expect("it is correct");
+    let loaded = Loaded::new(&compiled.program);
+    for _ in 0..3 {
+        Context::new(&loaded, Limits::default()).run(&mut TestHost::default(), 1_000);
+        assert_eq!(loaded.spare_stacks(), 1);
+    }
+}
+
 /// What a script reads of `$in`: its members by their paths, `*` for all of one.
 fn reads(script: &str) -> Option<String> {
     let predefined = ["in", "out"].map(|name| Predefined { name: name.to_owned(), read_only: true });
