@@ -95,6 +95,13 @@ pub(crate) fn connect_arguments(connection: &Connection, reads: &Reads) -> Value
     members.into_value()
 }
 
+/// `$arguments` of proxy.
+pub(crate) fn proxy_arguments(line: &[u8], reads: &Reads) -> Value {
+    let mut members = Members::of(reads);
+    members.put("command", |_| line);
+    members.into_value()
+}
+
 fn peers(connection: &Connection, members: &mut Members<'_>) {
     let ip = |address: &SocketAddr| address.ip().to_canonical().to_string();
     members.put("remoteip", |_| match connection.remote_ip {

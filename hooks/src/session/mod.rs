@@ -103,7 +103,7 @@ impl Conversation {
     /// The hook `proxy`: a command line before the server reads it.
     pub async fn proxy(&mut self, runner: &Runner, script: ScriptId, line: &[u8]) -> Proxied {
         let seen = seen(&self.connection, &self.shown, &self.transaction);
-        let found = finder(&seen, |_| variables::map([("command", line.into())]));
+        let found = finder(&seen, |reads| variables::proxy_arguments(line, reads));
         let subject = self.subject();
         let read = |decision: Decision| proxied(&decision);
         let decision = runner.decide(script, subject, &mut self.kept, found, read).await;
@@ -163,12 +163,12 @@ impl Conversation {
         username: &str,
         password: &[u8],
     ) -> AuthVerdict {
-        let arguments = || {
-            variables::map([
-                ("mechanism", mechanism.into()),
-                ("username", username.into()),
-                ("password", password.into()),
-            ])
+        let arguments = |reads: &Reads| {
+            let mut members = Members::of(reads);
+            members.put("mechanism", |_| mechanism);
+            members.put("username", |_| username);
+            members.put("password", |_| password);
+            members.into_value()
         };
         self.auth(runner, script, mechanism, Some(username), arguments).await
     }
@@ -182,11 +182,12 @@ impl Conversation {
         state: u32,
         response: Option<&[u8]>,
     ) -> AuthVerdict {
-        let arguments = || {
-            let response = response.map(|response| ("response", response.into()));
-            variables::map(
-                [("mechanism", mechanism.into()), ("state", state.into())].into_iter().chain(response),
-            )
+        let arguments = |reads: &Reads| {
+            let mut members = Members::of(reads);
+            members.put("mechanism", |_| mechanism);
+            members.put("state", |_| state);
+            members.put_some("response", response, |response, _| response);
+            members.into_value()
         };
         self.auth(runner, script, mechanism, None, arguments).await
     }
@@ -197,10 +198,10 @@ impl Conversation {
         script: ScriptId,
         mechanism: &str,
         username: Option<&str>,
-        arguments: impl Fn() -> Value,
+        arguments: impl Fn(&Reads) -> Value,
     ) -> AuthVerdict {
         let seen = seen(&self.connection, &self.shown, &self.transaction);
-        let found = finder(&seen, |_| arguments());
+        let found = finder(&seen, arguments);
         let subject = self.subject();
         let read = |decision: Decision| auth_verdict(&decision, username);
         let decision = runner.decide(script, subject, &mut self.kept, found, read).await;

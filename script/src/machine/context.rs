@@ -82,7 +82,6 @@ pub struct Context {
     pub(super) limits: Limits,
     steps: u64,
     pub(super) heap: Heap,
-    inputs: Vec<(Input, Value)>,
     /// The variable whose last value the embedder wants, and that value once the script has ended.
     kept: Option<(Input, Value)>,
     stopped: Option<Fault>,
@@ -133,7 +132,6 @@ impl Context {
             limits,
             steps: 0,
             heap: Heap::new(limits.memory_bytes),
-            inputs: Vec::new(),
             kept: None,
             stopped: None,
             trace: Vec::new(),
@@ -174,7 +172,7 @@ impl Context {
 
     /// The same for a variable that was looked up before.
     pub fn set_variable(&mut self, variable: HostVariable, value: Value) {
-        self.inputs.push((variable.0, value));
+        self.stacks.inputs.push((variable.0, value));
     }
 
     /// Asks, before the first [`run`](Self::run), for the value that a variable of the host has at the end of the script,
@@ -276,12 +274,14 @@ impl Context {
         self.globals.resize(program.globals.len(), None);
         self.modules_run.resize(program.modules.len(), false);
         self.enter(&loaded, program.main, 0, 0, Mode::Plain)?;
-        for (input, value) in std::mem::take(&mut self.inputs) {
+        let mut inputs = std::mem::take(&mut self.stacks.inputs);
+        for (input, value) in inputs.drain(..) {
             match input {
                 Input::Register(reg) => self.stacks.values[usize::from(reg)] = value,
                 Input::Global(index) => self.global(index).set(value),
             }
         }
+        self.stacks.inputs = inputs;
         self.next = Next::Run;
         Ok(None)
     }
@@ -410,12 +410,12 @@ impl Context {
         self.next = Next::Ended;
         let top = self.top().0;
         self.entries.clear();
-        self.inputs.clear();
         self.trace.clear();
         let mut stacks = std::mem::take(&mut self.stacks);
         stacks.entries = std::mem::take(&mut self.entries);
         // The second time, when the context goes, there are none: the next one had to make its own if it got these.
         if !stacks.values.is_empty() {
+            stacks.inputs.clear();
             // Registers of functions that did not return are still set.
             stacks.values.iter_mut().take(top).for_each(|value| *value = Value::Undefined);
             self.loaded.give_stacks(stacks);

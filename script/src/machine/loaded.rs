@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::compile::Program;
 use crate::compile::op::Reg;
-use crate::compile::program::{ClassDef, Constant, Method, Proto, Restriction};
+use crate::compile::program::{ClassDef, Constant, Input, Method, Proto, Restriction};
 use crate::native::Native;
 use crate::value::{Frozen, Function, FunctionBuf, Key, OrderedMap, ScriptFunction, Str, Value};
 
@@ -88,12 +88,14 @@ pub(super) struct LoadedClass {
     pub(super) restricted: OrderedMap<Str, Restriction>,
 }
 
-/// The registers of a context.
+/// The registers of a context, and what else of it is worth handing on.
 #[derive(Default)]
 pub(super) struct Stacks {
     pub(super) values: Vec<Value>,
     pub(super) numbers: Vec<f64>,
     pub(super) entries: Vec<Entry>,
+    /// Variables of the host, until the script starts.
+    pub(super) inputs: Vec<(Input, Value)>,
 }
 
 /// The identity of a program on a shard.
