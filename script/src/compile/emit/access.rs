@@ -136,6 +136,10 @@ impl<'a> Emitter<'_, '_, 'a> {
                 }
                 found.map(|native| Member::Function(Callee::Native(native)))
             }
+            // Whatever a class that is not here may have: a call of it says so.
+            Callee::Native(native) if !member.member.variable && self.compiler.is_stand_in(native) => {
+                Some(Member::Function(callee))
+            }
             _ => {
                 self.compiler.error(class.span, format!("{} has no members", class.text));
                 None

@@ -83,6 +83,11 @@ impl Compiler<'_> {
         }
     }
 
+    /// Whether this stands for a name that means nothing here.
+    pub(in crate::compile) fn is_stand_in(&self, native: &'static Native) -> bool {
+        self.library.stand_in(native.name).is_some_and(|stand_in| std::ptr::eq(stand_in, native))
+    }
+
     /// Reports a name that means nothing.
     pub(super) fn unknown_name(&mut self, name: &Name) {
         let text = &name.text;
