@@ -23,18 +23,19 @@ impl Value {
         match self {
             Value::Str(text) => out.extend_from_slice(text),
             Value::None | Value::Undefined => out.extend_from_slice(NONE_TEXT.as_bytes()),
-            Value::Array(array) => write_array(array, out)?,
-            other => write_flat(other, out),
+            Value::Array(array) => write_array(array, write_quoted, out)?,
+            other => write_flat(other, write_quoted, out),
         }
         Ok(())
     }
 
-    /// The literal form: as inside an array, with strings in quotes.
+    /// The literal form: as inside an array, with strings in quotes. It can be read back where its values can, and has no
+    /// byte that a terminal would obey.
     pub fn write_literal(&self, out: &mut Vec<u8>) -> Result<(), Fault> {
         match self {
-            Value::Array(array) => write_array(array, out),
+            Value::Array(array) => write_array(array, write_escaped, out),
             other => {
-                write_flat(other, out);
+                write_flat(other, write_escaped, out);
                 Ok(())
             }
         }
@@ -53,18 +54,21 @@ impl Value {
     }
 }
 
+/// How a string is written in quotes.
+type Quote = fn(&[u8], &mut Vec<u8>);
+
 /// Everything but arrays, as inside an array.
-fn write_flat(value: &Value, out: &mut Vec<u8>) {
+fn write_flat(value: &Value, quote: Quote, out: &mut Vec<u8>) {
     match value {
         Value::None => out.extend_from_slice(b"none"),
         Value::Bool(flag) => out.extend_from_slice(if *flag { b"true" } else { b"false" }),
         Value::Number(number) => write_number(*number, out),
-        Value::Str(text) => write_quoted(text, out),
+        Value::Str(text) => quote(text, out),
         other => out.extend_from_slice(other.type_name().as_bytes()),
     }
 }
 
-fn write_array(array: &Array, out: &mut Vec<u8>) -> Result<(), Fault> {
+fn write_array(array: &Array, quote: Quote, out: &mut Vec<u8>) -> Result<(), Fault> {
     let mut open: Vec<(Array, usize)> = vec![(array.clone(), 0)];
     let mut left = MAX_WALK;
     out.push(b'[');
@@ -87,9 +91,9 @@ fn write_array(array: &Array, out: &mut Vec<u8>) -> Result<(), Fault> {
         *at = next;
         match key {
             Key::Int(integer) => write_number(integer as f64, out),
-            Key::Str(text) => write_quoted(&text, out),
+            Key::Str(text) => quote(&text, out),
             Key::Other(Value::Array(_)) => out.extend_from_slice(b"array"),
-            Key::Other(other) => write_flat(&other, out),
+            Key::Other(other) => write_flat(&other, quote, out),
         }
         out.extend_from_slice(b"=>");
         match value {
@@ -97,13 +101,45 @@ fn write_array(array: &Array, out: &mut Vec<u8>) -> Result<(), Fault> {
                 out.push(b'[');
                 open.push((inner, 0));
             }
-            other => write_flat(&other, out),
+            other => write_flat(&other, quote, out),
         }
     }
     Ok(())
 }
 
-/// Quotes and backslashes are escaped, so that the text can be read back.
+/// As a string literal that means these bytes, in one line of UTF-8.
+fn write_escaped(text: &[u8], out: &mut Vec<u8>) {
+    out.push(b'"');
+    for chunk in text.utf8_chunks() {
+        let mut chars = chunk.valid().chars().peekable();
+        while let Some(character) = chars.next() {
+            match character {
+                '"' | '\\' => out.extend_from_slice(&[b'\\', character as u8]),
+                // Before a name it would stand for a variable.
+                '$' if chars.peek().is_some_and(|next| next.is_ascii_alphabetic() || matches!(next, '_' | '{')) => {
+                    out.extend_from_slice(b"\\$");
+                }
+                '\n' => out.extend_from_slice(b"\\n"),
+                '\r' => out.extend_from_slice(b"\\r"),
+                '\t' => out.extend_from_slice(b"\\t"),
+                _ if character.is_control() => write_hex(character.encode_utf8(&mut [0; 4]).as_bytes(), out),
+                _ => out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes()),
+            }
+        }
+        write_hex(chunk.invalid(), out);
+    }
+    out.push(b'"');
+}
+
+fn write_hex(bytes: &[u8], out: &mut Vec<u8>) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for &byte in bytes {
+        let (high, low) = (DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]);
+        out.extend_from_slice(&[b'\\', b'x', high, low]);
+    }
+}
+
+/// Quotes and backslashes are escaped.
 fn write_quoted(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
     for byte in text {

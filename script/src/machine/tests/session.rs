@@ -1,8 +1,9 @@
 //! Inputs of a session.
 
-use super::harness::{Files, LIBRARY, TestHost};
+use super::harness::{Files, LIBRARY, TestHost, run_with};
 use crate::compile::SourceText;
 use crate::machine::{Limits, ReplSession, Run};
+use crate::value::Value;
 
 /// What an input prints, then its value, error, or messages.
 fn input(session: &mut ReplSession, number: usize, text: &str) -> Vec<String> {
@@ -64,4 +65,26 @@ fn a_session_keeps_what_its_inputs_define() {
     for (number, (text, expected)) in inputs.into_iter().enumerate() {
         assert_eq!(input(&mut session, number, text), expected, "{text}");
     }
+}
+
+#[test]
+fn the_literal_form_of_a_value_can_be_read_back() {
+    let all: Vec<u8> = (0..=255).collect();
+    let texts: [&[u8]; 9] =
+        [b"", b"a$b", b"$_", b"${x}", b"5$ $5 $", b"two\nlines\t\"\\", &all, "e\u{301}\u{85}\u{9b}1m".as_bytes(), b"$\xff"];
+    let mut values: Vec<Value> = texts.iter().map(|text| Value::from(*text)).collect();
+    values.push(Value::from(values.clone()));
+    values.push(Value::from(vec![Value::None, true.into(), 1.5.into(), Value::from(values.clone())]));
+    for value in values {
+        let mut literal = Vec::new();
+        value.write_literal(&mut literal).expect("small");
+        let literal = String::from_utf8(literal).expect("it is UTF-8");
+        assert!(!literal.contains(char::is_control), "{literal:?}");
+        let (_, run) = run_with(&format!("return {literal};"), &[], Limits::default(), 1000);
+        let Run::Done(read) = run else { panic!("{literal}: {run:?}") };
+        assert!(read.strict_eq(&value).expect("small"), "{literal}");
+    }
+    let mut literal = Vec::new();
+    Value::from("a$b, 5$\n\x1b").write_literal(&mut literal).expect("small");
+    assert_eq!(String::from_utf8_lossy(&literal), r#""a\$b, 5$\n\x1b""#);
 }
