@@ -81,8 +81,17 @@ pub(crate) fn certificate_fault(cause: &rustls::CertificateError) -> String {
         C::Revoked => "it was revoked".to_owned(),
         C::BadEncoding => "it cannot be read".to_owned(),
         C::BadSignature => "its signature is wrong".to_owned(),
+        other if is_of_authority(other) => {
+            "it is the certificate of an authority, which is not trusted itself".to_owned()
+        }
         other => format!("{other:?}"),
     }
+}
+
+/// Whether the certificate of an authority is shown where that of a server or client belongs.
+pub(crate) fn is_of_authority(cause: &rustls::CertificateError) -> bool {
+    let rustls::CertificateError::Other(other) = cause else { return false };
+    matches!(other.0.downcast_ref::<webpki::Error>(), Some(webpki::Error::CaUsedAsEndEntity))
 }
 
 /// OpenSSL's number for what has no number of its own.

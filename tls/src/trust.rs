@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
+use rustls::pki_types::{CertificateDer, TrustAnchor};
 
 /// Certificate authorities that are trusted.
 #[derive(Clone, Debug)]
@@ -19,6 +19,15 @@ impl Roots {
         }
         store.add_parsable_certificates(more.iter().cloned());
         Roots(Arc::new(store))
+    }
+
+    /// Whether a certificate is one of them: by its name and its key.
+    pub(crate) fn hold(&self, certificate: &CertificateDer<'_>) -> bool {
+        let Ok(this) = webpki::anchor_from_trusted_cert(certificate) else { return false };
+        let is_this = |root: &TrustAnchor<'_>| {
+            root.subject == this.subject && root.subject_public_key_info == this.subject_public_key_info
+        };
+        self.0.roots.iter().any(is_this)
     }
 
     /// How many there are.

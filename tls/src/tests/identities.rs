@@ -149,3 +149,45 @@ fn a_key_of_another_certificate_is_noticed() {
         assert!(error.contains(expected), "{error}");
     }
 }
+
+/// The certificate and key of an authority with a name of its own, as `openssl req -x509` makes them.
+fn self_signed(valid: Valid) -> (CertificateDer<'static>, Identity) {
+    let mut params = CertificateParams::new(vec!["mx.example.net".to_owned()]).expect("a name");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.distinguished_name.push(DnType::CommonName, "mx.example.net");
+    if let Valid::LongAgo = valid {
+        params.not_before = date_time_ymd(2001, 1, 1);
+        params.not_after = date_time_ymd(2002, 1, 1);
+    }
+    let key = KeyPair::generate().expect("generates");
+    let certificate = params.self_signed(&key).expect("signs").der().clone();
+    let (chain, key) = (pem("CERTIFICATE", &certificate), pem("PRIVATE KEY", &key.serialize_der()));
+    (certificate, Identity::from_pem(chain.as_bytes(), key.as_bytes()).expect("fits"))
+}
+
+#[test]
+fn an_authority_that_shows_its_own_certificate_passes_where_it_is_trusted_itself() {
+    on_a_shard(|| async {
+        let (trusted, identity) = self_signed(Valid::Now);
+        let (_, stranger) = self_signed(Valid::Now);
+        let (old, expired) = self_signed(Valid::LongAgo);
+        let roots = Roots::load(false, &[trusted, old]);
+        let options = |host: bool| ClientOptions {
+            issuers: Some(roots.clone()),
+            names: if host { VerifyName::Host } else { VerifyName::Any },
+            ..client_options()
+        };
+        let (own, stranger, expired) = (server(identity), server(stranger), server(expired));
+        for host in [true, false] {
+            let ((_, agreed), _) = shake(&client(options(host)), &own, "mx.example.net").await;
+            assert_eq!(agreed.expect("is trusted").verified, Verified::Passed);
+        }
+        let ((_, agreed), _) = shake(&client(options(true)), &own, "mx.example.com").await;
+        assert!(fault(agreed).contains("not for mx.example.com"));
+        // The same name with another key.
+        let ((_, agreed), _) = shake(&client(options(true)), &stranger, "mx.example.net").await;
+        assert!(fault(agreed).contains("an authority, which is not trusted itself"));
+        let ((_, agreed), _) = shake(&client(options(true)), &expired, "mx.example.net").await;
+        assert!(fault(agreed).contains("it has expired"));
+    });
+}

@@ -102,6 +102,32 @@ fn a_chain_leads_to_a_trusted_certificate() {
     assert!(fault.to_string().contains("X509"), "{fault}");
 }
 
+/// A certificate that has issued itself, valid for the years.
+fn self_signed(years: (i32, i32)) -> Value {
+    let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    params.not_before = rcgen::date_time_ymd(years.0, 1, 1);
+    params.not_after = rcgen::date_time_ymd(years.1, 1, 1);
+    let key = rcgen::KeyPair::generate().unwrap();
+    certificate(Value::from(params.self_signed(&key).unwrap().der().as_ref()))
+}
+
+#[test]
+fn an_authority_in_the_list_passes_itself() {
+    let (this, other) = (self_signed((2020, 2100)), self_signed((2020, 2100)));
+    assert_eq!(verify(&this, &[&this], &[], &[]), "ok");
+    assert_eq!(verify(&this, &[&other, &this], &[&other], &[]), "ok");
+    let of_an_authority = "it is the certificate of an authority: such a one passes only when it is in the list itself";
+    assert_eq!(verify(&this, &[&other], &[], &[]), of_an_authority);
+    assert_eq!(verify(&certificate(file!("inter.crt")), &[&certificate(file!("root.crt"))], &[], &[]), of_an_authority);
+    let (old, early) = (self_signed((2000, 2001)), self_signed((2090, 2100)));
+    assert_eq!(verify(&old, &[&old], &[], &[]), "certificate has expired");
+    assert_eq!(verify(&early, &[&early], &[], &[]), "certificate is not yet valid");
+    let (leaf, list) = (certificate(file!("leaf.crt")), static_call(&x509::crl::CLASS, &[file!("inter.crl")]));
+    assert_eq!(verify(&leaf, &[&leaf], &[], &[]), "ok");
+    assert_eq!(verify(&leaf, &[&leaf], &[], &[&list]), "certificate revoked");
+}
+
 #[test]
 fn a_revoked_certificate_is_refused() {
     let (root, inter) = (certificate(file!("root.crt")), certificate(file!("inter.crt")));

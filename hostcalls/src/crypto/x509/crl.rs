@@ -6,7 +6,7 @@ use mail::keys::pem_blocks;
 use script::fault::Fault;
 use script::native::{Call, HostObject, Native, NativeClass, NativeRun};
 use script::value::{Array, Frozen, FrozenObject, Object, Resource, Value};
-use x509_parser::prelude::{CertificateRevocationList, FromDer};
+use x509_parser::prelude::{CertificateRevocationList, FromDer, RevokedCertificate, X509Certificate};
 
 use super::{encode, extensions, is_pem, names};
 use crate::limits::{MAX_CERTIFICATES, MAX_CRL_BYTES};
@@ -108,6 +108,18 @@ impl Crl {
         &self.der
     }
 
+    /// Whether the certificate is in it, by issuer and serial number.
+    pub(super) fn revokes(&self, certificate: &X509Certificate<'_>) -> bool {
+        let list = self.parsed();
+        let is_it = |entry: &RevokedCertificate<'_>| entry.raw_serial() == certificate.raw_serial();
+        list.issuer().as_raw() == certificate.issuer().as_raw()
+            && list.iter_revoked_certificates().any(is_it)
+    }
+
+    fn parsed(&self) -> CertificateRevocationList<'_> {
+        CertificateRevocationList::from_der(&self.der).expect("the constructors have parsed the same bytes").1
+    }
+
     fn from_text(text: &[u8], pem: bool) -> Option<Crl> {
         if text.len() > MAX_CRL_BYTES {
             return None;
@@ -187,9 +199,7 @@ fn with<T: Into<Value>>(
     read: impl Fn(&CertificateRevocationList<'_>) -> T,
 ) -> Result<Value, Fault> {
     let this: &X509Crl = call.this()?;
-    let (_, list) =
-        CertificateRevocationList::from_der(&this.0.der).expect("the constructor has parsed the same bytes");
-    Ok(read(&list).into())
+    Ok(read(&this.0.parsed()).into())
 }
 
 /// The keys `reason` and `time` are inferred; the words are those of RFC 5280.
@@ -207,7 +217,7 @@ fn revoked(list: &CertificateRevocationList<'_>) -> Vec<Value> {
         "privilegeWithdrawn",
         "aACompromise",
     ];
-    let item = |entry: &x509_parser::prelude::RevokedCertificate<'_>| {
+    let item = |entry: &RevokedCertificate<'_>| {
         let mut item = Array::new();
         item.set_str("serial_number", names::serial(entry.raw_serial()));
         let code = entry.reason_code().map_or(0, |(_, code)| usize::from(code.0));

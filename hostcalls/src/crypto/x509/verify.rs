@@ -47,6 +47,9 @@ fn check(
     lists: &[crl::Crl],
     now: f64,
 ) -> Result<(), String> {
+    if roots.iter().any(|root| root == leaf) {
+        return check_trusted(leaf, lists, now);
+    }
     let roots: Vec<CertificateDer<'_>> = roots.iter().map(|root| CertificateDer::from(root.der())).collect();
     let anchors: Vec<_> = roots.iter().filter_map(|root| anchor_from_trusted_cert(root).ok()).collect();
     let chain: Vec<_> = intermediates.iter().map(|one| CertificateDer::from(one.der())).collect();
@@ -78,12 +81,77 @@ fn check(
         .map_err(|error| text(&error))
 }
 
-fn text(error: &Error) -> String {
-    match error {
-        Error::UnknownIssuer => "no certificate of the list issued it".to_owned(),
-        Error::CertExpired { .. } => "certificate has expired".to_owned(),
-        Error::CertNotValidYet { .. } => "certificate is not yet valid".to_owned(),
-        Error::CertRevoked => "certificate revoked".to_owned(),
-        other => other.to_string(),
+/// A certificate that is in the list itself needs no issuer; an authority that has issued itself has no other.
+fn check_trusted(leaf: &Certificate, lists: &[crl::Crl], now: f64) -> Result<(), String> {
+    let leaf = leaf.parsed();
+    let (from, until) = (leaf.validity().not_before.timestamp(), leaf.validity().not_after.timestamp());
+    match now.floor() as i64 {
+        now if now < from => Err(NOT_YET_VALID.to_owned()),
+        now if now > until => Err(EXPIRED.to_owned()),
+        _ if lists.iter().any(|list| list.revokes(&leaf)) => Err(REVOKED.to_owned()),
+        _ => Ok(()),
     }
+}
+
+const EXPIRED: &str = "certificate has expired";
+const NOT_YET_VALID: &str = "certificate is not yet valid";
+const REVOKED: &str = "certificate revoked";
+
+/// Words for what the library has a name for.
+fn text(error: &Error) -> String {
+    let text = match error {
+        Error::UnknownIssuer => "no certificate of the list issued it",
+        Error::CertExpired { .. } => EXPIRED,
+        Error::CertNotValidYet { .. } => NOT_YET_VALID,
+        Error::CertRevoked => REVOKED,
+        Error::CaUsedAsEndEntity => {
+            "it is the certificate of an authority: such a one passes only when it is in the list itself"
+        }
+        Error::EndEntityUsedAsCa => "a certificate of the chain was issued by one that is not of an authority",
+        Error::InvalidSignatureForPublicKey => "a signature of the chain is wrong",
+        Error::SignatureAlgorithmMismatch => "a certificate names two signature algorithms",
+        Error::UnsupportedSignatureAlgorithmContext(_)
+        | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => {
+            "a certificate of the chain has a signature algorithm that is weak or not known here"
+        }
+        Error::NameConstraintViolation => "a name is not among those that an issuer of the chain may certify",
+        Error::PathLenConstraintViolated => "the chain is longer than an issuer of it permits",
+        Error::MaximumPathDepthExceeded
+        | Error::MaximumPathBuildCallsExceeded
+        | Error::MaximumSignatureChecksExceeded
+        | Error::MaximumNameConstraintComparisonsExceeded => "the chain is too long, or takes too long to check",
+        Error::UnsupportedCertVersion => "a certificate of the chain is not of version 3",
+        Error::UnsupportedCriticalExtension => {
+            "a certificate of the chain has a critical extension that is not known here"
+        }
+        Error::InvalidCertValidity => "a certificate of the chain ends to be valid before it begins",
+        Error::BadDer
+        | Error::BadDerTime
+        | Error::TrailingData(_)
+        | Error::ExtensionValueInvalid
+        | Error::MalformedExtensions
+        | Error::MalformedNameConstraint
+        | Error::MalformedDnsIdentifier
+        | Error::InvalidNetworkMaskConstraint
+        | Error::InvalidSerialNumber
+        | Error::EmptyEkuExtension => "a certificate of the chain is malformed",
+        Error::CrlExpired { .. } => "a list of revoked certificates has expired",
+        Error::InvalidCrlSignatureForPublicKey | Error::IssuerNotCrlSigner => {
+            "a list of revoked certificates was not signed by the issuer"
+        }
+        Error::InvalidCrlNumber
+        | Error::UnsupportedCrlVersion
+        | Error::UnsupportedDeltaCrl
+        | Error::UnsupportedIndirectCrl
+        | Error::UnsupportedCrlIssuingDistributionPoint
+        | Error::UnsupportedRevocationReason
+        | Error::UnsupportedRevocationReasonsPartitioning
+        | Error::UnsupportedCrlSignatureAlgorithmContext(_)
+        | Error::UnsupportedCrlSignatureAlgorithmForPublicKeyContext(_) => {
+            "a list of revoked certificates is of a kind that is not known here"
+        }
+        // What comes with later versions of the library.
+        other => return other.to_string(),
+    };
+    text.to_owned()
 }
