@@ -28,8 +28,8 @@ pub struct Settings {
     pub sources: Arc<Sources>,
     /// The keys and certificates that scripts name by id.
     pub pki: Arc<Pki>,
-    /// The metrics that scripts may count; none: this is no mail server.
-    pub metrics: Option<Arc<[config::CustomMetric]>>,
+    /// The metrics that scripts may count.
+    pub metrics: Arc<[config::CustomMetric]>,
     /// The settings and lists of the plugins that are built in.
     pub plugins: Arc<Plugins>,
     /// How long a script may take, waiting included.
@@ -50,7 +50,7 @@ impl Default for Settings {
             resolvers: Vec::new(),
             sources: Arc::default(),
             pki: Arc::default(),
-            metrics: None,
+            metrics: Arc::default(),
             plugins: Arc::default(),
             wall_clock: limits::WALL_CLOCK,
             http_proxy: None,

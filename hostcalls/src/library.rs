@@ -58,6 +58,15 @@ impl Family {
     };
 }
 
+/// The method of classes whose documented objects can be handed to native libraries.
+pub(crate) const TO_FFI_VALUE: Native = Native::inline(
+    "toFFIValue",
+    "",
+    (0, Some(0)),
+    "Not available: there is no foreign function interface.",
+    |call| Err(call.error("there is no foreign function interface")),
+);
+
 /// All families of this crate. A later one replaces names of an earlier one.
 static FAMILIES: &[&Family] = &[
     &crate::time::FAMILY,

@@ -1,5 +1,6 @@
 //! TLS as a client, for scripts: whom we trust, and who we are.
 
+use config::{CipherList, TlsProtocols, TlsVersions};
 use tls::{CertificateDer, Identity, Protocols, Roots};
 
 use crate::Environment;
@@ -33,8 +34,12 @@ pub(crate) fn identity(pki: &Pki, option: &[u8]) -> Result<Identity, String> {
     })
 }
 
-/// What an option `tls_protocols` leaves, such as `!SSLv2,!TLSv1.2`.
-pub(crate) fn protocols(list: Option<&str>) -> Result<Protocols, String> {
-    let versions = config::TlsVersions::parse(list.unwrap_or("!SSLv2,!SSLv3,!TLSv1,!TLSv1.1"))?;
-    Ok(Protocols { tls12: versions.tls12, tls13: versions.tls13, suites: None })
+/// What the options `tls_protocols`, such as `!SSLv2,!TLSv1.2`, and `tls_ciphers` leave. The error names the option.
+pub(crate) fn protocols(versions: Option<&str>, ciphers: Option<&str>) -> Result<Protocols, String> {
+    let versions = TlsVersions::parse(versions.unwrap_or("!SSLv2,!SSLv3,!TLSv1,!TLSv1.1"))
+        .map_err(|why| format!("option \"tls_protocols\": {why}"))?;
+    let ciphers = ciphers.map(CipherList::parse).transpose();
+    let ciphers = ciphers.map_err(|why| format!("option \"tls_ciphers\": {why}"))?;
+    let spoken = TlsProtocols { versions, ciphers };
+    Ok(Protocols { tls12: spoken.tls12(), tls13: spoken.tls13(), suites: spoken.suites() })
 }

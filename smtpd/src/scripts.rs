@@ -104,7 +104,7 @@ impl Prepared {
             resolvers: running.resolver.servers.clone(),
             sources: Arc::new(sources),
             pki: Arc::new(pki),
-            metrics: Some(running.monitor.metrics.clone().into()),
+            metrics: running.monitor.metrics.clone().into(),
             plugins: Arc::new(plugins),
             extra_roots,
             ..Settings::default()

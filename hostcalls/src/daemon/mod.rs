@@ -166,7 +166,7 @@ pub(crate) static FAMILY: Family = Family {
             name: "server_concurrency",
             params: "string serverid [, string address]",
             doc: "Open connections of a server, those from an address or network if one is given; none when there is no such \
-                  server. Only inside the mail server.",
+                  server, as outside the mail server.",
             min_args: 1,
             max_args: Some(2),
             run: NativeRun::Host(CONCURRENCY),
@@ -272,7 +272,8 @@ fn concurrency(execution: Rc<Execution>, call: HostCall) -> HostFuture {
                 Some(network(&text.to_string_lossy()).ok_or_else(|| call.wrong(1, "an address or network"))?)
             }
         };
-        let open = daemon(&execution, &call)?.connections(server, from).await;
+        let Some(daemon) = execution.environment.daemon() else { return Ok(Value::None) };
+        let open = daemon.connections(server, from).await;
         Ok(open.map_or(Value::None, |open| (open as f64).into()))
     })
 }
@@ -281,4 +282,29 @@ fn concurrency(execution: Rc<Execution>, call: HostCall) -> HostFuture {
 fn network(text: &str) -> Option<IpNet> {
     let address = || text.parse::<IpAddr>().ok().map(IpNet::from);
     text.parse::<IpNet>().ok().or_else(address)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Settings;
+    use crate::on_engine::{on_a_shard, result};
+
+    /// Scripts that count can be tried in hsh.
+    #[test]
+    fn without_a_server_there_is_nothing_to_count_and_nobody_is_connected() {
+        on_a_shard(Settings::default(), |environment| async move {
+            for source in [
+                r#"return metrics_increment("sent", ["to" => "x"]) === none;"#,
+                r#"return metrics_decrement("sent", []) === none;"#,
+                r#"return metrics_set("sent", [], 5) === none;"#,
+                r#"return metrics_get("sent", []) === none;"#,
+                r#"return server_concurrency("default") === none;"#,
+                r#"return server_concurrency("default", "192.0.2.0/24") === none;"#,
+            ] {
+                assert_eq!(result(&environment, source).await, "true", "{source}");
+            }
+            let wrong = result(&environment, r#"server_concurrency("default", "x");"#).await;
+            assert!(wrong.contains("an address or network"), "{wrong}");
+        });
+    }
 }

@@ -23,9 +23,11 @@ pub(crate) const ABSENT_MODULES: &[(&str, &str)] = &[
     ("pdf", CODEC),
     ("pgp", CODEC),
     ("pgp-mime", "it needs the module pgp, which is not here"),
+    ("policyd", CLIENT),
     ("pubsub", CLIENT),
     ("s-mime", "it needs S/MIME (CMS, PKCS#7), which is not here"),
     ("smime", "it needs S/MIME (CMS, PKCS#7), which is not here"),
+    ("telemetry", "a native plugin that is not here"),
     ("vade", SCANNER),
 ];
 

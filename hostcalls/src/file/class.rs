@@ -10,7 +10,7 @@ use script::value::Value;
 
 use super::{FILE_RESOURCE, File, FileResource, Source, open};
 use crate::arguments::Arguments;
-use crate::library::{Family, HostFunction, HostFuture};
+use crate::library::{Family, HostFunction, HostFuture, TO_FFI_VALUE};
 use crate::offload::Passthrough;
 use crate::{Execution, numbers};
 
@@ -74,6 +74,7 @@ pub(super) static CLASS: NativeClass = NativeClass {
             "The name of the file, if it was opened by one.",
             get_path,
         ),
+        TO_FFI_VALUE,
     ],
     statics: &[
         Native::inline("String", "string content", (1, Some(1)), "A file in memory.", from_string),

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use config::{CipherList, MxFilter, MxPattern, NextHop, TlsMode, TlsProtocols, TlsVersions};
+use config::{MxFilter, MxPattern, NextHop, TlsMode};
 use net::smtp::address::Hostname;
 use net::smtp::client::{Config, Login, Phase, Protocol, StartTls, XclientAttribute};
 use net::smtp::sasl::Credentials;
@@ -12,9 +12,10 @@ use script::fault::Fault;
 use script::host::HostCall;
 use script::native::Options;
 use script::value::{Array, Value};
-use tls::{ClientOptions, ClientSide, DanePolicy, Identity, Protocols, Sni, VerifyName};
+use tls::{ClientOptions, ClientSide, DanePolicy, Identity, Sni, VerifyName};
 
 use crate::arguments::Arguments as _;
+use crate::secure::protocols;
 use crate::{Environment, limits};
 
 /// Where a call connects to, and how.
@@ -187,19 +188,11 @@ impl<'c> Reader<'c> {
         if mode == TlsMode::Disabled {
             return Ok(None);
         }
-        let versions = self.text("tls_protocols")?.unwrap_or_else(|| "!SSLv2,!SSLv3,!TLSv1,!TLSv1.1".into());
-        let versions =
-            TlsVersions::parse(&versions).map_err(|why| self.option_error("tls_protocols", &why))?;
-        let ciphers = match self.text("tls_ciphers")? {
-            Some(list) => {
-                Some(CipherList::parse(&list).map_err(|why| self.option_error("tls_ciphers", &why))?)
-            }
-            None => None,
-        };
-        let spoken = TlsProtocols { versions, ciphers };
+        let (versions, ciphers) = (self.text("tls_protocols")?, self.text("tls_ciphers")?);
+        let protocols = protocols(versions.as_deref(), ciphers.as_deref()).map_err(|why| self.call.error(why))?;
         let names: Vec<String> = self.strings("tls_verify_name")?;
         let options = ClientOptions {
-            protocols: Protocols { tls12: spoken.tls12(), tls13: spoken.tls13(), suites: spoken.suites() },
+            protocols,
             issuers: match mode.verifies() {
                 true => {
                     let system = self.options.boolean("tls_default_ca", false)?;

@@ -17,7 +17,7 @@ use tls::Stream;
 use super::{EAFNOSUPPORT, EAGAIN, EBADF, EINVAL, EMFILE, ENOTCONN, Flags, Inbox, within};
 use crate::arguments::Arguments;
 use crate::execution::Slot;
-use crate::library::{HostFunction, HostFuture};
+use crate::library::{HostFunction, HostFuture, TO_FFI_VALUE};
 use crate::{Execution, limits, numbers};
 
 const CONNECT: u16 = numbers::SOCKET;
@@ -80,14 +80,24 @@ pub(super) static CLASS: NativeClass = NativeClass {
         host("shutdown", "string how", (1, 1), "SHUT_RD, SHUT_WR or SHUT_RDWR. None on errors.", SHUTDOWN),
         Native::inline("close", "", (0, Some(0)), "Closes it. None when it is closed already.", close),
         Native::inline("errno", "", (0, Some(0)), "The number of the last error.", last_errno),
+        TO_FFI_VALUE,
     ],
-    statics: &[Native::inline(
-        "AF",
-        "string address",
-        (1, Some(1)),
-        "The family of an address: AF_INET, AF_INET6, or none.",
-        family_of,
-    )],
+    statics: &[
+        Native::inline(
+            "AF",
+            "string address",
+            (1, Some(1)),
+            "The family of an address: AF_INET, AF_INET6, or none.",
+            family_of,
+        ),
+        Native::inline(
+            "Resource",
+            "SocketResource resource",
+            (1, Some(1)),
+            "A socket of the host. Not available: nothing here gives a script such a resource.",
+            |call| Err(call.wrong(0, "a SocketResource")),
+        ),
+    ],
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

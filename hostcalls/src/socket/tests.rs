@@ -18,6 +18,15 @@ fn echo<S: Read + Write>(mut stream: S) {
     }
 }
 
+/// Answers with the suite that was agreed on.
+fn tell_the_suite(mut stream: ServerStream) {
+    let mut byte = [0];
+    if stream.read_exact(&mut byte).is_ok() {
+        let suite = stream.conn.negotiated_cipher_suite().expect("there is one").suite();
+        let _ = write!(stream, "{suite:?}");
+    }
+}
+
 fn serve(serve: fn(TcpStream)) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -200,4 +209,48 @@ fn tls_runs_on_a_socket_and_verifies_what_it_is_told_to() {
         return $t->handshake() === none;"#;
     let settings = Settings { extra_roots: vec![authority.certificate()], ..Settings::default() };
     check(settings, port, "", &[(source, "true")]);
+}
+
+#[test]
+fn tls_speaks_only_the_ciphers_of_the_list() {
+    let port = serve_tls(Authority::new().issue("mail.test"), tell_the_suite).port();
+    let cases = [
+        (
+            r#"$t = TLSSocket(Socket("AF_INET", "SOCK_STREAM")->connect("127.0.0.1", PORT),
+                   ["tls_ciphers" => "TLS_CHACHA20_POLY1305_SHA256"]);
+               $t->send("x"); return $t->recv(100);"#,
+            "TLS13_CHACHA20_POLY1305_SHA256",
+        ),
+        (
+            r#"$t = TLSSocket(Socket("AF_INET", "SOCK_STREAM")->connect("127.0.0.1", PORT),
+                   ["tls_ciphers" => "ECDHE+AESGCM:!AES256", "tls_protocols" => "!TLSv1.3"]);
+               $t->send("x"); return $t->recv(100);"#,
+            "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+        ),
+        (
+            r#"try { TLSSocket(Socket("AF_INET", "SOCK_STREAM")->connect("127.0.0.1", PORT), ["tls_ciphers" => "RC4"])->handshake(); }
+               catch ($e) { return $e->message()[0:35]; }"#,
+            r#"TLSSocket(): option "tls_ciphers": "#,
+        ),
+    ];
+    check(Settings::default(), port, "", &cases);
+}
+
+#[test]
+fn what_only_a_foreign_function_interface_could_use_says_so() {
+    let cases = [
+        (
+            r#"try { Socket("AF_INET", "SOCK_STREAM")->toFFIValue(); } catch ($e) { return $e->message(); }"#,
+            "toFFIValue(): there is no foreign function interface",
+        ),
+        (
+            r#"try { File::String("x")->toFFIValue(); } catch ($e) { return $e->message(); }"#,
+            "toFFIValue(): there is no foreign function interface",
+        ),
+        (
+            r#"try { Socket::Resource("x"); } catch ($e) { return $e->message(); }"#,
+            "Resource(): argument 1 must be a SocketResource, not string",
+        ),
+    ];
+    check(Settings::default(), 0, "", &cases);
 }

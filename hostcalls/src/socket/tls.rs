@@ -45,8 +45,8 @@ pub(super) static CLASS: NativeClass = NativeClass {
         "TLSSocket",
         "Socket socket [, array options]",
         (1, Some(2)),
-        "Options: tls_protocols, tls_verify_name, tls_verify_ca, tls_default_ca, tls_sni, tls_client_cert (an id of \
-         pki.private, or PEM text with certificate and key). tls_ciphers is ignored.",
+        "Options: tls_protocols, tls_ciphers (a list of OpenSSL names, as in transports), tls_verify_name, tls_verify_ca, \
+         tls_default_ca, tls_sni, tls_client_cert (an id of pki.private, or PEM text with certificate and key).",
         construct,
     )),
     methods: &[
@@ -152,9 +152,12 @@ impl TlsSocket {
             Some(named) => Some(identity(&environment.settings.pki, &named).map_err(wrong)?),
             None => None,
         };
-        let list = options.str("tls_protocols")?.map(|list| list.to_string_lossy().into_owned());
+        let list = |name: &str| -> Result<Option<String>, Fault> {
+            Ok(options.str(name)?.map(|list| list.to_string_lossy().into_owned()))
+        };
+        let (versions, ciphers) = (list("tls_protocols")?, list("tls_ciphers")?);
         ClientSide::new(ClientOptions {
-            protocols: protocols(list.as_deref()).map_err(|why| wrong(format!("tls_protocols: {why}")))?,
+            protocols: protocols(versions.as_deref(), ciphers.as_deref()).map_err(wrong)?,
             issuers: if issuer { Some(environment.roots(true).await) } else { None },
             names,
             sni: match options.str("tls_sni")? {

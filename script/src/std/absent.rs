@@ -43,6 +43,7 @@ pub(super) const NAMES: &[(&str, &str)] = &[
     ("ldap_bind", "it left the core; import LDAP from extras://ldap"),
     ("LDAP", "it left the core; import it from extras://ldap"),
     ("LDAPResult", "it left the core; import LDAP from extras://ldap"),
+    ("bimi_svg_check", "it is a function of a module: import it from extras://bimi or extras://bimi-helper"),
     ("rate", "it left the core; import it from extras://rate"),
     ("mail", "it left the core; build a message with the class MIME"),
     ("stat", APPLIANCE),

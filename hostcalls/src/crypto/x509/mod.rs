@@ -13,6 +13,7 @@ use script::native::{Call, HostObject, Native, NativeClass, NativeRun};
 use script::value::{Array, Frozen, FrozenObject, Object, Resource, Value};
 use x509_parser::prelude::{FromDer, X509Certificate, X509Extension};
 
+use crate::library::TO_FFI_VALUE;
 use crate::limits::{MAX_CERTIFICATE_BYTES, MAX_CERTIFICATES};
 
 /// The kind of the resource.
@@ -117,13 +118,7 @@ static METHODS: &[Native] = &[
         let this: &X509 = call.this()?;
         Ok(Value::Resource(this.0.resource()))
     }),
-    Native::inline(
-        "toFFIValue",
-        "",
-        (0, Some(0)),
-        "Not available: there is no foreign function interface.",
-        |call| Err(call.error("there is no foreign function interface")),
-    ),
+    TO_FFI_VALUE,
 ];
 
 /// A certificate that could be parsed. Cloning shares it.
