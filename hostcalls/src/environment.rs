@@ -12,7 +12,7 @@ use script::std::regex::PatternCache;
 use crate::Board;
 use crate::Debugger;
 use crate::crypto::Pki;
-use crate::daemon::Daemon;
+use crate::daemon::{Daemon, Post};
 use crate::limits;
 use crate::plugins::{Plugins, RateState};
 use crate::services::Services;
@@ -94,6 +94,7 @@ pub struct Environment {
     /// Certificates to trust, without and with those of the system, once somebody has asked.
     pub(crate) roots: [OnceCell<tls::Roots>; 2],
     daemon: OnceCell<Rc<dyn Daemon>>,
+    post: OnceCell<Rc<dyn Post>>,
     debugger: OnceCell<Rc<dyn Debugger>>,
     /// The servers that `rate` asks.
     pub(crate) rate: RateState,
@@ -119,6 +120,7 @@ impl Environment {
             resolver,
             roots: Default::default(),
             daemon: OnceCell::new(),
+            post: OnceCell::new(),
             debugger: OnceCell::new(),
             rate: RateState::default(),
             services: Services::default(),
@@ -160,7 +162,18 @@ impl Environment {
     /// The mail server around it does what only that can do.
     pub fn run_within(&self, daemon: Rc<dyn Daemon>) {
         self.resolver.ask_through(Rc::clone(&daemon));
+        self.post_through(Rc::clone(&daemon) as Rc<dyn Post>);
         let _ = self.daemon.set(daemon);
+    }
+
+    /// Messages that scripts queue go this way.
+    pub fn post_through(&self, post: Rc<dyn Post>) {
+        let _ = self.post.set(post);
+    }
+
+    /// The way of messages that scripts queue, if there is one.
+    pub(crate) fn post(&self) -> Option<&Rc<dyn Post>> {
+        self.post.get()
     }
 
     /// Scripts stop for this debugger while it is there.

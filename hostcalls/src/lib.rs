@@ -55,6 +55,7 @@ mod extras;
 pub mod file;
 pub mod hooks;
 mod http;
+pub mod ids;
 mod item;
 mod library;
 pub mod limits;

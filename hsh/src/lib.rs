@@ -26,5 +26,6 @@ mod privdrop;
 pub mod program;
 mod repl;
 mod report;
+mod server;
 pub mod settings;
 mod shard;

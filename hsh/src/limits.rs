@@ -20,5 +20,11 @@ pub const DEBUGGER_CONNECT: Duration = Duration::from_secs(10);
 /// How long the debugger may take to be told that the script has ended.
 pub const DEBUGGER_FAREWELL: Duration = Duration::from_secs(10);
 
+/// How long the control socket of the server may take to be connected to.
+pub const SERVER_CONNECT: Duration = Duration::from_secs(10);
+
+/// How long the server may take to queue a message.
+pub const SERVER_ANSWER: Duration = Duration::from_secs(120);
+
 /// Requests of a debugger that wait for their answer.
 pub const DEBUGGER_AHEAD: usize = 16;

@@ -16,6 +16,7 @@ use crate::args::{Options, Script};
 use crate::bounds::Bounds;
 use crate::input::Input;
 use crate::output::Output;
+use crate::server::Place;
 use crate::settings::{self, Configuration};
 use crate::shard::{self, Work};
 use crate::{privdrop, report};
@@ -58,6 +59,7 @@ pub fn run(options: &Options, bounds: Bounds, output: &Arc<Output>) -> Result<i3
     let plugins = if loaded("logger") { plugins } else { plugins.without_logs(NOT_LOADED) };
     let plugins = if loaded("http-bulk") { plugins } else { plugins.without_queues(QUEUES_NOT_LOADED) };
     let keys = Keys { plugins: Arc::new(plugins), ..keys };
+    let server = Place::of(startup);
     let Some(main) = main_script(options, &configuration, input)? else {
         if options.syntax {
             return Err("-s: there is no script to check".to_owned());
@@ -66,7 +68,7 @@ pub fn run(options: &Options, bounds: Bounds, output: &Arc<Output>) -> Result<i3
             return Err("-C: there is no script to look at".to_owned());
         }
         let settings = host_settings(&configuration, &sources, keys, bounds);
-        return shard::run(Work::Session(sources), settings, bounds.machine, output);
+        return shard::run(Work::Session(sources), settings, bounds.machine, &server, output);
     };
     let text = options.syntax.then(|| main.clone());
     let compiled = match compile_script(main, &sources, options.debugger.is_some()) {
@@ -84,7 +86,8 @@ pub fn run(options: &Options, bounds: Bounds, output: &Arc<Output>) -> Result<i3
         return Ok(0);
     }
     let settings = host_settings(&configuration, &sources, keys, bounds);
-    shard::run(Work::Script(compiled.program, options.debugger.clone()), settings, bounds.machine, output)
+    let work = Work::Script(compiled.program, options.debugger.clone());
+    shard::run(work, settings, bounds.machine, &server, output)
 }
 
 /// What is read with the rights that the program was started with.

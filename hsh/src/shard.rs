@@ -18,6 +18,7 @@ use script::machine::{Context, Limits, Loaded};
 use crate::debug::{Debugger, Talk};
 use crate::limits::OUTPUT_DELAY_MS;
 use crate::output::{Output, Written};
+use crate::server::{Place, Server};
 use crate::{repl, report};
 
 const SIGINT: i32 = 2;
@@ -40,19 +41,21 @@ pub(crate) fn run(
     work: Work,
     settings: Settings,
     limits: Limits,
+    server: &Place,
     output: &Arc<Output>,
 ) -> Result<i32, String> {
     let options =
         boot::Options { shards: 1, pin: false, signals: vec![SIGINT, SIGTERM], driver: DriverChoice::Auto };
     let settings = Arc::new(settings);
-    let output = Arc::clone(output);
-    boot::run(options, move |_| root(work.clone(), Arc::clone(&settings), limits, Arc::clone(&output)))
-        .map_err(|error| format!("engine: {error}"))?;
+    let (server, output) = (server.clone(), Arc::clone(output));
+    let root =
+        move |_| root(work.clone(), Arc::clone(&settings), limits, server.clone(), Arc::clone(&output));
+    boot::run(options, root).map_err(|error| format!("engine: {error}"))?;
     Ok(0)
 }
 
 /// The root task of both threads.
-async fn root(work: Work, settings: Arc<Settings>, limits: Limits, output: Arc<Output>) {
+async fn root(work: Work, settings: Arc<Settings>, limits: Limits, server: Place, output: Arc<Output>) {
     if boot::is_control() {
         return obey_signals(&work, &output).await;
     }
@@ -72,6 +75,7 @@ async fn root(work: Work, settings: Arc<Settings>, limits: Limits, output: Arc<O
     if let Some(debugger) = debugger {
         environment.debug_with(debugger);
     }
+    environment.post_through(Rc::new(Server::new(server)));
     hostcalls::bulk::attach(&environment);
     let status = match work {
         Work::Script(program, _) => run_program(program, limits, &environment, &output).await,

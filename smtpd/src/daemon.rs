@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
-use hostcalls::daemon::{Answer, Daemon, Limit, QuotaUse, Relinquish, Suspend};
+use hostcalls::daemon::{Answer, Daemon, Limit, Post, QuotaUse, Relinquish, Suspend};
 use hostcalls::mail::Posted;
 use hostcalls::smtp;
 use ipnet::IpNet;
@@ -24,6 +24,15 @@ use crate::snapshot::Route;
 #[derive(Debug)]
 pub(crate) struct OfShard;
 
+impl Post for OfShard {
+    fn queue(&self, posted: Posted) -> Answer<Result<String, String>> {
+        Box::pin(async move {
+            let shard = Shell::here().shard().ok_or("the server ends")?;
+            crate::posted::queue(&shard, posted).await
+        })
+    }
+}
+
 impl Daemon for OfShard {
     fn transport(&self, id: &str) -> Result<smtp::Server, String> {
         let snapshot = Shell::here().shard().ok_or("the server ends")?.snapshot();
@@ -37,13 +46,6 @@ impl Daemon for OfShard {
                 Some(shard) => shard.resolver.ask(question).await,
                 None => Resolved::failed(Failure::NoServers),
             }
-        })
-    }
-
-    fn queue(&self, posted: Posted) -> Answer<Result<String, String>> {
-        Box::pin(async move {
-            let shard = Shell::here().shard().ok_or("the server ends")?;
-            crate::posted::queue(&shard, posted).await
         })
     }
 

@@ -17,7 +17,6 @@ use config::Startup;
 use engine::boot::ShardId;
 use engine::mesh;
 
-use crate::ids::UuidVersion;
 use crate::limits;
 use crate::log::{Log, Output, Priority, Target};
 use crate::process::Identity;
@@ -25,6 +24,7 @@ use crate::session::by_address::{Crowd, Failures};
 use crate::session::seat::Seats;
 use crate::shard::Shell;
 use crate::stats::heartbeat::Shown;
+use hostcalls::ids::UuidVersion;
 
 pub use control::Control;
 pub use files::{into_text, lines, load_running_files};

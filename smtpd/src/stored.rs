@@ -1,38 +1,15 @@
-//! What is kept with a message in the spool beyond the envelope's own fields: the one table of tags.
-//!
-//! A tag is never given another meaning, and a value never another form, since older and newer releases read it.
-//! `docs/spool-format.md` lists them.
-//!
-//! | where | tag | value |
-//! |---|---|---|
-//! | message | 1 | RET: `FULL` or `HDRS` |
-//! | message | 2 | ENVID, as xtext |
-//! | message | 3 | REQUIRETLS: empty |
-//! | message | 4 | the message is a report of ours: 16 bytes transaction id of what it reports on |
-//! | recipient | 1 | NOTIFY, as in the command |
-//! | recipient | 2 | ORCPT, as in the command |
-//! | recipient | 3 | sender for this recipient, where it is not that of the message; empty: the null sender |
-//! | recipient | 4 | changes to the message: the stored form of [`mail::delta::Delta`] |
-//! | recipient | 5 | held from the start, until somebody releases it: empty |
-//! | recipient | 6 | first attempt not before: milliseconds since the Unix epoch, little-endian u64 |
-//! | recipient | 7 | metadata: keys and values in turn, each with its length as little-endian u32 in front |
-//! | recipient | 8 | job id |
-//! | recipient | 9 | tenant id |
-//! | recipient | 10 | quotas: as metadata |
-//! | recipient | 11 | priority: one byte |
-//! | properties of an item | 1 | steps of the retry schedule that the sender was told of, little-endian u32: all below this number |
-//! | properties of an item | 2 | metadata instead of the recipient's, in the same form |
-//! | properties of an item | 3 | transport instead of the recipient's |
-//! | properties of an item | 4 | job id instead of the recipient's; empty: none |
-//! | properties of an item | 5 | tenant id instead of the recipient's; empty: none |
-//! | properties of an item | 6 | priority instead of the recipient's: one byte |
-//! | properties of an item | 7 | path of the file that it was loaded from, while that is being removed |
-//! | properties of an item | 8 | path of the file that it is being unloaded to |
+//! What is kept with a message in the spool beyond the envelope's own fields. The table of tags, and what writes them, is
+//! [`hostcalls::mail::stored`]: scripts queue messages without the server, too.
 
 mod properties;
 
 use bytes::Bytes;
-use hooks::{Metadata, QueueOptions, Queued};
+use hooks::{Metadata, Queued};
+use hostcalls::mail::stored::{
+    MESSAGE_ENVELOPE_ID, MESSAGE_REPORTS_ON, MESSAGE_REQUIRE_TLS, MESSAGE_RET, RECIPIENT_DELTA,
+    RECIPIENT_HELD, RECIPIENT_JOB_ID, RECIPIENT_METADATA, RECIPIENT_NOT_BEFORE, RECIPIENT_NOTIFY,
+    RECIPIENT_ORIGINAL, RECIPIENT_PRIORITY, RECIPIENT_QUOTAS, RECIPIENT_SENDER, RECIPIENT_TENANT_ID, strings,
+};
 use mail::delta::Delta;
 use net::smtp::address::Address;
 use net::smtp::parameters::{EnvelopeId, MailParameters, Notify, OriginalRecipient, RcptParameters, Ret};
@@ -42,11 +19,11 @@ use spool::{Envelope, ReadError};
 use crate::delivery::message_id;
 use crate::shard::Shard;
 
+pub use hostcalls::mail::stored::{
+    Fields, message_fields, ordered_fields, recipient_fields, require_tls_fields,
+};
 pub use properties::{Properties, Transfer};
 pub(crate) use properties::{put_field, split_field};
-
-/// Tagged values, as the spool keeps them.
-pub type Fields = Vec<(u16, Bytes)>;
 
 /// Queue flag: the message has bytes above 127.
 pub const EIGHT_BIT: u16 = 1;
@@ -63,59 +40,9 @@ pub const VARIANT_SHIFT: u32 = 8;
 /// Most different lists of changes in one message that recipients can share an attempt for; [`queue::ALONE`] is for the rest.
 pub const VARIANTS_MAX: usize = 254;
 
-const MESSAGE_RET: u16 = 1;
-const MESSAGE_ENVELOPE_ID: u16 = 2;
-const MESSAGE_REQUIRE_TLS: u16 = 3;
-const MESSAGE_REPORTS_ON: u16 = 4;
-
-const RECIPIENT_NOTIFY: u16 = 1;
-const RECIPIENT_ORIGINAL: u16 = 2;
-
-const RECIPIENT_SENDER: u16 = 3;
-const RECIPIENT_DELTA: u16 = 4;
-const RECIPIENT_HELD: u16 = 5;
-const RECIPIENT_NOT_BEFORE: u16 = 6;
-const RECIPIENT_METADATA: u16 = 7;
-const RECIPIENT_JOB_ID: u16 = 8;
-const RECIPIENT_TENANT_ID: u16 = 9;
-const RECIPIENT_QUOTAS: u16 = 10;
-const RECIPIENT_PRIORITY: u16 = 11;
-
-/// Fields of a message with these parameters. SMTPUTF8 is a flag of the envelope.
-pub fn message_fields(parameters: &MailParameters) -> Fields {
-    let mut fields = Fields::new();
-    if let Some(ret) = parameters.ret {
-        fields.push((MESSAGE_RET, Bytes::from_static(ret.name().as_bytes())));
-    }
-    if let Some(id) = &parameters.envelope_id {
-        fields.push((MESSAGE_ENVELOPE_ID, encoded(|out| id.encode(out))));
-    }
-    if parameters.require_tls {
-        fields.extend(require_tls_fields());
-    }
-    fields
-}
-
-/// The field of a message with REQUIRETLS.
-pub fn require_tls_fields() -> Fields {
-    vec![(MESSAGE_REQUIRE_TLS, Bytes::new())]
-}
-
 /// Fields of a report of ours on this transaction.
 pub fn report_fields(transaction: [u8; 16]) -> Fields {
     vec![(MESSAGE_REPORTS_ON, Bytes::copy_from_slice(&transaction))]
-}
-
-/// Fields of a recipient with these parameters.
-pub fn recipient_fields(parameters: &RcptParameters) -> Fields {
-    let mut fields = Fields::new();
-    if let Some(notify) = parameters.notify {
-        fields.push((RECIPIENT_NOTIFY, encoded(|out| notify.encode(out))));
-    }
-    if let Some(original) = &parameters.original_recipient {
-        fields.push((RECIPIENT_ORIGINAL, encoded(|out| original.encode(out))));
-    }
-    fields
 }
 
 /// Fields of a recipient that a script has queued: `sender` is that of the message, `now_ms` the time of the order.
@@ -128,37 +55,6 @@ pub fn queued_fields(queued: &Queued, sender: &[u8], now_ms: u64) -> Fields {
     if !queued.delta.is_empty() {
         fields.push((RECIPIENT_DELTA, queued.delta.encode().into()));
     }
-    fields
-}
-
-/// Fields of a recipient with these options of `queue`.
-pub fn ordered_fields(options: &QueueOptions, now_ms: u64) -> Fields {
-    let parameter = |keyword: &str| {
-        let found = options.dsn.iter().find(|(name, _)| *name == keyword);
-        found.map(|(_, value)| value.as_bytes())
-    };
-    let mut fields = recipient_fields(&RcptParameters {
-        notify: parameter("NOTIFY").and_then(Notify::parse),
-        original_recipient: parameter("ORCPT").and_then(OriginalRecipient::parse),
-    });
-    let mut put = |there: bool, tag, value: &dyn Fn() -> Bytes| {
-        if there {
-            fields.push((tag, value()));
-        }
-    };
-    let text = |text: &str| Bytes::copy_from_slice(text.as_bytes());
-    let quotas = || options.quotas.iter().map(String::as_bytes);
-    let metadata = || options.metadata.iter().flat_map(|(key, value)| [&key[..], &value[..]]);
-    let not_before_ms = now_ms.saturating_add((options.delay_s * 1000.0) as u64);
-    put(options.hold, RECIPIENT_HELD, &Bytes::new);
-    put(options.delay_s > 0.0, RECIPIENT_NOT_BEFORE, &|| {
-        Bytes::copy_from_slice(&not_before_ms.to_le_bytes())
-    });
-    put(!options.metadata.is_empty(), RECIPIENT_METADATA, &|| strings(metadata()));
-    put(!options.job_id.is_empty(), RECIPIENT_JOB_ID, &|| text(&options.job_id));
-    put(!options.tenant_id.is_empty(), RECIPIENT_TENANT_ID, &|| text(&options.tenant_id));
-    put(!options.quotas.is_empty(), RECIPIENT_QUOTAS, &|| strings(quotas()));
-    put(options.priority > 0, RECIPIENT_PRIORITY, &|| Bytes::copy_from_slice(&[options.priority]));
     fields
 }
 
@@ -191,16 +87,6 @@ fn split_strings(mut stored: &[u8]) -> impl Iterator<Item = &[u8]> {
         stored = rest;
         Some(text)
     })
-}
-
-/// Strings, each with its length in front.
-fn strings<'s>(list: impl Iterator<Item = &'s [u8]>) -> Bytes {
-    let mut out = Vec::new();
-    for text in list {
-        out.extend_from_slice(&(text.len() as u32).to_le_bytes());
-        out.extend_from_slice(text);
-    }
-    out.into()
 }
 
 /// What a script has said about a recipient, as far as the queue must know it.
@@ -331,12 +217,6 @@ pub async fn parameters(
 
 fn find(fields: &[(u16, Bytes)], tag: u16) -> Option<&Bytes> {
     fields.iter().find(|(known, _)| *known == tag).map(|(_, value)| value)
-}
-
-fn encoded(encode: impl FnOnce(&mut Vec<u8>)) -> Bytes {
-    let mut out = Vec::new();
-    encode(&mut out);
-    out.into()
 }
 
 #[cfg(test)]

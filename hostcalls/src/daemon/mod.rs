@@ -24,8 +24,14 @@ use crate::{Execution, numbers, smtp};
 pub use policy::Limit;
 pub use relinquish::Relinquish;
 
+/// Who takes the messages that scripts queue: the mail server, from its own scripts and from hsh.
+pub trait Post {
+    /// Puts a message into the queue; the id of its transaction once it is durable. The error is a sentence.
+    fn queue(&self, posted: Posted) -> Answer<Result<String, String>>;
+}
+
 /// The mail server around the scripts of a shard.
-pub trait Daemon {
+pub trait Daemon: Post {
     /// The server of a transport, by its id.
     ///
     /// # Errors
@@ -34,9 +40,6 @@ pub trait Daemon {
 
     /// What DNS says: asked once for all shards, and kept by the server for scripts and for its own needs.
     fn look_up(&self, question: Question) -> Answer<Resolved>;
-
-    /// Puts a message into the queue; the id of its transaction once it is durable. The error is a sentence.
-    fn queue(&self, posted: Posted) -> Answer<Result<String, String>>;
 
     /// What counts for a quota, on all shards.
     fn quota(&self, name: String) -> Answer<QuotaUse>;

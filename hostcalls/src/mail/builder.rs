@@ -85,7 +85,7 @@ pub(super) const QUEUE: Native = Native {
     name: "queue",
     params: "any sender, any recipient, string transportid [, array options]",
     doc: "Puts the message into the queue at once, in a transaction of its own; an array with transaction and queue, which name \
-          the item. Options: metadata, hold, jobid, tenantid, quotas, delay, dsn, priority. Only inside the mail server.",
+          the item. Options: metadata, hold, jobid, tenantid, quotas, delay, dsn, priority. In hsh it goes to the running server.",
     min_args: 3,
     max_args: Some(4),
     run: NativeRun::Host(super::queue::QUEUE),

@@ -11,6 +11,7 @@ mod outbox;
 mod part;
 mod queue;
 mod rest;
+pub mod stored;
 #[cfg(test)]
 mod tests;
 

@@ -1,5 +1,5 @@
-//! `MIME.queue` and `MailMessage.queue`: a message of a script's own goes into the queue of the server at once (reference:
-//! hsl-stdlib 13, 14).
+//! `MIME.queue` and `MailMessage.queue`: a message of a script's own goes into the queue of the server at once, from hsh
+//! too (reference: hsl-stdlib 13, 14).
 
 use std::rc::Rc;
 
@@ -34,8 +34,8 @@ pub struct Posted {
 
 fn queue(execution: Rc<Execution>, call: HostCall) -> HostFuture {
     Box::pin(async move {
-        let daemon = execution.environment().daemon();
-        let daemon = daemon.ok_or_else(|| call.error("works only inside the mail server"))?;
+        let post = execution.environment().post();
+        let post = post.ok_or_else(|| call.error("there is no mail server to queue it"))?;
         let sender =
             address::of_value(call.arg(0)).map_err(|why| call.error(format_args!("the sender: {why}")))?;
         let recipient = address::of_value(call.arg(1))
@@ -45,7 +45,7 @@ fn queue(execution: Rc<Execution>, call: HostCall) -> HostFuture {
         let options = outbox::options(&call.options(3)?)?;
         let message = source(&execution, &call)?;
         let posted = Posted { message, sender, recipient, transport, options };
-        let transaction = daemon.queue(posted).await.map_err(|why| call.error(why))?;
+        let transaction = post.queue(posted).await.map_err(|why| call.error(why))?;
         let mut item = Array::new();
         item.set_str("transaction", transaction);
         item.set_str("queue", 1);

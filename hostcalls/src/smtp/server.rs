@@ -189,7 +189,8 @@ impl<'c> Reader<'c> {
             return Ok(None);
         }
         let (versions, ciphers) = (self.text("tls_protocols")?, self.text("tls_ciphers")?);
-        let protocols = protocols(versions.as_deref(), ciphers.as_deref()).map_err(|why| self.call.error(why))?;
+        let protocols =
+            protocols(versions.as_deref(), ciphers.as_deref()).map_err(|why| self.call.error(why))?;
         let names: Vec<String> = self.strings("tls_verify_name")?;
         let options = ClientOptions {
             protocols,

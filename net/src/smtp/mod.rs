@@ -6,6 +6,7 @@
 
 pub mod address;
 pub mod client;
+pub mod domain;
 pub mod error;
 mod header_scan;
 mod output;

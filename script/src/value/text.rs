@@ -116,7 +116,10 @@ fn write_escaped(text: &[u8], out: &mut Vec<u8>) {
             match character {
                 '"' | '\\' => out.extend_from_slice(&[b'\\', character as u8]),
                 // Before a name it would stand for a variable.
-                '$' if chars.peek().is_some_and(|next| next.is_ascii_alphabetic() || matches!(next, '_' | '{')) => {
+                '$' if chars
+                    .peek()
+                    .is_some_and(|next| next.is_ascii_alphabetic() || matches!(next, '_' | '{')) =>
+                {
                     out.extend_from_slice(b"\\$");
                 }
                 '\n' => out.extend_from_slice(b"\\n"),

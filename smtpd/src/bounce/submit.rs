@@ -13,14 +13,14 @@ use super::overrides;
 use super::policy::{Silence, Topic, silence};
 use super::{Notice, Subject, What, compose, gather};
 use crate::delivery::{item_id, message_id};
-use crate::domain::domain_of;
-use crate::ids::transaction_id;
 use crate::limits;
 use crate::log::Priority;
 use crate::log::event::{End, Event, Final};
 use crate::shard::{Entering, Shard};
 use crate::snapshot::Dsn;
 use crate::stored;
+use hostcalls::ids::transaction_id;
+use net::smtp::domain::domain_of;
 
 /// Tells the sender of these notices, all of one kind, or settles them without a word.
 pub(super) async fn tell(shard: &Rc<Shard>, subject: &Subject, notices: Vec<Notice>) {

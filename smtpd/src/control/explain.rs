@@ -15,11 +15,11 @@ use super::shards::{self, Answer, ask, ask_one};
 use super::{conditions, list, policies, rows, scan, suspends};
 use crate::delivery::policies::Desk;
 use crate::delivery::{Family, Source, look_up, parked_until_ms};
-use crate::domain::{domain_of, normalise};
 use crate::program::Control;
 use crate::ruleset::policies_of;
 use crate::shard::Shard;
 use crate::snapshot::Route;
+use net::smtp::domain::{domain_of, normalise};
 
 /// What is asked about.
 #[derive(Clone, Debug)]

@@ -13,10 +13,10 @@ use super::client::Client;
 use super::explain::why_none;
 use super::shards::{Answer, ask, ask_one, sort_out, without};
 use crate::delivery::look_up;
-use crate::domain::normalise;
 use crate::limits;
 use crate::program::Control;
 use crate::resolver::Looking;
+use net::smtp::domain::normalise;
 
 /// What is done to each shard's resolver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -19,11 +19,11 @@ use super::ending::{self, Case};
 use super::errand::{Errand, Said};
 use super::report::{self, Ended, Order, item_id, message_id};
 use super::scripted::{self, Seen};
-use crate::ids::transaction_id;
 use crate::limits;
 use crate::scripts::QueueHook;
 use crate::shard::Shard;
 use crate::stored::Properties;
+use hostcalls::ids::transaction_id;
 
 /// How a recipient is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -170,7 +170,7 @@ impl Connection {
             open.tls_result = Some(ResultType::StartTlsNotSupported);
         }
         let greeting = open.session.greeting().cloned();
-        let id = crate::ids::transaction_id(crate::ids::UuidVersion::V4);
+        let id = hostcalls::ids::transaction_id(hostcalls::ids::UuidVersion::V4);
         let certificates = open.stream.peer_certificates().iter().map(|der| der.to_vec()).collect();
         let source = open.source.take();
         open.facts = Some(Rc::new(ConnectionFacts { id, source, greeting, certificates }));

@@ -12,7 +12,7 @@ use net::smtp::address::Address;
 use net::smtp::parameters::{EnvelopeId, MailParameters, Notify, OriginalRecipient, RcptParameters, Ret};
 
 use super::settings::{AttemptSettings, SourceAddress, TlsSettings};
-use crate::domain::normalise;
+use net::smtp::domain::normalise;
 
 /// What recipients must share to be in one attempt.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -17,8 +17,8 @@ use uuid::Uuid;
 
 use super::driver::Driver;
 use super::transaction::{Destination, Reception, Transaction};
-use crate::ids::transaction_id;
 use crate::log::event::Action;
+use hostcalls::ids::transaction_id;
 
 /// A session's talk with its scripts.
 #[derive(Debug)]

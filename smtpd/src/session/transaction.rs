@@ -16,7 +16,6 @@ use tls::TlsInfo;
 use uuid::Uuid;
 
 use super::client::Client;
-use crate::domain::normalise;
 use crate::limits;
 use crate::log::Priority;
 use crate::log::event::{Accepted, Event, Tls};
@@ -24,6 +23,7 @@ use crate::shard::{Entering, Shard};
 use crate::snapshot::Server;
 use crate::stage::OnStage;
 use crate::stored;
+use net::smtp::domain::normalise;
 
 /// A message on its way in. Dropping it leaves nothing behind.
 #[derive(Debug)]

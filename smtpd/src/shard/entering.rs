@@ -6,9 +6,9 @@ use spool::{Envelope, ItemState, MessageId, RecoveredItem};
 
 use super::Shard;
 use crate::answers;
-use crate::domain::domain_of;
 use crate::log::Priority;
 use crate::stored::{self, Properties};
+use net::smtp::domain::domain_of;
 
 /// A recipient of a stored message on its way into the queue.
 #[derive(Clone, Debug)]

@@ -137,6 +137,9 @@ pub async fn import(shard: Rc<Shard>, order: Order) -> Result<u64, String> {
     if head != order.expected {
         return Err(format!("{}: has changed while it was read", reader.name));
     }
+    if let (Source::Content(_), Some(transport)) = (&order.source, unknown_transport(&shard, &head)) {
+        return Err(format!("{}: there is no transport \"{transport}\"", reader.name));
+    }
     let count = head.items.len();
     if shard.queue.borrow().room() < count {
         return Err(format!("{}: the queue is full", reader.name));
@@ -165,6 +168,18 @@ pub async fn import(shard: Rc<Shard>, order: Order) -> Result<u64, String> {
     shard.enqueue(message, &head.envelope, head.size_bytes, entering);
     shard.due.notify_one();
     Ok(count as u64)
+}
+
+/// A transport of the message that this server does not have. A file may come from a server that had others, and waits; who
+/// has made a message for this server is told.
+fn unknown_transport(shard: &Shard, head: &Unloaded) -> Option<String> {
+    let snapshot = shard.snapshot();
+    let transport = |item: &RecoveredItem| {
+        let changed = item.properties.as_deref().map(Properties::decode).unwrap_or_default().transport;
+        let recipient = head.envelope.recipients.get(item.recipient as usize)?;
+        Some(changed.unwrap_or_else(|| String::from_utf8_lossy(&recipient.transport).into_owned()))
+    };
+    head.items.iter().filter_map(transport).find(|transport| !snapshot.routes.contains_key(transport))
 }
 
 /// Reads the message to its end.

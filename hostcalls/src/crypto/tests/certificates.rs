@@ -117,13 +117,18 @@ fn an_authority_in_the_list_passes_itself() {
     let (this, other) = (self_signed((2020, 2100)), self_signed((2020, 2100)));
     assert_eq!(verify(&this, &[&this], &[], &[]), "ok");
     assert_eq!(verify(&this, &[&other, &this], &[&other], &[]), "ok");
-    let of_an_authority = "it is the certificate of an authority: such a one passes only when it is in the list itself";
+    let of_an_authority =
+        "it is the certificate of an authority: such a one passes only when it is in the list itself";
     assert_eq!(verify(&this, &[&other], &[], &[]), of_an_authority);
-    assert_eq!(verify(&certificate(file!("inter.crt")), &[&certificate(file!("root.crt"))], &[], &[]), of_an_authority);
+    assert_eq!(
+        verify(&certificate(file!("inter.crt")), &[&certificate(file!("root.crt"))], &[], &[]),
+        of_an_authority
+    );
     let (old, early) = (self_signed((2000, 2001)), self_signed((2090, 2100)));
     assert_eq!(verify(&old, &[&old], &[], &[]), "certificate has expired");
     assert_eq!(verify(&early, &[&early], &[], &[]), "certificate is not yet valid");
-    let (leaf, list) = (certificate(file!("leaf.crt")), static_call(&x509::crl::CLASS, &[file!("inter.crl")]));
+    let (leaf, list) =
+        (certificate(file!("leaf.crt")), static_call(&x509::crl::CLASS, &[file!("inter.crl")]));
     assert_eq!(verify(&leaf, &[&leaf], &[], &[]), "ok");
     assert_eq!(verify(&leaf, &[&leaf], &[], &[&list]), "certificate revoked");
 }

@@ -112,8 +112,7 @@ impl Crl {
     pub(super) fn revokes(&self, certificate: &X509Certificate<'_>) -> bool {
         let list = self.parsed();
         let is_it = |entry: &RevokedCertificate<'_>| entry.raw_serial() == certificate.raw_serial();
-        list.issuer().as_raw() == certificate.issuer().as_raw()
-            && list.iter_revoked_certificates().any(is_it)
+        list.issuer().as_raw() == certificate.issuer().as_raw() && list.iter_revoked_certificates().any(is_it)
     }
 
     fn parsed(&self) -> CertificateRevocationList<'_> {

@@ -107,7 +107,9 @@ fn text(error: &Error) -> String {
         Error::CaUsedAsEndEntity => {
             "it is the certificate of an authority: such a one passes only when it is in the list itself"
         }
-        Error::EndEntityUsedAsCa => "a certificate of the chain was issued by one that is not of an authority",
+        Error::EndEntityUsedAsCa => {
+            "a certificate of the chain was issued by one that is not of an authority"
+        }
         Error::InvalidSignatureForPublicKey => "a signature of the chain is wrong",
         Error::SignatureAlgorithmMismatch => "a certificate names two signature algorithms",
         Error::UnsupportedSignatureAlgorithmContext(_)
@@ -119,7 +121,9 @@ fn text(error: &Error) -> String {
         Error::MaximumPathDepthExceeded
         | Error::MaximumPathBuildCallsExceeded
         | Error::MaximumSignatureChecksExceeded
-        | Error::MaximumNameConstraintComparisonsExceeded => "the chain is too long, or takes too long to check",
+        | Error::MaximumNameConstraintComparisonsExceeded => {
+            "the chain is too long, or takes too long to check"
+        }
         Error::UnsupportedCertVersion => "a certificate of the chain is not of version 3",
         Error::UnsupportedCriticalExtension => {
             "a certificate of the chain has a critical extension that is not known here"

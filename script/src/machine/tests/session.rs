@@ -70,8 +70,17 @@ fn a_session_keeps_what_its_inputs_define() {
 #[test]
 fn the_literal_form_of_a_value_can_be_read_back() {
     let all: Vec<u8> = (0..=255).collect();
-    let texts: [&[u8]; 9] =
-        [b"", b"a$b", b"$_", b"${x}", b"5$ $5 $", b"two\nlines\t\"\\", &all, "e\u{301}\u{85}\u{9b}1m".as_bytes(), b"$\xff"];
+    let texts: [&[u8]; 9] = [
+        b"",
+        b"a$b",
+        b"$_",
+        b"${x}",
+        b"5$ $5 $",
+        b"two\nlines\t\"\\",
+        &all,
+        "e\u{301}\u{85}\u{9b}1m".as_bytes(),
+        b"$\xff",
+    ];
     let mut values: Vec<Value> = texts.iter().map(|text| Value::from(*text)).collect();
     values.push(Value::from(values.clone()));
     values.push(Value::from(vec![Value::None, true.into(), 1.5.into(), Value::from(values.clone())]));

@@ -8,6 +8,7 @@ mod examples;
 mod hostile;
 mod lint;
 mod options;
+mod queueing;
 mod repl;
 mod signals;
 mod vectors;

@@ -2,13 +2,13 @@
 
 /// The domain of `address` in lower case without a trailing dot; an address literal keeps its brackets. `None` for
 /// an address without one (the null sender, `postmaster`) or one that is not UTF-8.
-pub(crate) fn domain_of(address: &[u8]) -> Option<String> {
+pub fn domain_of(address: &[u8]) -> Option<String> {
     let at = memchr::memrchr(b'@', address)?;
     normalise(&address[at + 1..])
 }
 
 /// A domain in lower case without a trailing dot.
-pub(crate) fn normalise(domain: &[u8]) -> Option<String> {
+pub fn normalise(domain: &[u8]) -> Option<String> {
     let domain = domain.strip_suffix(b".").unwrap_or(domain);
     if domain.is_empty() {
         return None;

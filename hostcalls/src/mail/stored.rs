@@ -1,0 +1,182 @@
+//! What is kept with a message in the spool beyond the envelope's own fields: the one table of tags, and how a message that a
+//! script queues is written down.
+//!
+//! A tag is never given another meaning, and a value never another form, since older and newer releases read it.
+//! `docs/spool-format.md` lists them.
+//!
+//! | where | tag | value |
+//! |---|---|---|
+//! | message | 1 | RET: `FULL` or `HDRS` |
+//! | message | 2 | ENVID, as xtext |
+//! | message | 3 | REQUIRETLS: empty |
+//! | message | 4 | the message is a report of ours: 16 bytes transaction id of what it reports on |
+//! | recipient | 1 | NOTIFY, as in the command |
+//! | recipient | 2 | ORCPT, as in the command |
+//! | recipient | 3 | sender for this recipient, where it is not that of the message; empty: the null sender |
+//! | recipient | 4 | changes to the message: the stored form of [`mail::delta::Delta`] |
+//! | recipient | 5 | held from the start, until somebody releases it: empty |
+//! | recipient | 6 | first attempt not before: milliseconds since the Unix epoch, little-endian u64 |
+//! | recipient | 7 | metadata: keys and values in turn, each with its length as little-endian u32 in front |
+//! | recipient | 8 | job id |
+//! | recipient | 9 | tenant id |
+//! | recipient | 10 | quotas: as metadata |
+//! | recipient | 11 | priority: one byte |
+//! | properties of an item | 1 | steps of the retry schedule that the sender was told of, little-endian u32: all below this number |
+//! | properties of an item | 2 | metadata instead of the recipient's, in the same form |
+//! | properties of an item | 3 | transport instead of the recipient's |
+//! | properties of an item | 4 | job id instead of the recipient's; empty: none |
+//! | properties of an item | 5 | tenant id instead of the recipient's; empty: none |
+//! | properties of an item | 6 | priority instead of the recipient's: one byte |
+//! | properties of an item | 7 | path of the file that it was loaded from, while that is being removed |
+//! | properties of an item | 8 | path of the file that it is being unloaded to |
+
+use bytes::Bytes;
+use net::smtp::address::Address;
+use net::smtp::domain::domain_of;
+use net::smtp::parameters::{EnvelopeId, MailParameters, Notify, OriginalRecipient, RcptParameters, Ret};
+use spool::{Envelope, Recipient};
+
+use super::{Posted, QueueOptions};
+
+/// Tagged values, as the spool keeps them.
+pub type Fields = Vec<(u16, Bytes)>;
+
+/// RET.
+pub const MESSAGE_RET: u16 = 1;
+/// ENVID.
+pub const MESSAGE_ENVELOPE_ID: u16 = 2;
+/// REQUIRETLS.
+pub const MESSAGE_REQUIRE_TLS: u16 = 3;
+/// What a report of ours is about.
+pub const MESSAGE_REPORTS_ON: u16 = 4;
+/// NOTIFY.
+pub const RECIPIENT_NOTIFY: u16 = 1;
+/// ORCPT.
+pub const RECIPIENT_ORIGINAL: u16 = 2;
+/// A sender of its own.
+pub const RECIPIENT_SENDER: u16 = 3;
+/// Changes to the message.
+pub const RECIPIENT_DELTA: u16 = 4;
+/// Held from the start.
+pub const RECIPIENT_HELD: u16 = 5;
+/// First attempt not before.
+pub const RECIPIENT_NOT_BEFORE: u16 = 6;
+/// Metadata.
+pub const RECIPIENT_METADATA: u16 = 7;
+/// Job id.
+pub const RECIPIENT_JOB_ID: u16 = 8;
+/// Tenant id.
+pub const RECIPIENT_TENANT_ID: u16 = 9;
+/// Quotas.
+pub const RECIPIENT_QUOTAS: u16 = 10;
+/// Priority.
+pub const RECIPIENT_PRIORITY: u16 = 11;
+
+impl Posted {
+    /// The envelope under this transaction id. `now_ms`: milliseconds since the Unix epoch.
+    pub fn envelope(&self, transaction: [u8; 16], now_ms: u64) -> Envelope {
+        let said = MailParameters {
+            ret: self.options.dsn_parameter("RET").and_then(Ret::parse),
+            envelope_id: self.options.dsn_parameter("ENVID").and_then(EnvelopeId::parse),
+            ..MailParameters::default()
+        };
+        let (from, to) = (self.sender.as_ref().map_or(&[][..], Address::as_bytes), self.recipient.as_bytes());
+        Envelope {
+            transaction,
+            sender: Bytes::copy_from_slice(from),
+            received_ms: now_ms,
+            eight_bit: !self.message.is_ascii(),
+            smtputf8: !from.is_ascii() || !to.is_ascii(),
+            recipients: vec![Recipient {
+                address: Bytes::copy_from_slice(to),
+                transport: self.transport.clone().into(),
+                domain: domain_of(to).unwrap_or_default().into(),
+                fields: ordered_fields(&self.options, now_ms),
+            }],
+            fields: message_fields(&said),
+            ..Envelope::default()
+        }
+    }
+}
+
+impl QueueOptions {
+    fn dsn_parameter(&self, keyword: &str) -> Option<&[u8]> {
+        let found = self.dsn.iter().find(|(name, _)| *name == keyword);
+        found.map(|(_, value)| value.as_bytes())
+    }
+}
+
+/// Fields of a message with these parameters. SMTPUTF8 is a flag of the envelope.
+pub fn message_fields(parameters: &MailParameters) -> Fields {
+    let mut fields = Fields::new();
+    if let Some(ret) = parameters.ret {
+        fields.push((MESSAGE_RET, Bytes::from_static(ret.name().as_bytes())));
+    }
+    if let Some(id) = &parameters.envelope_id {
+        fields.push((MESSAGE_ENVELOPE_ID, encoded(|out| id.encode(out))));
+    }
+    if parameters.require_tls {
+        fields.extend(require_tls_fields());
+    }
+    fields
+}
+
+/// The field of a message with REQUIRETLS.
+pub fn require_tls_fields() -> Fields {
+    vec![(MESSAGE_REQUIRE_TLS, Bytes::new())]
+}
+
+/// Fields of a recipient with these parameters.
+pub fn recipient_fields(parameters: &RcptParameters) -> Fields {
+    let mut fields = Fields::new();
+    if let Some(notify) = parameters.notify {
+        fields.push((RECIPIENT_NOTIFY, encoded(|out| notify.encode(out))));
+    }
+    if let Some(original) = &parameters.original_recipient {
+        fields.push((RECIPIENT_ORIGINAL, encoded(|out| original.encode(out))));
+    }
+    fields
+}
+
+/// Fields of a recipient with these options of `queue`.
+pub fn ordered_fields(options: &QueueOptions, now_ms: u64) -> Fields {
+    let mut fields = recipient_fields(&RcptParameters {
+        notify: options.dsn_parameter("NOTIFY").and_then(Notify::parse),
+        original_recipient: options.dsn_parameter("ORCPT").and_then(OriginalRecipient::parse),
+    });
+    let mut put = |there: bool, tag, value: &dyn Fn() -> Bytes| {
+        if there {
+            fields.push((tag, value()));
+        }
+    };
+    let text = |text: &str| Bytes::copy_from_slice(text.as_bytes());
+    let quotas = || options.quotas.iter().map(String::as_bytes);
+    let metadata = || options.metadata.iter().flat_map(|(key, value)| [&key[..], &value[..]]);
+    let not_before_ms = now_ms.saturating_add((options.delay_s * 1000.0) as u64);
+    put(options.hold, RECIPIENT_HELD, &Bytes::new);
+    put(options.delay_s > 0.0, RECIPIENT_NOT_BEFORE, &|| {
+        Bytes::copy_from_slice(&not_before_ms.to_le_bytes())
+    });
+    put(!options.metadata.is_empty(), RECIPIENT_METADATA, &|| strings(metadata()));
+    put(!options.job_id.is_empty(), RECIPIENT_JOB_ID, &|| text(&options.job_id));
+    put(!options.tenant_id.is_empty(), RECIPIENT_TENANT_ID, &|| text(&options.tenant_id));
+    put(!options.quotas.is_empty(), RECIPIENT_QUOTAS, &|| strings(quotas()));
+    put(options.priority > 0, RECIPIENT_PRIORITY, &|| Bytes::copy_from_slice(&[options.priority]));
+    fields
+}
+
+/// Strings, each with its length in front.
+pub fn strings<'s>(list: impl Iterator<Item = &'s [u8]>) -> Bytes {
+    let mut out = Vec::new();
+    for text in list {
+        out.extend_from_slice(&(text.len() as u32).to_le_bytes());
+        out.extend_from_slice(text);
+    }
+    out.into()
+}
+
+fn encoded(encode: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+    let mut out = Vec::new();
+    encode(&mut out);
+    out.into()
+}
