@@ -1,6 +1,8 @@
 //! Imports: modules and data, and the names that they bring into a file.
 
+use std::collections::HashSet;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::diagnostic::Diagnostic;
 use crate::syntax::ast::{Expr, Import, ImportKind, Name, Statement, StatementKind};
@@ -144,6 +146,7 @@ impl Compiler<'_> {
                 ImportKind::Data { .. } => {}
             }
         }
+        self.check_imported_variables(statements, imports);
         exports.functions.extend(scope.names.iter().map(|(name, callee)| (name.clone(), *callee)));
         // What functions say `global` to; in a module everything, because importers may ask for it.
         let mut names = global_names(statements);
@@ -168,6 +171,34 @@ impl Compiler<'_> {
             .variables
             .extend(file.variables.iter().map(|(name, variable)| (name.clone(), variable.global)));
         (file, exports, scope)
+    }
+
+    /// Reports the variables that the file has used before it imports others under their names.
+    fn check_imported_variables(&mut self, statements: &[Statement], imports: &[(&Import, Option<usize>)]) {
+        let has_variables = |(import, _): &(&Import, Option<usize>)| match &import.kind {
+            ImportKind::Symbols(symbols) => symbols.iter().any(|(_, here)| here.variable),
+            ImportKind::Wildcard(_) | ImportKind::Data { .. } => false,
+        };
+        if !imports.iter().any(has_variables) {
+            return;
+        }
+        let mut used: HashSet<Arc<str>> = HashSet::new();
+        for statement in statements {
+            let StatementKind::Import(Import { kind: ImportKind::Symbols(symbols), .. }) = &statement.kind
+            else {
+                let variables = Variables::of([], &[], std::slice::from_ref(statement));
+                used.extend(variables.list.into_iter().map(|variable| variable.name));
+                continue;
+            };
+            for (there, here) in symbols.iter().filter(|(_, here)| here.variable) {
+                if used.contains(&here.name.text) {
+                    let name = &here.name.text;
+                    let found =
+                        Diagnostic::error(here.name.span, format!("${name} is used before it is imported"));
+                    self.report(found.with_help(format!("rename one of them: ${} as ...", there.name.text)));
+                }
+            }
+        }
     }
 
     pub(super) fn import_symbol(
