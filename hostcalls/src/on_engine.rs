@@ -144,7 +144,7 @@ pub(crate) fn invoke<'a>(
             let mut call = Call::new(native, this.as_ref(), &mut args, &mut host);
             match native.run {
                 NativeRun::Inline(run) | NativeRun::Sized { run, .. } => return run(&mut call),
-                NativeRun::Frame(run) => run(&mut call)?,
+                NativeRun::Frame(run) | NativeRun::Offloading { run, .. } => run(&mut call)?,
                 NativeRun::Host(function) => {
                     let call = script::host::HostCall { function, name: native.name, this, args };
                     return crate::call(execution, call).await;

@@ -48,7 +48,8 @@ Everything that a script can call. The language itself is in the [guide](../hsl/
 * *Runs*: where the work is done. *inline*: at once, it takes little time. *inline or offloaded above N bytes*: at once for
   small arguments, else on another thread, while the script waits and others run. *offloaded*: always on another thread.
   *waits*: for the network, the disk or another shard; the script is suspended meanwhile, nothing else is. *calls back or
-  waits*: it may call functions of the script, or wait.
+  waits*: it may call functions of the script, or wait. *offloaded above N bytes of* something: what it computes on more than
+  that runs on another thread; `bench/script/thresholds.hsl` measures what it and the others cost just below.
 ";
 
 const HOOK_INTRODUCTION: &str =
@@ -84,6 +85,10 @@ fn runs(native: &Native) -> String {
         NativeRun::Sized { above_bytes: 0, .. } => "offloaded".to_owned(),
         NativeRun::Sized { above_bytes, .. } => format!("inline or offloaded above {above_bytes} bytes"),
         NativeRun::Frame(_) => "calls back or waits".to_owned(),
+        NativeRun::Offloading { above_bytes: 0, .. } => "offloaded".to_owned(),
+        NativeRun::Offloading { above_bytes, of, .. } => {
+            format!("calls back or waits; offloaded above {above_bytes} bytes of {of}")
+        }
         NativeRun::Host(_) => "waits".to_owned(),
     }
 }
@@ -205,6 +210,45 @@ mod tests {
         all.extend(library.classes().into_iter().flat_map(members));
         all.extend(library.module_classes().flat_map(|(_, class)| members(class)));
         all
+    }
+
+    /// When a native computes on another thread; `None`: never.
+    fn offloaded_above(native: &Native) -> Option<usize> {
+        match native.run {
+            NativeRun::Sized { above_bytes, .. } | NativeRun::Offloading { above_bytes, .. } => {
+                Some(above_bytes)
+            }
+            NativeRun::Inline(_) | NativeRun::Frame(_) | NativeRun::Host(_) => None,
+        }
+    }
+
+    /// The program that measures what natives cost just below their threshold has them all, each with its threshold.
+    #[test]
+    fn whatever_may_be_offloaded_is_measured() {
+        let program = include_str!("../../bench/script/thresholds.hsl");
+        let library = library();
+        let mut expected = Vec::new();
+        let mut expect = |name: String, native: &Native| {
+            if let Some(above) = offloaded_above(native).filter(|_| !is_internal(native.name)) {
+                expected.push(format!("measure(\"{name}\", {above}, "));
+            }
+        };
+        for native in library.functions() {
+            expect(native.name.to_owned(), native);
+        }
+        for class in library.classes().into_iter().chain(library.module_classes().map(|(_, class)| class)) {
+            class
+                .methods
+                .iter()
+                .for_each(|native| expect(format!("{}->{}", class.name, native.name), native));
+            class
+                .statics
+                .iter()
+                .for_each(|native| expect(format!("{}::{}", class.name, native.name), native));
+        }
+        let missing: Vec<_> = expected.iter().filter(|line| !program.contains(&***line)).collect();
+        assert!(missing.is_empty(), "bench/script/thresholds.hsl has no line with {missing:#?}");
+        assert_eq!(program.matches("\nmeasure(").count(), expected.len(), "and no others");
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Drives a script on the engine: lets others run between its slices, starts what it waits for, and ends it in time.
 
 #[cfg(test)]
+mod callback_tests;
+#[cfg(test)]
 mod tests;
 
 use std::pin::pin;

@@ -39,7 +39,7 @@ pub(crate) fn call(
                 run_offloaded(native, this, args, Surroundings { now, seed: [0; 32], monotonic: || 0.0 })?;
             Ok(Value::from_frozen(&result))
         }
-        NativeRun::Frame(run) => {
+        NativeRun::Frame(run) | NativeRun::Offloading { run, .. } => {
             let step = run(&mut Call::new(native, this, &mut args, &mut host))?;
             drive(world, step, &mut host)
         }

@@ -8,23 +8,28 @@ use script::value::{Array, Function, FunctionBuf, Value};
 
 use super::{KeyText, key_of_text, pki, private_key};
 
+/// Bytes of all arguments that are verified at once (`bench/script/thresholds.hsl`).
+const VERIFIED_INLINE_BYTES: usize = 32 * 1024;
+
 const HASHES: &str = "hash (md5, sha1, sha256 or sha512; default sha256)";
 
-pub(super) const RSA_SIGN: Native = Native::frame(
+pub(super) const RSA_SIGN: Native = Native::offloading(
     "rsa_sign",
     "string message, resource or string key [, array options]",
     (2, Some(3)),
     "The RSA signature (PKCS#1 v1.5) of a message, or none if the key does not serve. Options: hash (md5, sha1, sha256 or \
      sha512; default sha256), format of a key given as string (RSAPrivateKey or PrivateKeyInfo), pem, id.",
+    (0, "the message"),
     |call| start(call, &SIGN, pki::configured_key),
 );
 
-pub(super) const RSA_VERIFY: Native = Native::frame(
+pub(super) const RSA_VERIFY: Native = Native::offloading(
     "rsa_verify",
     "string message, string signature, string publickey [, array options]",
     (3, Some(4)),
     "Whether an RSA signature (PKCS#1 v1.5) is one of the message; none if the key is none. Options: hash (md5, sha1, \
      sha256 or sha512; default sha256), format of the key (RSAPublicKey or SubjectPublicKeyInfo), pem, id.",
+    (VERIFIED_INLINE_BYTES, "the arguments"),
     |call| start(call, &VERIFY, pki::configured_public_key),
 );
 
@@ -43,7 +48,7 @@ static VERIFY: Native = Native {
     doc: HASHES,
     min_args: 4,
     max_args: Some(4),
-    run: NativeRun::Sized { above_bytes: 32 * 1024, run: verify },
+    run: NativeRun::Sized { above_bytes: VERIFIED_INLINE_BYTES, run: verify },
 };
 
 /// Replaces an id by the key that it names, and goes on with `work`.

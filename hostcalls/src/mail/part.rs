@@ -115,11 +115,12 @@ static METHODS: &[Native] = &[
         INLINE_BYTES,
         get_body,
     ),
-    Native::frame(
+    Native::offloading(
         "setBody",
         "string body [, array options]",
         (1, Some(2)),
         "Replaces the body, in the most readable transfer encoding. Option: encoding, when it is in that one already.",
+        (INLINE_BYTES, "a body without that option"),
         set_body,
     ),
     Native::inline(

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use crate::fault::Fault;
 use crate::host::{Host, HostCall, PendingCall};
-use crate::native::{Call, Native, NativeRun, Next as NativeNext, Step};
+use crate::native::{Call, Native, NativeRun, Next as NativeNext, Step, exceeds};
 use crate::value::{Object, Value};
 
 use super::context::{Context, Next, Outcome, Run};
@@ -107,7 +107,7 @@ impl Context {
                 let call = HostCall { function, name: native.name, this: this.cloned(), args };
                 return Ok(Outcome::Pending(PendingCall::Host(call)));
             }
-            NativeRun::Frame(run) => {
+            NativeRun::Frame(run) | NativeRun::Offloading { run, .. } => {
                 let step = run(&mut Call::new(native, this, args, host).with_memory(left));
                 args.iter_mut().for_each(|arg| *arg = Value::Undefined);
                 return self.native_step(step?, host);
@@ -157,33 +157,4 @@ impl Context {
             }
         }
     }
-}
-
-/// Whether arguments hold more than this many bytes.
-fn exceeds(args: &[Value], this: Option<&Object>, above_bytes: usize) -> bool {
-    if above_bytes == 0 {
-        return true;
-    }
-    let mut left = above_bytes;
-    let mut pending: Vec<Value> = args.to_vec();
-    pending.extend(this.map(|this| Value::Object(this.clone())));
-    while let Some(value) = pending.pop() {
-        let size = match &value {
-            Value::Str(text) => text.len(),
-            Value::Array(array) => {
-                let size = array.len().saturating_mul(16);
-                if size <= left {
-                    array.iter().for_each(|(_, item)| pending.push(item));
-                }
-                size
-            }
-            Value::Object(object) => object.as_host().map_or(0, crate::native::HostObject::size_bytes),
-            _ => 0,
-        };
-        match left.checked_sub(size) {
-            Some(rest) => left = rest,
-            None => return true,
-        }
-    }
-    false
 }

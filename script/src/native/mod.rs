@@ -9,6 +9,7 @@ use std::fmt;
 
 pub use call::{Call, Options};
 pub use library::{Absent, DataLoader, Library};
+pub(crate) use offload::exceeds;
 pub use offload::{OffloadError, Surroundings, run_offloaded};
 
 use crate::fault::Fault;
@@ -46,6 +47,15 @@ pub enum NativeRun {
     },
     /// May call functions of the script, or the host, and go on with their results.
     Frame(fn(&mut Call<'_>) -> Result<Step, Fault>),
+    /// As `Frame`, and what computes for long runs on another thread.
+    Offloading {
+        /// The greatest size to compute at once; 0 always goes to the other thread.
+        above_bytes: usize,
+        /// What the size is of, for the reference: `the subject`.
+        of: &'static str,
+        /// The code.
+        run: fn(&mut Call<'_>) -> Result<Step, Fault>,
+    },
     /// The embedder answers it, by this number in its table; the script waits meanwhile.
     Host(u16),
 }
@@ -238,6 +248,19 @@ impl Native {
         run: fn(&mut Call<'_>) -> Result<Step, Fault>,
     ) -> Native {
         Native { name, params, doc, min_args: args.0, max_args: args.1, run: NativeRun::Frame(run) }
+    }
+
+    /// A native that calls back, and offloads what it computes on more than `above_bytes` bytes `of` something.
+    pub const fn offloading(
+        name: &'static str,
+        params: &'static str,
+        args: (u8, Option<u8>),
+        doc: &'static str,
+        (above_bytes, of): (usize, &'static str),
+        run: fn(&mut Call<'_>) -> Result<Step, Fault>,
+    ) -> Native {
+        let run = NativeRun::Offloading { above_bytes, of, run };
+        Native { name, params, doc, min_args: args.0, max_args: args.1, run }
     }
 
     /// Checks the number of arguments.

@@ -2,7 +2,7 @@
 
 use std::any::Any;
 
-use super::{Call, Native, NativeRun};
+use super::{Call, HostObject, Native, NativeRun};
 use crate::fault::{Fault, FaultKind};
 use crate::host::Host;
 use crate::limits::MAX_OFFLOADED_MATCHING_SECONDS;
@@ -37,6 +37,35 @@ pub fn run_offloaded(
         Bare { surroundings, drawn: 0, timezone: jiff::tz::TimeZone::UTC, patterns: PatternCache::default() };
     let mut call = Call::new(native, this, &mut args, &mut host);
     run(&mut call).and_then(|value| value.freeze()).map_err(OffloadError::from)
+}
+
+/// Whether arguments hold more than this many bytes.
+pub(crate) fn exceeds(args: &[Value], this: Option<&Object>, above_bytes: usize) -> bool {
+    if above_bytes == 0 {
+        return true;
+    }
+    let mut left = above_bytes;
+    let mut pending: Vec<Value> = args.to_vec();
+    pending.extend(this.map(|this| Value::Object(this.clone())));
+    while let Some(value) = pending.pop() {
+        let size = match &value {
+            Value::Str(text) => text.len(),
+            Value::Array(array) => {
+                let size = array.len().saturating_mul(16);
+                if size <= left {
+                    array.iter().for_each(|(_, item)| pending.push(item));
+                }
+                size
+            }
+            Value::Object(object) => object.as_host().map_or(0, HostObject::size_bytes),
+            _ => 0,
+        };
+        match left.checked_sub(size) {
+            Some(rest) => left = rest,
+            None => return true,
+        }
+    }
+    false
 }
 
 /// Why an offloaded native failed; faults themselves cannot cross threads.

@@ -39,7 +39,7 @@ pub(crate) fn run(
     match native.run {
         NativeRun::Inline(run) | NativeRun::Sized { run, .. } => run(&mut call),
         NativeRun::Host(_) => panic!("{} needs the embedder", native.name),
-        NativeRun::Frame(run) => match run(&mut call)? {
+        NativeRun::Frame(run) | NativeRun::Offloading { run, .. } => match run(&mut call)? {
             Step::Return(value) => Ok(value),
             Step::Host { .. } | Step::Offload { then: Some(_), .. } => {
                 panic!("{} needs the embedder", native.name)

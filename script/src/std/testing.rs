@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use crate::fault::Fault;
 use crate::host::Host;
-use crate::native::{Call, Library, NativeRun};
+use crate::native::{Call, Library, NativeRun, Step};
 use crate::std::regex::PatternCache;
 use crate::value::Value;
 
@@ -85,6 +85,17 @@ pub(crate) fn call_with<const N: usize>(
     let mut call = Call::new(native, None, &mut args, host);
     match native.run {
         NativeRun::Inline(run) | NativeRun::Sized { run, .. } => run(&mut call),
+        NativeRun::Offloading { run, .. } => match run(&mut call)? {
+            Step::Return(value) => Ok(value),
+            Step::Offload { native, args, then: None } => {
+                let NativeRun::Sized { run, .. } = native.run else {
+                    panic!("{name} offloads what cannot be")
+                };
+                let mut args: Vec<Value> = args.iter().map(Value::from_frozen).collect();
+                run(&mut Call::new(native, None, &mut args, host))
+            }
+            _ => panic!("{name} calls back"),
+        },
         NativeRun::Frame(_) | NativeRun::Host(_) => panic!("{name} is not a plain function"),
     }
 }

@@ -21,7 +21,7 @@ use crate::crypto::{KeyText, configured_private_key, key_of_text, private_key};
 
 const PARAMS: &str = "string selector, string domain, resource or string key [, array options]";
 
-pub(in crate::mail) const SIGN_MESSAGE: Native = Native::frame(
+pub(in crate::mail) const SIGN_MESSAGE: Native = Native::offloading(
     "signDKIM",
     PARAMS,
     (3, Some(4)),
@@ -31,15 +31,17 @@ pub(in crate::mail) const SIGN_MESSAGE: Native = Native::frame(
      given), headers, additional_headers, oversign_headers, timestamp, expiration, expiration_relative, identity, \
      body_length, additional_signatures, id, return_header (returns the value of the header instead), arc (true or a \
      number: an ARC-Message-Signature).",
+    (0, "the message"),
     |call| start(call, true),
 );
 
-pub(in crate::mail) const SIGN_MIME: Native = Native::frame(
+pub(in crate::mail) const SIGN_MIME: Native = Native::offloading(
     "signDKIM",
     PARAMS,
     (3, Some(4)),
     "Adds a DKIM signature of the message as it is now, and returns the object; none if the key or an option does not \
      serve. The key and the options are those of MailMessage.signDKIM, without return_header and arc.",
+    (0, "the message"),
     |call| start(call, false),
 );
 

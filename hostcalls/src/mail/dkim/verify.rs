@@ -17,7 +17,7 @@ use crate::dns;
 /// Bytes of a message that are read at once: about 200 µs.
 const INLINE_BYTES: usize = 16 * 1024;
 
-pub(in crate::mail) const VERIFY: Native = Native::frame(
+pub(in crate::mail) const VERIFY: Native = Native::offloading(
     "verifyDKIM",
     "string headerfield [, array options]",
     (1, Some(2)),
@@ -25,6 +25,7 @@ pub(in crate::mail) const VERIFY: Native = Native::frame(
      name, as getHeader gives it with the option field. Options: timeout (5 seconds for the DNS query), dns_function \
      (function(hostname), returns an array with result, the TXT record, or error, permerror or temperror). Returns an array \
      with result (pass, permerror or temperror), error if it did not pass, and tags if the field could be parsed.",
+    (INLINE_BYTES, "the message"),
     start,
 );
 

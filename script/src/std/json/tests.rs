@@ -3,6 +3,7 @@ use proptest::prelude::*;
 use super::super::testing::{call, text};
 use super::{JsonStyle, decode, encode};
 use crate::limits::MAX_JSON_DEPTH;
+use crate::std::exception::Exception;
 use crate::value::{Array, Key, Value};
 
 fn encoded(value: &Value, ensure_ascii: bool, pretty_print: bool) -> Option<String> {
@@ -59,7 +60,14 @@ fn what_json_cannot_express_is_none() {
     for _ in 0..=MAX_JSON_DEPTH {
         deep = Value::from(Array::from_list(vec![deep]));
     }
-    assert!(call("json_encode", [deep]).unwrap().is_none());
+    assert!(call("json_encode", [deep.clone()]).unwrap().is_none());
+    // As small ones that go to no other thread.
+    let large = Value::from(vec![Value::from("x".repeat(20_000)), deep]);
+    assert!(call("json_encode", [large]).unwrap().is_none());
+    let large = Value::from(vec![Value::from("x".repeat(20_000)), Exception::value("".into(), None)]);
+    assert!(call("json_encode", [large]).unwrap().is_none());
+    let large = Value::from(vec![Value::from("x".repeat(20_000))]);
+    assert_eq!(text(call("json_encode", [large])).len(), 20_004);
 }
 
 #[test]

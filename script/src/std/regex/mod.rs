@@ -42,12 +42,13 @@ pub(super) static NATIVES: &[Native] = &[
     Native::inline("pcre_compile", "string pattern", (1, Some(1)), "Compiles a pattern.", |call| {
         Ok(Pattern::parse(call.bytes(0)?)?.into_value())
     }),
-    Native::frame(
+    Native::offloading(
         "pcre_replace",
         "Regex or string pattern, string or function replace, string subject [, number limit = 0]",
         (3, Some(4)),
         "Replaces matches, at most `limit` unless it is 0. In a string `$0` to `$99` stand for the groups; a function \
          gets the list of the groups and returns what stands in their place.",
+        (OFFLOAD_ABOVE_BYTES, "the subject, with a string"),
         replace::start,
     ),
 ];

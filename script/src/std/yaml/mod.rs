@@ -13,13 +13,14 @@ use crate::native::{Call, Native, NativeFrame, NativeRun, Next, Step};
 use crate::value::{Function, FunctionBuf, Value};
 
 /// The natives of this folder.
-pub static NATIVES: &[Native] = &[Native::frame(
+pub static NATIVES: &[Native] = &[Native::offloading(
     "yaml_decode",
     "string text [, array options]",
     (1, Some(2)),
     "The value of the first document of a YAML text, by the core schema of YAML 1.2; none if it is malformed. Keys of \
      mappings are texts. Option: `tags`, functions by tag (\"!Name\") that get the value of a node and return what takes \
      its place.",
+    (OFFLOAD_ABOVE_BYTES, "a text without tags"),
     yaml_decode,
 )];
 

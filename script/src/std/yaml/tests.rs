@@ -14,7 +14,7 @@ fn decoded(yaml: &str) -> Result<String, String> {
 fn run(args: [Value; 2]) -> Result<(Value, usize), Fault> {
     let mut host = StillHost::default();
     let mut args = args;
-    let NativeRun::Frame(start) = NATIVES[0].run else { panic!("yaml_decode calls back") };
+    let NativeRun::Offloading { run: start, .. } = NATIVES[0].run else { panic!("yaml_decode calls back") };
     let (mut function, mut values, mut then) =
         match start(&mut Call::new(&NATIVES[0], None, &mut args, &mut host))? {
             Step::Return(value) => return Ok((value, 0)),
