@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::prepare::{key_text, prepare};
 use crate::report::{Path, Problem, Report};
 use crate::scalar;
-use crate::schema::{Default, File, Key, Shape, Status};
+use crate::schema::{Default, File, Key, Shape, Status, Type};
 use crate::tree::{Checked, Tree};
 use crate::version;
 use crate::yaml::{self, Node, Position, Scalar, Style, Value};
@@ -223,6 +223,10 @@ impl Checker<'_> {
                 }
             }
             (Shape::Object(_) | Shape::Map(_), _) => self.unexpected(node, "a mapping", path),
+            (Shape::One(ty @ Type::Field(_)), Value::Map(_)) => {
+                let problem = Problem::new(format!("expected {}, got a mapping", scalar::name_of(ty)));
+                self.refuse(node, path, problem.hint(ROLL_UP))
+            }
             (Shape::List(_), _) => self.unexpected(node, "a list", path),
             (Shape::OneOrObject(..), _) => self.unexpected(node, "a value or a mapping", path),
             (Shape::OneOrMany(_), _) => self.unexpected(node, "a value or a list of values", path),
@@ -288,6 +292,10 @@ impl Checker<'_> {
         None
     }
 }
+
+/// Files of the time before 5.8 could name groups of values here (configuration 5.5).
+const ROLL_UP: &str = "groups of values are named under queues.grouping of the running file: define them there, write \
+                       grouping here, and \"&name\" instead of \"#name\" in conditions";
 
 /// The row for `name` whose form fits `value`, else the first row for `name`.
 fn row(keys: &'static [Key], name: &str, value: &Node) -> Option<&'static Key> {

@@ -120,7 +120,7 @@ fn name_of(ty: Type) -> String {
         Type::Size => "size".to_owned(),
         Type::Octal => "octal".to_owned(),
         Type::Id => "id".to_owned(),
-        Type::Choice(choices) => {
+        Type::Choice(choices) | Type::Field(choices) => {
             let names = choices
                 .iter()
                 .map(|choice| if choice.is_empty() { "empty".to_owned() } else { format!("`{choice}`") });

@@ -42,7 +42,7 @@ fn check_text(text: &str, ty: Type) -> Result<Checked, Problem> {
         Type::Id => {
             text_if(is_id(text), "is not an id: letters, digits and . _ / @ + -, at most 128 characters")
         }
-        Type::Choice(choices) => {
+        Type::Choice(choices) | Type::Field(choices) => {
             text_if(choices.contains(&text), &format!("is not one of {}", choices.join(", ")))
         }
         Type::Ip => text.parse().map(Checked::Ip).map_err(|_| Problem::new("not an IPv4 or IPv6 address")),
@@ -240,7 +240,9 @@ fn is_printable(text: &str) -> bool {
 /// May `node` be a value of `shape`, as far as a choice is concerned?
 pub(crate) fn is_choice(node: &Node, shape: Shape) -> bool {
     match (shape, &node.value) {
-        (Shape::One(Type::Choice(choices)), Value::Scalar(scalar)) => choices.contains(&scalar.text.as_str()),
+        (Shape::One(Type::Choice(choices) | Type::Field(choices)), Value::Scalar(scalar)) => {
+            choices.contains(&scalar.text.as_str())
+        }
         (Shape::One(Type::Bool), Value::Scalar(scalar)) => boolean(scalar).is_ok(),
         _ => true,
     }
@@ -255,6 +257,7 @@ pub(crate) fn name_of(ty: Type) -> &'static str {
         Type::Size => "a size",
         Type::Octal => "an octal string",
         Type::Free => "a string, number or boolean",
+        Type::Field(_) => "the name of a field",
         Type::BoolOrHostName => "true, false or a host name",
         Type::Text
         | Type::TextOrEmpty

@@ -103,6 +103,8 @@ pub(crate) enum Type {
     Id,
     /// One of these.
     Choice(&'static [&'static str]),
+    /// One of the fields that rules look at.
+    Field(&'static [&'static str]),
     /// An IPv4 or IPv6 address.
     Ip,
     /// An address or a network.

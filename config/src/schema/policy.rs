@@ -16,7 +16,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::List(&Shape::Object(&[
             key(
                 "fields",
-                Shape::List(&Shape::One(Type::Choice(&NAMES))),
+                Shape::List(&Shape::One(Type::Field(&NAMES))),
                 "Mail with the same values of these shares a counter; absent: all mail does",
             ),
             key(
