@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
+use rustc_hash::FxHashSet;
+
 use crate::dns::answer::{Answer, Kind, Mx, Question, Resolved};
 use crate::dns::name::DomainName;
 use crate::limits;
@@ -103,14 +105,23 @@ fn only_us(name: &str) -> MailHosts {
 ///
 /// Order: by preference. Hosts of equal preference are shuffled by the seed, so that the same seed and the same
 /// DNS give the same order, and the next seed another one (RFC 5321 5.1 asks for a random choice). The addresses of
-/// a host are shuffled within each family and then taken from the families in turn, IPv4 first.
+/// a host are shuffled within each family and then taken from the families in turn, IPv4 first. The next
+/// [turn](HostSearch::in_turn) of the same seed begins with the next host of equal preference, and with the next addresses when
+/// all those hosts have been first.
 #[derive(Debug)]
 pub struct HostSearch {
     families: Families,
-    seed: u64,
+    order: Order,
     /// Names of this host.
     us: Arc<[DomainName]>,
     state: State,
+}
+
+/// What decides the order of equals.
+#[derive(Clone, Copy, Debug)]
+struct Order {
+    seed: u64,
+    turn: u32,
 }
 
 #[derive(Debug)]
@@ -130,7 +141,7 @@ struct Addresses {
     authentic: bool,
     implicit: bool,
     /// Hosts not yet asked for.
-    left: VecDeque<(u16, DomainName)>,
+    left: VecDeque<Host>,
     wave: Vec<Asked>,
     found: Vec<MailHost>,
     /// Why no address of a host is known now.
@@ -139,10 +150,18 @@ struct Addresses {
     none_exist: bool,
 }
 
-#[derive(Debug)]
-struct Asked {
+/// A host by its name.
+#[derive(Clone, Debug)]
+struct Host {
     preference: u16,
     name: DomainName,
+    /// Which of its addresses is the first.
+    turn: u32,
+}
+
+#[derive(Debug)]
+struct Asked {
+    host: Host,
     /// By family; `None` when not asked for or not yet answered.
     ipv4: Option<Answer>,
     ipv6: Option<Answer>,
@@ -170,13 +189,18 @@ impl HostSearch {
             },
             (None, Err(_)) => State::Done(not_a_name(domain)),
         };
-        HostSearch { families, seed, us: Arc::default(), state }
+        HostSearch { families, order: Order { seed, turn: 0 }, us: Arc::default(), state }
     }
 
     /// Mail shall not come back to this host, which has these names: it and all hosts of equal or worse preference are left
     /// out (RFC 5321 section 5.1). Not for a fixed next hop. What it is by its addresses, [`MailHosts::before_us`] leaves out.
     pub fn not_to(self, us: Arc<[DomainName]>) -> HostSearch {
         HostSearch { us, ..self }
+    }
+
+    /// For a message that has been tried so often: each turn begins elsewhere, among equals.
+    pub fn in_turn(self, turn: u32) -> HostSearch {
+        HostSearch { order: Order { turn, ..self.order }, ..self }
     }
 
     /// The addresses of a fixed next hop: a host name, an address (bare or in brackets), or `localhost`.
@@ -189,7 +213,7 @@ impl HostSearch {
             },
             (None, Err(_)) => State::Done(not_a_name(name)),
         };
-        HostSearch { families, seed, us: Arc::default(), state }
+        HostSearch { families, order: Order { seed, turn: 0 }, us: Arc::default(), state }
     }
 
     /// What is needed now. After [`Step::Ask`], give all the answers with [`HostSearch::answer`] and ask again.
@@ -198,7 +222,7 @@ impl HostSearch {
             State::Done(hosts) => Step::Done(hosts.clone()),
             State::Exchangers(domain) => Step::Ask(vec![Question { name: domain.clone(), kind: Kind::Mx }]),
             State::Addresses(addresses) => {
-                addresses.close_wave(self.families, self.seed);
+                addresses.close_wave(self.families, self.order);
                 if addresses.open_wave() {
                     return Step::Ask(addresses.questions(self.families));
                 }
@@ -214,7 +238,7 @@ impl HostSearch {
         match &mut self.state {
             State::Exchangers(domain) if question.kind == Kind::Mx => {
                 let domain = domain.clone();
-                self.state = after_exchangers(domain, resolved, self.seed).before_us(&self.us);
+                self.state = after_exchangers(domain, resolved, self.order).before_us(&self.us);
             }
             State::Addresses(addresses) => addresses.take(question, resolved),
             _ => {}
@@ -229,7 +253,7 @@ impl HostSearch {
         if addresses.implicit || addresses.left.is_empty() {
             return;
         }
-        addresses.left.retain(|(_, host)| permits(host.as_str()));
+        addresses.left.retain(|host| permits(host.name.as_str()));
         let nothing_left =
             addresses.left.is_empty() && addresses.wave.is_empty() && addresses.found.is_empty();
         if nothing_left {
@@ -243,23 +267,23 @@ impl State {
     /// Without this host, and all that does not go before it.
     fn before_us(mut self, us: &[DomainName]) -> State {
         let State::Addresses(addresses) = &mut self else { return self };
-        let Some((preference, name)) = addresses.left.iter().find(|(_, name)| us.contains(name)).cloned()
-        else {
+        let Some(ours) = addresses.left.iter().find(|host| us.contains(&host.name)).cloned() else {
             return self;
         };
-        addresses.left.retain(|(other, _)| *other < preference);
-        if addresses.left.is_empty() { State::Done(only_us(name.as_str())) } else { self }
+        addresses.left.retain(|host| host.preference < ours.preference);
+        if addresses.left.is_empty() { State::Done(only_us(ours.name.as_str())) } else { self }
     }
 }
 
 /// RFC 5321 5.1: MX records decide; without any the domain is its own host; anything but a clear answer is no
 /// reason to go on to its addresses.
-fn after_exchangers(domain: DomainName, resolved: Resolved, seed: u64) -> State {
+fn after_exchangers(domain: DomainName, resolved: Resolved, order: Order) -> State {
     let authentic = resolved.authentic;
     match resolved.answer {
         Answer::Mx(exchangers) if exchangers.iter().any(|mx| mx.host.is_some()) => {
-            let left = in_order(&exchangers, seed);
-            State::Addresses(Addresses { implicit: false, left, ..Addresses::implicit(domain, authentic) })
+            let left = in_order(&exchangers, order);
+            let implicit = Addresses::implicit(domain, authentic);
+            State::Addresses(Addresses { implicit: false, left, ..implicit })
         }
         Answer::Mx(exchangers) if exchangers.is_empty() => {
             State::Done(no_mail_host(Lack::Addresses, format!("{domain}: no MX record names a host")))
@@ -275,28 +299,32 @@ fn after_exchangers(domain: DomainName, resolved: Resolved, seed: u64) -> State 
     }
 }
 
-/// Hosts by preference, shuffled where equal; each name once, at its best preference.
-fn in_order(exchangers: &[Mx], seed: u64) -> VecDeque<(u16, DomainName)> {
-    let mut hosts: Vec<(u16, DomainName)> =
-        exchangers.iter().filter_map(|mx| Some((mx.preference, mx.host.clone()?))).collect();
+/// Hosts by preference, shuffled where equal, and each turn beginning with the next; each name once, at its best
+/// preference.
+fn in_order(exchangers: &[Mx], order: Order) -> VecDeque<Host> {
+    let mut hosts: Vec<(u16, &DomainName)> =
+        exchangers.iter().filter_map(|mx| Some((mx.preference, mx.host.as_ref()?))).collect();
     // Sorted by name too, so that the order depends on the seed and not on the rotation of a name server.
     hosts.sort();
-    for group in hosts.chunk_by_mut(|a, b| a.0 == b.0) {
-        shuffle(group, seed);
+    let mut names = FxHashSet::default();
+    hosts.retain(|(_, name)| names.insert(*name));
+    let mut kept = VecDeque::new();
+    for equals in hosts.chunk_by_mut(|a, b| a.0 == b.0) {
+        let turn = begin_elsewhere(equals, order);
+        kept.extend(equals.iter().map(|(preference, name)| Host {
+            preference: *preference,
+            name: (*name).clone(),
+            turn,
+        }));
     }
-    let mut kept: VecDeque<(u16, DomainName)> = VecDeque::new();
-    for host in hosts {
-        if kept.len() < limits::MX_HOSTS_MAX && kept.iter().all(|(_, name)| *name != host.1) {
-            kept.push_back(host);
-        }
-    }
+    kept.truncate(limits::MX_HOSTS_MAX);
     kept
 }
 
 impl Addresses {
     fn implicit(domain: DomainName, authentic: bool) -> Addresses {
         Addresses {
-            left: VecDeque::from([(0, domain.clone())]),
+            left: VecDeque::from([Host { preference: 0, name: domain.clone(), turn: 0 }]),
             implicit: true,
             domain,
             authentic,
@@ -312,8 +340,7 @@ impl Addresses {
         let addresses: usize = self.found.iter().map(|host| host.addresses.len()).sum();
         if addresses < limits::MAIL_ADDRESSES_ENOUGH {
             let count = WAVE.min(self.left.len());
-            let asked =
-                |(preference, name)| Asked { preference, name, ipv4: None, ipv6: None, authentic: true };
+            let asked = |host| Asked { host, ipv4: None, ipv6: None, authentic: true };
             self.wave = self.left.drain(..count).map(asked).collect();
         }
         !self.wave.is_empty()
@@ -322,44 +349,46 @@ impl Addresses {
     fn questions(&self, families: Families) -> Vec<Question> {
         let kinds = [(families.ipv4, Kind::A), (families.ipv6, Kind::Aaaa)];
         let kinds = || kinds.into_iter().filter(|(wanted, _)| *wanted).map(|(_, kind)| kind);
-        let hosts = self.wave.iter();
-        hosts.flat_map(|host| kinds().map(|kind| Question { name: host.name.clone(), kind })).collect()
+        let wave = self.wave.iter();
+        wave.flat_map(|asked| kinds().map(|kind| Question { name: asked.host.name.clone(), kind })).collect()
     }
 
     fn take(&mut self, question: &Question, resolved: Resolved) {
         let Resolved { answer, authentic, .. } = resolved;
         self.none_exist &= answer == Answer::NoDomain;
-        if let Some(host) = self.wave.iter_mut().find(|host| host.name == question.name) {
-            host.authentic &= authentic;
+        if let Some(asked) = self.wave.iter_mut().find(|asked| asked.host.name == question.name) {
+            asked.authentic &= authentic;
             match question.kind {
-                Kind::A => host.ipv4 = Some(answer),
-                Kind::Aaaa => host.ipv6 = Some(answer),
+                Kind::A => asked.ipv4 = Some(answer),
+                Kind::Aaaa => asked.ipv6 = Some(answer),
                 Kind::Mx | Kind::Ptr | Kind::Records(_) => {}
             }
         }
     }
 
     /// Keeps the hosts of the wave that have addresses.
-    fn close_wave(&mut self, families: Families, seed: u64) {
-        for host in std::mem::take(&mut self.wave) {
+    fn close_wave(&mut self, families: Families, order: Order) {
+        for asked in std::mem::take(&mut self.wave) {
+            let Host { preference, name, turn } = asked.host;
             let of = |answer: Option<Answer>, wanted: bool| match answer {
                 Some(Answer::Addresses(addresses)) if wanted => addresses.to_vec(),
                 _ => Vec::new(),
             };
-            let failure = [&host.ipv4, &host.ipv6].into_iter().flatten().find_map(|answer| match answer {
-                Answer::Failed(failure) => Some(format!("{}: {failure}", host.name)),
+            let failure = [&asked.ipv4, &asked.ipv6].into_iter().flatten().find_map(|answer| match answer {
+                Answer::Failed(failure) => Some(format!("{name}: {failure}")),
                 _ => None,
             });
-            let ipv4 = of(host.ipv4, families.ipv4);
-            let ipv6 = of(host.ipv6, families.ipv6);
-            let addresses = in_turn(ipv4, ipv6, seed);
+            let ipv4 = of(asked.ipv4, families.ipv4);
+            let ipv6 = of(asked.ipv6, families.ipv6);
+            // A host that is alone has all turns.
+            let turn = if self.implicit { order.turn } else { turn };
+            let addresses = alternating(ipv4, ipv6, Order { turn, ..order });
             if !addresses.is_empty() {
-                let name = host.name.to_shared();
                 self.found.push(MailHost {
-                    name,
+                    name: name.to_shared(),
                     addresses,
-                    preference: host.preference,
-                    authentic: self.authentic && host.authentic,
+                    preference,
+                    authentic: self.authentic && asked.authentic,
                     name_authentic: self.authentic,
                 });
             } else if let Some(failure) = failure {
@@ -391,10 +420,10 @@ impl Addresses {
     }
 }
 
-fn in_turn(mut ipv4: Vec<IpAddr>, mut ipv6: Vec<IpAddr>, seed: u64) -> Vec<IpAddr> {
+fn alternating(mut ipv4: Vec<IpAddr>, mut ipv6: Vec<IpAddr>, order: Order) -> Vec<IpAddr> {
     for family in [&mut ipv4, &mut ipv6] {
         family.sort_unstable();
-        shuffle(family, seed);
+        begin_elsewhere(family, order);
     }
     let longest = ipv4.len().max(ipv6.len());
     let pairs = (0..longest).flat_map(|number| [ipv4.get(number), ipv6.get(number)]);
@@ -450,6 +479,14 @@ fn localhost(name: &DomainName, families: Families) -> Option<MailHosts> {
 
 fn found(host: MailHost) -> MailHosts {
     MailHosts::Found { hosts: vec![host], unknown: None }
+}
+
+/// Shuffles equals by the seed, and begins with the next of them each turn. Gives how often all of them have been first.
+fn begin_elsewhere<T>(equals: &mut [T], order: Order) -> u32 {
+    shuffle(equals, order.seed);
+    let Some(count) = u32::try_from(equals.len()).ok().filter(|count| *count > 0) else { return 0 };
+    equals.rotate_left((order.turn % count) as usize);
+    order.turn / count
 }
 
 /// Fisher-Yates with splitmix64.

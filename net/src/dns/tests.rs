@@ -1,6 +1,6 @@
 //! The stub against servers made of values, on a clock that is a number; the search for hosts as a table.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -528,6 +528,32 @@ fn equal_preference_is_shuffled_by_the_seed_and_by_nothing_else() {
     }
     assert_eq!(orders.len(), 6, "every order comes up");
     assert!(orders.values().all(|count| (60..140).contains(count)), "{orders:?}");
+}
+
+#[test]
+fn each_turn_begins_with_the_next_host_and_then_with_the_next_of_its_addresses() {
+    let zone = Zone::default()
+        .mx("three.test", &[(10, "a.test"), (10, "b.test"), (10, "c.test"), (20, "z.test"), (20, "a.test")])
+        .mx("two.test", &[(10, "d.test"), (10, "d.test"), (10, "e.test")])
+        .host("a.test", &["192.0.2.1"])
+        .host("b.test", &["192.0.2.2"])
+        .host("c.test", &["192.0.2.3"])
+        .host("z.test", &["192.0.2.9"])
+        .host("d.test", &["192.0.2.4", "192.0.2.5"])
+        .host("e.test", &["192.0.2.6", "192.0.2.7"]);
+    let order = |domain: &str, seed, turn| zone.search(HostSearch::mail(domain, BOTH, seed).in_turn(turn)).0;
+    let first = |order: String| order.split(' ').take(3).collect::<Vec<_>>().join(" ");
+    for seed in 0..300 {
+        let firsts: Vec<String> = (0..4).map(|turn| first(order("three.test", seed, turn))).collect();
+        assert_eq!(BTreeSet::from_iter(&firsts[..3]).len(), 3, "seed {seed}: {firsts:?}");
+        assert_eq!(firsts[3], firsts[0], "seed {seed}");
+        assert!(order("three.test", seed, 1).ends_with("; 20 z.test 192.0.2.9"), "equals only change places");
+        let firsts = BTreeSet::from_iter((0..4).map(|turn| first(order("two.test", seed, turn))));
+        assert_eq!(firsts.len(), 4, "two hosts with two addresses each, seed {seed}: {firsts:?}");
+        let alone: Vec<String> =
+            (0..3).map(|turn| zone.search(HostSearch::host("d.test", BOTH, seed).in_turn(turn)).0).collect();
+        assert!(alone[0] != alone[1] && alone[0] == alone[2], "seed {seed}: {alone:?}");
+    }
 }
 
 #[test]

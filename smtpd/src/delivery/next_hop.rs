@@ -62,7 +62,7 @@ pub async fn look_up(
     retry: u32,
 ) -> MailHosts {
     let families = Families { ipv4: route.sources.is_on(false), ipv6: route.sources.is_on(true) };
-    let seed = seed(transaction, retry);
+    let seed = seed(transaction);
     let search = match &route.next_hop {
         NextHop::Address(address) => {
             let name = address.to_string().into();
@@ -70,9 +70,12 @@ pub async fn look_up(
             return MailHosts::Found { hosts, unknown: None };
         }
         NextHop::Host(name) => {
-            return shard.resolver.search(HostSearch::host(name, families, seed), |_| true).await;
+            return shard
+                .resolver
+                .search(HostSearch::host(name, families, seed).in_turn(retry), |_| true)
+                .await;
         }
-        NextHop::Mx => HostSearch::mail(domain, families, seed),
+        NextHop::Mx => HostSearch::mail(domain, families, seed).in_turn(retry),
     };
     let snapshot = shard.snapshot();
     let search = search.not_to(Arc::clone(&snapshot.ourselves.names));
@@ -80,10 +83,10 @@ pub async fn look_up(
     ourselves::leave_out(&snapshot.ourselves, route.port, hosts).await
 }
 
-/// The same for the same message and number of attempts.
-fn seed(transaction: &[u8; 16], retry: u32) -> u64 {
+/// The same for the same message.
+fn seed(transaction: &[u8; 16]) -> u64 {
     let id = u128::from_be_bytes(*transaction);
-    mix(mix(id as u64 ^ (id >> 64) as u64) ^ u64::from(retry))
+    mix(id as u64 ^ (id >> 64) as u64)
 }
 
 /// What a look-up means for the mail: only what the domain itself says is final.

@@ -125,5 +125,7 @@ fn the_resolver_says_which_host_a_message_would_try() {
     };
     let first = query(0);
     assert_eq!(query(0), first);
-    assert!((1..12).any(|retry| query(retry) != first), "all of {first}");
+    let mut walked = [first, query(1), query(2)];
+    walked.sort();
+    assert_eq!(walked, ["mx1.a.example", "mx2.a.example", "mx3.a.example"]);
 }
