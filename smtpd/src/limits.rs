@@ -103,6 +103,8 @@ pub const AUTH_FAILURE_WINDOW: Duration = Duration::from_secs(600);
 
 /// What queueing recovered recipients takes of one turn of the loop, about: 2 us each. The spool, which finds them, takes as much.
 pub const LOAD_SLICE: Duration = Duration::from_micros(300);
+/// The same of a message whose recipients come into the queue.
+pub const ENQUEUE_SLICE: Duration = Duration::from_micros(300);
 /// How long the load waits before it looks again whether the queue has room.
 pub const LOAD_PAUSE: Duration = Duration::from_millis(500);
 

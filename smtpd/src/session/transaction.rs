@@ -153,7 +153,7 @@ impl Transaction {
                 }
                 let entering = |index| Entering { staged, ..Entering::new(index) };
                 let items = (0u32..).zip(&envelope.recipients).map(|(index, _)| entering(index));
-                shard.enqueue(message, &envelope, size_bytes, items);
+                shard.enqueue_all(message, &envelope, size_bytes, items).await;
                 shard.due.notify_one();
                 Ok(id)
             }

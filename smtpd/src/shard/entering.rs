@@ -1,11 +1,13 @@
 //! Recipients of stored messages on their way into the queue.
 
+use engine::task::Slice;
 use queue::{Details, Entry, Item, ItemKey, LastAttempt, Origin};
 use rustc_hash::FxHashMap;
 use spool::{Envelope, ItemState, MessageId, RecoveredItem};
 
 use super::Shard;
 use crate::answers;
+use crate::limits;
 use crate::log::Priority;
 use crate::stored::{self, Properties};
 use net::smtp::domain::domain_of;
@@ -66,7 +68,7 @@ impl Clock {
 }
 
 impl Shard {
-    /// Queues recipients of a message that is in the spool. One that the queue does not take stays in the spool and is
+    /// Queues a few recipients of a message that is in the spool. One that the queue does not take stays in the spool and is
     /// found at the next start.
     pub fn enqueue(
         &self,
@@ -75,58 +77,109 @@ impl Shard {
         size_bytes: u64,
         items: impl Iterator<Item = Entering>,
     ) {
-        let sender_domain = domain_of(&envelope.sender);
-        let now_ms = engine::time::steady_ms();
-        let flags = stored::flags(envelope);
-        let origin = origin(envelope);
-        let mut variants = FxHashMap::default();
-        let mut queue = self.queue.borrow_mut();
-        for Entering { index, attempts, entry, last, properties, staged } in items {
-            let Some(recipient) = envelope.recipients.get(index as usize) else { continue };
-            let ordered = stored::ordered(recipient);
-            let variant = variant_of(&mut variants, ordered.delta);
-            let mut ordered = ordered;
-            let transport = std::str::from_utf8(&recipient.transport).unwrap_or_default();
-            let transport = properties.overrule(&mut ordered, transport);
-            let (sender, sender_domain) = match ordered.sender {
-                Some(own) => (own, domain_of(own)),
-                None => (&*envelope.sender, sender_domain.clone()),
-            };
-            let entry = match (entry, attempts, ordered.entry) {
-                (Entry::Active, 0, Some(first)) => first,
-                (entry, ..) => entry,
-            };
-            let item = Item {
-                key: ItemKey::new(message.log, message.sequence, index),
-                transaction: envelope.transaction,
-                sender,
-                sender_domain: sender_domain.as_deref(),
-                recipient: &recipient.address,
-                domain: std::str::from_utf8(&recipient.domain).unwrap_or_default(),
-                transport,
-                job_id: ordered.job_id,
-                tenant_id: ordered.tenant_id,
-                size_bytes,
-                received_ms: envelope.received_ms,
-                attempts,
-                flags: flags | variant | if staged { stored::STAGED } else { 0 },
-                priority: ordered.priority,
-                details: Details {
-                    origin: origin.clone(),
-                    metadata: &ordered.metadata,
-                    quotas: &ordered.quotas,
-                    last,
-                },
-            };
-            self.stats.loader.count.add(1);
-            if let Err(error) = queue.insert(item, entry, now_ms) {
-                let id = uuid::Uuid::from_bytes(envelope.transaction);
-                let queue_id = index + 1;
-                self.log.line(
-                    Priority::Error,
-                    format_args!("[{id}:{queue_id}] not queued until the next start: {error}"),
-                );
+        let mut entrance = Entrance::of(self, message, envelope, size_bytes);
+        items.for_each(|item| entrance.let_in(item));
+    }
+
+    /// The same for any number, a slice of them in each turn of the loop. If this is dropped before its end, the others are
+    /// found at the next start, too.
+    pub async fn enqueue_all(
+        &self,
+        message: MessageId,
+        envelope: &Envelope,
+        size_bytes: u64,
+        items: impl Iterator<Item = Entering>,
+    ) {
+        let mut entrance = Entrance::of(self, message, envelope, size_bytes);
+        let mut slice = Slice::begin(limits::ENQUEUE_SLICE);
+        for item in items {
+            entrance.let_in(item);
+            if slice.is_over() {
+                self.due.notify_one();
+                engine::task::yield_now().await;
+                slice = Slice::begin(limits::ENQUEUE_SLICE);
             }
+        }
+    }
+}
+
+/// Lets the recipients of a message into the queue.
+struct Entrance<'e> {
+    shard: &'e Shard,
+    message: MessageId,
+    envelope: &'e Envelope,
+    size_bytes: u64,
+    sender_domain: Option<String>,
+    origin: Origin,
+    flags: u16,
+    /// The different changes of the message so far, numbered from 1.
+    variants: FxHashMap<&'e [u8], u16>,
+    now_ms: u64,
+}
+
+impl<'e> Entrance<'e> {
+    fn of(shard: &'e Shard, message: MessageId, envelope: &'e Envelope, size_bytes: u64) -> Entrance<'e> {
+        Entrance {
+            shard,
+            message,
+            envelope,
+            size_bytes,
+            sender_domain: domain_of(&envelope.sender),
+            origin: origin(envelope),
+            flags: stored::flags(envelope),
+            variants: FxHashMap::default(),
+            now_ms: engine::time::steady_ms(),
+        }
+    }
+
+    fn let_in(&mut self, entering: Entering) {
+        let Entering { index, attempts, entry, last, properties, staged } = entering;
+        let Entrance { shard, message, envelope, size_bytes, now_ms, .. } = *self;
+        let Some(recipient) = envelope.recipients.get(index as usize) else { return };
+        let ordered = stored::ordered(recipient);
+        let variant = variant_of(&mut self.variants, ordered.delta);
+        let mut ordered = ordered;
+        let transport = std::str::from_utf8(&recipient.transport).unwrap_or_default();
+        let transport = properties.overrule(&mut ordered, transport);
+        let (sender, sender_domain) = match ordered.sender {
+            Some(own) => (own, domain_of(own)),
+            None => (&*envelope.sender, self.sender_domain.clone()),
+        };
+        let entry = match (entry, attempts, ordered.entry) {
+            (Entry::Active, 0, Some(first)) => first,
+            (entry, ..) => entry,
+        };
+        let item = Item {
+            key: ItemKey::new(message.log, message.sequence, index),
+            transaction: envelope.transaction,
+            sender,
+            sender_domain: sender_domain.as_deref(),
+            recipient: &recipient.address,
+            domain: std::str::from_utf8(&recipient.domain).unwrap_or_default(),
+            transport,
+            job_id: ordered.job_id,
+            tenant_id: ordered.tenant_id,
+            size_bytes,
+            received_ms: envelope.received_ms,
+            attempts,
+            flags: self.flags | variant | if staged { stored::STAGED } else { 0 },
+            priority: ordered.priority,
+            details: Details {
+                origin: self.origin.clone(),
+                metadata: &ordered.metadata,
+                quotas: &ordered.quotas,
+                last,
+            },
+        };
+        shard.stats.loader.count.add(1);
+        let queued = shard.queue.borrow_mut().insert(item, entry, now_ms);
+        if let Err(error) = queued {
+            let id = uuid::Uuid::from_bytes(envelope.transaction);
+            let queue_id = index + 1;
+            shard.log.line(
+                Priority::Error,
+                format_args!("[{id}:{queue_id}] not queued until the next start: {error}"),
+            );
         }
     }
 }

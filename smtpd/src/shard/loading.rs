@@ -34,7 +34,7 @@ pub(super) async fn run(shard: Rc<Shard>) {
         }
         let received_ms = message.envelope.received_ms;
         let items = message.items.iter().map(|item| Entering::stored(item, received_ms, &clock));
-        shard.enqueue(message.id, &message.envelope, message.size_bytes, items);
+        shard.enqueue_all(message.id, &message.envelope, message.size_bytes, items).await;
         // A step for each of its recipients.
         if message.items.iter().any(|_| slice.is_over()) {
             shard.due.notify_one();

@@ -165,7 +165,7 @@ pub async fn import(shard: Rc<Shard>, order: Order) -> Result<u64, String> {
     }
     let (clock, received_ms) = (Clock::now(&shard), head.envelope.received_ms);
     let entering = head.items.iter().map(|item| Entering::stored(item, received_ms, &clock));
-    shard.enqueue(message, &head.envelope, head.size_bytes, entering);
+    shard.enqueue_all(message, &head.envelope, head.size_bytes, entering).await;
     shard.due.notify_one();
     Ok(count as u64)
 }
