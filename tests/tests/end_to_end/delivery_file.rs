@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use tests::peer::{Behaviour, Peer, Phase, Rule};
+use tests::peer::{Behaviour, Peer, Phase, Rule, Tls};
+use tests::pki::Authority;
 use tests::{Client, NameServer, Record, Smtpd, wait_until};
 
 const BODY: &[u8] = b"Subject: x\r\n\r\nx\r\n";
@@ -46,6 +47,32 @@ fn tls_can_be_asked_of_some_destinations_and_a_reload_changes_that() {
     write(&server.dir().join("smtpd-delivery.yaml"), "  default: {tls: {mode: optional}}\n");
     server.signal(Signal::SIGHUP);
     peer.wait_for(2);
+}
+
+/// A connection in clear is not for mail that wants TLS, nor the other way round, though both lead to the same address.
+#[test]
+fn a_connection_serves_only_mail_that_asks_the_same_of_tls() {
+    let config = Authority::new().issue(&["mx.one.example"]).server();
+    let tls = Tls { config, implicit: false, fault: None };
+    let (peer, dns) = (Peer::start(Behaviour::new().tls(tls)), two_domains());
+    let mode = |domain: &str, mode: &str| {
+        format!("    - {{if: {{recipientdomain: {domain}.example}}, then: {{tls: {{mode: {mode}}}}}}}\n")
+    };
+    let delivery = format!("  conditions:\n{}{}", mode("one", "require"), mode("two", "disabled"));
+    let server = server(&peer, &dns, &delivery).start();
+    for (number, domain) in ["one", "two", "one", "two"].into_iter().enumerate() {
+        send(&server, domain);
+        peer.wait_for(number + 1);
+    }
+    let connections = peer.connections();
+    let seen: Vec<_> = peer
+        .messages()
+        .into_iter()
+        .map(|message| (message.to[0].clone(), connections[message.connection].tls.is_some()))
+        .collect();
+    let (one, two) = (("x@one.example".to_owned(), true), ("x@two.example".to_owned(), false));
+    assert_eq!(seen, [one.clone(), two.clone(), one, two]);
+    assert_eq!(connections.len(), 2, "each was used again: {connections:#?}");
 }
 
 #[test]
