@@ -15,6 +15,9 @@ use crate::{Error, Field, Loaded, Options, Pattern, Property, Running, Source, V
 pub struct Policies {
     /// Version of the file; `None`: there is no file, which means no policies.
     pub version: Option<Version>,
+    /// Rates that do not say how they are counted are counted in windows that open with the first message; else in buckets
+    /// of tokens.
+    pub fixed_window: bool,
     /// In file order.
     pub policies: Vec<Policy>,
 }
@@ -78,7 +81,7 @@ const LONGEST_S: f64 = 366.0 * 86_400.0;
 impl Policies {
     /// Nothing is limited: there is no file.
     pub fn none() -> Policies {
-        Policies { version: None, policies: Vec::new() }
+        Policies { version: None, fixed_window: false, policies: Vec::new() }
     }
 }
 
@@ -101,7 +104,7 @@ pub fn load_policies(
         let mut reader = Reader { running, report: &mut report, fixed_window };
         let policies = tree.items("policies").iter().enumerate();
         let policies = policies.map(|(index, policy)| reader.policy(policy, index)).collect();
-        Policies { version: Some(version), policies }
+        Policies { version: Some(version), fixed_window, policies }
     });
     report.loaded(value)
 }

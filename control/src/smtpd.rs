@@ -280,7 +280,7 @@ pub struct RateUse {
     /// Of the window or the bucket.
     #[prost(uint64, tag = "1")]
     pub used: u64,
-    /// Unix time when the next one may go, seconds; 0 means now.
+    /// Unix time when the next one may go, seconds; 0 means now, or with a rate of 0 never.
     #[prost(double, tag = "2")]
     pub next: f64,
 }
@@ -788,7 +788,7 @@ pub mod waiting {
         Suspend = 2,
         /// A limit of a policy.
         Policy = 3,
-        /// A lease on a limit of a policy that another shard owns.
+        /// A lease on a limit of a policy: the shard that owns the limit does not answer.
         Lease = 4,
         /// All hosts of its destination are left alone for a while.
         Parked = 5,
@@ -1321,7 +1321,8 @@ pub struct ExplainHop {
     pub grouping: ::prost::alloc::string::String,
     #[prost(bool, tag = "6")]
     pub dnssec: bool,
-    /// What is asked of TLS and why: `dane`, `mta-sts`, `required`, `optional`, `none`.
+    /// What is asked of TLS, by the name of the mode as files have it (`require_verify`), with what the delivery file sets. Where
+    /// that depends on the source address, each mode with its addresses. What a script of the queue wants is not in it.
     #[prost(string, tag = "7")]
     pub tls: ::prost::alloc::string::String,
     /// Unix time until when it is left alone, seconds; 0 when it is not.
@@ -1333,9 +1334,14 @@ pub struct ExplainHop {
     /// Idle connections kept open to it.
     #[prost(uint32, tag = "10")]
     pub pooled: u32,
+    /// What is different for TLS with this host now, in words: its TLSA records, or that its TLS has failed lately. Empty
+    /// when nothing is.
+    #[prost(string, tag = "11")]
+    pub tlsnote: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ExplainSource {
+    /// Empty when the system chooses.
     #[prost(string, tag = "1")]
     pub address: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]
@@ -1343,6 +1349,9 @@ pub struct ExplainSource {
     /// Why it cannot be used now; empty when it can.
     #[prost(string, tag = "3")]
     pub blocked: ::prost::alloc::string::String,
+    /// `ipv4` or `ipv6`.
+    #[prost(string, tag = "4")]
+    pub family: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ExplainPolicy {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::diagnosis::Reason;
 use crate::item::{ItemKey, MessageKey};
+use crate::policy::{Key, Limit};
 
 /// A line of the queue: what shares connections and a concurrency limit.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -121,11 +122,44 @@ pub struct Limited {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LimitedBy {
     /// Which.
-    pub key: crate::policy::Key,
+    pub key: Key,
     /// The policy it belongs to, by number.
     pub policy: u32,
-    /// Which of its limits it was.
-    pub limit: crate::policy::Limit,
+    /// Why.
+    pub cause: Withheld,
+}
+
+/// Why a counter did not let an attempt go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Withheld {
+    /// A limit of it is reached.
+    Limit {
+        /// Which.
+        limit: Limit,
+        /// When it permits something by itself, in milliseconds since the Unix epoch; `None`: when a connection ends, or
+        /// it is not known.
+        until_ms: Option<u64>,
+    },
+    /// The shard that owns it does not answer.
+    SilentOwner {
+        /// Its number.
+        shard: u16,
+    },
+}
+
+impl LimitedBy {
+    /// The limit that it is about; where the owner says nothing, the first that it would look at.
+    pub fn limit(&self) -> Limit {
+        match self.cause {
+            Withheld::Limit { limit, .. } => limit,
+            Withheld::SilentOwner { .. } => Limit::Concurrency,
+        }
+    }
+
+    /// Whether both are about the same.
+    pub fn is_like(&self, other: &LimitedBy) -> bool {
+        self.key == other.key && self.limit() == other.limit()
+    }
 }
 
 /// What a report or an operation changed: for the durable record and the log.

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::attempt::LimitedBy;
 use crate::details::{Details, Link, Metadata, Origin, Quotas};
 use crate::diagnosis::Reason;
-use crate::policy::Limit;
 use crate::queue::Queue;
 use crate::slot::Slot;
 
@@ -101,7 +101,7 @@ pub enum State {
 
 /// What a queued item waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Waiting {
+pub enum Waiting<'a> {
     /// Nothing: it is being sent or dealt with, or its turn comes.
     Nothing,
     /// The time of its next try.
@@ -124,13 +124,8 @@ pub enum Waiting {
         /// Which one, where it can be told without hosts and addresses.
         rule: Option<usize>,
     },
-    /// A limit of a policy.
-    Policy {
-        /// Number of the policy.
-        policy: u32,
-        /// Which limit.
-        limit: Limit,
-    },
+    /// A counter of a policy.
+    Policy(&'a LimitedBy),
     /// An attempt of its destination to end: as many run as may.
     Attempts,
     /// Somebody to release it.
@@ -228,10 +223,15 @@ pub struct ItemView<'a> {
     pub(crate) within: Within<'a>,
 }
 
-impl ItemView<'_> {
+impl<'a> ItemView<'a> {
     /// What it waits for.
-    pub fn waiting(&self) -> Waiting {
+    pub fn waiting(&self) -> Waiting<'a> {
         self.within.queue.waiting(self.within.slot)
+    }
+
+    /// Whether an update of it is being written to disk.
+    pub fn is_writing(&self) -> bool {
+        self.within.queue.is_writing(self.key)
     }
 }
 

@@ -75,7 +75,7 @@ mod verdict;
 pub use amend::{Amendment, MetadataChange};
 pub use attempt::{
     Again, Attempt, AttemptId, Change, Destination, FailCause, Limited, LimitedBy, Lines, NotifyStep,
-    Outcome, Recipient,
+    Outcome, Recipient, Withheld,
 };
 pub use details::{Details, LastAttempt, Link, Metadata, Origin, QuotaUse, Quotas};
 pub use diagnosis::{Diagnosis, EnhancedCode, Reason, Remote};

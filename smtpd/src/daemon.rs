@@ -9,7 +9,7 @@ use hostcalls::smtp;
 use ipnet::IpNet;
 use net::dns::{Failure, Question, Resolved};
 use queue::Field;
-use queue::policy::{Algorithm, Kind};
+use queue::policy::Kind;
 
 use crate::control::shards::{self, Asking};
 use crate::delivery::Family;
@@ -130,7 +130,7 @@ async fn limit_everywhere(wanted: Limit) -> Result<String, String> {
         kind,
         then: WantedThen {
             concurrency: wanted.concurrency,
-            rate: wanted.rate.map(|(count, seconds)| (count.into(), seconds, Algorithm::default())),
+            rate: wanted.rate.map(|(count, seconds)| (count.into(), seconds, None)),
             connect_interval_s: wanted.connect_interval_s,
             tag: wanted.tag,
             stop: wanted.stop,

@@ -113,6 +113,8 @@ pub const PICK_UP_BURST: u32 = 64;
 
 /// The same by time: rules with many expressions make a look at a message slow.
 pub const PICK_UP_SLICE: Duration = Duration::from_micros(500);
+/// What a walk over a shard's counters takes of a turn: when policies change, or somebody lists them.
+pub const COUNTERS_SLICE: Duration = Duration::from_micros(500);
 /// How often a shard whose disk takes no writes looks whether it does again.
 pub const UNHEALTHY_PAUSE: Duration = Duration::from_secs(1);
 /// Addresses tried in one attempt (reference: cli-and-operations 9.7).
@@ -250,7 +252,7 @@ pub const CONTROL_RULES_NAMED: usize = 10;
 /// turns, and each waits so long.
 pub const CONTROL_SLICE: Duration = Duration::from_micros(500);
 /// Items that an update selects before it changes them, and that are made durable together: about 30 bytes each, and some
-/// hundred bytes each until they are on disk.
+/// hundred bytes each until they are on disk, with their keys among those that are listed as UPDATE.
 pub const CONTROL_UPDATE_CHUNK: usize = 4096;
 /// What an operator may have remembered of a recipient, in bytes: with a path and a few words of the server's own it stays
 /// within [`spool::limits::PROPERTIES_MAX_BYTES`].

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use config::{Pattern, Reloadable};
-use queue::policy::{Dynamic, FieldSet, Policies, Policy};
+use queue::policy::{Algorithm, Dynamic, FieldSet, Policies, Policy};
 use queue::{Field, Suspends};
 
 use crate::relinquish::{Relinquish, Relinquished};
@@ -133,10 +133,7 @@ fn policy_then(then: &config::PolicyThen) -> queue::policy::Then {
             rate: then.rate.map(|rate| queue::policy::Rate {
                 count: rate.count,
                 interval_ms: milliseconds(rate.interval),
-                algorithm: match rate.fixed_window {
-                    true => queue::policy::Algorithm::FixedWindow,
-                    false => queue::policy::Algorithm::TokenBucket,
-                },
+                algorithm: rate_algorithm(rate.fixed_window),
             }),
             connect_interval_ms: then.connect_interval.map(milliseconds).filter(|interval| *interval > 0),
         },
@@ -145,6 +142,11 @@ fn policy_then(then: &config::PolicyThen) -> queue::policy::Then {
         cluster: then.cluster,
         properties: then.properties.clone(),
     }
+}
+
+/// How a rate is counted.
+pub fn rate_algorithm(fixed_window: bool) -> Algorithm {
+    if fixed_window { Algorithm::FixedWindow } else { Algorithm::TokenBucket }
 }
 
 fn as_text(fields: &[(Field, Vec<Pattern>)]) -> Vec<(Field, Vec<String>)> {

@@ -155,6 +155,11 @@ impl TlsMode {
         TlsMode::ALL.iter().find(|(known, _)| *known == name).map(|(_, mode)| *mode)
     }
 
+    /// Its name, as files have it.
+    pub fn name(self) -> &'static str {
+        TlsMode::ALL.iter().find(|(_, mode)| *mode == self).map_or("", |(name, _)| name)
+    }
+
     /// Certificates are held against authorities; under DANE, of hosts without secure TLSA records.
     pub fn verifies(self) -> bool {
         matches!(self, TlsMode::OptionalVerify | TlsMode::RequireVerify | TlsMode::DaneFallbackRequireVerify)

@@ -21,7 +21,8 @@ use crate::text::{duration, visible};
 
 pub(super) const EXPLAIN: Command<Run> = Command {
     about: "Shows the transport, the hosts in the order in which they would be tried, the addresses that mail would leave \
-            from, TLS, the policies and suspends that match, and what is waiting. Nothing is sent; names are looked up.",
+            from, TLS, the policies and suspends that match, and what is waiting. Nothing is sent; names are looked up. \
+            Predelivery scripts, which may want something else, are not run.",
     options: &[&AS_IF, &JSON],
     operands: &[operand("RECIPIENT", Value::Text("RECIPIENT"), "An address, a domain, or with --id nothing")
         .optional()],
@@ -139,10 +140,10 @@ fn new_mail(answer: &QueueExplainResponse, now: f64) -> String {
     match answer.policies.iter().find(|policy| policy.exhausted) {
         Some(policy) => {
             let entry = policy.entry.clone().unwrap_or_default();
-            let end = match entry.connectnext > now {
-                true => format!("until {}", time(entry.connectnext)),
-                false => "until it has room".to_owned(),
-            };
+            let token = entry.rate.as_ref().map_or(0.0, |rate| rate.next);
+            let next = entry.connectnext.max(token);
+            let end =
+                if next > now { format!("until {}", time(next)) } else { "until it has room".to_owned() };
             format!("Mail for it would wait for policy {} {end}.", policy.fields.join(","))
         }
         None => "Mail for it would be attempted at once.".to_owned(),
@@ -160,7 +161,8 @@ fn until(waiting: &Waiting, answer: &QueueExplainResponse, now: f64) -> String {
                 None => "until it ends".to_owned(),
             }
         }
-        Kind::Policy | Kind::Lease | Kind::Attempts => "until there is room".to_owned(),
+        Kind::Policy | Kind::Attempts => "until there is room".to_owned(),
+        Kind::Lease => "until it does".to_owned(),
         Kind::Operator => "until somebody releases it".to_owned(),
         Kind::Time | Kind::Parked | Kind::Localfault | Kind::Nothing => String::new(),
     };
@@ -196,14 +198,26 @@ fn hops(hops: &[ExplainHop], now: f64) -> String {
             state,
         ]);
     }
-    if hops.is_empty() { "no next hop\n".to_owned() } else { table.render() }
+    let mut text = if hops.is_empty() { "no next hop\n".to_owned() } else { table.render() };
+    for hop in hops.iter().filter(|hop| !hop.tlsnote.is_empty()) {
+        let note = format!("{}[{}]: {}", hop.hostname, hop.address, hop.tlsnote);
+        let _ = writeln!(text, "{}", visible(&note));
+    }
+    text
 }
 
 fn sources(answer: &QueueExplainResponse) -> String {
     let mut table = Table::new([("Source", Align::Left), ("HELO", Align::Left), ("State", Align::Left)]);
     for source in &answer.sources {
         let state = if source.blocked.is_empty() { "usable" } else { &source.blocked };
-        table.row([&source.address, &source.helo, state]);
+        let address = match (source.address.as_str(), source.family.as_str()) {
+            ("", "ipv6") if source.blocked.is_empty() => "IPv6: as the system chooses",
+            ("", _) if source.blocked.is_empty() => "IPv4: as the system chooses",
+            ("", "ipv6") => "IPv6: none",
+            ("", _) => "IPv4: none",
+            (address, _) => address,
+        };
+        table.row([address, &source.helo, state]);
     }
     if answer.sources.is_empty() { String::new() } else { table.render() }
 }

@@ -35,14 +35,16 @@ pub enum Listed {
     Update,
 }
 
-impl From<State> for Listed {
-    fn from(state: State) -> Listed {
-        match state {
+impl Listed {
+    /// The state that an item is listed in.
+    pub fn of(item: &ItemView<'_>) -> Listed {
+        match item.state {
+            State::Sending => Listed::Sending,
+            State::InHand => Listed::Unknown,
+            _ if item.is_writing() => Listed::Update,
             State::Active => Listed::Active,
             State::Defer { .. } => Listed::Defer,
             State::Hold => Listed::Hold,
-            State::Sending => Listed::Sending,
-            State::InHand => Listed::Unknown,
         }
     }
 }
@@ -258,7 +260,7 @@ impl Condition {
                 list.contains(&(item.transaction, Some(number))) || list.contains(&(item.transaction, None))
             }
             Condition::States(list) => {
-                let state = Listed::from(item.state);
+                let state = Listed::of(item);
                 list.iter().any(|wanted| (wanted.value == state) != wanted.negate)
             }
             Condition::Text(field, list) => {

@@ -94,6 +94,22 @@ fn states_are_those_of_the_listing() {
 }
 
 #[test]
+fn what_an_update_is_written_of_is_listed_as_that_until_the_last_is_on_disk_unless_it_is_sent() {
+    let mut queue = queue();
+    let [held, sending] = [1, 3].map(|sequence| ItemKey::new(1, sequence, 0));
+    let listed = |queue: &Queue, key| Listed::of(&queue.get(key).expect("it is queued"));
+    for key in [held, held, sending] {
+        queue.begin_writing(key);
+    }
+    assert_eq!([held, sending].map(|key| listed(&queue, key)), [Listed::Update, Listed::Sending]);
+    queue.end_writing(held);
+    assert_eq!(listed(&queue, held), Listed::Update, "another one goes on");
+    queue.end_writing(held);
+    queue.end_writing(held);
+    assert_eq!(listed(&queue, held), Listed::Hold);
+}
+
+#[test]
 fn ids_name_a_recipient_or_a_whole_transaction() {
     let ids = |list: &[([u8; 16], Option<u32>)]| Condition::Ids(list.iter().copied().collect());
     assert_eq!(selected([ids(&[([1; 16], Some(1)), ([2; 16], None), ([3; 16], Some(2))])]), [1, 2]);

@@ -25,6 +25,7 @@
 //! | numbers in a listing | approximate: each shard is read at a time of its own; units held for later count as connections |
 
 mod bucket;
+mod counter;
 mod counters;
 mod key;
 #[cfg(test)]
@@ -36,7 +37,9 @@ mod wallet;
 
 pub use counters::{Answer, Ask, Counters, Grant, Notice, Offered, Usage};
 pub use key::{FieldSet, Key};
-pub use rules::{Applying, Condition, Dynamic, Kind, Policies, Policy, PolicyError, PolicyFault, Then};
+pub use rules::{
+    Applying, Condition, Dynamic, DynamicMatch, Kind, Policies, Policy, PolicyError, PolicyFault, Then,
+};
 pub use wallet::Wallet;
 
 /// How long what was granted may be used, in milliseconds.

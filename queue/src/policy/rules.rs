@@ -121,8 +121,17 @@ struct Rule {
 
 #[derive(Debug)]
 struct DynamicRule {
-    id: Arc<str>,
+    of: DynamicMatch,
     rule: Rule,
+}
+
+/// A dynamic condition that matched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DynamicMatch {
+    /// Names it.
+    pub id: Arc<str>,
+    /// Where it comes from.
+    pub kind: Kind,
 }
 
 /// A policy that applies to a message on its way.
@@ -136,8 +145,8 @@ pub struct Applying {
     pub limits: Limits,
     /// Labels and free data of what matched: dynamic conditions first, then the condition or default of the file.
     pub then: Vec<Arc<Then>>,
-    /// Ids of the dynamic conditions that matched.
-    pub dynamic: Vec<Arc<str>>,
+    /// The dynamic conditions that matched, in the order of theirs in `then`.
+    pub dynamic: Vec<DynamicMatch>,
 }
 
 /// What is wrong with a set of policies.
@@ -240,7 +249,8 @@ impl Policies {
         };
         let rule = rule(dynamic.fields, &dynamic.condition, compiler, at)?;
         let policy = &mut self.policies[*number as usize];
-        policy.dynamic.push(DynamicRule { id: dynamic.id.as_str().into(), rule });
+        let of = DynamicMatch { id: dynamic.id.as_str().into(), kind: dynamic.kind };
+        policy.dynamic.push(DynamicRule { of, rule });
         Ok(())
     }
 
@@ -297,7 +307,7 @@ impl Policies {
 struct Found {
     limits: Limits,
     then: Vec<Arc<Then>>,
-    dynamic: Vec<Arc<str>>,
+    dynamic: Vec<DynamicMatch>,
 }
 
 impl Compiled {
@@ -316,7 +326,7 @@ impl Compiled {
         for dynamic in self.dynamic.iter().filter(|dynamic| all_match(&dynamic.rule.fields, facts)) {
             found.limits = found.limits.stricter(dynamic.rule.then.limits);
             found.then.push(Arc::clone(&dynamic.rule.then));
-            found.dynamic.push(Arc::clone(&dynamic.id));
+            found.dynamic.push(dynamic.of.clone());
         }
         let configured = self.conditions.iter().find(|rule| all_match(&rule.fields, facts));
         if let Some(then) = configured.map(|rule| &rule.then).or(self.default.as_ref()) {

@@ -96,7 +96,8 @@ fn dynamic_conditions_go_before_those_of_the_file_limit_by_limit_and_the_stricte
     .unwrap();
     let applying = policies.applying(&facts("a.example", "mx.example"));
     assert_eq!(applying[0].limits, Limits { concurrency: Some(2), ..both }, "stricter, and over the file's");
-    assert_eq!(applying[0].dynamic, ["x".into(), "y".into()]);
+    let ids: Vec<&str> = applying[0].dynamic.iter().map(|of| &*of.id).collect();
+    assert_eq!(ids, ["x", "y"]);
     let applying = policies.applying(&facts("a.example", "b.example"));
     assert_eq!(applying[0].limits, both);
 
@@ -165,9 +166,9 @@ fn a_large_limit_is_lent_in_parts_which_come_back_and_not_while_others_wait() {
     let (mut counters, key) = counters(concurrency(limit));
     let grant = granted(counters.ask(&connect(&key, 0, 16), 1));
     assert_eq!((grant.unit, grant.spare), (true, 2));
-    assert_eq!(counters.usage(&key).unwrap().connections, 3);
+    assert_eq!(counters.usage(&key, 1).unwrap().connections, 3);
     counters.give_back(&key, 0, grant, 2);
-    assert_eq!(counters.usage(&key), None, "it is as if new");
+    assert_eq!(counters.usage(&key, 2), None, "it is as if new");
     // All but one are taken, and somebody waits for more than that.
     let held: Vec<Grant> = (0..limit).map(|_| granted(counters.ask(&connect(&key, 0, 0), 3))).collect();
     assert!(matches!(
@@ -195,11 +196,63 @@ fn connections_beyond_a_limit_that_has_shrunk_are_called_back_and_closed() {
     assert_eq!((counters.offer(&key, 2), counters.take_notices()), (Offered::Keep, Vec::new()));
     let fewer = Policies::compile(&[policy(&[], Vec::new(), Some(concurrency(1)))]).unwrap();
     counters.set_policies(std::sync::Arc::new(fewer), 3);
+    while counters.renew(3) {}
     let recall = |shard| Notice::Recall { shard, key: key.clone() };
     assert_eq!(counters.take_notices(), [recall(0), recall(1)]);
     assert_eq!(counters.offer(&key, 4), Offered::Close);
     counters.closed(&key, 0, 1, 5);
     assert_eq!(counters.offer(&key, 6), Offered::Keep);
+}
+
+#[test]
+fn changed_policies_hold_at_once_and_who_waits_is_told_when_the_turn_of_its_counter_comes() {
+    let by_domain = |most| policy(&[Field::RecipientDomain], Vec::new(), Some(concurrency(most)));
+    let policies = Policies::compile(&[by_domain(1)]).unwrap();
+    let [a, b] = ["a.example", "b.example"].map(|domain| {
+        let facts = Facts { recipient_domain: Some(domain), ..Facts::default() };
+        policies.applying(&facts).remove(0).key
+    });
+    let mut counters = Counters::default();
+    counters.set_policies(std::sync::Arc::new(policies), 0);
+    for key in [&a, &b] {
+        granted(counters.ask(&connect(key, 0, 0), 1));
+        assert!(matches!(counters.ask(&connect(key, 1, 0), 1), Answer::Refused { .. }));
+    }
+    assert_eq!((counters.limited_by(Limit::Concurrency), counters.limited_by(Limit::Rate)), (2, 0));
+    counters.take_notices();
+    let more = Policies::compile(&[by_domain(2)]).unwrap();
+    counters.set_policies(std::sync::Arc::new(more), 2);
+    assert_eq!(counters.take_notices(), [], "nothing was looked at yet");
+    let wake = |key: &Key| Notice::Wake { shard: 1, key: key.clone(), count: 1 };
+    // Who asks now finds the new limit, and who waits there before it.
+    assert!(matches!(counters.ask(&connect(&a, 2, 0), 3), Answer::Refused { .. }));
+    assert_eq!(counters.take_notices()[0], wake(&a));
+    while counters.renew(4) {}
+    assert_eq!(counters.take_notices(), [wake(&b)]);
+    let none = Policies::compile(&[]).unwrap();
+    counters.set_policies(std::sync::Arc::new(none), 5);
+    while counters.renew(5) {}
+    assert_eq!(counters.limited_by(Limit::Concurrency), 0);
+    for (key, shard) in [(&a, 0), (&b, 0)] {
+        counters.closed(key, shard, 1, 6);
+    }
+    counters.poll(6 + USE_BY_MS);
+    assert!(counters.is_empty());
+}
+
+#[test]
+fn the_next_message_of_a_rate_is_told_with_its_time() {
+    for (algorithm, next_ms) in [(Algorithm::TokenBucket, 1_500), (Algorithm::FixedWindow, 2_000)] {
+        let (mut counters, key) = counters(rate(2, 1_000, algorithm));
+        let ask = Ask { connect: false, tokens: 2, ..connect(&key, 0, 0) };
+        let grant = granted(counters.ask(&ask, 1_000));
+        counters.used(&key, grant, 2, 1_000, 1_000);
+        let usage = counters.usage(&key, 1_001).unwrap();
+        assert_eq!((usage.tokens, usage.next_token_ms), (Some(0), Some(next_ms)), "{algorithm:?}");
+        let later = counters.usage(&key, 1_999).unwrap();
+        let refilled = if algorithm == Algorithm::TokenBucket { 1 } else { 0 };
+        assert_eq!(later.tokens, Some(refilled), "time counts, though nobody has asked: {algorithm:?}");
+    }
 }
 
 #[test]
@@ -230,15 +283,16 @@ fn a_connect_that_was_not_made_leaves_the_interval_as_it_was_and_a_shorter_one_c
     let interval = |ms| Limits { connect_interval_ms: Some(ms), ..Limits::default() };
     let (mut counters, key) = counters(interval(10_000));
     let unused = granted(counters.ask(&connect(&key, 0, 0), 1_000));
-    let next_ms = |counters: &Counters| counters.usage(&key).and_then(|usage| usage.next_connect_ms);
-    assert_eq!(next_ms(&counters), Some(1_000 + USE_BY_MS + 10_000));
+    let next_ms =
+        |counters: &mut Counters| counters.usage(&key, 2_000).and_then(|usage| usage.next_connect_ms);
+    assert_eq!(next_ms(&mut counters), Some(1_000 + USE_BY_MS + 10_000));
     counters.give_back(&key, 0, unused, 1_010);
     let used = granted(counters.ask(&connect(&key, 0, 0), 1_020));
     counters.used(&key, used, 0, 1_040, 1_041);
-    assert_eq!(next_ms(&counters), Some(11_040));
+    assert_eq!(next_ms(&mut counters), Some(11_040));
     let shorter = Policies::compile(&[policy(&[], Vec::new(), Some(interval(500)))]).unwrap();
     counters.set_policies(std::sync::Arc::new(shorter), 2_000);
-    assert_eq!(next_ms(&counters), Some(2_500));
+    assert_eq!(next_ms(&mut counters), Some(2_500));
 }
 
 #[test]

@@ -64,7 +64,7 @@ impl Queue {
     }
 
     /// What an item waits for.
-    pub(crate) fn waiting(&self, slot: &Slot) -> Waiting {
+    pub(crate) fn waiting(&self, slot: &Slot) -> Waiting<'_> {
         let until_ms = bucket_end_ms(slot.due);
         match slot.place {
             Place::Sending | Place::InHand => Waiting::Nothing,
@@ -77,13 +77,13 @@ impl Queue {
         }
     }
 
-    fn waiting_of_line(&self, slot: &Slot) -> Waiting {
+    fn waiting_of_line(&self, slot: &Slot) -> Waiting<'_> {
         let line = &self.lines[slot.line];
         if line.suspended && line.compared == self.generation {
             return Waiting::Suspend { rule: self.rule_for(slot) };
         }
         match line.held.as_ref().and_then(|held| held.by.first()) {
-            Some(by) => Waiting::Policy { policy: by.policy, limit: by.limit },
+            Some(by) => Waiting::Policy(by),
             None if line.in_group => Waiting::Attempts,
             None => Waiting::Nothing,
         }

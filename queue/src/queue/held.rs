@@ -49,7 +49,7 @@ impl Queue {
     fn waits_for(&self, number: u32, key: &Key) -> Option<(Limit, u64)> {
         let held = self.lines[number].held.as_ref()?;
         let by = held.by.iter().find(|by| by.key == *key)?;
-        Some((by.limit, self.oldest_ms(number)))
+        Some((by.limit(), self.oldest_ms(number)))
     }
 
     /// Of the lines that the counter holds back, the one with the oldest mail. Mail that has left the head of its line since
@@ -93,15 +93,10 @@ impl Queue {
         self.held_until.len()
     }
 
-    /// All that is held back is looked at again: the policies have changed.
+    /// All that is held back is looked at again, in bounded chunks by the following calls of [`Queue::next`]: the policies
+    /// have changed.
     pub fn policies_changed(&mut self) {
-        let held: Vec<(u64, u32)> = mem::take(&mut self.held_until).into_iter().collect();
-        self.held_by.clear();
-        for (_, number) in held {
-            self.lines[number].held = None;
-            self.offer(number);
-            self.collect(number);
-        }
+        self.held_before_change = self.held_until.len();
     }
 
     /// An attempt of the line was refused. `expired`: what was refused is gone, and the next may be, too.
@@ -125,7 +120,7 @@ impl Queue {
     /// Whether policies do not keep the line from an attempt. One over an open connection needs only messages.
     pub(super) fn may_try(&self, number: u32, connected: bool) -> bool {
         self.lines[number].held.as_ref().is_none_or(|held| {
-            held.allowed > 0 || (connected && held.by.iter().all(|by| by.limit != Limit::Rate))
+            held.allowed > 0 || (connected && held.by.iter().all(|by| by.limit() != Limit::Rate))
         })
     }
 
@@ -134,7 +129,7 @@ impl Queue {
     pub(super) fn note_try(&mut self, number: u32, connected: bool) -> bool {
         let line = &mut self.lines[number];
         let Some(held) = &mut line.held else { return false };
-        let finds_out = !connected || held.by.iter().any(|by| by.limit == Limit::Rate);
+        let finds_out = !connected || held.by.iter().any(|by| by.limit() == Limit::Rate);
         if finds_out {
             held.allowed = held.allowed.saturating_sub(1);
         }
@@ -177,10 +172,18 @@ impl Queue {
     /// Lets those be looked at whose time has come.
     pub(super) fn end_holds(&mut self, now_ms: u64, budget: &mut u32) {
         while let Some((at_ms, number)) = self.held_until.first().copied() {
-            if at_ms > now_ms || !spend(budget) {
+            let by_old_policies = self.held_before_change > 0;
+            if (at_ms > now_ms && !by_old_policies) || !spend(budget) {
                 return;
             }
             self.let_go(number);
+            if by_old_policies {
+                // Which of them it is does not matter: one that was held back since finds out again.
+                self.held_before_change -= 1;
+                self.offer(number);
+                self.collect(number);
+                continue;
+            }
             let ready = !self.lines[number].ready.is_empty();
             if ready {
                 // One attempt finds out; it may be long before the next time, so nothing else does.
@@ -192,6 +195,7 @@ impl Queue {
             self.offer(number);
             self.collect(number);
         }
+        self.held_before_change = 0;
     }
 
     fn oldest_ms(&self, number: u32) -> u64 {

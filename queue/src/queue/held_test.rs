@@ -2,7 +2,7 @@
 
 use super::tests::{NOW_MS, add, item, queue};
 use super::*;
-use crate::attempt::{Again, Attempt, Change, FailCause, Limited, LimitedBy, Outcome};
+use crate::attempt::{Again, Attempt, Change, FailCause, Limited, LimitedBy, Outcome, Withheld};
 use crate::item::Waiting;
 use crate::matching::{Facts, Field};
 use crate::policy::{FieldSet, Limit, Policies, Policy, Then};
@@ -20,7 +20,8 @@ fn counter(domain: &str) -> Key {
 }
 
 fn refused(key: &Key, limit: Limit) -> Outcome {
-    let by = vec![LimitedBy { key: key.clone(), policy: 0, limit }];
+    let cause = Withheld::Limit { limit, until_ms: None };
+    let by = vec![LimitedBy { key: key.clone(), policy: 0, cause }];
     Outcome::Limited(Limited { by, until_ms: NOW_MS + 30_000 })
 }
 
@@ -47,7 +48,7 @@ fn a_line_that_is_refused_waits_for_its_counter_and_holds_up_no_other() {
     assert_eq!(queue.next(NOW_MS), None);
     assert_eq!((queue.held_lines(), queue.counts().active), (1, 6));
     let waiting = queue.get(ItemKey::new(1, 4, 0)).unwrap().waiting();
-    assert_eq!(waiting, Waiting::Policy { policy: 0, limit: Limit::Concurrency });
+    assert!(matches!(waiting, Waiting::Policy(by) if by.key == key && by.limit() == Limit::Concurrency));
     // A new message of the line does not open it.
     add(&mut queue, 8, "a.test");
     assert_eq!((queue.next(NOW_MS), queue.next_wakeup()), (None, Some(NOW_MS + 30_000)));

@@ -153,6 +153,8 @@ pub struct Queue {
     held_by: FxHashMap<Key, BTreeSet<(u64, u32)>>,
     /// When lines that are held back are looked at in any case.
     held_until: BTreeSet<(u64, u32)>,
+    /// How many of them are looked at because policies have changed.
+    held_before_change: usize,
     expiry: Expiry,
     /// Lines to look at when the rules change.
     blocked: VecDeque<u32>,
@@ -169,6 +171,8 @@ pub struct Queue {
     attempts: FxHashMap<AttemptId, Running>,
     next_attempt: u64,
     counts: Counts,
+    /// Items of which an update is being written, by how many updates.
+    writing: FxHashMap<ItemKey, u32>,
     picks: PickCounts,
     /// [`limits::NEXT_BUDGET`]; tests make it small.
     next_budget: u32,
@@ -204,6 +208,7 @@ impl Queue {
             groups: FxHashMap::default(),
             held_by: FxHashMap::default(),
             held_until: BTreeSet::new(),
+            held_before_change: 0,
             expiry: Expiry::default(),
             blocked: VecDeque::new(),
             unblock: VecDeque::new(),
@@ -216,6 +221,7 @@ impl Queue {
             attempts: FxHashMap::default(),
             next_attempt: 0,
             counts: Counts::default(),
+            writing: FxHashMap::default(),
             picks: PickCounts::default(),
             next_budget: limits::NEXT_BUDGET,
             options,

@@ -1,5 +1,7 @@
 //! Listing, and what operators do to single items.
 
+use std::collections::hash_map;
+
 use crate::amend::Amendment;
 use crate::attempt::Change;
 use crate::item::{Entry, ItemKey, ItemView, State, Within};
@@ -48,6 +50,27 @@ impl Queue {
     /// One item.
     pub fn get(&self, key: ItemKey) -> Option<ItemView<'_>> {
         self.find(key).map(|id| self.view(&self.slots[id]))
+    }
+
+    /// An update of the item is being written to disk: until [`Queue::end_writing`] it is listed as such, and otherwise as
+    /// free as before.
+    pub fn begin_writing(&mut self, key: ItemKey) {
+        *self.writing.entry(key).or_default() += 1;
+    }
+
+    /// What [`Queue::begin_writing`] was told of is on disk.
+    pub fn end_writing(&mut self, key: ItemKey) {
+        if let hash_map::Entry::Occupied(mut writing) = self.writing.entry(key) {
+            *writing.get_mut() -= 1;
+            if *writing.get() == 0 {
+                writing.remove();
+            }
+        }
+    }
+
+    /// Whether an update of the item is being written.
+    pub(crate) fn is_writing(&self, key: ItemKey) -> bool {
+        !self.writing.is_empty() && self.writing.contains_key(&key)
     }
 
     /// Visits up to [`limits::SCAN_CHUNK`] items from `from` on, in no particular order but each at most once

@@ -87,7 +87,8 @@ impl Queue {
     /// new rules can make something due.
     pub fn next_wakeup(&self) -> Option<u64> {
         let pickable = self.rings.iter().any(|ring| !ring.is_empty()) && self.has_free_attempt();
-        if pickable || !self.unblock.is_empty() || self.sweep.is_due() || self.waits.is_emptying() {
+        let catching_up = !self.unblock.is_empty() || self.sweep.is_due() || self.waits.is_emptying();
+        if pickable || catching_up || self.held_before_change > 0 {
             return Some(0);
         }
         let held_ms = self.held_until.first().map(|(at_ms, _)| *at_ms);

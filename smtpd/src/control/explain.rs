@@ -1,24 +1,23 @@
 //! `queue explain`: what would become of a recipient. Sends nothing.
 
-use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+mod applying;
+mod hops;
+mod sources;
+mod waiting;
+
+use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use control::smtpd as proto;
 use net::dns::MailHosts;
 use queue::Facts;
-use queue::filter::{Condition, Filter, TextField, TextMatch};
-use queue::policy::{Applying, Key, Policy, Usage};
+use queue::policy::Applying;
 
 use super::shards::{self, Answer, ask, ask_one};
-use super::{conditions, list, policies, rows, scan, suspends};
-use crate::delivery::policies::Desk;
-use crate::delivery::{Family, Source, look_up, parked_until_ms};
+use super::{conditions, list, suspends};
+use crate::delivery::look_up;
 use crate::program::Control;
-use crate::ruleset::policies_of;
 use crate::shard::Shard;
-use crate::snapshot::Route;
 use net::smtp::domain::{domain_of, normalise};
 
 /// What is asked about.
@@ -88,9 +87,9 @@ pub(super) async fn explain(
     };
     let mut found = found(control, &question).await;
     count_idle(control, &mut found.hops).await;
-    let policies = applying_policies(control, std::mem::take(&mut found.applying)).await;
+    let policies = applying::of(control, std::mem::take(&mut found.applying)).await;
     let all = suspends::list(control, &proto::SuspendRequest::default()).suspends;
-    let (mut waiting, missing) = waiting(control, &question.domain).await;
+    let (mut waiting, missing) = waiting::at(control, &question.domain).await;
     suspends::name_waits(control, waiting.iter_mut().filter_map(|row| row.waiting.as_mut()));
     Ok(proto::QueueExplainResponse {
         recipient,
@@ -144,138 +143,29 @@ async fn look(shard: &Rc<Shard>, question: &Question) -> Found {
         recipient_domain: Some(&question.domain),
         ..Facts::default()
     };
-    found.match_suspends(shard, &facts);
+    let rules = shard.rules();
+    found.suspends.extend(rules.suspends.matches(&facts));
     let hosts = look_up(shard, route, &question.domain, &question.transaction, question.retry).await;
     match &hosts {
         MailHosts::Found { hosts, unknown } => {
             found.notes.extend(unknown.as_ref().map(|why| format!("another host is not known now: {why}")));
-            for host in hosts {
-                for address in &host.addresses {
-                    let grouping = snapshot.groups.of(&question.domain, &host.name, *address);
-                    let facts = Facts {
-                        remote_mx: Some(&host.name),
-                        remote_ip: Some(*address),
-                        grouping: Some(grouping),
-                        ..facts
-                    };
-                    let parked_until_ms = found.way(shard, route, &facts, *address);
-                    found.hops.push(proto::ExplainHop {
-                        preference: host.preference.into(),
-                        hostname: host.name.to_string(),
-                        address: address.to_string(),
-                        port: route.port.into(),
-                        grouping: grouping.to_owned(),
-                        dnssec: host.authentic,
-                        tls: tls(route).to_owned(),
-                        parkeduntil: parked_until_ms.map(policies::at_unix_seconds).unwrap_or_default(),
-                        parked: parked_until_ms.map(|_| PARKED.to_owned()).unwrap_or_default(),
-                        ..proto::ExplainHop::default()
-                    });
-                }
+            hops::Hops { shard, snapshot: &snapshot, route, rules: &rules }
+                .look(hosts, &facts, &mut found)
+                .await;
+            if snapshot.scripts.predelivery.is_some() {
+                found.notes.push(ASKS_A_SCRIPT.to_owned());
             }
         }
         none => found.notes.push(why_none(none)),
     }
-    found.sources = sources(shard, route, &facts);
+    found.sources = sources::of(route, &rules, &facts, &found.hops);
     found.suspends.sort_unstable();
     found.suspends.dedup();
     found
 }
 
-/// Why a host is left alone.
-const PARKED: &str = "connects have failed";
-
-impl Found {
-    fn match_suspends(&mut self, shard: &Shard, facts: &Facts<'_>) {
-        self.suspends.extend(shard.suspends().matches(facts));
-    }
-
-    /// Looks at the ways to an address, from each of ours. `Some`: all of them are left alone, at least until then.
-    fn way(&mut self, shard: &Shard, route: &Route, facts: &Facts<'_>, address: IpAddr) -> Option<u64> {
-        self.match_suspends(shard, facts);
-        let ours = pool(route).filter(|source| source.address.is_ipv4() == address.is_ipv4());
-        let mut ours: Vec<_> = ours.map(|source| Some(source.address)).collect();
-        if ours.is_empty() {
-            ours.push(None);
-        }
-        let policies = shard.rules().policies;
-        for local_ip in &ours {
-            for applying in policies.applying(&Facts { local_ip: *local_ip, ..*facts }) {
-                if self.applying.iter().all(|known| known.key != applying.key) {
-                    self.applying.push(applying);
-                }
-            }
-        }
-        let remote = SocketAddr::new(address, route.port);
-        let parked: Option<Vec<u64>> = ours.iter().map(|local| parked_until_ms(*local, remote)).collect();
-        parked.and_then(|until_ms| until_ms.into_iter().min())
-    }
-}
-
-/// The policies that apply, with their counters, which other shards may own.
-async fn applying_policies(control: &Rc<Control>, applying: Vec<Applying>) -> Vec<proto::ExplainPolicy> {
-    let keys: Arc<[Key]> = applying.iter().map(|applying| applying.key.clone()).collect();
-    let answers = ask(control, move |_| {
-        let desk = Desk::here();
-        std::future::ready(keys.iter().map(|key| desk.usage(key)).collect::<Vec<Option<Usage>>>())
-    });
-    let mut usages: Vec<Option<Usage>> = vec![None; applying.len()];
-    for of_shard in shards::sort_out(answers.await).0 {
-        for (known, here) in usages.iter_mut().zip(of_shard) {
-            *known = known.take().or(here);
-        }
-    }
-    let files = control.files();
-    let of_file = files.map(|files| policies_of(&files.policies)).unwrap_or_default();
-    let row = |(applying, usage): (Applying, Option<Usage>)| {
-        // A counter that does not exist is as if new.
-        let usage = usage.unwrap_or_else(|| Usage {
-            key: applying.key.clone(),
-            policy: applying.policy,
-            limits: applying.limits,
-            connections: 0,
-            tokens: applying.limits.rate.map(|rate| rate.count),
-            next_connect_ms: None,
-            waiting: Vec::new(),
-        });
-        let of_file = of_file.get(applying.policy as usize);
-        let (kind, condition) = reason(&applying, of_file);
-        proto::ExplainPolicy {
-            index: applying.policy,
-            fields: applying.key.fields().iter().map(|field| field.name().to_owned()).collect(),
-            r#type: kind.into(),
-            exhausted: is_exhausted(&usage),
-            entry: Some(policies::entry(&usage)),
-            condition,
-        }
-    };
-    applying.into_iter().zip(usages).map(row).collect()
-}
-
-/// What of a policy applies: ids of dynamic conditions, or the fields of one of the file; nothing for its default.
-fn reason(applying: &Applying, of_file: Option<&Policy>) -> (proto::PolicyConditionType, Option<String>) {
-    if !applying.dynamic.is_empty() {
-        return (proto::PolicyConditionType::Dynamic, Some(applying.dynamic.join(", ")));
-    }
-    let matched = of_file.and_then(|policy| {
-        let then = applying.then.last()?;
-        policy.conditions.iter().find(|condition| condition.then == **then)
-    });
-    let text = matched.map(|condition| {
-        let fields = condition.fields.iter();
-        let fields = fields.map(|(field, values)| format!("{}={}", field.name(), values.join(",")));
-        fields.collect::<Vec<_>>().join(" ")
-    });
-    (proto::PolicyConditionType::Config, text)
-}
-
-/// Whether it would hold back the next message.
-fn is_exhausted(usage: &Usage) -> bool {
-    let now_ms = engine::time::now().0 / 1_000_000;
-    usage.limits.concurrency.is_some_and(|most| usage.connections >= most)
-        || usage.tokens == Some(0)
-        || usage.next_connect_ms.is_some_and(|next_ms| next_ms > now_ms)
-}
+/// The script is not run.
+const ASKS_A_SCRIPT: &str = "the predelivery script is asked before each attempt, and may want other hosts, addresses and TLS than these";
 
 /// Counts the idle connections to each hop, over all shards.
 async fn count_idle(control: &Rc<Control>, hops: &mut [proto::ExplainHop]) {
@@ -300,81 +190,3 @@ pub(super) fn why_none(hosts: &MailHosts) -> String {
         MailHosts::Temporary(why) => format!("{why}: it waits until that is known"),
     }
 }
-
-fn tls(route: &Route) -> &'static str {
-    match &route.tls {
-        None => "none",
-        Some(tls) if tls.dane.is_some() => "dane",
-        Some(tls) if tls.optional => "optional",
-        Some(_) => "required",
-    }
-}
-
-/// The addresses that are configured.
-fn pool(route: &Route) -> impl Iterator<Item = &Arc<Source>> {
-    let pools = route.sources.families.iter().filter_map(|family| match family {
-        Family::Pool(sources) => Some(sources),
-        Family::Off | Family::System => None,
-    });
-    pools.flatten()
-}
-
-fn sources(shard: &Shard, route: &Route, facts: &Facts<'_>) -> Vec<proto::ExplainSource> {
-    let suspends = shard.suspends();
-    let any = suspends.matches(facts).is_some();
-    let source = |source: &Arc<Source>| {
-        let own = suspends.matches(&Facts { local_ip: Some(source.address), ..*facts }).is_some();
-        proto::ExplainSource {
-            address: source.address.to_string(),
-            helo: String::from_utf8_lossy(source.session.hostname.as_bytes()).into_owned(),
-            blocked: if own && !any { "suspended".to_owned() } else { String::new() },
-        }
-    };
-    pool(route).map(source).collect()
-}
-
-/// State, kind and words of a wait.
-type Wait = (i32, i32, String);
-
-/// What recipients at the domain wait for, how many wait for the same, and until when the first of them does.
-async fn waiting(control: &Rc<Control>, domain: &str) -> (Vec<proto::ExplainWaiting>, Vec<proto::Missing>) {
-    let here = Condition::Text(TextField::RecipientDomain, vec![TextMatch::equal(domain)]);
-    let filter = Arc::new(Filter::new([here]));
-    let answers = ask(control, move |shard| {
-        let filter = Arc::clone(&filter);
-        async move {
-            let mut counts: BTreeMap<Wait, (u64, f64)> = BTreeMap::new();
-            scan::scan(&shard, |item, now_ms| {
-                if filter.matches(&item, now_ms) {
-                    let waiting = rows::waiting(&item);
-                    let state: i32 = rows::state(item.state).into();
-                    let same = counts.entry((state, waiting.kind, waiting.text)).or_default();
-                    *same = (same.0 + 1, first_of(same.1, waiting.until));
-                }
-                // What a script or a peer words anew each time must not fill the memory.
-                counts.len() < MOST_REASONS
-            })
-            .await;
-            scan::scanned(&shard, counts)
-        }
-    });
-    let (parts, missing) = scan::sort_out(answers.await);
-    let mut all: BTreeMap<Wait, (u64, f64)> = BTreeMap::new();
-    for (reason, (count, until)) in parts.into_iter().flatten() {
-        let same = all.entry(reason).or_default();
-        *same = (same.0 + count, first_of(same.1, until));
-    }
-    let row = |((state, kind, text), (count, until))| {
-        let waiting = Some(proto::Waiting { kind, until, text });
-        proto::ExplainWaiting { state, waiting, count }
-    };
-    (all.into_iter().map(row).collect(), missing)
-}
-
-/// The earlier of two times; 0 is none.
-fn first_of(one: f64, other: f64) -> f64 {
-    if one == 0.0 || other == 0.0 { one.max(other) } else { one.min(other) }
-}
-
-/// Different reasons to wait that are counted.
-const MOST_REASONS: usize = 1_000;

@@ -83,7 +83,7 @@ impl Field {
                 let transaction = Uuid::from_bytes(item.transaction);
                 Value::Text(format!("{transaction}:{:010}", u64::from(item.key.recipient) + 1))
             }
-            Field::State => Value::Text(state_name(Listed::from(item.state)).to_owned()),
+            Field::State => Value::Text(state_name(Listed::of(item)).to_owned()),
             Field::Sender => lossy(item.sender),
             Field::Recipient => lossy(item.recipient),
             Field::Helo => Value::Text(item.origin.helo.to_string()),

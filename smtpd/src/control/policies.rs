@@ -1,6 +1,7 @@
 //! `queue policy`: policies with their conditions and counters; conditions added, changed, removed; rates filled.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use control::command_line::{self, CommandLine as _};
 use control::smtpd as proto;
@@ -19,7 +20,7 @@ use crate::ruleset::policies_of;
 
 /// Policies of the file in its order, with conditions and counters.
 pub(super) async fn list(control: &Rc<Control>) -> proto::PolicyConditionResponse {
-    let usages = ask(control, |_| std::future::ready(Desk::here().usages()));
+    let usages = ask(control, |_| async { Desk::here().usages().await });
     let mut usages: Vec<Usage> = sort_out(usages.await).0.into_iter().flatten().collect();
     let truncated = usages.len() > limits::CONTROL_COUNTERS;
     usages.truncate(limits::CONTROL_COUNTERS);
@@ -89,7 +90,7 @@ pub(super) async fn update(
     client: &Client,
     request: proto::PolicyConditionUpdateRequest,
 ) -> Result<proto::PolicyConditionUpdateResponse, String> {
-    let then = then(request.then.as_ref())?.checked()?;
+    let then = then(request.then.as_ref())?.checked(client.control.rate_algorithm())?;
     let ttl = request.ttl.map(|ttl| seconds("ttl", ttl)).transpose()?;
     let now_ms = engine::time::steady_ms();
     let updated = client.control.dynamic.update_condition(&request.id, then, ttl, now_ms);
@@ -139,18 +140,17 @@ pub(super) async fn refill(
     }
     let named =
         request.fields.iter().zip(&request.values).map(|(field, value)| (field.clone(), value.clone()));
-    let wanted: Vec<(String, String)> = named.collect();
+    let wanted: Arc<[(String, String)]> = named.collect();
     let answers = ask(&client.control, move |_| {
-        let desk = Desk::here();
-        let is_wanted = |key: &Key| {
+        let wanted = Arc::clone(&wanted);
+        let is_wanted = move |key: &Key| {
             key.fields() == set
                 && key.values().all(|(field, value)| {
                     let named = wanted.iter().find(|(name, _)| name == field.name());
                     named.is_none_or(|(_, wanted)| wanted.eq_ignore_ascii_case(&value))
                 })
         };
-        let keys = desk.usages().into_iter().map(|usage| usage.key).filter(is_wanted);
-        std::future::ready(keys.filter(|key| desk.refill(key)).count() as u64)
+        async move { Desk::here().refill(is_wanted).await }
     });
     let (counts, missing) = sort_out(answers.await);
     let refilled = counts.into_iter().sum();
@@ -163,8 +163,9 @@ fn then(given: Option<&proto::Then>) -> Result<WantedThen, String> {
     let given = given.ok_or("then: is missing")?;
     let rate = given.rate.as_ref().map(|rate| {
         let algorithm = match rate.algorithm() {
-            proto::rate::Algorithm::Fixedwindow => Algorithm::FixedWindow,
-            proto::rate::Algorithm::Default | proto::rate::Algorithm::Tokenbucket => Algorithm::TokenBucket,
+            proto::rate::Algorithm::Default => None,
+            proto::rate::Algorithm::Fixedwindow => Some(Algorithm::FixedWindow),
+            proto::rate::Algorithm::Tokenbucket => Some(Algorithm::TokenBucket),
         };
         (rate.count, rate.interval, algorithm)
     });
@@ -180,17 +181,21 @@ fn then(given: Option<&proto::Then>) -> Result<WantedThen, String> {
 }
 
 fn condition_row(condition: &Condition, now_ms: u64) -> proto::PolicyCondition {
-    let kind = match condition.rule.kind {
-        Kind::Dynamic => proto::PolicyConditionType::Dynamic,
-        Kind::WarmUp => proto::PolicyConditionType::Warmup,
-        Kind::BackOff => proto::PolicyConditionType::Backoff,
-    };
     proto::PolicyCondition {
         id: Some(condition.rule.id.clone()),
-        r#type: kind.into(),
+        r#type: kind(condition.rule.kind).into(),
         r#if: Some(fields8(&condition.rule.condition.fields)),
         then: Some(then_of(&condition.rule.condition.then)),
         ttl: condition.until_ms.map(|until_ms| until_ms.saturating_sub(now_ms) as f64 / 1000.0),
+    }
+}
+
+/// Where a condition comes from, as clients know it.
+pub(super) fn kind(kind: Kind) -> proto::PolicyConditionType {
+    match kind {
+        Kind::Dynamic => proto::PolicyConditionType::Dynamic,
+        Kind::WarmUp => proto::PolicyConditionType::Warmup,
+        Kind::BackOff => proto::PolicyConditionType::Backoff,
     }
 }
 
@@ -223,11 +228,10 @@ fn limits_of(limits: &Limits) -> proto::Then {
 
 /// How a counter stands.
 pub(super) fn entry(usage: &Usage) -> proto::PolicyEntry {
-    let used = usage
-        .limits
-        .rate
-        .zip(usage.tokens)
-        .map(|(rate, tokens)| proto::RateUse { used: rate.count.saturating_sub(tokens).into(), next: 0.0 });
+    let used = usage.limits.rate.zip(usage.tokens).map(|(rate, tokens)| proto::RateUse {
+        used: rate.count.saturating_sub(tokens).into(),
+        next: usage.next_token_ms.map(at_unix_seconds).unwrap_or_default(),
+    });
     proto::PolicyEntry {
         values: usage.key.values().map(|(_, value)| value).collect(),
         concurrency: usage.connections,

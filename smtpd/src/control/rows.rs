@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 
 use control::smtpd as proto;
 use queue::filter::Listed;
-use queue::{ItemView, Link, State, Waiting};
+use queue::{ItemView, LimitedBy, Link, State, Waiting, Withheld};
 use uuid::Uuid;
 
 use super::fields::duration_s;
 use super::suspends::SUSPEND;
 use super::tags::tags;
-use crate::delivery::Family;
 use crate::ruleset::Ruleset;
 use crate::snapshot::Snapshot;
 
@@ -25,7 +24,7 @@ pub(super) fn row(
     let remote = link.and_then(|link| link.remote.as_ref());
     proto::QueueItem {
         id: Some(id(item)),
-        state: state(item.state).into(),
+        state: state(item).into(),
         ts: seconds(item.received_ms),
         serverid: item.origin.server_id.to_string(),
         sender: lossy(item.sender),
@@ -68,8 +67,8 @@ pub(super) fn id(item: &ItemView<'_>) -> proto::QueueId {
     }
 }
 
-pub(super) fn state(state: State) -> proto::QueueState {
-    match Listed::from(state) {
+pub(super) fn state(item: &ItemView<'_>) -> proto::QueueState {
+    match Listed::of(item) {
         Listed::Active => proto::QueueState::Active,
         Listed::Defer => proto::QueueState::Defer,
         Listed::Hold => proto::QueueState::Hold,
@@ -101,11 +100,7 @@ fn local_ip(link: Option<&Link>) -> String {
 /// The addresses that mail of a transport may leave from, where they are configured.
 fn local_ips(transport: &str, snapshot: &Snapshot) -> Vec<String> {
     let Some(route) = snapshot.routes.get(transport) else { return Vec::new() };
-    let pools = route.sources.families.iter().filter_map(|family| match family {
-        Family::Pool(sources) => Some(sources),
-        Family::Off | Family::System => None,
-    });
-    pools.flatten().map(|source| source.address.to_string()).collect()
+    route.sources.configured().map(|source| source.address.to_string()).collect()
 }
 
 fn metadata(item: &ItemView<'_>) -> BTreeMap<String, String> {
@@ -124,7 +119,13 @@ pub(super) fn waiting(item: &ItemView<'_>) -> proto::Waiting {
         }
         Waiting::Suspend { rule: Some(rule) } => (Kind::Suspend, 0, format!("{SUSPEND}{rule}")),
         Waiting::Suspend { rule: None } => (Kind::Suspend, 0, String::new()),
-        Waiting::Policy { policy, limit } => (Kind::Policy, 0, format!("policy {policy}: {}", limit.name())),
+        Waiting::Policy(LimitedBy { key, cause: Withheld::Limit { limit, until_ms }, .. }) => {
+            (Kind::Policy, until_ms.unwrap_or_default(), format!("policy {key}: {}", limit.name()))
+        }
+        Waiting::Policy(LimitedBy { key, cause: Withheld::SilentOwner { shard }, .. }) => {
+            let text = format!("policy {key}: shard {shard}, which counts for it, does not answer");
+            (Kind::Lease, 0, text)
+        }
         Waiting::Attempts => (Kind::Attempts, 0, String::new()),
         Waiting::Release => (Kind::Operator, 0, item.hold_reason.unwrap_or_default().to_owned()),
     };

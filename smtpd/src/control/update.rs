@@ -204,10 +204,10 @@ async fn change_all(shard: &Rc<Shard>, order: &Order, mut keys: &[ItemKey]) -> u
     if let Some(Action::Remove(action, reason)) = &order.action {
         return remove(shard, order, keys, *action, reason).await;
     }
-    let mut changed = 0;
+    let mut written = Written { shard: Rc::clone(shard), keys: Vec::new() };
     while !keys.is_empty() {
-        let (count, settled, left) = change(shard, order, keys);
-        (changed, keys) = (changed + count, left);
+        let (settled, left) = change(shard, order, keys, &mut written.keys);
+        keys = left;
         let durable = shard.store.settle(settled);
         shard.due.notify_one();
         if keys.is_empty() {
@@ -217,19 +217,33 @@ async fn change_all(shard: &Rc<Shard>, order: &Order, mut keys: &[ItemKey]) -> u
             engine::task::yield_now().await;
         }
     }
-    changed
+    written.keys.len() as u64
 }
 
-/// As far as a slice goes: how many, what the spool is to be told, and the keys that are left.
+/// Items that are listed as being written; dropped, they are not any more.
+struct Written {
+    shard: Rc<Shard>,
+    keys: Vec<ItemKey>,
+}
+
+impl Drop for Written {
+    fn drop(&mut self) {
+        let mut queue = self.shard.queue.borrow_mut();
+        self.keys.iter().for_each(|key| queue.end_writing(*key));
+    }
+}
+
+/// As far as a slice goes: what the spool is to be told, and the keys that are left. What was changed goes to `written`.
 fn change<'k>(
     shard: &Rc<Shard>,
     order: &Order,
     keys: &'k [ItemKey],
-) -> (u64, Vec<(ItemId, Settle)>, &'k [ItemKey]) {
+    written: &mut Vec<ItemKey>,
+) -> (Vec<(ItemId, Settle)>, &'k [ItemKey]) {
     let now_ms = engine::time::steady_ms();
     let selector = order.selection.on(shard);
     let mut queue = shard.queue.borrow_mut();
-    let (mut count, mut settled, mut too_large, mut left) = (0, Vec::new(), 0, &keys[keys.len()..]);
+    let (mut settled, mut too_large, mut left) = (Vec::new(), 0, &keys[keys.len()..]);
     let mut slice = scan::slice();
     for (at, key) in keys.iter().enumerate() {
         if at > 0 && slice.is_over() {
@@ -256,7 +270,8 @@ fn change<'k>(
         if !(amended && moved) {
             continue;
         }
-        count += 1;
+        queue.begin_writing(*key);
+        written.push(*key);
         shard.delivery.forget(*key);
         if let Some(item) = queue.get(*key)
             && (order.action.is_some() || order.amendment.attempts.is_some())
@@ -273,7 +288,7 @@ fn change<'k>(
         );
         shard.log.line(Priority::Warning, what);
     }
-    (count, settled, left)
+    (settled, left)
 }
 
 /// Removes those of the items that still are as they were selected, one after the other: each may run a script and write

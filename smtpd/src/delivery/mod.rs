@@ -23,6 +23,7 @@ pub mod policies;
 mod policy_facts;
 mod pool;
 mod prepare;
+pub mod preview;
 mod remembered;
 mod rendered;
 mod report;

@@ -17,7 +17,7 @@ use std::net::IpAddr;
 
 use engine::boot::ShardId;
 use queue::policy::{Answer, Applying, Ask, Grant, Key, Limit, Policies};
-use queue::{Attempt, Facts, Limited, LimitedBy, Outcome};
+use queue::{Attempt, Facts, Limited, LimitedBy, Outcome, Withheld};
 
 use super::paths::now_ms;
 use super::rules::Host;
@@ -137,7 +137,8 @@ async fn acquire(
         go: Go { recipients: recipients.max(1), short: None },
     };
     for Applying { key, policy, limits, .. } in applying {
-        let by = |limit| LimitedBy { key: key.clone(), policy: *policy, limit };
+        let by = |cause| LimitedBy { key: key.clone(), policy: *policy, cause };
+        let fewer = || by(Withheld::Limit { limit: Limit::Rate, until_ms: None });
         let mut connect = connect;
         if connect
             && limits.connect_interval_ms.is_none()
@@ -172,41 +173,47 @@ async fn acquire(
             desk.promise(key, since);
         }
         let in_hand = wanted - tokens;
-        let (limit, at_ms) = match answer {
+        let (cause, wait_ms) = match answer {
             Some(Answer::Granted(grant)) => {
                 if grant.counted && in_hand + grant.tokens < wanted {
-                    permit.fewer(in_hand + grant.tokens, by(Limit::Rate));
+                    permit.fewer(in_hand + grant.tokens, fewer());
                 }
                 permit.granted.push((key.clone(), grant));
                 continue;
             }
             // Those go for whom there is something in hand.
             Some(Answer::Refused { limit: Limit::Rate, .. }) if !asked.connect && in_hand > 0 => {
-                permit.fewer(in_hand, by(Limit::Rate));
+                permit.fewer(in_hand, fewer());
                 continue;
             }
             Some(Answer::Refused { limit, at_ms }) => {
-                (limit, at_ms.map_or(limits::LIMITED_LOOK_AGAIN_MS, |at_ms| at_ms.saturating_sub(now_ms())))
+                let left_ms = at_ms.map(|at_ms| at_ms.saturating_sub(now_ms()));
+                let until_ms = left_ms.map(|left_ms| engine::time::steady_ms().saturating_add(left_ms));
+                (Withheld::Limit { limit, until_ms }, left_ms.unwrap_or(limits::LIMITED_LOOK_AGAIN_MS))
             }
-            // The owner is stuck.
-            None => (Limit::Concurrency, limits::OWNER_STUCK_MS),
+            None => (Withheld::SilentOwner { shard: owner(key).0 }, limits::OWNER_STUCK_MS),
         };
-        note_refusal(shard, key, limit);
+        note_refusal(shard, key, &cause);
         // The wake comes first, if it comes.
-        let wait_ms = at_ms.clamp(limits::LIMITED_SHORTEST_MS, limits::LIMITED_LOOK_AGAIN_MS);
-        return Err(Refusal { by: by(limit), at_ms: now_ms() + wait_ms });
+        let wait_ms = wait_ms.clamp(limits::LIMITED_SHORTEST_MS, limits::LIMITED_LOOK_AGAIN_MS);
+        return Err(Refusal { by: by(cause), at_ms: now_ms() + wait_ms });
     }
     Ok(permit)
 }
 
-fn note_refusal(shard: &Shard, key: &Key, limit: Limit) {
+fn note_refusal(shard: &Shard, key: &Key, cause: &Withheld) {
     let refused = &shard.stats.policy;
+    let limit = match cause {
+        Withheld::Limit { limit, .. } => Some(*limit),
+        Withheld::SilentOwner { .. } => None,
+    };
     match limit {
-        Limit::Concurrency => refused.concurrency.add(1),
-        Limit::Rate => refused.rate.add(1),
-        Limit::ConnectInterval => refused.connect_interval.add(1),
+        Some(Limit::Concurrency) => refused.concurrency.add(1),
+        Some(Limit::Rate) => refused.rate.add(1),
+        Some(Limit::ConnectInterval) => refused.connect_interval.add(1),
+        None => {}
     }
-    if limit != Limit::Rate {
+    if limit != Some(Limit::Rate) {
         // A connection that was brought for this mail is of no use to it.
         shard.delivery.refused(key);
     }
@@ -314,7 +321,7 @@ pub(super) fn outcome(refusals: Vec<Refusal>) -> Outcome {
     let until_ms = engine::time::steady_ms() + at_ms.saturating_sub(now_ms());
     let mut by: Vec<LimitedBy> = Vec::new();
     for refusal in refusals {
-        if !by.contains(&refusal.by) {
+        if !by.iter().any(|known| known.is_like(&refusal.by)) {
             by.push(refusal.by);
         }
     }

@@ -47,7 +47,7 @@ fn policy(applying: &Applying) -> PolicyFacts {
     PolicyFacts {
         fields: applying.key.fields().iter().map(Field::name).collect(),
         grouping: group.map(|(field, group)| (field.name(), group)).collect(),
-        dynamic: of_dynamic.map(|(id, then)| (id.to_string(), then.tag.clone())).collect(),
+        dynamic: of_dynamic.map(|(of, then)| (of.id.to_string(), then.tag.clone())).collect(),
         properties,
         stop: applying.then.iter().any(|then| then.stop).then_some(true),
         tags: applying.then.iter().filter_map(|then| then.tag.clone()).collect(),

@@ -77,7 +77,7 @@ impl Choice {
 }
 
 /// The address that the system would choose for a connection to `remote`. No packet is sent.
-pub(super) async fn of_system(remote: SocketAddr) -> Option<IpAddr> {
+pub async fn of_system(remote: SocketAddr) -> Option<IpAddr> {
     let socket = Udp::connect(remote).await.ok()?;
     Some(socket.local_addr().ip())
 }
@@ -86,6 +86,15 @@ impl Sources {
     /// Whether a family is used at all.
     pub fn is_on(&self, ipv6: bool) -> bool {
         !matches!(self.families[usize::from(ipv6)], Family::Off)
+    }
+
+    /// The addresses that are configured, IPv4 first.
+    pub fn configured(&self) -> impl Iterator<Item = &Arc<Source>> {
+        let pools = self.families.iter().filter_map(|family| match family {
+            Family::Pool(sources) => Some(sources),
+            Family::Off | Family::System => None,
+        });
+        pools.flatten()
     }
 
     /// Where the message of `transaction` leaves from, if it goes over this family: the first of its ranking that is

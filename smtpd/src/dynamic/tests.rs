@@ -100,11 +100,11 @@ fn a_condition_that_names_a_member_of_a_group_is_about_the_group() {
             policy: vec![field.name().to_owned()],
             values: vec![(field, value.to_owned())],
             kind: Kind::BackOff,
-            then: WantedThen { rate: Some((5, 0.5, Algorithm::TokenBucket)), ..WantedThen::default() },
+            then: WantedThen { rate: Some((5, 0.5, None)), ..WantedThen::default() },
             ttl_s: 2.0,
             id: Some("x".into()),
         };
-        let condition = wanted.checked(&groups, NOW_MS).unwrap();
+        let condition = wanted.checked(&groups, Algorithm::TokenBucket, NOW_MS).unwrap();
         assert_eq!(condition.until_ms, Some(NOW_MS + 2000));
         assert_eq!(condition.rule.condition.then.limits.rate.unwrap().interval_ms, 500);
         condition.rule.condition.fields[0].1[0].clone()
@@ -113,4 +113,17 @@ fn a_condition_that_names_a_member_of_a_group_is_about_the_group() {
     assert_eq!(values(Field::Grouping, "big.example"), "&big");
     assert_eq!(values(Field::Grouping, "other.example"), "other.example");
     assert_eq!(values(Field::RemoteMx, "a.mx.big.example"), "a.mx.big.example", "no group there");
+}
+
+#[test]
+fn a_rate_that_does_not_say_how_it_is_counted_is_counted_as_the_file_says() {
+    let counted = |said, of_file| {
+        let then = WantedThen { rate: Some((5, 1.0, said)), ..WantedThen::default() };
+        then.checked(of_file).unwrap().limits.rate.unwrap().algorithm
+    };
+    for of_file in [Algorithm::FixedWindow, Algorithm::TokenBucket] {
+        assert_eq!(counted(None, of_file), of_file);
+        assert_eq!(counted(Some(Algorithm::FixedWindow), of_file), Algorithm::FixedWindow);
+        assert_eq!(counted(Some(Algorithm::TokenBucket), of_file), Algorithm::TokenBucket);
+    }
 }

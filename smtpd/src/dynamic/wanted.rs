@@ -33,8 +33,8 @@ pub struct WantedCondition {
 pub struct WantedThen {
     /// Most open connections.
     pub concurrency: Option<u32>,
-    /// So many messages, in so long, counted so.
-    pub rate: Option<(u64, f64, Algorithm)>,
+    /// So many messages, in so long, counted so; `None`: as the policy file says.
+    pub rate: Option<(u64, f64, Option<Algorithm>)>,
     /// Between two connects.
     pub connect_interval_s: Option<f64>,
     /// Label; empty: none.
@@ -48,19 +48,19 @@ pub struct WantedThen {
 }
 
 impl WantedCondition {
-    /// The condition, which begins to live at `now_ms` of the steady clock. A group of hosts or domains that one of its
-    /// members is named for is meant as a whole (cli-and-operations 14.2).
+    /// The condition, which begins to live at `now_ms` of the steady clock; `algorithm` is that of the policy file. A group of
+    /// hosts or domains that one of its members is named for is meant as a whole (cli-and-operations 14.2).
     ///
     /// # Errors
     /// A sentence that names what cannot be.
-    pub fn checked(self, groups: &Groups, now_ms: u64) -> Result<Condition, String> {
+    pub fn checked(self, groups: &Groups, algorithm: Algorithm, now_ms: u64) -> Result<Condition, String> {
         let rolled_up = |(field, value): (Field, String)| {
             let group = if field == Field::Grouping { groups.of_member(&value) } else { None };
             (field, vec![group.map_or(value, str::to_owned)])
         };
         let condition = policy::Condition {
             fields: self.values.into_iter().map(rolled_up).collect(),
-            then: self.then.checked()?,
+            then: self.then.checked(algorithm)?,
         };
         let rule = policy::Dynamic {
             id: id_or_new(self.id),
@@ -73,16 +73,16 @@ impl WantedCondition {
 }
 
 impl WantedThen {
-    /// The same with limits that can be counted.
+    /// The same with limits that can be counted, by `of_file` where nothing is said.
     ///
     /// # Errors
     /// A sentence that names what cannot be.
-    pub fn checked(self) -> Result<Then, String> {
+    pub fn checked(self, of_file: Algorithm) -> Result<Then, String> {
         let rate = self.rate.map(|(count, interval_s, algorithm)| {
             Ok::<_, String>(Rate {
                 count: u32::try_from(count).map_err(|_| format!("rate: {count} is too much"))?,
                 interval_ms: milliseconds("rate", interval_s)?.max(1),
-                algorithm,
+                algorithm: algorithm.unwrap_or(of_file),
             })
         });
         let interval = self.connect_interval_s.map(|seconds| milliseconds("connectinterval", seconds));

@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use config::Reloadable;
+use queue::policy::Algorithm;
 
 use crate::control::shards;
 use crate::dynamic::wanted::WantedCondition;
@@ -11,7 +12,7 @@ use crate::dynamic::{Condition, file};
 use crate::limits;
 use crate::log::Priority;
 use crate::program::Control;
-use crate::ruleset::{Added, Ruleset};
+use crate::ruleset::{self, Added, Ruleset};
 use crate::warm_up::{self, OfDay};
 
 impl Control {
@@ -108,7 +109,12 @@ impl Control {
     /// A sentence that names what cannot be.
     pub fn condition(&self, wanted: WantedCondition) -> Result<Condition, String> {
         let snapshot = self.snapshot.borrow().clone().ok_or("the server has not started yet")?;
-        wanted.checked(&snapshot.groups, engine::time::steady_ms())
+        wanted.checked(&snapshot.groups, self.rate_algorithm(), engine::time::steady_ms())
+    }
+
+    /// How rates are counted that do not say it.
+    pub fn rate_algorithm(&self) -> Algorithm {
+        self.files().map(|files| ruleset::rate_algorithm(files.policies.fixed_window)).unwrap_or_default()
     }
 
     /// Adds a condition to a policy, or renews an equal one; the id of the one in force.

@@ -42,6 +42,8 @@ pub struct Route {
     pub pooling: RoutePooling,
     /// When its mail is tried again.
     pub retry: Arc<queue::RetryPolicy>,
+    /// The mode of its TLS, as files name it.
+    pub tls_mode: config::TlsMode,
     /// What it was made of.
     made_of: (config::Transport, AttemptSettings),
 }
@@ -158,6 +160,7 @@ impl RouteParts {
             dsn: Arc::new(dsn(&laid, name, &retry)),
             session: Arc::new(session),
             tls: self.tls(&laid)?,
+            tls_mode: laid.tls.mode.unwrap_or(config::TlsMode::Disabled),
             pooling: RoutePooling {
                 enabled: settings.pooling.enabled.unwrap_or(true),
                 timeout: settings.pooling.timeout.unwrap_or(limits::CONNECTION_IDLE),

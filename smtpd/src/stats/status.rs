@@ -35,6 +35,8 @@ pub fn of(shard: &Shard) -> ShardStatus {
         defer: source.queue.defer as u64,
         hold: source.queue.hold as u64,
         sending: source.queue.sending as u64,
+        update: stats.updating.get(),
+        pending: shard.queue.borrow().waiting_for_us() as u64,
         commits: store.batches,
         commitrecords: store.commits + store.settles,
         commitp50us: source.recent.commit_us.quantile_us(0.5),

@@ -172,7 +172,7 @@ impl Stage {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let mut ended = self.halonctl.run(&words);
         if !command.once {
-            wait_until(Duration::from_secs(10), || {
+            wait_until(Duration::from_secs(30), || {
                 differs(&ended, &command.expected).is_none() || {
                     ended = self.halonctl.run(&words);
                     false

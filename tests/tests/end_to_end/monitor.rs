@@ -9,8 +9,8 @@ use control::framing::{self, Status};
 use control::smtpd::shard_status::State;
 use control::smtpd::trace_event::Kind;
 use control::smtpd::{
-    ProcessStatsResponse, ShardStatus, ShardStatusResponse, StringMatch, TraceEvent, TraceRequest,
-    TraceResponse,
+    ProcessStatsResponse, QueueListRequest, QueueListResponse, ShardStatus, ShardStatusResponse, StringMatch,
+    TraceEvent, TraceRequest, TraceResponse, waiting,
 };
 use control::{Command, Message as _};
 use nix::sys::ptrace;
@@ -356,6 +356,42 @@ fn a_shard_that_is_stopped_in_a_script_says_which_hook_in_which_file_and_line() 
     assert!(listed.stderr.contains(&format!(" in {place}")), "{listed:?}");
     server.wait_for_log(&format!("ms, in {place}"));
     ptrace::detach(thread, None).expect("it goes on");
+}
+
+/// Its counters cannot be asked, which is not what their limits say.
+#[test]
+fn mail_whose_counters_stand_on_a_stuck_shard_says_that_it_waits_for_that() {
+    let sink = Sink::start();
+    let builder = Smtpd::relay_to(sink.port()).shards(2);
+    let path = builder.dir().join("smtpd-policy.yaml");
+    let policies = "version: \"6.10\"\npolicies: [{fields: [recipientdomain], default: {concurrency: 1}}]\n";
+    std::fs::write(&path, policies).expect("it can be written");
+    let server = builder.environment(&format!("policyconf: \"{}\"", path.display())).start();
+    let halonctl = Halonctl::of(&server.dir().join("smtpd.ctl"));
+    assert_eq!(halonctl.run(&["queue", "suspend", "add", "--id", "all"]).status, Some(0));
+    // Both shards have some to domains that each of them counts for.
+    for number in 0..40 {
+        Client::connect(server.port()).send("a@a.example", &[&format!("x@d{number}.example")], BODY);
+    }
+    let thread = shard_thread(server.pid(), 1);
+    stop(thread);
+    server.wait_for_log("shard 1 stands still");
+    assert_eq!(halonctl.run(&["queue", "suspend", "delete", "--id", "all"]).status, Some(0));
+    let mut control = server.control();
+    let mut seen = Vec::new();
+    let told = wait_until(Duration::from_secs(30), || {
+        let answer: QueueListResponse =
+            control.ask(Command::QueueList, &QueueListRequest::default()).expect("an answer");
+        seen = answer.queue.into_iter().filter_map(|row| row.waiting).collect();
+        seen.iter().any(|waiting| waiting.kind() == waiting::Kind::Lease)
+    });
+    ptrace::detach(thread, None).expect("it goes on");
+    assert!(told, "{seen:#?}");
+    for waiting in seen.iter().filter(|waiting| waiting.kind() == waiting::Kind::Lease) {
+        let text = waiting.text.strip_prefix("policy recipientdomain=d").unwrap_or_default();
+        assert!(text.ends_with(".example: shard 1, which counts for it, does not answer"), "{waiting:?}");
+    }
+    sink.wait_for(40);
 }
 
 /// What a service manager that watches the process would see: it ends itself, and the next start goes on where it was.

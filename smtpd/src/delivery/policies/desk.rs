@@ -8,7 +8,7 @@ use std::time::Duration;
 use engine::boot::ShardId;
 use engine::mesh;
 use engine::sync::Notify;
-use engine::task::{Class, spawn};
+use engine::task::{Class, Slice, spawn};
 use queue::policy::{Answer, Ask, Counters, Key, Limit, Notice, Offered, Policies, Usage, Wallet};
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -60,32 +60,79 @@ impl Desk {
         mesh::local::get_or_default()
     }
 
-    /// Puts policies in force.
-    pub fn set_policies(&self, policies: Arc<Policies>) {
+    /// Puts policies in force. Who waits by counters of this shard hears of it in the next turns of the loop.
+    pub fn set_policies(self: &Rc<Self>, policies: Arc<Policies>) {
         self.counters.borrow_mut().set_policies(policies, now_ms());
+        let desk = Rc::clone(self);
+        spawn(Class::Interactive, async move { desk.renew().await });
+    }
+
+    /// Looks at all counters after the policies have changed, a slice of them in each turn.
+    async fn renew(&self) {
+        let mut slice = Slice::begin(limits::COUNTERS_SLICE);
+        while self.renew_one() {
+            if slice.is_over() {
+                self.settled();
+                engine::task::yield_now().await;
+                slice = Slice::begin(limits::COUNTERS_SLICE);
+            }
+        }
         self.settled();
     }
 
-    /// How the counters that this shard owns stand.
-    pub fn usages(&self) -> Vec<Usage> {
-        self.counters.borrow().usages().collect()
+    fn renew_one(&self) -> bool {
+        self.counters.borrow_mut().renew(now_ms())
+    }
+
+    /// How the counters that this shard owns stand: as many as an answer holds, and one more where there are more.
+    pub async fn usages(&self) -> Vec<Usage> {
+        let mut usages = Vec::new();
+        self.for_each(|counters, key| {
+            usages.extend(counters.usage(key, now_ms()));
+            usages.len() <= limits::CONTROL_COUNTERS
+        })
+        .await;
+        usages
+    }
+
+    /// Fills the tokens of the counters that this shard owns of which `is_one` says so. How many there are.
+    pub async fn refill(&self, is_one: impl Fn(&Key) -> bool) -> u64 {
+        let mut filled = 0;
+        self.for_each(|counters, key| {
+            filled += u64::from(is_one(key) && counters.refill(key, now_ms()));
+            true
+        })
+        .await;
+        self.settled();
+        filled
+    }
+
+    /// Looks at the counters that this shard owns until `look` has had enough, a slice of them in each turn.
+    async fn for_each(&self, mut look: impl FnMut(&mut Counters, &Key) -> bool) {
+        let mut slice = Slice::begin(limits::COUNTERS_SLICE);
+        let end = self.counters.borrow().end();
+        for number in 0..end {
+            if !self.look_at(number, &mut look) {
+                return;
+            }
+            slice.give_way().await;
+        }
+    }
+
+    fn look_at(&self, number: u32, mut look: impl FnMut(&mut Counters, &Key) -> bool) -> bool {
+        let mut counters = self.counters.borrow_mut();
+        let Some(key) = counters.key_at(number).cloned() else { return true };
+        look(&mut counters, &key)
     }
 
     /// How one counter stands, if this shard owns it and it is not as if new.
     pub fn usage(&self, key: &Key) -> Option<Usage> {
-        self.counters.borrow().usage(key)
+        self.counters.borrow_mut().usage(key, now_ms())
     }
 
     /// How many counters with this limit there are that this shard owns.
     pub fn counters(&self, limit: Limit) -> u64 {
-        self.counters.borrow().usages().filter(|usage| usage.limits.has(limit)).count() as u64
-    }
-
-    /// Fills the tokens of a counter that this shard owns. False: it has none.
-    pub fn refill(&self, key: &Key) -> bool {
-        let filled = self.counters.borrow_mut().refill(key, now_ms());
-        self.settled();
-        filled
+        self.counters.borrow().limited_by(limit) as u64
     }
 
     pub(super) fn ask(&self, ask: &Ask) -> Answer {

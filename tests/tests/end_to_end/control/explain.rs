@@ -84,6 +84,44 @@ fn a_host_that_is_left_alone_is_explained_with_its_time() {
 }
 
 #[test]
+fn tls_is_what_the_delivery_file_makes_of_it_for_each_host_and_source() {
+    let mut records = vec![("mx.example", Record::A("127.0.0.9"))];
+    let domains = ["one.example", "two.example", "three.example"];
+    records.extend(domains.map(|domain| (domain, Record::Mx(10, "mx.example"))));
+    let names = NameServer::start(&records);
+    let builder = Smtpd::by_mx(1, names.port());
+    let path = builder.dir().join("smtpd-delivery.yaml");
+    let delivery = "version: \"6.10\"
+delivery:
+  conditions:
+    - {if: {recipientdomain: one.example, remotemx: mx.example}, then: {tls: {mode: require_verify}}}
+    - {if: {recipientdomain: two.example, localip: 127.0.0.2}, then: {tls: {mode: require}}}
+  default: {tls: {mode: optional}}
+";
+    std::fs::write(&path, delivery).expect("it can be written");
+    let running = "addresses: [{id: a, address: 127.0.0.2, hostname: a.example}, {id: b, address: 127.0.0.3}]
+scripting: {hooks: {predelivery: 'Try([]);'}}
+";
+    let server = builder
+        .replace_connection("connection: {port: 1, sourceip: {ipv4: [a, b]}}")
+        .running(running)
+        .environment(&format!("deliveryconf: \"{}\"", path.display()))
+        .start();
+    let mut control = server.control();
+    let mut explain = |domain: &str| -> proto::QueueExplainResponse {
+        let request = proto::QueueExplainRequest { recipient: domain.into(), ..Default::default() };
+        control.ask(Command::QueueExplain, &request).expect("an answer")
+    };
+    let told = domains.map(|domain| explain(domain).nexthops[0].tls.clone());
+    assert_eq!(told, ["require_verify", "require from 127.0.0.2; optional from 127.0.0.3", "optional"]);
+    let answer = explain("one.example");
+    let sources = answer.sources.iter().filter(|source| source.family == "ipv4");
+    let sources: Vec<_> = sources.map(|source| (source.address.as_str(), source.blocked.as_str())).collect();
+    assert_eq!(sources, [("127.0.0.2", ""), ("127.0.0.3", "")]);
+    assert!(answer.notes.iter().any(|note| note.contains("predelivery script")), "{:?}", answer.notes);
+}
+
+#[test]
 fn look_ups_under_way_and_waiting_are_listed() {
     // A name server that says nothing.
     let silent = std::net::UdpSocket::bind("127.0.0.1:0").expect("a free port");

@@ -10,6 +10,7 @@ use tests::{Client, ControlClient, Sink, SinkReply, wait_until};
 mod changes;
 mod explain;
 mod framing;
+mod policies;
 mod queue;
 mod reload;
 mod scripts;

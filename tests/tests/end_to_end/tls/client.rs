@@ -195,6 +195,10 @@ fn a_peer_whose_tls_fails_gets_its_mail_in_clear_at_once_for_a_while() {
         peer.wait_for(number);
     }
     server.wait_for_log("fails in TLS, its mail goes in clear for 60 min");
+    let explained =
+        tests::Halonctl::of(&server.dir().join("smtpd.ctl")).run(&["queue", "explain", "b.example"]);
+    let told = "127.0.0.1[127.0.0.1]: its TLS has failed lately, so its mail goes in clear for a while";
+    assert!(explained.stdout.lines().any(|line| line == told), "{explained:?}");
     let connections = peer.connection_count();
     assert!(connections <= 10, "{connections} connections for 8 messages on two shards");
 }

@@ -8,7 +8,7 @@ use data_encoding::HEXLOWER;
 use tests::name_server::Fault;
 use tests::peer::Tls;
 use tests::pki::Authority;
-use tests::{Behaviour, Client, NameServer, Peer, Record, Smtpd, wait_until};
+use tests::{Behaviour, Client, Halonctl, NameServer, Peer, Record, Smtpd, wait_until};
 
 /// What becomes of a message to a domain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,6 +132,18 @@ fn tells(server: &Smtpd, own: &[u8]) {
     let tlsa = answer.tlsa.expect("it has records");
     assert!(answer.dnssec && tlsa.dnssec);
     assert_eq!(tlsa.rr, [format!("3 0 0 {own}")]);
+    let halonctl = Halonctl::of(&server.dir().join("smtpd.ctl"));
+    for (domain, told) in [
+        ("good", "its certificate must be one that its TLSA records, 1, vouch for"),
+        ("unusable", "none of its TLSA records can be used: TLS with any certificate"),
+        ("none", "no secure TLSA records (it has no TLSA records): as optional"),
+        ("broken", "its TLSA records are not known now (the name server answered SERVFAIL): its mail waits"),
+    ] {
+        let ended = halonctl.run(&["queue", "explain", &format!("{domain}.example")]);
+        let line = format!("mx.{domain}.example[127.0.0.1]: {told}");
+        assert!(ended.stdout.lines().any(|said| said == line), "{line}: {ended:?}");
+        assert!(ended.stdout.contains("│ dane "), "{ended:?}");
+    }
 }
 
 #[test]
