@@ -5,6 +5,7 @@
 mod duplicates;
 mod flow;
 mod options;
+mod resends;
 #[cfg(test)]
 mod tests;
 mod variables;
@@ -37,6 +38,7 @@ pub fn lint(script: &Script, surroundings: Surroundings<'_>) -> Vec<Diagnostic> 
     flow::check(script, surroundings.library, &own, &mut findings);
     duplicates::check(script, &mut findings);
     options::check(script, surroundings.library, &own, &mut findings);
+    resends::check(script, surroundings.library, &own, &mut findings);
     findings.sort_by_key(|finding| finding.span.start);
     findings
 }

@@ -8,7 +8,7 @@ use crate::syntax::{Names, parse};
 
 fn found(script: &str, predefined: Option<&[&str]>) -> String {
     let mut library = Library::standard();
-    library.terminating(&["Reject"]);
+    library.terminating(&["Reject", "Defer"]);
     let mut sources = SourceMap::new();
     let file = sources.add("main", script.as_bytes(), None);
     let parsed = parse(&sources, file, &mut Names::new());
