@@ -13,7 +13,7 @@ use net::smtp::error::{Error, Network};
 use queue::{Diagnosis, Outcome, Reason, Remote};
 use tls::{Demand, Received, ResultType, Stream, TlsError, TlsInfo, Verified};
 
-use super::distrust::{Distrust, Offer};
+use super::distrust::Distrust;
 use super::facts::{AttemptFacts, ConnectionFacts};
 use super::moving::Moving;
 use super::next_hop::Candidate;
@@ -124,14 +124,16 @@ impl Connection {
         }
         let optional = key.route.tls.as_ref().is_some_and(|tls| tls.optional);
         let distrust = Distrust::here();
-        if optional && distrust.is_distrusted(to.address, Offer::StartTls) {
-            return Connection::open_and_greet(to, from, key, Session::in_clear, stats).await;
+        if optional && let Some(kind) = distrust.tls_fails(to.address) {
+            let mut open = Connection::open_and_greet(to, from, key, Session::in_clear, stats).await?;
+            open.tls_result = Some(kind);
+            return Ok(open);
         }
         match Connection::open_and_greet(to, from, key.clone(), Session::new, stats).await {
             Err(Unusable::NoTls(why, kind)) if optional => {
                 let mut open = Connection::open_and_greet(to, from, key, Session::in_clear, stats).await?;
                 open.tls_result = Some(kind);
-                if distrust.distrust(to.address, Offer::StartTls) {
+                if distrust.distrust_tls(to.address, kind) {
                     let (peer, minutes) = (&open.peer, limits::DISTRUST.as_secs() / 60);
                     let line =
                         format_args!("{peer} fails in TLS, its mail goes in clear for {minutes} min: {why}");

@@ -7,7 +7,7 @@ use net::dns::MailHost;
 use tls::Demand;
 
 use super::dane::{self, Refused};
-use super::distrust::{Distrust, Offer};
+use super::distrust::Distrust;
 use super::next_hop::Candidate;
 use crate::shard::Shard;
 use crate::snapshot::Route;
@@ -28,8 +28,7 @@ pub fn is_under_dane(route: &Route) -> bool {
 
 /// Whether TLS is not tried with an address because it has failed there lately, and need not be.
 pub fn goes_in_clear(route: &Route, address: IpAddr) -> bool {
-    route.tls.as_ref().is_some_and(|tls| tls.optional)
-        && Distrust::here().is_distrusted(address, Offer::StartTls)
+    route.tls.as_ref().is_some_and(|tls| tls.optional) && Distrust::here().tls_fails(address).is_some()
 }
 
 /// What the TLSA records of a host mean for its mail.

@@ -9,7 +9,7 @@ use queue::{Attempt, Outcome};
 use spool::ReadError;
 
 use super::attempt::Connection;
-use super::distrust::{Distrust, Offer};
+use super::distrust::Distrust;
 use super::errand::Errand;
 use super::rendered::Rendered;
 use super::report::Report;
@@ -49,7 +49,7 @@ impl Connection {
             Err(outcome) => return Some(Report::for_all(outcome)),
         };
         let distrust = Distrust::here();
-        if distrust.is_distrusted(self.address(), Offer::Chunking) {
+        if distrust.chunking_fails(self.address()) {
             self.session.avoid_chunking();
         }
         let again = (attempt.recipients.len() > 1).then(|| envelope.clone());
@@ -66,7 +66,7 @@ impl Connection {
             None => true,
         };
         if outcomes.iter().any(|outcome| outcome.is_bdat_refused() || outcome.is_uncertain()) {
-            distrust.distrust(self.address(), Offer::Chunking);
+            distrust.distrust_chunking(self.address());
         }
         let report = Report::answered(outcomes, self.session.capabilities().dsn);
         Some(if all_had_a_turn { report } else { report.rest_not_tried() })

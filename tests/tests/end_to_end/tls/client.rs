@@ -2,10 +2,13 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tests::peer::{Tls, TlsFault};
 use tests::pki::Authority;
-use tests::{Behaviour, Builder, Client, NameServer, Peer, Phase, Record, Rule, SecureClient, Smtpd};
+use tests::{
+    Behaviour, Builder, Client, NameServer, Peer, Phase, Record, Rule, SecureClient, Smtpd, wait_until,
+};
 
 use super::path;
 
@@ -189,7 +192,10 @@ fn a_peer_whose_tls_fails_gets_its_mail_in_clear_at_once_for_a_while() {
     let authority = Authority::new();
     let broken = over_tls(authority.issue(&["127.0.0.1"]).server(), Some(TlsFault::Garbage));
     let peer = Peer::start(broken.rule(Rule::at(Phase::Dot).reply_then_close("250 2.0.0 taken")));
-    let server = relay(&peer, &authority, "mode: optional").start();
+    let script = r#"echo "rpt " . $arguments["attempt"]["connection"]["tls"]["tlsrpt"];"#;
+    let server = relay(&peer, &authority, "mode: optional")
+        .running(&format!("scripting: {{hooks: {{postdelivery: '{script}'}}}}\n"))
+        .start();
     for number in 1..=8 {
         Client::connect(server.port()).send("a@a.example", &["b@b.example"], b"Subject: x\r\n\r\n");
         peer.wait_for(number);
@@ -199,6 +205,9 @@ fn a_peer_whose_tls_fails_gets_its_mail_in_clear_at_once_for_a_while() {
         tests::Halonctl::of(&server.dir().join("smtpd.ctl")).run(&["queue", "explain", "b.example"]);
     let told = "127.0.0.1[127.0.0.1]: its TLS has failed lately, so its mail goes in clear for a while";
     assert!(explained.stdout.lines().any(|line| line == told), "{explained:?}");
+    // Why it did, scripts are told of the messages too for which it was not tried again.
+    let told = || server.log().iter().filter(|line| line.ends_with("rpt validation-failure")).count();
+    assert!(wait_until(Duration::from_secs(60), || told() == 8), "{:#?}", server.log());
     let connections = peer.connection_count();
     assert!(connections <= 10, "{connections} connections for 8 messages on two shards");
 }
