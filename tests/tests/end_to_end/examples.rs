@@ -9,25 +9,29 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tests::{
-    Behaviour, Client, NameServer, Peer, Phase, Record, Rule, Run, Sink, free_port, program, wait_until,
+    Behaviour, Client, Halonctl, NameServer, Peer, Phase, Record, Rule, Run, Sink, SinkReply, free_port,
+    program, wait_until,
 };
 
 /// A server with the files of an example. Ends with the test.
 struct Example {
     child: Child,
     port: u16,
-    spool: TempDir,
+    dir: TempDir,
     log: Arc<Mutex<Vec<String>>>,
 }
 
 impl Example {
     fn start(name: &str, variables: &[(&str, String)]) -> Example {
         let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../examples").join(name);
-        let spool = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let spool = dir.path().join("spool");
+        std::fs::create_dir(&spool).expect("a temporary directory can be written");
         let port = free_port();
         let mut command = Command::new(program("smtpd"));
         command.arg("-f").arg("-c").arg(directory.join("smtpd.yaml")).arg("--config-env-substitution");
-        command.env("PORT", port.to_string()).env("SPOOL", spool.path()).env("CONF", &directory);
+        command.env("PORT", port.to_string()).env("SPOOL", &spool).env("CONF", &directory);
+        command.env("CONTROL", dir.path().join("smtpd.ctl"));
         command.envs(variables.iter().map(|(name, value)| (name, value)));
         let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("smtpd starts");
         let log = Arc::new(Mutex::new(Vec::new()));
@@ -38,7 +42,7 @@ impl Example {
                 writer.lock().expect("no test thread panics while logging").push(line);
             }
         });
-        let example = Example { child, port, spool, log };
+        let example = Example { child, port, dir, log };
         let up = || example.log().iter().any(|line| line.contains("Started"));
         assert!(wait_until(Duration::from_secs(30), up), "{name}:\n{}", example.log().join("\n"));
         example
@@ -48,8 +52,21 @@ impl Example {
         self.log.lock().expect("no test thread panics while logging").clone()
     }
 
+    fn spool(&self) -> PathBuf {
+        self.dir.path().join("spool")
+    }
+
     fn client(&self) -> Client {
         Client::connect(self.port)
+    }
+
+    /// Runs `halonctl` for it, as a line of a README has it.
+    fn halonctl(&self, line: &str) -> String {
+        let words = line.split_whitespace().map(|word| word.trim_matches('\''));
+        let words: Vec<&str> = words.skip_while(|word| *word == "halonctl").collect();
+        let ended = Halonctl::of(&self.dir.path().join("smtpd.ctl")).run(&words);
+        assert_eq!(ended.status, Some(0), "{line}: {}{}", ended.stdout, ended.stderr);
+        ended.stdout
     }
 }
 
@@ -58,6 +75,14 @@ impl Drop for Example {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The command of a README that has this in it, without remark and the place of the control socket.
+fn command_of(readme: &str, with: &str) -> String {
+    let line = readme.lines().find(|line| line.starts_with("halonctl ") && line.contains(with));
+    let line = line.unwrap_or_else(|| panic!("{readme}: no command has {with:?}"));
+    let line = line.split_once(" #").map_or(line, |(command, _)| command);
+    line.split_once(" --config ").map_or(line, |(command, _)| command).trim_end().to_owned()
 }
 
 const BODY: &[u8] = b"From: a@good.example\r\nSubject: hi\r\n\r\nhello\r\n";
@@ -137,6 +162,37 @@ fn outbound_lets_users_send_signed_mail_by_job() {
     let news = String::from_utf8_lossy(&by_sender["news@example.org"].data).into_owned();
     assert!(!news.contains("X-Job") && news.contains("\r\nMessage-ID: <"), "{news}");
     assert!(is_signed(&by_sender["ida@example.org"].data), "{news}");
+
+    // What cannot be delivered now waits as long as its job says.
+    there.answer(SinkReply::Rcpt("450 4.2.1 later".into()));
+    let before_s = unix_s();
+    for from in ["ida@example.org", "news@example.org"] {
+        let job = if from.starts_with("news") { "X-Job: Spring\r\n" } else { "" };
+        let message = format!("From: {from}\r\n{job}Subject: late\r\n\r\nhello\r\n");
+        client.send(from, &["z@there.example"], message.as_bytes());
+    }
+    let list = command_of(include_str!("../../../examples/outbound/README.md"), "--json");
+    let mut waiting: Vec<(String, f64)> = Vec::new();
+    let both_wait = wait_until(Duration::from_secs(60), || {
+        let rows: serde_json::Value = serde_json::from_str(&server.halonctl(&list)).expect("JSON");
+        let row = |row: &serde_json::Value| {
+            (row["jobid"].as_str().unwrap_or_default().to_owned(), row["retryts"].as_f64().expect("a time"))
+        };
+        waiting = rows.as_array().expect("rows").iter().map(row).collect();
+        waiting.len() == 2
+    });
+    assert!(both_wait, "{waiting:?}: {}", server.log().join("\n"));
+    let after_s = unix_s();
+    for (job, wait_s) in [("", 60.0), ("spring", 900.0)] {
+        let (_, at_s) = waiting.iter().find(|(of, _)| of == job).expect("it waits");
+        let earliest = before_s + wait_s - 1.0;
+        assert!((earliest..=after_s + wait_s + 1.0).contains(at_s), "{job}: {at_s}, from {earliest}");
+    }
+}
+
+fn unix_s() -> f64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.expect("it is after 1970").as_secs_f64()
 }
 
 /// Whether the signature passes, with the public half of the example's key that OpenSSL tells.
@@ -190,10 +246,28 @@ fn archive_keeps_a_held_copy_in_the_same_body() {
     server.client().send("a@b.example", &["c@d.example"], BODY);
     assert_eq!(sink.wait_for(1)[0].to, ["c@d.example"]);
     let output =
-        Command::new(program("hqfcat")).arg("--text").arg(server.spool.path()).output().expect("hqfcat runs");
+        Command::new(program("hqfcat")).arg("--text").arg(server.spool()).output().expect("hqfcat runs");
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.contains("archive@archive.example.org"), "{text}");
     assert_eq!(sink.messages().len(), 1, "the copy stays");
+
+    // The commands of its README, with other ages.
+    let readme = include_str!("../../../examples/archive/README.md");
+    let list = command_of(readme, "queue list");
+    assert!(server.halonctl(&list).contains("archive@archive.example.org"), "{}", server.halonctl(&list));
+    let delete = command_of(readme, "--delete");
+    assert!(server.halonctl(&delete).contains("0 messages affected"), "it is not 30 days old");
+    let delete = delete.replace(">=2592000", ">=0");
+    assert!(server.halonctl(&delete).contains("1 messages affected"));
+    server.client().send("a@b.example", &["c@d.example"], BODY);
+    sink.wait_for(2);
+    let rows: serde_json::Value =
+        serde_json::from_str(&server.halonctl(&format!("{list} --json"))).expect("JSON");
+    assert_eq!(rows.as_array().map(Vec::len), Some(1), "{rows}");
+    let id = rows[0]["id"]["transaction"].as_str().expect("an id");
+    let release = command_of(readme, "--active").replace("ID", id);
+    assert!(server.halonctl(&release).contains("1 messages affected"), "{release}");
+    assert_eq!(sink.wait_for(3)[2].to, ["archive@archive.example.org"]);
 }
 
 #[test]
@@ -205,7 +279,7 @@ fn sink_takes_everything_and_keeps_nothing() {
         assert_eq!(reply.trim_end(), format!("250 2.0.0 Thrown away, as message {number}"));
     }
     let output =
-        Command::new(program("hqfcat")).arg("--text").arg(server.spool.path()).output().expect("hqfcat runs");
+        Command::new(program("hqfcat")).arg("--text").arg(server.spool()).output().expect("hqfcat runs");
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "");
 }
 
