@@ -52,12 +52,14 @@ fn prefixes(count: usize) -> Vec<u8> {
     text.into_bytes()
 }
 
+/// With a header line of so many bytes.
+fn long_field(bytes: usize) -> Vec<u8> {
+    let mut text = b"Subject: ".to_vec();
+    text.resize(bytes, b'x');
+    [&text[..], b"\r\nX-A: 1\r\n\r\nbody\r\n"].concat()
+}
+
 fn cases() -> Vec<(&'static str, Vec<u8>)> {
-    let long = |bytes: usize| {
-        let mut text = b"Subject: ".to_vec();
-        text.resize(bytes, b'x');
-        [&text[..], b"\r\nX-A: 1\r\n\r\nbody\r\n"].concat()
-    };
     let folded = "Subject: a\r\n".to_owned() + &" b\r\n".repeat(100_000) + "\r\nbody\r\n";
     let words = "Subject: ".to_owned() + &"=?utf-8?q?=C3=A4?= ".repeat(20_000) + "\r\n\r\nbody\r\n";
     let fields = "X-A: 1\r\n".repeat(20_000) + "\r\nbody\r\n";
@@ -67,7 +69,7 @@ fn cases() -> Vec<(&'static str, Vec<u8>)> {
         ("parts within parts, 1,000 deep", nested(1000)),
         ("10,000 parts", many_parts(10_000)),
         ("boundaries that begin alike", prefixes(5000)),
-        ("a field of 900 KiB", long(900 << 10)),
+        ("a field of all but 64 bytes of 1 MiB, which is what a header may have", long_field((1 << 20) - 64)),
         ("a field folded 100,000 times", folded.into_bytes()),
         ("20,000 encoded words", words.into_bytes()),
         ("20,000 fields", fields.into_bytes()),
@@ -123,5 +125,14 @@ fn hostile_messages_are_read_within_bounds_and_go_out_as_they_came() {
     let kib: u64 = peak.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("a number");
     println!("{peak}");
     assert!(kib < 400 << 10, "{peak}");
+    // What is more is refused, and read to its end: a line of more than 1 MiB, and more in short lines.
+    let folded = "Subject: a\r\n".to_owned() + &(" ".repeat(998) + "\r\n").repeat(2000) + "\r\nbody\r\n";
+    for (message, refusal) in [
+        (long_field((1 << 20) + 1), "554 5.6.0 Line too long"),
+        (folded.into_bytes(), "552 5.3.4 Message header too large"),
+    ] {
+        let reply = client.try_send("a@x.example", &["b@z.example"], &message);
+        assert!(reply.starts_with(refusal), "{reply}");
+    }
     client.send("a@x.example", &["b@z.example"], b"Subject: x\r\n\r\nstill here\r\n");
 }
