@@ -210,6 +210,7 @@ fn talk() -> Conversation {
         server_id: "in".into(),
         remote: "192.0.2.7:4711".parse().expect("an address"),
         remote_ip: None,
+        name_answers: None,
         remote_uid: None,
         remote_ptr: None,
         local: "192.0.2.2:25".parse().expect("an address"),

@@ -39,13 +39,13 @@ mod tally;
 mod tests;
 mod variables;
 
-pub use hostcalls::mail::{Metadata, QueueOptions, Queued, Reread, TransportNames};
+pub use hostcalls::mail::{Given, GivenParameters, Metadata, QueueOptions, Queued, Reread, TransportNames};
 pub use runner::{Kept, Notices, Runner};
 pub use script::compile::Reads;
 pub use scripts::{Compiled, ScriptId, Scripts};
 pub use session::{
     Auth, AuthAccepted, AuthVerdict, Connected, Connection, Conversation, EndError, Ended, Hello,
-    HelloAccepted, MailAccepted, MessageAccepted, Parameter, Proxied, RcptAccepted, Recipient, Recipients,
-    Refusal, Tls, Transaction, Verdict,
+    HelloAccepted, MailAccepted, MessageAccepted, NameAnswers, Parameter, Proxied, RcptAccepted, Recipient,
+    Recipients, Refusal, Tls, Transaction, Verdict,
 };
 pub use tally::{Tallies, Tally};

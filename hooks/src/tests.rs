@@ -104,6 +104,7 @@ fn connection() -> Connection {
         remote: "192.0.2.1:4711".parse().expect("an address"),
         remote_ip: None,
         remote_ptr: None,
+        name_answers: None,
         remote_uid: None,
         local: "192.0.2.2:25".parse().expect("an address"),
         proxy_ip: None,

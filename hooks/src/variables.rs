@@ -6,13 +6,17 @@ use std::net::SocketAddr;
 use data_encoding::HEXLOWER;
 use hostcalls::address;
 use hostcalls::crypto::x509::Certificate;
+use hostcalls::dns;
+use net::dns::Resolved;
 use net::smtp::address::Address;
 use net::smtp::reply::Reply;
 use script::compile::Reads;
 use script::value::{Array, Value};
 
 use crate::members::Members;
-use crate::session::{Auth, Connection, EndError, Ended, Hello, Parameter, Recipient, Tls, Transaction};
+use crate::session::{
+    Auth, Connection, EndError, Ended, Hello, NameAnswers, Parameter, Recipient, Tls, Transaction,
+};
 
 /// An array from its entries.
 pub(crate) fn map<'k>(entries: impl IntoIterator<Item = (&'k str, Value)>) -> Value {
@@ -88,6 +92,7 @@ pub(crate) fn put_certificate(members: &mut Members<'_>, reads: &Reads, sent: &[
 pub(crate) fn connect_arguments(connection: &Connection, reads: &Reads) -> Value {
     let mut members = Members::of(reads);
     peers(connection, &mut members);
+    members.put_some("remoteptrresult", connection.name_answers.as_deref(), name_answers);
     members.put("serverid", |_| &*connection.server_id);
     members.put_some("proxyip", connection.proxy_ip, |ip, _| ip.to_canonical().to_string());
     let tlvs = Some(&connection.proxy_tlvs).filter(|tlvs| !tlvs.is_empty());
@@ -99,6 +104,15 @@ pub(crate) fn connect_arguments(connection: &Connection, reads: &Reads) -> Value
 pub(crate) fn proxy_arguments(line: &[u8], reads: &Reads) -> Value {
     let mut members = Members::of(reads);
     members.put("command", |_| line);
+    members.into_value()
+}
+
+/// Both as of `dns_query`.
+fn name_answers(answers: &NameAnswers, reads: &Reads) -> Value {
+    let answer = |resolved: &Resolved, _: &Reads| dns::reply(resolved).to_value(false);
+    let mut members = Members::of(reads);
+    members.put("reverse", |reads| answer(&answers.reverse, reads));
+    members.put_some("forward", answers.forward.as_ref(), answer);
     members.into_value()
 }
 

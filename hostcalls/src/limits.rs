@@ -148,6 +148,9 @@ pub const MAX_IMPORT_BYTES: usize = 64 << 20;
 /// Times that a script may queue one message.
 pub const QUEUED_PER_MESSAGE: usize = 100_000;
 
+/// Items in `params` of one address, and words in one list of DSN options.
+pub const ADDRESS_PARAMETERS: usize = 100;
+
 /// Keys and values of the metadata of one item.
 pub const METADATA_BYTES: usize = 64 * 1024;
 

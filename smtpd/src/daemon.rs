@@ -40,6 +40,18 @@ impl Daemon for OfShard {
         Ok(server(route))
     }
 
+    fn source(&self, id: &str) -> Result<smtp::Source, String> {
+        let snapshot = Shell::here().shard().ok_or("the server ends")?.snapshot();
+        let address = snapshot.route_parts.address(id).ok_or(format!("there is no address \"{id}\""))?;
+        match address.proxy {
+            Some(_) => Err(format!("\"{id}\" is behind a proxy, which scripts do not go through")),
+            None => {
+                let config::Address { address, nonlocal, .. } = *address;
+                Ok(smtp::Source::From { address, id: id.to_owned(), nonlocal })
+            }
+        }
+    }
+
     fn look_up(&self, question: Question) -> Answer<Resolved> {
         Box::pin(async move {
             match Shell::here().shard() {

@@ -16,6 +16,7 @@ mod tests;
 use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use engine::sync::Notify;
 use net::dns::{
@@ -46,6 +47,17 @@ pub struct Resolver {
     recovered: Notify,
     /// Counts reconfigurations, so that a slow reading of the resolver file does not undo a later one.
     generation: Cell<u64>,
+}
+
+/// What DNS says about the name of an address.
+#[derive(Clone, Debug)]
+pub struct Reversed {
+    /// What it comes to.
+    pub name: Reverse,
+    /// The answer to the question for names.
+    pub names: Resolved,
+    /// The answer to that for the addresses of the name that counts, or of the first where none does.
+    pub forward: Option<Resolved>,
 }
 
 /// What the names of an address are worth.
@@ -148,29 +160,43 @@ impl Resolver {
     }
 
     /// The name of an address (PTR), and whether it leads back to the address (forward-confirmed reverse DNS).
-    pub async fn reverse(self: &Rc<Self>, address: IpAddr) -> Reverse {
+    pub async fn reverse(self: &Rc<Self>, address: IpAddr) -> Reversed {
         let address = address.to_canonical();
-        let names = match self.names(address).await {
-            Ok(names) => names,
-            Err(failure) => return Reverse::Unknown(failure),
+        let ptr = Question { name: DomainName::reverse(address), kind: Kind::Ptr };
+        let answer = self.ask(ptr).await;
+        let names = match &answer.answer {
+            Answer::Names(names) => Arc::clone(names),
+            Answer::Failed(failure) => {
+                let name = Reverse::Unknown(*failure);
+                return Reversed { name, names: answer, forward: None };
+            }
+            _ => Arc::default(),
         };
+        let (name, forward) = self.confirm(address, &names).await;
+        Reversed { name, names: answer, forward }
+    }
+
+    /// Looks where the names of an address lead.
+    async fn confirm(self: &Rc<Self>, address: IpAddr, names: &[DomainName]) -> (Reverse, Option<Resolved>) {
         let kind = if address.is_ipv4() { Kind::A } else { Kind::Aaaa };
         let forward = |name: &DomainName| Question { name: name.clone(), kind };
         let questions: Vec<Question> = names.iter().take(REVERSE_NAMES_MAX).map(forward).collect();
-        let mut unknown = None;
+        let (mut unknown, mut first) = (None, None);
         for (name, resolved) in names.iter().zip(self.ask_all(&questions).await) {
-            match resolved.answer {
+            match &resolved.answer {
                 Answer::Addresses(addresses) if addresses.contains(&address) => {
-                    return Reverse::Confirmed(name.clone());
+                    return (Reverse::Confirmed(name.clone()), Some(resolved));
                 }
-                Answer::Failed(failure) => unknown = Some(failure),
+                Answer::Failed(failure) => unknown = Some(*failure),
                 _ => {}
             }
+            first.get_or_insert(resolved);
         }
-        match unknown {
+        let name = match unknown {
             Some(failure) => Reverse::Unknown(failure),
             None => names.first().cloned().map_or(Reverse::None, Reverse::Unconfirmed),
-        }
+        };
+        (name, first)
     }
 
     /// What it is doing, and what its cache has done; the answers that it keeps of other shards' caches count as its own.

@@ -7,8 +7,9 @@ use bytes::Bytes;
 use hooks::{Metadata, Queued};
 use hostcalls::mail::stored::{
     MESSAGE_ENVELOPE_ID, MESSAGE_REPORTS_ON, MESSAGE_REQUIRE_TLS, MESSAGE_RET, RECIPIENT_DELTA,
-    RECIPIENT_HELD, RECIPIENT_JOB_ID, RECIPIENT_METADATA, RECIPIENT_NOT_BEFORE, RECIPIENT_NOTIFY,
-    RECIPIENT_ORIGINAL, RECIPIENT_PRIORITY, RECIPIENT_QUOTAS, RECIPIENT_SENDER, RECIPIENT_TENANT_ID, strings,
+    RECIPIENT_ENVELOPE_ID, RECIPIENT_HELD, RECIPIENT_JOB_ID, RECIPIENT_METADATA, RECIPIENT_NOT_BEFORE,
+    RECIPIENT_NOTIFY, RECIPIENT_ORIGINAL, RECIPIENT_PRIORITY, RECIPIENT_QUOTAS, RECIPIENT_RET,
+    RECIPIENT_SENDER, RECIPIENT_TENANT_ID, strings,
 };
 use mail::delta::Delta;
 use net::smtp::address::Address;
@@ -20,7 +21,7 @@ use crate::delivery::message_id;
 use crate::shard::Shard;
 
 pub use hostcalls::mail::stored::{
-    Fields, message_fields, ordered_fields, recipient_fields, require_tls_fields,
+    Fields, given_fields, message_fields, ordered_fields, recipient_fields, require_tls_fields,
 };
 pub use properties::{Properties, Transfer};
 pub(crate) use properties::{put_field, split_field};
@@ -45,9 +46,11 @@ pub fn report_fields(transaction: [u8; 16]) -> Fields {
     vec![(MESSAGE_REPORTS_ON, Bytes::copy_from_slice(&transaction))]
 }
 
-/// Fields of a recipient that a script has queued: `sender` is that of the message, `now_ms` the time of the order.
-pub fn queued_fields(queued: &Queued, sender: &[u8], now_ms: u64) -> Fields {
-    let mut fields = ordered_fields(&queued.options, now_ms);
+/// Fields of a recipient that a script has queued: `sender` is that of the message, `came` what RCPT said of it, `now_ms` the
+/// time of the order.
+pub fn queued_fields(queued: &Queued, sender: &[u8], came: RcptParameters, now_ms: u64) -> Fields {
+    let mut fields = given_fields(&queued.options.dsn, came);
+    fields.extend(ordered_fields(&queued.options, now_ms));
     let own = queued.sender.as_ref().map_or(&[][..], Address::as_bytes);
     if own != sender {
         fields.push((RECIPIENT_SENDER, Bytes::copy_from_slice(own)));
@@ -89,6 +92,16 @@ fn split_strings(mut stored: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
+/// What a script has said about a recipient that it cannot share an attempt with others for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Variant<'e> {
+    /// The changes to the message, in their stored form; empty: none.
+    delta: &'e [u8],
+    /// Stored fields in place of the message's.
+    ret: Option<&'e [u8]>,
+    envelope_id: Option<&'e [u8]>,
+}
+
 /// What a script has said about a recipient, as far as the queue must know it.
 #[derive(Debug, Default)]
 pub struct Ordered<'e> {
@@ -100,8 +113,8 @@ pub struct Ordered<'e> {
     pub tenant_id: Option<&'e str>,
     /// How it enters the queue when nothing has happened to it yet; `None`: active.
     pub entry: Option<Entry>,
-    /// The changes to the message, in their stored form; empty: none.
-    pub delta: &'e [u8],
+    /// What is different for it from others of the message.
+    pub variant: Variant<'e>,
     /// Pairs of key and value.
     pub metadata: Vec<(&'e [u8], &'e [u8])>,
     /// Names of quotas.
@@ -119,7 +132,9 @@ pub fn ordered(recipient: &spool::Recipient) -> Ordered<'_> {
             RECIPIENT_SENDER => ordered.sender = Some(value),
             RECIPIENT_JOB_ID => ordered.job_id = text,
             RECIPIENT_TENANT_ID => ordered.tenant_id = text,
-            RECIPIENT_DELTA => ordered.delta = value,
+            RECIPIENT_DELTA => ordered.variant.delta = value,
+            RECIPIENT_RET => ordered.variant.ret = Some(value),
+            RECIPIENT_ENVELOPE_ID => ordered.variant.envelope_id = Some(value),
             RECIPIENT_METADATA => {
                 let mut list = split_strings(value);
                 ordered.metadata = std::iter::from_fn(|| Some((list.next()?, list.next()?))).collect();
@@ -164,14 +179,16 @@ pub fn reports_on(envelope: &Envelope) -> Option<[u8; 16]> {
     find(&envelope.fields, MESSAGE_REPORTS_ON).and_then(|value| value.as_ref().try_into().ok())
 }
 
-/// What MAIL said.
-pub fn mail_parameters(envelope: &Envelope) -> MailParameters {
-    let find = |tag| find(&envelope.fields, tag);
+/// What MAIL said, with what a script has said instead of it for a recipient.
+pub fn mail_parameters(envelope: &Envelope, recipient: Option<&spool::Recipient>) -> MailParameters {
+    let of_message = |tag| find(&envelope.fields, tag);
+    let either = |own, tag| recipient.and_then(|recipient| find(&recipient.fields, own)).or(of_message(tag));
     MailParameters {
         smtp_utf8: envelope.smtputf8,
-        require_tls: find(MESSAGE_REQUIRE_TLS).is_some(),
-        ret: find(MESSAGE_RET).and_then(|value| Ret::parse(value)),
-        envelope_id: find(MESSAGE_ENVELOPE_ID).and_then(|value| EnvelopeId::parse(value)),
+        require_tls: of_message(MESSAGE_REQUIRE_TLS).is_some(),
+        ret: either(RECIPIENT_RET, MESSAGE_RET).and_then(|value| Ret::parse(value)),
+        envelope_id: either(RECIPIENT_ENVELOPE_ID, MESSAGE_ENVELOPE_ID)
+            .and_then(|value| EnvelopeId::parse(value)),
     }
 }
 
@@ -186,7 +203,10 @@ pub fn rcpt_parameters(recipient: &spool::Recipient) -> RcptParameters {
 
 /// The queue's flags of a message.
 pub fn flags(envelope: &Envelope) -> u16 {
-    let is_parameter = |(tag, _): &(u16, Bytes)| matches!(*tag, RECIPIENT_NOTIFY | RECIPIENT_ORIGINAL);
+    let is_parameter = |(tag, _): &(u16, Bytes)| {
+        let tags = [RECIPIENT_NOTIFY, RECIPIENT_ORIGINAL, RECIPIENT_RET, RECIPIENT_ENVELOPE_ID];
+        tags.contains(tag)
+    };
     let has_parameters = !envelope.fields.is_empty()
         || envelope.recipients.iter().any(|recipient| recipient.fields.iter().any(is_parameter));
     [(envelope.eight_bit, EIGHT_BIT), (envelope.smtputf8, SMTP_UTF8), (has_parameters, PARAMETERS)]
@@ -208,11 +228,11 @@ pub async fn parameters(
         return Ok((mail, vec![RcptParameters::default(); attempt.recipients.len()]));
     }
     let envelope = shard.store.envelope(message_id(attempt.message)).await?;
-    let of = |recipient: &queue::Recipient| {
-        let stored = envelope.recipients.get(recipient.key.recipient as usize);
-        stored.map(rcpt_parameters).unwrap_or_default()
-    };
-    Ok((mail_parameters(&envelope), attempt.recipients.iter().map(of).collect()))
+    let stored = |recipient: &queue::Recipient| envelope.recipients.get(recipient.key.recipient as usize);
+    // Recipients with another RET or ENVID are another variant.
+    let mail = mail_parameters(&envelope, attempt.recipients.first().and_then(stored));
+    let of = |recipient| stored(recipient).map(rcpt_parameters).unwrap_or_default();
+    Ok((mail, attempt.recipients.iter().map(of).collect()))
 }
 
 fn find(fields: &[(u16, Bytes)], tag: u16) -> Option<&Bytes> {
@@ -221,6 +241,8 @@ fn find(fields: &[(u16, Bytes)], tag: u16) -> Option<&Bytes> {
 
 #[cfg(test)]
 mod tests {
+    use hooks::{Given, GivenParameters};
+
     use super::*;
 
     #[test]
@@ -242,7 +264,7 @@ mod tests {
             recipients: vec![recipient, spool::Recipient::default()],
             ..Envelope::default()
         };
-        assert_eq!(mail_parameters(&envelope), mail);
+        assert_eq!(mail_parameters(&envelope, envelope.recipients.first()), mail);
         assert_eq!(rcpt_parameters(&envelope.recipients[0]), rcpt);
         assert_eq!(rcpt_parameters(&envelope.recipients[1]), RcptParameters::default());
         assert_eq!(flags(&envelope), SMTP_UTF8 | PARAMETERS);
@@ -264,6 +286,27 @@ mod tests {
         ];
         let recipients = vec![spool::Recipient { fields, ..spool::Recipient::default() }];
         assert_eq!(flags(&Envelope { recipients, ..Envelope::default() }), 0);
+    }
+
+    #[test]
+    fn what_a_script_says_of_a_recipient_goes_before_what_mail_said() {
+        let own = |fields| spool::Recipient { fields, ..spool::Recipient::default() };
+        let given = [Given::AsItCame, Given::LeftOut, Given::This(Ret::Headers)];
+        let fields = given.map(|ret| {
+            given_fields(&GivenParameters { ret, ..GivenParameters::default() }, RcptParameters::default())
+        });
+        let envelope = Envelope {
+            fields: message_fields(&MailParameters { ret: Some(Ret::Full), ..MailParameters::default() }),
+            recipients: fields.into_iter().map(own).collect(),
+            ..Envelope::default()
+        };
+        let ret = |recipient| mail_parameters(&envelope, Some(recipient)).ret;
+        let rets: Vec<Option<Ret>> = envelope.recipients.iter().map(ret).collect();
+        assert_eq!(rets, [Some(Ret::Full), None, Some(Ret::Headers)]);
+        let variants: Vec<Variant<'_>> =
+            envelope.recipients.iter().map(|recipient| ordered(recipient).variant).collect();
+        assert!(variants[0] == Variant::default() && variants[1] != variants[2]);
+        assert_eq!(flags(&Envelope { fields: Fields::new(), ..envelope.clone() }), PARAMETERS);
     }
 
     #[test]

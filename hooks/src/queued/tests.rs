@@ -5,7 +5,8 @@ use std::pin::Pin;
 
 use bytes::Bytes;
 use hostcalls::file::HostFile;
-use net::smtp::parameters::{Notify, RcptParameters};
+use hostcalls::mail::{Given, GivenParameters};
+use net::smtp::parameters::{EnvelopeId, Notify, RcptParameters, Ret};
 use net::smtp::reply::EnhancedCode;
 use uuid::Uuid;
 
@@ -140,7 +141,11 @@ fn each_option_of_try_is_read() {
             timeouts_s: vec![("MAIL".to_owned(), 5.0), ("EOD".to_owned(), 7.0)],
             connect_timeout_s: Some(2.0),
             success_is_delivered: true,
-            dsn_parameters: vec![("ENVID", "e".to_owned()), ("NOTIFY", "SUCCESS,FAILURE".to_owned())],
+            dsn: GivenParameters {
+                envelope_id: Given::This(EnvelopeId::parse(b"e").expect("it is one")),
+                notify: Given::This(Notify::parse(b"SUCCESS,FAILURE").expect("it is one")),
+                ..GivenParameters::default()
+            },
             ..Try::default()
         },
     );
@@ -149,8 +154,11 @@ fn each_option_of_try_is_read() {
         "recipient" => "o@y.example""#,
         Try {
             host: Some(NextHop::Mx),
-            sender: Some((Some(address("n@y.example")), vec![("RET".to_owned(), "HDRS".to_owned())])),
-            recipient: Some((address("o@y.example"), Vec::new())),
+            sender: Some((
+                Some(address("n@y.example")),
+                GivenParameters { ret: Given::This(Ret::Headers), ..GivenParameters::default() },
+            )),
+            recipient: Some((address("o@y.example"), GivenParameters::default())),
             ..Try::default()
         },
     );
@@ -158,7 +166,7 @@ fn each_option_of_try_is_read() {
         "\"host\" => \"2001:db8::1\"",
         Try { host: Some(NextHop::Address(ip("2001:db8::1"))), ..Try::default() },
     );
-    tried("\"sender\" => \"\"", Try { sender: Some((None, Vec::new())), ..Try::default() });
+    tried("\"sender\" => \"\"", Try { sender: Some((None, GivenParameters::default())), ..Try::default() });
 }
 
 #[test]
@@ -179,6 +187,14 @@ fn an_option_that_cannot_be_used_is_an_error_and_delays() {
         ("\"timeout\" => [\"MAIL\" => \"x\"]", "option \"timeout\": option \"MAIL\": expected a number"),
         ("\"dsn\" => [\"success\" => 1]", "option \"dsn\": option \"success\": expected a string"),
         ("\"host\" => 5", "option \"host\": expected a string"),
+        (
+            "\"dsn\" => [\"notify\" => \"FOO\"]",
+            "option \"dsn\": notify is \"FOO\", and must be NEVER, or some",
+        ),
+        (
+            "\"sender\" => [\"localpart\" => \"n\", \"domain\" => \"y.example\", \"params\" => [\"RET\" => \"ALL\"]]",
+            "option \"sender\": ret is \"ALL\", and must be FULL or HDRS",
+        ),
     ] {
         decided(&format!("Try([{options}]);"), move |decided, told| {
             assert!(told.len() == 1 && told[0].contains(error), "{error}: {told:?}");
@@ -379,6 +395,7 @@ fn a_script_finds_what_became_of_the_attempt() {
                     ..PolicyFacts::default()
                 }],
             }),
+            returned: Some("[1]".into()),
         };
         after(&shard, &mut item(), &ending).await;
         let told = shard.told();
@@ -389,6 +406,7 @@ fn a_script_finds_what_became_of_the_attempt() {
             r#""error":{"temporary":true,"message":"lost","type":"dns","dns":"nullmx"}"#,
             r#""transactions":1,"remoteip":"192.0.2.1","remotemx":"mx.example","tls":{"started":false}},"duration":0.5}"#,
             r#""status":[4,2,1]"#,
+            r#""queue":{"plugin":{"return":[1]}}"#,
         ] {
             assert!(told[0].contains(part), "{part}: {}", told[0]);
         }

@@ -2,13 +2,13 @@
 
 use std::net::IpAddr;
 
+use hostcalls::mail::GivenParameters;
 use net::smtp::address::Address;
 use net::smtp::client::XclientAttribute;
 use script::value::{Array, Key, Value};
 
 use crate::decision::{Failure, Options, wrong};
 use crate::limits;
-use crate::session::Parameter;
 
 /// What a script wants different in this attempt; what it did not say is absent.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -20,7 +20,7 @@ pub struct Try {
     /// Another envelope sender.
     pub sender: Option<EnvelopeSender>,
     /// Another envelope recipient, with its parameters if any were given.
-    pub recipient: Option<(Address, Vec<Parameter>)>,
+    pub recipient: Option<(Address, GivenParameters)>,
     /// The name to greet with.
     pub helo: Option<String>,
     /// Where from.
@@ -67,8 +67,8 @@ pub struct Try {
     pub connect_timeout_s: Option<f64>,
     /// A success that the sender wants to hear of counts as delivered, not as passed on.
     pub success_is_delivered: bool,
-    /// Other parameters of DSN than came with the message: keyword and value.
-    pub dsn_parameters: Vec<(&'static str, String)>,
+    /// Other parameters of DSN than came with the message.
+    pub dsn: GivenParameters,
 }
 
 /// Where to.
@@ -83,7 +83,7 @@ pub enum NextHop {
 }
 
 /// An envelope sender (`None`: the null sender) with the parameters that were given.
-pub type EnvelopeSender = (Option<Address>, Vec<Parameter>);
+pub type EnvelopeSender = (Option<Address>, GivenParameters);
 
 /// Attribute of XCLIENT and its value.
 pub type Xclient = (XclientAttribute, String);
@@ -177,8 +177,8 @@ impl Try {
             ..Try::default()
         };
         wanted.read_envelope(options)?;
-        if let Some(dsn) = options.nested("dsn")? {
-            wanted.read_dsn(&dsn).map_err(|Failure(why)| Failure(format!("option \"dsn\": {why}")))?;
+        if let Some(dsn) = options.array("dsn")? {
+            wanted.read_dsn(dsn).map_err(|Failure(why)| Failure(format!("option \"dsn\": {why}")))?;
         }
         Ok(wanted)
     }
@@ -197,22 +197,15 @@ impl Try {
         Ok(())
     }
 
-    fn read_dsn(&mut self, dsn: &Options) -> Result<(), Failure> {
-        self.success_is_delivered = match dsn.string("success")?.as_deref() {
+    fn read_dsn(&mut self, dsn: Array) -> Result<(), Failure> {
+        self.dsn = GivenParameters::of_dsn(&dsn).map_err(Failure)?;
+        self.success_is_delivered = match Options::of(dsn).string("success")?.as_deref() {
             None | Some("relayed") => false,
             Some("delivered") => true,
             Some(other) => {
                 return Err(Failure(format!("option \"success\": \"{other}\" is not delivered or relayed")));
             }
         };
-        for (key, keyword) in [("envid", "ENVID"), ("ret", "RET"), ("notify", "NOTIFY"), ("orcpt", "ORCPT")] {
-            let value = match dsn.value(key) {
-                None => continue,
-                Some(Value::Array(_)) => dsn.strings(key, limits::MAX_NAMES)?.unwrap_or_default().join(","),
-                Some(_) => dsn.string(key)?.unwrap_or_default(),
-            };
-            self.dsn_parameters.push((keyword, value));
-        }
         Ok(())
     }
 }
@@ -227,12 +220,9 @@ fn next_hop(text: String) -> NextHop {
 }
 
 /// The key `params` of an address object.
-fn parameters(options: &Options, key: &str) -> Result<Vec<Parameter>, Failure> {
-    let Some(Value::Array(address)) = options.value(key) else { return Ok(Vec::new()) };
-    let Some(given) = Options::of(address).array("params")? else { return Ok(Vec::new()) };
-    strings(&given, key).map(|pairs| {
-        pairs.into_iter().map(|(keyword, value)| (keyword.to_ascii_uppercase(), value)).collect()
-    })
+fn parameters(options: &Options, key: &str) -> Result<GivenParameters, Failure> {
+    let address = options.value(key).unwrap_or(Value::None);
+    GivenParameters::of_address(&address).map_err(|why| Failure(format!("option \"{key}\": {why}")))
 }
 
 /// Strings by string.

@@ -100,7 +100,9 @@ impl Message {
     fn dsn(&self) -> Value {
         let mut array = Array::new();
         if let Some(id) = &self.mail.envelope_id {
-            array.set_str("envid", id.as_bytes());
+            let mut text = Vec::new();
+            id.encode(&mut text);
+            array.set_str("envid", text);
         }
         if let Some(ret) = self.mail.ret {
             array.set_str("ret", ret.name());
@@ -133,15 +135,15 @@ fn words(notify: Notify) -> Vec<Value> {
 impl Before<'_> {
     /// `$arguments` of predelivery.
     pub(super) fn value(&self) -> Value {
-        let returned = self.returned.and_then(|text| script::std::json::decode(text.as_bytes(), false).ok());
-        match returned {
-            None => map([("retry", self.retry.into())]),
-            Some(returned) => {
-                let plugin = map([("return", returned)]);
-                map([("retry", self.retry.into()), ("queue", map([("plugin", plugin)]))])
-            }
-        }
+        let queue = self.returned.and_then(given_back).map(|queue| ("queue", queue));
+        map([("retry", self.retry.into())].into_iter().chain(queue))
     }
+}
+
+/// `$arguments["queue"]`: what a script has had an item given back with, as JSON.
+fn given_back(returned: &str) -> Option<Value> {
+    let returned = script::std::json::decode(returned.as_bytes(), false).ok()?;
+    Some(map([("plugin", map([("return", returned)]))]))
 }
 
 /// What has become of a recipient, for its postdelivery script: `$arguments` there.
@@ -161,6 +163,8 @@ pub struct Ending {
     pub attempt: Option<Attempted>,
     /// The report that the default action writes, if it does.
     pub dsn: Option<DsnFacts>,
+    /// What a script had it given back with, as JSON.
+    pub returned: Option<Arc<str>>,
 }
 
 /// What is done with a recipient.
@@ -315,6 +319,7 @@ impl Ending {
         members.put_some("policy", self.policies.as_ref(), |policies, _| policies.value());
         members.put_some("attempt", self.attempt.as_ref(), Attempted::value);
         members.put_some("dsn", self.dsn.as_ref(), DsnFacts::value);
+        members.put_some("queue", self.returned.as_deref().and_then(given_back), |queue, _| queue);
         members.into_value()
     }
 }

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use net::dns::Resolved;
 use net::smtp::address::Address;
 use net::smtp::reply::Reply;
 use script::value::{Array, Value};
@@ -24,6 +25,8 @@ pub struct Connection {
     pub remote_ip: Option<IpAddr>,
     /// Confirmed or given name of the client.
     pub remote_ptr: Option<String>,
+    /// What DNS said about the client's name, for the first hook.
+    pub name_answers: Option<Box<NameAnswers>>,
     /// The user at the other end of a socket in the file system.
     pub remote_uid: Option<u32>,
     /// Our side.
@@ -38,6 +41,15 @@ pub struct Connection {
     pub tls: Option<Tls>,
     /// Once authenticated.
     pub auth: Option<Auth>,
+}
+
+/// What DNS said about the name of an address.
+#[derive(Clone, Debug)]
+pub struct NameAnswers {
+    /// Its names.
+    pub reverse: Resolved,
+    /// The addresses of the name that counts, or of the first where none does; `None`: it has no name.
+    pub forward: Option<Resolved>,
 }
 
 /// A greeting.

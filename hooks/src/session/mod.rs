@@ -25,12 +25,16 @@ use crate::{limits, variables};
 use verdict::{accepting_reply, auth_verdict, failed, parse_ip, proxied, refusal, verdict};
 
 pub use facts::{
-    Auth, Connection, EndError, Ended, Hello, Parameter, Recipient, Recipients, Tls, Transaction,
+    Auth, Connection, EndError, Ended, Hello, NameAnswers, Parameter, Recipient, Recipients, Tls, Transaction,
 };
 pub use verdict::{
     AuthAccepted, AuthVerdict, Connected, HelloAccepted, MailAccepted, MessageAccepted, Proxied,
     RcptAccepted, Refusal, Verdict,
 };
+
+/// Whether what a script has queued stays where it then calls `Reject` or `Defer`: it is how one refuses a message and keeps a
+/// copy for somebody to look at (reference: hooks 3.8.1, which leaves it open).
+const REFUSED_KEEPS_QUEUED: bool = true;
 
 /// A connection, for its hooks. Kept by the server beside its own state of the session; the server fills in what it learns,
 /// the hooks read it and change what scripts may change.
@@ -89,7 +93,10 @@ impl Conversation {
                 Ok((Connected { banner }, remote_ip, options.string("remoteptr")?))
             })
         });
-        match decision.await.unwrap_or_else(|| failed(&codes::CONNECT)) {
+        let decision = decision.await;
+        // Nobody else is shown them.
+        self.connection.name_answers = None;
+        match decision.unwrap_or_else(|| failed(&codes::CONNECT)) {
             Verdict::Accept((connected, remote_ip, remote_ptr)) => {
                 let connection = self.connection_mut();
                 connection.remote_ip = remote_ip.or(connection.remote_ip);
@@ -304,9 +311,10 @@ impl Conversation {
             Ok((verdict, explicit))
         };
         match runner.decide_about(about, script, subject, &mut self.kept, found, read).await {
-            // Also what was queued before a Reject or Defer stays: it is how a script refuses and quarantines.
-            Some((verdict, true)) => (verdict, outbox.take()),
-            Some((verdict, false)) => (verdict, Vec::new()),
+            Some((verdict, true)) if REFUSED_KEEPS_QUEUED || matches!(verdict, Verdict::Accept(_)) => {
+                (verdict, outbox.take())
+            }
+            Some((verdict, _)) => (verdict, Vec::new()),
             None => (failed(&codes::EOD), Vec::new()),
         }
     }

@@ -38,6 +38,12 @@ pub trait Daemon: Post {
     /// Why there is none.
     fn transport(&self, id: &str) -> Result<smtp::Server, String>;
 
+    /// The source address with this id (`addresses` of the configuration).
+    ///
+    /// # Errors
+    /// Why there is none that a script's connections can come from.
+    fn source(&self, id: &str) -> Result<smtp::Source, String>;
+
     /// What DNS says: asked once for all shards, and kept by the server for scripts and for its own needs.
     fn look_up(&self, question: Question) -> Answer<Resolved>;
 

@@ -20,6 +20,7 @@ use script::value::{Array, Value};
 
 pub(crate) use hosts::addresses;
 pub use resolver::{DnsError, DnsQuestion, DnsReply, Resolver};
+pub use shared::reply;
 
 use crate::arguments::Arguments;
 use crate::library::{Family, HostFunction, HostFuture};

@@ -17,8 +17,8 @@ pub(super) fn question(question: &DnsQuestion) -> Option<Question> {
     Some(Question { name, kind })
 }
 
-/// Records live as long as the answer.
-pub(super) fn reply(resolved: &Resolved) -> DnsReply {
+/// What `dns_query` would give a script for an answer of the mail server's resolver. Records live as long as the answer.
+pub fn reply(resolved: &Resolved) -> DnsReply {
     let ttl_s = u32::try_from(resolved.left_ms / 1_000).unwrap_or(u32::MAX);
     let records = data(&resolved.answer);
     let records = records.map(|all| all.into_iter().map(|data| Record { ttl_s, data }).collect());

@@ -145,7 +145,7 @@ impl NativeFrame for Collect {
 
 fn run_exchange(execution: Rc<Execution>, call: HostCall) -> HostFuture {
     Box::pin(async move {
-        let options = HttpOptions::from(&call.options(1)?)?;
+        let options = HttpOptions::from(&call.options(1)?)?.with_source(execution.environment())?;
         let (extended, headers) = (options.extended_result, options.response_headers);
         let Ok(response) = exchange::run(&execution, asked(&call, options)?).await else {
             return Ok(Value::None);
@@ -164,7 +164,7 @@ fn run_exchange(execution: Rc<Execution>, call: HostCall) -> HostFuture {
 /// The same, always with the extended result, and a text where there is no response.
 fn run_exchange_told(execution: Rc<Execution>, call: HostCall) -> HostFuture {
     Box::pin(async move {
-        let options = HttpOptions::from(&call.options(1)?)?;
+        let options = HttpOptions::from(&call.options(1)?)?.with_source(execution.environment())?;
         let headers = options.response_headers;
         Ok(match exchange::run(&execution, asked(&call, options)?).await {
             Ok(response) => described(response, true, headers),

@@ -9,7 +9,7 @@ use script::native::Options;
 use script::value::Str;
 
 use super::Signer;
-use crate::limits;
+use crate::{Environment, limits};
 
 /// What a call asks for.
 pub(super) struct HttpOptions {
@@ -22,6 +22,8 @@ pub(super) struct HttpOptions {
     pub(super) body_bytes_max: u64,
     pub(super) redirects: u32,
     pub(super) source: Option<IpAddr>,
+    /// Its id in the configuration, where no address was given.
+    pub(super) source_id: Option<String>,
     pub(super) unix_socket_path: Option<Str>,
     /// None: that of the settings; empty: none.
     pub(super) proxy: Option<Str>,
@@ -43,6 +45,7 @@ impl Default for HttpOptions {
             body_bytes_max: limits::HTTP_BODY_BYTES_MAX as u64,
             redirects: 0,
             source: None,
+            source_id: None,
             unix_socket_path: None,
             proxy: None,
             verify_peer: true,
@@ -61,9 +64,6 @@ impl HttpOptions {
                 "http(): requests in the background are not made here; the extras http-background and http-bulk are",
             ));
         }
-        if options.get("sourceipid").is_some() {
-            return Err(Fault::error("http(): no addresses have ids here; sourceip takes an address"));
-        }
         let flag = |name: &str, default: bool| {
             let older = options.boolean(&format!("ssl_{name}"), default)?;
             options.boolean(&format!("tls_{name}"), older)
@@ -72,7 +72,7 @@ impl HttpOptions {
             let given = options.number(name)?.filter(|seconds| *seconds > 0.0);
             Ok(given.map(|seconds| Duration::from_secs_f64(seconds.min(86_400.0))))
         };
-        // Read for their types: what is verified is verified against the certificates of the system in any case.
+        // Read for its type: what is verified is verified against the certificates of the system in any case.
         flag("default_ca", false)?;
         let bound = options.number("max_file_size")?.filter(|bytes| *bytes > 0.0);
         let most = limits::HTTP_BODY_BYTES_MAX as u64;
@@ -89,6 +89,7 @@ impl HttpOptions {
                 number => (number as u32).min(limits::HTTP_REDIRECTS_MAX),
             },
             source: source(options)?,
+            source_id: options.str("sourceipid")?.map(|id| id.to_string_lossy().into_owned()),
             unix_socket_path: options.str("unix_socket_path")?,
             proxy: options.str("proxy")?,
             verify_peer: flag("verify_peer", true)?,
@@ -96,6 +97,14 @@ impl HttpOptions {
             client_cert: options.str("tls_client_cert")?,
             signer: signer(options)?,
         })
+    }
+
+    /// Looks up the source address where only its id was given.
+    pub(super) fn with_source(self, environment: &Environment) -> Result<HttpOptions, Fault> {
+        let Some(id) = self.source_id.as_deref().filter(|_| self.source.is_none()) else { return Ok(self) };
+        let wrong = |why| Fault::error(format!("http(): option \"sourceipid\": {why}"));
+        let (address, _) = crate::smtp::source_by_id(environment, id).map_err(wrong)?;
+        Ok(HttpOptions { source: Some(address), ..self })
     }
 }
 

@@ -8,6 +8,7 @@ pub(crate) mod dkim;
 mod functions;
 mod message;
 mod outbox;
+mod parameters;
 mod part;
 mod queue;
 mod rest;
@@ -25,6 +26,7 @@ use crate::Family;
 pub use builder::MimeObject;
 pub use message::{MESSAGE, MailPart};
 pub use outbox::{Metadata, Outbox, QueueOptions, Queued, RECEIVED, TransportNames, metadata};
+pub use parameters::{Given, GivenParameters};
 pub use queue::Posted;
 pub use rest::{Reread, Resting};
 

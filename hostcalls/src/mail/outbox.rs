@@ -13,8 +13,8 @@ use script::fault::Fault;
 use script::native::{Call, Native, NativeClass, Options};
 use script::value::{Array, Str, Value};
 
-use super::MESSAGE;
 use super::message::MailPart;
+use super::{GivenParameters, MESSAGE};
 use crate::{address, limits};
 
 /// The class.
@@ -80,8 +80,8 @@ pub struct QueueOptions {
     pub quotas: Vec<String>,
     /// Seconds until the first attempt.
     pub delay_s: f64,
-    /// DSN parameters, as ESMTP has them: keyword and value.
-    pub dsn: Vec<(&'static str, String)>,
+    /// DSN parameters.
+    pub dsn: GivenParameters,
     /// 0 or 1, which is picked first.
     pub priority: u8,
 }
@@ -146,7 +146,10 @@ pub(super) fn options(given: &Options) -> Result<QueueOptions, Fault> {
         tenant_id: item_name("tenantid", given.str("tenantid")?)?,
         quotas: given.array("quotas")?.map_or(Ok(Vec::new()), |array| quotas(&array))?,
         delay_s,
-        dsn: given.array("dsn")?.map_or(Ok(Vec::new()), |array| dsn(&array))?,
+        dsn: given.array("dsn")?.map_or(Ok(GivenParameters::default()), |array| {
+            GivenParameters::of_dsn(&array)
+                .map_err(|why| Fault::error(format!("queue(): option \"dsn\": {why}")))
+        })?,
         priority: match given.number("priority")?.unwrap_or(0.0) {
             0.0 => 0,
             1.0 => 1,
@@ -205,24 +208,4 @@ fn strings(name: &str, array: &Array) -> Result<Vec<String>, Fault> {
         }
     });
     strings.collect()
-}
-
-/// `envid`, `ret`, `notify` (a list, or its parts joined by commas) and `orcpt`.
-fn dsn(array: &Array) -> Result<Vec<(&'static str, String)>, Fault> {
-    let mut parameters = Vec::new();
-    for (key, keyword) in [("envid", "ENVID"), ("ret", "RET"), ("notify", "NOTIFY"), ("orcpt", "ORCPT")] {
-        let value = match array.get_str(key) {
-            None | Some(Value::None) => continue,
-            Some(Value::Str(text)) => text.to_string_lossy().into_owned(),
-            Some(Value::Array(list)) if key == "notify" => strings("dsn", &list)?.join(","),
-            Some(other) => {
-                return Err(Fault::error(format!(
-                    "queue(): option \"dsn\": {key} is a {}",
-                    other.type_name()
-                )));
-            }
-        };
-        parameters.push((keyword, value));
-    }
-    Ok(parameters)
 }

@@ -21,6 +21,8 @@
 //! | recipient | 9 | tenant id |
 //! | recipient | 10 | quotas: as metadata |
 //! | recipient | 11 | priority: one byte |
+//! | recipient | 12 | RET instead of the message's; empty: none |
+//! | recipient | 13 | ENVID instead of the message's, as xtext; empty: none |
 //! | properties of an item | 1 | steps of the retry schedule that the sender was told of, little-endian u32: all below this number |
 //! | properties of an item | 2 | metadata instead of the recipient's, in the same form |
 //! | properties of an item | 3 | transport instead of the recipient's |
@@ -33,10 +35,10 @@
 use bytes::Bytes;
 use net::smtp::address::Address;
 use net::smtp::domain::domain_of;
-use net::smtp::parameters::{EnvelopeId, MailParameters, Notify, OriginalRecipient, RcptParameters, Ret};
+use net::smtp::parameters::{EnvelopeId, MailParameters, RcptParameters};
 use spool::{Envelope, Recipient};
 
-use super::{Posted, QueueOptions};
+use super::{Given, GivenParameters, Posted, QueueOptions};
 
 /// Tagged values, as the spool keeps them.
 pub type Fields = Vec<(u16, Bytes)>;
@@ -71,15 +73,17 @@ pub const RECIPIENT_TENANT_ID: u16 = 9;
 pub const RECIPIENT_QUOTAS: u16 = 10;
 /// Priority.
 pub const RECIPIENT_PRIORITY: u16 = 11;
+/// RET instead of the message's.
+pub const RECIPIENT_RET: u16 = 12;
+/// ENVID instead of the message's.
+pub const RECIPIENT_ENVELOPE_ID: u16 = 13;
 
 impl Posted {
     /// The envelope under this transaction id. `now_ms`: milliseconds since the Unix epoch.
     pub fn envelope(&self, transaction: [u8; 16], now_ms: u64) -> Envelope {
-        let said = MailParameters {
-            ret: self.options.dsn_parameter("RET").and_then(Ret::parse),
-            envelope_id: self.options.dsn_parameter("ENVID").and_then(EnvelopeId::parse),
-            ..MailParameters::default()
-        };
+        let given = &self.options.dsn;
+        let mut fields = recipient_fields(&given.rcpt(RcptParameters::default()));
+        fields.extend(ordered_fields(&self.options, now_ms));
         let (from, to) = (self.sender.as_ref().map_or(&[][..], Address::as_bytes), self.recipient.as_bytes());
         Envelope {
             transaction,
@@ -91,18 +95,11 @@ impl Posted {
                 address: Bytes::copy_from_slice(to),
                 transport: self.transport.clone().into(),
                 domain: domain_of(to).unwrap_or_default().into(),
-                fields: ordered_fields(&self.options, now_ms),
+                fields,
             }],
-            fields: message_fields(&said),
+            fields: message_fields(&given.mail(MailParameters::default())),
             ..Envelope::default()
         }
-    }
-}
-
-impl QueueOptions {
-    fn dsn_parameter(&self, keyword: &str) -> Option<&[u8]> {
-        let found = self.dsn.iter().find(|(name, _)| *name == keyword);
-        found.map(|(_, value)| value.as_bytes())
     }
 }
 
@@ -138,12 +135,28 @@ pub fn recipient_fields(parameters: &RcptParameters) -> Fields {
     fields
 }
 
-/// Fields of a recipient with these options of `queue`.
+/// Fields of a recipient for whom a script gives parameters, where RCPT said that of it.
+pub fn given_fields(given: &GivenParameters, came: RcptParameters) -> Fields {
+    let mut fields = recipient_fields(&given.rcpt(came));
+    fields.extend(given_field(RECIPIENT_RET, &given.ret, |ret, out| {
+        out.extend_from_slice(ret.name().as_bytes());
+    }));
+    fields.extend(given_field(RECIPIENT_ENVELOPE_ID, &given.envelope_id, EnvelopeId::encode));
+    fields
+}
+
+/// A parameter that a script gives; what it leaves out is empty.
+fn given_field<T>(tag: u16, given: &Given<T>, encode: impl FnOnce(&T, &mut Vec<u8>)) -> Option<(u16, Bytes)> {
+    match given {
+        Given::AsItCame => None,
+        Given::LeftOut => Some((tag, Bytes::new())),
+        Given::This(value) => Some((tag, encoded(|out| encode(value, out)))),
+    }
+}
+
+/// Fields of a recipient with these options of `queue`, without its parameters.
 pub fn ordered_fields(options: &QueueOptions, now_ms: u64) -> Fields {
-    let mut fields = recipient_fields(&RcptParameters {
-        notify: options.dsn_parameter("NOTIFY").and_then(Notify::parse),
-        original_recipient: options.dsn_parameter("ORCPT").and_then(OriginalRecipient::parse),
-    });
+    let mut fields = Fields::new();
     let mut put = |there: bool, tag, value: &dyn Fn() -> Bytes| {
         if there {
             fields.push((tag, value()));

@@ -23,10 +23,11 @@ use script::value::Value;
 
 use crate::arguments::Arguments;
 use crate::library::{Family, HostFunction, HostFuture};
-use crate::mail::{MailPart, MimeObject};
+use crate::mail::{GivenParameters, MailPart, MimeObject};
 use crate::{Execution, address, limits, numbers};
 pub(crate) use dialogue::is_clean;
 use dialogue::{Dialogue, Facts, Failure};
+pub(crate) use server::source_by_id;
 pub use server::{Server, ServerDane, ServerTls, Source};
 
 const LOOKUP_RCPT: u16 = numbers::SMTP;
@@ -68,8 +69,8 @@ fn lookup_rcpt(execution: Rc<Execution>, call: HostCall) -> HostFuture {
     Box::pin(async move {
         let environment = execution.environment();
         let server = Server::of(environment, &call, 0).await?;
-        let sender = address(&call, 1)?;
-        let recipient = address(&call, 2)?.ok_or_else(|| call.error("the recipient is empty"))?;
+        let sender = sender(&call, 1)?;
+        let recipient = recipient(&call, call.arg(2))?;
         let options = call.options(3)?;
         let extended = options.boolean("extended_result", false)?;
         let certificate = match call.arg(0) {
@@ -78,10 +79,10 @@ fn lookup_rcpt(execution: Rc<Execution>, call: HostCall) -> HostFuture {
             _ => false,
         };
         let mut facts = Facts::default();
-        let domain = recipient.domain().to_vec();
+        let domain = recipient.address.domain().to_vec();
         let ended = match Dialogue::begin(environment, &server, &domain, &mut facts).await {
             Ok(mut dialogue) => {
-                let envelope = envelope(sender, vec![plain(recipient)], &Bytes::new());
+                let envelope = envelope(sender, vec![recipient], &Bytes::new());
                 let outcomes = dialogue.transact(envelope, Aim::Probe, Bytes::new()).await;
                 facts.clone_from(&dialogue.facts);
                 dialogue.quit().await;
@@ -123,7 +124,7 @@ fn send(execution: Rc<Execution>, call: HostCall) -> HostFuture {
     Box::pin(async move {
         let environment = execution.environment();
         let message = source(&execution, &call)?;
-        let sender = address(&call, 0)?;
+        let sender = sender(&call, 0)?;
         let recipients = recipients(&call)?;
         let server = Server::of(environment, &call, 2).await?;
         if server.next_hop == config::NextHop::Mx {
@@ -160,20 +161,30 @@ fn source(execution: &Rc<Execution>, call: &HostCall) -> Result<Bytes, Fault> {
     Ok(part.message().borrow().to_bytes(now))
 }
 
-fn address(call: &HostCall, index: usize) -> Result<Option<Address>, Fault> {
-    address::of_value(call.arg(index)).map_err(|why| call.error(why))
+/// The sender that an argument is, and what is said of it.
+fn sender(call: &HostCall, index: usize) -> Result<(Option<Address>, MailParameters), Fault> {
+    let value = call.arg(index);
+    let address = address::of_value(value).map_err(|why| call.error(why))?;
+    let given = GivenParameters::of_address(value).map_err(|why| call.error(why))?;
+    Ok((address, given.mail(MailParameters::default())))
+}
+
+/// The recipient that a value is, and what is said of it.
+fn recipient(call: &HostCall, value: &Value) -> Result<Recipient, Fault> {
+    let address = address::of_value(value).map_err(|why| call.error(why))?;
+    let address = address.ok_or_else(|| call.error("the recipient is empty"))?;
+    let given = GivenParameters::of_address(value).map_err(|why| call.error(why))?;
+    Ok(Recipient { address, parameters: given.rcpt(RcptParameters::default()) })
 }
 
 fn recipients(call: &HostCall) -> Result<Vec<Recipient>, Fault> {
-    let one = |value: &Value| -> Result<Recipient, Fault> {
-        let address = address::of_value(value).map_err(|why| call.error(why))?;
-        address.map(plain).ok_or_else(|| call.error("a recipient is empty"))
-    };
     let list: Vec<Recipient> = match call.arg(1) {
         // One address object is no list of them.
-        value @ Value::Array(array) if array.get_str("localpart").is_some() => vec![one(value)?],
-        Value::Array(array) => array.values().map(|value| one(&value)).collect::<Result<_, _>>()?,
-        value => vec![one(value)?],
+        value @ Value::Array(array) if array.get_str("localpart").is_some() => vec![recipient(call, value)?],
+        Value::Array(array) => {
+            array.values().map(|value| recipient(call, &value)).collect::<Result<_, _>>()?
+        }
+        value => vec![recipient(call, value)?],
     };
     match list.len() {
         0 => Err(call.error("there is no recipient")),
@@ -182,17 +193,17 @@ fn recipients(call: &HostCall) -> Result<Vec<Recipient>, Fault> {
     }
 }
 
-fn plain(address: Address) -> Recipient {
-    Recipient { address, parameters: RcptParameters::default() }
-}
-
-fn envelope(sender: Option<Address>, recipients: Vec<Recipient>, message: &Bytes) -> Envelope {
+fn envelope(
+    (sender, parameters): (Option<Address>, MailParameters),
+    recipients: Vec<Recipient>,
+    message: &Bytes,
+) -> Envelope {
     Envelope {
         sender,
         recipients,
         size_bytes: message.len() as u64,
         eight_bit: !message.is_ascii(),
-        parameters: MailParameters::default(),
+        parameters,
     }
 }
 

@@ -171,10 +171,21 @@ impl<'c> Reader<'c> {
     }
 
     fn sources(&self) -> Result<[Source; 2], Fault> {
-        let Some(text) = self.text("sourceip")? else { return Ok([Source::System, Source::System]) };
-        let address: IpAddr = text.parse().map_err(|_| self.wrong("sourceip", "an IP address"))?;
-        let id = self.text("sourceipid")?.unwrap_or_default();
-        let source = Source::From { address, id, nonlocal: self.options.boolean("nonlocal_source", false)? };
+        let (text, id) = (self.text("sourceip")?, self.text("sourceipid")?);
+        let may_lack = self.options.boolean("nonlocal_source", false)?;
+        let (address, id, nonlocal) = match (text, id) {
+            (None, None) => return Ok([Source::System, Source::System]),
+            (Some(text), id) => {
+                let address: IpAddr = text.parse().map_err(|_| self.wrong("sourceip", "an IP address"))?;
+                (address, id.unwrap_or_default(), may_lack)
+            }
+            (None, Some(id)) => {
+                let named = source_by_id(self.environment, &id);
+                let (address, nonlocal) = named.map_err(|why| self.option_error("sourceipid", &why))?;
+                (address, id, nonlocal || may_lack)
+            }
+        };
+        let source = Source::From { address, id, nonlocal };
         Ok(if address.is_ipv4() { [source, Source::Off] } else { [Source::Off, source] })
     }
 
@@ -264,6 +275,15 @@ impl<'c> Reader<'c> {
 
     fn option_error(&self, key: &str, why: &str) -> Fault {
         self.call.error(format_args!("option \"{key}\": {why}"))
+    }
+}
+
+/// The source address that an option `sourceipid` names, and whether the host need not have it. The error is a sentence.
+pub(crate) fn source_by_id(environment: &Environment, id: &str) -> Result<(IpAddr, bool), String> {
+    let daemon = environment.daemon().ok_or("addresses have ids only inside the mail server")?;
+    match daemon.source(id)? {
+        Source::From { address, nonlocal, .. } => Ok((address, nonlocal)),
+        Source::Off | Source::System => Err(format!("\"{id}\" has no address")),
     }
 }
 

@@ -149,6 +149,34 @@ fn a_message_is_sent_as_it_is_now_and_the_answer_is_told() {
 }
 
 #[test]
+fn what_addresses_say_beside_themselves_is_told_to_the_server() {
+    let (port, heard) = peer(&[("EHLO", "250-x\r\n250 DSN")]);
+    let sender = r#"["localpart" => "a", "domain" => "x.example", "params" => ["RET" => "HDRS", "ENVID" => "e+2B1", "SIZE" => "9"]]"#;
+    let to = |name: &str, notify: &str| {
+        format!(
+            r#"["localpart" => "{name}", "domain" => "y.example", "params" => ["NOTIFY" => "{notify}", "ORCPT" => "rfc822;o@y.example"]]"#
+        )
+    };
+    let (b, bad) = (to("b", "never"), to("b", "FOO"));
+    let send = |to: &str| {
+        format!(r#"{MESSAGE} return $m->send({sender}, [{to}, "c@y.example"], {SERVER})["result"]["code"];"#)
+    };
+    let ask = |to: &str| format!(r#"return smtp_lookup_rcpt({SERVER}, {sender}, {to});"#);
+    let wrong = "notify is \"FOO\", and must be NEVER, or some of SUCCESS, FAILURE, DELAY";
+    let cases = vec![
+        (send(&b), "250"),
+        (ask(&b), "1"),
+        (send(&bad), &*format!("error: send(): {wrong}").leak()),
+        (ask(&bad), &*format!("error: smtp_lookup_rcpt(): {wrong}").leak()),
+    ];
+    expect(port, leaked(cases));
+    let heard = heard.lock().expect("no panic").join("\n");
+    let mail = "MAIL FROM:<a@x.example> RET=HDRS ENVID=e+2B1\nRCPT TO:<b@y.example> NOTIFY=NEVER ORCPT=rfc822;o@y.example\n";
+    assert_eq!(heard.matches(mail).count(), 2, "{heard}");
+    assert!(heard.contains("RCPT TO:<c@y.example>\n"), "{heard}");
+}
+
+#[test]
 fn one_refused_recipient_keeps_the_message_from_all() {
     let (port, heard) = peer(&[("EHLO", "250-x\r\n250 PIPELINING"), ("RCPT TO:<c@", "550 5.1.1 nobody\r\n")]);
     let script = format!(

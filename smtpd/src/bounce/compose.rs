@@ -4,9 +4,10 @@ use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
 use engine::time::steady_to_wall_ms as to_wall;
+use hooks::GivenParameters;
 use mail::report::{self, Action, Diagnostic, Original, Recipient, Report, Returned};
-use net::smtp::parameters::Ret;
-use queue::{EnhancedCode, FailCause, Reason};
+use net::smtp::parameters::{MailParameters, Ret};
+use queue::{EnhancedCode, FailCause, ItemKey, Reason};
 use spool::Envelope;
 use uuid::Uuid;
 
@@ -26,11 +27,14 @@ pub(super) async fn about(
     notices: &[Notice],
 ) -> Report {
     let failed = notices.iter().any(|notice| matches!(notice.what, What::Failed(_)));
-    let wanted = envelope.and_then(|envelope| stored::mail_parameters(envelope).ret);
+    let said = match notices.first() {
+        Some(first) => said(envelope, first.key, &first.given),
+        None => MailParameters::default(),
+    };
     // RFC 3461 4.3: RET is about failures; otherwise nothing was lost.
-    let full = failed && wanted.map_or(dsn.full, |ret| ret == Ret::Full);
+    let full = failed && said.ret.map_or(dsn.full, |ret| ret == Ret::Full);
     let returned = returned(shard, subject, full).await;
-    let mut report = skeleton(dsn, subject, envelope, returned);
+    let mut report = skeleton(dsn, subject, said, returned);
     report.action = if failed { Action::Failed } else { Action::Delayed };
     report.will_retry_until_unix_s =
         Some(unix_s(to_wall(subject.received_ms.saturating_add(dsn.longest_wait_ms))));
@@ -38,20 +42,44 @@ pub(super) async fn about(
         .iter()
         .map(|notice| {
             let status = status(notice.what, &notice.reason);
-            recipient(envelope, notice.key.recipient, &notice.address, status, &notice.reason, notice.at_ms)
+            let of = (notice.key, &*notice.given);
+            recipient(envelope, of, &notice.address, status, &notice.reason, notice.at_ms)
         })
         .collect();
     report
 }
 
-/// All but what it says of its recipients.
+/// What MAIL said of a message, as it counts for a recipient of it for whom scripts say this.
+pub(super) fn said(envelope: Option<&Envelope>, key: ItemKey, given: &GivenParameters) -> MailParameters {
+    let Some(envelope) = envelope else { return given.mail(MailParameters::default()) };
+    given.mail(stored::mail_parameters(envelope, envelope.recipients.get(key.recipient as usize)))
+}
+
+/// Divides what there is to tell into parts that one report can be about: RET and ENVID are the same in each.
+pub(super) fn divide<T>(
+    envelope: Option<&Envelope>,
+    all: Vec<T>,
+    of: impl for<'t> Fn(&'t T) -> (ItemKey, &'t GivenParameters),
+) -> Vec<Vec<T>> {
+    let mut parts: Vec<(MailParameters, Vec<T>)> = Vec::new();
+    for one in all {
+        let (key, given) = of(&one);
+        let parameters = said(envelope, key, given);
+        match parts.iter_mut().find(|(of_part, _)| *of_part == parameters) {
+            Some((_, part)) => part.push(one),
+            None => parts.push((parameters, vec![one])),
+        }
+    }
+    parts.into_iter().map(|(_, part)| part).collect()
+}
+
+/// All but what it says of its recipients. `parameters` are those of [`said`].
 pub(super) fn skeleton(
     dsn: &Dsn,
     subject: &Subject,
-    envelope: Option<&Envelope>,
+    parameters: MailParameters,
     returned: Returned,
 ) -> Report {
-    let parameters = envelope.map(stored::mail_parameters).unwrap_or_default();
     Report {
         action: Action::Failed,
         host: dsn.host.clone(),
@@ -74,17 +102,17 @@ pub(super) fn skeleton(
     }
 }
 
-/// One recipient: its index in the envelope, its address, and what there is to say.
+/// One recipient: which one, with what scripts say for it, its address, and what there is to say.
 pub(super) fn recipient(
     envelope: Option<&Envelope>,
-    index: u32,
+    (key, given): (ItemKey, &GivenParameters),
     address: &[u8],
     status: (u8, u16, u16),
     reason: &Reason,
     at_ms: u64,
 ) -> Recipient {
-    let stored = envelope.and_then(|envelope| envelope.recipients.get(index as usize));
-    let original = stored.and_then(|stored| stored::rcpt_parameters(stored).original_recipient);
+    let stored = envelope.and_then(|envelope| envelope.recipients.get(key.recipient as usize));
+    let original = given.rcpt(stored.map(stored::rcpt_parameters).unwrap_or_default()).original_recipient;
     let said = &reason.text[..reason.text.floor_char_boundary(limits::REPORT_DIAGNOSTIC_BYTES)];
     Recipient {
         address: address.to_vec(),

@@ -20,6 +20,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use engine::sync::{Notify, Semaphore};
+use hooks::GivenParameters;
 use hooks::queued::DsnOverrides;
 use queue::{Attempt, Change, FailCause, ItemKey, MessageKey, NotifyStep, Reason};
 use rustc_hash::FxHashMap;
@@ -104,6 +105,8 @@ pub struct Notice {
     pub reason: Reason,
     /// When, in milliseconds since the Unix epoch.
     pub at_ms: u64,
+    /// What scripts say instead of what MAIL and RCPT said.
+    pub given: Rc<GivenParameters>,
     /// What is different in the report.
     pub dsn: Rc<DsnOverrides>,
     /// The report has this id, and is about nothing else; `None`: any, with others.
@@ -174,9 +177,16 @@ impl Bounces {
     }
 }
 
-/// Whether the sender of a recipient's message is told of this: `stored` is what the recipient came with.
-pub fn is_told(topic: Topic, sender: &[u8], dsn: &Dsn, stored: Option<&spool::Recipient>) -> bool {
-    let notify = stored.and_then(|stored| stored::rcpt_parameters(stored).notify);
+/// Whether the sender of a recipient's message is told of this: `stored` is what the recipient came with, `given` what scripts
+/// say instead.
+pub fn is_told(
+    topic: Topic,
+    sender: &[u8],
+    dsn: &Dsn,
+    given: &GivenParameters,
+    stored: Option<&spool::Recipient>,
+) -> bool {
+    let notify = given.rcpt(stored.map(stored::rcpt_parameters).unwrap_or_default()).notify;
     policy::silence(topic, sender, dsn.transport.is_none(), notify).is_none()
 }
 
@@ -191,9 +201,10 @@ pub(crate) fn note_changes(
     let attempt = &ended.errand.attempt;
     for change in changes {
         let key = change.key();
-        let Some(recipient) = attempt.recipients.iter().find(|recipient| recipient.key == key) else {
+        let Some(index) = attempt.recipients.iter().position(|recipient| recipient.key == key) else {
             continue;
         };
+        let recipient = &attempt.recipients[index];
         let (what, attempts, reason) = match change {
             Change::Failed { attempts, cause, reason, .. } => {
                 (What::Failed(*cause), *attempts, reason.clone())
@@ -217,6 +228,7 @@ pub(crate) fn note_changes(
             reason,
             at_ms: now_ms,
             report: order.report.or_else(|| (!order.dsn.is_empty()).then(|| submit::new_id(shard))),
+            given: ended.errand.given(index).into(),
             dsn: Rc::new(order.dsn),
             even_if_told: order.even_if_told,
         };

@@ -30,11 +30,12 @@ pub(super) fn lay_over(report: &mut Report, overrides: &DsnOverrides) {
 
 /// How a report on recipient `about` of a transaction is queued.
 pub(super) fn options(overrides: &DsnOverrides, transaction: [u8; 16], about: u32) -> QueueOptions {
-    let text = |text: String| text.into_bytes();
-    let mut metadata = vec![
-        (text("_original_message_id".to_owned()), text(Uuid::from_bytes(transaction).to_string())),
-        (text("_original_queue_id".to_owned()), text((about + 1).to_string())),
-    ];
+    let transaction = Uuid::from_bytes(transaction).to_string();
+    // Items are numbered within their transaction, as actions were when scripts queued by acting.
+    let number = (about + 1).to_string();
+    let links = [("message", &transaction), ("queue", &number), ("action", &number)];
+    let links = links.map(|(of, id)| (format!("_original_{of}_id").into_bytes(), id.as_bytes().to_vec()));
+    let mut metadata = links.to_vec();
     metadata.extend(overrides.metadata.iter().cloned());
     QueueOptions {
         metadata,

@@ -4,10 +4,11 @@
 use std::rc::Rc;
 
 use engine::task::Class;
+use hooks::GivenParameters;
 use hooks::queued::DsnOverrides;
 use mail::report::Action;
 use queue::{Attempt, ItemKey, Reason};
-use spool::Settle;
+use spool::{Envelope, Settle};
 use uuid::Uuid;
 
 use super::gather::Open;
@@ -27,6 +28,8 @@ pub struct PassedOn {
     pub address: Box<[u8]>,
     /// The reply.
     pub reason: Reason,
+    /// What scripts say instead of what MAIL and RCPT said.
+    pub given: Rc<GivenParameters>,
     /// Id of the report that a script was told of.
     pub report: Option<Uuid>,
 }
@@ -55,7 +58,7 @@ async fn settle_and_tell(
     let wants = |passed: &&PassedOn| {
         let stored =
             envelope.as_ref().and_then(|envelope| envelope.recipients.get(passed.key.recipient as usize));
-        let notify = stored.and_then(|stored| stored::rcpt_parameters(stored).notify);
+        let notify = passed.given.rcpt(stored.map(stored::rcpt_parameters).unwrap_or_default()).notify;
         silence(Topic::Success, &subject.sender, dsn.transport.is_none(), notify).is_none()
     };
     let told: Vec<_> = recipients.iter().filter(wants).collect();
@@ -66,25 +69,27 @@ async fn settle_and_tell(
     let done = recipients.iter().map(|passed| (item_id(passed.key), Settle::Done));
     shard.accounting.settle(done.collect());
     let Some(returned) = returned else { return };
-    let mut report = compose::skeleton(&dsn, subject, envelope.as_ref(), returned);
-    report.action = action;
-    let id = told.iter().find_map(|passed| passed.report).unwrap_or_else(|| submit::new_id(shard));
-    report.recipients = told
-        .iter()
-        .map(|passed| {
-            let status = passed.reason.enhanced.map_or((2, 0, 0), |code| (2, code.subject, code.detail));
-            let index = passed.key.recipient;
-            compose::recipient(envelope.as_ref(), index, &passed.address, status, &passed.reason, now_ms)
-        })
-        .collect();
-    let overrides = DsnOverrides::default();
-    let about = told.first().map_or(0, |passed| passed.key.recipient);
-    let order = submit::Order { id, overrides: &overrides, about };
-    match submit::store(shard, &dsn, subject, envelope.as_ref(), report, order).await {
-        Ok(stored) => stored.enqueue(shard),
-        Err(why) => {
-            let id = Uuid::from_bytes(subject.transaction);
-            shard.log.line(Priority::Error, format_args!("[{id}] report of success not stored: {why}"));
+    for told in compose::divide(envelope.as_ref(), told, |passed| (passed.key, &passed.given)) {
+        let Some(first) = told.first() else { continue };
+        let said = compose::said(envelope.as_ref(), first.key, &first.given);
+        let mut report = compose::skeleton(&dsn, subject, said, returned.clone());
+        report.action = action;
+        report.recipients = told.iter().map(|passed| recipient(envelope.as_ref(), passed, now_ms)).collect();
+        let id = told.iter().find_map(|passed| passed.report).unwrap_or_else(|| submit::new_id(shard));
+        let overrides = DsnOverrides::default();
+        let order = submit::Order { id, overrides: &overrides, about: first.key.recipient };
+        match submit::store(shard, &dsn, subject, envelope.as_ref(), report, order).await {
+            Ok(stored) => stored.enqueue(shard),
+            Err(why) => {
+                let id = Uuid::from_bytes(subject.transaction);
+                shard.log.line(Priority::Error, format_args!("[{id}] report of success not stored: {why}"));
+            }
         }
     }
+}
+
+fn recipient(envelope: Option<&Envelope>, passed: &PassedOn, now_ms: u64) -> mail::report::Recipient {
+    let status = passed.reason.enhanced.map_or((2, 0, 0), |code| (2, code.subject, code.detail));
+    let (address, reason) = (&passed.address, &passed.reason);
+    compose::recipient(envelope, (passed.key, &passed.given), address, status, reason, now_ms)
 }

@@ -34,17 +34,16 @@ pub(super) async fn tell(shard: &Rc<Shard>, subject: &Subject, notices: Vec<Noti
     };
     let mut told = Vec::with_capacity(notices.len());
     for notice in notices {
-        let notify = envelope.as_ref().and_then(|envelope| {
-            let recipient = envelope.recipients.get(notice.key.recipient as usize)?;
-            stored::rcpt_parameters(recipient).notify
-        });
+        let stored = envelope.as_ref().and_then(|all| all.recipients.get(notice.key.recipient as usize));
+        let notify = notice.given.rcpt(stored.map(stored::rcpt_parameters).unwrap_or_default()).notify;
         let turned_off = dsn.transport.is_none() && notice.dsn.transport.is_none();
         match silence(topic(notice.what), &subject.sender, turned_off, notify) {
             None => told.push(notice),
             Some(why) => settle_silently(shard, subject, &notice, why),
         }
     }
-    for notices in told.chunks(limits::REPORT_RECIPIENTS) {
+    let parts = compose::divide(envelope.as_ref(), told, |notice| (notice.key, &notice.given));
+    for notices in parts.iter().flat_map(|part| part.chunks(limits::REPORT_RECIPIENTS)) {
         let report = compose::about(shard, &dsn, subject, envelope.as_ref(), notices).await;
         // Those that want something else are gathered apart.
         let Some(first) = notices.first() else { continue };
@@ -117,11 +116,13 @@ pub(super) async fn store(
         overrides.transport.as_deref().or(dsn.transport.as_deref()).unwrap_or(&*subject.transport);
     let mut fields = stored::report_fields(subject.transaction);
     // RFC 8689 5: a report on what must not travel in clear must not either.
-    if original.is_some_and(|original| stored::mail_parameters(original).require_tls) {
+    if original.is_some_and(|original| stored::mail_parameters(original, None).require_tls) {
         fields.extend(stored::require_tls_fields());
     }
     let to = overrides.recipient.as_ref().map_or(&*subject.sender, |recipient| recipient.as_bytes());
     let now_ms = time::steady_ms();
+    let options = overrides::options(overrides, subject.transaction, about);
+    let of_recipient = stored::ordered_fields(&options, now_ms);
     let envelope = Envelope {
         transaction: *id.as_bytes(),
         received_ms: now_ms,
@@ -131,10 +132,7 @@ pub(super) async fn store(
             address: Bytes::copy_from_slice(to),
             transport: Bytes::copy_from_slice(transport.as_bytes()),
             domain: domain_of(to).unwrap_or_default().into(),
-            fields: stored::ordered_fields(
-                &overrides::options(overrides, subject.transaction, about),
-                now_ms,
-            ),
+            fields: of_recipient,
         }],
         fields,
         ..Envelope::default()

@@ -55,13 +55,15 @@ pub(super) struct Removal {
     dsn: DsnOverrides,
     /// `$context`.
     kept: Kept,
+    /// What a script had it given back with.
+    returned: Option<Arc<str>>,
     by: &'static str,
 }
 
 impl Removal {
     /// A predelivery script wants it.
-    pub(super) fn by_script(action: Action, reason: Reason, dsn: DsnOverrides, kept: Kept) -> Removal {
-        Removal { action, reason, dsn, kept, by: SCRIPT }
+    pub(super) fn by_script(action: Action, reason: Reason, dsn: DsnOverrides, said: Said) -> Removal {
+        Removal { action, reason, dsn, kept: said.kept, returned: said.returned, by: SCRIPT }
     }
 }
 
@@ -78,7 +80,7 @@ pub async fn remove(
     let attempt = shard.queue.borrow_mut().take(key)?;
     shard.delivery.remembered.take(key);
     let dsn = DsnOverrides::default();
-    let removal = Removal { action, reason, dsn, kept: Kept::unset(), by: OPERATOR };
+    let removal = Removal { action, reason, dsn, kept: Kept::unset(), returned: None, by: OPERATOR };
     Ok(remove_in_hand(shard, attempt, removal).await)
 }
 
@@ -90,7 +92,7 @@ pub(super) async fn remove_in_hand(shard: &Rc<Shard>, attempt: Attempt, removal:
         Action::Delete => Change::Removed { key, attempts, reason },
         Action::Bounce => Change::Failed { key, attempts, cause: FailCause::Ordered, reason },
     };
-    let said = Said { readdressed: None, kept: removal.kept };
+    let said = Said { readdressed: None, kept: removal.kept, returned: removal.returned };
     let errand = Errand { said: vec![said], ..Errand::fresh(attempt) };
     let ended = Ended::without_attempt(errand);
     let case = Case { index: 0, change, attempted: false, report: report_id(shard) };
@@ -218,7 +220,7 @@ async fn decide(
     let Some(recipient) = errand.attempt.recipients.get(case.index) else {
         return Decided::default_of(case);
     };
-    let unasked = || Said { readdressed: None, kept: Kept::unset() };
+    let unasked = || Said { kept: Kept::unset(), ..Said::default() };
     let said = errand.said(case.index).cloned().unwrap_or_else(unasked);
     let seen = Seen::new(shard, envelope, &errand.attempt, recipient, &errand.wishes, &said);
     let mut item = seen.item();

@@ -61,6 +61,7 @@ pub(super) fn of(
             .member("attempt")
             .filter(|_| case.attempted)
             .map(|reads| attempted(ended, case, reads)),
+        returned: ended.errand.said(case.index).and_then(|said| said.returned.clone()),
         dsn: reads.member("dsn").and_then(|_| report(shard, ended, envelope, case, recipient, &dsn)),
     }
 }
@@ -212,7 +213,8 @@ fn report(
     dsn: &Dsn,
 ) -> Option<DsnFacts> {
     let stored = envelope.and_then(|envelope| envelope.recipients.get(recipient.key.recipient as usize));
-    let told = |topic| bounce::is_told(topic, &ended.errand.attempt.sender, dsn, stored);
+    let given = ended.errand.given(case.index);
+    let told = |topic| bounce::is_told(topic, &ended.errand.attempt.sender, dsn, &given, stored);
     let success = if ended.errand.wishes.success_is_delivered { "delivered" } else { "relayed" };
     let action = match &case.change {
         Change::Failed { .. } if told(Topic::Failure) => "failed",

@@ -1,8 +1,9 @@
 //! An attempt on its way, with what its predelivery scripts have said about it.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
-use hooks::Kept;
+use hooks::{GivenParameters, Kept};
 use queue::Attempt;
 
 use super::wishes::{Readdressed, Wishes};
@@ -29,6 +30,8 @@ pub(crate) struct Said {
     pub(crate) readdressed: Option<Readdressed>,
     /// `$context`, for postdelivery.
     pub(crate) kept: Kept,
+    /// What a script had it given back with, as JSON.
+    pub(crate) returned: Option<Arc<str>>,
 }
 
 impl Errand {
@@ -52,6 +55,11 @@ impl Errand {
     /// What was said about the recipient of this index.
     pub(crate) fn said(&self, index: usize) -> Option<&Said> {
         self.said.get(index)
+    }
+
+    /// What scripts say for the recipient of this index instead of what came with the message.
+    pub(crate) fn given(&self, index: usize) -> GivenParameters {
+        self.wishes.given(self.readdressed(index))
     }
 
     /// The other envelope recipient of this index, if it has one.

@@ -119,19 +119,19 @@ async fn ask(
     let Some(recipient) = attempt.recipients.first() else {
         return Prepared::Ready(Ready { wishes: Rc::default(), said: Said::default() });
     };
-    let said = Said::default();
+    let said_before = Said::default();
     let wishes_before = Wishes::default();
-    let seen = Seen::new(&shard, envelope.as_deref(), &attempt, recipient, &wishes_before, &said);
+    let seen = Seen::new(&shard, envelope.as_deref(), &attempt, recipient, &wishes_before, &said_before);
     let mut item = seen.item();
     let returned = back.as_ref().and_then(|back| back.value.as_deref());
     let asked = hooks::queued::Before { retry: recipient.attempts, returned };
     let decision = item.before(hook.script(), asked, || seen.message()).await;
     scripted::keep_metadata(&shard, recipient, &item);
-    let kept = item.into_kept();
+    let said = Said { readdressed: None, kept: item.into_kept(), returned: back.and_then(|back| back.value) };
     match decision {
         Predelivery::Try(wanted) => match wishes(&shard, &attempt, recipient, *wanted) {
             Ok((wishes, readdressed)) => {
-                Prepared::Ready(Ready { wishes: Rc::new(wishes), said: Said { readdressed, kept } })
+                Prepared::Ready(Ready { wishes: Rc::new(wishes), said: Said { readdressed, ..said } })
             }
             Err(why) => {
                 let about =
@@ -143,12 +143,12 @@ async fn ask(
         Predelivery::Queue(requeue) => Prepared::Queue(requeue),
         Predelivery::Bounce(dsn) => {
             let reason = Diagnosis::new("a script refused to deliver it").with_enhanced(5, 7, 1).into();
-            Prepared::Remove(Box::new(Removal::by_script(after::Action::Bounce, reason, *dsn, kept)))
+            Prepared::Remove(Box::new(Removal::by_script(after::Action::Bounce, reason, *dsn, said)))
         }
         Predelivery::Delete(why) => {
             let reason = why.unwrap_or_else(|| "removed by a script".to_owned());
             let dsn = DsnOverrides::default();
-            Prepared::Remove(Box::new(Removal::by_script(after::Action::Delete, reason.into(), dsn, kept)))
+            Prepared::Remove(Box::new(Removal::by_script(after::Action::Delete, reason.into(), dsn, said)))
         }
     }
 }

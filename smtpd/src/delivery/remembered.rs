@@ -38,9 +38,10 @@ pub(super) enum Memory {
 impl Memory {
     /// Beyond a fixed amount.
     fn size_bytes(&self) -> usize {
+        let bytes = |value: &Option<Arc<str>>| value.as_ref().map_or(0, |value| value.len());
         match self {
-            Memory::Ready(ready) => ready.said.kept.size_bytes(),
-            Memory::GivenBack(back) => back.value.as_ref().map_or(0, |value| value.len()),
+            Memory::Ready(Ready { said, .. }) => said.kept.size_bytes() + bytes(&said.returned),
+            Memory::GivenBack(back) => bytes(&back.value),
         }
     }
 }

@@ -318,17 +318,20 @@ pub(super) fn follow(shard: &Rc<Shard>, ended: &Ended, changes: &[Change], order
 fn passed_on(ended: &Ended, changes: &[Change], orders: &[(ItemKey, Order)]) -> Vec<bounce::PassedOn> {
     let attempt = &ended.errand.attempt;
     let Some(answers) = &ended.answers else { return Vec::new() };
-    if ended.peer_reports || attempt.flags & stored::PARAMETERS == 0 || attempt.sender.is_empty() {
+    let may_ask = attempt.flags & stored::PARAMETERS != 0 || !ended.errand.wishes.is_empty();
+    if ended.peer_reports || !may_ask || attempt.sender.is_empty() {
         return Vec::new();
     }
     let remote = ended.facts.remote_host();
     let is_done =
         |key| changes.iter().any(|change| matches!(change, Change::Done { key: done } if *done == key));
-    let each = attempt.recipients.iter().zip(answers).filter(|(recipient, _)| is_done(recipient.key));
-    each.map(|(recipient, answer)| bounce::PassedOn {
+    let each = attempt.recipients.iter().zip(answers).enumerate();
+    let each = each.filter(|(_, (recipient, _))| is_done(recipient.key));
+    each.map(|(index, (recipient, answer))| bounce::PassedOn {
         key: recipient.key,
         address: recipient.address.clone(),
         reason: diagnosis(answer, remote.as_ref()).into(),
+        given: ended.errand.given(index).into(),
         report: orders.iter().find(|(key, _)| *key == recipient.key).and_then(|(_, order)| order.report),
     })
     .collect()

@@ -60,10 +60,9 @@ impl<'a> Seen<'a> {
     pub(super) fn message(&self) -> Message {
         let Seen { attempt, recipient, wishes, said, envelope, changed } = self;
         let stored = self.stored();
-        let mut mail = envelope.map(stored::mail_parameters).unwrap_or_default();
-        wishes.mail_parameters(&mut mail);
-        let mut rcpt = stored.map(stored::rcpt_parameters).unwrap_or_default();
-        wishes.rcpt_parameters(said.readdressed.as_ref(), &mut rcpt);
+        let mail = envelope.map(|envelope| stored::mail_parameters(envelope, stored)).unwrap_or_default();
+        let rcpt = stored.map(stored::rcpt_parameters).unwrap_or_default();
+        let given = wishes.given(said.readdressed.as_ref());
         let sender = match &wishes.sender {
             Some((sender, _)) => sender.clone(),
             None => Address::parse(&attempt.sender).ok(),
@@ -84,8 +83,8 @@ impl<'a> Seen<'a> {
             job_id: wishes.job_id.clone().unwrap_or_else(|| text(&attempt.job_id)),
             priority: changed.priority.or_else(|| stored.map(stored::priority)).unwrap_or_default(),
             size_bytes: modified_bytes(attempt.size_bytes, &delta),
-            mail,
-            rcpt,
+            mail: given.mail(mail),
+            rcpt: given.rcpt(rcpt),
             files: Files::new(file(Bytes::new()), file(delta)),
         }
     }

@@ -196,12 +196,12 @@ async fn envelope(shard: &Shard, errand: &Errand, size_bytes: u64) -> Result<Env
         (None, []) => None,
         (None, text) => Some(parse(text)?),
     };
-    let (mut parameters, of_recipients) = stored::parameters(shard, attempt).await.map_err(unreadable)?;
-    wishes.mail_parameters(&mut parameters);
+    let (came, of_recipients) = stored::parameters(shard, attempt).await.map_err(unreadable)?;
+    let mut parameters = wishes.given(None).mail(came);
     let mut recipients = Vec::with_capacity(attempt.recipients.len());
-    for (index, (recipient, mut parameters)) in attempt.recipients.iter().zip(of_recipients).enumerate() {
+    for (index, (recipient, came)) in attempt.recipients.iter().zip(of_recipients).enumerate() {
         let readdressed = errand.readdressed(index);
-        wishes.rcpt_parameters(readdressed, &mut parameters);
+        let parameters = wishes.given(readdressed).rcpt(came);
         let address = match readdressed {
             Some((address, _)) => address.clone(),
             None => parse(&recipient.address)?,

@@ -6,10 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::{CipherList, MxPattern, SendName, TlsMode, TlsVersions, TransportLogin};
-use hooks::Parameter;
+use hooks::GivenParameters;
 use hooks::queued::{self, Sni, Try};
 use net::smtp::address::Address;
-use net::smtp::parameters::{EnvelopeId, MailParameters, Notify, OriginalRecipient, RcptParameters, Ret};
 
 use super::settings::{AttemptSettings, SourceAddress, TlsSettings};
 use net::smtp::domain::normalise;
@@ -28,11 +27,11 @@ pub(crate) struct Wishes {
     /// A success that the sender wants to hear of counts as delivered.
     pub(crate) success_is_delivered: bool,
     /// Parameters of DSN instead of those that came with the message.
-    pub(crate) dsn: Vec<(&'static str, String)>,
+    pub(crate) dsn: GivenParameters,
 }
 
 /// Another envelope recipient, with the parameters that were given.
-pub(crate) type Readdressed = (Address, Vec<Parameter>);
+pub(crate) type Readdressed = (Address, GivenParameters);
 
 impl Wishes {
     /// Nothing is to be different.
@@ -53,37 +52,16 @@ impl Wishes {
             job_id: wanted.job_id,
             domain: domain.map(Arc::from),
             success_is_delivered: wanted.success_is_delivered,
-            dsn: wanted.dsn_parameters,
+            dsn: wanted.dsn,
         };
         Ok((wishes, wanted.recipient))
     }
 
-    /// Lays what was said about MAIL over what came with the message.
-    pub(crate) fn mail_parameters(&self, parameters: &mut MailParameters) {
-        let given = self.sender.iter().flat_map(|(_, given)| given);
-        for (keyword, value) in given.map(|(keyword, value)| (&**keyword, value)).chain(self.dsn()) {
-            match keyword {
-                "RET" => parameters.ret = Ret::parse(value.as_bytes()),
-                "ENVID" => parameters.envelope_id = EnvelopeId::parse(value.as_bytes()),
-                _ => {}
-            }
-        }
-    }
-
-    /// The same of RCPT.
-    pub(crate) fn rcpt_parameters(&self, readdressed: Option<&Readdressed>, parameters: &mut RcptParameters) {
-        let given = readdressed.iter().flat_map(|(_, given)| given);
-        for (keyword, value) in given.map(|(keyword, value)| (&**keyword, value)).chain(self.dsn()) {
-            match keyword {
-                "NOTIFY" => parameters.notify = Notify::parse(value.as_bytes()),
-                "ORCPT" => parameters.original_recipient = OriginalRecipient::parse(value.as_bytes()),
-                _ => {}
-            }
-        }
-    }
-
-    fn dsn(&self) -> impl Iterator<Item = (&str, &String)> {
-        self.dsn.iter().map(|(keyword, value)| (*keyword, value))
+    /// What is said for a recipient instead of what came with the message.
+    pub(crate) fn given(&self, readdressed: Option<&Readdressed>) -> GivenParameters {
+        let of_recipient = readdressed.map(|(_, given)| given.clone()).unwrap_or_default();
+        let of_sender = self.sender.as_ref().map(|(_, given)| given.clone()).unwrap_or_default();
+        self.dsn.clone().or(of_recipient).or(of_sender)
     }
 }
 

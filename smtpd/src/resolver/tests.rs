@@ -457,7 +457,7 @@ fn a_name_of_an_address_counts_when_it_leads_back() {
         let mut results = Vec::new();
         for last in [1, 2, 3, 4, 5] {
             let address = IpAddr::V4(Ipv4Addr::new(127, 0, 0, last));
-            results.push(match resolver.reverse(address).await {
+            results.push(match resolver.reverse(address).await.name {
                 Reverse::Confirmed(name) => format!("is {name}"),
                 Reverse::Unconfirmed(name) => format!("claims {name}"),
                 Reverse::None => "none".to_owned(),

@@ -4,7 +4,7 @@ use std::io;
 
 use hooks::{EndError, Ended};
 use net::smtp::error::Error;
-use net::smtp::reply::Reply;
+use net::smtp::reply::{EnhancedCode, Reply};
 use net::smtp::server::Close;
 
 use super::driver::Driver;
@@ -47,7 +47,10 @@ impl Driver {
         let by_us =
             |reply, state: &str| Ended { local: true, reply: Some((reply, state.to_owned())), error: None };
         match (self.closed, self.ending.take().map(|ending| *ending)) {
-            (Some(Close::Quit), _) => by_us(Reply::new(221, None, "Bye"), "QUIT"),
+            (Some(Close::Quit), _) => {
+                let enhanced = EnhancedCode { class: 2, subject: 0, detail: 0 };
+                by_us(Reply::new(221, Some(enhanced), "Bye"), "QUIT")
+            }
             (Some(Close::Failed(error)), _) => by_us(reply_of(error), self.machine.stage()),
             (_, Some(Ending::Said(reply, stage))) => by_us(reply, stage),
             (_, Some(Ending::NoTls(reason))) => {

@@ -7,6 +7,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use bytes::Bytes;
+use data_encoding::BASE64;
 use hooks::{
     AuthVerdict, Connection, Conversation, MessageAccepted, Parameter, Refusal, Runner, ScriptId, Verdict,
 };
@@ -16,6 +17,7 @@ use net::smtp::server::{Claim, Event, Hello, Mail, Rcpt, Summary, Verb, Written}
 use uuid::Uuid;
 
 use super::driver::Driver;
+use super::reverse::Name;
 use super::transaction::{Destination, Reception, Transaction};
 use crate::log::event::Action;
 use hostcalls::ids::transaction_id;
@@ -44,6 +46,7 @@ impl Driver {
             remote: self.client.remote,
             remote_ip: None,
             remote_ptr: None,
+            name_answers: None,
             remote_uid: self.peer.uid,
             local: self.client.destination.as_deref().copied().unwrap_or(self.peer.stream.local_addr()),
             proxy_ip: self.client.proxy.as_deref().copied(),
@@ -98,7 +101,12 @@ impl Driver {
 
     /// Scripts see the client's confirmed name, for which they wait a little.
     async fn learn_name(&mut self) {
-        self.client.name.settle().await;
+        let answers = self.client.name.settle().await;
+        if let (Some(talk), Some(answers)) = (&mut self.talk, answers)
+            && self.server.hooks.connect.is_some()
+        {
+            talk.conversation.connection_mut().name_answers = Some(answers);
+        }
         if let (Some(talk), Some(name)) = (&mut self.talk, self.client.name.get())
             && talk.conversation.connection().remote_ptr.is_none()
         {
@@ -128,10 +136,16 @@ impl Driver {
             return self.machine.accept();
         };
         match talk.conversation.connect(&talk.runner, script).await {
-            Verdict::Accept(connected) => match connected.banner {
-                Some(text) => self.machine.reply(&Reply::new(220, None, &text)),
-                None => self.machine.accept(),
-            },
+            Verdict::Accept(connected) => {
+                // A name that the script gives stands in the Received field, too.
+                if let Some(name) = &talk.conversation.connection().remote_ptr {
+                    self.client.name = Name::Known(Some(name.as_bytes().into()));
+                }
+                match connected.banner {
+                    Some(text) => self.machine.reply(&Reply::new(220, None, &text)),
+                    None => self.machine.accept(),
+                }
+            }
             Verdict::Refuse(refusal) => self.answer_refusal(&refusal, Action::Connection),
         }
     }
@@ -189,7 +203,7 @@ impl Driver {
             AuthVerdict::Challenge { bytes, disconnect } => {
                 self.machine.challenge(&bytes);
                 if disconnect {
-                    self.machine.hang_up();
+                    self.hang_up_after(&Reply::new(334, None, &BASE64.encode(&bytes)));
                 }
             }
         }

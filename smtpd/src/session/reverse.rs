@@ -8,9 +8,10 @@ use std::rc::Rc;
 use engine::sync::Notify;
 use engine::task::Class;
 use engine::time::Instant;
+use hooks::NameAnswers;
 
 use crate::limits;
-use crate::resolver::Reverse;
+use crate::resolver::{Reverse, Reversed};
 use crate::shard::Shard;
 
 /// What is known of a client's name.
@@ -27,7 +28,7 @@ pub(super) enum Name {
 pub(super) struct Lookup {
     since: Instant,
     answered: Cell<bool>,
-    name: RefCell<Option<Box<[u8]>>>,
+    found: RefCell<Option<Reversed>>,
     changed: Notify,
 }
 
@@ -40,14 +41,13 @@ impl Name {
         let lookup = Rc::new(Lookup {
             since: engine::time::now(),
             answered: Cell::new(false),
-            name: RefCell::default(),
+            found: RefCell::default(),
             changed: Notify::new(),
         });
         let (resolver, asked) = (Rc::clone(&shard.resolver), Rc::clone(&lookup));
         engine::task::spawn(Class::Interactive, async move {
-            if let Reverse::Confirmed(name) = resolver.reverse(address).await {
-                *asked.name.borrow_mut() = Some(name.to_string().into_bytes().into());
-            }
+            let found = resolver.reverse(address).await;
+            *asked.found.borrow_mut() = Some(found);
             asked.answered.set(true);
             asked.changed.notify_all();
         });
@@ -55,9 +55,9 @@ impl Name {
     }
 
     /// Waits for the answer, no longer than [`limits::REVERSE_WAIT`] since it was asked for. A name that comes later
-    /// is not taken.
-    pub(super) async fn settle(&mut self) {
-        let Name::Asked(lookup) = self else { return };
+    /// is not taken. What DNS said is told once.
+    pub(super) async fn settle(&mut self) -> Option<Box<NameAnswers>> {
+        let Name::Asked(lookup) = self else { return None };
         let left = (lookup.since + limits::REVERSE_WAIT) - engine::time::now();
         let _ = engine::time::timeout(left, async {
             while !lookup.answered.get() {
@@ -65,8 +65,15 @@ impl Name {
             }
         })
         .await;
-        let name = lookup.name.borrow_mut().take();
+        let found = lookup.found.borrow_mut().take();
+        let name = match &found {
+            Some(Reversed { name: Reverse::Confirmed(name), .. }) => {
+                Some(name.to_string().into_bytes().into())
+            }
+            _ => None,
+        };
         *self = Name::Known(name);
+        found.map(|found| Box::new(NameAnswers { reverse: found.names, forward: found.forward }))
     }
 
     /// The name, once settled.

@@ -9,7 +9,7 @@ use super::Shard;
 use crate::answers;
 use crate::limits;
 use crate::log::Priority;
-use crate::stored::{self, Properties};
+use crate::stored::{self, Properties, Variant};
 use net::smtp::domain::domain_of;
 
 /// A recipient of a stored message on its way into the queue.
@@ -112,8 +112,8 @@ struct Entrance<'e> {
     sender_domain: Option<String>,
     origin: Origin,
     flags: u16,
-    /// The different changes of the message so far, numbered from 1.
-    variants: FxHashMap<&'e [u8], u16>,
+    /// The variants of the message so far, numbered from 1.
+    variants: FxHashMap<Variant<'e>, u16>,
     now_ms: u64,
 }
 
@@ -137,7 +137,7 @@ impl<'e> Entrance<'e> {
         let Entrance { shard, message, envelope, size_bytes, now_ms, .. } = *self;
         let Some(recipient) = envelope.recipients.get(index as usize) else { return };
         let ordered = stored::ordered(recipient);
-        let variant = variant_of(&mut self.variants, ordered.delta);
+        let variant = variant_of(&mut self.variants, ordered.variant);
         let mut ordered = ordered;
         let transport = std::str::from_utf8(&recipient.transport).unwrap_or_default();
         let transport = properties.overrule(&mut ordered, transport);
@@ -184,16 +184,16 @@ impl<'e> Entrance<'e> {
     }
 }
 
-/// The queue flags that keep recipients with other changes apart. `variants`: the changes of the message so far, numbered from 1.
-fn variant_of<'d>(variants: &mut FxHashMap<&'d [u8], u16>, delta: &'d [u8]) -> u16 {
-    if delta.is_empty() {
+/// The queue flags that keep other variants of a message apart. `variants`: those so far, numbered from 1.
+fn variant_of<'e>(variants: &mut FxHashMap<Variant<'e>, u16>, variant: Variant<'e>) -> u16 {
+    if variant == Variant::default() {
         return 0;
     }
     let next = variants.len() as u16 + 1;
-    match variants.get(delta) {
+    match variants.get(&variant) {
         Some(number) => number << stored::VARIANT_SHIFT,
         None if usize::from(next) <= stored::VARIANTS_MAX => {
-            variants.insert(delta, next);
+            variants.insert(variant, next);
             next << stored::VARIANT_SHIFT
         }
         None => queue::ALONE,

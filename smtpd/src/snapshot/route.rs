@@ -248,7 +248,8 @@ impl RouteParts {
         Ok(pools.map(|pool| if pool.is_empty() && !none { Family::Off } else { Family::Pool(pool) }))
     }
 
-    fn address(&self, id: &str) -> Option<&Address> {
+    /// The source address of this id.
+    pub(crate) fn address(&self, id: &str) -> Option<&Address> {
         self.addresses.iter().find(|address| address.id == id)
     }
 

@@ -1,7 +1,10 @@
 //! Hooks: the acceptance cases of the reference, against the real program. The cases are in `hooks.txt`.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use control::Command;
+use control::smtpd::ProcessStatsResponse;
 use tests::{Client, Message, Sink, Smtpd, wait_until};
 
 const CASES: &str = include_str!("hooks.txt");
@@ -15,7 +18,22 @@ struct Case<'c> {
 }
 
 /// What a line of a case begins with, if it is a step.
-const STEPS: [&str; 9] = ["C:", "S:", "S+", "closed", "reset", "delivered", "body", "log", "no log"];
+const STEPS: [&str; 14] = [
+    "C:",
+    "lines",
+    "S:",
+    "S+",
+    "closed",
+    "reset",
+    "delivered",
+    "body",
+    "no body",
+    "equal",
+    "log",
+    "no log",
+    "metric",
+    "on disk",
+];
 
 fn cases() -> Vec<Case<'static>> {
     let mut cases: Vec<Case<'static>> = Vec::new();
@@ -120,10 +138,24 @@ fn run(case: &Case<'_>) {
                 let message = delivered(name, &sink, text);
                 seen.push(message);
             }
-            "body" => {
+            "body" | "no body" => {
                 let message = seen.last().expect("something was delivered");
                 let data = String::from_utf8_lossy(&message.data);
-                assert!(data.contains(&unescaped(text)), "{name}: {text}: {data}");
+                assert_eq!(data.contains(&unescaped(text)), *step == "body", "{name}: {text}: {data}");
+            }
+            "equal" => {
+                let [.., one, other] = &seen[..] else { panic!("{name}: less than two were delivered") };
+                assert_eq!(one.original(), other.original(), "{name}");
+            }
+            "metric" => {
+                let (metric, expected) = text.split_once(' ').expect("NAME N");
+                let is = || sum(&server, metric);
+                let expected: f64 = expected.parse().expect("a number");
+                assert!(wait_until(Duration::from_secs(20), || is() == expected), "{name}: {text}: {}", is());
+            }
+            "on disk" => {
+                let (count, text) = text.split_once(' ').expect("N TEXT");
+                assert_eq!(on_disk(server.spool(), text.as_bytes()).to_string(), count, "{name}: {text}");
             }
             "nothing delivered" => {
                 let came = wait_until(Duration::from_millis(300), || sink.messages().len() > seen.len());
@@ -134,10 +166,39 @@ fn run(case: &Case<'_>) {
     }
 }
 
+/// What all metrics of a name come to.
+fn sum(server: &Smtpd, name: &str) -> f64 {
+    let stats: ProcessStatsResponse = server.control().ask_plainly(Command::ProcessStats).expect("an answer");
+    let text = control::openmetrics::render(&stats.metrics);
+    let of_name = text.lines().filter(|line| line.starts_with(name));
+    of_name.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+}
+
+/// How often the files below a directory have a text.
+fn on_disk(directory: &Path, text: &[u8]) -> usize {
+    let entries = std::fs::read_dir(directory).expect("it can be read");
+    let paths = entries.map(|entry| entry.expect("it is listed").path());
+    let count = |path: PathBuf| match path.is_dir() {
+        true => on_disk(&path, text),
+        false => {
+            let bytes = std::fs::read(path).unwrap_or_default();
+            // Most of a segment was never written.
+            let blocks = bytes.chunks(4096).filter(|block| **block != [0; 4096][..block.len()]);
+            let written = blocks.collect::<Vec<_>>().concat();
+            written.windows(text.len()).filter(|part| *part == text).count()
+        }
+    };
+    paths.map(count).sum()
+}
+
 /// Carries out a step that is about the connection; false: it is not. `replied` is the reply that further lines are looked for in.
 fn talk(name: &str, client: &mut Client, (step, text): (&str, &str), replied: &mut Option<String>) -> bool {
     match step {
         "C:" => client.write(format!("{}\r\n", unescaped(text)).as_bytes()),
+        "lines" => {
+            let line = [&[b'x'; 998][..], b"\r\n"].concat();
+            client.write(&line.repeat(text.parse().expect("a number")));
+        }
         "S:" => {
             let reply = client.reply();
             let last = reply.lines().last().unwrap_or_default();

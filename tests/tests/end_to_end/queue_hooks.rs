@@ -9,14 +9,18 @@ use control::smtpd::{
     Fields8, QueueActive, QueueBounce, QueueDelete, QueueUpdateRequest, QueueUpdateResponse,
     SuspendAddRequest, SuspendAddResponse, SuspendDeleteRequest, SuspendDeleteResponse,
 };
+use serde_json::Value;
 use tests::name_server::{NameServer, Record};
-use tests::{Behaviour, Client, Message, Peer, Phase, Rule, Smtpd, wait_until};
+use tests::{Behaviour, Client, Halonctl, Message, Peer, Phase, Rule, Smtpd, wait_until};
 
 const CASES: &str = include_str!("queue_hooks.txt");
 
 /// What `by mx` finds.
-const ZONE: [(&str, Record); 2] =
-    [("null.example", Record::Mx(0, "")), ("*.example", Record::A("127.0.0.1"))];
+const ZONE: [(&str, Record); 3] = [
+    ("null.example", Record::Mx(0, "")),
+    ("slow.example", Record::Mx(10, "mx1.q.example")),
+    ("*.example", Record::A("127.0.0.1")),
+];
 
 /// One case: its scripts, its keys of the transport, and the steps.
 #[derive(Default)]
@@ -64,6 +68,7 @@ fn behaviour(case: &Case<'_>) -> Behaviour {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         match word {
             "Rcpt" => rule = Some(Rule::at(Phase::Rcpt).reply(rest)),
+            "Dot" => rule = Some(Rule::at(Phase::Dot).reply(rest)),
             "once" => rule = rule.map(|rule| rule.first(1)),
             "rcpt" => rule = rule.map(|rule| rule.containing(&format!("<{rest}"))),
             "dsn" => behaviour = behaviour.extension("DSN"),
@@ -78,6 +83,7 @@ fn behaviour(case: &Case<'_>) -> Behaviour {
 
 fn server(case: &Case<'_>, port: u16, dns: &NameServer) -> Smtpd {
     let of_queue = case.scripts.iter().filter(|(name, _)| *name != "eod");
+    let quoted = |text: &str| quoted(&text.replace("PEER", &port.to_string()));
     let mut hooks: String = of_queue.map(|(name, text)| format!("    {name}: {}\n", quoted(text))).collect();
     let eod = case.scripts.iter().find(|(name, _)| *name == "eod");
     if let Some((_, text)) = eod {
@@ -108,7 +114,14 @@ fn quoted(text: &str) -> String {
 }
 
 fn send(server: &Smtpd, text: &str) {
-    let (envelope, parameters) = text.split_once(" ; ").unwrap_or((text, ""));
+    try_send(server, text, "250");
+}
+
+/// Sends what `FROM -> TO...` describes; the end of data is answered so.
+fn try_send(server: &Smtpd, text: &str, answer: &str) {
+    let mut parts = text.splitn(3, " ; ");
+    let (envelope, of_rcpt, of_mail) =
+        (parts.next().unwrap_or(text), parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     let (from, to): (&str, Vec<String>) = match envelope.strip_prefix("to ") {
         Some(rest) => {
             let (count, from) = rest.split_once(' ').expect("N FROM");
@@ -121,13 +134,53 @@ fn send(server: &Smtpd, text: &str) {
         }
     };
     let mut client = Client::connect(server.port());
-    client.command(&format!("MAIL FROM:<{from}>\r\n"), "250");
+    let mail = format!("MAIL FROM:<{from}> {of_mail}");
+    client.command(&format!("{}\r\n", mail.trim_end()), "250");
     for to in to {
-        let rcpt = format!("RCPT TO:<{to}> {parameters}");
+        let rcpt = format!("RCPT TO:<{to}> {of_rcpt}");
         client.command(&format!("{}\r\n", rcpt.trim_end()), "250");
     }
     client.command("DATA\r\n", "354");
-    client.command("Subject: x\r\n\r\nhello\r\n.\r\n", "250");
+    client.command("Subject: x\r\n\r\nhello\r\n.\r\n", answer);
+}
+
+/// What is queued, as `halonctl queue list` has it.
+fn rows(server: &Smtpd) -> Vec<Value> {
+    let halonctl = Halonctl::of(&server.dir().join("smtpd.ctl"));
+    let ended = halonctl.run(&["queue", "list", "--json"]);
+    serde_json::from_str(&ended.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}{}", ended.stdout, ended.stderr))
+}
+
+/// Whether so many recipients are queued, each in this state and for this address.
+fn is_queued(server: &Smtpd, text: &str) -> bool {
+    let words: Vec<&str> = text.split(' ').collect();
+    let rows = rows(server);
+    let is = |row: &Value| {
+        let of_row = [&row["state"], &row["recipient"]].map(|value| value.as_str().unwrap_or_default());
+        words[1..].iter().zip(of_row).all(|(wanted, is)| *wanted == is)
+    };
+    rows.len().to_string() == words[0] && rows.iter().all(is)
+}
+
+/// Whether all that is queued has been tried so often and is tried again so many seconds after something that happened between
+/// `since_s` and now.
+fn waits(server: &Smtpd, text: &str, since_s: f64) -> bool {
+    let (retry, seconds) = text.split_once(' ').expect("RETRY SECONDS");
+    let seconds: f64 = seconds.parse().expect("a number");
+    let rows = rows(server);
+    let until_s = unix_s() + seconds + 1.0;
+    let is = |row: &Value| {
+        let at_s = row["retryts"].as_f64().unwrap_or_default();
+        row["retry"].as_u64().unwrap_or_default().to_string() == retry
+            && (since_s + seconds - 1.0..=until_s).contains(&at_s)
+    };
+    !rows.is_empty() && rows.iter().all(is)
+}
+
+fn unix_s() -> f64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.expect("it is after 1970").as_secs_f64()
 }
 
 fn run(case: &Case<'_>) {
@@ -136,8 +189,21 @@ fn run(case: &Case<'_>) {
     let dns = NameServer::start(&ZONE);
     let mut server = server(case, peer.port(), &dns);
     let mut seen: Vec<Message> = Vec::new();
+    let begun_s = unix_s();
     for (step, text) in &case.steps {
         match *step {
+            "refused" => {
+                let (answer, message) = text.split_once(" ; ").expect("ANSWER ; FROM -> TO");
+                try_send(&server, message, answer);
+            }
+            "queued" => {
+                let is = wait_until(Duration::from_secs(20), || is_queued(&server, text));
+                assert!(is, "{name}: {text}: {:#?}", rows(&server));
+            }
+            "waits" => {
+                let is = wait_until(Duration::from_secs(20), || waits(&server, text, begun_s));
+                assert!(is, "{name}: {text}: {:#?}", rows(&server));
+            }
             "send" => send(&server, text),
             "update" => update(name, &server, text),
             "restart" => server = server.kill().start(),
@@ -158,10 +224,21 @@ fn run(case: &Case<'_>) {
             "body" => {
                 let message = seen.last().expect("something was delivered");
                 let data = String::from_utf8_lossy(&message.data);
-                assert!(
-                    data.contains(&text.replace("\\r", "\r").replace("\\n", "\n")),
-                    "{name}: {text}: {data}"
-                );
+                assert!(data.contains(&unescaped(text)), "{name}: {text}: {data}");
+            }
+            "mail" | "rcpt" => {
+                let message = seen.last().expect("something was delivered");
+                let first = || message.rcpt_parameters.first().cloned().unwrap_or_default();
+                let had = if *step == "mail" { message.mail_parameters.clone() } else { first() };
+                has_parameters(name, &had, text);
+            }
+            "report" => {
+                let is_it = |message: &Message| {
+                    message.from.is_empty()
+                        && has_parts(&String::from_utf8_lossy(&message.data), &unescaped(text))
+                };
+                let there = wait_until(Duration::from_secs(20), || peer.messages().iter().any(is_it));
+                assert!(there, "{name}: {text}: {:?}", peer.messages());
             }
             "nothing" => {
                 let came = wait_until(Duration::from_millis(500), || peer.message_count() > seen.len());
@@ -192,19 +269,35 @@ fn update(name: &str, server: &Smtpd, action: &str) {
     assert!(answer.is_ok_and(|answer| answer.affected > 0), "{name}");
 }
 
-/// Whether a line has all parts of a text, which `*` divides, in order.
+/// Whether a line of the log has all parts of a text.
 fn has_line(server: &Smtpd, text: &str) -> bool {
-    let has = |line: &str| {
-        let mut rest = line;
-        text.split('*').all(|part| match rest.split_once(part) {
-            Some((_, after)) => {
-                rest = after;
-                true
-            }
-            None => false,
-        })
-    };
-    server.log().iter().any(|line| has(line))
+    server.log().iter().any(|line| has_parts(line, text))
+}
+
+/// Whether there are all parts of a text, which `*` divides, in order.
+fn has_parts(mut rest: &str, text: &str) -> bool {
+    text.split('*').all(|part| match rest.split_once(part) {
+        Some((_, after)) => {
+            rest = after;
+            true
+        }
+        None => false,
+    })
+}
+
+fn unescaped(text: &str) -> String {
+    text.replace("\\r", "\r").replace("\\n", "\n")
+}
+
+/// A command had these parameters, and none that begins as one with a `!`.
+fn has_parameters(name: &str, had: &str, expected: &str) {
+    let had: Vec<&str> = had.split_whitespace().collect();
+    for word in expected.split_whitespace() {
+        match word.strip_prefix('!') {
+            Some(start) => assert!(!had.iter().any(|word| word.starts_with(start)), "{name}: {had:?}"),
+            None => assert!(had.contains(&word), "{name}: {word}: {had:?}"),
+        }
+    }
 }
 
 /// The message that `FROM -> TO...` describes, once it has come.

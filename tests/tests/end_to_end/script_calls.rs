@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tests::name_server::{Fault, NameServer};
 use tests::peer::{Behaviour, Peer, Phase, Rule};
-use tests::{Builder, Client, Record, Sink, SinkReply, Smtpd, wait_until};
+use tests::{Builder, Client, Record, Run, Sink, SinkReply, Smtpd, wait_until};
 
 /// A server with these scripts, by phase.
 fn server(port: u16, scripts: &[(&str, &str)]) -> Builder {
@@ -16,40 +16,10 @@ fn server(port: u16, scripts: &[(&str, &str)]) -> Builder {
         let text = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
         write!(running, "    {phase}:\n      - id: x\n        data: \"{text}\"\n")
             .expect("a string takes all");
-        phases.push(format!("{phase}: {{hook: x}}"));
+        let more = if *phase == "auth" { ", tls: false" } else { "" };
+        phases.push(format!("{phase}: {{hook: x{more}}}"));
     }
     Smtpd::relay_to(port).running(&running).server(&format!("phases: {{{}}}", phases.join(", ")))
-}
-
-fn at_data(client: &mut Client) {
-    client.command("MAIL FROM:<a@x.example>\r\n", "250");
-    client.command("RCPT TO:<b@z.example>\r\n", "250");
-    client.command("DATA\r\n", "354");
-}
-
-/// HK54 of the reference: the client hears what the next hop says.
-#[test]
-fn a_message_handed_on_in_line_is_answered_as_the_next_hop_answers() {
-    let sink = Sink::start();
-    let script = format!(
-        "$to = array_map(function ($r) {{ return $r[\"address\"]; }}, $transaction[\"recipients\"]);
-        $r = $arguments[\"mail\"]->send($transaction[\"senderaddress\"], $to, [\"host\" => \"127.0.0.1\", \"port\" => {}]);
-        if (!isset($r[\"result\"])) Defer(\"no answer\");
-        $codes = [\"reply_codes\" => [\"code\" => $r[\"result\"][\"code\"], \"enhanced\" => $r[\"result\"][\"enhanced\"] ?? [2, 0, 0]]];
-        if ($r[\"result\"][\"code\"] >= 500) Reject($r[\"result\"][\"reason\"], $codes);
-        if ($r[\"result\"][\"code\"] >= 400) Defer($r[\"result\"][\"reason\"], $codes);
-        Accept([\"reason\" => $r[\"result\"][\"reason\"], \"reply_codes\" => $codes[\"reply_codes\"]]);",
-        sink.port()
-    );
-    let server = server(sink.port(), &[("eod", &script)]).start();
-    let mut client = Client::connect(server.port());
-    sink.answer(SinkReply::Eod("552 5.3.4 too much".into()));
-    at_data(&mut client);
-    client.command("Subject: x\r\n\r\nhi\r\n.\r\n", "552 5.3.4 too much");
-    sink.answer(SinkReply::Eod("250 2.0.0 got it".into()));
-    at_data(&mut client);
-    client.command("Subject: x\r\n\r\nhi\r\n.\r\n", "250 2.0.0 got it");
-    assert_eq!(sink.connections(), 2, "nothing was queued besides");
 }
 
 /// The transport's own settings are used where a script names it.
@@ -64,9 +34,37 @@ fn a_transport_is_a_server_too() {
     assert_eq!(sink.wait_for(1)[0].from, "");
 }
 
-/// HK58 of the reference, with the recipe of its section 12.2.
+/// Ids of `addresses` say where scripts connect from.
 #[test]
-fn recipients_are_looked_up_where_their_mail_goes() {
+fn scripts_name_the_address_that_they_connect_from() {
+    let peer = Peer::start(Behaviour::new());
+    let web = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let script = format!(
+        "$s = [\"host\" => \"127.0.0.1\", \"port\" => {}, \"sourceipid\" => \"two\"];
+        echo \"is \" . smtp_lookup_rcpt($s, \"\", \"b@y.example\");
+        $t = $s; $t[\"sourceipid\"] = \"nine\";
+        try {{ smtp_lookup_rcpt($t, \"\", \"b@y.example\"); }} catch ($e) {{ echo $e->toString(); }}
+        http(\"http://127.0.0.1:{}/\", [\"sourceipid\" => \"two\"]);",
+        peer.port(),
+        web.local_addr().expect("it is bound").port()
+    );
+    let server =
+        server(1, &[("mailfrom", &script)]).running("addresses: [{id: two, address: 127.0.0.2}]\n").start();
+    let mut client = Client::connect(server.port());
+    client.write(b"MAIL FROM:<a@x.example>\r\n");
+    let (asking, address) = web.accept().expect("it is asked");
+    drop(asking);
+    client.expect("250");
+    server.wait_for_log("is 1");
+    server.wait_for_log("option \"sourceipid\": there is no address \"nine\"");
+    assert_eq!(address.ip().to_string(), "127.0.0.2");
+    assert!(peer.connections().iter().all(|connection| connection.source.ip().to_string() == "127.0.0.2"));
+    assert_eq!(peer.connection_count(), 1);
+}
+
+/// With the recipe of section 12.2 of the reference.
+#[test]
+fn hk58_recipients_are_looked_up_where_their_mail_goes() {
     let directory = Peer::start_at(
         SocketAddr::from(([127, 0, 0, 2], 0)),
         Behaviour::new().rule(Rule::at(Phase::Rcpt).containing("nobody").reply("550 5.1.1 unknown")),
@@ -144,23 +142,6 @@ fn a_script_that_waits_does_not_hold_up_its_shard() {
     }
 }
 
-/// HK24 of the reference, with the message looked at on disk.
-#[test]
-fn a_held_copy_stays_where_the_message_is_rejected() {
-    let script = "$arguments[\"mail\"]->queue(\"\", \"judge@z.example\", \"out\", [\"hold\" => true]); Reject(\"spam\");";
-    let server = server(1, &[("eod", script)]).start();
-    let mut client = Client::connect(server.port());
-    at_data(&mut client);
-    client.command("Subject: x\r\n\r\nhi\r\n.\r\n", "550 5.7.1 spam");
-    let (builder, _) = server.stop();
-    let server = builder.start();
-    let stored =
-        std::process::Command::new(tests::program("hqfcat")).arg("--text").arg(server.spool()).output();
-    let stored = String::from_utf8_lossy(&stored.expect("hqfcat runs").stdout).into_owned();
-    assert_eq!(stored.matches("judge@z.example").count(), 1, "{stored}");
-    assert!(!stored.contains("b@z.example"), "{stored}");
-}
-
 /// `$connection` and `$arguments` of connect, as complete as the reference has them.
 #[test]
 fn scripts_see_proxies_and_certificates() {
@@ -203,6 +184,47 @@ fn scripts_see_proxies_and_certificates() {
         client.command("MAIL FROM:<a@x.example>\r\n", "250").expect("answers");
         server.wait_for_log(expected);
     }
+}
+
+/// What DNS says about the client, for the first hook. The names of this host are not asked for, so a proxy brings others.
+#[test]
+fn the_first_hook_is_shown_what_dns_says_of_the_client() {
+    let names = NameServer::start(&[
+        ("7.2.0.192.in-addr.arpa", Record::Ptr("mx.c.example")),
+        ("mx.c.example", Record::A("192.0.2.7")),
+        ("8.2.0.192.in-addr.arpa", Record::Ptr("liar.example")),
+        ("liar.example", Record::A("198.51.100.1")),
+    ]);
+    let connect = "echo \"ptr \" . json_encode([$arguments[\"remoteptr\"] ?? none, $arguments[\"remoteptrresult\"] ?? none]);";
+    let helo = "echo \"later \" . json_encode([isset($arguments[\"remoteptrresult\"]), isset($connection[\"remoteptrresult\"])]);";
+    let server = server(1, &[("connect", connect), ("helo", helo)])
+        .listen("proxyprotocol: [127.0.0.1]")
+        .running(&format!("resolver: {{servers: [\"127.0.0.1:{}\"]}}\n", names.port()))
+        .server("openrelay: true")
+        .start();
+    for (address, said) in [
+        (
+            "192.0.2.7",
+            r#"ptr ["mx.c.example",{"reverse":{"result":["mx.c.example"],"dnssec":false},"forward":{"result":["192.0.2.7"],"dnssec":false}}]"#,
+        ),
+        (
+            "192.0.2.8",
+            r#"ptr [null,{"reverse":{"result":["liar.example"],"dnssec":false},"forward":{"result":["198.51.100.1"],"dnssec":false}}]"#,
+        ),
+        ("192.0.2.9", r#"ptr [null,{"reverse":{"error":"NXDOMAIN","dnssec":false}}]"#),
+    ] {
+        // An answer that comes too late for one connection is there for the next.
+        let told = wait_until(Duration::from_secs(60), || {
+            let mut client = Client::open(server.port());
+            client.write(format!("PROXY TCP4 {address} 127.0.0.1 1000 25\r\n").as_bytes());
+            client.expect("220");
+            client.command("EHLO a\r\n", "250");
+            server.log().iter().any(|line| line.contains(said))
+        });
+        assert!(told, "{said}: {:#?}", server.log());
+    }
+    server.wait_for_log("later [false,false]");
+    assert!(server.log().iter().all(|line| !line.contains("later [false,true]")));
 }
 
 /// Memory of a process, in KiB.
@@ -262,7 +284,7 @@ fn scripts_that_wait_pin_no_messages() {
     assert!(grown / sessions < 1000, "{grown} KiB");
 }
 
-/// HK50 of the reference: what a script suspends is not picked up as long as it said, on no shard.
+/// What a script suspends is not picked up as long as it said, on no shard.
 #[test]
 fn a_script_suspends_what_goes_to_a_host() {
     let names = NameServer::start(&[
@@ -294,7 +316,7 @@ fn a_script_suspends_what_goes_to_a_host() {
     assert!(begun.elapsed() >= Duration::from_millis(2500), "{:?}", begun.elapsed());
 }
 
-/// HK51 of the reference, and what counts as open.
+/// Quotas, and what counts as open.
 #[test]
 fn scripts_read_quotas_and_connections() {
     let sink = Sink::start();
@@ -318,4 +340,42 @@ fn scripts_read_quotas_and_connections() {
         server.log().iter().filter(|line| line.contains("quota 0 false")).count() > 1
     });
     assert!(gone, "{}", server.log().join("\n"));
+}
+
+/// Clients prove that they know the password without showing it: our own, as `smtp_lookup_auth` has it.
+#[test]
+fn clients_log_in_by_mechanisms_that_a_script_speaks() {
+    // One mechanism at a time, named by the client's greeting.
+    let helo =
+        "Accept([\"extensions\" => [\"AUTH \" . str_upper(str_split($arguments[\"host\"], \".\")[0])]]);";
+    let auth = "import { sasl } from \"extras://sasl\";
+        $step = sasl($arguments, $context[\"sasl\"] ?? none, function ($user) { return [\"jo\" => \"secret\"][$user]; });
+        if (isset($step[\"reply\"])) { $context[\"sasl\"] = $step[\"keep\"]; Reply($step[\"reply\"]); }
+        if (isset($step[\"username\"])) { echo \"in by \" . $arguments[\"mechanism\"] . \" as \" . $step[\"username\"]; Accept([\"username\" => $step[\"username\"]]); }
+        Reject();";
+    let disconnect = "echo \"ended \" . json_encode($connection[\"auth\"] ?? none);";
+    let server = server(1, &[("helo", helo), ("auth", auth), ("disconnect", disconnect)]).start();
+    for mechanism in ["CRAM-MD5", "SCRAM-SHA-256"] {
+        let ask = |user: &str, password: &str| {
+            let script = format!(
+                "echo smtp_lookup_auth([\"host\" => \"127.0.0.1\", \"port\" => {}, \"helo\" => \"{}.example\"], \"{user}\", \"{password}\");",
+                server.port(),
+                mechanism.to_ascii_lowercase()
+            );
+            Run::hsh().args(["-"]).input(script).end().stdout
+        };
+        assert_eq!(ask("jo", "secret"), "1\n", "{mechanism}");
+        assert_eq!(ask("jo", "Secret"), "0\n", "{mechanism}");
+        assert_eq!(ask("kim", "secret"), "0\n", "{mechanism}");
+        server.wait_for_log(&format!("in by {mechanism} as jo"));
+        server.wait_for_log(&format!("ended {{\"mechanism\":\"{mechanism}\",\"username\":\"jo\"}}"));
+        let failed = || {
+            server
+                .log()
+                .iter()
+                .filter(|line| line.contains("auth_failed") && line.contains(mechanism))
+                .count()
+        };
+        assert!(wait_until(Duration::from_secs(60), || failed() == 2), "{}", server.log().join("\n"));
+    }
 }
