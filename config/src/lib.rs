@@ -28,6 +28,7 @@
 //! );
 //! ```
 
+mod changes;
 mod check;
 mod client;
 mod connection;
@@ -62,6 +63,7 @@ mod tree;
 mod version;
 mod yaml;
 
+pub use changes::{Change, ChangeKind, changes};
 pub use client::{CONTROL_SOCKET, ControlSocket, ControlTls, load_client};
 pub use connection::{MxFilter, MxPattern, SourceIp};
 pub use control_socket::{ControlListener, ControlPath, ControlServerTls};

@@ -37,3 +37,6 @@ pub(crate) const WARM_UP_ADDRESSES: usize = 1000;
 
 /// Longest `tag` in characters.
 pub(crate) const MAX_TAG_CHARS: usize = 32;
+
+/// Differences between two texts of a file that are looked for, about 100 bytes each.
+pub(crate) const MAX_CHANGES: usize = 200;

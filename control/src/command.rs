@@ -90,6 +90,8 @@ pub enum Command {
     QueueExplain,
     /// `3`: follows SMTP dialogues.
     Trace,
+    /// `5`: what a reload would change.
+    ReloadCheck,
     /// `4`: lets a server that was started frozen take and send mail.
     Thaw,
 }
@@ -304,4 +306,11 @@ pub const TABLE: &[Row] = &[
     ),
     row(b'3', Command::Trace, Some("TraceRequest"), Some("TraceResponse"), "Follow SMTP dialogues"),
     row(b'4', Command::Thaw, None, None, "Let a frozen server run"),
+    row(
+        b'5',
+        Command::ReloadCheck,
+        Some("ReloadCheckRequest"),
+        Some("ReloadCheckResponse"),
+        "What a reload would change",
+    ),
 ];

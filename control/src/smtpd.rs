@@ -96,11 +96,17 @@ pub struct SuspendAddRequest {
         ::prost::alloc::string::String,
         PropertyValue,
     >,
+    /// Ours: only checks, and says what would be.
+    #[prost(bool, tag = "100")]
+    pub dryrun: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SuspendAddResponse {
     #[prost(string, tag = "1")]
     pub id: ::prost::alloc::string::String,
+    /// Ours: one with equal fields was there, and lives on.
+    #[prost(bool, tag = "100")]
+    pub renewed: bool,
 }
 /// Command O: what is absent stays.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -117,6 +123,9 @@ pub struct SuspendUpdateRequest {
         ::prost::alloc::string::String,
         PropertyValue,
     >,
+    /// Ours: only checks, and says what would be.
+    #[prost(bool, tag = "100")]
+    pub dryrun: bool,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SuspendUpdateResponse {
@@ -301,11 +310,17 @@ pub struct PolicyConditionAddRequest {
     /// Seconds; 0 means until removed.
     #[prost(double, tag = "6")]
     pub ttl: f64,
+    /// Ours: only checks, and says what would be.
+    #[prost(bool, tag = "100")]
+    pub dryrun: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PolicyConditionAddResponse {
     #[prost(string, tag = "1")]
     pub id: ::prost::alloc::string::String,
+    /// Ours: an equal one was there, and lives on.
+    #[prost(bool, tag = "100")]
+    pub renewed: bool,
 }
 /// Command P.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -318,6 +333,9 @@ pub struct PolicyConditionUpdateRequest {
     /// Stays when absent.
     #[prost(double, optional, tag = "3")]
     pub ttl: ::core::option::Option<f64>,
+    /// Ours: only checks, and says what would be.
+    #[prost(bool, tag = "100")]
+    pub dryrun: bool,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PolicyConditionUpdateResponse {
@@ -345,6 +363,9 @@ pub struct PolicyRateRefillRequest {
     pub fields: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     #[prost(string, repeated, tag = "2")]
     pub values: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Ours: only checks, and says what would be.
+    #[prost(bool, tag = "100")]
+    pub dryrun: bool,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PolicyRateRefillResponse {
@@ -1490,6 +1511,67 @@ pub mod trace_event {
         }
     }
 }
+/// Command 5: reads and checks what a reload would read, and puts nothing in force. An error is that of the reload.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReloadCheckRequest {
+    #[prost(enumeration = "reload_check_request::File", tag = "1")]
+    pub file: i32,
+}
+/// Nested message and enum types in `ReloadCheckRequest`.
+pub mod reload_check_request {
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum File {
+        /// The running configuration: letter r.
+        Running = 0,
+        /// Letter p.
+        Policy = 1,
+        /// Letter o.
+        Suspends = 2,
+        /// Letter H.
+        Delivery = 3,
+    }
+    impl File {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Running => "RUNNING",
+                Self::Policy => "POLICY",
+                Self::Suspends => "SUSPENDS",
+                Self::Delivery => "DELIVERY",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "RUNNING" => Some(Self::Running),
+                "POLICY" => Some(Self::Policy),
+                "SUSPENDS" => Some(Self::Suspends),
+                "DELIVERY" => Some(Self::Delivery),
+                _ => None,
+            }
+        }
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReloadCheckResponse {
+    /// Keys that are different from what is in force, with their place: `smtpd-app.yaml:3:7: servers\[0\].transport: changed`.
+    #[prost(string, repeated, tag = "1")]
+    pub changes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
 /// Command a: runs a second configuration for a share of the new connections.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ConfigGreenDeployRequest {
@@ -1620,6 +1702,9 @@ pub struct HslCacheClearRequest {
     pub namespace: ::core::option::Option<::prost::alloc::string::String>,
     #[prost(string, optional, tag = "2")]
     pub function: ::core::option::Option<::prost::alloc::string::String>,
+    /// Ours: only checks, and says what would be.
+    #[prost(bool, tag = "100")]
+    pub dryrun: bool,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct HslCacheClearResponse {
@@ -1646,6 +1731,9 @@ pub struct HslMemoryStoreRequest {
     /// JSON.
     #[prost(string, tag = "2")]
     pub value: ::prost::alloc::string::String,
+    /// Ours: only checks, and says what would be.
+    #[prost(bool, tag = "100")]
+    pub dryrun: bool,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct HslMemoryStoreResponse {}
@@ -1654,6 +1742,9 @@ pub struct HslMemoryStoreResponse {}
 pub struct HslMemoryDeleteRequest {
     #[prost(string, tag = "1")]
     pub key: ::prost::alloc::string::String,
+    /// Ours: only checks, and says what would be.
+    #[prost(bool, tag = "100")]
+    pub dryrun: bool,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct HslMemoryDeleteResponse {

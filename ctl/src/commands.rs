@@ -14,6 +14,7 @@ mod plugin;
 mod policy;
 mod policy_tables;
 mod queue;
+mod reload;
 mod resolver;
 mod shards;
 mod stats;
@@ -84,8 +85,17 @@ static JSON: Group = Group {
 static DRY_RUN: Group = Group {
     title: "Trying",
     note: "",
-    options: &[flag("dry-run", "Change nothing, only say how much would be changed")],
+    options: &[flag("dry-run", "Change nothing, only check, and say what would be changed")],
 };
+
+/// What a dry run says behind the id of a rule.
+fn would_be_added(dry_run: bool, renewed: bool) -> &'static str {
+    match (dry_run, renewed) {
+        (false, _) => "",
+        (true, false) => " would be added",
+        (true, true) => " would be renewed",
+    }
+}
 
 /// What the commands that have commands below them share.
 const GROUP: Command<Run> = Command {

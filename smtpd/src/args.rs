@@ -24,8 +24,8 @@ Usage: smtpd [-f] [-c PATH] [--config-env-substitution] [-t | --frozen]
   -v, --version               print the version and exit
   -h, --help                  print this text and exit
 
-Signals: SIGTERM and SIGINT shut down gracefully (a second one at once), SIGHUP reloads the running
-and suspend files, SIGUSR1 opens the accounting file anew, SIGUSR2 thaws a frozen server.
+Signals: SIGTERM and SIGINT shut down gracefully (a second one at once), SIGHUP reloads the running,
+suspend, policy and delivery files, SIGUSR1 opens the accounting file anew, SIGUSR2 thaws a frozen server.
 
 Examples:
   smtpd -t -c ./smtpd.yaml        check a configuration

@@ -18,8 +18,8 @@ pub const LAST_LINES: Duration = Duration::from_secs(2);
 /// How long a connection that was brought for waiting mail waits for it before others may have it.
 pub const BROUGHT: Duration = Duration::from_secs(1);
 
-/// How long a shard may take to say what it counts.
-pub const SHARD_ANSWER: Duration = Duration::from_secs(1);
+/// How long a shard may take to say what it counts: `shard status` answers within a second even when one has just come to a stand.
+pub const SHARD_ANSWER: Duration = Duration::from_millis(700);
 /// Connections to the monitor at once (once per process); each holds at most its head and its answer, some 100 KiB.
 pub const MONITOR_CONNECTIONS: usize = 64;
 /// How long a client of the monitor may take for its request, and again for taking the answer.
@@ -232,6 +232,8 @@ pub const CONTROL_SUBJECTS: usize = 1_000;
 pub const SUBJECT_BYTES: usize = 256 << 10;
 /// Groups of one distribution: about 200 bytes each on each shard.
 pub const CONTROL_GROUPS: usize = 100_000;
+/// How many times the queue is gone through, at most, to find the largest of more groups than that: for a part of them each time.
+pub const CONTROL_GROUP_SHARES: u64 = 64;
 /// Recipients that are selected before they are unloaded: 16 bytes each.
 pub const UNLOAD_SELECTED: usize = 4096;
 /// Messages that are unloaded together: their recipients are out of reach until all of their files are complete.

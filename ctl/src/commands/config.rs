@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use control::Command as Letter;
+use control::smtpd::reload_check_request::File;
 use control::smtpd::{ConfigGreenConditions, ConfigGreenDeployRequest, ConfigGreenStatusResponse};
 
-use super::{DRY_RUN, GROUP, JSON, Run, leaf};
+use super::{DRY_RUN, GROUP, JSON, Run, leaf, reload};
 use crate::Failure;
 use crate::cli::{Arguments, Body, Command, Group, Value, option};
 use crate::matching::seconds;
@@ -18,8 +19,13 @@ pub(super) const CONFIG: Command<Run> = Command {
     body: Body::Commands(&[
         Command {
             about: "Everything is read, checked and compiled before anything changes; on an error what is in force stays.",
-            ..leaf("reload", "Read the running configuration again", |session, _| {
-                session.order(Letter::ConfigReload)
+            options: reload::OPTIONS,
+            examples: &[(
+                "halonctl config reload --dry-run",
+                "Check smtpd-app.yaml, and see which keys would change",
+            )],
+            ..leaf("reload", "Read the running configuration again", |session, arguments| {
+                reload::reload(session, arguments, Letter::ConfigReload, File::Running)
             })
         },
         Command {

@@ -118,6 +118,40 @@ pub(super) const NAMES: &[&str] = &[
     "lastts",
 ];
 
+/// What `--sort` takes: a subject is read from disk only for rows that are shown, and metadata are many values.
+pub(super) const SORTABLE: &[&str] = &[
+    "id",
+    "state",
+    "ts",
+    "age",
+    "sender",
+    "recipient",
+    "senderdomain",
+    "recipientdomain",
+    "senderip",
+    "senderhelo",
+    "saslusername",
+    "serverid",
+    "transportid",
+    "jobid",
+    "tenantid",
+    "grouping",
+    "localip",
+    "remoteip",
+    "remotemx",
+    "retrycount",
+    "retrydelay",
+    "retryts",
+    "size",
+    "priority",
+    "tags",
+    "duration",
+    "quotas",
+    "waiting",
+    "last",
+    "lastts",
+];
+
 fn id(item: &QueueItem) -> String {
     item.id.as_ref().map(|id| format!("{}:{}", id.transaction, id.queue())).unwrap_or_default()
 }
@@ -181,5 +215,7 @@ mod tests {
     fn each_field_can_be_named() {
         let names: Vec<&str> = FIELDS.iter().map(|field| field.name).collect();
         assert_eq!(names, NAMES);
+        let sortable = |name: &&str| !matches!(*name, "subject" | "metadata");
+        assert_eq!(names.into_iter().filter(sortable).collect::<Vec<_>>(), SORTABLE);
     }
 }

@@ -7,7 +7,7 @@ use control::smtpd::{
     HslMemoryResponse, HslMemoryStoreRequest, HslMemoryStoreResponse,
 };
 
-use super::{GROUP, JSON, Run, leaf};
+use super::{DRY_RUN, GROUP, JSON, Run, leaf};
 use crate::Failure;
 use crate::cli::{Arguments, Body, Command, Group, Operand, Value, operand, option};
 use crate::output::Session;
@@ -23,13 +23,18 @@ pub(super) const HSL: Command<Run> = Command {
             summary: "Shared memory",
             body: Body::Commands(&[
                 Command {
+                    options: &[&DRY_RUN, &JSON],
                     operands: &[KEY, operand("JSON", Value::Text("JSON"), "The value, as JSON")],
                     examples: &[("halonctl hsl memory store limits '{\"a\":[1,2]}'", "Store an array")],
                     ..leaf("store", "Store a value", store)
                 },
                 Command { operands: &[KEY], ..leaf("fetch", "Print a value as JSON", fetch) },
                 Command { options: &[&KEYS, &JSON], ..leaf("list", "List the keys", keys) },
-                Command { operands: &[KEY], ..leaf("delete", "Remove a value", delete) },
+                Command {
+                    options: &[&DRY_RUN, &JSON],
+                    operands: &[KEY],
+                    ..leaf("delete", "Remove a value", delete)
+                },
             ]),
             ..GROUP
         },
@@ -40,7 +45,7 @@ pub(super) const HSL: Command<Run> = Command {
                 leaf("list", "List the caches and how they do", caches),
                 Command {
                     about: "Without options all are cleared.",
-                    options: &[&CACHE, &JSON],
+                    options: &[&CACHE, &DRY_RUN, &JSON],
                     ..leaf("clear", "Clear caches", clear)
                 },
             ]),
@@ -77,8 +82,10 @@ fn store(session: &mut Session<'_>, arguments: &Arguments) -> Result<(), Failure
             "the value is not JSON: {error}; text stands in quotes: '\"text\"'"
         )));
     }
-    let request = HslMemoryStoreRequest { key: arguments.operand("KEY").to_owned(), value };
-    session.ask::<HslMemoryStoreResponse>(Letter::MemoryStore, &request, None).map(drop)
+    let (key, dryrun) = (arguments.operand("KEY").to_owned(), arguments.has("dry-run"));
+    let request = HslMemoryStoreRequest { key, value, dryrun };
+    let _: HslMemoryStoreResponse = session.ask(Letter::MemoryStore, &request, None)?;
+    if dryrun && !session.json { session.print("1 keys would be stored\n") } else { Ok(()) }
 }
 
 fn fetch(session: &mut Session<'_>, arguments: &Arguments) -> Result<(), Failure> {
@@ -104,10 +111,13 @@ fn keys(session: &mut Session<'_>, arguments: &Arguments) -> Result<(), Failure>
 }
 
 fn delete(session: &mut Session<'_>, arguments: &Arguments) -> Result<(), Failure> {
-    let key = arguments.operand("KEY").to_owned();
-    session
-        .ask::<HslMemoryDeleteResponse>(Letter::MemoryDelete, &HslMemoryDeleteRequest { key }, None)
-        .map(drop)
+    let (key, dryrun) = (arguments.operand("KEY").to_owned(), arguments.has("dry-run"));
+    let request = HslMemoryDeleteRequest { key, dryrun };
+    let answer: HslMemoryDeleteResponse = session.ask(Letter::MemoryDelete, &request, None)?;
+    if !dryrun || session.json {
+        return Ok(());
+    }
+    session.print(&format!("{} keys would be removed\n", u8::from(answer.deleted)))
 }
 
 fn caches(session: &mut Session<'_>, _: &Arguments) -> Result<(), Failure> {
@@ -143,9 +153,11 @@ fn clear(session: &mut Session<'_>, arguments: &Arguments) -> Result<(), Failure
     let request = HslCacheClearRequest {
         namespace: arguments.one("namespace").map(str::to_owned),
         function: arguments.one("function").map(str::to_owned),
+        dryrun: arguments.has("dry-run"),
     };
     let answer: HslCacheClearResponse = session.ask(Letter::CacheClear, &request, None)?;
-    if session.json { Ok(()) } else { session.print(&format!("{} buckets cleared\n", answer.cleared)) }
+    let would = if request.dryrun { " would be" } else { "" };
+    if session.json { Ok(()) } else { session.print(&format!("{} buckets{would} cleared\n", answer.cleared)) }
 }
 
 #[cfg(test)]

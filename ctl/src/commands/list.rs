@@ -47,7 +47,11 @@ static COLUMNS: Group = Group {
         ),
         option("limit", Value::Text("ROWS"), "Rows at most"),
         option("offset", Value::Text("ROWS"), "Rows to leave out first"),
-        option("sort", Value::Word("FIELD", fields::NAMES), "Sort by this; otherwise in no particular order"),
+        option(
+            "sort",
+            Value::Word("FIELD", fields::SORTABLE),
+            "Sort by this; otherwise in no particular order",
+        ),
         option("order", Value::Word("ORDER", &["asc", "desc"]), "Smallest or largest first"),
     ],
 };

@@ -2,6 +2,7 @@
 
 use control::Command as Letter;
 use control::smtpd::rate::Algorithm;
+use control::smtpd::reload_check_request::File;
 use control::smtpd::{
     PolicyConditionAddRequest, PolicyConditionAddResponse, PolicyConditionDeleteRequest,
     PolicyConditionDeleteResponse, PolicyConditionResponse, PolicyConditionType,
@@ -10,7 +11,7 @@ use control::smtpd::{
 };
 
 use super::policy_tables::tables;
-use super::{DRY_RUN, GROUP, JSON, Run, leaf};
+use super::{DRY_RUN, GROUP, JSON, Run, leaf, reload, would_be_added};
 use crate::Failure;
 use crate::cli::{Arguments, Body, Command, Group, Opt, Value, flag, option};
 use crate::matching::{FIELDS, fields, properties, seconds};
@@ -26,7 +27,7 @@ pub(super) const POLICY: Command<Run> = Command {
         },
         Command {
             about: "The fields name a policy of smtpd-policy.yaml. The same condition again only renews its time.",
-            options: &[&OF_POLICY, &CONDITION, &LIMITS, &FIELDS, &JSON],
+            options: &[&OF_POLICY, &CONDITION, &LIMITS, &FIELDS, &DRY_RUN, &JSON],
             examples: &[(
                 "halonctl queue policy add --fields recipientdomain --recipientdomain example.com --rate 10/60 --ttl 3600",
                 "Slow a domain down for an hour",
@@ -35,7 +36,7 @@ pub(super) const POLICY: Command<Run> = Command {
         },
         Command {
             about: "The given limits replace all that the condition had.",
-            options: &[&UPDATING, &LIMITS, &JSON],
+            options: &[&UPDATING, &LIMITS, &DRY_RUN, &JSON],
             ..leaf("update", "Change a dynamic condition", update)
         },
         Command {
@@ -44,10 +45,15 @@ pub(super) const POLICY: Command<Run> = Command {
         },
         Command {
             about: "Without values all counters of the policy are filled.",
-            options: &[&OF_POLICY, &REFILLING, &JSON],
+            options: &[&OF_POLICY, &REFILLING, &DRY_RUN, &JSON],
             ..leaf("refill", "Fill a rate, or open its next window, at once", refill)
         },
-        leaf("reload", "Read smtpd-policy.yaml again", |session, _| session.order(Letter::PolicyReload)),
+        Command {
+            options: reload::OPTIONS,
+            ..leaf("reload", "Read smtpd-policy.yaml again", |session, arguments| {
+                reload::reload(session, arguments, Letter::PolicyReload, File::Policy)
+            })
+        },
     ]),
     ..GROUP
 };
@@ -128,9 +134,11 @@ fn add(session: &mut Session<'_>, arguments: &Arguments) -> Result<(), Failure> 
         r#if: fields(arguments),
         then: Some(then(arguments)?),
         ttl: seconds(arguments, "ttl")?.unwrap_or(0.0),
+        dryrun: arguments.has("dry-run"),
     };
     let answer: PolicyConditionAddResponse = session.ask(Letter::PolicyAdd, &request, None)?;
-    if session.json { Ok(()) } else { session.print(&format!("{}\n", answer.id)) }
+    let would = would_be_added(request.dryrun, answer.renewed);
+    if session.json { Ok(()) } else { session.print(&format!("{}{would}\n", answer.id)) }
 }
 
 fn update(session: &mut Session<'_>, arguments: &Arguments) -> Result<(), Failure> {
@@ -139,8 +147,12 @@ fn update(session: &mut Session<'_>, arguments: &Arguments) -> Result<(), Failur
         id: id.to_owned(),
         then: Some(then(arguments)?),
         ttl: seconds(arguments, "ttl")?,
+        dryrun: arguments.has("dry-run"),
     };
     let answer: PolicyConditionUpdateResponse = session.ask(Letter::PolicyUpdate, &request, None)?;
+    if answer.updated && request.dryrun && !session.json {
+        return session.print(&format!("{id} would be changed\n"));
+    }
     if answer.updated { Ok(()) } else { Err(Failure::Failed(format!("there is no dynamic condition {id}"))) }
 }
 
@@ -162,12 +174,14 @@ fn refill(session: &mut Session<'_>, arguments: &Arguments) -> Result<(), Failur
     let request = PolicyRateRefillRequest {
         fields: policy_fields(arguments)?,
         values: arguments.all("value").to_vec(),
+        dryrun: arguments.has("dry-run"),
     };
     if !request.values.is_empty() && request.values.len() != request.fields.len() {
         return Err(Failure::Usage("as many --value as there are --fields, or none".to_owned()));
     }
     let answer: PolicyRateRefillResponse = session.ask(Letter::PolicyRefill, &request, None)?;
-    if session.json { Ok(()) } else { session.print(&format!("{} rates refilled\n", answer.refilled)) }
+    let would = if request.dryrun { " would be" } else { "" };
+    if session.json { Ok(()) } else { session.print(&format!("{} rates{would} refilled\n", answer.refilled)) }
 }
 
 fn policy_fields(arguments: &Arguments) -> Result<Vec<String>, Failure> {

@@ -1,9 +1,10 @@
 //! `halonctl queue`: the commands below it, and the small ones among them.
 
 use control::Command as Letter;
+use control::smtpd::reload_check_request::File;
 use control::smtpd::{QueueQuotaRequest, QueueQuotaResponse};
 
-use super::{GROUP, Run, explain, groupby, leaf, list, policy, suspend, transfer, update};
+use super::{GROUP, Run, explain, groupby, leaf, list, policy, reload, suspend, transfer, update};
 use crate::Failure;
 use crate::cli::{Arguments, Body, Command, Value, operand};
 use crate::output::Session;
@@ -24,9 +25,12 @@ pub(super) const QUEUE: Command<Run> = Command {
         Command {
             name: "delivery",
             summary: "Settings of delivery",
-            body: Body::Commands(&[leaf("reload", "Read smtpd-delivery.yaml again", |session, _| {
-                session.order(Letter::DeliveryReload)
-            })]),
+            body: Body::Commands(&[Command {
+                options: reload::OPTIONS,
+                ..leaf("reload", "Read smtpd-delivery.yaml again", |session, arguments| {
+                    reload::reload(session, arguments, Letter::DeliveryReload, File::Delivery)
+                })
+            }]),
             ..GROUP
         },
         QUOTA,

@@ -1,12 +1,13 @@
 //! `halonctl queue suspend`.
 
 use control::Command as Letter;
+use control::smtpd::reload_check_request::File;
 use control::smtpd::{
     SuspendAddRequest, SuspendAddResponse, SuspendDeleteRequest, SuspendDeleteResponse, SuspendRequest,
     SuspendResponse, SuspendUpdateRequest, SuspendUpdateResponse,
 };
 
-use super::{DRY_RUN, GROUP, JSON, Run, leaf};
+use super::{DRY_RUN, GROUP, JSON, Run, leaf, reload, would_be_added};
 use crate::Failure;
 use crate::cli::{Arguments, Body, Command, Group, Value, option};
 use crate::matching::{FIELDS, fields, properties, seconds, shown, shown_properties, shown_ttl};
@@ -24,20 +25,28 @@ pub(super) const SUSPEND: Command<Run> = Command {
         Command {
             about: "A message is kept back when every given field matches; without fields, every message. Adding what is \
                     there already only renews its time.",
-            options: &[&ADDING, &FIELDS, &JSON],
+            options: &[&ADDING, &FIELDS, &DRY_RUN, &JSON],
             examples: &[(
                 "halonctl queue suspend add --recipientdomain example.com --ttl 3600 --tag maintenance",
                 "Send nothing to a domain for an hour",
             )],
             ..leaf("add", "Add a suspend, and print its id", add)
         },
-        Command { options: &[&UPDATING, &JSON], ..leaf("update", "Change a dynamic suspend", update) },
+        Command {
+            options: &[&UPDATING, &DRY_RUN, &JSON],
+            ..leaf("update", "Change a dynamic suspend", update)
+        },
         Command {
             about: "Configured suspends stay: take them out of smtpd-suspend.yaml, and reload.",
             options: &[&DELETING, &FIELDS, &DRY_RUN, &JSON],
             ..leaf("delete", "Remove dynamic suspends by id, or those that have the given fields", delete)
         },
-        leaf("reload", "Read smtpd-suspend.yaml again", |session, _| session.order(Letter::SuspendReload)),
+        Command {
+            options: reload::OPTIONS,
+            ..leaf("reload", "Read smtpd-suspend.yaml again", |session, arguments| {
+                reload::reload(session, arguments, Letter::SuspendReload, File::Suspends)
+            })
+        },
     ]),
     ..GROUP
 };
@@ -110,9 +119,11 @@ fn add(session: &mut Session<'_>, arguments: &Arguments) -> Result<(), Failure> 
         ttl: seconds(arguments, "ttl")?.unwrap_or(0.0),
         tag: arguments.one("tag").unwrap_or_default().to_owned(),
         properties: properties(arguments)?,
+        dryrun: arguments.has("dry-run"),
     };
     let answer: SuspendAddResponse = session.ask(Letter::SuspendAdd, &request, None)?;
-    if session.json { Ok(()) } else { session.print(&format!("{}\n", answer.id)) }
+    let would = would_be_added(request.dryrun, answer.renewed);
+    if session.json { Ok(()) } else { session.print(&format!("{}{would}\n", answer.id)) }
 }
 
 fn update(session: &mut Session<'_>, arguments: &Arguments) -> Result<(), Failure> {
@@ -122,8 +133,12 @@ fn update(session: &mut Session<'_>, arguments: &Arguments) -> Result<(), Failur
         ttl: seconds(arguments, "ttl")?,
         tag: arguments.one("tag").map(str::to_owned),
         properties: properties(arguments)?,
+        dryrun: arguments.has("dry-run"),
     };
     let answer: SuspendUpdateResponse = session.ask(Letter::SuspendUpdate, &request, None)?;
+    if answer.updated && request.dryrun && !session.json {
+        return session.print(&format!("{id} would be changed\n"));
+    }
     if answer.updated { Ok(()) } else { Err(Failure::Failed(format!("there is no dynamic suspend {id}"))) }
 }
 

@@ -6,7 +6,7 @@ use script::fault::Fault;
 use script::std::json::{JsonStyle, decode, encode};
 use script::value::Frozen;
 
-use super::{Full, at, owner, share};
+use super::{Full, at, owner, share, statistics};
 use crate::limits;
 use engine::boot::ShardId;
 
@@ -25,14 +25,34 @@ pub async fn memory_fetch(key: &[u8]) -> Result<Option<String>, Fault> {
 /// # Errors
 /// It is not JSON, the memory is full, the key is too long, or the shard that keeps it has ended.
 pub async fn memory_store(key: &[u8], text: &[u8]) -> Result<(), Fault> {
-    if key.len() > limits::STORE_KEY_BYTES_MAX {
-        return Err(Fault::error(format!("the key is longer than {} bytes", limits::STORE_KEY_BYTES_MAX)));
-    }
-    let value = decode(text, false).map_err(|error| Fault::error(format!("not JSON: {error}")))?;
-    let (value, name) = (value.freeze()?, key.to_vec());
+    let (value, name) = (checked(key, text)?, key.to_vec());
     let most = share(limits::MEMORY_BYTES_MAX);
     let stored = at(owner(key), move |store| store.memory.borrow_mut().put(&name, value, most)).await?;
     stored.map(drop).map_err(|Full| Fault::error("the shared memory is full"))
+}
+
+/// Whether [`memory_store`] would take these, were there room.
+///
+/// # Errors
+/// It is not JSON, or the key is too long.
+pub fn memory_check(key: &[u8], text: &[u8]) -> Result<(), Fault> {
+    checked(key, text).map(drop)
+}
+
+fn checked(key: &[u8], text: &[u8]) -> Result<Frozen, Fault> {
+    if key.len() > limits::STORE_KEY_BYTES_MAX {
+        return Err(Fault::error(format!("the key is longer than {} bytes", limits::STORE_KEY_BYTES_MAX)));
+    }
+    decode(text, false).map_err(|error| Fault::error(format!("not JSON: {error}")))?.freeze()
+}
+
+/// Whether there is such a key.
+///
+/// # Errors
+/// The shard that keeps it has ended.
+pub async fn memory_has(key: &[u8]) -> Result<bool, Fault> {
+    let name = key.to_vec();
+    at(owner(key), move |store| store.memory.borrow().get(&name).is_some()).await
 }
 
 /// Removes a key. Whether there was one.
@@ -72,6 +92,19 @@ pub async fn cache_clear(namespace: Option<&[u8]>, function: Option<&[u8]>) -> R
         buckets += at(ShardId(shard), clear).await?;
     }
     Ok(buckets)
+}
+
+/// How many [`cache_clear`] would drop.
+///
+/// # Errors
+/// A shard has ended.
+pub async fn cache_count(namespace: Option<&[u8]>, function: Option<&[u8]>) -> Result<usize, Fault> {
+    let is_one = |wanted: Option<&[u8]>, name: &[u8]| wanted.is_none_or(|wanted| wanted == name);
+    let all = statistics().await?;
+    let meant = all.iter().filter(|bucket| {
+        is_one(namespace, &bucket.name.namespace) && is_one(function, &bucket.name.function)
+    });
+    Ok(meant.count())
 }
 
 fn json(value: &Frozen) -> Result<String, Fault> {

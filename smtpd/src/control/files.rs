@@ -1,5 +1,8 @@
 //! Reloads, and letting a frozen server begin.
 
+use control::smtpd::reload_check_request::File;
+use control::smtpd::{ReloadCheckRequest, ReloadCheckResponse};
+
 use super::client::Client;
 use crate::program::Reload;
 
@@ -12,6 +15,23 @@ pub(super) async fn reload(client: &Client, what: Reload) -> Result<Vec<u8>, Str
     let outcome = if reloaded.is_ok() { "done" } else { "refused" };
     client.log_change(format_args!("{}: {outcome}", command(what)));
     reloaded.map(|()| Vec::new())
+}
+
+/// Reads files, and says what would change.
+///
+/// # Errors
+/// As [`reload`].
+pub(super) async fn check(
+    client: &Client,
+    request: ReloadCheckRequest,
+) -> Result<ReloadCheckResponse, String> {
+    let what = match request.file() {
+        File::Running => Reload::Running,
+        File::Policy => Reload::Policy,
+        File::Suspends => Reload::Suspends,
+        File::Delivery => Reload::Delivery,
+    };
+    client.control.check_reload(what).await.map(|changes| ReloadCheckResponse { changes })
 }
 
 /// As it is typed.

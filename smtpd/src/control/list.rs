@@ -182,7 +182,32 @@ fn wants_subjects(request: &QueueListRequest) -> bool {
 type Keyed = (Vec<Value>, QueueItem, MessageKey);
 
 /// What to sort by, and whether downwards.
-type Order = Vec<(Field, bool)>;
+type Order = Vec<(By, bool)>;
+
+/// What a listing is sorted by.
+#[derive(Clone, Copy, Debug)]
+enum By {
+    /// A field of the item.
+    Item(Field),
+    /// Something that is known once there is a row.
+    Row(OfRow),
+}
+
+/// What a row has in a column.
+type OfRow = fn(&QueueItem) -> Value;
+
+/// Columns that are made for a row.
+const OF_ROWS: &[(&str, OfRow)] = &[
+    ("tags", |row| Value::Text(row.tags.join(", "))),
+    ("quotas", |row| Value::Text(row.quotas.join(", "))),
+    // By what it waits for, and then until when.
+    ("waiting", |row| {
+        let waiting = row.waiting.clone().unwrap_or_default();
+        Value::Text(format!("{:02} {:016.3} {}", waiting.kind, waiting.until, waiting.text))
+    }),
+    ("last", |row| Value::Text(row.last.as_ref().map(|last| last.text.clone()).unwrap_or_default())),
+    ("lastts", |row| Value::Number(row.last.as_ref().map(|last| last.ts))),
+];
 
 async fn sorted(
     control: &Rc<Control>,
@@ -235,11 +260,19 @@ async fn sorted(
     Ok(QueueListResponse { total, queue, missing, ..QueueListResponse::default() })
 }
 
-/// A field that rows can be sorted by.
-fn sort_field(name: &str) -> Result<Field, String> {
-    match Field::of(name)? {
-        Field::Metadata => Err("cannot sort by metadata: it is many values".to_owned()),
-        field => Ok(field),
+/// What rows can be sorted by.
+fn sort_field(name: &str) -> Result<By, String> {
+    if let Some((_, of_row)) = OF_ROWS.iter().find(|(known, _)| *known == name) {
+        return Ok(By::Row(*of_row));
+    }
+    match name {
+        "subject" => {
+            Err("cannot sort by subject: it is read from disk for the rows that are shown".to_owned())
+        }
+        name => match Field::of(name)? {
+            Field::Metadata => Err("cannot sort by metadata: it is many values".to_owned()),
+            field => Ok(By::Item(field)),
+        },
     }
 }
 
@@ -256,8 +289,13 @@ async fn first_rows(
     scan::scan(shard, |item, now_ms| {
         if filter.matches(&item, now_ms) {
             count += 1;
-            let key = order.iter().map(|(field, _)| field.value(&item, b"", now_ms)).collect();
-            rows.push((key, rows::row(&item, &snapshot, &rules, now_ms), item.key.message));
+            let row = rows::row(&item, &snapshot, &rules, now_ms);
+            let value = |by: By| match by {
+                By::Item(field) => field.value(&item, b"", now_ms),
+                By::Row(of_row) => of_row(&row),
+            };
+            let key = order.iter().map(|(by, _)| value(*by)).collect();
+            rows.push((key, row, item.key.message));
             if rows.len() >= 2 * keep.max(500) {
                 first(&mut rows, &order, keep);
             }
@@ -298,8 +336,16 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_sorted_by_says_why() {
+        let refused = |name| sort_field(name).map(drop).expect_err("it cannot");
+        assert!(refused("subject").contains("read from disk"));
+        assert!(refused("metadata").contains("many values"));
+        assert!(refused("nonsense").starts_with("there is no field"));
+    }
+
+    #[test]
     fn rows_are_sorted_by_one_field_after_the_other() {
-        let order = vec![(Field::State, false), (Field::Duration, true)];
+        let order = vec![(By::Item(Field::State), false), (By::Item(Field::Duration), true)];
         let row = |state: &str, duration| {
             let key = vec![Value::Text(state.into()), Value::Number(duration)];
             let row = QueueItem { duration: duration.unwrap_or_default(), ..QueueItem::default() };

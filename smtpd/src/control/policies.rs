@@ -12,8 +12,8 @@ use super::fields8::{fields, fields8, properties, value_of};
 use super::shards::{ask, sort_out, without};
 use super::suspends::named;
 use crate::delivery::policies::Desk;
-use crate::dynamic::Condition;
 use crate::dynamic::wanted::{WantedCondition, WantedThen, field_set, seconds};
+use crate::dynamic::{Condition, Dynamic};
 use crate::limits;
 use crate::program::Control;
 use crate::ruleset::policies_of;
@@ -75,11 +75,17 @@ pub(super) async fn add(
     };
     let condition = client.control.condition(wanted)?;
     let before = client.control.dynamic.conditions();
+    let is_renewed = |id: &str| before.iter().any(|known| known.rule.id == id);
+    if request.dryrun {
+        let id = client.control.try_dynamic(|dynamic| dynamic.add_condition(condition)).await?;
+        return Ok(proto::PolicyConditionAddResponse { renewed: is_renewed(&id), id });
+    }
     let id = client.control.add_condition(condition).await?;
-    let outcome = if before.iter().any(|known| known.rule.id == id) { "renewed" } else { "added" };
+    let renewed = is_renewed(&id);
     request.id = Some(id.clone());
+    let outcome = if renewed { "renewed" } else { "added" };
     client.log_change(format_args!("{}: {outcome}", request.command_line()));
-    Ok(proto::PolicyConditionAddResponse { id })
+    Ok(proto::PolicyConditionAddResponse { id, renewed })
 }
 
 /// Changes one.
@@ -93,6 +99,11 @@ pub(super) async fn update(
     let then = then(request.then.as_ref())?.checked(client.control.rate_algorithm())?;
     let ttl = request.ttl.map(|ttl| seconds("ttl", ttl)).transpose()?;
     let now_ms = engine::time::steady_ms();
+    if request.dryrun {
+        let change = |dynamic: &Dynamic| Ok(dynamic.update_condition(&request.id, then, ttl, now_ms));
+        let updated = client.control.try_dynamic(change).await?;
+        return Ok(proto::PolicyConditionUpdateResponse { updated });
+    }
     let updated = client.control.dynamic.update_condition(&request.id, then, ttl, now_ms);
     if updated {
         client.control.dynamic_changed().await?;
@@ -141,6 +152,7 @@ pub(super) async fn refill(
     let named =
         request.fields.iter().zip(&request.values).map(|(field, value)| (field.clone(), value.clone()));
     let wanted: Arc<[(String, String)]> = named.collect();
+    let dry_run = request.dryrun;
     let answers = ask(&client.control, move |_| {
         let wanted = Arc::clone(&wanted);
         let is_wanted = move |key: &Key| {
@@ -150,12 +162,17 @@ pub(super) async fn refill(
                     named.is_none_or(|(_, wanted)| wanted.eq_ignore_ascii_case(&value))
                 })
         };
-        async move { Desk::here().refill(is_wanted).await }
+        async move {
+            let desk = Desk::here();
+            if dry_run { desk.rates(is_wanted).await } else { desk.refill(is_wanted).await }
+        }
     });
     let (counts, missing) = sort_out(answers.await);
     let refilled = counts.into_iter().sum();
-    let (line, without) = (request.command_line(), without(&missing));
-    client.log_change(format_args!("{line}: {refilled} counters{without}"));
+    if !dry_run {
+        let (line, without) = (request.command_line(), without(&missing));
+        client.log_change(format_args!("{line}: {refilled} counters{without}"));
+    }
     Ok(proto::PolicyRateRefillResponse { refilled })
 }
 

@@ -27,6 +27,11 @@ pub(super) async fn store(
     client: &Client,
     request: proto::HslMemoryStoreRequest,
 ) -> Result<proto::HslMemoryStoreResponse, String> {
+    if request.dryrun {
+        operators::memory_check(request.key.as_bytes(), request.value.as_bytes())
+            .map_err(|fault| fault.to_string())?;
+        return Ok(proto::HslMemoryStoreResponse {});
+    }
     in_time(operators::memory_store(request.key.as_bytes(), request.value.as_bytes())).await?;
     client.log_change(format_args!("{}: {} bytes", request.command_line(), request.value.len()));
     Ok(proto::HslMemoryStoreResponse {})
@@ -40,6 +45,10 @@ pub(super) async fn delete(
     client: &Client,
     request: proto::HslMemoryDeleteRequest,
 ) -> Result<proto::HslMemoryDeleteResponse, String> {
+    if request.dryrun {
+        let deleted = in_time(operators::memory_has(request.key.as_bytes())).await?;
+        return Ok(proto::HslMemoryDeleteResponse { deleted });
+    }
     let deleted = in_time(operators::memory_delete(request.key.as_bytes())).await?;
     if deleted {
         client.log_change(format_args!("{}: done", request.command_line()));
@@ -92,6 +101,10 @@ pub(super) async fn clear(
     request: proto::HslCacheClearRequest,
 ) -> Result<proto::HslCacheClearResponse, String> {
     let (namespace, function) = (request.namespace.as_deref(), request.function.as_deref());
+    if request.dryrun {
+        let count = operators::cache_count(namespace.map(str::as_bytes), function.map(str::as_bytes));
+        return Ok(proto::HslCacheClearResponse { cleared: in_time(count).await? as u64 });
+    }
     let clear = operators::cache_clear(namespace.map(str::as_bytes), function.map(str::as_bytes));
     let cleared = in_time(clear).await? as u64;
     client.log_change(format_args!("{}: {cleared} buckets", request.command_line()));

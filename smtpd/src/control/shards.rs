@@ -149,7 +149,8 @@ impl Asking {
             for_ms: stall
                 .as_ref()
                 .map_or(u64::try_from(least.as_millis()).unwrap_or(u64::MAX), |stall| stall.for_ms),
-            in_what: stall.and_then(|stall| stall.in_what).unwrap_or_default(),
+            // What it is stuck in is there to be seen before it is sure that it is.
+            in_what: self.heartbeat.as_ref().and_then(|heartbeat| heartbeat.runs(shard)).unwrap_or_default(),
         }
     }
 }

@@ -49,12 +49,18 @@ pub(super) async fn add(
     };
     let dynamic = &client.control.dynamic;
     let before = dynamic.suspends();
+    let is_renewed = |id: &str| before.iter().any(|suspend| suspend.id == id);
+    if request.dryrun {
+        let id = client.control.try_dynamic(|dynamic| dynamic.add(suspend)).await?;
+        return Ok(proto::SuspendAddResponse { renewed: is_renewed(&id), id });
+    }
     let id = dynamic.add(suspend)?;
     client.control.dynamic_changed().await?;
-    let outcome = if before.iter().any(|suspend| suspend.id == id) { "renewed" } else { "added" };
+    let renewed = is_renewed(&id);
     request.id = Some(id.clone());
+    let outcome = if renewed { "renewed" } else { "added" };
     client.log_change(format_args!("{}: {outcome}", request.command_line()));
-    Ok(proto::SuspendAddResponse { id })
+    Ok(proto::SuspendAddResponse { id, renewed })
 }
 
 /// Changes one.
@@ -70,7 +76,13 @@ pub(super) async fn update(
         tag: request.tag.clone(),
         properties: (!request.properties.is_empty()).then(|| properties(request.properties.clone())),
     };
-    let updated = client.control.dynamic.update(&request.id, change, engine::time::steady_ms())?;
+    let now_ms = engine::time::steady_ms();
+    if request.dryrun {
+        let updated =
+            client.control.try_dynamic(|dynamic| dynamic.update(&request.id, change, now_ms)).await?;
+        return Ok(proto::SuspendUpdateResponse { updated });
+    }
+    let updated = client.control.dynamic.update(&request.id, change, now_ms)?;
     if updated {
         client.control.dynamic_changed().await?;
         client.log_change(format_args!("{}: changed", request.command_line()));

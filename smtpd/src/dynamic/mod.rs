@@ -105,6 +105,14 @@ impl Dynamic {
         self.changed.notify_one();
     }
 
+    /// The same rules once more, to try something with.
+    pub fn copy(&self) -> Dynamic {
+        let copy = Dynamic::default();
+        copy.restore(self.suspends(), self.conditions());
+        copy.relinquished.replace(self.relinquished());
+        copy
+    }
+
     /// All, in the order in which they were added.
     pub fn suspends(&self) -> Vec<Suspend> {
         self.suspends.borrow().clone()

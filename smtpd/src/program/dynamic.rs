@@ -8,7 +8,7 @@ use queue::policy::Algorithm;
 
 use crate::control::shards;
 use crate::dynamic::wanted::WantedCondition;
-use crate::dynamic::{Condition, file};
+use crate::dynamic::{Condition, Dynamic, file};
 use crate::limits;
 use crate::log::Priority;
 use crate::program::Control;
@@ -32,15 +32,19 @@ impl Control {
         }
     }
 
-    /// The rules of the files with the dynamic ones.
+    /// The rules of the files with dynamic ones.
     ///
     /// # Errors
     /// A sentence that names the rule.
-    pub(super) async fn compile_rules(&self, files: Arc<Reloadable>) -> Result<Ruleset, String> {
+    pub(super) async fn compile_rules(
+        &self,
+        files: Arc<Reloadable>,
+        dynamic: &Dynamic,
+    ) -> Result<Ruleset, String> {
         let added = Added {
-            suspends: self.dynamic.rules(),
-            conditions: self.dynamic.condition_rules(),
-            relinquished: self.dynamic.relinquished(),
+            suspends: dynamic.rules(),
+            conditions: dynamic.condition_rules(),
+            relinquished: dynamic.relinquished(),
             warm_up: self.warm_up(&files),
         };
         // Thousands of expressions take seconds: on the pool.
@@ -87,7 +91,7 @@ impl Control {
     pub async fn dynamic_changed(self: &Rc<Self>) -> Result<(), String> {
         let _turn = self.reloading.acquire().await;
         let files = self.files().ok_or("the server has not started yet")?;
-        let rules = self.compile_rules(files).await?;
+        let rules = self.compile_rules(files, &self.dynamic).await?;
         let set = shards::ask(self, move |shard| {
             shard.set_rules(rules.clone());
             std::future::ready(())
@@ -101,6 +105,22 @@ impl Control {
             self.log.line(Priority::Error, text);
         }
         Ok(())
+    }
+
+    /// What a change of the dynamic rules would come to. It is made to a copy, which is compiled and forgotten.
+    ///
+    /// # Errors
+    /// What the change says, or as [`Control::dynamic_changed`].
+    pub async fn try_dynamic<T>(
+        &self,
+        change: impl FnOnce(&Dynamic) -> Result<T, String>,
+    ) -> Result<T, String> {
+        let _turn = self.reloading.acquire().await;
+        let files = self.files().ok_or("the server has not started yet")?;
+        let copy = self.dynamic.copy();
+        let outcome = change(&copy)?;
+        self.compile_rules(files, &copy).await?;
+        Ok(outcome)
     }
 
     /// A condition, with the groups that are configured now.

@@ -18,7 +18,8 @@ pub(super) struct Texts(Vec<(PathBuf, Text)>);
 
 impl Control {
     /// Reads files, and checks them with what the others said when they were read. The error has a line for each problem.
-    pub(super) async fn read_files(&self, what: Reload) -> Result<Reloadable, String> {
+    /// The texts are for who puts them in force.
+    pub(super) async fn read_files(&self, what: Reload) -> Result<(Reloadable, Texts), String> {
         let environment = &self.program.startup.environment;
         let paths = [
             (&environment.appconf, Reload::Running),
@@ -47,8 +48,31 @@ impl Control {
             load_running_files(&self.program.startup, &read, self.program.env_substitution, &|warning| {
                 self.log.line(Priority::Warning, format_args!("{warning}"));
             })?;
-        self.texts.replace(texts);
-        Ok(files)
+        Ok((files, texts))
+    }
+
+    /// Keys that these texts have different from those in force, with their places. Where only what a file names has changed,
+    /// there are none.
+    pub(super) async fn changes(&self, texts: &Texts) -> Result<Vec<String>, String> {
+        let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let text =
+            |text: Option<&Text>| text.and_then(|text| text.as_ref().ok()).cloned().unwrap_or_default();
+        let pairs: Vec<(String, String, String)> = {
+            let in_force = self.texts.borrow();
+            let each = texts.0.iter().map(|(path, after)| (path, in_force.of(path), after));
+            each.filter(|(_, before, after)| *before != Some(*after))
+                .map(|(path, before, after)| (name(path), text(before), text(Some(after))))
+                .collect()
+        };
+        let compare = move || -> Vec<String> {
+            let of_file = |(name, before, after): &(String, String, String)| -> Vec<String> {
+                let changes = config::changes(before, after);
+                changes.iter().map(|change| format!("{name}:{change}")).collect()
+            };
+            pairs.iter().flat_map(of_file).collect()
+        };
+        let compared = engine::offload::run(limits::CONFIGURE, compare).await;
+        compared.map_err(|error| format!("comparing: {error}"))
     }
 
     /// Reads the text of a running configuration. The error has a line for each problem.

@@ -48,10 +48,26 @@ impl Control {
         reloaded
     }
 
+    /// Does all of a reload but its end: the keys that would change, with their places.
+    ///
+    /// # Errors
+    /// As [`Control::reload`].
+    pub async fn check_reload(&self, what: Reload) -> Result<Vec<String>, String> {
+        let _turn = self.reloading.acquire().await;
+        let (files, texts) = self.read_files(what).await?;
+        let files = Arc::new(files);
+        self.build(Arc::clone(&files), BreakPoints::Refused).await?;
+        self.compile_rules(files, &self.dynamic).await?;
+        self.changes(&texts).await
+    }
+
     async fn reload_now(self: &Rc<Self>, what: Reload) -> Result<(), String> {
-        let files = Arc::new(self.read_files(what).await?);
+        let (files, texts) = self.read_files(what).await?;
+        let files = Arc::new(files);
         let (snapshot, keyring) = self.build(Arc::clone(&files), BreakPoints::Refused).await?;
-        let rules = self.compile_rules(Arc::clone(&files)).await?;
+        let rules = self.compile_rules(Arc::clone(&files), &self.dynamic).await?;
+        // Not before: what cannot be put in force is not what another reload goes by.
+        self.texts.replace(texts);
         self.files.replace(Some(files));
         self.keyring.replace(keyring);
         self.watch_expiry();

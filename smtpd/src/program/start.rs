@@ -31,11 +31,12 @@ impl Control {
         let door = self.bind_control_socket()?;
         self.read_startup_keys();
         self.become_user()?;
-        let files = self.read_files(Reload::All).await?;
+        let (files, texts) = self.read_files(Reload::All).await?;
+        self.texts.replace(texts);
         let files = Arc::new(files);
         self.restore_dynamic().await;
         let (snapshot, keyring) = self.build(Arc::clone(&files), BreakPoints::Refused).await?;
-        let rules = self.compile_rules(Arc::clone(&files)).await?;
+        let rules = self.compile_rules(Arc::clone(&files), &self.dynamic).await?;
         self.files.replace(Some(Arc::clone(&files)));
         self.keyring.replace(keyring);
         self.watch_expiry();

@@ -91,7 +91,12 @@ impl Heartbeat {
     /// The shard's stall, if it stands still.
     pub fn stall(&self, shard: u16) -> Option<Stall> {
         let for_ms = self.watch.borrow().stalled_ms(usize::from(shard))?;
-        Some(Stall { for_ms, in_what: self.program.shown[usize::from(shard)].board.read() })
+        Some(Stall { for_ms, in_what: self.runs(shard) })
+    }
+
+    /// What the shard runs just now: a script with file and line, where it is one.
+    pub fn runs(&self, shard: u16) -> Option<String> {
+        self.program.shown[usize::from(shard)].board.read()
     }
 
     /// How many shards stand still.

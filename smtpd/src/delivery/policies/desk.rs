@@ -107,6 +107,20 @@ impl Desk {
         filled
     }
 
+    /// How many [`Desk::refill`] would fill.
+    pub async fn rates(&self, is_one: impl Fn(&Key) -> bool) -> u64 {
+        let mut rates = 0;
+        self.for_each(|counters, key| {
+            if is_one(key) {
+                let usage = counters.usage(key, now_ms());
+                rates += u64::from(usage.is_some_and(|usage| usage.tokens.is_some()));
+            }
+            true
+        })
+        .await;
+        rates
+    }
+
     /// Looks at the counters that this shard owns until `look` has had enough, a slice of them in each turn.
     async fn for_each(&self, mut look: impl FnMut(&mut Counters, &Key) -> bool) {
         let mut slice = Slice::begin(limits::COUNTERS_SLICE);

@@ -12,10 +12,10 @@ use crate::halonctl::words;
 const CASES: &str = include_str!("changes.txt");
 
 /// Letters of commands that change nothing: they list, count, explain, or look at what stands at a breakpoint.
-const READ_ONLY: &str = "bdefgnqsvyKDFILQR12";
+const READ_ONLY: &str = "bdefgnqsvyKDFILQR125";
 
 /// A pattern, in which `…` stands for anything.
-fn pattern(text: &str) -> Regex {
+pub(super) fn pattern(text: &str) -> Regex {
     Regex::new(&format!("^{}$", regex::escape(text).replace('…', ".*"))).expect("it is escaped")
 }
 

@@ -8,6 +8,7 @@ use proto::QueueState;
 use tests::{Client, ControlClient, Sink, SinkReply, wait_until};
 
 mod changes;
+mod dry_run;
 mod explain;
 mod framing;
 mod policies;

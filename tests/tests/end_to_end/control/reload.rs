@@ -28,6 +28,8 @@ fn a_reload_takes_a_good_file_and_says_what_is_wrong_with_a_bad_one() {
     let refused = server.control().order(Command::ConfigReload).expect_err("it is broken");
     assert!(refused.contains("mailfrom") && refused.contains(":1:"), "{refused}");
     assert!(said(&server).contains("first"));
+    // What was refused is not what other reloads go by.
+    assert_eq!(server.control().order(Command::PolicyReload), Ok(()));
     edit(&server, |text| text.replace("Reject(\"first\"", "Reject(\"second\");"));
     assert_eq!(server.control().order(Command::ConfigReload), Ok(()));
     assert!(said(&server).contains("second"));

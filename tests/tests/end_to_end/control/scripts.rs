@@ -15,7 +15,7 @@ fn store(
     key: &str,
     value: &str,
 ) -> Result<proto::HslMemoryStoreResponse, String> {
-    let request = proto::HslMemoryStoreRequest { key: key.into(), value: value.into() };
+    let request = proto::HslMemoryStoreRequest { key: key.into(), value: value.into(), dryrun: false };
     control.ask(Command::MemoryStore, &request)
 }
 
@@ -30,7 +30,7 @@ fn values_of_shared_memory_come_and_go() {
     let keys: proto::HslMemoryListResponse =
         control.ask(Command::MemoryList, &proto::HslMemoryListRequest::default()).expect("an answer");
     assert_eq!(keys.keys, ["k", "other"]);
-    let delete = proto::HslMemoryDeleteRequest { key: "k".into() };
+    let delete = proto::HslMemoryDeleteRequest { key: "k".into(), dryrun: false };
     let deleted: proto::HslMemoryDeleteResponse =
         control.ask(Command::MemoryDelete, &delete).expect("it is gone");
     assert!(deleted.deleted);
@@ -56,7 +56,7 @@ fn buckets_of_caches_are_listed_and_cleared() {
     let caches = list(&mut control);
     assert_eq!((caches.len(), caches[0].function.as_str()), (1, "f"));
     assert_eq!((caches[0].hits, caches[0].misses, caches[0].size), (2, 1, 1));
-    let clear = proto::HslCacheClearRequest { function: Some("f".into()), namespace: None };
+    let clear = proto::HslCacheClearRequest { function: Some("f".into()), ..Default::default() };
     let cleared: proto::HslCacheClearResponse = control.ask(Command::CacheClear, &clear).expect("an answer");
     assert_eq!(cleared.cleared, 1);
     assert_eq!(list(&mut control).len(), 0);
