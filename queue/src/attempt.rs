@@ -87,8 +87,14 @@ pub enum Outcome {
     Temporary(Reason),
     /// A permanent failure: 5xx to this recipient or message, null MX. Fails for good.
     Permanent(Reason),
-    /// The domain does not exist. A first one is treated as [`Outcome::Temporary`], a later one as permanent.
-    NoDomain(Reason),
+    /// The domain does not exist. Counts; permanent when the last attempt that counted said so too, else as
+    /// [`Outcome::Temporary`]. That an attempt said so is forgotten by a restart.
+    NoDomain {
+        /// What DNS said.
+        reason: Reason,
+        /// Until when DNS says the same, whoever asks, in milliseconds since the Unix epoch: a retry comes no earlier.
+        until_ms: u64,
+    },
     /// Not tried: the connection was lost before this recipient's turn, or the attempt was given up
     /// (shutdown). Does not count. Due at once the first time, with a growing pause when it repeats.
     NotTried,

@@ -50,6 +50,8 @@ pub(crate) struct Slot {
     pub(crate) uncounted: u8,
     /// Goes before others of its destination.
     pub(crate) urgent: bool,
+    /// The last attempt that counted found no such domain.
+    pub(crate) domain_missing: bool,
 }
 
 // At millions of items a word more is worth a thought.
@@ -130,6 +132,7 @@ impl Slot {
             place: Place::Held,
             uncounted: 0,
             urgent: item.priority > 0,
+            domain_missing: false,
         }
     }
 

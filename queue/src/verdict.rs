@@ -5,7 +5,7 @@
 //! | delivered | - | done |
 //! | temporary | yes | retry by the policy; expired: fails for good |
 //! | permanent | yes | fails for good |
-//! | no such domain | yes | the first time as temporary, then as permanent |
+//! | no such domain | yes | as temporary, at the earliest when DNS may say something else; twice in a row: fails for good |
 //! | not tried | no | at once; when it repeats, after a pause of 1 s, 2 s, ... 60 s |
 //! | parked | no | when its hosts may be tried again |
 //! | local fault | no | when the fault is over, at the latest after a pause of 15 s, 30 s, 60 s, 120 s |
@@ -32,6 +32,8 @@ const LOCAL_FAULT_LONGEST_MS: u64 = 2 * 60_000;
 pub(crate) struct Situation<'a> {
     /// Attempts behind the item, without this one.
     pub(crate) attempts: u32,
+    /// The last of them found no such domain.
+    pub(crate) domain_missing: bool,
     /// Reports in a row that did not count.
     pub(crate) uncounted: u8,
     pub(crate) received_ms: u64,
@@ -74,14 +76,26 @@ impl Verdict {
             Verdict::Done | Verdict::AtOnce | Verdict::Pause(_) | Verdict::Park | Verdict::Limited => None,
         }
     }
+
+    /// A retry waits until this time.
+    fn not_before(self, at_ms: u64) -> Verdict {
+        match self {
+            Verdict::Retry(due_ms, reason) => Verdict::Retry(due_ms.max(at_ms), reason),
+            other => other,
+        }
+    }
 }
 
 pub(crate) fn verdict(outcome: Outcome, at: Situation<'_>) -> Verdict {
     match outcome {
         Outcome::Delivered => Verdict::Done,
         Outcome::Temporary(reason) => at.retry_or_expire(reason),
-        Outcome::NoDomain(reason) if at.attempts == 0 => at.retry_or_expire(reason),
-        Outcome::Permanent(reason) | Outcome::NoDomain(reason) => at.fail(FailCause::Permanent, reason),
+        Outcome::NoDomain { reason, until_ms } if !at.domain_missing => {
+            at.retry_or_expire(reason).not_before(until_ms)
+        }
+        Outcome::Permanent(reason) | Outcome::NoDomain { reason, .. } => {
+            at.fail(FailCause::Permanent, reason)
+        }
         Outcome::NotTried if at.has_waited_too_long() => at.fail(FailCause::Expired, never_tried()),
         Outcome::NotTried => match at.uncounted {
             0 => Verdict::AtOnce,
@@ -176,9 +190,24 @@ mod tests {
 
     fn judge(outcome: Outcome, attempts: u32, uncounted: u8, age_ms: u64, soft_bounce: bool) -> Verdict {
         let policy = policy();
+        verdict(outcome, Situation { uncounted, soft_bounce, ..situation(&policy, attempts, age_ms) })
+    }
+
+    fn situation(policy: &RetryPolicy, attempts: u32, age_ms: u64) -> Situation<'_> {
         let received_ms = NOW_MS - age_ms;
-        let at = Situation { attempts, uncounted, received_ms, now_ms: NOW_MS, policy: &policy, soft_bounce };
-        verdict(outcome, at)
+        Situation {
+            attempts,
+            domain_missing: false,
+            uncounted: 0,
+            received_ms,
+            now_ms: NOW_MS,
+            policy,
+            soft_bounce: false,
+        }
+    }
+
+    fn no_domain(good_for_ms: u64) -> Outcome {
+        Outcome::NoDomain { reason: reason(), until_ms: NOW_MS + good_for_ms }
     }
 
     fn retry(after_ms: u64) -> Verdict {
@@ -198,8 +227,10 @@ mod tests {
             (Outcome::Temporary(reason()), 1, 0, retry(900_000)),
             (Outcome::Temporary(reason()), 2, 0, Verdict::Fail(FailCause::Expired, reason())),
             (Outcome::Permanent(reason()), 0, 0, permanent()),
-            (Outcome::NoDomain(reason()), 0, 0, retry(60_000)),
-            (Outcome::NoDomain(reason()), 1, 0, permanent()),
+            (no_domain(1_000), 0, 0, retry(60_000)),
+            (no_domain(3_600_000), 0, 0, retry(3_600_000)),
+            (no_domain(1_000), 1, 0, retry(900_000)),
+            (no_domain(1_000), 2, 0, Verdict::Fail(FailCause::Expired, reason())),
             (Outcome::NotTried, 2, 0, Verdict::AtOnce),
             (Outcome::NotTried, 2, 1, pause(1_000)),
             (Outcome::NotTried, 2, 4, pause(8_000)),
@@ -215,6 +246,17 @@ mod tests {
         for (outcome, attempts, uncounted, expected) in cases {
             let found = judge(outcome.clone(), attempts, uncounted, 0, false);
             assert_eq!(found, expected, "{outcome:?} {attempts} {uncounted}");
+        }
+    }
+
+    #[test]
+    fn a_domain_that_is_missing_twice_in_a_row_is_believed() {
+        let policy = policy();
+        for attempts in [1, 2] {
+            let at = Situation { domain_missing: true, ..situation(&policy, attempts, 0) };
+            assert_eq!(verdict(no_domain(1_000), at), Verdict::Fail(FailCause::Permanent, reason()));
+            let soft = Situation { soft_bounce: true, ..at };
+            assert_eq!(verdict(no_domain(1_000), soft), retry(900_000));
         }
     }
 
@@ -239,7 +281,7 @@ mod tests {
     fn nothing_fails_for_good_under_soft_bounce() {
         let soft = |outcome, attempts, age_ms| judge(outcome, attempts, 1, age_ms, true);
         assert_eq!(soft(Outcome::Permanent(reason()), 0, 0), retry(60_000));
-        assert_eq!(soft(Outcome::NoDomain(reason()), 7, 0), retry(900_000));
+        assert_eq!(soft(no_domain(1_000), 7, 0), retry(900_000));
         assert_eq!(soft(Outcome::Temporary(reason()), 2, 0), retry(900_000));
         assert_eq!(soft(Outcome::Temporary(reason()), 0, DURING_MS + 1), retry(60_000));
         assert!(matches!(soft(Outcome::LocalFault(reason()), 0, DURING_MS + 1), Verdict::WaitForUs(..)));

@@ -71,6 +71,8 @@ pub enum Fault {
     Garbage,
     /// The answer is not signed: never AD.
     Unsigned,
+    /// NXDOMAIN to one query, then no fault any more.
+    MissingOnce,
 }
 
 /// A query that came.
@@ -290,7 +292,12 @@ impl Shared {
             source,
             at: Instant::now(),
         };
-        let zone = lock(&self.zone).clone();
+        let zone = {
+            let mut zone = lock(&self.zone);
+            let asked = zone.clone();
+            zone.faults.retain(|fault| *fault != (seen.name.clone(), Fault::MissingOnce));
+            asked
+        };
         let reply = zone.answer(&query, &seen);
         let mut queries = lock(&self.queries);
         if queries.len() < QUERIES_MAX {

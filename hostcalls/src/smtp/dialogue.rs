@@ -340,7 +340,7 @@ async fn candidates(
             Ok(hosts.into_iter().flat_map(of_host).take(limits::CONNECT_ADDRESSES_MAX).collect())
         }
         MailHosts::NullMx => failed(false, "the domain takes no mail (null MX)"),
-        MailHosts::NoDomain(text) | MailHosts::OnlyUs(text) => failed(false, &text),
+        MailHosts::NoDomain { text, .. } | MailHosts::OnlyUs(text) => failed(false, &text),
         MailHosts::NoMailHost(_, text) | MailHosts::Temporary(text) => failed(true, &text),
     }
 }

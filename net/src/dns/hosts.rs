@@ -58,8 +58,13 @@ pub enum MailHosts {
     },
     /// The domain says that it takes no mail (RFC 7505): permanent, 556 5.1.10.
     NullMx,
-    /// The domain does not exist (NXDOMAIN), with the text for the log.
-    NoDomain(Arc<str>),
+    /// The domain does not exist (NXDOMAIN).
+    NoDomain {
+        /// For the log.
+        text: Arc<str>,
+        /// For how long DNS says so, whoever asks, in milliseconds.
+        left_ms: u64,
+    },
     /// The domain exists and has no host with a usable address: no MX and no address, or MX hosts without one.
     NoMailHost(Lack, Arc<str>),
     /// The first of the domain's hosts is this one itself: permanent, 5.4.6 (RFC 5321 section 5.1).
@@ -148,6 +153,8 @@ struct Addresses {
     unknown: Option<Arc<str>>,
     /// Every answer so far was that the name does not exist.
     none_exist: bool,
+    /// For how long they say so, in milliseconds.
+    left_ms: u64,
 }
 
 /// A host by its name.
@@ -289,7 +296,7 @@ fn after_exchangers(domain: DomainName, resolved: Resolved, order: Order) -> Sta
             State::Done(no_mail_host(Lack::Addresses, format!("{domain}: no MX record names a host")))
         }
         Answer::Mx(_) => State::Done(MailHosts::NullMx),
-        Answer::NoDomain => State::Done(no_domain(&domain)),
+        Answer::NoDomain => State::Done(no_domain(&domain, resolved.left_ms)),
         Answer::NoData | Answer::Addresses(_) | Answer::Names(_) | Answer::Records(_) => {
             State::Addresses(Addresses::implicit(domain, authentic))
         }
@@ -332,6 +339,7 @@ impl Addresses {
             found: Vec::new(),
             unknown: None,
             none_exist: true,
+            left_ms: 0,
         }
     }
 
@@ -354,8 +362,9 @@ impl Addresses {
     }
 
     fn take(&mut self, question: &Question, resolved: Resolved) {
-        let Resolved { answer, authentic, .. } = resolved;
+        let Resolved { answer, authentic, left_ms } = resolved;
         self.none_exist &= answer == Answer::NoDomain;
+        self.left_ms = self.left_ms.max(left_ms);
         if let Some(asked) = self.wave.iter_mut().find(|asked| asked.host.name == question.name) {
             asked.authentic &= authentic;
             match question.kind {
@@ -404,7 +413,7 @@ impl Addresses {
         }
         match unknown {
             Some(failure) => MailHosts::Temporary(failure),
-            None if self.implicit && self.none_exist => no_domain(&self.domain),
+            None if self.implicit && self.none_exist => no_domain(&self.domain, self.left_ms),
             None => {
                 let lack = match (families.ipv4 && families.ipv6) || self.none_exist {
                     true => Lack::Addresses,
@@ -430,8 +439,8 @@ fn alternating(mut ipv4: Vec<IpAddr>, mut ipv6: Vec<IpAddr>, order: Order) -> Ve
     pairs.flatten().copied().take(limits::HOST_ADDRESSES_MAX).collect()
 }
 
-fn no_domain(domain: &DomainName) -> MailHosts {
-    MailHosts::NoDomain(format!("{domain}: no such domain").into())
+fn no_domain(domain: &DomainName, left_ms: u64) -> MailHosts {
+    MailHosts::NoDomain { text: format!("{domain}: no such domain").into(), left_ms }
 }
 
 fn no_mail_host(lack: Lack, text: String) -> MailHosts {

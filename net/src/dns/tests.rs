@@ -331,7 +331,9 @@ impl Zone {
                     return (all.join("; "), asked);
                 }
                 Step::Done(MailHosts::NullMx) => return ("null mx".into(), asked),
-                Step::Done(MailHosts::NoDomain(text)) => return (format!("no domain: {text}"), asked),
+                Step::Done(MailHosts::NoDomain { text, left_ms }) => {
+                    return (format!("no domain for {left_ms} ms: {text}"), asked);
+                }
                 Step::Done(MailHosts::NoMailHost(_, text)) => return (format!("no host: {text}"), asked),
                 Step::Done(MailHosts::OnlyUs(text)) => return (format!("us: {text}"), asked),
                 Step::Done(MailHosts::Temporary(text)) => return (format!("later: {text}"), asked),
@@ -381,7 +383,7 @@ fn domains_lead_to_the_hosts_of_rfc_5321_section_5() {
         ("bare.test", BOTH, "0 bare.test 192.0.2.3"),
         ("bare.test", IPV6, "no host: bare.test: no MX record and no usable address"),
         ("empty.test", BOTH, "no host: empty.test: no MX record and no usable address"),
-        ("gone.test", BOTH, "no domain: gone.test: no such domain"),
+        ("gone.test", BOTH, "no domain for 1 ms: gone.test: no such domain"),
         ("null.test", BOTH, "null mx"),
         ("null-and-one.test", BOTH, "10 a.test 192.0.2.1"),
         ("unusable.test", BOTH, "no host: unusable.test: no MX record names a host"),
@@ -502,7 +504,7 @@ fn a_fixed_next_hop_is_a_name_or_an_address_and_has_no_mx() {
         ("2001:db8::5", BOTH, "0 [2001:db8::5] 2001:db8::5"),
         ("[192.0.2.5]", BOTH, "0 [192.0.2.5] 192.0.2.5"),
         ("localhost", IPV6, "0 localhost ::1"),
-        ("gone.test", BOTH, "no domain: gone.test: no such domain"),
+        ("gone.test", BOTH, "no domain for 1 ms: gone.test: no such domain"),
         ("empty.test", BOTH, "no host: empty.test: no MX record and no usable address"),
         ("sick.test", BOTH, "later: sick.test: the name server answered SERVFAIL"),
     ];

@@ -112,6 +112,7 @@ struct Known {
     transport: &'static str,
     job: Option<&'static str>,
     attempts: u32,
+    domain_missing: bool,
     received_ms: u64,
     place: Where,
 }
@@ -299,6 +300,7 @@ impl Pair {
             transport: TRANSPORTS[transport],
             job: JOBS[job],
             attempts: 0,
+            domain_missing: false,
             received_ms: self.now_ms,
             place: match entry {
                 0 | 1 => Where::Active,
@@ -412,7 +414,7 @@ impl Pair {
             0 | 1 => Outcome::Delivered,
             2 => Outcome::Temporary("4".into()),
             3 => Outcome::Permanent("5".into()),
-            4 => Outcome::NoDomain("n".into()),
+            4 => Outcome::NoDomain { reason: "n".into(), until_ms: 0 },
             5 => Outcome::NotTried,
             6 => Outcome::LocalFault("l".into()),
             _ => Outcome::Suspended,
@@ -431,7 +433,8 @@ impl Pair {
                     assert!(self.delivered.insert(key), "{key:?} delivered twice");
                 }
                 Change::RetryAt { at_ms, attempts, .. } => {
-                    assert!(outcome == 2 || outcome == 4 && item.attempts == 0);
+                    assert!(outcome == 2 || outcome == 4 && !item.domain_missing);
+                    item.domain_missing = outcome == 4;
                     let wait_ms = [60_000, 900_000, 900_000].get(item.attempts as usize);
                     let expected = wait_ms.map(|wait_ms| (self.now_ms + wait_ms).div_ceil(1000) * 1000);
                     if item.transport != "unknown" {
@@ -446,8 +449,8 @@ impl Pair {
                     item.attempts += 1;
                     assert_eq!(attempts, item.attempts);
                     let too_old = self.now_ms - item.received_ms > RetryPolicy::default().longest_wait_ms();
-                    let spent = outcome == 2 && attempts == 4;
-                    assert!(outcome == 3 || outcome == 4 && attempts > 1 || spent || too_old);
+                    let spent = matches!(outcome, 2 | 4) && attempts == 4;
+                    assert!(outcome == 3 || outcome == 4 && item.domain_missing || spent || too_old);
                     item.place = Where::Failing;
                 }
                 Change::Hold { .. } => panic!("a report puts nothing on hold"),

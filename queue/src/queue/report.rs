@@ -81,6 +81,7 @@ impl Queue {
         let key = slot.key();
         let at = Situation {
             attempts: slot.attempts,
+            domain_missing: slot.domain_missing,
             uncounted: slot.uncounted,
             received_ms: slot.received_ms(),
             now_ms,
@@ -91,7 +92,11 @@ impl Queue {
             at.policy.notify_after(at.attempts),
             at.policy.notify_at_age(now_ms.saturating_sub(at.received_ms)),
         );
+        let domain_missing = matches!(outcome, Outcome::NoDomain { .. });
         let verdict = verdict(outcome, at);
+        if let Verdict::Retry(..) = verdict {
+            self.slots[id].domain_missing = domain_missing;
+        }
         if let Some(reason) = verdict.reason() {
             self.note_reason(id, reason, now_ms);
         }

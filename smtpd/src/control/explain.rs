@@ -184,7 +184,7 @@ pub(super) fn why_none(hosts: &MailHosts) -> String {
     match hosts {
         MailHosts::Found { .. } => "there is no host".to_owned(),
         MailHosts::NullMx => "the domain takes no mail (null MX): it fails".to_owned(),
-        MailHosts::NoDomain(why) => format!("{why}: it waits once, then fails"),
+        MailHosts::NoDomain { text: why, .. } => format!("{why}: it waits once, then fails"),
         MailHosts::NoMailHost(_, why) => format!("{why}: it waits"),
         MailHosts::OnlyUs(why) => format!("{why}: it fails"),
         MailHosts::Temporary(why) => format!("{why}: it waits until that is known"),

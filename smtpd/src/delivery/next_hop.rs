@@ -13,6 +13,9 @@ use super::source::mix;
 use crate::shard::Shard;
 use crate::snapshot::Route;
 
+/// How much later than they should the caches of name servers may forget.
+const CACHES_FORGET_MS: u64 = 1_000;
+
 /// One address to connect to.
 #[derive(Clone, Debug)]
 pub(super) struct Candidate {
@@ -104,8 +107,11 @@ fn candidates(hosts: MailHosts) -> Result<Candidates, NoCandidates> {
             (Outcome::Permanent(reason.into()), "nullmx")
         }
         // RFC 3463: 5.1.2 bad destination system address, 4.4.4 unable to route, 5.4.6 routing loop detected.
-        MailHosts::NoDomain(text) => {
-            (Outcome::NoDomain(Diagnosis::new(&*text).with_enhanced(5, 1, 2).into()), "nxdomain")
+        MailHosts::NoDomain { text, left_ms } => {
+            let reason = Diagnosis::new(&*text).with_enhanced(5, 1, 2).into();
+            // An earlier question would get the same answer out of a cache, this one's or another one's.
+            let until_ms = engine::time::steady_ms().saturating_add(left_ms).saturating_add(CACHES_FORGET_MS);
+            (Outcome::NoDomain { reason, until_ms }, "nxdomain")
         }
         MailHosts::OnlyUs(text) => {
             (Outcome::Permanent(Diagnosis::new(&*text).with_enhanced(5, 4, 6).into()), "other")

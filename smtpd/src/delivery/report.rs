@@ -277,7 +277,7 @@ pub(super) async fn report(shard: &Rc<Shard>, errand: Errand, report: Report, fa
 fn is_attempt(outcome: &Outcome) -> bool {
     matches!(
         outcome,
-        Outcome::Delivered | Outcome::Temporary(_) | Outcome::Permanent(_) | Outcome::NoDomain(_)
+        Outcome::Delivered | Outcome::Temporary(_) | Outcome::Permanent(_) | Outcome::NoDomain { .. }
     )
 }
 

@@ -24,7 +24,7 @@ impl Zone {
         let mut message = self.truth(query, seen);
         let mut delay = Duration::ZERO;
         match self.fault_of(&seen.name) {
-            None => {}
+            None | Some(Fault::MissingOnce) => {}
             Some(Fault::Silence) => return None,
             Some(Fault::Unsigned) => message.metadata.authentic_data = false,
             Some(Fault::Delay(time)) => delay = time,
@@ -69,7 +69,8 @@ impl Zone {
         message.add_query(question);
         for _ in 0..ALIASES_MAX {
             let name = owner.to_ascii().trim_end_matches('.').to_ascii_lowercase();
-            let Some(records) = self.records_of(&name) else {
+            let missing = self.fault_of(&name) == Some(Fault::MissingOnce);
+            let Some(records) = self.records_of(&name).filter(|_| !missing) else {
                 message.metadata.response_code = ResponseCode::NXDomain;
                 break;
             };

@@ -170,3 +170,46 @@ fn a_host_that_stalls_in_its_greeting_holds_up_its_own_mail_only() {
     quick.wait_for(20);
     assert_eq!(slow.message_count(), 0);
 }
+
+/// One shard, which asks once for what it does not know, and a peer with these rules.
+fn start_alone(behaviour: Behaviour) -> (Peer, NameServer, Smtpd) {
+    let peer = Peer::start(behaviour);
+    let dns = NameServer::start(&ZONE);
+    let server = Smtpd::by_mx(peer.port(), dns.port()).shards(1).start();
+    (peer, dns, server)
+}
+
+#[test]
+fn the_first_nxdomain_after_other_failures_is_not_believed_either() {
+    let (peer, dns, server) =
+        start_alone(Behaviour::new().rule(Rule::at(Phase::Rcpt).reply_then_close("450 4.2.1 later")));
+    dns.ttl_s(1);
+    Client::connect(server.port()).send("a@a.example", &["x@direct.example"], BODY);
+    server.wait_for_log("450 4.2.1 later");
+    dns.negative_ttl_s(Some(1));
+    dns.fault("direct.example", Some(Fault::MissingOnce));
+    server.wait_for_log("direct.example: no such domain");
+    peer.behave(Behaviour::new());
+    assert_eq!(peer.wait_for(1)[0].to, ["x@direct.example"], "{:#?}", server.log());
+}
+
+#[test]
+fn a_domain_that_is_missing_is_looked_up_again_when_caches_have_forgotten_that() {
+    let (peer, dns, server) = start_alone(Behaviour::new());
+    // Retries come every second.
+    dns.negative_ttl_s(Some(3));
+    dns.fault("direct.example", Some(Fault::MissingOnce));
+    Client::connect(server.port()).send("a@a.example", &["x@direct.example"], BODY);
+    server.wait_for_log("direct.example: no such domain");
+    assert_eq!(peer.wait_for(1)[0].to, ["x@direct.example"], "{:#?}", server.log());
+}
+
+#[test]
+fn a_domain_that_is_missing_twice_fails() {
+    let (_peer, dns, server) = start_alone(Behaviour::new());
+    dns.negative_ttl_s(Some(1));
+    Client::connect(server.port()).send("a@a.example", &["x@missing.example"], BODY);
+    server.wait_for_log("deferred from=<a@a.example> to=<x@missing.example>");
+    server.wait_for_log("failed from=<a@a.example> to=<x@missing.example>");
+    assert!(dns.query_count("missing.example", "MX") >= 2, "out of a cache");
+}
