@@ -1,14 +1,12 @@
 //! Where clients of the control socket come in.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::rc::Rc;
 
-use config::{ControlListener, ControlPath, ControlServerTls, Pem};
+use config::{ControlListener, ControlPath};
 use engine::net::{Conn, Listener, UnixListener, UnixOptions};
 use engine::sync::Semaphore;
 use engine::task::{Class, spawn};
-use tls::{ClientCertificates, Identity, Protocols, Roots, ServerOptions, ServerResumption, ServerSide};
 
 use super::client;
 use crate::limits;
@@ -21,12 +19,17 @@ use crate::program::Control;
 pub enum Door {
     /// In the file system.
     Unix(UnixListener),
-    /// A TCP port, with or without TLS.
-    Tcp(Listener, Option<ServerSide>),
+    /// A TCP port.
+    Tcp {
+        /// The socket.
+        listener: Listener,
+        /// It speaks TLS, as [`Control::control_side`] says at the time.
+        tls: bool,
+    },
 }
 
 impl Door {
-    /// Binds. To be called with the privileges of the start: it may give the socket to others, and reads keys.
+    /// Binds. To be called with the privileges of the start: it may give the socket to others.
     ///
     /// # Errors
     /// A sentence that names the key and what failed.
@@ -37,9 +40,8 @@ impl Door {
                 let at = SocketAddr::new(*address, *port);
                 let failed = |error| format!("environment.controlsocket: bind {at}: {error}");
                 engine::net::probe_bind(at).map_err(failed)?;
-                let side = tls.as_ref().map(server_side).transpose();
-                let side = side.map_err(|why| format!("environment.controlsocket.tls.server: {why}"))?;
-                Ok(Door::Tcp(Listener::bind(at, 0).map_err(failed)?, side))
+                let listener = Listener::bind(at, 0).map_err(failed)?;
+                Ok(Door::Tcp { listener, tls: tls.is_some() })
             }
         }
     }
@@ -48,7 +50,7 @@ impl Door {
     async fn accept(&self) -> std::io::Result<Conn> {
         match self {
             Door::Unix(listener) => listener.accept().await,
-            Door::Tcp(listener, _) => listener.accept().await,
+            Door::Tcp { listener, .. } => listener.accept().await,
         }
     }
 }
@@ -57,8 +59,9 @@ impl std::fmt::Display for Door {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Door::Unix(listener) => write!(f, "{}", listener.path().display()),
-            Door::Tcp(listener, None) => write!(f, "{} without TLS", listener.local_addr()),
-            Door::Tcp(listener, Some(_)) => write!(f, "{} with TLS", listener.local_addr()),
+            Door::Tcp { listener, tls } => {
+                write!(f, "{} {} TLS", listener.local_addr(), if *tls { "with" } else { "without" })
+            }
         }
     }
 }
@@ -72,34 +75,6 @@ fn bind_path(at: &ControlPath) -> Result<UnixListener, String> {
         .map_err(|error| format!("environment.controlsocket.path: bind {path}: {error}"))
 }
 
-fn server_side(tls: &ControlServerTls) -> Result<ServerSide, String> {
-    let (chain, key) = (read(&tls.certificate)?, read(&tls.key)?);
-    let identity = Identity::from_pem(&chain, &key).map_err(|error| error.to_string())?;
-    let mut accepted = Vec::new();
-    for pem in &tls.clients {
-        accepted.extend(tls::certificates(&read(pem)?)?);
-    }
-    ServerSide::new(ServerOptions {
-        identity,
-        by_name: Vec::new(),
-        protocols: Protocols { tls12: false, tls13: true, ..Protocols::default() },
-        clients: match tls.clients.is_empty() {
-            true => ClientCertificates::Ignored,
-            false => ClientCertificates::Required(Roots::load(false, &accepted)),
-        },
-        resumption: ServerResumption::new()?,
-    })
-}
-
-#[expect(clippy::disallowed_methods, reason = "at the start, before anybody waits for this thread")]
-fn read(pem: &Pem) -> Result<Vec<u8>, String> {
-    let read = |path: &Path| std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()));
-    match pem {
-        Pem::Path(path) => read(path),
-        Pem::Data(text) => Ok(text.clone().into_bytes()),
-    }
-}
-
 /// Serves clients, so many at once, until it is dropped; the others wait to be accepted.
 pub async fn serve(control: Rc<Control>, door: Door) {
     let places = Semaphore::new(limits::CONTROL_CLIENTS);
@@ -108,8 +83,12 @@ pub async fn serve(control: Rc<Control>, door: Door) {
         match door.accept().await {
             Ok(conn) => {
                 let side = match &door {
-                    Door::Tcp(_, side) => side.clone(),
-                    Door::Unix(_) => None,
+                    Door::Tcp { tls: true, .. } => match control.control_side() {
+                        Some(side) => Some(side),
+                        // Nobody comes in without.
+                        None => continue,
+                    },
+                    Door::Tcp { .. } | Door::Unix(_) => None,
                 };
                 let control = Rc::clone(&control);
                 spawn(Class::Interactive, async move {

@@ -59,8 +59,8 @@ fn stage(left_s: i64) -> Stage {
 }
 
 fn notice(certificate: &CertificateStatus, stage: Stage, left_s: i64) -> Notice {
-    let CertificateStatus { id, source, subject, .. } = certificate;
-    let about = format!("pki.private \"{id}\": the certificate of {subject} in {source}");
+    let CertificateStatus { entry, source, subject, .. } = certificate;
+    let about = format!("{entry}: the certificate of {subject} in {source}");
     match stage {
         Stage::Expired => (Priority::Error, format!("{about} has expired")),
         _ => {
@@ -79,7 +79,8 @@ mod tests {
         let watch = ExpiryWatch::default();
         let certificate = |not_after_s| {
             let source = "/etc/mx.pem".into();
-            [CertificateStatus { id: "mx".into(), subject: "CN=mx".into(), source, not_after_s }]
+            let (id, entry) = ("mx".into(), "pki.private \"mx\"".into());
+            [CertificateStatus { id, entry, subject: "CN=mx".into(), source, not_after_s }]
         };
         let end = 100 * DAY_S;
         let texts = |day, end| -> Vec<String> {

@@ -2,7 +2,7 @@
 //!
 //! What the startup file names is read with the privileges of the start, and again at each reload with those that are
 //! left: where that fails, what was read before stays. A pair that does not fit stays out, too; the one before it
-//! serves on, and the log names both files.
+//! serves on, and the log names both files. What the control socket shows is treated alike.
 
 pub mod expiry;
 mod sides;
@@ -13,9 +13,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use config::{Pem, PkiEntry, Reloadable, Running, Startup};
+use config::{ControlListener, ControlServerTls, Pem, PkiEntry, Reloadable, Running, Startup};
 use rustc_hash::{FxHashMap, FxHashSet};
-use tls::{CertificateDer, Identity, IdentityError, Roots, ServerResumption};
+use tls::{CertificateDer, Identity, IdentityError, Roots, ServerResumption, ServerSide};
 
 use crate::limits;
 use crate::log::Priority;
@@ -33,7 +33,19 @@ pub struct Keyring {
     with_system: Option<Roots>,
     /// Once there is a server with TLS.
     resumption: Option<ServerResumption>,
+    /// `environment.controlsocket.tls.server`.
+    control: Option<ControlIdentity>,
 }
+
+/// What the control socket shows, and how it speaks TLS.
+#[derive(Clone, Debug)]
+struct ControlIdentity {
+    held: Held,
+    side: ServerSide,
+}
+
+/// Its key in the startup file; its id among the certificates.
+const CONTROL_SOCKET: &str = "environment.controlsocket";
 
 /// One identity.
 #[derive(Clone, Debug)]
@@ -41,13 +53,17 @@ struct Held {
     identity: Identity,
     /// Where the certificate comes from, for messages.
     certificate: Arc<str>,
+    /// What messages call its entry.
+    entry: Arc<str>,
 }
 
 /// A certificate in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificateStatus {
-    /// Its id in `pki.private`.
+    /// Its id in `pki.private`; `environment.controlsocket` for that of the control socket.
     pub id: String,
+    /// What messages call the entry of the configuration.
+    pub entry: String,
     /// Subject of the leaf.
     pub subject: Box<str>,
     /// Where it comes from: a path, or `pki.private`.
@@ -64,7 +80,10 @@ impl Keyring {
     /// out to be needed. Blocks: not on a shard.
     pub fn at_start(startup: &Startup) -> Keyring {
         let entries = startup.pki.private.iter();
-        let pems = entries.flat_map(|entry| [&entry.key, &entry.certificate]).flatten();
+        let of_control = control_tls(startup).into_iter();
+        let of_control =
+            of_control.flat_map(|tls| [&tls.key, &tls.certificate].into_iter().chain(&tls.clients));
+        let pems = entries.flat_map(|entry| [&entry.key, &entry.certificate]).flatten().chain(of_control);
         let paths = pems.filter_map(|pem| match pem {
             Pem::Path(path) => Some(path),
             Pem::Data(_) => None,
@@ -111,6 +130,13 @@ impl Keyring {
                 Err(why) => errors.push(why),
             }
         }
+        let control = match control_tls(startup).map(|tls| renewal.control(tls)).transpose() {
+            Ok(control) => control,
+            Err(why) => {
+                errors.push(why);
+                None
+            }
+        };
         if !errors.is_empty() {
             return Err(errors.join("\n"));
         }
@@ -123,20 +149,38 @@ impl Keyring {
         };
         let Renewal { texts, notices, .. } = renewal;
         let trusted = Some(Roots::load(false, &trusted));
-        Ok((Keyring { held, startup_texts: texts, trusted, with_system: system, resumption }, notices))
+        let keyring =
+            Keyring { held, startup_texts: texts, trusted, with_system: system, resumption, control };
+        Ok((keyring, notices))
+    }
+
+    /// How the control socket speaks TLS; `None`: it does not.
+    pub fn control_side(&self) -> Option<ServerSide> {
+        self.control.as_ref().map(|control| control.side.clone())
     }
 
     /// The certificates in force, by id.
     pub fn status(&self) -> Vec<CertificateStatus> {
-        let status = |(id, held): (&String, &Held)| CertificateStatus {
-            id: id.clone(),
+        let of_control = self.control.as_ref().map(|control| (CONTROL_SOCKET, &control.held));
+        let status = |(id, held): (&str, &Held)| CertificateStatus {
+            id: id.to_owned(),
+            entry: held.entry.to_string(),
             subject: held.identity.subject.clone(),
             source: Arc::clone(&held.certificate),
             not_after_s: held.identity.not_after_s,
         };
-        let mut all: Vec<_> = self.held.iter().map(status).collect();
+        let of_entries = self.held.iter().map(|(id, held)| (id.as_str(), held));
+        let mut all: Vec<_> = of_entries.chain(of_control).map(status).collect();
         all.sort_by(|one, other| one.id.cmp(&other.id));
         all
+    }
+}
+
+/// TLS of the control socket; `None`: it speaks none.
+fn control_tls(startup: &Startup) -> Option<&ControlServerTls> {
+    match &startup.environment.control {
+        ControlListener::Tcp { tls, .. } => tls.as_ref(),
+        ControlListener::Unix(_) => None,
     }
 }
 
@@ -189,20 +233,47 @@ struct Renewal<'k> {
 impl Renewal<'_> {
     /// The pair of an entry, or the one in force before.
     fn identity(&mut self, entry: &PkiEntry) -> Result<Held, String> {
-        let id = &entry.id;
-        self.read_identity(entry).or_else(|why| {
-            let why = format!("pki.private \"{id}\": {why}");
-            let old = self.before.held.get(id).cloned().ok_or_else(|| why.clone())?;
+        let named = format!("pki.private \"{}\"", entry.id);
+        let (certificate, key) = (entry.certificate.as_ref(), entry.key.as_ref());
+        let missing = |half: &str| format!("{half} is missing");
+        let read = certificate
+            .ok_or_else(|| missing("certificate"))
+            .and_then(|certificate| Ok((certificate, key.ok_or_else(|| missing("privatekey"))?)))
+            .and_then(|(certificate, key)| self.read_identity(&named, certificate, key));
+        self.or_before(&named, read, |before| before.held.get(&entry.id).cloned())
+    }
+
+    /// What the control socket shows and whom it takes, or what was in force before.
+    fn control(&mut self, tls: &ControlServerTls) -> Result<ControlIdentity, String> {
+        const NAMED: &str = "environment.controlsocket.tls.server";
+        let read = self.read_identity(NAMED, &tls.certificate, &tls.key).and_then(|held| {
+            let mut clients = Vec::new();
+            for pem in &tls.clients {
+                clients.extend(self.read_certificates(NAMED, pem)?);
+            }
+            let side = sides::control_side(held.identity.clone(), &clients)?;
+            Ok(ControlIdentity { held, side })
+        });
+        self.or_before(NAMED, read, |before| before.control.clone())
+    }
+
+    /// What was read, or what the keyring before has.
+    fn or_before<T>(
+        &mut self,
+        named: &str,
+        read: Result<T, String>,
+        of_before: impl Fn(&Keyring) -> Option<T>,
+    ) -> Result<T, String> {
+        read.or_else(|why| {
+            let why = format!("{named}: {why}");
+            let old = of_before(self.before).ok_or_else(|| why.clone())?;
             self.notices.push((Priority::Error, format!("{why}; the certificate in force stays")));
             Ok(old)
         })
     }
 
-    fn read_identity(&mut self, entry: &PkiEntry) -> Result<Held, String> {
-        let missing = |half: &str| format!("{half} is missing");
-        let certificate = entry.certificate.as_ref().ok_or_else(|| missing("certificate"))?;
-        let key = entry.key.as_ref().ok_or_else(|| missing("privatekey"))?;
-        let (chain_text, key_text) = (self.text(&entry.id, certificate)?, self.text(&entry.id, key)?);
+    fn read_identity(&mut self, named: &str, certificate: &Pem, key: &Pem) -> Result<Held, String> {
+        let (chain_text, key_text) = (self.text(named, certificate)?, self.text(named, key)?);
         let (certificate, key) = (name_of(certificate), name_of(key));
         let identity = Identity::from_pem(&chain_text, &key_text).map_err(|error| match error {
             IdentityError::Mismatch => {
@@ -213,19 +284,24 @@ impl Renewal<'_> {
             }
             IdentityError::Key(why) => format!("the private key in {key} cannot be used: {why}"),
         })?;
-        Ok(Held { identity, certificate: certificate.into() })
+        Ok(Held { identity, certificate: certificate.into(), entry: named.into() })
     }
 
     fn certificates(&mut self, entry: &PkiEntry) -> Result<Vec<CertificateDer<'static>>, String> {
+        let named = format!("pki.trusted \"{}\"", entry.id);
         let certificate = entry.certificate.as_ref();
-        let read = certificate.ok_or_else(|| "certificate is missing".to_owned()).and_then(|pem| {
-            let text = self.text(&entry.id, pem)?;
-            tls::certificates(&text).map_err(|why| format!("{} cannot be used: {why}", name_of(pem)))
-        });
-        read.map_err(|why| format!("pki.trusted \"{}\": {why}", entry.id))
+        let read = certificate
+            .ok_or_else(|| "certificate is missing".to_owned())
+            .and_then(|pem| self.read_certificates(&named, pem));
+        read.map_err(|why| format!("{named}: {why}"))
     }
 
-    fn text(&mut self, id: &str, pem: &Pem) -> Result<Arc<[u8]>, String> {
+    fn read_certificates(&mut self, named: &str, pem: &Pem) -> Result<Vec<CertificateDer<'static>>, String> {
+        let text = self.text(named, pem)?;
+        tls::certificates(&text).map_err(|why| format!("{} cannot be used: {why}", name_of(pem)))
+    }
+
+    fn text(&mut self, named: &str, pem: &Pem) -> Result<Arc<[u8]>, String> {
         let path = match pem {
             Pem::Data(text) => return Ok(text.as_bytes().into()),
             Pem::Path(path) => path,
@@ -238,7 +314,7 @@ impl Renewal<'_> {
             (Ok(bytes), None) => Ok(bytes.into()),
             (Err(error), Some(known)) => {
                 let text = format!(
-                    "pki.private \"{id}\": cannot read {} again: {error}; what was read at start stays",
+                    "{named}: cannot read {} again: {error}; what was read at start stays",
                     path.display()
                 );
                 self.notices.push((Priority::Warning, text));

@@ -2,8 +2,8 @@
 
 use config::{SendName, ServerTls, TlsProtocols, TransportTls};
 use tls::{
-    ClientCertificates, ClientOptions, ClientSide, Identity, Protocols, Roots, ServerOptions, ServerSide,
-    Sni, VerifyName,
+    CertificateDer, ClientCertificates, ClientOptions, ClientSide, Identity, Protocols, Roots, ServerOptions,
+    ServerResumption, ServerSide, Sni, VerifyName,
 };
 
 use super::Keyring;
@@ -41,6 +41,27 @@ pub(crate) fn monitor_side(certificate: &str, keyring: &Keyring) -> Result<Serve
         protocols: Protocols::default(),
         clients: ClientCertificates::Ignored,
         resumption: keyring.resumption.clone().ok_or("there are no keys for tickets")?,
+    })
+}
+
+/// How the control socket speaks TLS, with clients that show a certificate of `clients` where there are some. A session is
+/// continued no longer than these are in force.
+///
+/// # Errors
+/// A sentence about what does not go together.
+pub(super) fn control_side(
+    identity: Identity,
+    clients: &[CertificateDer<'static>],
+) -> Result<ServerSide, String> {
+    ServerSide::new(ServerOptions {
+        identity,
+        by_name: Vec::new(),
+        protocols: Protocols { tls12: false, tls13: true, ..Protocols::default() },
+        clients: match clients.is_empty() {
+            true => ClientCertificates::Ignored,
+            false => ClientCertificates::Required(Roots::load(false, clients)),
+        },
+        resumption: ServerResumption::new()?,
     })
 }
 

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use config::Reloadable;
 use script::compile::BreakPoints;
+use tls::ServerSide;
 
 use crate::control::shards;
 use crate::limits;
 use crate::log::Priority;
-use crate::pki::{self, Keyring};
+use crate::pki::{self, CertificateStatus, Keyring};
 use crate::program::{Control, Program};
 use crate::snapshot::Snapshot;
 
@@ -121,9 +122,19 @@ impl Control {
         }
     }
 
+    /// How the control socket speaks TLS now; `None`: it does not.
+    pub fn control_side(&self) -> Option<ServerSide> {
+        self.keyring.borrow().control_side()
+    }
+
+    /// The certificates in force.
+    pub fn certificates(&self) -> Vec<CertificateStatus> {
+        self.keyring.borrow().status()
+    }
+
     /// Says which certificates have come nearer to their end.
     pub(super) fn watch_expiry(&self) {
-        let status = self.keyring.borrow().status();
+        let status = self.certificates();
         let now_s = i64::try_from(engine::time::wall_ms() / 1000).unwrap_or(i64::MAX);
         self.say(self.expiry.look(&status, now_s));
     }

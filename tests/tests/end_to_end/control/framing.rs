@@ -1,5 +1,6 @@
 //! What a client may do to the socket, and who may.
 
+use std::cell::Cell;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
@@ -8,8 +9,9 @@ use std::time::{Duration, Instant};
 use control::Command;
 use control::framing::Status;
 use control::smtpd as proto;
-use tests::pki::Authority;
-use tests::{ControlClient, Smtpd};
+use nix::sys::signal::Signal;
+use tests::pki::{Authority, Issued};
+use tests::{ControlClient, Smtpd, wait_until};
 
 #[test]
 fn commands_are_answered_in_order_and_wrong_ones_say_what_is_wrong() {
@@ -115,39 +117,82 @@ fn what_is_not_built_says_so() {
     assert!(plugin.expect_err("there are none").contains("there is no plugin \"p\""));
 }
 
+/// A server that takes commands on a port, with `ctl.crt`, `ctl.key` and `operators.pem` of its directory.
+fn with_port(authority: &Authority, issued: &Issued) -> (Smtpd, u16) {
+    let (builder, port) = (Smtpd::relay_to(1), tests::free_port());
+    issued.write(builder.dir(), "ctl");
+    let path = |name: &str| format!("{{path: \"{}\"}}", builder.dir().join(name).display());
+    let socket = format!(
+        "{{port: {port}, tls: {{server: {{certificate: {}, privatekey: {}, clientcerts: [{}]}}}}}}",
+        path("ctl.crt"),
+        path("ctl.key"),
+        path("operators.pem")
+    );
+    std::fs::write(builder.dir().join("operators.pem"), authority.pem()).expect("a temporary directory");
+    let server = builder.replace_control_socket(&socket).start();
+    server.wait_for_log(&format!("control socket: 127.0.0.1:{port} with TLS"));
+    (server, port)
+}
+
+/// The status of the first answer, and the certificate that the server shows.
+fn ask_port(port: u16, config: rustls::ClientConfig) -> std::io::Result<(u8, Vec<u8>)> {
+    let tcp = std::net::TcpStream::connect(("127.0.0.1", port))?;
+    tcp.set_read_timeout(Some(Duration::from_secs(20)))?;
+    let name = rustls::pki_types::ServerName::try_from("ctl.example").expect("a name");
+    let session = rustls::ClientConnection::new(Arc::new(config), name).expect("a good configuration");
+    let mut stream = rustls::StreamOwned::new(session, tcp);
+    stream.write_all(&[5, 7, b'n'])?;
+    let mut status = [0];
+    stream.read_exact(&mut status)?;
+    let shown = stream.conn.peer_certificates().and_then(|chain| chain.first());
+    Ok((status[0], shown.map(|leaf| leaf.to_vec()).unwrap_or_default()))
+}
+
 #[test]
 fn a_port_serves_those_who_show_a_certificate_and_nobody_else() {
     let (authority, others) = (Authority::new(), Authority::new());
-    let builder = Smtpd::relay_to(1);
-    let port = tests::free_port();
-    let (certificate, key) = authority.issue(&["ctl.example"]).write(builder.dir(), "ctl");
-    let accepted = builder.dir().join("operators.pem");
-    std::fs::write(&accepted, authority.pem()).expect("a temporary directory can be written");
-    let server = builder
-        .replace_control_socket(&format!(
-            "{{port: {port}, tls: {{server: {{certificate: {{path: \"{}\"}}, privatekey: {{path: \"{}\"}}, \
-             clientcerts: [{{path: \"{}\"}}]}}}}}}",
-            certificate.display(),
-            key.display(),
-            accepted.display()
-        ))
-        .start();
-    server.wait_for_log(&format!("control socket: 127.0.0.1:{port} with TLS"));
-    let ask = |config: rustls::ClientConfig| -> std::io::Result<u8> {
-        let tcp = std::net::TcpStream::connect(("127.0.0.1", port))?;
-        tcp.set_read_timeout(Some(Duration::from_secs(20)))?;
-        let name = rustls::pki_types::ServerName::try_from("ctl.example").expect("a name");
-        let session = rustls::ClientConnection::new(Arc::new(config), name).expect("a good configuration");
-        let mut stream = rustls::StreamOwned::new(session, tcp);
-        stream.write_all(&[5, 7, b'n'])?;
-        let mut status = [0];
-        stream.read_exact(&mut status)?;
-        Ok(status[0])
-    };
+    let issued = authority.issue(&["ctl.example"]);
+    let (server, port) = with_port(&authority, &issued);
     let operator = authority.issue(&["operator.example"]);
-    assert_eq!(ask(authority.client_with(&operator)).expect("it is served"), b'+');
-    ask(authority.client()).expect_err("it shows no certificate");
+    let answer = ask_port(port, authority.client_with(&operator)).expect("it is served");
+    assert_eq!(answer, (b'+', issued.der().to_vec()));
+    ask_port(port, authority.client()).expect_err("it shows no certificate");
     let stranger = others.issue(&["operator.example"]);
-    ask(authority.client_with(&stranger)).expect_err("somebody else has issued it");
+    ask_port(port, authority.client_with(&stranger)).expect_err("somebody else has issued it");
     server.wait_for_log("control: 127.0.0.1:");
+}
+
+#[test]
+fn what_a_port_shows_and_whom_it_takes_follows_a_reload() {
+    let (authority, others) = (Authority::new(), Authority::new());
+    let first = authority.issue(&["ctl.example"]);
+    let (server, port) = with_port(&authority, &first);
+    let reloads = Cell::new(0);
+    let reload = || {
+        server.signal(Signal::SIGHUP);
+        reloads.set(reloads.get() + 1);
+        let done = || server.log().iter().filter(|line| line.contains("Configuration reloaded")).count();
+        assert!(wait_until(Duration::from_secs(20), || done() == reloads.get()), "{:#?}", server.log());
+    };
+    let old = authority.issue(&["operator.example"]);
+    let shown = |by: &Issued| ask_port(port, authority.client_with(by)).map(|(_, shown)| shown);
+    assert_eq!(shown(&old).expect("it is served"), first.der());
+    let second = authority.issue(&["ctl.example"]);
+    second.write(server.dir(), "ctl");
+    std::fs::write(server.dir().join("operators.pem"), others.pem()).expect("a temporary directory");
+    reload();
+    shown(&old).expect_err("the list does not have its issuer any more");
+    let new = others.issue(&["operator.example"]);
+    assert_eq!(shown(&new).expect("it is served"), second.der());
+    // Half of a pair.
+    let third = authority.issue_until(&["ctl.example"], 2001);
+    std::fs::write(server.dir().join("ctl.crt"), third.certificate_pem()).expect("a temporary directory");
+    reload();
+    server.wait_for_log("environment.controlsocket.tls.server: the private key in ");
+    assert_eq!(shown(&new).expect("it is served"), second.der());
+    third.write(server.dir(), "ctl");
+    reload();
+    server.wait_for_log("environment.controlsocket.tls.server: the certificate of ");
+    server.wait_for_log("ctl.crt has expired");
+    shown(&new).expect_err("it has expired");
 }
