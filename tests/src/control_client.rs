@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use control::framing::{self, Response, ResponseDecoder, Status};
+use control::smtpd::ProcessStatsResponse;
 use control::{Command, Message};
 
 /// A client of the control socket.
@@ -81,5 +82,13 @@ impl ControlClient {
     /// Asks for what has neither request nor answer.
     pub fn order(&mut self, command: Command) -> Result<(), String> {
         self.ask::<()>(command, &())
+    }
+
+    /// The value of a metric, by its name in OpenMetrics with its labels: `halon_servers_connections{server="in"}`.
+    pub fn metric(&mut self, sample: &str) -> Option<f64> {
+        let stats: ProcessStatsResponse = self.ask_plainly(Command::ProcessStats).expect("an answer");
+        let text = control::openmetrics::render(&stats.metrics);
+        let value = text.lines().find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '))?;
+        Some(value.parse().expect("a number"))
     }
 }

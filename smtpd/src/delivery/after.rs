@@ -88,8 +88,11 @@ pub async fn remove(
 pub(super) async fn remove_in_hand(shard: &Rc<Shard>, attempt: Attempt, removal: Removal) -> Removed {
     let Some(recipient) = attempt.recipients.first() else { return Removed::Gone };
     let (key, attempts, reason) = (recipient.key, recipient.attempts, removal.reason);
+    // What an operator orders for certain recipients is not softened.
+    let soft = removal.by == SCRIPT && shard.snapshot().queue_options.soft_bounce;
     let change = match removal.action {
         Action::Delete => Change::Removed { key, attempts, reason },
+        Action::Bounce if soft => softened(shard, &attempt, recipient, reason),
         Action::Bounce => Change::Failed { key, attempts, cause: FailCause::Ordered, reason },
     };
     let said = Said { readdressed: None, kept: removal.kept, returned: removal.returned };
@@ -246,8 +249,7 @@ async fn decide(
         Postdelivery::Bounce(dsn) => {
             let reason = reason_of(&case.change, "a script returned it");
             let change = if shard.snapshot().queue_options.soft_bounce {
-                let requeue = Requeue { delay_s: None, increment_retry: true, ..Requeue::after_failure() };
-                requeued(shard, &errand.attempt, recipient, &requeue, reason)
+                softened(shard, &errand.attempt, recipient, reason)
             } else {
                 let cause = match &case.change {
                     Change::Failed { cause, .. } => *cause,
@@ -273,6 +275,12 @@ fn reason_of(change: &Change, otherwise: &str) -> Reason {
         }
         _ => otherwise.into(),
     }
+}
+
+/// What a script's bounce becomes under `queues.softbounce`: it counts, and is tried again.
+fn softened(shard: &Shard, attempt: &Attempt, recipient: &Recipient, reason: Reason) -> Change {
+    let requeue = Requeue { delay_s: None, increment_retry: true, reason: None, ..Requeue::after_failure() };
+    requeued(shard, attempt, recipient, &requeue, reason)
 }
 
 /// What `Queue` means (reference: hooks 4.1.2): it may exceed what the transport permits.

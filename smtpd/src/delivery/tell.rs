@@ -43,6 +43,7 @@ pub(super) fn tell(shard: &Shard, ended: &Ended, changes: &[Change], orders: &[(
             }
             Change::Removed { attempts, reason, .. } => {
                 tried(AttemptResult::Failed { why: FailCause::Ordered.name() }, Some(reason));
+                shard.stats.delivery.removed.add(1);
                 ended_as(shard, attempt, recipient, (End::Removed, by), *attempts, reason);
             }
             Change::Hold { attempts, reason, .. } if by.is_empty() => {

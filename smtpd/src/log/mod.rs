@@ -35,9 +35,33 @@ pub struct Log {
     filled: Notify,
     /// The buffer is worth sending at once.
     grown: Notify,
-    dropped: Cell<u64>,
-    /// Those of them that it was said of.
-    dropped_and_told: Cell<u64>,
+    dropped: Dropped,
+}
+
+/// Lines that were lost.
+#[derive(Debug, Default)]
+struct Dropped {
+    /// Those that nothing was said of yet.
+    untold: Cell<u64>,
+    told: Cell<u64>,
+}
+
+impl Dropped {
+    fn add(&self, lines: u64) {
+        self.untold.set(self.untold.get() + lines);
+    }
+
+    /// How many there are to tell of; they count as told.
+    fn tell(&self) -> u64 {
+        let untold = self.untold.take();
+        self.told.set(self.told.get() + untold);
+        untold
+    }
+
+    /// All of them.
+    fn total(&self) -> u64 {
+        self.untold.get() + self.told.get()
+    }
 }
 
 impl std::fmt::Debug for Log {
@@ -54,8 +78,7 @@ impl Log {
             buffer: RefCell::new(String::new()),
             filled: Notify::new(),
             grown: Notify::new(),
-            dropped: Cell::new(0),
-            dropped_and_told: Cell::new(0),
+            dropped: Dropped::default(),
         });
         engine::task::spawn(Class::Interactive, Rc::clone(&log).forward());
         log
@@ -82,7 +105,7 @@ impl Log {
         }
         let mut buffer = self.buffer.borrow_mut();
         if buffer.len() >= limits::LOG_BUFFER_BYTES {
-            self.dropped.set(self.dropped.get() + 1);
+            self.dropped.add(1);
             return;
         }
         let before = buffer.len();
@@ -107,7 +130,7 @@ impl Log {
 
     /// Lines that this shard lost since its start.
     pub fn dropped_lines(&self) -> u64 {
-        self.dropped.get() + self.dropped_and_told.get()
+        self.dropped.total()
     }
 
     /// Bytes that wait to be sent to the control thread.
@@ -117,9 +140,8 @@ impl Log {
 
     /// Sends what is buffered now.
     pub fn flush(&self) {
-        let dropped = self.dropped.take();
+        let dropped = self.dropped.tell();
         if dropped > 0 {
-            self.dropped_and_told.set(self.dropped_and_told.get() + dropped);
             let mut buffer = self.buffer.borrow_mut();
             self.target.format(
                 &mut buffer,
@@ -137,7 +159,7 @@ impl Log {
         // A full ring to the control thread loses the lines, as a full buffer there does.
         let count = count(&lines);
         if engine::mesh::send(engine::boot::control(), move || Output::push(lines)).is_err() {
-            self.dropped.set(self.dropped.get() + count);
+            self.dropped.add(count);
         }
     }
 }

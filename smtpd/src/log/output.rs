@@ -11,7 +11,7 @@ use engine::sync::Notify;
 use engine::task::Class;
 
 use super::target::count;
-use super::{Priority, Target};
+use super::{Dropped, Priority, Target};
 use crate::limits;
 
 /// Takes what the shards send and writes it, one write at a time.
@@ -21,7 +21,7 @@ pub struct Output {
     queued_bytes: Cell<usize>,
     filled: Notify,
     drained: Notify,
-    dropped: Cell<u64>,
+    dropped: Dropped,
 }
 
 impl std::fmt::Debug for Output {
@@ -46,24 +46,23 @@ impl Output {
             queued_bytes: Cell::new(0),
             filled: Notify::new(),
             drained: Notify::new(),
-            dropped: Cell::new(0),
+            dropped: Dropped::default(),
         });
         engine::mesh::local::set(Rc::clone(&output));
         engine::task::spawn(Class::Interactive, Rc::clone(&output).write_all());
         output
     }
 
-    /// Lines lost since it was last said so.
-    #[cfg(test)]
-    pub(super) fn lines_dropped(&self) -> u64 {
-        self.dropped.get()
+    /// Lines that it lost since its start. 0 where there is none: it is the control thread that has one.
+    pub fn lines_dropped_here() -> u64 {
+        engine::mesh::local::get::<Output>().map_or(0, |output| output.dropped.total())
     }
 
     /// Takes lines for writing. Runs on the control thread.
     pub(super) fn push(lines: String) {
         let Some(output) = engine::mesh::local::get::<Output>() else { return };
         if output.queued_bytes.get() >= limits::LOG_QUEUE_BYTES {
-            output.dropped.set(output.dropped.get() + count(&lines));
+            output.dropped.add(count(&lines));
             return;
         }
         output.queued_bytes.set(output.queued_bytes.get() + lines.len());
@@ -79,13 +78,13 @@ impl Output {
                 continue;
             };
             let len_bytes = lines.len();
-            let dropped = self.dropped.take();
+            let dropped = self.dropped.tell();
             if dropped > 0 {
                 let text = format_args!("log: {dropped} lines dropped, its reader is too slow");
                 self.target.format(&mut lines, Priority::Warning, text);
             }
             let lost = self.write(lines).await;
-            self.dropped.set(self.dropped.get() + lost);
+            self.dropped.add(lost);
             self.queued_bytes.set(self.queued_bytes.get().saturating_sub(len_bytes));
         }
     }

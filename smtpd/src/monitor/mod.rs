@@ -28,7 +28,7 @@ use tls::{ServerSide, Stream};
 
 use crate::control::shards::{self, Asking};
 use crate::limits;
-use crate::log::{Log, Priority};
+use crate::log::{Log, Output, Priority};
 use crate::program::{Control, Program};
 use crate::sockets::{At, bind_error};
 use crate::stats::heartbeat::Heartbeat;
@@ -195,6 +195,9 @@ impl Monitor {
             dynamic_suspends: control.as_ref().map_or(0, |control| control.dynamic.suspends().len()),
             dynamic_conditions: control.as_ref().map_or(0, |control| control.dynamic.conditions().len()),
             threads: self.threads(),
+            driver: engine::boot::driver(),
+            certificates: control.as_ref().map_or_else(Vec::new, |control| control.certificates()),
+            log_dropped: self.log.dropped_lines() + Output::lines_dropped_here(),
         }
     }
 

@@ -7,6 +7,7 @@ use net::dns::StubCounts;
 use queue::{Counts, PickCounts};
 
 use super::recent::Times;
+use crate::pki::CertificateStatus;
 use crate::shard::Shard;
 
 /// One row: a value, or one for each value of its labels.
@@ -38,10 +39,14 @@ pub enum Kind {
 pub enum Read {
     /// The whole process: it has no shards.
     Process(fn(&Facts) -> f64),
+    /// The whole process, a value for each of the labels that it has now.
+    Labelled(fn(&Facts) -> Vec<(&str, f64)>),
     /// A pool of threads, each by itself.
     Pool(fn(&Threads) -> u64),
     /// A shard; those of all are added up.
     Shard(fn(&Source<'_>) -> u64),
+    /// The same, and what the threads beside them add.
+    ShardsAndProcess(fn(&Source<'_>) -> u64, fn(&Facts) -> u64),
     /// A shard, each by itself.
     EachShard(fn(&Source<'_>) -> u64),
     /// A server of a shard, by its number; those of all shards are added up.
@@ -116,6 +121,12 @@ pub struct Facts {
     pub dynamic_conditions: usize,
     /// Threads by pool.
     pub threads: Vec<Threads>,
+    /// What sockets and files are driven by.
+    pub driver: &'static str,
+    /// Certificates in force.
+    pub certificates: Vec<CertificateStatus>,
+    /// Log lines that were lost beside the shards.
+    pub log_dropped: u64,
 }
 
 /// Hooks of a session, in the order in which they come.
@@ -140,8 +151,8 @@ impl Metric {
         let shard = source.shard;
         let servers = 0..shard.stats.servers.len();
         match self.read {
-            Read::Process(_) | Read::Pool(_) => Vec::new(),
-            Read::Shard(read) | Read::EachShard(read) => vec![read(source)],
+            Read::Process(_) | Read::Labelled(_) | Read::Pool(_) => Vec::new(),
+            Read::Shard(read) | Read::EachShard(read) | Read::ShardsAndProcess(read, _) => vec![read(source)],
             Read::Server(read) | Read::ServerSetting(read) => {
                 servers.map(|server| read(source, server)).collect()
             }

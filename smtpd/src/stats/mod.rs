@@ -180,6 +180,8 @@ pub struct Delivery {
     pub delayed: Counter,
     /// Recipients that failed for good.
     pub failed: Counter,
+    /// Recipients removed by order, without a report.
+    pub removed: Counter,
 }
 
 /// Connections that are used again.

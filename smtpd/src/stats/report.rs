@@ -89,6 +89,14 @@ impl Report<'_> {
         let sample = |labels: &[&str], value: Value| metric.sample(labels, value);
         let samples = match metric.read {
             Read::Process(read) => vec![sample(&[], number_of(read(&self.facts)))],
+            Read::Labelled(read) => {
+                let values = read(&self.facts).into_iter();
+                values.map(|(label, value)| sample(&[label], number_of(value))).collect()
+            }
+            Read::ShardsAndProcess(_, read) => {
+                let of_shards: u64 = total.row(number).iter().sum();
+                vec![sample(&[], Value::Integer(of_shards + read(&self.facts)))]
+            }
             Read::Pool(read) => {
                 let pools = self.facts.threads.iter();
                 pools.map(|pool| sample(&[pool.pool], Value::Integer(read(pool)))).collect()
@@ -122,7 +130,12 @@ impl Report<'_> {
     fn labels(&self, metric: &Metric) -> Vec<Vec<&str>> {
         let servers = self.servers.iter().copied();
         match metric.read {
-            Read::Process(_) | Read::Pool(_) | Read::Shard(_) | Read::EachShard(_) => vec![Vec::new()],
+            Read::Process(_)
+            | Read::Labelled(_)
+            | Read::Pool(_)
+            | Read::Shard(_)
+            | Read::ShardsAndProcess(..)
+            | Read::EachShard(_) => vec![Vec::new()],
             Read::Server(_) | Read::ServerSetting(_) => servers.map(|server| vec![server]).collect(),
             Read::ServerScripts(_) => {
                 servers.flat_map(|server| SESSION_HOOKS.iter().map(move |hook| vec![server, *hook])).collect()
@@ -228,7 +241,9 @@ impl Metric {
     /// What it says, in which unit.
     pub fn help_with_unit(&self) -> String {
         match self.unit {
-            "bytes" | "seconds" | "microseconds" => format!("{}, in {}", self.help, self.unit),
+            "bytes" | "seconds" | "seconds since 1970" | "microseconds" => {
+                format!("{}, in {}", self.help, self.unit)
+            }
             _ => self.help.to_owned(),
         }
     }
@@ -269,6 +284,21 @@ mod tests {
         assert_eq!(sample.stat, "servers.in.scripts.eod.errors");
         let labels: Vec<_> = sample.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
         assert_eq!(labels, ["hook=eod", "server=in"]);
+    }
+
+    #[test]
+    fn what_threads_beside_the_shards_lost_of_the_log_counts_with_theirs() {
+        let row = |name: &str| METRICS.iter().position(|metric| metric.name == name).expect("in the table");
+        let mut lost = ShardStats::default();
+        lost.rows.resize_with(METRICS.len(), Vec::new);
+        lost.rows[row("log.dropped")] = vec![4];
+        let facts = Facts { log_dropped: 3, driver: "epoll", ..Facts::default() };
+        let report = Report { facts, servers: Vec::new(), shards: &[lost.clone(), lost], custom: Vec::new() };
+        let families = report.families();
+        let first = |name: &str| families[row(name)].samples[0].clone();
+        assert_eq!(first("log.dropped").value, Some(Value::Integer(11)));
+        let driver = first("process.driver.<driver>");
+        assert_eq!((driver.stat.as_str(), driver.value), ("process.driver.epoll", Some(Value::Integer(1))));
     }
 
     #[test]

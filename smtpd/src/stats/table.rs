@@ -1,6 +1,6 @@
 //! The table of everything that can be read: what `process-stats` prints, the monitor exposes and the reference documents.
 //!
-//! Names are those of the reference (cli-and-operations 10.1); `<server>`, `<hook>` and `<shard>` in them stand for a label.
+//! Names are those of the reference (cli-and-operations 10.1); `<server>`, `<hook>` and the like in them stand for a label.
 
 use hooks::Tally;
 use queue::policy::Limit;
@@ -43,6 +43,21 @@ pub static METRICS: &[Metric] = &[
         "shards",
         "Shards that stand still",
         Read::Process(|facts| facts.stalled as f64),
+    ),
+    gauge(
+        "process.driver.<driver>",
+        "1",
+        "What drives sockets and files: io_uring or epoll; why it is epoll, the log says at the start",
+        Read::Labelled(|facts| vec![(facts.driver, 1.0)]),
+    ),
+    gauge(
+        "certificates.<id>.not_after",
+        "seconds since 1970",
+        "Until when a certificate in force is valid",
+        Read::Labelled(|facts| {
+            let certificates = facts.certificates.iter();
+            certificates.map(|certificate| (&*certificate.id, certificate.not_after_s as f64)).collect()
+        }),
     ),
     gauge(
         "servers.<server>.connections",
@@ -389,6 +404,12 @@ pub static METRICS: &[Metric] = &[
         Read::Shard(|source| source.shard.stats.delivery.failed.get()),
     ),
     counter(
+        "queue.delivery.removed",
+        "recipients",
+        "Recipients that a script or an operator removed without a report to their sender",
+        Read::Shard(|source| source.shard.stats.delivery.removed.get()),
+    ),
+    counter(
         "bounces.reports",
         "reports",
         "Reports to senders that were queued",
@@ -519,8 +540,8 @@ pub static METRICS: &[Metric] = &[
     counter(
         "log.dropped",
         "lines",
-        "Log lines lost, because whoever takes them is too slow",
-        Read::Shard(|source| source.shard.log.dropped_lines()),
+        "Log lines lost, because whoever takes them is too slow or does not take them",
+        Read::ShardsAndProcess(|source| source.shard.log.dropped_lines(), |facts| facts.log_dropped),
     ),
     counter(
         "shards.<shard>.cpu",

@@ -10,7 +10,9 @@ fn a_name_stands_in_the_table_once_and_with_labels_that_its_source_has() {
         assert!(!metric.help.is_empty() && !metric.help.ends_with('.'), "{}", metric.name);
         let labels: Vec<&str> = metric.name.split('.').filter(|part| part.starts_with('<')).collect();
         let expected: &[&str] = match metric.read {
-            metric::Read::Process(_) | metric::Read::Shard(_) => &[],
+            metric::Read::Process(_) | metric::Read::Shard(_) | metric::Read::ShardsAndProcess(..) => &[],
+            metric::Read::Labelled(_) if metric.name.starts_with("process") => &["<driver>"],
+            metric::Read::Labelled(_) => &["<id>"],
             metric::Read::EachShard(_) => &["<shard>"],
             metric::Read::Pool(_) => &["<pool>"],
             metric::Read::Server(_) | metric::Read::ServerSetting(_) => &["<server>"],

@@ -161,7 +161,7 @@ fn a_keep_alive_connection_serves_one_request_after_the_other() {
 #[test]
 fn ops39_process_stats_have_the_documented_part_and_every_metric() {
     let sink = Sink::start();
-    let server = Smtpd::relay_to(sink.port()).start();
+    let server = Smtpd::relay_to(sink.port()).driver("epoll").start();
     Client::connect(server.port()).send("a@a.example", &["b@b.example"], BODY);
     sink.wait_for(1);
     let mut stats = ProcessStatsResponse::default();
@@ -178,6 +178,7 @@ fn ops39_process_stats_have_the_documented_part_and_every_metric() {
     let text = control::openmetrics::render(&stats.metrics);
     let pid = format!("# HELP halon_process_pid Process id\nhalon_process_pid {}\n", server.pid());
     assert!(text.starts_with("# TYPE halon_process_pid gauge\n") && text.contains(&pid), "{text}");
+    assert!(text.contains("\nhalon_process_driver{driver=\"epoll\"} 1\n"), "{text}");
     let rows: ShardStatusResponse = server.control().ask_plainly(Command::ShardStatus).expect("an answer");
     assert_eq!(rows.shards.iter().map(|row| row.received).sum::<u64>(), 1);
     assert!(rows.shards.iter().all(|row| row.state() == State::Ok && row.elapsedus > 0), "{rows:?}");

@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -338,16 +338,28 @@ fn a_log_reader_that_stands_still_stalls_no_mail() {
     sink.wait_for(messages);
     // Now somebody reads.
     let mut log = child.stderr.take().expect("a pipe");
+    let text = Arc::new(Mutex::new(Vec::new()));
+    let read = Arc::clone(&text);
     let reader = std::thread::spawn(move || {
-        let mut text = Vec::new();
-        let _ = log.read_to_end(&mut text);
-        String::from_utf8_lossy(&text).into_owned()
+        let mut some = vec![0; 65_536];
+        while let Ok(count @ 1..) = log.read(&mut some) {
+            read.lock().expect("no panic").extend_from_slice(&some[..count]);
+        }
     });
-    client.send("a@a.example", &["last@b.example"], BODY);
-    sink.wait_for(messages + 1);
+    let so_far = || String::from_utf8_lossy(&text.lock().expect("no panic")).into_owned();
+    // What queues up is through once a line comes that was queued since.
+    let mut sent = messages;
+    let through = wait_until(Duration::from_secs(60), || {
+        client.send("a@a.example", &["last@b.example"], BODY);
+        sent += 1;
+        sink.wait_for(sent);
+        so_far().contains("last@b.example")
+    });
+    assert!(through, "{} bytes came", so_far().len());
     kill(Pid::from_raw(i32::try_from(child.id()).expect("process ids fit")), Signal::SIGTERM).expect("ours");
     assert!(child.wait().expect("our own child").success());
-    let log = reader.join().expect("no panic");
+    reader.join().expect("no panic");
+    let log = so_far();
     let dropped = log.lines().filter(|line| line.contains("lines dropped, its reader is too slow")).count();
     let lines = log.lines().count();
     println!("{lines} lines came, {dropped} lines told of others");

@@ -29,6 +29,7 @@ struct Case<'c> {
     scripts: Vec<(&'c str, String)>,
     transport: Vec<&'c str>,
     by_mx: bool,
+    soft_bounce: bool,
     peer: Vec<&'c str>,
     steps: Vec<(&'c str, &'c str)>,
 }
@@ -53,6 +54,7 @@ fn cases() -> Vec<Case<'static>> {
                 script.push_str(line);
             }
             _ if line == "by mx" => case.by_mx = true,
+            _ if line == "soft bounce" => case.soft_bounce = true,
             _ if word == "peer" => case.peer.push(rest),
             _ => case.steps.push((word, rest)),
         }
@@ -98,6 +100,9 @@ fn server(case: &Case<'_>, port: u16, dns: &NameServer) -> Smtpd {
         builder = builder
             .replace_connection(&format!("connection: {{port: {port}}}"))
             .running(&format!("resolver: {{servers: [\"127.0.0.1:{}\"]}}\n", dns.port()));
+    }
+    if case.soft_bounce {
+        builder = builder.running("queues: {softbounce: true}\n");
     }
     for keys in &case.transport {
         builder = builder.transport(keys);
@@ -206,6 +211,11 @@ fn run(case: &Case<'_>) {
             }
             "send" => send(&server, text),
             "update" => update(name, &server, text),
+            "counted" => {
+                let (metric, count) = text.split_once(' ').expect("METRIC COUNT");
+                let is = || server.control().metric(metric).is_some_and(|value| value.to_string() == count);
+                assert!(wait_until(Duration::from_secs(20), is), "{name}: {text}");
+            }
             "restart" => server = server.kill().start(),
             "log" => {
                 let there = wait_until(Duration::from_secs(20), || has_line(&server, text));

@@ -96,6 +96,30 @@ fn a_certificate_near_its_end_is_warned_of_at_the_start_and_one_that_ended_serve
     server.wait_for_log("mx.crt has expired");
 }
 
+/// Seconds since 1970 of the first of January.
+const YEAR_2030_S: f64 = 1_893_456_000.0;
+const YEAR_2100_S: f64 = 4_102_444_800.0;
+
+#[test]
+fn the_end_of_a_certificate_is_a_metric_that_follows_a_renewal() {
+    let (authority, sink) = (Authority::new(), Sink::start());
+    let first = authority.issue_until(&["mx.test.example"], 2030);
+    let server = relay_with(sink.port(), &first).server("tls: {certs: {cert: mx}}").start();
+    let end = || server.control().metric("halon_certificates_not_after{id=\"mx\"}");
+    assert_eq!(end(), Some(YEAR_2030_S));
+    // What does not come into force does not count.
+    let second = authority.issue(&["mx.test.example"]);
+    std::fs::write(server.dir().join("mx.crt"), second.certificate_pem()).expect("writes");
+    server.signal(Signal::SIGHUP);
+    server.wait_for_log("the certificate in force stays");
+    assert!(wait_until(Duration::from_secs(20), || reloads(&server) == 1), "{:#?}", server.log());
+    assert_eq!(end(), Some(YEAR_2030_S));
+    second.write(server.dir(), "mx");
+    server.signal(Signal::SIGHUP);
+    assert!(wait_until(Duration::from_secs(20), || reloads(&server) == 2), "{:#?}", server.log());
+    assert_eq!(end(), Some(YEAR_2100_S));
+}
+
 #[test]
 fn a_server_without_a_usable_pair_does_not_start_and_says_why() {
     let (authority, sink) = (Authority::new(), Sink::start());
