@@ -16,9 +16,10 @@ use super::attempt::{Connection, Unusable};
 use super::dane::{self, Refused};
 use super::errand::Errand;
 use super::facts::{AttemptFacts, Stopwatch};
+use super::failures::Failures;
 use super::next_hop::{self, Candidate};
 use super::parking::Path;
-use super::paths::{self, Admitted, Paths, Ticket};
+use super::paths::{Admitted, Paths, Ticket};
 use super::policies::{self, Go, Refusal, Units};
 use super::pool::Key;
 use super::report::{self, Report};
@@ -42,26 +43,6 @@ pub(super) struct Way<'a> {
     pub(super) snapshot: &'a Arc<Snapshot>,
     pub(super) errand: &'a Errand,
     pub(super) route: &'a Arc<Route>,
-}
-
-/// What became of the hosts that were no use.
-#[derive(Default)]
-struct Failures {
-    /// One of them: the host's fault. The last word counts.
-    theirs: Option<Reason>,
-    /// A fault of ours.
-    ours: Option<Reason>,
-    /// The earliest time at which a parked one may be tried.
-    parked_until_ms: Option<u64>,
-    suspended: bool,
-    /// What policies refused.
-    limited: Vec<Refusal>,
-    /// Our addresses that they refused for the host that is tried.
-    refused_sources: Vec<IpAddr>,
-    /// DNS did not say now where another one is.
-    unknown: Option<Reason>,
-    /// One of them lacks what the message needs. That is final when there was no more to any of the others.
-    unfit: Option<Report>,
 }
 
 impl Way<'_> {
@@ -420,58 +401,6 @@ impl Way<'_> {
             *connection = Some(open);
         }
         Some(report)
-    }
-}
-
-impl Failures {
-    /// Policies refused a connect from `source`.
-    fn refused(&mut self, refusal: Refusal, source: Option<IpAddr>) {
-        let by_source = refusal.by.key.fields().contains(queue::Field::LocalIp);
-        self.refused_sources.extend(source.filter(|_| by_source));
-        if self.limited.len() < limits::REFUSALS_MAX {
-            self.limited.push(refusal);
-        }
-    }
-
-    fn note(&mut self, unusable: Unusable, candidate: &Candidate) {
-        match unusable {
-            Unusable::Host(reason)
-            | Unusable::Refused(reason)
-            | Unusable::NoTls(reason, _)
-            | Unusable::NoImplicitTls(reason, _) => self.theirs = Some(reason),
-            Unusable::Ours(reason) => self.ours = Some(reason),
-            Unusable::NoRoute(reason) => {
-                Paths::here().note_unreachable(candidate.address.is_ipv6());
-                self.ours = Some(reason);
-            }
-        }
-    }
-
-    fn report(mut self) -> Report {
-        let unfit = self.unfit.take();
-        let another_may_do = self.unknown.is_some()
-            || self.theirs.is_some()
-            || self.ours.is_some()
-            || self.parked_until_ms.is_some()
-            || self.suspended;
-        unfit.filter(|_| !another_may_do).unwrap_or_else(|| Report::for_all(self.outcome()))
-    }
-
-    /// Only what a host itself did counts as an attempt, and only where no other one is left to hope for.
-    fn outcome(self) -> Outcome {
-        match self {
-            Failures { unknown: Some(reason), .. } => Outcome::LocalFault(reason),
-            Failures { theirs: Some(reason), .. } => Outcome::Temporary(reason),
-            Failures { ours: Some(reason), .. } => Outcome::LocalFault(reason),
-            Failures { limited, .. } if !limited.is_empty() => policies::outcome(limited),
-            Failures { parked_until_ms: Some(until_ms), .. } => {
-                let wait_ms = until_ms.saturating_sub(paths::now_ms());
-                Outcome::Parked { until_ms: engine::time::steady_ms().saturating_add(wait_ms) }
-            }
-            Failures { suspended: true, .. } => Outcome::Suspended,
-            // RFC 3463: 4.4.4 unable to route.
-            _ => Outcome::Temporary(Diagnosis::new("no host to connect to").with_enhanced(4, 4, 4).into()),
-        }
     }
 }
 

@@ -12,6 +12,7 @@ mod distrust;
 mod ending;
 mod errand;
 pub mod facts;
+mod failures;
 mod hosts;
 mod lane;
 mod moving;

@@ -27,8 +27,8 @@ impl Driver {
     ///
     /// # Errors
     /// Too many from its address have failed; or it wants to act as somebody else than it logs in as (RFC 4616), which
-    /// no script is asked about.
-    pub(super) fn auth_allowed(&self, claim: &Claim) -> Result<(), Error> {
+    /// no script is asked about and counts as a failure.
+    pub(super) fn auth_allowed(&mut self, claim: &Claim) -> Result<(), Error> {
         let failures = &self.shard.program.auth_failures;
         if failures.is_blocked(self.client.remote.ip(), engine::time::steady_ms() / 1000) {
             return Err(LocalLimit::TooManyAuthFailuresFromAddress.into());
@@ -37,6 +37,7 @@ impl Driver {
             Claim::Password { authorization, username, .. }
                 if !authorization.is_empty() && authorization != username =>
             {
+                self.auth_failed(claim.mechanism(), Some(username), "asks to act as somebody else");
                 Err(PeerMisbehaved::WrongCredentials.into())
             }
             _ => Ok(()),

@@ -252,6 +252,34 @@ fn a_retry_leaves_from_the_address_of_the_first_attempt() {
 }
 
 #[test]
+fn a_host_that_refuses_does_not_count_while_our_address_for_another_one_is_missing() {
+    let at = "[::1]:0".parse().expect("an address");
+    if std::net::TcpListener::bind::<SocketAddr>(at).is_err() {
+        return println!("SKIPPED: this machine has no IPv6");
+    }
+    let peer = Peer::start_at(at, Behaviour::new().rule(Rule::at(Phase::Banner).reply("554 5.7.1 no")));
+    let dns = NameServer::start(&[
+        ("b.example", Record::Mx(10, "six.b.example")),
+        ("b.example", Record::Mx(20, "four.b.example")),
+        ("six.b.example", Record::Aaaa("::1")),
+        ("four.b.example", Record::A("127.0.0.1")),
+    ]);
+    let connection = format!("connection: {{port: {}, sourceip: {{ipv4: [gone], ipv6: true}}}}", peer.port());
+    // What counts is final.
+    let server = Smtpd::by_mx(peer.port(), dns.port())
+        .without_retry()
+        .replace_connection(&connection)
+        .transport("retry: {count: 0}")
+        .running("addresses:\n  - {id: gone, address: 192.0.2.77, hostname: gone.out.example}\n")
+        .start();
+    Client::connect(server.port()).send("a@a.example", &["x@b.example"], BODY);
+    server.wait_for_log("this host does not have the source address 192.0.2.77");
+    assert!(peer.connection_count() > 0, "the first was asked");
+    let over = |line: &String| line.contains(" failed ") || line.contains(" bounced ");
+    assert!(!server.log().iter().any(over), "{:#?}", server.log());
+}
+
+#[test]
 fn an_address_that_the_host_does_not_have_defers_and_says_so() {
     let peer = Peer::start(Behaviour::new());
     let server = from_addresses(&peer, "[gone]").start();
