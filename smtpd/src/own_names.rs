@@ -1,54 +1,124 @@
 //! Whether the names under which we leave are those that DNS has for our addresses: receivers look.
 //!
 //! At start and at each reload the PTR records of each source address are asked for, and a HELO name that is not among
-//! them is warned of, once. Nothing depends on it. Addresses of which the Internet knows nothing (loopback, private
-//! ones behind a translation) are left out.
+//! them is warned of, once. Where the system chooses the address, it is the one that it would choose now. Nothing depends
+//! on it. Addresses of which the Internet knows nothing (loopback, private ones behind a translation) are left out.
 
-use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::rc::Rc;
 
-use net::dns::DomainName;
+use config::NextHop;
+use net::dns::{DomainName, MailHosts};
 
+use crate::delivery::preview::of_system;
 use crate::delivery::{Family, Source};
 use crate::log::Priority;
 use crate::shard::Shard;
-use crate::snapshot::Snapshot;
+use crate::snapshot::Route;
+
+/// Stands for the hosts of the Internet where it is asked which address the system would choose: a root name server. It
+/// gets no packet.
+const FAR_AWAY: [IpAddr; 2] = [
+    IpAddr::V4(Ipv4Addr::new(198, 41, 0, 4)),
+    IpAddr::V6(Ipv6Addr::new(0x2001, 0x503, 0xba3e, 0, 0, 0, 2, 0x30)),
+];
 
 /// Looks at the addresses of the configuration in force.
 pub(crate) async fn check(shard: Rc<Shard>) {
-    for Name { address, helo, id } in names(&shard.snapshot()) {
+    let snapshot = shard.snapshot();
+    let mut names = BTreeMap::new();
+    for (Leaving { from, helo }, whose) in leavings(snapshot.routes.values().map(|route| &**route)) {
+        let address = match from {
+            Origin::Configured(address) => Some(address),
+            Origin::Towards(remote) => of_system(SocketAddr::new(remote, 25)).await,
+            Origin::TowardsHost { name, ipv6 } => match shard.resolver.host(&name, !ipv6, ipv6, 0).await {
+                MailHosts::Found { hosts, .. } => {
+                    let first = hosts.iter().flat_map(|host| &host.addresses).next();
+                    match first {
+                        Some(remote) => of_system(SocketAddr::new(*remote, 25)).await,
+                        None => None,
+                    }
+                }
+                _ => None,
+            },
+        };
+        if let Some(address) = address.filter(|address| is_public(*address)) {
+            names.entry((address.to_canonical(), helo)).or_insert(whose);
+        }
+    }
+    for ((address, helo), whose) in names {
         // What DNS does not say now is asked for again at the next reload.
         let Ok(known) = shard.resolver.names(address).await else { continue };
         if let Some(what) = mismatch(&helo, &known) {
             let text = format_args!(
-                "addresses \"{id}\": mail from {address} says EHLO {helo}, but {what}; receivers may refuse it"
+                "{whose}: mail from {address} says EHLO {helo}, but {what}; receivers may refuse it"
             );
             shard.log.line(Priority::Warning, text);
         }
     }
 }
 
-/// A name that an address goes by.
+/// A name that mail leaves under, and from where.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Name {
-    address: IpAddr,
+struct Leaving {
+    from: Origin,
     helo: String,
-    id: String,
 }
 
-fn names(snapshot: &Snapshot) -> BTreeSet<Name> {
-    let families = snapshot.routes.values().flat_map(|route| &route.sources.families);
-    let pools = families.filter_map(|family| match family {
-        Family::Pool(pool) => Some(pool),
-        Family::Off | Family::System => None,
-    });
-    pools.flatten().filter(|source| is_public(source.address)).map(|source| name(source)).collect()
+/// Where mail leaves from.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Origin {
+    /// An entry of `addresses`.
+    Configured(IpAddr),
+    /// The address that the system chooses towards this one.
+    Towards(IpAddr),
+    /// The same towards an address of this host.
+    TowardsHost { name: String, ipv6: bool },
 }
 
-fn name(source: &Source) -> Name {
-    let helo = String::from_utf8_lossy(source.session.hostname.as_bytes()).into_owned();
-    Name { address: source.address.to_canonical(), helo, id: source.id.to_string() }
+/// Each once, with the entry of the configuration that says so.
+fn leavings<'r>(routes: impl Iterator<Item = &'r Route>) -> BTreeMap<Leaving, String> {
+    let mut routes: Vec<&Route> = routes.collect();
+    routes.sort_by(|one, other| one.id.cmp(&other.id));
+    let mut leavings = BTreeMap::new();
+    for route in routes {
+        for (family, far_away) in route.sources.families.iter().zip(FAR_AWAY) {
+            match family {
+                Family::Off => {}
+                Family::Pool(pool) => leavings.extend(pool.iter().map(|source| configured(source))),
+                // Where somebody else connects, the address is not ours.
+                Family::System if route.proxy.is_some() => {}
+                Family::System => {
+                    if let Some(from) = towards(&route.next_hop, far_away) {
+                        let leaving = Leaving { from, helo: text(&route.session) };
+                        leavings.entry(leaving).or_insert_with(|| format!("transport \"{}\"", route.id));
+                    }
+                }
+            }
+        }
+    }
+    leavings
+}
+
+fn configured(source: &Source) -> (Leaving, String) {
+    let leaving = Leaving { from: Origin::Configured(source.address), helo: text(&source.session) };
+    (leaving, format!("addresses \"{}\"", source.id))
+}
+
+fn text(session: &net::smtp::client::Config) -> String {
+    String::from_utf8_lossy(session.hostname.as_bytes()).into_owned()
+}
+
+/// `None`: the next hop is not of the family of `far_away`.
+fn towards(next_hop: &NextHop, far_away: IpAddr) -> Option<Origin> {
+    match next_hop {
+        NextHop::Mx => Some(Origin::Towards(far_away)),
+        NextHop::Address(address) => {
+            (address.is_ipv6() == far_away.is_ipv6()).then_some(Origin::Towards(*address))
+        }
+        NextHop::Host(name) => Some(Origin::TowardsHost { name: name.clone(), ipv6: far_away.is_ipv6() }),
+    }
 }
 
 fn is_public(address: IpAddr) -> bool {
@@ -81,6 +151,21 @@ mod tests {
         assert_eq!(mismatch("mx3.example", &known).unwrap(), "its name in DNS (PTR) is mx1.example");
         assert_eq!(mismatch("[192.0.2.1]", &known).unwrap(), "its name in DNS (PTR) is mx1.example");
         assert_eq!(mismatch("mx1.example", &[]).unwrap(), "the address has no name in DNS (PTR)");
+    }
+
+    #[test]
+    fn where_the_system_chooses_it_is_asked_towards_the_next_hop() {
+        let [far4, far6] = FAR_AWAY;
+        let near: IpAddr = "192.0.2.1".parse().unwrap();
+        let host = |ipv6| Origin::TowardsHost { name: "hub.example".to_owned(), ipv6 };
+        let cases = [
+            (NextHop::Mx, [Some(Origin::Towards(far4)), Some(Origin::Towards(far6))]),
+            (NextHop::Address(near), [Some(Origin::Towards(near)), None]),
+            (NextHop::Host("hub.example".to_owned()), [Some(host(false)), Some(host(true))]),
+        ];
+        for (next_hop, expected) in cases {
+            assert_eq!(FAR_AWAY.map(|far_away| towards(&next_hop, far_away)), expected, "{next_hop:?}");
+        }
     }
 
     #[test]
