@@ -62,9 +62,14 @@ impl std::fmt::Display for Unsupported {
 
 impl std::error::Error for Unsupported {}
 
-/// Whether this machine can run the io_uring driver.
-pub fn probe() -> Result<(), Unsupported> {
-    setup::probe()
+/// Whether this machine can run the io_uring driver, for so many shards.
+pub fn probe(shards: u16) -> Result<(), Unsupported> {
+    setup::probe(usize::from(shards) + 1)
+}
+
+/// What the rings of so many shards take of the memory that a process may lock, where the kernel counts them, in bytes.
+pub fn rings_locked_bytes(shards: u16) -> u64 {
+    setup::rings_locked_bytes(usize::from(shards) + 1)
 }
 
 /// Shards when nobody says otherwise: the affinity mask's CPUs, at most the cgroup CPU quota rounded up.
@@ -108,9 +113,10 @@ where
     Fut: Future<Output = ()> + 'static,
 {
     let uring = match options.driver {
-        DriverChoice::Auto => probe().is_ok(),
+        DriverChoice::Auto => probe(options.shards).is_ok(),
         DriverChoice::Uring => {
-            probe().map_err(|unsupported| io::Error::new(io::ErrorKind::Unsupported, unsupported))?;
+            probe(options.shards)
+                .map_err(|unsupported| io::Error::new(io::ErrorKind::Unsupported, unsupported))?;
             true
         }
         DriverChoice::Epoll => false,

@@ -24,6 +24,12 @@ pub const AIO_WRITES: usize = 16;
 /// makes them all wait, one that is written again none.
 pub const AIO_PAUSE: u32 = 63;
 
+/// What a thread's rings take of the memory that Linux 6.14 and newer count as locked (RLIMIT_MEMLOCK, over all processes of
+/// a user, unless it has CAP_IPC_LOCK): submissions of 64 B with an index of 4 B, completions of 16 B, receive buffers'
+/// entries of 16 B, and a page for the head.
+pub const RINGS_LOCKED_BYTES: u64 =
+    SUBMISSION_ENTRIES as u64 * 68 + COMPLETION_ENTRIES as u64 * 16 + RECV_BUFFERS as u64 * 16 + 4096;
+
 /// Buffers of a shard's receive ring; a power of two.
 pub const RECV_BUFFERS: u16 = 512;
 /// Bytes of each: 4 MiB of ring per shard.

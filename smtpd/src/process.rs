@@ -37,10 +37,25 @@ pub struct Need {
 }
 
 impl Need {
-    /// Sentences on what the limits of this process do not allow, with numbers and the remedy.
-    pub fn shortages(&self) -> Vec<String> {
-        let files = getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(soft, _)| soft);
-        self.shortage_of_files(files).into_iter().collect()
+    /// Sentences on what the limits of this process do not allow, with numbers and the remedy. `rings`: io_uring serves.
+    pub fn shortages(&self, rings: bool) -> Vec<String> {
+        let limit = |resource| getrlimit(resource).map_or(u64::MAX, |(soft, _)| soft);
+        let files = self.shortage_of_files(limit(Resource::RLIMIT_NOFILE));
+        let locked = rings.then(|| self.shortage_of_locked_memory(limit(Resource::RLIMIT_MEMLOCK))).flatten();
+        files.into_iter().chain(locked).collect()
+    }
+
+    /// The rings are there: the kernel does not count them, or the process is privileged. That may end with an update.
+    fn shortage_of_locked_memory(&self, limit: u64) -> Option<String> {
+        let need = engine::boot::rings_locked_bytes(u16::try_from(self.shards).unwrap_or(u16::MAX));
+        (limit < need).then(|| {
+            format!(
+                "locked memory: the limit is {limit} bytes, and the rings of {} shards take {need}; they are not counted \
+                 here, but Linux 6.14 and newer count them unless the process starts with CAP_IPC_LOCK: raise \
+                 LimitMEMLOCK= of the service",
+                self.shards
+            )
+        })
     }
 
     fn shortage_of_files(&self, limit: u64) -> Option<String> {
@@ -151,6 +166,14 @@ mod tests {
         assert_eq!(need.shortage_of_files(20_000), None);
         let text = need.shortage_of_files(1024).unwrap();
         assert!(text.contains("the limit is 1024, and 15256 may be needed"), "{text}");
+    }
+
+    #[test]
+    fn a_shortage_of_locked_memory_is_named_in_numbers() {
+        let need = Need { inbound: 1, outbound: 1, shards: 2 };
+        assert_eq!(need.shortage_of_locked_memory(8 << 20), None);
+        let text = need.shortage_of_locked_memory(65_536).unwrap();
+        assert!(text.contains("the limit is 65536 bytes, and the rings of 2 shards take 638976"), "{text}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::{mesh, signal, task, time};
 
 #[test]
 fn this_machine_can_run_it() {
-    assert_eq!(probe(), Ok(()));
+    assert_eq!(probe(3), Ok(()));
 }
 
 #[test]

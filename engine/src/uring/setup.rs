@@ -11,6 +11,7 @@ use io_uring::{IoUring, Probe, opcode};
 use super::{BUFFER_GROUP, Small, Uring};
 use crate::boot::Unsupported;
 use crate::limits;
+use crate::os;
 use crate::os::bufring::BufRing;
 use crate::os::pool::Pools;
 use crate::os::signal::signal_fd;
@@ -19,6 +20,9 @@ use crate::shard::Process;
 
 /// The first kernel with all that the driver needs: deferred task work, multishot receive, provided buffer rings.
 const MINIMUM_KERNEL: (u32, u32) = (6, 1);
+
+/// The first kernel that counts rings as locked memory again.
+const COUNTS_RINGS: (u32, u32) = (6, 14);
 
 /// What the driver cannot do without.
 const OPERATIONS: [(u8, &str); 11] = [
@@ -35,14 +39,24 @@ const OPERATIONS: [(u8, &str); 11] = [
     (opcode::MsgRingData::CODE, "IORING_OP_MSG_RING"),
 ];
 
-/// Whether this machine can run the driver.
-pub(crate) fn probe() -> Result<(), Unsupported> {
+/// What the rings of so many threads take of the memory that a process may lock, in bytes.
+pub(crate) fn rings_locked_bytes(threads: usize) -> u64 {
+    threads as u64 * limits::RINGS_LOCKED_BYTES
+}
+
+/// Whether this machine can run the driver with so many threads.
+pub(crate) fn probe(threads: usize) -> Result<(), Unsupported> {
     let release = kernel_release();
     if parse_release(&release).is_some_and(|version| version < MINIMUM_KERNEL) {
         return Err(too_old(&release, "it is older than what io_uring needs to be here"));
     }
+    let memory = Memory::of(threads);
+    if parse_release(&release) >= Some(COUNTS_RINGS) && !os::may_lock_memory() && !memory.suffices() {
+        return Err(too_little(&memory, "there is too little memory for io_uring"));
+    }
+    let explain = |error: io::Error| explain_setup(&error, disabled().as_deref(), &release, memory);
     // Small: only whether it can be had counts.
-    let ring = build(8, 16).map_err(|error| explain_setup(&error, disabled().as_deref(), &release))?;
+    let ring = build(8, 16).map_err(explain)?;
     let mut probe = Probe::new();
     ring.submitter().register_probe(&mut probe).map_err(|error| too_old(&release, &error.to_string()))?;
     let missing: Vec<&str> =
@@ -61,12 +75,11 @@ pub(crate) fn probe() -> Result<(), Unsupported> {
     if let Some((_, name)) = features.iter().find(|(present, _)| !present) {
         return Err(too_old(&release, &format!("it has no {name}")));
     }
-    let buffers =
-        BufRing::new(crate::os::bufring::Sizes { count: 8, buffer_bytes: 4096, low: 0, heap_limit: 0 });
+    let buffers = BufRing::new(os::bufring::Sizes { count: 8, buffer_bytes: 4096, low: 0, heap_limit: 0 });
     let registered = register(&ring, &buffers);
     drop(ring);
     drop(buffers);
-    registered.map_err(|error| explain_setup(&error, disabled().as_deref(), &release))
+    registered.map_err(explain)
 }
 
 fn too_old(release: &str, why: &str) -> Unsupported {
@@ -77,8 +90,48 @@ fn too_old(release: &str, why: &str) -> Unsupported {
     }
 }
 
+/// What may be locked, and what the rings of all threads want of it.
+#[derive(Clone, Copy)]
+struct Memory {
+    limit_bytes: u64,
+    need_bytes: u64,
+    threads: usize,
+}
+
+impl Memory {
+    fn of(threads: usize) -> Memory {
+        let limit_bytes = os::memlock_limit().unwrap_or(u64::MAX);
+        Memory { limit_bytes, need_bytes: rings_locked_bytes(threads), threads }
+    }
+
+    /// With a ring more: the kernel gives back what a closed one took some time after that.
+    fn suffices(&self) -> bool {
+        self.limit_bytes >= self.need_bytes + limits::RINGS_LOCKED_BYTES
+    }
+}
+
+fn too_little(memory: &Memory, what: &str) -> Unsupported {
+    Unsupported {
+        cause: format!("{what}: {memory}, and other processes of the user count, too"),
+        remedy: "raise the limit (systemd: LimitMEMLOCK=infinity, shell: ulimit -l unlimited), or the memory limit of \
+                 the control group"
+            .into(),
+    }
+}
+
+impl std::fmt::Display for Memory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Memory { limit_bytes, need_bytes, threads } = self;
+        match limit_bytes {
+            &u64::MAX => f.write_str("locked memory has no limit")?,
+            limit_bytes => write!(f, "the limit of locked memory is {limit_bytes} bytes")?,
+        }
+        write!(f, ", the rings of {threads} threads take {need_bytes}")
+    }
+}
+
 /// What `io_uring_setup` (or registering buffers) means by its error.
-fn explain_setup(error: &io::Error, disabled: Option<&str>, release: &str) -> Unsupported {
+fn explain_setup(error: &io::Error, disabled: Option<&str>, release: &str, memory: Memory) -> Unsupported {
     let unsupported = |cause: String, remedy: &str| Unsupported { cause, remedy: remedy.into() };
     match (error.raw_os_error(), disabled) {
         (Some(libc::EPERM), Some("2")) => unsupported(
@@ -101,12 +154,7 @@ fn explain_setup(error: &io::Error, disabled: Option<&str>, release: &str) -> Un
             ),
             "run a kernel with CONFIG_IO_URING, and allow the io_uring system calls in the seccomp profile",
         ),
-        (Some(libc::ENOMEM), _) => unsupported(
-            "io_uring_setup gave ENOMEM: the limit of locked memory or of the control group is too low"
-                .into(),
-            "raise it (systemd: LimitMEMLOCK=infinity, shell: ulimit -l unlimited), or the memory limit of the \
-             control group",
-        ),
+        (Some(libc::ENOMEM), _) => too_little(&memory, "io_uring_setup gave ENOMEM"),
         (Some(libc::EMFILE | libc::ENFILE), _) => unsupported(
             format!("io_uring_setup gave {}: no file descriptors are left", name(error)),
             "raise the limit of open files (systemd: LimitNOFILE, shell: ulimit -n)",
@@ -172,9 +220,14 @@ impl Uring {
         epoch_ns: u64,
         signals: &[i32],
     ) -> io::Result<Uring> {
-        let ring = build(limits::SUBMISSION_ENTRIES, limits::COMPLETION_ENTRIES)?;
+        let explain = |error: io::Error| {
+            let (release, memory) = (kernel_release(), Memory::of(process.threads()));
+            let why = explain_setup(&error, disabled().as_deref(), &release, memory);
+            io::Error::new(error.kind(), why)
+        };
+        let ring = build(limits::SUBMISSION_ENTRIES, limits::COMPLETION_ENTRIES).map_err(explain)?;
         let buffers = Rc::new(BufRing::for_a_shard());
-        register(&ring, &buffers)?;
+        register(&ring, &buffers).map_err(explain)?;
         let bell = new_bell()?;
         assert!(process.mailboxes[me].bell.set(bell).is_ok(), "one ring per thread");
         let uring = Uring {
@@ -216,13 +269,19 @@ mod tests {
             (libc::EPERM, None, "EPERM: a seccomp filter", "SystemCallFilter"),
             (libc::EACCES, None, "EACCES: a seccomp filter", "seccomp profile"),
             (libc::ENOSYS, None, "built without io_uring", "CONFIG_IO_URING"),
-            (libc::ENOMEM, Some("0"), "locked memory", "LimitMEMLOCK"),
+            (
+                libc::ENOMEM,
+                Some("0"),
+                "the limit of locked memory is 65536 bytes, the rings of 3 threads take 638976",
+                "LimitMEMLOCK",
+            ),
             (libc::EMFILE, None, "EMFILE", "LimitNOFILE"),
             (libc::EINVAL, None, "kernel 5.15.0 will not do", "Linux 6.1 or newer"),
             (libc::EIO, None, "kernel 5.15.0", "io_uring_setup(2)"),
         ];
         for (errno, disabled, cause, remedy) in cases {
-            let said = explain_setup(&io::Error::from_raw_os_error(errno), disabled, "5.15.0");
+            let memory = Memory { limit_bytes: 65_536, need_bytes: rings_locked_bytes(3), threads: 3 };
+            let said = explain_setup(&io::Error::from_raw_os_error(errno), disabled, "5.15.0", memory);
             assert!(said.cause.contains(cause), "{} lacks {cause:?}", said.cause);
             assert!(said.remedy.contains(remedy), "{} lacks {remedy:?}", said.remedy);
         }

@@ -103,7 +103,7 @@ impl Control {
         if engine::boot::driver() != "epoll" {
             return;
         }
-        match engine::boot::probe() {
+        match engine::boot::probe(self.program.shards) {
             Err(Unsupported { cause, remedy }) => self.log.line(
                 Priority::Warning,
                 format_args!("io_uring cannot be used here, epoll serves instead: {cause}; {remedy}"),
@@ -122,7 +122,7 @@ impl Control {
         let inbound: u64 = snapshot.servers.iter().map(|server| u64::from(server.max_connections)).sum();
         let outbound = u64::from(files.running.queues.max_connections);
         let need = crate::process::Need { inbound, outbound, shards: u64::from(self.program.shards) };
-        for shortage in need.shortages() {
+        for shortage in need.shortages(engine::boot::driver() == "io_uring") {
             self.log.line(Priority::Warning, format_args!("{shortage}"));
         }
     }
