@@ -1,6 +1,6 @@
 # Two commands do everything: `make run` shows the server at work, `make test` runs all tests.
 
-.PHONY: run test tools test-tools
+.PHONY: run test test-epoll tools test-tools
 
 run: tools
 	@scripts/run.sh
@@ -12,6 +12,14 @@ test: tools test-tools
 	scripts/outside/install.sh
 	cargo build --workspace --bins
 	cargo test --workspace
+
+# What the tests of engine and spool do on each driver themselves, for sessions, deliveries and scripts: by epoll.
+test-epoll: export RUST_TEST_THREADS ?= $(shell echo $$((2 * $$(nproc))))
+test-epoll: export TEST_DRIVER = epoll
+test-epoll: tools test-tools
+	cargo build --workspace --bins
+	cargo test -p hostcalls --lib
+	cargo test -p tests --test end_to_end -- session:: delivery:: dns:: next_hops:: tls::
 
 tools:
 	@command -v cargo >/dev/null || { echo "cargo is missing. Install Rust 1.95 or newer: https://rustup.rs" >&2; exit 1; }

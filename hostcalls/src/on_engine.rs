@@ -41,7 +41,7 @@ where
     let settings = Arc::new(settings);
     let f = Arc::new(f);
     let running = Arc::new(AtomicU16::new(shards));
-    let options = Options { shards, pin: false, driver: DriverChoice::Auto, signals: Vec::new() };
+    let options = Options { shards, pin: false, driver: driver(), signals: Vec::new() };
     let root = move |id: ShardId| {
         let (settings, f, running) = (settings.clone(), f.clone(), running.clone());
         async move {
@@ -65,6 +65,15 @@ where
     Fut: Future<Output = ()> + 'static,
 {
     on_shards(1, settings, move |environment, _| f(environment));
+}
+
+/// What the tests run on: `TEST_DRIVER=epoll` chooses epoll where io_uring can be had.
+fn driver() -> DriverChoice {
+    match std::env::var("TEST_DRIVER").as_deref() {
+        Ok("epoll") => DriverChoice::Epoll,
+        Ok("uring") => DriverChoice::Uring,
+        _ => DriverChoice::Auto,
+    }
 }
 
 /// Compiles a script.

@@ -1,11 +1,11 @@
-//! Accept, read, settle, start again: on the real disk and the simulated one.
+//! Accept, read, settle, start again: on the real disk, by each driver, and on the simulated one.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use engine::boot;
+use engine::boot::{self, DriverChoice};
 use engine::sim::Sim;
 use spool::{ItemState, Options, RecoveredItem, Settle};
 
@@ -34,12 +34,11 @@ fn on_sim(parts: &[Case], direct: bool) {
     }
 }
 
-fn on_uring(parts: &[Case], direct: bool) {
+fn on_driver(driver: DriverChoice, parts: &[Case], direct: bool) {
     let dir = temporary();
     for part in parts.iter().copied() {
         let path = dir.join("spool").to_string_lossy().into_owned();
-        let boot_options =
-            boot::Options { shards: 1, pin: false, driver: boot::DriverChoice::Auto, signals: Vec::new() };
+        let boot_options = boot::Options { shards: 1, pin: false, driver, signals: Vec::new() };
         let root = move |id| {
             let path = path.clone();
             async move {
@@ -48,7 +47,7 @@ fn on_uring(parts: &[Case], direct: bool) {
                 }
             }
         };
-        boot::run(boot_options, root).expect("io_uring");
+        boot::run(boot_options, root).unwrap_or_else(|error| panic!("{driver:?}: {error}"));
     }
     std::fs::remove_dir_all(dir).expect("removed");
 }
@@ -65,8 +64,10 @@ fn temporary() -> std::path::PathBuf {
 fn everywhere(parts: &[Case]) {
     on_sim(parts, true);
     on_sim(parts, false);
-    on_uring(parts, true);
-    on_uring(parts, false);
+    for driver in [DriverChoice::Auto, DriverChoice::Epoll] {
+        on_driver(driver, parts, true);
+        on_driver(driver, parts, false);
+    }
 }
 
 /// Body lengths that go each way: inline, spilled, extent.
