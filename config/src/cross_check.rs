@@ -89,7 +89,14 @@ fn beyond_loopback(listener: &Listener) -> Option<(Option<IpAddr>, u16)> {
 }
 
 fn transport_exists(server: &Tree, index: usize, transports: &[(&str, &str)], report: &mut Report) {
-    let Some(id) = server.text("transport") else { return };
+    let Some(id) = server.text("transport") else {
+        let is_named = server.text("id").is_some() && server.get("transport").is_none();
+        if is_named && server.get("phases.eod.hook").is_none() {
+            let problem = Problem::new("required where no eod hook says where mail goes");
+            report.error(server.at, &format!("servers[{index}].transport"), problem);
+        }
+        return;
+    };
     if transports.iter().any(|(transport, _)| *transport == id) {
         return;
     }

@@ -48,8 +48,8 @@ pub struct Server {
     pub id: String,
     /// Equal to that of the startup file.
     pub kind: ServerKind,
-    /// Transport given to recipients; it exists in [`Running::transports`].
-    pub transport: String,
+    /// Transport given to recipients; it exists in [`Running::transports`]. `None`: the script of eod names one for each.
+    pub transport: Option<String>,
     /// The operator wants a server that relays for everyone who can connect.
     pub open_relay: bool,
     /// Name in banner, EHLO reply and Received header; `None`: the system host name.
@@ -289,7 +289,7 @@ fn server(tree: &Tree) -> Server {
     Server {
         id: tree.text("id").expect("required").to_owned(),
         kind: ServerKind::Smtp,
-        transport: tree.text("transport").expect("required").to_owned(),
+        transport: tree.text("transport").map(str::to_owned),
         open_relay: tree.bool("openrelay").expect("has a default"),
         hostname: tree.text("hostname").map(str::to_owned),
         max_connections: tree.count("concurrency.total").expect("has a default"),

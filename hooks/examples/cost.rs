@@ -127,7 +127,7 @@ async fn many_recipients(bench: &Bench) {
     println!("{:<14} {:>8}", "recipients", "CPU us");
     let mut start = cpu_time();
     for number in 1..=10_000 {
-        drop(talk.rcpt(&bench.runner, script, &bench.recipient, &[], "out", &bench.transports).await);
+        drop(talk.rcpt(&bench.runner, script, &bench.recipient, &[], Some("out"), &bench.transports).await);
         talk.transaction.recipients.push(accepted());
         if number % 1_000 == 0 && [1_000, 5_000, 10_000].contains(&number) {
             println!("{number:<14} {:>8.2}", (cpu_time() - start).as_secs_f64() * 1e3);
@@ -179,7 +179,7 @@ impl Bench {
             }
             "mailfrom" => drop(talk.mail(runner, id, Some(&self.sender), Vec::new()).await),
             "rcptto" => {
-                drop(talk.rcpt(runner, id, &self.recipient, &[], "out", &self.transports).await);
+                drop(talk.rcpt(runner, id, &self.recipient, &[], Some("out"), &self.transports).await);
             }
             "eod" => {
                 let mail = mail::message::Message::parse_later(self.mail.clone()).expect("it is small");
@@ -230,7 +230,7 @@ fn talk() -> Conversation {
 }
 
 fn accepted() -> Recipient {
-    Recipient { address: address("jo@y.example"), parameters: Vec::new(), transport: "out".to_owned() }
+    Recipient { address: address("jo@y.example"), parameters: Vec::new(), transport: Some("out".to_owned()) }
 }
 
 fn mail() -> Bytes {

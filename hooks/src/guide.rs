@@ -43,8 +43,9 @@ fn the_example_of_rcptto_refuses_and_routes() {
         let script = shard.script("rcptto");
         let runner = shard.runner.clone();
         let names = std::sync::Arc::new(["mailbox".to_owned()].into());
-        let mut ask =
-            async |recipient| shard.talk.rcpt(&runner, script, &address(recipient), &[], "out", &names).await;
+        let mut ask = async |recipient| {
+            shard.talk.rcpt(&runner, script, &address(recipient), &[], Some("out"), &names).await
+        };
         let Verdict::Refuse(refusal) = ask("no@example.org").await else { panic!("it does not exist") };
         assert_eq!(refusal.reply.to_string(), "554 5.1.1 no such user");
         let Verdict::Accept(accepted) = ask("Jo@example.org").await else { panic!("it exists") };

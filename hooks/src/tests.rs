@@ -203,7 +203,7 @@ fn the_context_lives_from_hook_to_hook() {
         f.talk.mail(&f.runner, f.script("mailfrom"), Some(&sender), Vec::new()).await;
         let verdict = f
             .talk
-            .rcpt(&f.runner, f.script("rcptto"), &address("b@y.example"), &[], "t", &transports())
+            .rcpt(&f.runner, f.script("rcptto"), &address("b@y.example"), &[], Some("t"), &transports())
             .await;
         assert_eq!(short(verdict), "refused 554 5.7.1 john.doe@x.example,b@y.example");
         f.told();
@@ -223,7 +223,7 @@ fn a_rejection_keeps_what_the_script_left_in_the_context() {
             f.talk.mail(&f.runner, f.script("mailfrom"), None, Vec::new()).await;
             let verdict = f
                 .talk
-                .rcpt(&f.runner, f.script("rcptto"), &address("b@y.example"), &[], "t", &transports())
+                .rcpt(&f.runner, f.script("rcptto"), &address("b@y.example"), &[], Some("t"), &transports())
                 .await;
             assert_eq!(short(verdict), "refused 554 5.7.1 7", "{:?}", f.told());
         },
@@ -250,7 +250,7 @@ fn mail_and_rcpt_see_and_change_addresses_and_parameters() {
         assert_eq!(accepted.sender, Some(Some(address("\"two words\"@y.example"))));
         let verdict = f
             .talk
-            .rcpt(&f.runner, f.script("rcptto"), &address("b@y.example"), &[], "t", &transports())
+            .rcpt(&f.runner, f.script("rcptto"), &address("b@y.example"), &[], Some("t"), &transports())
             .await;
         let expected = RcptAccepted {
             recipient: Some(address("c@z.example")),
@@ -350,7 +350,7 @@ fn end_of_data(script: &str, check: fn(&str, Vec<Queued>, Vec<String>)) {
             f.talk.transaction.recipients.push(Recipient {
                 address: address(recipient),
                 parameters: Vec::new(),
-                transport: "out".to_owned(),
+                transport: Some("out".to_owned()),
             });
         }
         let mail = mail::message::Message::parse(&b"Subject: A\r\n\r\nbody\r\n"[..]).expect("small");

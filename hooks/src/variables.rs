@@ -147,7 +147,7 @@ pub(crate) fn transaction(transaction: &Transaction, received_s: Option<f64>, re
 
 /// An item of `$transaction["recipients"]`.
 pub(crate) fn recipient(recipient: &Recipient) -> Value {
-    envelope_recipient(&recipient.address, &recipient.parameters, &recipient.transport, &Reads::All)
+    envelope_recipient(&recipient.address, &recipient.parameters, recipient.transport.as_deref(), &Reads::All)
 }
 
 /// The address object of a script; of the null sender both parts are empty.
@@ -185,14 +185,14 @@ pub(crate) fn mail_arguments(sender: Option<&Address>, given: &[Parameter], read
 pub(crate) fn envelope_recipient(
     recipient: &Address,
     given: &[Parameter],
-    transport: &str,
+    transport: Option<&str>,
     reads: &Reads,
 ) -> Value {
     let mut members = Members::of(reads);
     members.put("recipient", |_| address::lower(Some(recipient)));
     members.put("address", |reads| address_object(Some(recipient), reads));
     members.put("params", |_| parameters(given));
-    members.put("transportid", |_| transport);
+    members.put_some("transportid", transport, |transport, _| transport);
     members.into_value()
 }
 

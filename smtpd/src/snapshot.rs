@@ -73,10 +73,10 @@ pub struct Server {
     pub id: Arc<str>,
     /// Its id, and the transport of its recipients, as the spool stores them.
     pub id_bytes: Bytes,
-    /// See `id_bytes`.
+    /// See `id_bytes`. Empty where `transport` is none: then a script names another one for each recipient.
     pub transport_bytes: Bytes,
-    /// Transport of its recipients.
-    pub transport: String,
+    /// Transport of its recipients, if scripts choose no other.
+    pub transport: Option<String>,
     /// Name of this host in its Received headers.
     pub hostname: Hostname,
     /// Settings of its sessions.
@@ -267,7 +267,7 @@ fn build_server(
         id: server.id.as_str().into(),
         id_bytes: Bytes::copy_from_slice(server.id.as_bytes()),
         transport: server.transport.clone(),
-        transport_bytes: Bytes::copy_from_slice(server.transport.as_bytes()),
+        transport_bytes: server.transport.clone().unwrap_or_default().into(),
         hostname,
         session: Arc::new(session),
         max_connections: server.max_connections,

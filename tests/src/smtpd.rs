@@ -53,6 +53,8 @@ pub struct Builder {
     control_elsewhere: Option<String>,
     /// The transport group's retry block, a line.
     retry: &'static str,
+    /// The server's transport, a line.
+    server_transport: &'static str,
 }
 
 /// A running `smtpd`. Dropping it kills it.
@@ -61,6 +63,15 @@ pub struct Smtpd {
     builder: Builder,
     child: Child,
     log: Arc<Mutex<Vec<String>>>,
+}
+
+/// `TEST_DRIVER=epoll` has all servers run on epoll that no test asks for something else.
+fn driver_of_environment() -> &'static str {
+    match std::env::var("TEST_DRIVER").as_deref() {
+        Ok("epoll") => "epoll",
+        Ok("uring") => "uring",
+        _ => "auto",
+    }
 }
 
 impl Smtpd {
@@ -74,7 +85,7 @@ impl Smtpd {
             variables: Vec::new(),
             arguments: Vec::new(),
             shards: 2,
-            driver: "auto",
+            driver: driver_of_environment(),
             listen: String::new(),
             server: String::new(),
             transport: format!("connection: {{server: 127.0.0.1, port: {port}}}"),
@@ -87,6 +98,7 @@ impl Smtpd {
             suspends: None,
             control_elsewhere: None,
             retry: "    retry: {count: 1000, intervals: [{interval: 1}]}\n",
+            server_transport: "    transport: out\n",
         }
     }
 
@@ -299,6 +311,12 @@ impl Builder {
         self
     }
 
+    /// The server names no transport for its recipients.
+    pub fn without_server_transport(mut self) -> Builder {
+        self.server_transport = "";
+        self
+    }
+
     /// Another spool directory.
     pub fn spool(mut self, path: &Path) -> Builder {
         self.spool = path.to_owned();
@@ -355,10 +373,11 @@ impl Builder {
         );
         let running = format!(
             "version: \"6.10\"\n\
-             servers:\n  - id: default\n    transport: out\n    hostname: mx.test.example\n{server}\
+             servers:\n  - id: default\n{server_transport}    hostname: mx.test.example\n{server}\
              transportgroups:\n  - id: default\n{retry}    transports:\n      - id: out\n        {transport}\n{running}",
             running = self.running,
             server = self.server,
+            server_transport = self.server_transport,
             transport = self.transport,
             retry = self.retry,
         );

@@ -145,7 +145,7 @@ const RESOLVER: &[Key] = &[
                 "ttl",
                 Shape::Object(&[
                     key("min", TIME, "Shortest life of an entry").default("0"),
-                    key("max", TIME_FROM_1_S, "Longest life of an entry").derived("what the answer says"),
+                    key("max", TIME_FROM_1_S, "Longest life of an entry").derived("what the answer says, at most a day"),
                 ]),
                 "Life of entries",
             ),

@@ -5,7 +5,7 @@ use super::*;
 pub(super) const SERVER: &[Key] = &[
     key("id", ID, "Pairs with the entry in the startup file").required(),
     key("type", choice(&["smtp", "http", "https", "plugin"]), "Equal to the startup entry").default("smtp").not_yet().except(&["smtp"]),
-    key("transport", ID, "Transport given to recipients when no script chooses one").required(),
+    key("transport", ID, "Transport given to recipients when no script chooses one; required without an `eod` hook"),
     key("openrelay", BOOL, "Listen beyond loopback without an `rcptto` or `eod` hook: everyone who can connect can send mail to anyone (a key of this project)").default("false"),
     key("hostname", HOST_NAME, "Name in banner, EHLO reply and Received header").derived("system host name"),
     key(
@@ -107,7 +107,7 @@ const PHASES: &[Key] = &[
         Shape::Object(&[
             key("maxsize", SIZE, "Largest message, announced with SIZE and enforced with `552`; 0: no limit").default("0").since("5.4"),
             key("maxhops", POSITIVE, "Most Received headers before a message counts as looping").default("100").since("5.4"),
-            key("multipart", BOOL, "Parse the MIME tree while receiving").no_effect("messages are not parsed yet").except(&["false"]),
+            key("multipart", BOOL, "Parse the MIME tree while receiving").no_effect("what a script asks for of the MIME tree is parsed when it asks, and nothing else ever").except(&["false"]),
             key(
                 "bareeol",
                 choice(&["reject", "convert"]),

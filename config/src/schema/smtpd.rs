@@ -11,7 +11,7 @@ pub(super) const KEYS: &[Key] = &[
     PLUGINS_KEY,
     PKI_KEY,
     key("cluster", Shape::Object(CLUSTER), "Link to the cluster coordinator")
-        .no_effect("there are no policies yet whose counters could be shared"),
+        .no_effect("the counters of policies are those of this host alone"),
     key(
         "accounting",
         Shape::Object(ACCOUNTING),

@@ -119,8 +119,8 @@ pub struct Recipient {
     pub address: Address,
     /// The parameters of RCPT.
     pub parameters: Vec<Parameter>,
-    /// Its transport.
-    pub transport: String,
+    /// Its transport, if one is known before the script of eod.
+    pub transport: Option<String>,
 }
 
 /// How a connection ended, for the last hook.
@@ -173,7 +173,7 @@ mod tests {
 
     fn recipient(local_part: &str) -> Recipient {
         let address = Address::parse(format!("{local_part}@y.example").as_bytes()).expect("an address");
-        Recipient { address, parameters: Vec::new(), transport: "out".to_owned() }
+        Recipient { address, parameters: Vec::new(), transport: Some("out".to_owned()) }
     }
 
     fn shown(recipients: &Recipients) -> Array {

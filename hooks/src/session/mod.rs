@@ -252,7 +252,7 @@ impl Conversation {
         script: ScriptId,
         recipient: &Address,
         parameters: &[Parameter],
-        transport: &str,
+        transport: Option<&str>,
         transports: &TransportNames,
     ) -> Verdict<RcptAccepted> {
         let seen = seen(&self.connection, &self.shown, &self.transaction);

@@ -22,9 +22,9 @@ async fn echoed(f: &mut Fixture, phases: &[&str]) -> Vec<String> {
             }
             "rcptto" => {
                 let to = address("Jo@Y.example");
-                drop(f.talk.rcpt(&f.runner, f.script(phase), &to, &[], "out", &transports()).await);
+                drop(f.talk.rcpt(&f.runner, f.script(phase), &to, &[], Some("out"), &transports()).await);
                 let recipient =
-                    Recipient { address: to, parameters: Vec::new(), transport: "out".to_owned() };
+                    Recipient { address: to, parameters: Vec::new(), transport: Some("out".to_owned()) };
                 f.talk.transaction.recipients.push(recipient);
             }
             _ => {

@@ -8,6 +8,8 @@
 //! has come in each log ([`Marks`]). Nothing that a client or a next hop waits for waits for the file.
 
 mod scan;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::cell::{Cell, RefCell};

@@ -71,7 +71,7 @@ pub(super) async fn explain(
     let domain = domain.ok_or("recipient: is neither an address nor a domain")?;
     let transport = given(&request.transportid, |item| &item.transportid);
     let of_first_server =
-        || control.files().and_then(|files| Some(files.running.servers.first()?.transport.clone()));
+        || control.files().and_then(|files| files.running.servers.first()?.transport.clone());
     let transport = Some(transport).filter(|transport| !transport.is_empty());
     let question = Question {
         domain,

@@ -243,7 +243,7 @@ impl Driver {
             return self.machine.accept();
         };
         let parameters = parameters(&rcpt.written);
-        let transport = self.server.transport.as_str();
+        let transport = self.server.transport.as_deref();
         let Talk { runner, conversation } = &mut **talk;
         let known = &self.server.transports;
         match conversation.rcpt(runner, script, &rcpt.recipient, &parameters, transport, known).await {
@@ -318,7 +318,7 @@ impl Driver {
             talk.conversation.transaction.recipients.push(hooks::Recipient {
                 address: rcpt.recipient.clone(),
                 parameters: parameters(&rcpt.written),
-                transport: transport.clone().unwrap_or_else(|| self.server.transport.clone()),
+                transport: transport.clone().or_else(|| self.server.transport.clone()),
             });
         }
         if let Some(transaction) = &mut self.transaction {

@@ -204,3 +204,24 @@ fn what_a_script_asks_of_dns_is_asked_once() {
     server.wait_for_log("] mx mx.b.example");
     assert_eq!(dns.query_count("b.example", "MX"), 1);
 }
+
+#[test]
+fn without_a_transport_of_the_server_the_script_names_one_or_the_client_is_told_to_come_back() {
+    let sink = Sink::start();
+    let eod = r#"foreach ($transaction["recipients"] as $r)
+            $arguments["mail"]->queue($transaction["senderaddress"], $r["address"], $r["transportid"]);
+        Accept();"#;
+    let rcptto = r#"if ($arguments["address"]["domain"] == "b.example") Accept(["transportid" => "out"]);
+        echo "nothing: " . ($arguments["transportid"] === none ? "none" : "some"); Accept();"#;
+    let builder = Smtpd::relay_to(sink.port()).without_server_transport();
+    let server = with_hooks(builder, &[("eod", eod), ("rcptto", rcptto)]).start();
+    send(&server, "b.example");
+    assert_eq!(sink.wait_for(1)[0].to, ["b@b.example"]);
+    let mut client = Client::connect(server.port());
+    client.command("MAIL FROM:<a@a.example>\r\n", "250");
+    client.command("RCPT TO:<b@c.example>\r\n", "250");
+    client.command("DATA\r\n", "354");
+    client.command("Subject: x\r\n\r\nx\r\n.\r\n", "4");
+    server.wait_for_log("nothing: none");
+    server.wait_for_log("script eod:x failed: ");
+}

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use tests::{Builder, Client, Sink, Smtpd, free_port, program, wait_until};
+use tests::{Builder, Client, ControlClient, Sink, Smtpd, free_port, program, wait_until};
 
 const BODY: &[u8] = b"Subject: x\r\n\r\nx\r\n";
 
@@ -59,7 +59,16 @@ fn restarts_under_load_refuse_no_connection() {
 }
 
 #[test]
-fn a_frozen_server_loads_its_queue_and_waits() {
+fn a_frozen_server_loads_its_queue_takes_commands_and_waits_for_a_signal() {
+    a_frozen_server_waits(false);
+}
+
+#[test]
+fn a_frozen_server_can_be_thawed_by_command() {
+    a_frozen_server_waits(true);
+}
+
+fn a_frozen_server_waits(by_command: bool) {
     let port = free_port();
     let server = Smtpd::relay_to(port).start();
     Client::connect(server.port()).send("a@a.example", &["b@b.example"], BODY);
@@ -70,10 +79,21 @@ fn a_frozen_server_loads_its_queue_and_waits() {
     command.arg("-f").arg("--frozen").arg("-c").arg(config).stderr(Stdio::null());
     let mut child = command.spawn().expect("smtpd can be started");
     let pid = Pid::from_raw(i32::try_from(child.id()).expect("process ids fit"));
+    // It takes commands, and shows what it has loaded.
+    let socket = builder.control_socket();
+    assert!(wait_until(Duration::from_secs(20), || std::os::unix::net::UnixStream::connect(&socket).is_ok()));
+    let mut control = ControlClient::connect(&socket);
+    let mut queued = || control.metric("halon_queue_loader_count_total");
+    assert!(wait_until(Duration::from_secs(20), || queued() == Some(1.0)), "{:?}", queued());
     std::thread::sleep(Duration::from_millis(900));
     assert!(std::net::TcpStream::connect(("127.0.0.1", builder.port())).is_err(), "it accepts");
     assert!(sink.messages().is_empty(), "it sends");
-    kill(pid, Signal::SIGUSR2).expect("the process is ours");
+    if by_command {
+        control.order(control::Command::Thaw).expect("it is frozen");
+        control.order(control::Command::Thaw).expect_err("it is not any more");
+    } else {
+        kill(pid, Signal::SIGUSR2).expect("the process is ours");
+    }
     sink.wait_for(1);
     Client::connect(builder.port()).send("a@a.example", &["b@b.example"], BODY);
     sink.wait_for(2);
@@ -336,6 +356,11 @@ fn a_log_reader_that_stands_still_stalls_no_mail() {
         client.send(recipients[0], &recipients, BODY);
     }
     sink.wait_for(messages);
+    let lost = || {
+        let mut control = ControlClient::connect(&builder.control_socket());
+        control.metric("halon_log_dropped_total").expect("it is there")
+    };
+    assert!(wait_until(Duration::from_secs(20), || lost() > 0.0), "what the reader costs is counted");
     // Now somebody reads.
     let mut log = child.stderr.take().expect("a pipe");
     let text = Arc::new(Mutex::new(Vec::new()));
