@@ -82,7 +82,8 @@ impl Shard {
     }
 
     /// The same for any number, a slice of them in each turn of the loop. If this is dropped before its end, the others are
-    /// found at the next start, too.
+    /// found at the next start, too. Nobody is told in between that there is something to do: a list of a thousand would go in
+    /// more transactions than it needs.
     pub async fn enqueue_all(
         &self,
         message: MessageId,
@@ -95,7 +96,6 @@ impl Shard {
         for item in items {
             entrance.let_in(item);
             if slice.is_over() {
-                self.due.notify_one();
                 engine::task::yield_now().await;
                 slice = Slice::begin(limits::ENQUEUE_SLICE);
             }
