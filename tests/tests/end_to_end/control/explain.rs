@@ -130,7 +130,9 @@ fn look_ups_under_way_and_waiting_are_listed() {
     let halonctl = Halonctl::of(&server.dir().join("smtpd.ctl"));
     for command in ["list", "queue"] {
         let ended = halonctl.run(&["resolver", command, "--json"]);
-        assert_eq!((ended.status, ended.stdout.as_str()), (Some(0), "[]\n"), "{ended:?}");
+        // The server may be asking for its own name (PTR) still.
+        let own = ended.stdout.contains(".in-addr.arpa") || ended.stdout.contains(".ip6.arpa");
+        assert!(ended.status == Some(0) && (own || ended.stdout == "[]\n"), "{ended:?}");
     }
     send(server.port(), &["u@slow.example"]);
     let mut ended = halonctl.run(&["resolver", "list"]);
