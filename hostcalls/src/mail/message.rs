@@ -19,7 +19,7 @@ use crate::arguments::Arguments;
 use crate::{Execution, HostFunction, HostFuture, file, numbers};
 
 /// Largest message that is worked on at once, rather than on another thread.
-pub(super) const INLINE_BYTES: usize = 256 * 1024;
+pub(super) const INLINE_BYTES: usize = 48 * 1024;
 
 /// The class.
 pub static MESSAGE: NativeClass = NativeClass {
