@@ -69,8 +69,6 @@ pub const DEFAULT_MEMORY_BYTES: usize = 256 << 20;
 pub const DEFAULT_DEPTH: u32 = 1000;
 /// Bytes of arguments above which a native whose time grows with them runs on another thread.
 pub const OFFLOAD_ABOVE_BYTES: usize = 64 << 10;
-/// The same for YAML, which takes 190 us for a KiB.
-pub const YAML_OFFLOAD_ABOVE_BYTES: usize = 1 << 10;
 /// Bytes of JSON that a debugger is shown of one variable, more or less: an array or object ends where it is longer.
 pub const SHOWN_VALUE_BYTES: usize = 64 << 10;
 /// The same for one text.

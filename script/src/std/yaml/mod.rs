@@ -8,7 +8,7 @@ mod tests;
 use self::decode::{Decoder, Progress};
 use crate::fault::Fault;
 use crate::host::Host;
-use crate::limits::YAML_OFFLOAD_ABOVE_BYTES;
+use crate::limits::OFFLOAD_ABOVE_BYTES;
 use crate::native::{Call, Native, NativeFrame, NativeRun, Next, Step};
 use crate::value::{Function, FunctionBuf, Value};
 
@@ -20,7 +20,7 @@ pub static NATIVES: &[Native] = &[Native::offloading(
     "The value of the first document of a YAML text, by the core schema of YAML 1.2; none if it is malformed. Keys of \
      mappings are texts. Option: `tags`, functions by tag (\"!Name\") that get the value of a node and return what takes \
      its place.",
-    (YAML_OFFLOAD_ABOVE_BYTES, "a text without tags"),
+    (OFFLOAD_ABOVE_BYTES, "a text without tags"),
     yaml_decode,
 )];
 
@@ -41,14 +41,14 @@ static LONG: Native = Native {
     min_args: 1,
     max_args: Some(2),
     run: NativeRun::Sized {
-        above_bytes: YAML_OFFLOAD_ABOVE_BYTES,
+        above_bytes: OFFLOAD_ABOVE_BYTES,
         run: |call| Ok(decode(call.bytes(0)?).unwrap_or_default()),
     },
 };
 
 fn yaml_decode(call: &mut Call<'_>) -> Result<Step, Fault> {
     let tags = call.options(1)?.array("tags")?;
-    if tags.is_none() && call.bytes(0)?.len() > YAML_OFFLOAD_ABOVE_BYTES {
+    if tags.is_none() && call.bytes(0)?.len() > OFFLOAD_ABOVE_BYTES {
         return Step::offload(&LONG, call);
     }
     let Ok(text) = std::str::from_utf8(call.bytes(0)?) else { return Ok(Step::Return(Value::None)) };
