@@ -88,6 +88,12 @@ static DRY_RUN: Group = Group {
     options: &[flag("dry-run", "Change nothing, only check, and say what would be changed")],
 };
 
+/// How many were changed, or would be: `5 messages would be affected`.
+fn counted(count: u64, things: &str, dry_run: bool, done: &str) -> String {
+    let would = if dry_run { " would be" } else { "" };
+    format!("{count} {things}{would} {done}\n")
+}
+
 /// What a dry run says behind the id of a rule.
 fn would_be_added(dry_run: bool, renewed: bool) -> &'static str {
     match (dry_run, renewed) {

@@ -7,7 +7,7 @@ use control::smtpd::{
     HslMemoryResponse, HslMemoryStoreRequest, HslMemoryStoreResponse,
 };
 
-use super::{DRY_RUN, GROUP, JSON, Run, leaf};
+use super::{DRY_RUN, GROUP, JSON, Run, counted, leaf};
 use crate::Failure;
 use crate::cli::{Arguments, Body, Command, Group, Operand, Value, operand, option};
 use crate::output::Session;
@@ -85,7 +85,7 @@ fn store(session: &mut Session<'_>, arguments: &Arguments) -> Result<(), Failure
     let (key, dryrun) = (arguments.operand("KEY").to_owned(), arguments.has("dry-run"));
     let request = HslMemoryStoreRequest { key, value, dryrun };
     let _: HslMemoryStoreResponse = session.ask(Letter::MemoryStore, &request, None)?;
-    if dryrun && !session.json { session.print("1 keys would be stored\n") } else { Ok(()) }
+    if dryrun && !session.json { session.print(&counted(1, "keys", dryrun, "stored")) } else { Ok(()) }
 }
 
 fn fetch(session: &mut Session<'_>, arguments: &Arguments) -> Result<(), Failure> {
@@ -117,7 +117,7 @@ fn delete(session: &mut Session<'_>, arguments: &Arguments) -> Result<(), Failur
     if !dryrun || session.json {
         return Ok(());
     }
-    session.print(&format!("{} keys would be removed\n", u8::from(answer.deleted)))
+    session.print(&counted(answer.deleted.into(), "keys", dryrun, "removed"))
 }
 
 fn caches(session: &mut Session<'_>, _: &Arguments) -> Result<(), Failure> {
@@ -156,8 +156,10 @@ fn clear(session: &mut Session<'_>, arguments: &Arguments) -> Result<(), Failure
         dryrun: arguments.has("dry-run"),
     };
     let answer: HslCacheClearResponse = session.ask(Letter::CacheClear, &request, None)?;
-    let would = if request.dryrun { " would be" } else { "" };
-    if session.json { Ok(()) } else { session.print(&format!("{} buckets{would} cleared\n", answer.cleared)) }
+    if session.json {
+        return Ok(());
+    }
+    session.print(&counted(answer.cleared, "buckets", request.dryrun, "cleared"))
 }
 
 #[cfg(test)]

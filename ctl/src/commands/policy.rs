@@ -11,7 +11,7 @@ use control::smtpd::{
 };
 
 use super::policy_tables::tables;
-use super::{DRY_RUN, GROUP, JSON, Run, leaf, reload, would_be_added};
+use super::{DRY_RUN, GROUP, JSON, Run, counted, leaf, reload, would_be_added};
 use crate::Failure;
 use crate::cli::{Arguments, Body, Command, Group, Opt, Value, flag, option};
 use crate::matching::{FIELDS, fields, properties, seconds};
@@ -166,8 +166,7 @@ fn delete(session: &mut Session<'_>, arguments: &Arguments) -> Result<(), Failur
     if session.json {
         return Ok(());
     }
-    let would = if dryrun { " would be" } else { "" };
-    session.print(&format!("{} conditions{would} removed\n", answer.deleted))
+    session.print(&counted(answer.deleted, "conditions", dryrun, "removed"))
 }
 
 fn refill(session: &mut Session<'_>, arguments: &Arguments) -> Result<(), Failure> {
@@ -180,8 +179,10 @@ fn refill(session: &mut Session<'_>, arguments: &Arguments) -> Result<(), Failur
         return Err(Failure::Usage("as many --value as there are --fields, or none".to_owned()));
     }
     let answer: PolicyRateRefillResponse = session.ask(Letter::PolicyRefill, &request, None)?;
-    let would = if request.dryrun { " would be" } else { "" };
-    if session.json { Ok(()) } else { session.print(&format!("{} rates{would} refilled\n", answer.refilled)) }
+    if session.json {
+        return Ok(());
+    }
+    session.print(&counted(answer.refilled, "rates", request.dryrun, "refilled"))
 }
 
 fn policy_fields(arguments: &Arguments) -> Result<Vec<String>, Failure> {

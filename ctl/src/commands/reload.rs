@@ -4,7 +4,7 @@ use control::Command as Letter;
 use control::smtpd::reload_check_request::File;
 use control::smtpd::{ReloadCheckRequest, ReloadCheckResponse};
 
-use super::{DRY_RUN, JSON};
+use super::{DRY_RUN, JSON, counted};
 use crate::Failure;
 use crate::cli::{Arguments, Group};
 use crate::limits::ANSWER;
@@ -30,5 +30,5 @@ pub(super) fn reload(
         return Ok(());
     }
     let lines: String = answer.changes.iter().map(|change| format!("{}\n", visible(change))).collect();
-    session.print(&format!("{lines}{} keys would be changed\n", answer.changes.len()))
+    session.print(&(lines + &counted(answer.changes.len() as u64, "keys", true, "changed")))
 }

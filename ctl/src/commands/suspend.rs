@@ -7,7 +7,7 @@ use control::smtpd::{
     SuspendResponse, SuspendUpdateRequest, SuspendUpdateResponse,
 };
 
-use super::{DRY_RUN, GROUP, JSON, Run, leaf, reload, would_be_added};
+use super::{DRY_RUN, GROUP, JSON, Run, counted, leaf, reload, would_be_added};
 use crate::Failure;
 use crate::cli::{Arguments, Body, Command, Group, Value, option};
 use crate::matching::{FIELDS, fields, properties, seconds, shown, shown_properties, shown_ttl};
@@ -155,6 +155,5 @@ fn delete(session: &mut Session<'_>, arguments: &Arguments) -> Result<(), Failur
     if session.json {
         return Ok(());
     }
-    let would = if request.dryrun { " would be" } else { "" };
-    session.print(&format!("{} suspends{would} removed\n", answer.deleted))
+    session.print(&counted(answer.deleted, "suspends", request.dryrun, "removed"))
 }

@@ -6,7 +6,7 @@ use control::Command as Letter;
 use control::smtpd::queue_import_request::Source;
 use control::smtpd::{QueueImportRequest, QueueImportResponse, QueueUnloadRequest, QueueUnloadResponse};
 
-use super::{DRY_RUN, Run, leaf, missing};
+use super::{DRY_RUN, Run, counted, leaf, missing};
 use crate::Failure;
 use crate::cli::{Arguments, Command, Group, Value, flag, operand, option};
 use crate::failure::plain;
@@ -81,9 +81,8 @@ fn unload(session: &mut Session<'_>, arguments: &Arguments) -> Result<(), Failur
     }
     session.progress("");
     if !session.json {
-        let would = if request.dryrun { " would be" } else { "" };
         let paths: String = all.paths.iter().map(|path| format!("{path}\n")).collect();
-        session.print(&format!("{} messages{would} affected\n{paths}", all.affected))?;
+        session.print(&(counted(all.affected, "messages", request.dryrun, "affected") + &paths))?;
     }
     missing::refuse(&all.missing)
 }
@@ -126,8 +125,7 @@ fn load(session: &mut Session<'_>, arguments: &Arguments) -> Result<(), Failure>
     }
     session.progress("");
     if !session.json {
-        let would = if dryrun { " would be" } else { "" };
-        session.print(&format!("{imported} messages{would} affected\n"))?;
+        session.print(&counted(imported, "messages", dryrun, "affected"))?;
     }
     match refused {
         0 => Ok(()),

@@ -7,7 +7,7 @@ use control::smtpd::{
     QueueUpdateResponse,
 };
 
-use super::{DRY_RUN, Run, leaf, missing};
+use super::{DRY_RUN, Run, counted, leaf, missing};
 use crate::Failure;
 use crate::cli::{Arguments, Command, Group, Value, flag, option};
 use crate::limits::ANSWER;
@@ -92,8 +92,7 @@ fn run(session: &mut Session<'_>, arguments: &Arguments) -> Result<(), Failure> 
     }
     let answer: QueueUpdateResponse = session.ask_within(Letter::QueueUpdate, &request, None, ANSWER)?;
     if !session.json {
-        let would = if request.dryrun { " would be" } else { "" };
-        session.print(&format!("{} messages{would} affected\n", answer.affected))?;
+        session.print(&counted(answer.affected, "messages", request.dryrun, "affected"))?;
     }
     missing::refuse(&answer.missing)
 }
