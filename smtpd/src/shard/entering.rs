@@ -95,10 +95,7 @@ impl Shard {
         let mut slice = Slice::begin(limits::ENQUEUE_SLICE);
         for item in items {
             entrance.let_in(item);
-            if slice.is_over() {
-                engine::task::yield_now().await;
-                slice = Slice::begin(limits::ENQUEUE_SLICE);
-            }
+            slice.give_way().await;
         }
     }
 }
