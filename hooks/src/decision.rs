@@ -4,6 +4,7 @@ use hostcalls::address;
 use hostcalls::hooks::Hook;
 use net::smtp::address::Address;
 use net::smtp::reply::{EnhancedCode, Reply};
+use script::fault::Terminator;
 use script::value::{Array, Value};
 
 use crate::codes::Codes;
@@ -32,21 +33,14 @@ impl Decision {
         Decision { name: hook.implied, explicit: false, arguments: Vec::new() }
     }
 
-    /// Reads what `hostcalls::hooks` makes of the call.
-    pub(crate) fn made(hook: &'static Hook, value: &Value) -> Result<Decision, Failure> {
-        let broken = || Failure(format!("the script of {} ended with no decision of this hook", hook.name));
-        let (name, arguments) = match value {
-            Value::Str(name) => (name.as_bytes(), Vec::new()),
-            value => {
-                let parts = value.as_array().and_then(Array::as_list).ok_or_else(broken)?;
-                let [name, arguments] = parts else { return Err(broken()) };
-                let arguments = arguments.as_array().map(|list| list.values().collect()).unwrap_or_default();
-                (name.as_bytes().ok_or_else(broken)?, arguments)
-            }
-        };
-        let native =
-            hook.decisions.iter().find(|native| native.name.as_bytes() == name).ok_or_else(broken)?;
-        Ok(Decision { name: native.name, explicit: true, arguments })
+    /// The decision of a script. A library that it imports may call the functions of any hook.
+    pub(crate) fn made(hook: &'static Hook, call: Terminator) -> Result<Decision, Failure> {
+        let Terminator { name, arguments } = call;
+        if !hook.decisions.iter().any(|native| native.name == name) {
+            let hook = hook.name;
+            return Err(Failure(format!("the script of {hook} ended with no decision of this hook")));
+        }
+        Ok(Decision { name, explicit: true, arguments })
     }
 
     /// Whether the script called the function, rather than just ended.

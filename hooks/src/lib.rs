@@ -40,8 +40,8 @@ mod tests;
 mod variables;
 
 pub use hostcalls::mail::{Given, GivenParameters, Metadata, QueueOptions, Queued, Reread, TransportNames};
+pub use members::Reads;
 pub use runner::{Kept, Notices, Runner};
-pub use script::compile::Reads;
 pub use scripts::{Compiled, ScriptId, Scripts};
 pub use session::{
     Auth, AuthAccepted, AuthVerdict, Connected, Connection, Conversation, EndError, Ended, Hello,

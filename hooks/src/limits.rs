@@ -3,6 +3,9 @@
 /// Bytes of `$context` that a connection keeps between hooks: more is a script error.
 pub const MAX_CONTEXT_BYTES: usize = 256 << 10;
 
+/// What runs of one script hand on to the next ones of a shard, at most: some KiB each, for as many as wait at once.
+pub const MAX_SPARE_SEATS: usize = 64;
+
 /// Lines of a reply that a script gives; the rest is not sent. Each is at most as long as `net` allows.
 pub const MAX_REPLY_LINES: usize = 100;
 

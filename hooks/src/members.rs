@@ -3,8 +3,45 @@
 use std::cell::RefCell;
 
 use rustc_hash::FxHashMap;
-use script::compile::Reads;
+use script::compile;
+use script::machine::Loaded;
 use script::value::{Array, Str, Value};
+
+/// What a script reads of a value that it is given, with the names as values of its shard.
+#[derive(Debug)]
+pub enum Reads {
+    /// All of it, or who knows which parts.
+    All,
+    /// These members, and what of each.
+    Members(Box<[(Str, Reads)]>),
+}
+
+impl Reads {
+    pub(crate) fn new(reads: &compile::Reads, loaded: &Loaded) -> Reads {
+        match reads {
+            compile::Reads::All => Reads::All,
+            compile::Reads::Members(members) => {
+                let members = members.iter();
+                let members = members.map(|(name, reads)| (loaded.text(name), Reads::new(reads, loaded)));
+                Reads::Members(members.collect())
+            }
+        }
+    }
+
+    /// What is read of a member; `None`: it is not looked at.
+    #[inline]
+    pub fn member(&self, key: &str) -> Option<&Reads> {
+        match self {
+            Reads::All => Some(self),
+            Reads::Members(members) => find(members, key).map(|(_, reads)| reads),
+        }
+    }
+}
+
+#[inline]
+fn find<'r>(members: &'r [(Str, Reads)], key: &str) -> Option<&'r (Str, Reads)> {
+    members.iter().find(|(name, _)| name.as_bytes() == key.as_bytes())
+}
 
 /// An array that is being made for a script.
 pub(crate) struct Members<'r> {
@@ -23,13 +60,15 @@ impl<'r> Members<'r> {
 
     /// Adds a member, which there is not yet, if it is read. `make` is told what is read of it.
     pub(crate) fn put<V: Into<Value>>(&mut self, name: &'static str, make: impl FnOnce(&Reads) -> V) {
-        let Some(reads) = self.reads.member(name) else { return };
-        let value = make(reads).into();
-        let room = match self.reads {
-            Reads::All => ROOM,
-            Reads::Members(members) => members.len(),
+        let (room, name, reads) = match self.reads {
+            Reads::All => (ROOM, text(name), self.reads),
+            Reads::Members(members) => match find(members, name) {
+                Some((name, reads)) => (members.len(), name.clone(), reads),
+                None => return,
+            },
         };
-        self.array.get_or_insert_with(|| Array::with_room(room)).append(text(name), value);
+        let value = make(reads).into();
+        self.array.get_or_insert_with(|| Array::with_room(room)).append(name, value);
     }
 
     /// The same for a member that there is only with this fact.
@@ -50,7 +89,7 @@ impl<'r> Members<'r> {
     }
 }
 
-/// A name as a value: one for all arrays of this thread, with its hash. There are as many as literals in this crate.
+/// A name as a value, for a script that reads everything: one for all arrays of this thread, with its hash. There are as many as literals in this crate.
 fn text(name: &'static str) -> Str {
     thread_local! {
         static TEXTS: RefCell<FxHashMap<(usize, usize), Str>> = RefCell::default();

@@ -1,6 +1,6 @@
 //! Runs hooks on one shard.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -8,13 +8,13 @@ use std::sync::Arc;
 use hostcalls::hooks::Variable;
 use hostcalls::mail::Resting;
 use hostcalls::{Environment, Execution, ItemMetadata, Outcome};
-use script::compile::Reads;
 use script::machine::{Context, HostVariable, Limits, Loaded};
 use script::value::{Frozen, Value};
 use uuid::Uuid;
 
 use crate::decision::{Decision, Failure};
 use crate::limits;
+use crate::members::Reads;
 use crate::queued::sign;
 use crate::scripts::{ScriptId, Scripts};
 use crate::tally::Tallies;
@@ -50,6 +50,22 @@ struct Script {
     /// Those variables of its hook that it mentions.
     mentioned: Box<[Mentioned]>,
     needs_envelope: bool,
+    /// For its next runs.
+    #[expect(clippy::vec_box, reason = "a seat is handed on, not copied")]
+    spare: RefCell<Vec<Box<Seat>>>,
+}
+
+/// What one run of a script needs beside its variables. It is handed on from run to run: most take no memory of their own.
+struct Seat {
+    context: Context,
+    execution: Rc<Execution>,
+    log: Rc<Labelled>,
+}
+
+/// A seat while a script runs on it. However that ends, what the script held is released.
+struct Taken<'s> {
+    script: &'s Script,
+    seat: Option<Box<Seat>>,
 }
 
 /// A variable that a script mentions.
@@ -139,14 +155,15 @@ impl Runner {
             let script = self.scripts.get(script);
             let (program, loaded) = (&script.program, Loaded::new(&script.program));
             let mentioned = script.hook.variables.iter().filter_map(|variable| {
-                let (place, reads) = (loaded.variable(variable.name)?, program.reads(variable.name)?.clone());
-                Some(Mentioned { variable: *variable, place, reads })
+                let (place, reads) = (loaded.variable(variable.name)?, program.reads(variable.name)?);
+                Some(Mentioned { variable: *variable, place, reads: Reads::new(reads, &loaded) })
             });
             let mentioned = mentioned.collect();
             let needs_envelope = program.reads("message").is_some()
                 || program.reads("arguments").is_some_and(|reads| reads.member("dsn").is_some())
                 || METADATA_FUNCTIONS.iter().any(|function| program.names(function));
-            Script { loaded, name: script.name().into(), mentioned, needs_envelope }
+            let spare = RefCell::default();
+            Script { loaded, name: script.name().into(), mentioned, needs_envelope, spare }
         })
     }
 
@@ -197,10 +214,12 @@ impl Runner {
         kept: &mut Kept,
         variables: impl Fn(&str, &Reads) -> Option<Value>,
     ) -> Result<Decision, Failure> {
-        let Script { loaded, name, mentioned, .. } = self.loaded(script);
         let hook = self.scripts.get(script).hook;
-        let mut context = Context::new(loaded, self.limits);
-        for Mentioned { variable, place, reads } in mentioned {
+        let script = self.loaded(script);
+        let mut taken = Taken { script, seat: Some(self.seat(script, subject, about.item)) };
+        let Some(seat) = &mut taken.seat else { unreachable!("it was just taken") };
+        let Seat { context, execution, .. } = &mut **seat;
+        for Mentioned { variable, place, reads } in &script.mentioned {
             if variable.name == CONTEXT {
                 if !kept.unset {
                     let value = kept.value.as_ref().map_or(Value::None, Value::from_frozen);
@@ -213,20 +232,47 @@ impl Runner {
                 context.set_variable(*place, value);
             }
         }
-        let log = Labelled { subject, notices: Rc::clone(&self.notices) };
-        let execution = Execution::begin_as(Rc::clone(name), &self.environment, Rc::new(log), about.item);
         if let Some(rest) = about.rest {
             execution.rest_by(rest);
         }
-        let outcome = hostcalls::run(&mut context, &execution).await;
+        let outcome = hostcalls::run(context, execution).await;
         // What the script left counts even if it failed afterwards: the next hook sees what the last one did.
         if let Some(value) = context.take_kept() {
             kept.keep(&value)?;
         }
         match outcome {
             Outcome::Done(_) => Ok(Decision::implied(hook)),
-            Outcome::Finished(value) => Decision::made(hook, &value),
+            Outcome::Finished(decision) => Decision::made(hook, decision),
             Outcome::Failed(error) => Err(Failure(error.to_string())),
+        }
+    }
+}
+
+impl Runner {
+    /// A seat for one run.
+    fn seat(&self, script: &Script, subject: Subject, item: Option<Rc<ItemMetadata>>) -> Box<Seat> {
+        let spare = script.spare.borrow_mut().pop();
+        if let Some(mut seat) = spare {
+            seat.log.subject.set(subject);
+            seat.execution.begin_again(item);
+            return seat;
+        }
+        let log = Rc::new(Labelled { subject: Cell::new(subject), notices: Rc::clone(&self.notices) });
+        let execution =
+            Execution::begin_as(Rc::clone(&script.name), &self.environment, Rc::clone(&log) as _, item);
+        Box::new(Seat { context: Context::new(&script.loaded, self.limits), execution, log })
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        let Some(mut seat) = self.seat.take() else { return };
+        seat.context.renew();
+        if seat.execution.end() {
+            let mut spare = self.script.spare.borrow_mut();
+            if spare.len() < limits::MAX_SPARE_SEATS {
+                spare.push(seat);
+            }
         }
     }
 }
@@ -280,16 +326,16 @@ impl fmt::Debug for Runner {
 
 /// The log of one execution: lines of `echo` get what they are about.
 struct Labelled {
-    subject: Subject,
+    subject: Cell<Subject>,
     notices: Rc<dyn Notices>,
 }
 
 impl hostcalls::Log for Labelled {
     fn echo(&self, text: &[u8]) {
-        self.notices.echo(&self.subject.to_string(), text);
+        self.notices.echo(&self.subject.get().to_string(), text);
     }
 
     fn syslog(&self, priority: u32, text: &[u8]) {
-        self.notices.syslog(&self.subject.to_string(), priority, text);
+        self.notices.syslog(&self.subject.get().to_string(), priority, text);
     }
 }

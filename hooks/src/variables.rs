@@ -10,10 +10,9 @@ use hostcalls::dns;
 use net::dns::Resolved;
 use net::smtp::address::Address;
 use net::smtp::reply::Reply;
-use script::compile::Reads;
 use script::value::{Array, Value};
 
-use crate::members::Members;
+use crate::members::{Members, Reads};
 use crate::session::{
     Auth, Connection, EndError, Ended, Hello, NameAnswers, Parameter, Recipient, Tls, Transaction,
 };

@@ -53,11 +53,16 @@ impl Board {
     }
 
     fn write(&self, text: &Text) {
+        // The script that ran last, mostly: its words are there.
+        let mut words = self.words.iter().zip(text.bytes.chunks_exact(8)).take(text.len.div_ceil(8));
+        if words.all(|(word, bytes)| word.load(Ordering::Relaxed) == word_of(bytes)) {
+            return self.len.store(text.len, Ordering::Release);
+        }
         let version = self.version.load(Ordering::Relaxed);
         self.version.store(version + 1, Ordering::Relaxed);
         fence(Ordering::Release);
         for (word, bytes) in self.words.iter().zip(text.bytes.chunks_exact(8)).take(text.len.div_ceil(8)) {
-            word.store(u64::from_le_bytes(bytes.try_into().expect("eight bytes")), Ordering::Relaxed);
+            word.store(word_of(bytes), Ordering::Relaxed);
         }
         self.len.store(text.len, Ordering::Relaxed);
         self.version.store(version + 2, Ordering::Release);
@@ -83,6 +88,10 @@ impl Board {
         }
         Some((len > 0).then(|| String::from_utf8_lossy(&bytes[..len]).into_owned()))
     }
+}
+
+fn word_of(bytes: &[u8]) -> u64 {
+    u64::from_le_bytes(bytes.try_into().expect("eight bytes"))
 }
 
 #[cfg(test)]

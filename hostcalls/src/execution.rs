@@ -23,6 +23,12 @@ pub struct ExecutionId {
     pub number: u64,
 }
 
+impl ExecutionId {
+    fn next(environment: &Environment) -> ExecutionId {
+        ExecutionId { shard: engine::boot::current().0, number: environment.store().next_execution() }
+    }
+}
+
 /// What belongs to one execution: its clock, and what it holds in the store. When it is dropped, however the script
 /// ended, all that is released.
 pub struct Execution {
@@ -68,10 +74,7 @@ impl Execution {
         Rc::new(Execution {
             log,
             item,
-            id: ExecutionId {
-                shard: engine::boot::current().0,
-                number: environment.store().next_execution(),
-            },
+            id: ExecutionId::next(environment),
             environment: environment.clone(),
             started: engine::time::now(),
             what,
@@ -80,6 +83,34 @@ impl Execution {
             message_caches: RefCell::default(),
             rest: OnceCell::new(),
         })
+    }
+
+    /// Ends it, as dropping it does, so that its memory can serve [`begin_again`](Self::begin_again). False: somebody else
+    /// holds it, and it goes on.
+    pub fn end(self: &mut Rc<Self>) -> bool {
+        let Some(own) = Rc::get_mut(self) else { return false };
+        own.release();
+        own.open.take();
+        own.message_caches.get_mut().forget_all();
+        own.rest.take();
+        own.item = None;
+        true
+    }
+
+    /// Begins another one of the same script in the memory of one that was [ended](Self::end).
+    pub fn begin_again(self: &mut Rc<Self>, item: Option<Rc<ItemMetadata>>) {
+        match Rc::get_mut(self) {
+            Some(own) => {
+                own.id = ExecutionId::next(&own.environment);
+                own.started = engine::time::now();
+                own.item = item;
+            }
+            None => *self = Execution::begin_as(self.what.clone(), &self.environment, self.log.clone(), item),
+        }
+    }
+
+    fn release(&mut self) {
+        crate::store::release_all(self.id, self.held.get_mut());
     }
 
     /// Gives up memory by `rest` while the script waits long.
@@ -135,7 +166,7 @@ impl Drop for Slot {
 
 impl Drop for Execution {
     fn drop(&mut self) {
-        crate::store::release_all(self.id, self.held.get_mut());
+        self.release();
     }
 }
 

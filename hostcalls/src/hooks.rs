@@ -1,13 +1,13 @@
 //! What the scripts of each hook find: variables, and the functions that decide (reference: hooks 1 to 4).
 //!
-//! A function that decides ends the script with [`Fault::finished`], whose value is its name, or an array of that and its
-//! arguments where there are any: `["Reject", ["no such user"]]`. What that means is up to the program that runs the hook.
+//! A function that decides ends the script with [`Fault::finished`]: its name, and its arguments. What that means is up to the
+//! program that runs the hook.
 
 use std::sync::Arc;
 
-use script::fault::Fault;
+use script::fault::{Fault, Terminator};
 use script::native::{Call, Library, Native};
-use script::value::{Array, Value};
+use script::value::Value;
 
 /// One kind of hook.
 #[derive(Debug)]
@@ -178,12 +178,8 @@ const GET_METADATA: Native = Native::inline(
 );
 
 fn decide(call: &mut Call<'_>) -> Result<Value, Fault> {
-    let name = Value::from(call.native().name);
-    if call.args().is_empty() {
-        return Err(Fault::finished(name));
-    }
-    let arguments = Array::from_list(call.args().to_vec());
-    Err(Fault::finished(Value::from(Array::from_list(vec![name, Value::from(arguments)]))))
+    let arguments = (0..call.len()).map(|at| call.take(at)).collect();
+    Err(Fault::finished(Terminator { name: call.native().name, arguments }))
 }
 
 #[cfg(test)]

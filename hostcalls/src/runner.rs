@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use engine::time::{Instant, now_precise, timeout};
-use script::fault::{Fault, Limit};
+use script::fault::{Fault, Limit, Terminator};
 use script::host::PendingCall;
 use script::machine::{Context, Run, ScriptError};
 use script::native::{Surroundings, run_offloaded};
@@ -24,7 +24,7 @@ pub enum Outcome {
     /// At its end, with the value of a top-level `return`.
     Done(Value),
     /// By a deciding function of a hook.
-    Finished(Value),
+    Finished(Terminator),
     /// By an error that nobody caught, or by a limit.
     Failed(Box<ScriptError>),
 }
@@ -48,7 +48,7 @@ pub async fn run(context: &mut Context, execution: &Rc<Execution>) -> Outcome {
         }
         match run {
             Run::Done(value) => return Outcome::Done(value),
-            Run::Finished(value) => return Outcome::Finished(value),
+            Run::Finished(decision) => return Outcome::Finished(decision),
             Run::Failed(error) => return Outcome::Failed(error),
             Run::OutOfBudget if engine::time::now() >= deadline => {
                 context.stop(Fault::limit(Limit::Time));
@@ -115,19 +115,18 @@ async fn answer(execution: &Rc<Execution>, call: PendingCall) -> Result<Value, F
 }
 
 /// How much a script may do at once: rounds of its loops and calls, so many as fit into the time of a slice. What a
-/// round takes differs by script, so it is measured.
+/// round takes differs by script, so it is measured: from the second slice on, since most scripts have one.
+#[derive(Default)]
 struct Slice {
     rounds: u32,
 }
 
-impl Default for Slice {
-    fn default() -> Slice {
-        Slice { rounds: limits::SLICE_ROUNDS_FIRST }
-    }
-}
-
 impl Slice {
     fn measure<T>(&mut self, run: impl FnOnce(u32) -> T) -> T {
+        if self.rounds == 0 {
+            self.rounds = limits::SLICE_ROUNDS_FIRST;
+            return run(self.rounds);
+        }
         let start = now_precise();
         let result = run(self.rounds);
         self.adapt(start, now_precise());

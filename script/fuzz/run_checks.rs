@@ -75,7 +75,9 @@ fn ending(loaded: &Rc<Loaded>, budgets: &[u32]) -> Ending {
     let (result, limit) = match &run {
         Run::Failed(error) => (error.to_string(), error.limit),
         Run::Done(value) => (format!("done: {}", text(value)), None),
-        Run::Finished(value) => (format!("finished: {}", text(value)), None),
+        Run::Finished(decision) => {
+            (format!("finished: {}", decision.arguments.iter().map(text).collect::<String>()), None)
+        }
         other => unreachable!("{other:?} is no ending"),
     };
     assert!(

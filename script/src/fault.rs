@@ -34,7 +34,16 @@ pub enum FaultKind {
     /// A limit of the execution is exceeded: ends the script, never caught.
     Limit(Limit),
     /// A terminating function of a hook was called: ends the script with this decision, never caught.
-    Finished(Value),
+    Finished(Terminator),
+}
+
+/// The call of a terminating function: what a script has decided.
+#[derive(Clone, Debug, Default)]
+pub struct Terminator {
+    /// The function.
+    pub name: &'static str,
+    /// Its arguments.
+    pub arguments: Vec<Value>,
 }
 
 /// The limits that end a script.
@@ -79,10 +88,9 @@ impl Fault {
         Fault::new(FaultKind::Thrown(value))
     }
 
-    /// The script ends here with this decision.
-    #[cold]
-    pub fn finished(value: Value) -> Fault {
-        Fault::new(FaultKind::Finished(value))
+    /// The script ends here with this decision. Nothing has gone wrong: most scripts of hooks end so.
+    pub fn finished(decision: Terminator) -> Fault {
+        Fault(Box::new(FaultBuf { kind: FaultKind::Finished(decision), position: None }))
     }
 
     /// What happened.

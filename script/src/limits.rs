@@ -65,6 +65,8 @@ pub const MAX_DIAGNOSTICS: usize = 100;
 pub const DEFAULT_STEPS: u64 = 1_000_000_000;
 /// Bytes that one execution holds, where the embedder says nothing else: 256 MiB.
 pub const DEFAULT_MEMORY_BYTES: usize = 256 << 20;
+/// Entries of each of its stacks that a context keeps when it is renewed: 16 KiB of values.
+pub const MAX_KEPT_ENTRIES: usize = 1024;
 /// Calls within each other: each takes 64 bytes and its registers.
 pub const DEFAULT_DEPTH: u32 = 1000;
 /// Bytes of arguments above which a native whose time grows with them runs on another thread.

@@ -15,11 +15,11 @@ use std::rc::Rc;
 
 use hostcalls::ItemMetadata;
 use hostcalls::mail::{Metadata, TransportNames};
-use script::compile::Reads;
 use script::value::Value;
 use uuid::Uuid;
 
 use crate::decision::{Decision, Failure};
+use crate::members::Reads;
 use crate::runner::{About, Kept, Runner, Subject};
 use crate::scripts::ScriptId;
 

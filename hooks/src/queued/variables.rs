@@ -10,12 +10,11 @@ use hostcalls::file::{FileResource, HostFile};
 use net::smtp::address::Address;
 use net::smtp::parameters::{MailParameters, Notify, RcptParameters};
 use net::smtp::reply::EnhancedCode;
-use script::compile::Reads;
 use script::value::{Array, Value};
 use uuid::Uuid;
 
 use super::Before;
-use crate::members::Members;
+use crate::members::{Members, Reads};
 use crate::variables::{address_object, map, put_certificate};
 
 /// The facts of `$message`: one recipient of a queued message.

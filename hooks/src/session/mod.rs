@@ -11,13 +11,12 @@ use std::rc::Rc;
 use hostcalls::mail::{MailPart, Outbox, Queued, Reread, Resting, TransportNames};
 use mail::message::Message;
 use net::smtp::address::Address;
-use script::compile::Reads;
 use script::value::Value;
 use uuid::Uuid;
 
 use crate::codes;
 use crate::decision::{Decision, Failure};
-use crate::members::Members;
+use crate::members::{Members, Reads};
 use crate::runner::{About, Kept, Runner, Subject};
 use crate::scripts::ScriptId;
 use crate::{limits, variables};

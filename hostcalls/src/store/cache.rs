@@ -99,6 +99,12 @@ struct Entry {
 }
 
 impl Caches {
+    /// Forgets everything.
+    pub fn forget_all(&mut self) {
+        self.buckets.clear();
+        self.bytes = 0;
+    }
+
     /// Looks up. `force` is a miss whatever is there.
     pub fn look_up(&mut self, name: &BucketName, key: &[u8], force: bool, now_ms: u64) -> Found {
         let Some(bucket) = self.buckets.get_mut(name) else { return Found::Miss(None) };

@@ -137,6 +137,7 @@ pub(super) fn unlock(execution: &Execution, key: &LockKey) {
 
 /// The execution has ended.
 pub(crate) fn release_all(execution: ExecutionId, held: &mut Held) {
+    held.locks.clear();
     for shard in std::mem::take(&mut held.asked) {
         tell(ShardId(shard), move |store| {
             let granted = store.locks.borrow_mut().release_all(execution);

@@ -10,7 +10,7 @@ use std::time::Duration;
 use hostcalls::source::{SourceLoader, Sources};
 use hostcalls::{Environment, Execution, Outcome};
 use script::compile::SourceText;
-use script::fault::{Fault, FaultKind};
+use script::fault::{Fault, Terminator};
 use script::machine::{Limits, ReplInput, ReplSession};
 use script::native::Library;
 use script::source::SourceMap;
@@ -132,7 +132,7 @@ impl Talk<'_> {
         if outcome.is_none() {
             // Nothing of the script may catch this, but what it has locked is released.
             let context = self.session.context();
-            context.stop(Fault::new(FaultKind::Finished(Value::None)));
+            context.stop(Fault::finished(Terminator::default()));
             hostcalls::run(context, &self.execution).await;
         }
         outcome

@@ -6,7 +6,7 @@ use std::rc::{Rc, Weak};
 
 use crate::compile::op::Reg;
 use crate::compile::program::Input;
-use crate::fault::{Fault, Limit};
+use crate::fault::{Fault, Limit, Terminator};
 use crate::host::{Host, PendingCall};
 use crate::value::{CellRef, Object, Value, WeakCell, WeakObject};
 
@@ -50,7 +50,7 @@ pub enum Run {
     /// It waits for the embedder: [`Context::resume`] with the result, then [`Context::run`] again.
     Pending(PendingCall),
     /// A function of the host has ended it with this decision.
-    Finished(Value),
+    Finished(Terminator),
     /// An error that nobody caught has ended it.
     Failed(Box<ScriptError>),
 }
@@ -75,6 +75,8 @@ pub struct HostVariable(pub(super) Input);
 pub struct Context {
     pub(super) loaded: Rc<Loaded>,
     pub(super) stacks: Stacks,
+    /// Variables of the host, until the script starts.
+    inputs: Vec<(Input, Value)>,
     pub(super) entries: Vec<Entry>,
     pub(super) globals: Vec<Option<CellRef>>,
     modules_run: Vec<bool>,
@@ -121,11 +123,11 @@ pub(super) enum Outcome {
 impl Context {
     /// A new execution, before its first instruction.
     pub fn new(loaded: &Rc<Loaded>, limits: Limits) -> Context {
-        let mut stacks = loaded.take_stacks();
         Context {
             loaded: loaded.clone(),
-            entries: std::mem::take(&mut stacks.entries),
-            stacks,
+            stacks: Stacks::default(),
+            inputs: Vec::new(),
+            entries: Vec::new(),
             globals: Vec::new(),
             modules_run: Vec::new(),
             next: Next::Start,
@@ -145,6 +147,26 @@ impl Context {
         }
     }
 
+    /// Makes it a new execution of the same program, in the memory of the last one.
+    pub fn renew(&mut self) {
+        self.end();
+        forget_large(&mut self.stacks.values);
+        forget_large(&mut self.stacks.numbers);
+        forget_large(&mut self.entries);
+        forget_large(&mut self.cells);
+        forget_large(&mut self.objects);
+        forget_large(&mut self.generators);
+        self.inputs.clear();
+        self.next = Next::Start;
+        self.steps = 0;
+        self.heap = Heap::new(self.limits.memory_bytes);
+        self.kept = None;
+        self.stopped = None;
+        self.live_bytes = 0;
+        self.exit = None;
+        self.debugging = None;
+    }
+
     /// An execution that goes on with more and more code.
     pub(super) fn for_session(loaded: &Rc<Loaded>, limits: Limits) -> Context {
         let mut context = Context::new(loaded, limits);
@@ -157,8 +179,6 @@ impl Context {
     pub(super) fn go_on(&mut self, loaded: Rc<Loaded>) {
         self.end();
         self.loaded = loaded;
-        self.stacks = self.loaded.take_stacks();
-        self.entries = std::mem::take(&mut self.stacks.entries);
         self.steps = 0;
         self.next = Next::Start;
     }
@@ -172,7 +192,7 @@ impl Context {
 
     /// The same for a variable that was looked up before.
     pub fn set_variable(&mut self, variable: HostVariable, value: Value) {
-        self.stacks.inputs.push((variable.0, value));
+        self.inputs.push((variable.0, value));
     }
 
     /// Asks, before the first [`run`](Self::run), for the value that a variable of the host has at the end of the script,
@@ -274,14 +294,14 @@ impl Context {
         self.globals.resize(program.globals.len(), None);
         self.modules_run.resize(program.modules.len(), false);
         self.enter(&loaded, program.main, 0, 0, Mode::Plain)?;
-        let mut inputs = std::mem::take(&mut self.stacks.inputs);
+        let mut inputs = std::mem::take(&mut self.inputs);
         for (input, value) in inputs.drain(..) {
             match input {
                 Input::Register(reg) => self.stacks.values[usize::from(reg)] = value,
                 Input::Global(index) => self.global(index).set(value),
             }
         }
-        self.stacks.inputs = inputs;
+        self.inputs = inputs;
         self.next = Next::Run;
         Ok(None)
     }
@@ -411,36 +431,37 @@ impl Context {
         let top = self.top().0;
         self.entries.clear();
         self.trace.clear();
-        let mut stacks = std::mem::take(&mut self.stacks);
-        stacks.entries = std::mem::take(&mut self.entries);
-        // The second time, when the context goes, there are none: the next one had to make its own if it got these.
-        if !stacks.values.is_empty() {
-            stacks.inputs.clear();
-            // Registers of functions that did not return are still set.
-            stacks.values.iter_mut().take(top).for_each(|value| *value = Value::Undefined);
-            self.loaded.give_stacks(stacks);
-        }
+        // Registers of functions that did not return are still set.
+        self.stacks.values.iter_mut().take(top).for_each(|value| *value = Value::Undefined);
         if self.keeps_variables {
             return;
         }
         self.globals.clear();
+        self.modules_run.clear();
         // What is alive now is held from outside, or by a cycle.
-        for cell in std::mem::take(&mut self.cells) {
+        for cell in self.cells.drain(..) {
             if let Some(cell) = cell.upgrade() {
                 cell.set(Value::None);
             }
         }
-        for state in std::mem::take(&mut self.generators) {
+        for state in self.generators.drain(..) {
             if let Some(state) = state.upgrade() {
                 let state = state.replace(State::Done);
                 drop(state);
             }
         }
-        for object in std::mem::take(&mut self.objects) {
+        for object in self.objects.drain(..) {
             if let Some(object) = object.upgrade() {
                 super::memory::clear(&object);
             }
         }
+    }
+}
+
+/// Gives up the memory of a stack that has grown large.
+fn forget_large<T>(stack: &mut Vec<T>) {
+    if stack.capacity() > crate::limits::MAX_KEPT_ENTRIES {
+        *stack = Vec::new();
     }
 }
 

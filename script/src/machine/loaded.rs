@@ -1,7 +1,7 @@
 //! A program on one shard: constants as values of this thread.
 
 use std::any::Any;
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::fmt;
 use std::rc::Rc;
@@ -9,17 +9,11 @@ use std::sync::Arc;
 
 use crate::compile::Program;
 use crate::compile::op::Reg;
-use crate::compile::program::{ClassDef, Constant, Input, Method, Proto, Restriction};
+use crate::compile::program::{ClassDef, Constant, Method, Proto, Restriction};
 use crate::native::Native;
 use crate::value::{Frozen, Function, FunctionBuf, Key, OrderedMap, ScriptFunction, Str, Value};
 
 use super::context::HostVariable;
-use super::frame::Entry;
-
-/// Stacks that contexts hand on, so that most need not allocate.
-const MAX_SPARE_STACKS: usize = 64;
-/// Stacks that grew larger are not kept: 16 KiB of values.
-const MAX_SPARE_REGISTERS: usize = 1024;
 
 /// A program on one shard.
 pub struct Loaded {
@@ -29,7 +23,6 @@ pub struct Loaded {
     pub(super) natives: Vec<&'static Native>,
     /// What functions and objects of this program carry.
     pub(super) home: Rc<dyn Any>,
-    spare: RefCell<Vec<Stacks>>,
 }
 
 /// A function with its constants.
@@ -88,14 +81,11 @@ pub(super) struct LoadedClass {
     pub(super) restricted: OrderedMap<Str, Restriction>,
 }
 
-/// The registers of a context, and what else of it is worth handing on.
+/// The registers of a context.
 #[derive(Default)]
 pub(super) struct Stacks {
     pub(super) values: Vec<Value>,
     pub(super) numbers: Vec<f64>,
-    pub(super) entries: Vec<Entry>,
-    /// Variables of the host, until the script starts.
-    pub(super) inputs: Vec<(Input, Value)>,
 }
 
 /// The identity of a program on a shard.
@@ -138,7 +128,6 @@ impl Loaded {
             classes: program.classes.iter().map(|class| names.class(class)).collect(),
             natives: program.natives.clone(),
             home,
-            spare: RefCell::default(),
         })
     }
 
@@ -147,27 +136,16 @@ impl Loaded {
         self.program.inputs.get(name).map(|input| HostVariable(*input))
     }
 
+    /// A text as a value: the one that the program has if it mentions it, because comparing one with itself is quick.
+    pub fn text(&self, text: &str) -> Str {
+        let constants = self.protos.iter().flat_map(|proto| &proto.constants);
+        let mut texts = constants.filter_map(Value::as_str);
+        texts.find(|own| own.as_bytes() == text.as_bytes()).cloned().unwrap_or_else(|| Str::from(text))
+    }
+
     /// The program.
     pub fn program(&self) -> &Arc<Program> {
         &self.program
-    }
-
-    pub(super) fn take_stacks(&self) -> Stacks {
-        self.spare.borrow_mut().pop().unwrap_or_default()
-    }
-
-    /// Takes stacks back; all their registers are undefined.
-    pub(super) fn give_stacks(&self, stacks: Stacks) {
-        let mut spare = self.spare.borrow_mut();
-        if spare.len() < MAX_SPARE_STACKS && stacks.values.len() <= MAX_SPARE_REGISTERS {
-            spare.push(stacks);
-        }
-    }
-
-    /// Stacks that wait for the next context.
-    #[cfg(test)]
-    pub(super) fn spare_stacks(&self) -> usize {
-        self.spare.borrow().len()
     }
 }
 

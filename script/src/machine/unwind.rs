@@ -112,7 +112,7 @@ impl Context {
         };
         let (kind, _) = fault.into_parts();
         let (value, limit) = match kind {
-            FaultKind::Finished(value) => return Run::Finished(value),
+            FaultKind::Finished(decision) => return Run::Finished(decision),
             FaultKind::Thrown(value) => (Some(value), None),
             FaultKind::Limit(limit) => (None, Some(limit)),
             FaultKind::Error(_) => (None, None),
@@ -150,7 +150,7 @@ impl Context {
 fn repeat(fault: &Fault) -> Option<Fault> {
     match fault.kind() {
         FaultKind::Limit(limit) => Some(Fault::limit(*limit)),
-        FaultKind::Finished(value) => Some(Fault::finished(value.clone())),
+        FaultKind::Finished(decision) => Some(Fault::finished(decision.clone())),
         FaultKind::Thrown(_) | FaultKind::Error(_) => None,
     }
 }

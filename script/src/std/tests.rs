@@ -1,6 +1,6 @@
 use super::driver::{call, call_with, function};
 use super::testing::StillHost;
-use crate::fault::Fault;
+use crate::fault::{Fault, Terminator};
 use crate::native::{Library, Native, NativeClass};
 use crate::ops;
 use crate::value::{Array, Value};
@@ -175,7 +175,7 @@ fn exceptions_tell_where_the_engine_raised_them() {
         ["file:policy", "3", "7"]
     );
     assert!(Fault::limit(crate::fault::Limit::Steps).into_caught().is_err());
-    assert!(Fault::finished(Value::None).into_caught().is_err());
+    assert!(Fault::finished(Terminator::default()).into_caught().is_err());
     assert_eq!(text(Fault::thrown(5.into()).into_caught()), "5");
 }
 

@@ -120,9 +120,11 @@ impl Drop for ScriptFunction {
         if self.captures.is_empty() && self.this.is_none() {
             return;
         }
-        let mut pending = Vec::new();
-        self.take_values(&mut pending);
-        super::drop::release_all(&mut pending);
+        let held = (std::mem::take(&mut self.captures), self.this.take());
+        super::drop::nested(held, |(captures, this), pending| {
+            pending.extend(captures.into_iter().map(Value::Cell));
+            pending.extend(this.map(Value::Object));
+        });
     }
 }
 

@@ -140,9 +140,7 @@ impl WeakObject {
 impl Drop for Instance {
     fn drop(&mut self) {
         let fields = std::mem::take(self.fields.get_mut());
-        if fields.iter().any(|(_, value)| super::drop::holds_values(value)) {
-            super::drop::release_all(&mut fields.into_values().collect());
-        }
+        super::drop::nested(fields, |fields, pending| pending.extend(fields.into_values()));
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 use crate::compile::{CompileOptions, LoadError, Loader, SourceText, compile};
-use crate::fault::Fault;
+use crate::fault::{Fault, Terminator};
 use crate::host::Host;
 use crate::machine::{Context, Limits, Loaded, Run};
 use crate::native::{Call, Library, Native, NativeFrame, Next, Step};
@@ -104,7 +104,9 @@ static NATIVES: &[Native] = &[
         Ok(test_host(call.host()).memory.get(&name).cloned().unwrap_or_default())
     }),
     // Decides, as functions of a hook do.
-    Native::inline("Accept", "", (0, Some(1)), "", |call| Err(Fault::finished(call.take(0)))),
+    Native::inline("Accept", "", (0, Some(1)), "", |call| {
+        Err(Fault::finished(Terminator { name: "Accept", arguments: vec![call.take(0)] }))
+    }),
     Native::frame("twice", "", (1, Some(1)), "", |call| {
         let function = call.function(0)?;
         let then = Box::new(Twice { function: function.clone(), first: None });
@@ -204,8 +206,8 @@ pub(super) fn printed(script: &str, files: &[(String, String)], budget: u32) -> 
     match run {
         Run::Done(_) => {}
         Run::Failed(error) => lines.push(format!("error: {error}")),
-        Run::Finished(value) => {
-            let text = value.to_text().expect("a short text").to_string_lossy().into_owned();
+        Run::Finished(decision) => {
+            let text = decision.arguments[0].to_text().expect("a short text").to_string_lossy().into_owned();
             lines.push(format!("finished: {text}"));
         }
         other => lines.push(format!("{other:?}")),

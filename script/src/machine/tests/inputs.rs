@@ -55,13 +55,36 @@ fn a_variable_that_a_script_does_not_mention_is_neither_made_nor_kept() {
 }
 
 #[test]
-fn one_context_after_the_other_has_the_stacks_of_the_first() {
-    let main = SourceText { name: "main".to_owned(), bytes: b"$x = 1; Accept();".to_vec() };
-    let compiled = compile(main, &mut NoLoader, &LIBRARY, &CompileOptions::default()).expect("it is correct");
+fn a_renewed_context_knows_nothing_of_its_last_run_and_holds_nothing_of_it() {
+    let script = "if (isset($mine)) echo \"left over\"; $mine = [$in];
+        $f = function () closure ($in) { return $in; }; $out = $f(); while (isset($in[1])) {} if ($in) Accept($in);";
+    let predefined = ["in", "out"].map(|name| Predefined { name: name.to_owned(), read_only: false });
+    let options = CompileOptions { predefined: predefined.to_vec(), ..CompileOptions::default() };
+    let main = SourceText { name: "main".to_owned(), bytes: script.as_bytes().to_vec() };
+    let compiled = compile(main, &mut NoLoader, &LIBRARY, &options).expect("it is correct");
     let loaded = Loaded::new(&compiled.program);
-    for _ in 0..3 {
-        Context::new(&loaded, Limits::default()).run(&mut TestHost::default(), 1_000);
-        assert_eq!(loaded.spare_stacks(), 1);
+    let mut context = Context::new(&loaded, Limits::default());
+    let out = loaded.variable("out").expect("the script mentions it");
+    // The last one stops before its end.
+    for (text, budget) in [("one", 1_000), ("", 1_000), ("two", 0), ("three", 1_000)] {
+        let given = crate::value::Array::from_list(vec![text.into()]);
+        let given = if text.is_empty() { Value::None } else { given.into() };
+        context.set("in", given.clone());
+        context.keep(out);
+        let mut host = TestHost::default();
+        let run = context.run(&mut host, budget);
+        assert!(host.printed.is_empty(), "{text}: {:?}", host.printed);
+        match (text, run) {
+            ("", Run::Done(_)) | ("two", Run::OutOfBudget) => {}
+            (_, Run::Finished(decision)) => assert!(decision.arguments[0].strict_eq(&given).expect("short")),
+            (_, other) => panic!("{text}: {other:?}"),
+        }
+        if budget > 0 {
+            assert!(context.take_kept().expect("kept").strict_eq(&given).expect("short"));
+        }
+        context.renew();
+        assert_eq!((context.steps(), context.take_kept().is_some()), (0, false));
+        assert!(!matches!(&given, Value::Array(array) if array.is_shared()), "{text}: somebody holds it");
     }
 }
 

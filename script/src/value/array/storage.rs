@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::value::drop::nested;
 use crate::value::frozen::Items;
 use crate::value::{FrozenArray, FrozenKey, Key, MapKey, OrderedMap, Str, Value};
 
@@ -117,26 +118,17 @@ impl ArrayBuf {
     pub(super) fn take_values(&mut self, out: &mut Vec<Value>) {
         match self {
             ArrayBuf::List(list) => out.append(list),
-            ArrayBuf::Map(entries) => {
-                for (key, value) in std::mem::take(&mut entries.map).into_entries() {
-                    out.push(value);
-                    if let Key::Other(key) = key {
-                        out.push(key);
-                    }
-                }
-            }
+            ArrayBuf::Map(entries) => take_entries(std::mem::take(&mut entries.map), out),
             ArrayBuf::Frozen(_) => {}
         }
     }
+}
 
-    fn holds_values(&self) -> bool {
-        use crate::value::drop::holds_values;
-        match self {
-            ArrayBuf::List(list) => list.iter().any(holds_values),
-            ArrayBuf::Map(entries) => entries.map.iter().any(|(key, value)| {
-                holds_values(value) || matches!(key, Key::Other(key) if holds_values(key))
-            }),
-            ArrayBuf::Frozen(_) => false,
+fn take_entries(map: OrderedMap<Key, Value>, out: &mut Vec<Value>) {
+    for (key, value) in map.into_entries() {
+        out.push(value);
+        if let Key::Other(key) = key {
+            out.push(key);
         }
     }
 }
@@ -158,10 +150,10 @@ impl Clone for ArrayBuf {
 
 impl Drop for ArrayBuf {
     fn drop(&mut self) {
-        if self.holds_values() {
-            let mut pending = Vec::new();
-            self.take_values(&mut pending);
-            crate::value::drop::release_all(&mut pending);
+        match self {
+            ArrayBuf::List(list) => nested(std::mem::take(list), |mut list, out| out.append(&mut list)),
+            ArrayBuf::Map(entries) => nested(std::mem::take(&mut entries.map), take_entries),
+            ArrayBuf::Frozen(_) => {}
         }
     }
 }
