@@ -195,7 +195,7 @@ impl Runner {
         read: impl FnOnce(Decision) -> Result<T, Failure>,
     ) -> Option<T> {
         let counted = self.tallies.begin(self.scripts.get(script).hook);
-        let result = self.run(about, script, subject, kept, variables).await.and_then(read);
+        let result = self.run(about, script, subject, kept, &variables).await.and_then(read);
         match result {
             Ok(value) => Some(value),
             Err(Failure(what)) => {
@@ -206,13 +206,14 @@ impl Runner {
         }
     }
 
+    /// One for all hooks: what runs so often should be in the caches of the CPU.
     async fn run(
         &self,
         about: About,
         script: ScriptId,
         subject: Subject,
         kept: &mut Kept,
-        variables: impl Fn(&str, &Reads) -> Option<Value>,
+        variables: &dyn Fn(&str, &Reads) -> Option<Value>,
     ) -> Result<Decision, Failure> {
         let hook = self.scripts.get(script).hook;
         let script = self.loaded(script);

@@ -34,22 +34,38 @@ pub enum Outcome {
 /// When the future is dropped, what the script waited for ends, and the script stays where it is. To give up on it, drop
 /// context and execution: that releases the locks it holds. To have it unwind, [`Context::stop`] it and run it again.
 pub async fn run(context: &mut Context, execution: &Rc<Execution>) -> Outcome {
-    let mut deadline = engine::time::now() + execution.environment.settings.wall_clock;
     if let Some(debugger) = execution.environment.debugger().filter(|debugger| debugger.is_attached()) {
         context.debug(debugger.stage());
     }
+    // Most scripts end here. What the others take is not part of every task that runs one.
+    match step(context, execution, limits::SLICE_ROUNDS_FIRST) {
+        Ok(outcome) => outcome,
+        Err(run) => Box::pin(go_on(context, execution, run)).await,
+    }
+}
+
+/// Runs a script for a slice. The error: it is not at its end.
+fn step(context: &mut Context, execution: &Rc<Execution>, rounds: u32) -> Result<Outcome, Run> {
+    // The host is not kept while others run: they want the patterns that it has on loan.
+    show(context, execution);
+    let run = context.run(&mut execution.host(), rounds);
+    if let Some(board) = execution.environment.board.get() {
+        board.clear();
+    }
+    match run {
+        Run::Done(value) => Ok(Outcome::Done(value)),
+        Run::Finished(decision) => Ok(Outcome::Finished(decision)),
+        Run::Failed(error) => Ok(Outcome::Failed(error)),
+        run => Err(run),
+    }
+}
+
+/// Goes on where the first slice has ended.
+async fn go_on(context: &mut Context, execution: &Rc<Execution>, mut run: Run) -> Outcome {
+    let mut deadline = engine::time::now() + execution.environment.settings.wall_clock;
     let mut slice = Slice::default();
     loop {
-        // The host is not kept while others run: they want the patterns that it has on loan.
-        show(context, execution);
-        let run = slice.measure(|budget| context.run(&mut execution.host(), budget));
-        if let Some(board) = execution.environment.board.get() {
-            board.clear();
-        }
         match run {
-            Run::Done(value) => return Outcome::Done(value),
-            Run::Finished(decision) => return Outcome::Finished(decision),
-            Run::Failed(error) => return Outcome::Failed(error),
             Run::OutOfBudget if engine::time::now() >= deadline => {
                 context.stop(Fault::limit(Limit::Time));
             }
@@ -65,6 +81,11 @@ pub async fn run(context: &mut Context, execution: &Rc<Execution>) -> Outcome {
                 let answer = timeout(left, answer_at_rest(execution, call)).await;
                 context.resume(answer.unwrap_or_else(|_| Err(Fault::limit(Limit::Time))));
             }
+            Run::Done(_) | Run::Finished(_) | Run::Failed(_) => unreachable!("a step says that it is an end"),
+        }
+        match slice.measure(|rounds| step(context, execution, rounds)) {
+            Ok(outcome) => return outcome,
+            Err(other) => run = other,
         }
     }
 }
@@ -115,18 +136,19 @@ async fn answer(execution: &Rc<Execution>, call: PendingCall) -> Result<Value, F
 }
 
 /// How much a script may do at once: rounds of its loops and calls, so many as fit into the time of a slice. What a
-/// round takes differs by script, so it is measured: from the second slice on, since most scripts have one.
-#[derive(Default)]
+/// round takes differs by script, so it is measured.
 struct Slice {
     rounds: u32,
 }
 
+impl Default for Slice {
+    fn default() -> Slice {
+        Slice { rounds: limits::SLICE_ROUNDS_FIRST }
+    }
+}
+
 impl Slice {
     fn measure<T>(&mut self, run: impl FnOnce(u32) -> T) -> T {
-        if self.rounds == 0 {
-            self.rounds = limits::SLICE_ROUNDS_FIRST;
-            return run(self.rounds);
-        }
         let start = now_precise();
         let result = run(self.rounds);
         self.adapt(start, now_precise());
