@@ -94,7 +94,7 @@ impl Server {
     fn answer(&mut self, event: Event) {
         match event {
             Event::Connect | Event::Data | Event::StartTls => {}
-            Event::Line(_) => self.session.watch_next_line(),
+            Event::Line => self.session.watch_next_line(),
             Event::Auth(server::Claim::Password { username, .. }) if *username != *b"user" => {
                 return self.session.refuse(PeerMisbehaved::WrongCredentials.into());
             }

@@ -225,7 +225,7 @@ impl Driver {
     async fn answer(&mut self, awaited: Awaited) -> Result<(), Over> {
         match awaited {
             Awaited::Event(Event::EndOfData(summary)) => self.commit(summary).await,
-            Awaited::Event(Event::Line(line)) => self.hook_line(&line).await,
+            Awaited::Event(Event::Line) => self.hook_line().await,
             Awaited::Event(Event::Hello(hello)) => self.hook_hello(hello).await,
             Awaited::Event(Event::Mail(mail)) => self.hook_mail(mail).await,
             Awaited::Event(Event::Rcpt(rcpt)) => self.hook_rcpt(rcpt).await,
@@ -391,7 +391,7 @@ impl Driver {
             Event::XClient(xclient) => return self.xclient(*xclient),
             Event::Auth(claim) => return self.auth_unchecked(&claim),
             // Answered elsewhere.
-            Event::Connect | Event::Line(_) | Event::EndOfData(_) => Ok(()),
+            Event::Connect | Event::Line | Event::EndOfData(_) => Ok(()),
         };
         match decision {
             Ok(()) => self.machine.accept(),

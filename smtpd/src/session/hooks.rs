@@ -120,7 +120,7 @@ impl Driver {
         self.talk.is_some()
             && match event {
                 Event::Connect => hooks.connect.is_some(),
-                Event::Line(_) => hooks.proxy.is_some(),
+                Event::Line => hooks.proxy.is_some(),
                 Event::Hello(_) => hooks.helo.is_some(),
                 Event::Mail(_) => hooks.mailfrom.is_some(),
                 Event::Rcpt(_) => hooks.rcptto.any(),

@@ -6,11 +6,11 @@ use super::driver::Driver;
 
 impl Driver {
     /// Answers a line.
-    pub(super) async fn hook_line(&mut self, line: &[u8]) {
+    pub(super) async fn hook_line(&mut self) {
         let (Some(script), Some(talk)) = (self.server.hooks.proxy, &mut self.talk) else {
             return self.machine.pass_line(None);
         };
-        match talk.conversation.proxy(&talk.runner, script, line).await {
+        match talk.conversation.proxy(&talk.runner, script, self.machine.shown_line()).await {
             Proxied::Pass { command, next } => {
                 if next {
                     self.machine.watch_next_line();

@@ -31,9 +31,10 @@ pub enum Step<'i> {
 pub enum Event {
     /// The peer has connected. A refusal closes the connection.
     Connect,
-    /// A line that was to be [watched for](super::Session::watch_lines), without its line end: also answered with
-    /// [`pass_line`](super::Session::pass_line), which is what accepting it is. A reply is all that the peer gets for it.
-    Line(Box<[u8]>),
+    /// A line that was to be [watched for](super::Session::watch_lines), which
+    /// [`shown_line`](super::Session::shown_line) is: also answered with [`pass_line`](super::Session::pass_line), which is
+    /// what accepting it is. A reply is all that the peer gets for it.
+    Line,
     /// HELO or EHLO. Accepting it ends a transaction that was open.
     Hello(Hello),
     /// AUTH: also answered with [`challenge`](super::Session::challenge). Accepting it authenticates the peer; a
