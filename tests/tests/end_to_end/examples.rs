@@ -95,6 +95,8 @@ fn inbound_takes_what_it_can_deliver_and_says_why_not() {
         ("mx.good.example", Record::A("192.0.2.1")),
         ("forged.example", Record::Mx(10, "mx.good.example")),
         ("forged.example", Record::Txt("v=spf1 ip4:192.0.2.7 -all")),
+        ("nomail.example", Record::Mx(0, ".")),
+        ("nomail.example", Record::A("192.0.2.1")),
     ]);
     let mailboxes = Peer::start(
         Behaviour::new().rule(Rule::at(Phase::Rcpt).containing("nobody").reply("550 5.1.1 who?")),
@@ -106,6 +108,7 @@ fn inbound_takes_what_it_can_deliver_and_says_why_not() {
     let mut client = server.client();
     for (line, answer) in [
         ("MAIL FROM:<a@nothere.example>", "550 5.1.8"),
+        ("MAIL FROM:<a@nomail.example>", "550 5.1.8"),
         ("MAIL FROM:<a@forged.example>", "550-5.7.23 127.0.0.1 may not send mail for forged.example"),
         ("MAIL FROM:<a@good.example>", "250"),
         ("RCPT TO:<b@elsewhere.example>", "550 5.7.1 We do not take mail for elsewhere.example"),
@@ -142,8 +145,16 @@ fn outbound_lets_users_send_signed_mail_by_job() {
     );
     let mut client = server.client();
     client.command("MAIL FROM:<ida@example.org>\r\n", "530 5.7.0");
-    client.command("AUTH PLAIN AGlkYQB3cm9uZw==\r\n", "535");
-    client.command("AUTH PLAIN AGlkYQBzZWNyZXQ=\r\n", "235");
+    // A wrong password, and one of nobody, cannot be told apart, and both are counted.
+    for user in ["ida", "nobody"] {
+        let answer = "535 5.7.8 User name or password is wrong";
+        client.command(&format!("AUTH PLAIN {}\r\n", plain(user, "wrong")), answer);
+        let failed = format!("user={user}");
+        let is_logged =
+            || server.log().iter().any(|line| line.contains("auth_failed") && line.contains(&failed));
+        assert!(wait_until(Duration::from_secs(60), is_logged), "{}", server.log().join("\n"));
+    }
+    client.command(&format!("AUTH PLAIN {}\r\n", plain("ida", "secret")), "235");
     client.command("MAIL FROM:<olle@example.org>\r\n", "550 5.7.1 ida may not send as olle@example.org");
     client.send(
         "ida@example.org",
@@ -188,6 +199,11 @@ fn outbound_lets_users_send_signed_mail_by_job() {
         let earliest = before_s + wait_s - 1.0;
         assert!((earliest..=after_s + wait_s + 1.0).contains(at_s), "{job}: {at_s}, from {earliest}");
     }
+}
+
+/// The initial response of AUTH PLAIN (RFC 4616).
+fn plain(user: &str, password: &str) -> String {
+    data_encoding::BASE64.encode(format!("\0{user}\0{password}").as_bytes())
 }
 
 fn unix_s() -> f64 {
