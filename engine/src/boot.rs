@@ -183,6 +183,7 @@ impl Start {
         F: Fn(ShardId) -> Fut,
         Fut: Future<Output = ()> + 'static,
     {
+        let _keeping = crate::memory::keep();
         let shard = self.open(id);
         if let Err(error) = &shard {
             let error = io::Error::new(error.kind(), format!("thread {}: {error}", id.0));

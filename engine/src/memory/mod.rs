@@ -6,8 +6,11 @@
 //!
 //! [`set_up`] and [`give_back`] are about mimalloc, behind [`Allocator`]. In a program with another one they change little.
 
+mod stock;
+
 use std::alloc::{GlobalAlloc, Layout};
 use std::ffi::{c_int, c_long, c_void};
+use std::ptr;
 
 use libmimalloc_sys::{
     mi_free, mi_malloc, mi_malloc_aligned, mi_realloc, mi_realloc_aligned, mi_zalloc, mi_zalloc_aligned,
@@ -28,27 +31,51 @@ const NEVER_MS: c_long = 24 * 3600 * 1000;
 /// mimalloc as a program's allocator: `#[global_allocator]`.
 ///
 /// The crate of that name asks for aligned memory always. Of sizes that are no power of two that takes a way of its own, which
-/// reserves more and makes freeing slower, though blocks are aligned well enough for nearly all types as they come.
+/// reserves more and makes freeing slower, though blocks are aligned well enough for nearly all types as they come. Shards keep
+/// small blocks that they have just freed.
 #[derive(Debug)]
 pub struct Allocator;
 
 /// What mimalloc aligns its blocks to (`MI_MAX_ALIGN_SIZE`), those of at least so many bytes; smaller ones to eight.
 const BLOCK_ALIGN: usize = 16;
 
-/// Whether a block of this size is aligned as the layout wants anyhow.
-const fn is_aligned_anyhow(size: usize, align: usize) -> bool {
-    align <= 8 || (align <= BLOCK_ALIGN && size >= BLOCK_ALIGN)
+/// How a block is taken and freed: that follows from its layout, so that it is the same both times.
+enum Kind {
+    /// One of [`stock`]'s sizes.
+    Small,
+    /// Aligned as the layout wants anyhow.
+    Plain,
+    Aligned,
 }
 
+#[inline]
+const fn kind(layout: Layout) -> Kind {
+    match (layout.size(), layout.align()) {
+        (_, BLOCK_ALIGN_ABOVE..) => Kind::Aligned,
+        (1..=stock::MAX_BYTES, _) => Kind::Small,
+        _ => Kind::Plain,
+    }
+}
+
+const BLOCK_ALIGN_ABOVE: usize = BLOCK_ALIGN + 1;
+
 // SAFETY: all memory is mimalloc's, whose functions do not unwind; each returns a block of at least the size and of the alignment
-// of the layout (see `is_aligned_anyhow`), or null.
+// of the layout, or null. Small blocks have a multiple of 16 bytes, so that they are aligned to as much, and are interchangeable
+// with others of their size class.
 unsafe impl GlobalAlloc for Allocator {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let (size, align) = (layout.size(), layout.align());
-        // SAFETY: takes any size, and alignments that are powers of two, as those of layouts are.
-        let block = unsafe {
-            if is_aligned_anyhow(size, align) { mi_malloc(size) } else { mi_malloc_aligned(size, align) }
+        let block = match kind(layout) {
+            Kind::Small => {
+                let block = stock::take(size);
+                // SAFETY: takes any size.
+                if block.is_null() { unsafe { mi_malloc(stock::rounded(size)) } } else { block }
+            }
+            // SAFETY: as above.
+            Kind::Plain => unsafe { mi_malloc(size) },
+            // SAFETY: alignments of layouts are powers of two.
+            Kind::Aligned => unsafe { mi_malloc_aligned(size, align) },
         };
         block.cast()
     }
@@ -56,28 +83,60 @@ unsafe impl GlobalAlloc for Allocator {
     #[inline]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         let (size, align) = (layout.size(), layout.align());
-        // SAFETY: as above.
-        let block = unsafe {
-            if is_aligned_anyhow(size, align) { mi_zalloc(size) } else { mi_zalloc_aligned(size, align) }
+        let block = match kind(layout) {
+            Kind::Small => {
+                let block = stock::take(size);
+                if block.is_null() {
+                    // SAFETY: takes any size.
+                    unsafe { mi_zalloc(stock::rounded(size)) }
+                } else {
+                    // SAFETY: a kept block has at least that size.
+                    unsafe { block.write_bytes(0, size) };
+                    block
+                }
+            }
+            // SAFETY: takes any size.
+            Kind::Plain => unsafe { mi_zalloc(size) },
+            // SAFETY: alignments of layouts are powers of two.
+            Kind::Aligned => unsafe { mi_zalloc_aligned(size, align) },
         };
         block.cast()
     }
 
     #[inline]
-    unsafe fn dealloc(&self, block: *mut u8, _: Layout) {
-        // SAFETY: the caller says that the block is from here, and all that are from here are mimalloc's.
-        unsafe { mi_free(block.cast::<c_void>()) };
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        let block = block.cast::<c_void>();
+        // SAFETY: the caller says that the block is from here, has this layout, and is free. All that are from here are mimalloc's.
+        unsafe {
+            if !(matches!(kind(layout), Kind::Small) && stock::put(block, layout.size())) {
+                mi_free(block);
+            }
+        }
     }
 
     #[inline]
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         let align = layout.align();
-        // SAFETY: as above, and `mi_realloc` goes with blocks of both kinds.
+        // SAFETY: the caller gives a size that makes a layout with this alignment, and is not 0.
+        let wanted = unsafe { Layout::from_size_align_unchecked(size, align) };
+        // SAFETY: the block is from here and has this layout; `mi_realloc` goes with blocks of all kinds. A small one that becomes
+        // another small one is moved, within what both have.
         let block = unsafe {
-            if is_aligned_anyhow(size, align) {
-                mi_realloc(block.cast(), size)
-            } else {
-                mi_realloc_aligned(block.cast(), size, align)
+            match (kind(layout), kind(wanted)) {
+                (Kind::Small, Kind::Small) if stock::rounded(layout.size()) == stock::rounded(size) => {
+                    block.cast()
+                }
+                (Kind::Small, Kind::Small) => {
+                    let other = self.alloc(wanted);
+                    if !other.is_null() {
+                        ptr::copy_nonoverlapping(block, other, layout.size().min(size));
+                        self.dealloc(block, layout);
+                    }
+                    other.cast()
+                }
+                (_, Kind::Small) => mi_realloc(block.cast(), stock::rounded(size)),
+                (_, Kind::Plain) => mi_realloc(block.cast(), size),
+                (_, Kind::Aligned) => mi_realloc_aligned(block.cast(), size, align),
             }
         };
         block.cast()
@@ -98,6 +157,8 @@ pub fn give_back() {
     // SAFETY: may be called at any time. It looks at the calling thread's heap, and at what others have let go of for good.
     unsafe { mi_collect(true) };
 }
+
+pub(crate) use stock::keep;
 
 #[cfg(test)]
 mod tests {
