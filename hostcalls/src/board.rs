@@ -2,13 +2,21 @@
 
 use std::fmt::{self, Write as _};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
+use std::sync::{Mutex, PoisonError};
 
 /// Bytes that are shown, at most; longer text is cut.
 const BYTES: usize = 128;
 
-/// Written by one shard at the beginning and end of each slice of a script, read by anyone, without a lock.
+/// Texts that a board knows by number: the names of the scripts of all configurations so far.
+const NAMES: usize = 10_000;
+
+/// Written by one shard at the beginning and end of each slice of a script, without a lock; read by anyone.
 #[derive(Debug, Default)]
 pub struct Board {
+    /// What begins with the name of a script, by number: see [`Board::name`].
+    names: Mutex<Vec<Box<str>>>,
+    /// One more than the number of the name that is shown; 0: none.
+    named: AtomicUsize,
     /// Odd while it is being written.
     version: AtomicU64,
     /// 0: nothing runs.
@@ -32,6 +40,23 @@ impl fmt::Write for Text {
 }
 
 impl Board {
+    /// A number for a text that will be shown often; `None`: there are too many.
+    pub fn name(&self, text: &str) -> Option<usize> {
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(number) = names.iter().position(|name| **name == *text) {
+            return Some(number);
+        }
+        (names.len() < NAMES).then(|| {
+            names.push(text.into());
+            names.len() - 1
+        })
+    }
+
+    /// Shows what begins to run by its number.
+    pub fn show_name(&self, number: usize) {
+        self.named.store(number + 1, Ordering::Release);
+    }
+
     /// Shows what begins to run. From one thread.
     pub fn show(&self, what: fmt::Arguments<'_>) {
         let mut text = Text { bytes: [0; BYTES], len: 0 };
@@ -42,27 +67,16 @@ impl Board {
 
     /// Nothing runs any more. From the same thread.
     pub fn clear(&self) {
+        self.named.store(0, Ordering::Release);
         self.len.store(0, Ordering::Release);
     }
 
-    /// The same for a text as it is.
-    pub fn show_text(&self, what: &str) {
-        let mut text = Text { bytes: [0; BYTES], len: 0 };
-        let _ = fmt::Write::write_str(&mut text, what);
-        self.write(&text);
-    }
-
     fn write(&self, text: &Text) {
-        // The script that ran last, mostly: its words are there.
-        let mut words = self.words.iter().zip(text.bytes.chunks_exact(8)).take(text.len.div_ceil(8));
-        if words.all(|(word, bytes)| word.load(Ordering::Relaxed) == word_of(bytes)) {
-            return self.len.store(text.len, Ordering::Release);
-        }
         let version = self.version.load(Ordering::Relaxed);
         self.version.store(version + 1, Ordering::Relaxed);
         fence(Ordering::Release);
         for (word, bytes) in self.words.iter().zip(text.bytes.chunks_exact(8)).take(text.len.div_ceil(8)) {
-            word.store(word_of(bytes), Ordering::Relaxed);
+            word.store(u64::from_le_bytes(bytes.try_into().expect("eight bytes")), Ordering::Relaxed);
         }
         self.len.store(text.len, Ordering::Relaxed);
         self.version.store(version + 2, Ordering::Release);
@@ -70,6 +84,10 @@ impl Board {
 
     /// What runs now; `None`: nothing, or it changes all the time.
     pub fn read(&self) -> Option<String> {
+        if let Some(number) = self.named.load(Ordering::Acquire).checked_sub(1) {
+            let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+            return names.get(number).map(|name| name.to_string());
+        }
         // A shard that stands still does not write.
         (0..8).find_map(|_| self.try_read()).flatten()
     }
@@ -90,10 +108,6 @@ impl Board {
     }
 }
 
-fn word_of(bytes: &[u8]) -> u64 {
-    u64::from_le_bytes(bytes.try_into().expect("eight bytes"))
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -112,6 +126,19 @@ mod tests {
         assert_eq!(board.read().as_deref(), Some("short"));
         board.clear();
         assert_eq!(board.read(), None);
+    }
+
+    #[test]
+    fn a_name_is_known_by_its_number_and_gives_way_to_a_text() {
+        let board = Board::default();
+        let (one, two) = (board.name("eod:one").expect("few"), board.name("eod:two").expect("few"));
+        assert_eq!(board.name("eod:one"), Some(one));
+        board.show_name(two);
+        assert_eq!(board.read().as_deref(), Some("eod:two"));
+        board.clear();
+        assert_eq!(board.read(), None);
+        board.show(format_args!("eod:one:7"));
+        assert_eq!(board.read().as_deref(), Some("eod:one:7"));
     }
 
     #[test]

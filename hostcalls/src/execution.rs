@@ -12,7 +12,7 @@ use script::std::regex::PatternCache;
 
 use crate::item::ItemMetadata;
 use crate::store::{Caches, Held};
-use crate::{Environment, Log, limits};
+use crate::{Board, Environment, Log, limits};
 
 /// Tells executions of the process apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,6 +39,8 @@ pub struct Execution {
     pub(crate) started: Instant,
     /// What runs, for the board.
     pub(crate) what: Rc<str>,
+    /// Its number there, once it was shown.
+    number: OnceCell<Option<usize>>,
     pub(crate) held: RefCell<Held>,
     /// Sockets and files on disk that it has open.
     open: OnceCell<Rc<Cell<usize>>>,
@@ -78,6 +80,7 @@ impl Execution {
             environment: environment.clone(),
             started: engine::time::now(),
             what,
+            number: OnceCell::new(),
             held: RefCell::default(),
             open: OnceCell::new(),
             message_caches: RefCell::default(),
@@ -120,6 +123,11 @@ impl Execution {
 
     pub(crate) fn rest(&self) -> Option<&Rc<dyn Rest>> {
         self.rest.get()
+    }
+
+    /// The number of what runs on the board.
+    pub(crate) fn number_on(&self, board: &Board) -> Option<usize> {
+        *self.number.get_or_init(|| board.name(&self.what))
     }
 
     /// Its number.

@@ -97,7 +97,10 @@ fn show(context: &Context, execution: &Execution) {
     match context.position() {
         Some(place) if *place.file == **what => board.show(format_args!("{what}:{}", place.line)),
         Some(place) => board.show(format_args!("{what} at {}:{}", place.file, place.line)),
-        None => board.show_text(what),
+        None => match execution.number_on(board) {
+            Some(number) => board.show_name(number),
+            None => board.show(format_args!("{what}")),
+        },
     }
 }
 

@@ -101,8 +101,9 @@ struct Entry {
 impl Caches {
     /// Forgets everything.
     pub fn forget_all(&mut self) {
-        self.buckets.clear();
-        self.bytes = 0;
+        if !self.buckets.is_empty() {
+            *self = Caches::default();
+        }
     }
 
     /// Looks up. `force` is a miss whatever is there.

@@ -137,6 +137,9 @@ pub(super) fn unlock(execution: &Execution, key: &LockKey) {
 
 /// The execution has ended.
 pub(crate) fn release_all(execution: ExecutionId, held: &mut Held) {
+    if held.asked.is_empty() {
+        return;
+    }
     held.locks.clear();
     for shard in std::mem::take(&mut held.asked) {
         tell(ShardId(shard), move |store| {

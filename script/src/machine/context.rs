@@ -149,7 +149,9 @@ impl Context {
 
     /// Makes it a new execution of the same program, in the memory of the last one.
     pub fn renew(&mut self) {
-        self.end();
+        if !matches!(self.next, Next::Ended) {
+            self.end();
+        }
         forget_large(&mut self.stacks.values);
         forget_large(&mut self.stacks.numbers);
         forget_large(&mut self.entries);
