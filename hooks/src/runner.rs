@@ -269,6 +269,7 @@ impl Drop for Taken<'_> {
     fn drop(&mut self) {
         let Some(mut seat) = self.seat.take() else { return };
         seat.context.renew();
+        self.script.mentioned.iter().for_each(|mentioned| mentioned.reads.forget());
         if seat.execution.end() {
             let mut spare = self.script.spare.borrow_mut();
             if spare.len() < limits::MAX_SPARE_SEATS {

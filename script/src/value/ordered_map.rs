@@ -151,6 +151,13 @@ impl<K: MapKey, V> OrderedMap<K, V> {
         Some(slot.value)
     }
 
+    /// Removes all entries; their memory stays with the map.
+    pub fn clear(&mut self) {
+        self.slots.clear();
+        self.table.clear();
+        self.live = 0;
+    }
+
     /// Closes the holes.
     pub fn compact(&mut self) {
         if self.live != self.slots.len() {

@@ -35,6 +35,18 @@ impl Array {
         Array(Rc::new(ArrayBuf::Map(Entries::with_room(items))))
     }
 
+    /// Empties an array [with room](Self::with_room) that nobody shares, and keeps its room. False: it is another one, and stays
+    /// as it is.
+    pub fn empty(&mut self) -> bool {
+        match Rc::get_mut(&mut self.0) {
+            Some(ArrayBuf::Map(entries)) => {
+                entries.clear();
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Adds an item under a key that the array does not have, a text that is no number. For building one.
     pub fn append(&mut self, key: Str, value: Value) {
         debug_assert!(parse_integer(&key).is_none() && !self.contains(&Key::Str(key.clone())));

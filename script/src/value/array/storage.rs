@@ -45,6 +45,11 @@ impl Entries {
         Entries { map: OrderedMap::with_capacity(items), next: Some(0) }
     }
 
+    pub(super) fn clear(&mut self) {
+        self.map.clear();
+        self.next = Some(0);
+    }
+
     #[inline]
     pub(super) fn from_list(list: Vec<Value>) -> Entries {
         let mut map = OrderedMap::with_capacity(list.len() + 1);
