@@ -93,6 +93,12 @@ impl Reply {
         self.enhanced
     }
 
+    /// The same without an enhanced code.
+    #[must_use]
+    pub fn without_enhanced(self) -> Reply {
+        Reply { enhanced: None, ..self }
+    }
+
     /// The lines without codes. What a peer wrote may be in any encoding.
     pub fn lines(&self) -> impl Iterator<Item = &[u8]> {
         self.text.split(|&byte| byte == b'\n')

@@ -16,14 +16,14 @@ pub(super) enum Ending {
     Broken(io::Error),
     /// The TLS handshake failed.
     NoTls(String),
-    /// We hung up after this reply, and how far the peer had come.
+    /// We hung up after this reply, and what it answers.
     Said(Reply, &'static str),
 }
 
 impl Driver {
     /// Closes the connection behind a reply that has been given.
     pub(super) fn hang_up_after(&mut self, reply: &Reply) {
-        self.note_ending(|driver| Ending::Said(reply.clone(), driver.machine.stage()));
+        self.note_ending(|driver| Ending::Said(driver.as_sent(reply.clone()), driver.machine.stage()));
         self.machine.hang_up();
     }
 
@@ -49,9 +49,9 @@ impl Driver {
         match (self.closed, self.ending.take().map(|ending| *ending)) {
             (Some(Close::Quit), _) => {
                 let enhanced = EnhancedCode { class: 2, subject: 0, detail: 0 };
-                by_us(Reply::new(221, Some(enhanced), "Bye"), "QUIT")
+                by_us(self.as_sent(Reply::new(221, Some(enhanced), "Bye")), "QUIT")
             }
-            (Some(Close::Failed(error)), _) => by_us(reply_of(error), self.machine.stage()),
+            (Some(Close::Failed(error)), _) => by_us(self.as_sent(reply_of(error)), self.machine.stage()),
             (_, Some(Ending::Said(reply, stage))) => by_us(reply, stage),
             (_, Some(Ending::NoTls(reason))) => {
                 Ended { local: true, reply: None, error: Some(EndError { reason, kind: "tls", code: None }) }
@@ -62,6 +62,11 @@ impl Driver {
             (Some(Close::HungUp), None) => Ended { local: true, ..Ended::default() },
             (None, None) => Ended::default(),
         }
+    }
+
+    /// A reply as the peer has got it.
+    fn as_sent(&self, reply: Reply) -> Reply {
+        if self.machine.with_enhanced() { reply } else { reply.without_enhanced() }
     }
 }
 

@@ -43,10 +43,7 @@ pub(super) fn parse(line: &[u8], offered: Extensions) -> Result<Command, PeerMis
         _ => return Err(PeerMisbehaved::ControlCharacter),
     };
     let line = line.trim_ascii_end();
-    let (verb, arguments) = match line.iter().position(|&byte| byte == b' ') {
-        Some(blank) => (&line[..blank], line[blank..].trim_ascii_start()),
-        None => (line, &b""[..]),
-    };
+    let (verb, arguments) = split_verb(line);
     let Some(verb) = Known::parse(verb) else { return Err(PeerMisbehaved::UnknownCommand) };
     let line_bytes_max = match verb {
         Known::Auth => AUTH_LINE_BYTES_MAX,
@@ -76,6 +73,18 @@ pub(super) fn parse(line: &[u8], offered: Extensions) -> Result<Command, PeerMis
     }
 }
 
+/// The verb of a line as it came, well formed or not.
+pub(super) fn verb(line: &[u8]) -> Option<Known> {
+    Known::parse(split_verb(line.trim_ascii_end()).0)
+}
+
+fn split_verb(line: &[u8]) -> (&[u8], &[u8]) {
+    match line.iter().position(|&byte| byte == b' ') {
+        Some(blank) => (&line[..blank], line[blank..].trim_ascii_start()),
+        None => (line, b""),
+    }
+}
+
 /// Whether a line, as it came, announces content that follows it. Blanks before the verb make it another command.
 pub(super) fn is_chunk(line: &[u8]) -> bool {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -83,8 +92,8 @@ pub(super) fn is_chunk(line: &[u8]) -> bool {
 }
 
 /// The verbs this server knows.
-#[derive(Clone, Copy)]
-enum Known {
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Known {
     Auth,
     Bdat,
     Data,
@@ -127,6 +136,24 @@ impl Known {
             b"vrfy" => Some(Known::Vrfy),
             b"xclient" => Some(Known::XClient),
             other => NOT_OFFERED.contains(&other).then_some(Known::NotOffered),
+        }
+    }
+
+    /// As the states of a session are called (reference: hooks 9.4).
+    pub(super) fn stage(self) -> Option<&'static str> {
+        match self {
+            Known::Auth => Some("AUTH"),
+            Known::Bdat | Known::Data => Some("DATA"),
+            Known::Ehlo => Some("EHLO"),
+            Known::Helo => Some("HELO"),
+            Known::Mail => Some("MAIL"),
+            Known::Noop => Some("NOOP"),
+            Known::Quit => Some("QUIT"),
+            Known::Rcpt => Some("RCPT"),
+            Known::Rset => Some("RSET"),
+            Known::StartTls => Some("STARTTLS"),
+            Known::XClient => Some("XCLIENT"),
+            Known::Help | Known::NotOffered | Known::Vrfy => None,
         }
     }
 }

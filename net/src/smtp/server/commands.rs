@@ -4,7 +4,7 @@ use super::Config;
 use super::command::{self, Command};
 use super::event::{Close, Discard, Event, Mail, Rcpt, Step, Verb};
 use super::line::Line;
-use super::session::{Question, Session};
+use super::session::{Question, Said, Session};
 use super::xclient::{Attribute, XClient};
 use crate::limits::{AUTH_LINE_BYTES_MAX, BAD_COMMANDS_MAX, COMMAND_LINE_BYTES_MAX};
 use crate::smtp::error::{Error, LocalLimit, PeerMisbehaved};
@@ -12,21 +12,24 @@ use crate::smtp::error::{Error, LocalLimit, PeerMisbehaved};
 impl Session {
     /// The next line is a command.
     pub(super) fn step_command<'i>(&mut self, input: &mut &'i [u8]) -> Option<Step<'i>> {
+        self.said = None;
         let offered = self.offered();
         let line_bytes_max = if offered.auth { AUTH_LINE_BYTES_MAX } else { COMMAND_LINE_BYTES_MAX };
         if self.watching.commands() {
             return self.step_watched_command(input, line_bytes_max);
         }
-        let command = match self.line.next(input, line_bytes_max, |line| command::parse(line, offered)) {
+        let read = |line: &[u8]| (command::verb(line), command::parse(line, offered));
+        let (verb, command) = match self.line.next(input, line_bytes_max, read) {
             Line::Partial => return Some(Step::NeedInput),
             Line::Endless => {
                 self.abort(PeerMisbehaved::CommandWithoutEnd.into());
                 return None;
             }
-            Line::TooLong => Err(PeerMisbehaved::CommandTooLong),
-            Line::Complete(command) => command,
+            Line::TooLong => (None, Err(PeerMisbehaved::CommandTooLong)),
+            Line::Complete(read) => read,
         };
         self.mark = self.mark.wrapping_add(1);
+        self.said = verb.map(Said::Command);
         self.take_command(command)
     }
 
@@ -65,15 +68,13 @@ impl Session {
     }
 
     fn auth_in_sequence(&self) -> Result<(), PeerMisbehaved> {
-        let config = &self.config;
+        let offered = self.offered();
         match () {
             () if self.authenticated => Err(PeerMisbehaved::AlreadyAuthenticated),
             () if self.in_transaction => Err(PeerMisbehaved::InTransaction),
-            () if self.offered().auth && self.verb != Some(Verb::Ehlo) => Err(PeerMisbehaved::NeedHello),
-            () if self.offered().auth => Ok(()),
-            () if config.extensions.auth && !self.encrypted && !config.auth.mechanisms.is_empty() => {
-                Err(PeerMisbehaved::NeedTls)
-            }
+            () if offered.auth && self.verb != Some(Verb::Ehlo) => Err(PeerMisbehaved::NeedHello),
+            () if offered.auth => Ok(()),
+            () if offered.starttls && self.auth_waits_for_tls() => Err(PeerMisbehaved::NeedTls),
             () => Err(PeerMisbehaved::NotImplemented),
         }
     }

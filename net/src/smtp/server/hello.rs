@@ -78,8 +78,16 @@ impl Session {
     }
 
     fn offers_auth(&self) -> bool {
-        let auth = &self.config.auth;
-        self.config.extensions.auth && !auth.mechanisms.is_empty() && (self.encrypted || !auth.tls_required)
+        self.has_auth() && (self.encrypted || !self.config.auth.tls_required)
+    }
+
+    /// Whether AUTH is not offered because the connection is in clear.
+    pub(super) fn auth_waits_for_tls(&self) -> bool {
+        self.has_auth() && !self.offers_auth()
+    }
+
+    fn has_auth(&self) -> bool {
+        self.config.extensions.auth && !self.config.auth.mechanisms.is_empty()
     }
 
     fn limits(&self) -> String {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::body::{Decoded, Decoder};
 use super::event::{Discard, Event, Step, Summary};
-use super::session::{Question, Session, State};
+use super::session::{Question, Said, Session, State};
 use super::{Config, Timeouts};
 use crate::limits::DISCARD_BYTES_MAX;
 use crate::smtp::HeaderScan;
@@ -241,6 +241,7 @@ impl Session {
 
     fn end_of_message<'i>(&mut self) -> Option<Step<'i>> {
         let incoming = self.message.take()?;
+        self.said = Some(Said::EndOfData);
         match incoming.refusal {
             None => Some(self.ask(Question::EndOfData, Event::EndOfData(incoming.summary()))),
             Some(refusal) => {

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::Config;
 use super::auth::Exchange;
+use super::command::Known;
 use super::event::{Close, Event, Step, Verb};
 use super::hello::Announced;
 use super::line::LineReader;
@@ -56,6 +57,17 @@ pub struct Session {
     pub(super) watching: Watching,
     /// The line that is with the caller.
     pub(super) held: Option<Box<Held>>,
+    /// What the next reply answers, from when it was said until the next command is waited for.
+    pub(super) said: Option<Said>,
+}
+
+/// Something of the peer that gets a reply.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Said {
+    /// A line with this verb.
+    Command(Known),
+    /// A whole message.
+    EndOfData,
 }
 
 #[derive(Debug)]
@@ -126,6 +138,7 @@ impl Session {
             mark: 0,
             watching: Watching::default(),
             held: None,
+            said: None,
         }
     }
 
@@ -325,9 +338,18 @@ impl Session {
         self.authenticated
     }
 
-    /// How far the peer has come, as the name of what it said last and got a positive answer to; for a message that comes
-    /// in, `DATA`.
+    /// What the last reply answers, by the names that scripts have for it: while a command is being answered and behind that,
+    /// its verb, and `EOD` of a whole message. While the peer is waited for, and for verbs that have no such name, how far it has
+    /// come: what it said last and got a positive answer to; for a message that comes in, `DATA`.
     pub fn stage(&self) -> &'static str {
+        let said = match self.said {
+            Some(Said::EndOfData) => Some("EOD"),
+            Some(Said::Command(verb)) => verb.stage(),
+            None => None,
+        };
+        if let Some(said) = said {
+            return said;
+        }
         match self.verb {
             _ if self.message.is_some() => "DATA",
             _ if self.recipients > 0 => "RCPT",
@@ -431,8 +453,8 @@ impl Session {
         }
     }
 
-    /// Enhanced codes are for those who know them (RFC 2034 4).
-    fn with_enhanced(&self) -> bool {
+    /// Whether replies have enhanced codes: they are for those who know them (RFC 2034 4).
+    pub fn with_enhanced(&self) -> bool {
         self.offered().enhanced_status_codes && self.verb == Some(Verb::Ehlo)
     }
 

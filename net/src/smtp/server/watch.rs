@@ -6,7 +6,7 @@ use super::auth::{Exchange, decode_response};
 use super::command;
 use super::event::{Event, Step};
 use super::line::Line;
-use super::session::{Question, Session, State};
+use super::session::{Question, Said, Session, State};
 use crate::limits::AUTH_LINE_BYTES_MAX;
 use crate::smtp::error::PeerMisbehaved;
 
@@ -105,10 +105,14 @@ impl Session {
             }
             Line::Complete(raw) if command::is_chunk(&raw) => {
                 self.mark = self.mark.wrapping_add(1);
+                self.said = command::verb(&raw).map(Said::Command);
                 let command = command::parse(&raw, self.offered());
                 self.take_command(command)
             }
-            Line::Complete(raw) => Some(self.show(raw, None)),
+            Line::Complete(raw) => {
+                self.said = command::verb(&raw).map(Said::Command);
+                Some(self.show(raw, None))
+            }
         }
     }
 
@@ -146,7 +150,10 @@ impl Session {
         self.mark = self.mark.wrapping_add(1);
         match held.exchange {
             Some(exchange) => self.take_response(exchange, decode_response(&held.raw)),
-            None => self.take_command(command::parse(&held.raw, self.offered())),
+            None => {
+                self.said = command::verb(&held.raw).map(Said::Command);
+                self.take_command(command::parse(&held.raw, self.offered()))
+            }
         }
     }
 }
