@@ -48,10 +48,17 @@ impl RetryPolicy {
 
     /// What follows when an attempt with `attempts` attempts behind it fails for a temporary reason.
     pub fn after_failure(&self, attempts: u32, received_ms: u64, now_ms: u64) -> After {
+        if self.has_expired(attempts, received_ms, now_ms) {
+            return After::Expired;
+        }
+        After::RetryAt(self.next_try_ms(attempts, now_ms))
+    }
+
+    /// Whether an attempt with `attempts` attempts behind it is the last one.
+    pub fn has_expired(&self, attempts: u32, received_ms: u64, now_ms: u64) -> bool {
         let age_ms = now_ms.saturating_sub(received_ms);
-        let expired = self.count.is_some_and(|count| attempts >= count)
-            || self.during_ms.is_some_and(|during_ms| age_ms > during_ms);
-        if expired { After::Expired } else { After::RetryAt(self.next_try_ms(attempts, now_ms)) }
+        self.count.is_some_and(|count| attempts >= count)
+            || self.during_ms.is_some_and(|during_ms| age_ms > during_ms)
     }
 
     /// When an attempt with `attempts` attempts behind it that fails now is repeated, if it is.

@@ -222,11 +222,7 @@ fn server(route: &Route) -> smtp::Server {
             Some(source) if source.proxy.is_some() => smtp::Source::Off,
             Some(source) => {
                 session = source.session.clone();
-                smtp::Source::From {
-                    address: source.address,
-                    id: source.id.to_string(),
-                    nonlocal: source.nonlocal,
-                }
+                smtp::Source::From { address: source.address, id: source.name(), nonlocal: source.nonlocal }
             }
         },
     });

@@ -103,7 +103,7 @@ fn leavings<'r>(routes: impl Iterator<Item = &'r Route>) -> BTreeMap<Leaving, St
 
 fn configured(source: &Source) -> (Leaving, String) {
     let leaving = Leaving { from: Origin::Configured(source.address), helo: text(&source.session) };
-    (leaving, format!("addresses \"{}\"", source.id))
+    (leaving, format!("addresses \"{}\"", source.name()))
 }
 
 fn text(session: &net::smtp::client::Config) -> String {

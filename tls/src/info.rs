@@ -6,6 +6,7 @@ use rustls::{CommonState, HandshakeKind, ProtocolVersion};
 use sha2::{Digest as _, Sha256};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
+use crate::error::UNSPECIFIED;
 use crate::limits::NAME_CHARS;
 use crate::suites;
 
@@ -50,7 +51,21 @@ pub enum Verified {
     Failed(Box<str>),
 }
 
+/// `X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY`.
+const NO_ISSUER: u16 = 20;
+
 impl TlsInfo {
+    /// What is wrong with the peer's certificate, in the numbers of OpenSSL (X509_V_ERR); 0: nothing. Of one that was not checked
+    /// it is that nobody vouches for it, as it is there for who trusts nobody.
+    pub fn fault(&self) -> u16 {
+        let number = self.certificate.as_ref().map_or(0, |certificate| certificate.fault);
+        match self.verified {
+            Verified::Passed => 0,
+            Verified::Failed(_) => number.max(UNSPECIFIED),
+            Verified::Unchecked => NO_ISSUER,
+        }
+    }
+
     pub(crate) fn of(state: &CommonState, sni: Option<Box<str>>, verified: Verified) -> TlsInfo {
         let suite = state.negotiated_cipher_suite().map(|suite| suite.suite());
         let (cipher, key_bits) = suites::name_and_key_bits(suite);

@@ -381,8 +381,7 @@ fn a_script_finds_what_became_of_the_attempt() {
                 duration_s: 0.5,
             }),
             dsn: Some(DsnFacts {
-                action: "delayed",
-                transaction: Uuid::nil(),
+                report: Some(("delayed", Uuid::nil())),
                 status: Some((4, 2, 1)),
                 diagnostic_type: "smtp",
                 diagnostic_code: "450 later".to_owned(),

@@ -293,13 +293,11 @@ pub struct PolicyFacts {
     pub tags: Vec<String>,
 }
 
-/// A report that is to be written.
+/// A report that is to be written, or why a recipient is removed without one.
 #[derive(Clone, Debug)]
 pub struct DsnFacts {
-    /// `delayed`, `failed`, `relayed` or `delivered`.
-    pub action: &'static str,
-    /// Id of the report's transaction.
-    pub transaction: Uuid,
+    /// `delayed`, `failed`, `relayed` or `delivered`, and the id of the report's transaction; `None`: there is no report.
+    pub report: Option<(&'static str, Uuid)>,
     /// Enhanced code.
     pub status: Option<(u8, u16, u16)>,
     /// `smtp` for a peer's words, `x-error` for ours.
@@ -453,8 +451,8 @@ impl PolicyFacts {
 impl DsnFacts {
     fn value(&self, reads: &Reads) -> Value {
         let mut members = Members::of(reads);
-        members.put("action", |_| self.action);
-        members.put("id", |reads| item_id(self.transaction, 1, reads));
+        members.put_some("action", self.report, |(action, _), _| action);
+        members.put_some("id", self.report, |(_, transaction), reads| item_id(transaction, 1, reads));
         members.put("diagnostictype", |_| self.diagnostic_type);
         members.put("diagnosticcode", |_| self.diagnostic_code.as_str());
         members.put_some("status", self.status, |status, _| numbers(status));

@@ -132,12 +132,13 @@ fn tls(facts: &Facts, certificate: bool) -> Array {
         array.set_str("cipher", info.cipher);
         array.set_str("keysize", u32::from(info.key_bits));
     }
-    if certificate {
+    if let Some(info) = facts.tls.as_ref().filter(|_| certificate) {
         let resource = |der: &Vec<u8>| Some(Value::Resource(Certificate::from_der(der)?.resource()));
         if let Some(leaf) = facts.certificates.first().and_then(resource) {
             let mut peer = Array::new();
             peer.set_str("x509", leaf);
             peer.set_str("chain", facts.certificates.iter().skip(1).filter_map(resource).collect::<Vec<_>>());
+            peer.set_str("error", u32::from(info.fault()));
             array.set_str("peercert", peer);
         }
     }

@@ -222,7 +222,7 @@ impl Connection {
             peer,
             key,
             source: match from {
-                Choice::From(source) => Some(Arc::clone(&source.id)),
+                Choice::From(source) => source.id.clone(),
                 _ => None,
             },
             facts: None,
@@ -525,8 +525,11 @@ fn connect_failure(
 ) -> Unusable {
     match (error.raw_os_error(), from) {
         (Some(libc::EADDRNOTAVAIL), Choice::From(source)) => {
-            let text =
-                format!("this host does not have the source address {} \"{}\"", source.address, source.id);
+            let text = format!(
+                "this host does not have the source address {} \"{}\"",
+                source.address,
+                source.name()
+            );
             Unusable::Ours(failed(&text))
         }
         (Some(libc::ENETUNREACH | libc::ENETDOWN | libc::EAFNOSUPPORT), _) => {

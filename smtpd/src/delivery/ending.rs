@@ -7,9 +7,9 @@ use hooks::queued::{self, Action, Answer, Attempted, DsnFacts, Trouble};
 use net::smtp::client::{self, Cause};
 use net::smtp::error::Error;
 use net::smtp::reply::{EnhancedCode, Reply};
-use queue::{Change, FailCause, Reason, Recipient};
+use queue::{Change, FailCause, Reason, Recipient, RetryPolicy};
 use spool::Envelope;
-use tls::{ResultType, TlsInfo, Verified};
+use tls::ResultType;
 use uuid::Uuid;
 
 use super::facts::AttemptFacts;
@@ -18,7 +18,7 @@ use super::report::Ended;
 use super::scripted;
 use crate::bounce::{self, Topic};
 use crate::shard::Shard;
-use crate::snapshot::Dsn;
+use crate::snapshot::{Dsn, Snapshot};
 
 /// A recipient whose fate is about to be decided.
 #[derive(Clone, Debug)]
@@ -51,12 +51,11 @@ pub(super) fn of(
     });
     queued::Ending {
         retry: recipient.attempts,
-        expired: matches!(case.change, Change::Failed { cause: FailCause::Expired, .. }),
+        expired: reads.member("expired").is_some() && has_expired(&snapshot, ended, case, recipient),
         action: action(&case.change, &dsn),
         grouping: grouping.filter(|group| !group.is_empty()),
         policies: (case.attempted && reads.member("policy").is_some())
-            .then(|| policy_facts::of(&snapshot, &shard.rules().policies, attempt, &ended.facts))
-            .flatten(),
+            .then(|| policy_facts::of(&snapshot, &shard.rules().policies, attempt, &ended.facts)),
         attempt: reads
             .member("attempt")
             .filter(|_| case.attempted)
@@ -64,6 +63,21 @@ pub(super) fn of(
         returned: ended.errand.said(case.index).and_then(|said| said.returned.clone()),
         dsn: reads.member("dsn").and_then(|_| report(shard, ended, envelope, case, recipient, &dsn)),
     }
+}
+
+/// It was tried often enough, or is too old, whatever became of it (reference: hooks 5.3).
+fn has_expired(snapshot: &Snapshot, ended: &Ended, case: &Case, recipient: &Recipient) -> bool {
+    let attempt = &ended.errand.attempt;
+    let by = |retry: &RetryPolicy| {
+        retry.has_expired(recipient.attempts, attempt.received_ms, engine::time::steady_ms())
+    };
+    // What only waits expires by another clock.
+    matches!(case.change, Change::Failed { cause: FailCause::Expired, .. })
+        || match (&ended.facts.retry, snapshot.routes.get(&*attempt.destination.transport)) {
+            (Some(retry), _) => by(retry),
+            (None, Some(route)) => by(&route.retry),
+            (None, None) => by(&RetryPolicy::default()),
+        }
 }
 
 /// The default action (reference: hooks 4.2, its table).
@@ -184,24 +198,12 @@ fn connection(facts: &AttemptFacts) -> queued::Connection {
             cipher: tls.cipher,
             key_bits: tls.key_bits.into(),
             certificates: known.map(|connection| connection.certificates.clone()).unwrap_or_default(),
-            fault: fault(tls),
+            fault: tls.fault(),
         }),
         tls_result: facts.tls_result.map(ResultType::name),
         tlsa: facts.tlsa.clone(),
     }
 }
-
-/// What is wrong with the peer's certificate, in the numbers of OpenSSL: of a client's check it is only known whether.
-fn fault(tls: &TlsInfo) -> u16 {
-    let number = tls.certificate.as_ref().map_or(0, |certificate| certificate.fault);
-    match tls.verified {
-        Verified::Failed(_) => number.max(UNSPECIFIED),
-        Verified::Passed | Verified::Unchecked => number,
-    }
-}
-
-/// `X509_V_ERR_UNSPECIFIED`.
-const UNSPECIFIED: u16 = 1;
 
 /// The report that the default action writes; of a removal without one, why it was removed.
 fn report(
@@ -217,13 +219,13 @@ fn report(
     let told = |topic| bounce::is_told(topic, &ended.errand.attempt.sender, dsn, &given, stored);
     let success = if ended.errand.wishes.success_is_delivered { "delivered" } else { "relayed" };
     let action = match &case.change {
-        Change::Failed { .. } if told(Topic::Failure) => "failed",
+        Change::Failed { .. } if told(Topic::Failure) => Some("failed"),
         Change::RetryAt { notify: Some(step), .. } => {
             let before = scripted::properties(shard, recipient).was_told(*step);
-            (!before && told(Topic::Delay)).then_some("delayed")?
+            (!before && told(Topic::Delay)).then_some(Some("delayed"))?
         }
-        Change::Done { .. } if !ended.peer_reports && told(Topic::Success) => success,
-        Change::Removed { .. } => "failed",
+        Change::Done { .. } if !ended.peer_reports && told(Topic::Success) => Some(success),
+        Change::Removed { .. } => None,
         _ => return None,
     };
     let answer = ended.answers.as_ref().and_then(|answers| answers.get(case.index));
@@ -237,8 +239,7 @@ fn report(
         (None, None) => ("x-error", String::new(), None),
     };
     Some(DsnFacts {
-        action,
-        transaction: case.report,
+        report: action.map(|action| (action, case.report)),
         status: enhanced,
         diagnostic_type: kind,
         diagnostic_code: text,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use engine::time::Instant;
 use net::smtp::reply::Reply;
+use queue::RetryPolicy;
 use tls::{ResultType, TlsInfo};
 use uuid::Uuid;
 
@@ -30,6 +31,8 @@ pub struct AttemptFacts {
     pub tls_result: Option<ResultType>,
     /// DANE stood in the way of the last host.
     pub dane_failed: bool,
+    /// The schedule of the last host's route, where that is not the transport's.
+    pub retry: Option<Arc<RetryPolicy>>,
     /// What DNS said, in a word, where that ended the attempt.
     pub dns_trouble: Option<&'static str>,
     /// Connections opened or tried to be opened for it.

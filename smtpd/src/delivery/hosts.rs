@@ -196,7 +196,7 @@ impl Way<'_> {
         };
         // The same address, with the settings of this route.
         let source = self.source(&route, host, &rules, failures)?;
-        self.retry_by(&route);
+        self.retry_by(&route, facts);
         let remote = SocketAddr::new(candidate.address, route.port);
         let demand = self.demand(&route, candidate, facts, failures).await?;
         let key = self.key(&route, remote, &source, host, demand);
@@ -293,8 +293,9 @@ impl Way<'_> {
     }
 
     /// Has the attempt judged by the schedule of the route that it takes.
-    fn retry_by(&self, route: &Arc<Route>) {
+    fn retry_by(&self, route: &Arc<Route>, facts: &mut AttemptFacts) {
         if !self.snapshot.conditions.is_empty() || !Arc::ptr_eq(route, self.route) {
+            facts.retry = Some(Arc::clone(&route.retry));
             self.shard.queue.borrow_mut().retry_by(self.errand.attempt.id, Arc::clone(&route.retry));
         }
     }
@@ -390,7 +391,7 @@ impl Way<'_> {
         facts: &mut AttemptFacts,
     ) -> Option<Report> {
         open.describe(facts);
-        self.retry_by(&open.key().route);
+        self.retry_by(&open.key().route, facts);
         self.note_link(facts, facts.local.map(|local| local.ip()));
         self.mark().await;
         let sending = Stopwatch::start();

@@ -10,17 +10,15 @@ use super::policies;
 use super::rules::Host;
 use crate::snapshot::Snapshot;
 
-/// `None`: the attempt did not come to a host, or there are no policies.
+/// None of them: there are no policies, or the attempt did not come to a host.
 pub(super) fn of(
     snapshot: &Snapshot,
     policies: &queue::policy::Policies,
     attempt: &Attempt,
     facts: &AttemptFacts,
-) -> Option<Policies> {
-    if policies.is_empty() {
-        return None;
-    }
-    let host = Host { mx: facts.mx.as_deref().unwrap_or_default(), address: facts.remote?.ip() };
+) -> Policies {
+    let Some(remote) = facts.remote.filter(|_| !policies.is_empty()) else { return Policies::default() };
+    let host = Host { mx: facts.mx.as_deref().unwrap_or_default(), address: remote.ip() };
     // Before a connect the address is that of no interface.
     let local = facts.local.map(|local| local.ip()).filter(|ip| !ip.is_unspecified());
     let list: Vec<PolicyFacts> =
@@ -31,7 +29,7 @@ pub(super) fn of(
             tags.push(tag.clone());
         }
     }
-    Some(Policies { tags, list })
+    Policies { tags, list }
 }
 
 fn policy(applying: &Applying) -> PolicyFacts {

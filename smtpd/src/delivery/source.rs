@@ -13,8 +13,8 @@ use net::smtp::client;
 /// A configured source address.
 #[derive(Debug)]
 pub struct Source {
-    /// Its id under `addresses`.
-    pub id: Arc<str>,
+    /// Its id under `addresses`, if it stands there.
+    pub id: Option<Arc<str>>,
     /// The address.
     pub address: IpAddr,
     /// Bind it though the host need not have it.
@@ -23,6 +23,13 @@ pub struct Source {
     pub proxy: Option<SocketAddr>,
     /// Settings of sessions from there: the HELO name is its own.
     pub session: Arc<client::Config>,
+}
+
+impl Source {
+    /// For people: its id, or the address where it has none.
+    pub fn name(&self) -> String {
+        self.id.as_deref().map_or_else(|| self.address.to_string(), str::to_owned)
+    }
 }
 
 /// Where the connections of a transport come from.
@@ -159,7 +166,7 @@ mod tests {
             let hostname = Hostname::parse(b"a.example").unwrap();
             let session = Arc::new(client::Config::new(hostname));
             Arc::new(Source {
-                id: (*address).into(),
+                id: Some((*address).into()),
                 address: address.parse().unwrap(),
                 nonlocal: false,
                 proxy: None,

@@ -73,7 +73,7 @@ impl Driver {
             cipher: agreed.cipher.to_owned(),
             key_bits: agreed.key_bits.into(),
             sni: agreed.sni.as_deref().map(str::to_owned),
-            fault: agreed.certificate.as_ref().map_or(0, |certificate| certificate.fault),
+            fault: agreed.fault(),
             certificates: match agreed.certificate {
                 Some(_) => self.peer.stream.peer_certificates().iter().map(|der| der.to_vec()).collect(),
                 None => Vec::new(),

@@ -222,7 +222,11 @@ impl RouteParts {
         Ok(Family::Pool(pool.collect::<Result<_, _>>()?))
     }
 
-    /// A family of which there is no address is not used; where none is defined here, neither is.
+    /// A family of which there is no address is not used. An id that this host does not define is one of another host of those
+    /// that share the script.
+    ///
+    /// # Errors
+    /// None is defined here.
     fn chosen(
         &self,
         chosen: &[SourceAddress],
@@ -244,8 +248,10 @@ impl RouteParts {
             };
             pools[usize::from(source.address.is_ipv6())].push(source);
         }
-        let none = pools.iter().all(Vec::is_empty);
-        Ok(pools.map(|pool| if pool.is_empty() && !none { Family::Off } else { Family::Pool(pool) }))
+        if pools.iter().all(Vec::is_empty) {
+            return Err(format!("option \"sourceip\": this host defines no address {}", ids(chosen)));
+        }
+        Ok(pools.map(|pool| if pool.is_empty() { Family::Off } else { Family::Pool(pool) }))
     }
 
     /// The source address of this id.
@@ -253,11 +259,11 @@ impl RouteParts {
         self.addresses.iter().find(|address| address.id == id)
     }
 
-    /// An address by itself: the one that is defined here, or one without a name.
+    /// An address by itself: the one that is defined here, or one without an id.
     fn unnamed(&self, address: IpAddr) -> Address {
         let defined = self.addresses.iter().find(|defined| defined.address == address);
         defined.cloned().unwrap_or_else(|| Address {
-            id: address.to_string(),
+            id: String::new(),
             address,
             hostname: None,
             nonlocal: false,
@@ -281,13 +287,22 @@ impl RouteParts {
             session.hostname = parse_hostname(name, &format!("addresses \"{}\": hostname", address.id))?;
         }
         Ok(Arc::new(Source {
-            id: address.id.as_str().into(),
+            id: Some(address.id.as_str()).filter(|id| !id.is_empty()).map(Arc::from),
             address: address.address,
             nonlocal: settings.nonlocal.unwrap_or(address.nonlocal),
             proxy: settings.proxy.or(address.proxy).or(proxy),
             session: Arc::new(session),
         }))
     }
+}
+
+/// The ids among these, for people.
+fn ids(chosen: &[SourceAddress]) -> String {
+    let ids = chosen.iter().filter_map(|source| match source {
+        SourceAddress::Id(id, _) => Some(format!("\"{id}\"")),
+        SourceAddress::Address(..) => None,
+    });
+    ids.collect::<Vec<_>>().join(", ")
 }
 
 fn timeouts(timeouts: &config::DeliveryTimeouts) -> client::Timeouts {

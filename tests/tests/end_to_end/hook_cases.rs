@@ -176,6 +176,39 @@ fn a_script_asks_for_checks_and_a_certificate_that_its_transport_does_not_have()
     assert!(tls.client_certificate, "{tls:?}");
 }
 
+/// Regression: a look-up showed a certificate without a word of what is wrong with it, and one that was not checked passed for a
+/// good one in postdelivery.
+#[test]
+fn what_is_wrong_with_the_certificate_of_a_next_hop_is_told_and_what_was_not_checked_is_not_good() {
+    let authority = Authority::new();
+    let config = authority.issue(&["127.0.0.1", "mx.b.example"]).server();
+    let peer = Peer::start(Behaviour::new().tls(Tls { config, implicit: false, fault: None }));
+    let builder = Smtpd::relay_to(peer.port());
+    let ca = builder.dir().join("ca.pem");
+    std::fs::write(&ca, authority.pem()).expect("writes");
+    let pki = format!("pki: {{trusted: [{{id: ca, certificate: {}}}]}}", path(&ca));
+    let predelivery = format!(
+        r#"foreach (["optional", "require_verify"] as $tls) {{
+            $hop = ["host" => "127.0.0.1", "port" => {}, "tls" => $tls, "tls_verify_host" => true, "tls_capture_peer_cert" => true];
+            $c = smtp_lookup_rcpt($hop, "", $message["recipientaddress"], ["extended_result" => true])["tls"]["peercert"];
+            echo "asked " . $tls . " " . X509($c["x509"])->subject_alt_name()["DNS"][0] . " " . length($c["chain"]) . " " . $c["error"];
+        }}
+        Try(["tls" => $message["recipientaddress"]["localpart"], "tls_verify_host" => true]);"#,
+        peer.port()
+    );
+    let postdelivery = r#"$tls = $arguments["attempt"]["connection"]["tls"];
+        echo "sent " . $message["recipientaddress"]["localpart"] . " " . $tls["peercert"]["error"];"#;
+    let server =
+        with_hooks(builder.running(&pki), &[("predelivery", &predelivery), ("postdelivery", postdelivery)])
+            .start();
+    Client::connect(server.port()).send("a@a.example", &["optional@b.example"], BODY);
+    Client::connect(server.port()).send("a@a.example", &["require_verify@b.example"], BODY);
+    server.wait_for_log("] sent optional 20");
+    server.wait_for_log("] sent require_verify 0");
+    server.wait_for_log(r#"] asked optional mx.b.example 0 20"#);
+    server.wait_for_log(r#"] asked require_verify mx.b.example 0 0"#);
+}
+
 /// Scripts ask name servers through the server's resolver: once for all shards, and once for themselves and the delivery.
 #[test]
 fn what_a_script_asks_of_dns_is_asked_once() {
