@@ -27,6 +27,15 @@ impl Address {
         if rest.is_empty() { Ok(address) } else { Err(AddressError::Character) }
     }
 
+    /// The same for a text that is given away, and is kept as it is.
+    pub fn from_text(text: Vec<u8>) -> Result<Address, AddressError> {
+        let (at, end) = ends(&text)?;
+        if end != text.len() {
+            return Err(AddressError::Character);
+        }
+        Ok(Address { text: text.into_boxed_slice(), at: at as u32 })
+    }
+
     /// Parses a path, `<local@domain>` or `<>`, at the start of `text`, and returns what follows it. A source
     /// route (`<@relay,@relay:local@domain>`) is checked and dropped, as RFC 5321 appendix C asks.
     pub fn parse_path(text: &[u8]) -> Result<(Option<Address>, &[u8]), AddressError> {
@@ -43,6 +52,11 @@ impl Address {
     /// The whole address as written.
     pub fn as_bytes(&self) -> &[u8] {
         &self.text
+    }
+
+    /// The same, where the address is of no more use.
+    pub fn into_bytes(self) -> Box<[u8]> {
+        self.text
     }
 
     /// The local part as written, with its quotes.
@@ -62,20 +76,9 @@ impl Address {
 
     /// The address at the start of `text`, and what follows it.
     fn parse_prefix(text: &[u8]) -> Result<(Address, &[u8]), AddressError> {
-        let at = local_part_bytes(text)?;
-        if text.get(at) != Some(&b'@') {
-            return match at {
-                _ if text[..at].eq_ignore_ascii_case(b"postmaster") => Ok(Address::from_parts(text, at, at)),
-                _ => Err(AddressError::NoDomain),
-            };
-        }
-        let end = at + 1 + domain_bytes(&text[at + 1..])?;
-        Ok(Address::from_parts(text, at, end))
-    }
-
-    fn from_parts(text: &[u8], at: usize, end: usize) -> (Address, &[u8]) {
+        let (at, end) = ends(text)?;
         let (address, rest) = text.split_at(end);
-        (Address { text: address.into(), at: at as u32 }, rest)
+        Ok((Address { text: address.into(), at: at as u32 }, rest))
     }
 }
 
@@ -142,6 +145,15 @@ fn skip_source_route(text: &[u8]) -> Result<&[u8], AddressError> {
     Ok(rest)
 }
 
+/// Where the local part and the whole of the address at the start of `text` end.
+fn ends(text: &[u8]) -> Result<(usize, usize), AddressError> {
+    let at = local_part_bytes(text)?;
+    if text.get(at) == Some(&b'@') {
+        return Ok((at, at + 1 + domain_bytes(&text[at + 1..])?));
+    }
+    if text[..at].eq_ignore_ascii_case(b"postmaster") { Ok((at, at)) } else { Err(AddressError::NoDomain) }
+}
+
 /// Length of the local part at the start of `text`.
 fn local_part_bytes(text: &[u8]) -> Result<usize, AddressError> {
     let bytes = match text.first() {
@@ -169,12 +181,32 @@ fn quoted_string_bytes(text: &[u8]) -> Result<usize, AddressError> {
 }
 
 fn dot_string_bytes(text: &[u8]) -> Result<usize, AddressError> {
-    let bytes = text.iter().position(|&byte| !is_atext(byte) && byte != b'.').unwrap_or(text.len());
-    let local = &text[..bytes];
-    if local.is_empty() || local.split(|&byte| byte == b'.').any(<[u8]>::is_empty) {
-        return Err(AddressError::LocalPart);
+    let (bytes, longest) = dotted_bytes(text, ATEXT);
+    longest.map(|_| bytes).ok_or(AddressError::LocalPart)
+}
+
+/// Length of the bytes of this class, with dots between them, at the start of `text`, and how many of them there are at most
+/// between two dots; `None`: somewhere there is nothing.
+fn dotted_bytes(text: &[u8], class: u8) -> (usize, Option<usize>) {
+    let (mut begins, mut longest, mut has_gap) = (0, 0, false);
+    let mut end_part = |at: usize, begins: usize| {
+        has_gap |= at == begins;
+        longest = longest.max(at - begins);
+    };
+    let mut bytes = text.len();
+    for (at, &byte) in text.iter().enumerate() {
+        if CLASSES[usize::from(byte)] & class != 0 {
+            continue;
+        }
+        if byte != b'.' {
+            bytes = at;
+            break;
+        }
+        end_part(at, begins);
+        begins = at + 1;
     }
-    Ok(bytes)
+    end_part(bytes, begins);
+    (bytes, (!has_gap).then_some(longest))
 }
 
 /// Length of the domain or address literal at the start of `text`.
@@ -182,14 +214,11 @@ fn domain_bytes(text: &[u8]) -> Result<usize, AddressError> {
     if text.first() == Some(&b'[') {
         return address_literal_bytes(text);
     }
-    let bytes = text.iter().position(|&byte| !is_label_byte(byte) && byte != b'.').unwrap_or(text.len());
+    let (bytes, longest) = dotted_bytes(text, LABEL);
     if bytes > DOMAIN_BYTES_MAX {
         return Err(AddressError::TooLong);
     }
-    if text[..bytes].split(|&byte| byte == b'.').any(|label| label.is_empty() || label.len() > 63) {
-        return Err(AddressError::Domain);
-    }
-    Ok(bytes)
+    longest.filter(|bytes| *bytes <= 63).map(|_| bytes).ok_or(AddressError::Domain)
 }
 
 /// Length of `[192.0.2.1]` or `[IPv6:2001:db8::1]` at the start of `text`.
@@ -204,14 +233,30 @@ fn address_literal_bytes(text: &[u8]) -> Result<usize, AddressError> {
     if valid { Ok(end + 1) } else { Err(AddressError::Domain) }
 }
 
-/// atext of RFC 5322, and what RFC 6531 adds.
-fn is_atext(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte >= 0x80 || b"!#$%&'*+-/=?^_`{|}~".contains(&byte)
-}
+/// Class: atext of RFC 5322, and what RFC 6531 adds.
+const ATEXT: u8 = 1;
+/// Class: what labels of a domain are of.
+const LABEL: u8 = 2;
 
-fn is_label_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte >= 0x80 || byte == b'-' || byte == b'_'
-}
+/// The classes of each byte.
+static CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut at = 0;
+    while at < 256 {
+        let byte = at as u8;
+        if byte.is_ascii_alphanumeric() || byte >= 0x80 || byte == b'-' || byte == b'_' {
+            classes[at] = ATEXT | LABEL;
+        }
+        at += 1;
+    }
+    let others = b"!#$%&'*+/=?^`{|}~";
+    let mut at = 0;
+    while at < others.len() {
+        classes[others[at] as usize] = ATEXT;
+        at += 1;
+    }
+    classes
+};
 
 #[cfg(test)]
 mod tests {
@@ -276,6 +321,21 @@ mod tests {
         ];
         for (text, error) in cases {
             assert_eq!(Address::parse(text), Err(*error), "{}", text.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn each_byte_is_allowed_where_the_rfcs_say() {
+        for byte in 0..=255u8 {
+            let anywhere = byte.is_ascii_alphanumeric() || byte >= 0x80 || b"-_.".contains(&byte);
+            let in_local_part = anywhere || b"!#$%&'*+/=?^`{|}~".contains(&byte);
+            let is_one = |text: &[u8]| {
+                let parsed = Address::parse(text);
+                assert_eq!(parsed, Address::from_text(text.to_vec()));
+                parsed.is_ok()
+            };
+            assert_eq!(is_one(&[b'a', byte, b'b', b'@', b'x']), in_local_part, "{byte}");
+            assert_eq!(is_one(&[b'a', b'@', b'x', byte, b'y']), anywhere, "{byte}");
         }
     }
 
