@@ -1,7 +1,5 @@
 //! Envelope addresses between scripts and SMTP: an array with `localpart` (without quotes) and `domain` (reference: hooks 2.2).
 
-use std::borrow::Cow;
-
 use net::smtp::address::Address;
 use script::value::{Array, Str, Value};
 
@@ -22,19 +20,22 @@ pub fn lower(address: Option<&Address>) -> Value {
 /// # Errors
 /// What is wrong with it, in a few words.
 pub fn of_value(value: &Value) -> Result<Option<Address>, String> {
-    let text = match value {
-        Value::Str(text) => Cow::Borrowed(text.as_bytes()),
-        Value::Array(array) => Cow::Owned(of_parts(array)?),
-        other => return Err(format!("expected an address, not a {}", other.type_name())),
-    };
-    if text.is_empty() || *text == *b"@" {
+    match value {
+        Value::Str(text) => parsed(text.as_bytes()),
+        Value::Array(array) => of_parts(array),
+        other => Err(format!("expected an address, not a {}", other.type_name())),
+    }
+}
+
+fn parsed(text: &[u8]) -> Result<Option<Address>, String> {
+    if text.is_empty() || text == b"@" {
         return Ok(None);
     }
     let refuse = |_| format!("\"{}\" is not an address", text.escape_ascii());
-    Address::parse(&text).map(Some).map_err(refuse)
+    Address::parse(text).map(Some).map_err(refuse)
 }
 
-fn of_parts(array: &Array) -> Result<Vec<u8>, String> {
+fn of_parts(array: &Array) -> Result<Option<Address>, String> {
     let part = |key: &str| match array.get_str(key) {
         None | Some(Value::None) => Ok(Str::default()),
         Some(Value::Str(text)) => Ok(text),
@@ -42,7 +43,10 @@ fn of_parts(array: &Array) -> Result<Vec<u8>, String> {
     };
     let (local_part, domain) = (part("localpart")?, part("domain")?);
     if local_part.is_empty() && domain.is_empty() {
-        return Ok(Vec::new());
+        return Ok(None);
+    }
+    if let Some(address) = without_quotes(&local_part, &domain) {
+        return Ok(Some(address));
     }
     let mut text = Vec::with_capacity(local_part.len() + domain.len() + 3);
     put_quoted(&local_part, &mut text);
@@ -50,7 +54,19 @@ fn of_parts(array: &Array) -> Result<Vec<u8>, String> {
         text.push(b'@');
         text.extend_from_slice(&domain);
     }
-    Ok(text)
+    parsed(&text)
+}
+
+/// The address of a local part that needs no quotes, as nearly all do not.
+fn without_quotes(local_part: &[u8], domain: &[u8]) -> Option<Address> {
+    if local_part.starts_with(b"\"") || domain.is_empty() {
+        return None;
+    }
+    let mut text = Vec::with_capacity(local_part.len() + 1 + domain.len());
+    text.extend_from_slice(local_part);
+    text.push(b'@');
+    text.extend_from_slice(domain);
+    Address::from_text(text).ok().filter(|address| address.local_part().len() == local_part.len())
 }
 
 /// The content of a quoted string (RFC 5321 4.1.2); anything else as it is.
@@ -116,6 +132,30 @@ mod tests {
         nobody.set_str("localpart", "");
         nobody.set_str("domain", "");
         assert_eq!(of_value(&nobody.into()), Ok(None));
+    }
+
+    #[test]
+    fn a_local_part_with_anything_special_in_it_is_quoted() {
+        let of = |local_part: &str, domain: &str| {
+            let mut parts = Array::new();
+            parts.set_str("localpart", local_part);
+            parts.set_str("domain", domain);
+            of_value(&parts.into()).map(|address| address.expect("not null").as_bytes().to_vec())
+        };
+        for (local_part, text) in [
+            ("a.b", &b"a.b@x.example"[..]),
+            ("a@b", b"\"a@b\"@x.example"),
+            ("a.", b"\"a.\"@x.example"),
+            ("", b"\"\"@x.example"),
+            ("\"a\"", b"\"\\\"a\\\"\"@x.example"),
+            ("\"a@b\"", b"\"\\\"a@b\\\"\"@x.example"),
+        ] {
+            assert_eq!(of(local_part, "x.example").as_deref(), Ok(text), "{local_part}");
+        }
+        assert_eq!(of("postmaster", "").as_deref(), Ok(&b"postmaster"[..]));
+        for (local_part, domain) in [("a", ""), ("a@b", ""), ("a", "x@y"), ("a", "x y"), ("a\n", "x")] {
+            assert!(of(local_part, domain).is_err(), "{local_part:?} {domain:?}");
+        }
     }
 
     #[test]

@@ -291,7 +291,7 @@ impl Conversation {
         reread: Reread,
     ) -> (Verdict<MessageAccepted>, Vec<Queued>) {
         let subject = self.subject();
-        let outbox = Rc::new(Outbox::new(self.transaction.id.to_string(), transports));
+        let outbox = Rc::new(Outbox::new(self.transaction.id, transports));
         let mail = Rc::new(RefCell::new(mail));
         let about = About { item: None, rest: Some(Resting::new(Rc::clone(&mail), reread)) };
         let mail: Value = MailPart::received(mail, &outbox).into();

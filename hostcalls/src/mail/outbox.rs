@@ -12,6 +12,7 @@ use net::smtp::address::Address;
 use script::fault::Fault;
 use script::native::{Call, Native, NativeClass, Options};
 use script::value::{Array, Str, Value};
+use uuid::Uuid;
 
 use super::message::MailPart;
 use super::{GivenParameters, MESSAGE};
@@ -39,7 +40,7 @@ const QUEUE: Native = Native::inline(
 /// What a script has queued so far, for one message.
 #[derive(Debug)]
 pub struct Outbox {
-    transaction: String,
+    transaction: Str,
     transports: TransportNames,
     queued: RefCell<Vec<Queued>>,
 }
@@ -88,7 +89,8 @@ pub struct QueueOptions {
 
 impl Outbox {
     /// For the message of a transaction.
-    pub fn new(transaction: String, transports: TransportNames) -> Outbox {
+    pub fn new(transaction: Uuid, transports: TransportNames) -> Outbox {
+        let transaction = (&*transaction.hyphenated().encode_lower(&mut Uuid::encode_buffer())).into();
         Outbox { transaction, transports, queued: RefCell::default() }
     }
 
@@ -106,10 +108,13 @@ fn queue(call: &mut Call<'_>) -> Result<Value, Fault> {
     let recipient = address::of_value(call.arg(1))
         .and_then(|address| address.ok_or_else(|| "it is empty".to_owned()))
         .map_err(|why| call.error(format_args!("the recipient: {why}")))?;
-    let transport = call.str(2)?.to_string_lossy().into_owned();
-    if !outbox.transports.contains(&transport) {
+    let transport = call.str(2)?;
+    let known = std::str::from_utf8(&transport).ok().and_then(|name| outbox.transports.get(name));
+    let Some(known) = known else {
+        let transport = transport.to_string_lossy();
         return Err(call.error(format_args!("there is no transport \"{transport}\"")));
-    }
+    };
+    let transport = known.clone();
     let options = options(&call.options(3)?)?;
     if outbox.queued.borrow().len() >= limits::QUEUED_PER_MESSAGE {
         return Err(
@@ -121,10 +126,16 @@ fn queue(call: &mut Call<'_>) -> Result<Value, Fault> {
     call.charge(inserted + 256)?;
     let mut queued = outbox.queued.borrow_mut();
     queued.push(Queued { sender, recipient, transport, delta, options });
-    let mut item = Array::new();
-    item.set_str("transaction", outbox.transaction.as_str());
-    item.set_str("queue", queued.len());
+    let mut item = Array::with_room(2);
+    let [transaction, number] = NAMES.with(Clone::clone);
+    item.append(transaction, outbox.transaction.clone().into());
+    item.append(number, queued.len().into());
     Ok(item.into())
+}
+
+thread_local! {
+    /// The keys of what `queue` returns, once for all.
+    static NAMES: [Str; 2] = ["transaction".into(), "queue".into()];
 }
 
 fn inserted_bytes(data: &Data) -> usize {

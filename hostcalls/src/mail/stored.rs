@@ -179,8 +179,8 @@ pub fn ordered_fields(options: &QueueOptions, now_ms: u64) -> Fields {
 }
 
 /// Strings, each with its length in front.
-pub fn strings<'s>(list: impl Iterator<Item = &'s [u8]>) -> Bytes {
-    let mut out = Vec::new();
+pub fn strings<'s>(list: impl Iterator<Item = &'s [u8]> + Clone) -> Bytes {
+    let mut out = Vec::with_capacity(list.clone().map(|text| text.len() + 4).sum());
     for text in list {
         out.extend_from_slice(&(text.len() as u32).to_le_bytes());
         out.extend_from_slice(text);

@@ -11,6 +11,7 @@ use net::smtp::error::{Error, LocalLimit, LogClass};
 use net::smtp::reply::Reply;
 use net::smtp::server::{Close, Discard, Event, Hello, Session, Step, Summary};
 use tls::{Received, TlsInfo};
+use uuid::Uuid;
 
 use super::by_address::Counted;
 use super::client::{Client, Refused};
@@ -259,12 +260,18 @@ impl Driver {
         {
             self.hook_end_of_data(script, transaction, summary, prefix).await;
         } else {
+            let id = transaction.id;
             match transaction.commit(at, summary, prefix, None).await {
-                Ok(id) => self.machine.accept_message(&id),
+                Ok(()) => self.accept_message(id),
                 Err(error) => self.refuse_event(error),
             }
         }
         self.forget_transaction();
+    }
+
+    /// The message is the server's now.
+    pub(super) fn accept_message(&mut self, id: Uuid) {
+        self.machine.accept_message(id.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
     }
 
     pub(super) fn refuse_connection(&mut self, limit: LocalLimit) {

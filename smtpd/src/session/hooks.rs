@@ -282,7 +282,7 @@ impl Driver {
         let Some(transaction) = place.take() else {
             return self.refuse_event(Error::Storage(Storage::Failed));
         };
-        let mut id = transaction.id.to_string();
+        let id = transaction.id;
         if !queued.is_empty() {
             let at = Reception {
                 shard: &self.shard,
@@ -291,14 +291,13 @@ impl Driver {
                 client: &self.client,
                 hello: self.hello.as_ref(),
             };
-            match transaction.commit(at, summary, prefix, Some(&queued)).await {
-                Ok(committed) => id = committed,
-                Err(error) => return self.refuse_event(error),
+            if let Err(error) = transaction.commit(at, summary, prefix, Some(queued)).await {
+                return self.refuse_event(error);
             }
         }
         match verdict {
             Verdict::Accept(MessageAccepted { reply: Some(reply) }) => self.machine.reply(&reply),
-            Verdict::Accept(MessageAccepted { reply: None }) => self.machine.accept_message(&id),
+            Verdict::Accept(MessageAccepted { reply: None }) => self.accept_message(id),
             Verdict::Refuse(refusal) => self.answer_refusal(&refusal, Action::Message),
         }
     }

@@ -130,21 +130,20 @@ impl Transaction {
     }
 
     /// End of data: makes the message durable and queues it, for those that a script has `queued` it for, or for all
-    /// recipients. `prefix` is from [`Transaction::received`]. Gives the id for `queued as`.
+    /// recipients. `prefix` is from [`Transaction::received`].
     pub(super) async fn commit(
         mut self: Box<Self>,
         at: Reception<'_>,
         summary: Summary,
         prefix: Bytes,
-        queued: Option<&[Queued]>,
-    ) -> Result<String, Error> {
+        queued: Option<Vec<Queued>>,
+    ) -> Result<(), Error> {
         let shard = at.shard;
         let Some(intake) = self.intake.take() else { return Err(Error::Storage(Storage::Failed)) };
         let envelope = self.envelope(at, &summary, queued);
         if shard.queue.borrow().room() < envelope.recipients.len() {
             return Err(Error::Storage(Storage::Full));
         }
-        let id = self.id.to_string();
         let size_bytes = summary.size_bytes + prefix.len() as u64;
         match intake.commit(&envelope, prefix).await {
             Ok(message) => {
@@ -157,9 +156,10 @@ impl Transaction {
                 let items = (0u32..).zip(&envelope.recipients).map(|(index, _)| entering(index));
                 shard.enqueue_all(message, &envelope, size_bytes, items).await;
                 shard.due.notify_one();
-                Ok(id)
+                Ok(())
             }
             Err(error) => {
+                let id = self.id;
                 shard.log.line(Priority::Error, format_args!("[{id}] not stored: {error:?}"));
                 Err(commit_error(&error))
             }
@@ -173,7 +173,7 @@ impl Transaction {
     /// The Received field that goes in front of the message.
     pub(super) fn received(&self, at: Reception<'_>) -> Bytes {
         let Reception { server, client, hello, .. } = at;
-        let mut out = Vec::with_capacity(256);
+        let (mut out, mut id) = (Vec::with_capacity(256), Uuid::encode_buffer());
         Received {
             helo: hello.map(|hello| &*hello.host),
             peer_name: client.name.get(),
@@ -186,7 +186,7 @@ impl Transaction {
                 (Some(Verb::Ehlo), None, None) => With::Esmtp,
                 (Some(Verb::Helo) | None, _, _) => With::Smtp,
             },
-            id: &self.id.to_string(),
+            id: self.id.hyphenated().encode_lower(&mut id),
             recipient: match self.recipients.as_slice() {
                 [only] => Some(&only.rcpt.recipient),
                 _ => None,
@@ -197,7 +197,7 @@ impl Transaction {
         out.into()
     }
 
-    fn envelope(&self, at: Reception<'_>, summary: &Summary, queued: Option<&[Queued]>) -> Envelope {
+    fn envelope(&self, at: Reception<'_>, summary: &Summary, queued: Option<Vec<Queued>>) -> Envelope {
         let Reception { server, client, hello, .. } = at;
         // `postmaster` without a domain is the one of this host.
         let domain = |address: &Address| -> Bytes {
@@ -210,13 +210,16 @@ impl Transaction {
         let recipients: Vec<spool::Recipient> = match queued {
             Some(queued) => {
                 let said = self.said_of_recipients();
-                let recipient = |queued: &Queued| spool::Recipient {
-                    address: Bytes::copy_from_slice(queued.recipient.as_bytes()),
-                    transport: Bytes::copy_from_slice(queued.transport.as_bytes()),
+                let recipient = |queued: Queued| spool::Recipient {
                     domain: domain(&queued.recipient),
-                    fields: stored::queued_fields(queued, self.sender(), said.of(&queued.recipient), now_ms),
+                    fields: stored::queued_fields(&queued, self.sender(), said.of(&queued.recipient), now_ms),
+                    transport: match &server.transport {
+                        Some(usual) if *usual == queued.transport => server.transport_bytes.clone(),
+                        _ => queued.transport.into(),
+                    },
+                    address: queued.recipient.into_bytes().into(),
                 };
-                queued.iter().map(recipient).collect()
+                queued.into_iter().map(recipient).collect()
             }
             None => self
                 .recipients
