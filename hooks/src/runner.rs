@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::decision::{Decision, Failure};
 use crate::limits;
 use crate::members::Reads;
-use crate::queued::sign;
+use crate::queued::{Needs, sign};
 use crate::scripts::{ScriptId, Scripts};
 use crate::tally::Tallies;
 
@@ -49,7 +49,7 @@ struct Script {
     name: Rc<str>,
     /// Those variables of its hook that it mentions.
     mentioned: Box<[Mentioned]>,
-    needs_envelope: bool,
+    needs: Needs,
     /// For its next runs.
     #[expect(clippy::vec_box, reason = "a seat is handed on, not copied")]
     spare: RefCell<Vec<Box<Seat>>>,
@@ -159,17 +159,22 @@ impl Runner {
                 Some(Mentioned { variable: *variable, place, reads: Reads::new(reads, &loaded) })
             });
             let mentioned = mentioned.collect();
-            let needs_envelope = program.reads("message").is_some()
-                || program.reads("arguments").is_some_and(|reads| reads.member("dsn").is_some())
-                || METADATA_FUNCTIONS.iter().any(|function| program.names(function));
+            let report = program.reads("arguments").is_some_and(|reads| reads.member("dsn").is_some());
+            let needs = if report || program.reads("message").is_some() {
+                Needs::Envelope
+            } else if METADATA_FUNCTIONS.iter().any(|function| program.names(function)) {
+                Needs::Metadata
+            } else {
+                Needs::Nothing
+            };
             let spare = RefCell::default();
-            Script { loaded, name: script.name().into(), mentioned, needs_envelope, spare }
+            Script { loaded, name: script.name().into(), mentioned, needs, spare }
         })
     }
 
-    /// Whether a script of the queue can tell what the envelope of its message says.
-    pub(crate) fn needs_envelope(&self, script: ScriptId) -> bool {
-        self.loaded(script).needs_envelope
+    /// What a script of the queue can tell of its message.
+    pub(crate) fn needs(&self, script: ScriptId) -> Needs {
+        self.loaded(script).needs
     }
 
     /// Runs a script and reads its decision with `read`. `None`: the script or its decision is wrong, which has been told.

@@ -4,9 +4,14 @@ use crate::details::{Metadata, Quotas};
 use crate::intern::{Interner, Name};
 use crate::limits;
 
-/// Length of the sender (u16), of the recipient (u16), number of quotas (u8).
+/// Length of the sender (u16), of the recipient (u16), number of quotas (u8, with [`CUT`]).
 const HEAD_BYTES: usize = 5;
 const NAME_BYTES: usize = 4;
+/// Where the number of quotas stands.
+const QUOTAS_AT: usize = 4;
+/// Beside that number: some of the metadata was not kept.
+const CUT: u8 = 0x80;
+const _: () = assert!(limits::QUOTAS < CUT as usize);
 
 /// The head, the quotas, the sender, the recipient, and to the end the metadata.
 #[derive(Debug)]
@@ -37,6 +42,7 @@ impl Packed {
     pub(crate) fn with_metadata<'m>(&self, metadata: impl Iterator<Item = (&'m [u8], &'m [u8])>) -> Packed {
         let kept = self.0.len() - self.parts().2.len();
         let mut out = self.0[..kept].to_vec();
+        out[QUOTAS_AT] &= !CUT;
         put_metadata(&mut out, metadata);
         Packed(out.into_boxed_slice())
     }
@@ -49,8 +55,14 @@ impl Packed {
         self.parts().1
     }
 
+    /// What is kept of it.
     pub(crate) fn metadata(&self) -> Metadata<'_> {
         Metadata::of(self.parts().2)
+    }
+
+    /// Whether that is all of it.
+    pub(crate) fn has_all_metadata(&self) -> bool {
+        self.0[QUOTAS_AT] & CUT == 0
     }
 
     /// The quotas, by name.
@@ -64,13 +76,13 @@ impl Packed {
     }
 
     fn quota_names_bytes(&self) -> &[u8] {
-        &self.0[HEAD_BYTES..][..usize::from(self.0[4]) * NAME_BYTES]
+        &self.0[HEAD_BYTES..][..usize::from(self.0[QUOTAS_AT] & !CUT) * NAME_BYTES]
     }
 
     /// Sender, recipient, metadata.
     fn parts(&self) -> (&[u8], &[u8], &[u8]) {
         let [a, b, c, d, quotas] = *self.0.first_chunk::<HEAD_BYTES>().expect("made with a head");
-        let rest = &self.0[HEAD_BYTES + usize::from(quotas) * NAME_BYTES..];
+        let rest = &self.0[HEAD_BYTES + usize::from(quotas & !CUT) * NAME_BYTES..];
         let (sender, rest) = rest.split_at(u16::from_le_bytes([a, b]).into());
         let (recipient, metadata) = rest.split_at(u16::from_le_bytes([c, d]).into());
         (sender, recipient, metadata)
@@ -82,11 +94,12 @@ pub(crate) fn names_of(bytes: &[u8]) -> impl Iterator<Item = Name> {
     bytes.as_chunks().0.iter().map(|bytes| Name::from_bytes(*bytes))
 }
 
-/// Each text with its length as a little-endian u32 in front.
+/// Each text with its length as a little-endian u32 in front. `out` has a head.
 fn put_metadata<'m>(out: &mut Vec<u8>, pairs: impl Iterator<Item = (&'m [u8], &'m [u8])>) {
     let begins = out.len();
     for (key, value) in pairs {
         if out.len() - begins + key.len() + value.len() + 8 > limits::METADATA_BYTES {
+            out[QUOTAS_AT] |= CUT;
             break;
         }
         for text in [key, value] {
@@ -110,6 +123,7 @@ mod tests {
             assert_eq!((packed.sender(), packed.recipient()), (&b"s@a"[..], &b""[..]));
             assert_eq!(packed.quotas(&names).iter().collect::<Vec<_>>(), ["q1", "q2"]);
             assert_eq!(packed.metadata().iter().collect::<Vec<_>>(), pairs);
+            assert!(packed.has_all_metadata());
         };
         check(&packed, &pairs);
         check(&packed.with_metadata(pairs.into_iter().skip(1)), &pairs[1..]);
@@ -126,5 +140,10 @@ mod tests {
         let packed = Packed::new(&long, &long, &quotas, [(&b"k"[..], &value[..]); 3].into_iter());
         assert_eq!((packed.sender().len(), packed.recipient().len()), (long.len(), long.len()));
         assert_eq!((packed.quota_names().count(), packed.metadata().iter().count()), (limits::QUOTAS, 1));
+        assert!(!packed.has_all_metadata());
+        let replaced = packed.with_metadata([(&b"k"[..], &value[..])].into_iter());
+        assert_eq!((replaced.quota_names().count(), replaced.metadata().iter().count()), (limits::QUOTAS, 1));
+        assert!(replaced.has_all_metadata());
+        assert!(!packed.with_metadata([(&b"k"[..], &value[..]); 2].into_iter()).has_all_metadata());
     }
 }

@@ -42,8 +42,8 @@ pub struct Item {
 /// What is to be done before an attempt.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Predelivery {
-    /// Attempt it, with these settings.
-    Try(Box<Try>),
+    /// Attempt it, with these settings; `None`: with its transport's.
+    Try(Option<Box<Try>>),
     /// Do not, and leave it in the queue.
     Queue(Box<Requeue>),
     /// Remove it, and tell the sender.
@@ -85,10 +85,21 @@ pub struct Script<'r> {
     pub transports: &'r TransportNames,
 }
 
+/// What a script can tell of its message, beside what every attempt comes with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// Nothing.
+    Nothing,
+    /// The metadata of its recipient.
+    Metadata,
+    /// All that the envelope says: `$message`, the report to the sender, metadata.
+    Envelope,
+}
+
 impl Script<'_> {
-    /// Whether it can tell what the envelope of its message says: `$message`, metadata, the report to the sender.
-    pub fn needs_envelope(&self) -> bool {
-        self.runner.needs_envelope(self.id)
+    /// What it can tell of its message.
+    pub fn needs(&self) -> Needs {
+        self.runner.needs(self.id)
     }
 }
 
@@ -162,7 +173,7 @@ fn predelivery(decision: &Decision, transports: &TransportNames) -> Result<Prede
         "Queue" => Predelivery::Queue(Box::new(Requeue::read(&options, transports)?)),
         "Bounce" => Predelivery::Bounce(Box::new(DsnOverrides::within(&options, transports)?)),
         "Delete" => Predelivery::Delete(options.reason()?),
-        _ => Predelivery::Try(Box::new(Try::read(&options)?)),
+        _ => Predelivery::Try(Try::read(&options)?),
     })
 }
 

@@ -82,14 +82,15 @@ fn decided(script: &str, check: impl Fn(Predelivery, Vec<String>) + Send + Sync 
 fn tried(options: &str, expected: Try) {
     decided(&format!("Try([{options}]);"), move |decided, told| {
         assert_eq!(told, [""; 0]);
-        assert_eq!(decided, Predelivery::Try(Box::new(expected.clone())));
+        assert_eq!(decided, Predelivery::Try(Some(Box::new(expected.clone()))));
     });
 }
 
 #[test]
 fn a_script_that_says_nothing_tries() {
-    decided("$x = 1;", |decided, _| assert_eq!(decided, Predelivery::Try(Box::default())));
-    decided("Try();", |decided, _| assert_eq!(decided, Predelivery::Try(Box::default())));
+    for script in ["$x = 1;", "Try();", "Try([]);", r#"Try(["tls_verify_host" => none]);"#] {
+        decided(script, |decided, _| assert_eq!(decided, Predelivery::Try(None)));
+    }
 }
 
 #[test]

@@ -132,14 +132,10 @@ pub enum TlsMode {
 }
 
 impl Try {
-    /// Whether it asks for nothing.
-    pub fn is_plain(&self) -> bool {
-        *self == Try::default()
-    }
-
-    pub(super) fn read(options: &Options) -> Result<Try, Failure> {
+    /// `None`: it asks for nothing.
+    pub(super) fn read(options: &Options) -> Result<Option<Box<Try>>, Failure> {
         if options.is_empty() {
-            return Ok(Try::default());
+            return Ok(None);
         }
         if options.has("plugin") {
             return Err(Failure(
@@ -180,7 +176,7 @@ impl Try {
         if let Some(dsn) = options.array("dsn")? {
             wanted.read_dsn(dsn).map_err(|Failure(why)| Failure(format!("option \"dsn\": {why}")))?;
         }
-        Ok(wanted)
+        Ok((wanted != Try::default()).then(|| Box::new(wanted)))
     }
 
     fn read_envelope(&mut self, options: &Options) -> Result<(), Failure> {

@@ -143,3 +143,17 @@ fn properties_change_and_the_state_stays() {
     assert_eq!(view(&queue, held).job_id, None);
     let Ok(Change::Done { .. }) = queue.remove(held) else { panic!("it is there") };
 }
+
+#[test]
+fn metadata_of_which_some_is_not_kept_is_not_given_as_all() {
+    let mut queue = Queue::new(Options::default());
+    let whole = insert(&mut queue, 1, details(), Entry::Active);
+    let value = vec![b'v'; limits::METADATA_BYTES / 2];
+    let metadata: &[(&[u8], &[u8])] = &[(b"a", b"1"), (b"b", &value), (b"c", &value)];
+    let cut = insert(&mut queue, 2, Details { metadata, ..details() }, Entry::Active);
+    let pairs = |queue: &Queue, key| Some(queue.metadata(key)?.iter().count());
+    assert_eq!((pairs(&queue, whole), pairs(&queue, cut)), (Some(2), None));
+    queue.replace_metadata(cut, &[(b"k".to_vec(), b"v".to_vec())]);
+    assert_eq!(pairs(&queue, cut), Some(1));
+    assert_eq!(pairs(&queue, ItemKey::new(1, 3, 0)), None);
+}

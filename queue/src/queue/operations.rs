@@ -4,6 +4,7 @@ use std::collections::hash_map;
 
 use crate::amend::Amendment;
 use crate::attempt::Change;
+use crate::details::Metadata;
 use crate::item::{Entry, ItemKey, ItemView, State, Within};
 use crate::limits;
 use crate::queue::{End, Queue};
@@ -50,6 +51,13 @@ impl Queue {
     /// One item.
     pub fn get(&self, key: ItemKey) -> Option<ItemView<'_>> {
         self.find(key).map(|id| self.view(&self.slots[id]))
+    }
+
+    /// The metadata of an item. `None`: there is no such item, or it has more than is kept in memory
+    /// ([`METADATA_BYTES`](limits::METADATA_BYTES)).
+    pub fn metadata(&self, key: ItemKey) -> Option<Metadata<'_>> {
+        let packed = &self.slots[self.find(key)?].packed;
+        packed.has_all_metadata().then(|| packed.metadata())
     }
 
     /// An update of the item is being written to disk: until [`Queue::end_writing`] it is listed as such, and otherwise as

@@ -227,9 +227,9 @@ pub(crate) fn note_changes(
             what,
             reason,
             at_ms: now_ms,
-            report: order.report.or_else(|| (!order.dsn.is_empty()).then(|| submit::new_id(shard))),
+            report: order.report.or_else(|| order.dsn.is_some().then(|| submit::new_id(shard))),
             given: ended.errand.given(index).into(),
-            dsn: Rc::new(order.dsn),
+            dsn: order.dsn.unwrap_or_default(),
             even_if_told: order.even_if_told,
         };
         gather::note(shard, Subject::of(attempt), notice);

@@ -110,17 +110,17 @@ pub(super) async fn remove_in_hand(shard: &Rc<Shard>, attempt: Attempt, removal:
     if decided.order.by.is_empty() {
         decided.order.by = removal.by;
     }
-    if decided.order.dsn.is_empty() {
-        decided.order = Order { dsn: removal.dsn, report: Some(report), ..decided.order };
+    if decided.order.dsn.is_none() {
+        decided.order = Order { dsn: overrides(removal.dsn), report: Some(report), ..decided.order };
     }
     let kept = matches!(decided.change, Change::RetryAt { .. } | Change::Hold { .. });
-    carry_out(shard, &ended, vec![decided]);
+    carry_out(shard, &ended, decided);
     if kept { Removed::Kept } else { Removed::Gone }
 }
 
 /// Decides about recipients of an attempt that has ended: at once where the script does not wait, else beside the lane as
 /// long as few are at it. When many are, the lane waits, and so do further attempts.
-pub(super) async fn attempted(shard: &Rc<Shard>, hook: QueueHook, ended: Ended, cases: Vec<Case>) {
+pub(super) async fn attempted(shard: &Rc<Shard>, hook: QueueHook, ended: Rc<Ended>, cases: Vec<Case>) {
     let mut all = Box::pin(decide_all(Rc::clone(shard), hook, ended, cases));
     let first = poll_fn(|cx| Poll::Ready(all.as_mut().poll(cx))).await;
     if first.is_ready() {
@@ -155,44 +155,48 @@ impl Drop for Deciding {
     }
 }
 
-async fn decide_all(shard: Rc<Shard>, hook: QueueHook, ended: Ended, mut cases: Vec<Case>) {
-    let ended = Rc::new(ended);
-    let message = message_id(ended.errand.attempt.message);
-    let envelope = Rc::new(envelope(&shard, &hook, &ended).await);
-    let alone = cases.len() == 1;
-    let decided = match cases.pop() {
-        Some(only) if alone => vec![decide(&shard, &hook, &ended, (*envelope).as_ref(), only, true).await],
-        last => {
-            // Scripts that wait do so beside each other.
-            let tasks: Vec<_> = cases
-                .into_iter()
-                .chain(last)
-                .map(|case| {
-                    let (shard, hook) = (Rc::clone(&shard), hook.clone());
-                    let (ended, envelope) = (Rc::clone(&ended), Rc::clone(&envelope));
-                    let deciding =
-                        async move { decide(&shard, &hook, &ended, (*envelope).as_ref(), case, false).await };
-                    engine::task::spawn(Class::Interactive, deciding)
-                })
-                .collect();
-            let mut decided = Vec::with_capacity(tasks.len());
-            for task in tasks {
-                decided.extend(task.await);
-            }
-            decided
+async fn decide_all(shard: Rc<Shard>, hook: QueueHook, ended: Rc<Ended>, mut cases: Vec<Case>) {
+    let envelope = envelope(&shard, &hook, &ended).await;
+    match cases.pop() {
+        Some(only) if cases.is_empty() => {
+            let decided = decide(&shard, &hook, &ended, envelope.as_ref(), only, true).await;
+            carry_out(&shard, &ended, decided);
         }
-    };
-    carry_out(&shard, &ended, decided);
-    shard.store.release_body(message);
+        last => {
+            cases.extend(last);
+            Box::pin(decide_each(&shard, &hook, &ended, envelope, cases)).await;
+        }
+    }
+    shard.store.release_body(message_id(ended.errand.attempt.message));
     shard.due.notify_one();
+}
+
+/// Scripts that wait do so beside each other.
+async fn decide_each(
+    shard: &Rc<Shard>,
+    hook: &QueueHook,
+    ended: &Rc<Ended>,
+    envelope: Option<Envelope>,
+    cases: Vec<Case>,
+) {
+    let envelope = Rc::new(envelope);
+    let deciding = cases.into_iter().map(|case| {
+        let (shard, hook) = (Rc::clone(shard), hook.clone());
+        let (ended, envelope) = (Rc::clone(ended), Rc::clone(&envelope));
+        let deciding = async move { decide(&shard, &hook, &ended, (*envelope).as_ref(), case, false).await };
+        engine::task::spawn(Class::Interactive, deciding)
+    });
+    let tasks: Vec<_> = deciding.collect();
+    let mut decided = Vec::with_capacity(tasks.len());
+    for task in tasks {
+        decided.extend(task.await);
+    }
+    carry_out_all(shard, ended, decided);
 }
 
 /// The envelope of the message, where it can be read and the script can tell what it says.
 async fn envelope(shard: &Rc<Shard>, hook: &QueueHook, ended: &Ended) -> Option<Envelope> {
-    if !hook.script().needs_envelope() {
-        return None;
-    }
-    shard.store.envelope(message_id(ended.errand.attempt.message)).await.ok()
+    scripted::envelope(shard, hook, &ended.errand.attempt).await.ok().flatten()
 }
 
 /// What is done with a recipient.
@@ -223,25 +227,39 @@ async fn decide(
     let Some(recipient) = errand.attempt.recipients.get(case.index) else {
         return Decided::default_of(case);
     };
-    let unasked = || Said { kept: Kept::unset(), ..Said::default() };
-    let said = errand.said(case.index).cloned().unwrap_or_else(unasked);
-    let seen = Seen::new(shard, envelope, &errand.attempt, recipient, &errand.wishes, &said);
-    let mut item = seen.item();
+    let unasked = Said { kept: Kept::unset(), ..Said::default() };
+    let said = errand.said(case.index).unwrap_or(&unasked);
+    let seen = Seen::new(shard, envelope, &errand.attempt, recipient, &errand.wishes, said);
+    let script = hook.script();
+    let mut item = seen.item(script.needs());
     let delivered = matches!(case.change, Change::Done { .. });
     let ending = |reads: &Reads| ending::of(shard, ended, envelope, &case, reads);
-    let decision = item.after(hook.script(), delivered, || seen.message(), ending).await;
+    let decision = item.after(script, delivered, || seen.message(), ending).await;
     scripted::keep_metadata(shard, recipient, &item);
-    let report = Some(case.report);
-    let plain = Order { by: SCRIPT, report, ..Order::default() };
+    match decision {
+        Postdelivery::Default => Decided::default_of(case),
+        decision => decided(shard, &errand.attempt, recipient, &case, alone, decision),
+    }
+}
+
+/// What follows from what the script wants.
+fn decided(
+    shard: &Shard,
+    attempt: &Attempt,
+    recipient: &Recipient,
+    case: &Case,
+    alone: bool,
+    decision: Postdelivery,
+) -> Decided {
+    let plain = Order { by: SCRIPT, report: Some(case.report), ..Order::default() };
     // A report of its own has an id of its own, unless nobody else was told of this one.
-    let own = |dsn: DsnOverrides| Order {
-        report: report.filter(|_| alone || dsn.is_empty()),
-        dsn,
-        ..plain.clone()
+    let own = |dsn: DsnOverrides| {
+        let dsn = overrides(dsn);
+        Order { report: plain.report.filter(|_| alone || dsn.is_none()), dsn, ..plain.clone() }
     };
     let (key, attempts) = (recipient.key, recipient.attempts.saturating_add(u32::from(case.attempted)));
     match decision {
-        Postdelivery::Default => Decided::default_of(case),
+        Postdelivery::Default => Decided::default_of(case.clone()),
         Postdelivery::Delete => {
             let reason = reason_of(&case.change, "removed by a script");
             Decided { change: Change::Removed { key, attempts, reason }, transport: None, order: plain }
@@ -249,7 +267,7 @@ async fn decide(
         Postdelivery::Bounce(dsn) => {
             let reason = reason_of(&case.change, "a script returned it");
             let change = if shard.snapshot().queue_options.soft_bounce {
-                softened(shard, &errand.attempt, recipient, reason)
+                softened(shard, attempt, recipient, reason)
             } else {
                 let cause = match &case.change {
                     Change::Failed { cause, .. } => *cause,
@@ -261,11 +279,16 @@ async fn decide(
         }
         Postdelivery::Queue(requeue) => {
             let reason = reason_of(&case.change, "queued again by a script");
-            let change = requeued(shard, &errand.attempt, recipient, &requeue, reason);
+            let change = requeued(shard, attempt, recipient, &requeue, reason);
             let order = Order { even_if_told: requeue.dsn_delayed == Some(true), ..own(requeue.dsn) };
             Decided { change, transport: requeue.transport, order }
         }
     }
+}
+
+/// `None`: they ask for nothing.
+fn overrides(dsn: DsnOverrides) -> Option<Rc<DsnOverrides>> {
+    (!dsn.is_empty()).then(|| Rc::new(dsn))
 }
 
 fn reason_of(change: &Change, otherwise: &str) -> Reason {
@@ -328,26 +351,38 @@ pub(super) fn requeue_untried(
     let alone = Attempt { recipients: vec![recipient.clone()], ..attempt.clone() };
     let change = requeued(shard, attempt, recipient, requeue, "queued by a script".into());
     let even_if_told = requeue.dsn_delayed == Some(true);
-    let order = Order { by: SCRIPT, dsn: requeue.dsn.clone(), report: None, even_if_told };
+    let order = Order { by: SCRIPT, dsn: overrides(requeue.dsn.clone()), report: None, even_if_told };
     let transport = requeue.transport.clone();
     let ended = Ended::without_attempt(Errand::fresh(alone));
-    carry_out(shard, &ended, vec![Decided { change, transport, order }]);
+    carry_out(shard, &ended, Decided { change, transport, order });
 }
 
-/// Carries out what was decided: first the queue, then the disk, the log and the sender.
-fn carry_out(shard: &Rc<Shard>, ended: &Ended, decided: Vec<Decided>) {
-    let mut changes = Vec::with_capacity(decided.len());
-    let mut orders = Vec::with_capacity(decided.len());
-    for Decided { change, transport, order } in decided {
-        settle(shard, &change, transport.as_deref());
-        if let Some(transport) = transport {
-            keep_transport(shard, change.key(), transport);
-        }
-        orders.push((change.key(), order));
-        changes.push(change);
-    }
-    report::follow(shard, ended, &changes, &orders);
+/// Carries out what was decided of the only recipient that there was something to decide of.
+fn carry_out(shard: &Rc<Shard>, ended: &Ended, decided: Decided) {
+    let (change, order) = put(shard, decided);
+    follow(shard, ended, &[change], &[order]);
+}
+
+/// The same for any number: first the queue, then the disk, the log and the sender.
+fn carry_out_all(shard: &Rc<Shard>, ended: &Ended, decided: Vec<Decided>) {
+    let (changes, orders): (Vec<_>, Vec<_>) = decided.into_iter().map(|decided| put(shard, decided)).unzip();
+    follow(shard, ended, &changes, &orders);
+}
+
+fn follow(shard: &Rc<Shard>, ended: &Ended, changes: &[Change], orders: &[(ItemKey, Order)]) {
+    report::follow(shard, ended, changes, orders);
     shard.due.notify_one();
+}
+
+/// Into the queue, from where the rest follows.
+fn put(shard: &Shard, decided: Decided) -> (Change, (ItemKey, Order)) {
+    let Decided { change, transport, order } = decided;
+    settle(shard, &change, transport.as_deref());
+    let key = change.key();
+    if let Some(transport) = transport {
+        keep_transport(shard, key, transport);
+    }
+    (change, (key, order))
 }
 
 fn settle(shard: &Shard, change: &Change, transport: Option<&str>) {

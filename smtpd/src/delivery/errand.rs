@@ -27,7 +27,7 @@ pub(crate) struct Errand {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Said {
     /// Another envelope recipient.
-    pub(crate) readdressed: Option<Readdressed>,
+    pub(crate) readdressed: Option<Box<Readdressed>>,
     /// `$context`, for postdelivery.
     pub(crate) kept: Kept,
     /// What a script had it given back with, as JSON.
@@ -37,7 +37,7 @@ pub(crate) struct Said {
 impl Errand {
     /// Of an attempt that nobody has said anything about yet.
     pub(crate) fn fresh(attempt: Attempt) -> Errand {
-        Errand { attempt, wishes: Rc::default(), said: Vec::new(), prepared: false, matched: false }
+        Errand { attempt, wishes: Wishes::none(), said: Vec::new(), prepared: false, matched: false }
     }
 
     /// The same with the first recipients only.
@@ -52,6 +52,14 @@ impl Errand {
         }
     }
 
+    /// Its scripts want this for all of its recipients.
+    pub(super) fn try_as(&mut self, wishes: Rc<Wishes>) {
+        if let Some(job_id) = &wishes.job_id {
+            self.attempt.job_id = Some(job_id.as_str().into());
+        }
+        self.wishes = wishes;
+    }
+
     /// What was said about the recipient of this index.
     pub(crate) fn said(&self, index: usize) -> Option<&Said> {
         self.said.get(index)
@@ -64,6 +72,6 @@ impl Errand {
 
     /// The other envelope recipient of this index, if it has one.
     pub(crate) fn readdressed(&self, index: usize) -> Option<&Readdressed> {
-        self.said(index)?.readdressed.as_ref()
+        self.said(index)?.readdressed.as_deref()
     }
 }

@@ -68,9 +68,9 @@ impl Lane {
             if next.is_none() {
                 next = rest(shard, &mut connection, &destination, brought_for.take()).await;
             }
-            let Some(errand) = next.take() else { break };
+            let Some(mut errand) = next.take() else { break };
             destination = errand.attempt.destination.clone();
-            if let Some(errand) = prepare::prepare(shard, errand).await {
+            if prepare::prepare(shard, &mut errand).await {
                 deliver(shard, errand, &mut connection).await;
             }
             shard.due.notify_one();
@@ -236,5 +236,21 @@ async fn wait_idle(
             Rest::Recalled
         }
         (None, Ok(_)) => Rest::Over,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn task_bytes<A, B, F: Future>(_: fn(A, B) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn what_every_attempt_carries_along_is_small() {
+        let prepare = task_bytes::<&Rc<Shard>, &mut Errand, _>(prepare::prepare);
+        let lane = task_bytes(Lane::run);
+        assert!(prepare <= 3_000 && lane <= 14_000, "prepare {prepare} bytes, lane {lane} bytes");
     }
 }

@@ -220,7 +220,11 @@ impl Delivery {
     /// # Errors
     /// A sentence that names what is wrong.
     fn route_of(&self, snapshot: &Snapshot, errand: &Errand) -> Result<Arc<Route>, String> {
-        self.routes.with(snapshot, transport_of(snapshot, errand)?, &errand.wishes.settings)
+        let transport = transport_of(snapshot, errand)?;
+        if errand.wishes.is_empty() {
+            return Ok(Arc::clone(transport));
+        }
+        self.routes.with(snapshot, transport, &errand.wishes.settings)
     }
 
     /// The same to `host` from `local`, with what the delivery file sets for it below what the script wants.
@@ -235,7 +239,7 @@ impl Delivery {
             return self.route_of(snapshot, errand);
         };
         let transport = transport_of(snapshot, errand)?;
-        if errand.wishes.settings.is_empty() {
+        if errand.wishes.is_empty() {
             return self.routes.with(snapshot, transport, of_file);
         }
         self.routes.with(snapshot, transport, &errand.wishes.settings.clone().over(of_file))

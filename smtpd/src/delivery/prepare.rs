@@ -39,61 +39,97 @@ struct Company {
     members: Vec<(Recipient, Said)>,
 }
 
-/// What is left to be carried out of an attempt once its scripts were asked. `None`: nothing; it has been dealt with.
-pub(super) async fn prepare(shard: &Rc<Shard>, errand: Errand) -> Option<Errand> {
+/// Asks the scripts about an attempt, of which then those recipients are left that are to be tried. False: nobody, and it has
+/// been dealt with.
+pub(super) async fn prepare(shard: &Rc<Shard>, errand: &mut Errand) -> bool {
     if errand.prepared {
-        return Some(errand);
+        return true;
     }
-    let Some(hook) = shard.predelivery(&errand.attempt) else {
-        return Some(Errand { prepared: true, ..errand });
+    errand.prepared = true;
+    let Some(hook) = shard.predelivery(&errand.attempt) else { return true };
+    let prepared = match &*errand.attempt.recipients {
+        [only] => match shard.delivery.remembered.take(only.key) {
+            Some(Memory::Ready(ready)) => Ok(Prepared::Ready(ready)),
+            remembered => {
+                let back = remembered.and_then(Memory::given_back);
+                ask_only(shard, &hook, errand, only, back).await
+            }
+        },
+        _ => return Box::pin(prepare_several(shard, hook, errand)).await,
     };
-    let attempt = errand.attempt;
+    match prepared {
+        Ok(Prepared::Ready(Ready { wishes, said })) => {
+            errand.said = vec![said];
+            errand.try_as(wishes);
+            true
+        }
+        other => {
+            Box::pin(async {
+                match other {
+                    Ok(prepared) => go_on(shard, errand, vec![prepared]).await,
+                    Err(error) => cannot_read(shard, errand, error).await,
+                }
+            })
+            .await
+        }
+    }
+}
+
+/// Asks about the only recipient of an attempt, as nearly all have one.
+async fn ask_only(
+    shard: &Rc<Shard>,
+    hook: &QueueHook,
+    errand: &Errand,
+    recipient: &Recipient,
+    back: Option<GivenBack>,
+) -> Result<Prepared, ReadError> {
+    let envelope = scripted::envelope(shard, hook, &errand.attempt).await?;
+    Ok(ask(shard, hook, envelope.as_ref(), &errand.attempt, recipient, back).await)
+}
+
+async fn prepare_several(shard: &Rc<Shard>, hook: QueueHook, errand: &mut Errand) -> bool {
+    let recipients = &errand.attempt.recipients;
     let remembered: Vec<_> =
-        attempt.recipients.iter().map(|recipient| shard.delivery.remembered.take(recipient.key)).collect();
+        recipients.iter().map(|recipient| shard.delivery.remembered.take(recipient.key)).collect();
     let is_ready = |memory: &Option<Memory>| matches!(memory, Some(Memory::Ready(_)));
-    let envelope = if !hook.script().needs_envelope() || remembered.iter().all(is_ready) {
+    let envelope = if remembered.iter().all(is_ready) {
         None
     } else {
-        match shard.store.envelope(message_id(attempt.message)).await {
-            Ok(envelope) => Some(Rc::new(envelope)),
-            Err(error) => {
-                cannot_read(shard, attempt, error).await;
-                return None;
-            }
+        match scripted::envelope(shard, &hook, &errand.attempt).await {
+            Ok(envelope) => envelope.map(Rc::new),
+            Err(error) => return cannot_read(shard, errand, error).await,
         }
     };
-    let nobody = Attempt { recipients: Vec::new(), ..attempt.clone() };
+    let attempt = Rc::new(errand.attempt.clone());
     let mut decided = Vec::with_capacity(remembered.len());
     let mut running = Vec::new();
-    for (recipient, remembered) in attempt.recipients.iter().zip(remembered) {
+    for (index, remembered) in remembered.into_iter().enumerate() {
         let back = match remembered {
             Some(Memory::Ready(ready)) => {
                 decided.push(Some(Prepared::Ready(ready)));
                 continue;
             }
-            Some(Memory::GivenBack(back)) => Some(back),
-            None => None,
+            remembered => remembered.and_then(Memory::given_back),
         };
         decided.push(None);
-        running.push(ask(Rc::clone(shard), hook.clone(), envelope.clone(), alone(&nobody, recipient), back));
+        let (shard, hook) = (Rc::clone(shard), hook.clone());
+        let (envelope, attempt) = (envelope.clone(), Rc::clone(&attempt));
+        running.push(async move {
+            let recipient = &attempt.recipients[index];
+            ask(&shard, &hook, envelope.as_deref(), &attempt, recipient, back).await
+        });
     }
     let mut answers = all(running).await.into_iter();
     let decided = decided.into_iter().map(|known| known.or_else(|| answers.next()));
     let decided: Vec<Prepared> = decided.flatten().collect();
-    go_on(shard, attempt, decided).await
+    go_on(shard, errand, decided).await
 }
 
 /// Scripts that wait do so beside each other.
-async fn all<F>(mut futures: Vec<F>) -> Vec<Prepared>
+async fn all<F>(futures: Vec<F>) -> Vec<Prepared>
 where
     F: Future<Output = Prepared> + 'static,
 {
-    if futures.len() <= 1 {
-        return match futures.pop() {
-            Some(only) => vec![only.await],
-            None => Vec::new(),
-        };
-    }
     let tasks: Vec<_> =
         futures.into_iter().map(|future| engine::task::spawn(Class::Interactive, future)).collect();
     let mut answers = Vec::with_capacity(tasks.len());
@@ -104,33 +140,42 @@ where
     answers
 }
 
-/// The attempt as that of one recipient, for what outlives the borrow.
-fn alone(attempt: &Attempt, recipient: &Recipient) -> Attempt {
-    Attempt { recipients: vec![recipient.clone()], ..attempt.clone() }
-}
-
 async fn ask(
-    shard: Rc<Shard>,
-    hook: QueueHook,
-    envelope: Option<Rc<Envelope>>,
-    attempt: Attempt,
+    shard: &Shard,
+    hook: &QueueHook,
+    envelope: Option<&Envelope>,
+    attempt: &Attempt,
+    recipient: &Recipient,
     back: Option<GivenBack>,
 ) -> Prepared {
-    let Some(recipient) = attempt.recipients.first() else {
-        return Prepared::Ready(Ready { wishes: Rc::default(), said: Said::default() });
-    };
-    let said_before = Said::default();
-    let wishes_before = Wishes::default();
-    let seen = Seen::new(&shard, envelope.as_deref(), &attempt, recipient, &wishes_before, &said_before);
-    let mut item = seen.item();
+    let (wishes, said) = (Wishes::none(), Said::default());
+    let seen = Seen::new(shard, envelope, attempt, recipient, &wishes, &said);
+    let script = hook.script();
+    let mut item = seen.item(script.needs());
     let returned = back.as_ref().and_then(|back| back.value.as_deref());
     let asked = hooks::queued::Before { retry: recipient.attempts, returned };
-    let decision = item.before(hook.script(), asked, || seen.message()).await;
-    scripted::keep_metadata(&shard, recipient, &item);
+    let decision = item.before(script, asked, || seen.message()).await;
+    scripted::keep_metadata(shard, recipient, &item);
     let said = Said { readdressed: None, kept: item.into_kept(), returned: back.and_then(|back| back.value) };
     match decision {
-        Predelivery::Try(wanted) => match wishes(&shard, &attempt, recipient, *wanted) {
+        Predelivery::Try(None) => Prepared::Ready(Ready { wishes, said }),
+        decision => decided(shard, hook, attempt, recipient, decision, said),
+    }
+}
+
+fn decided(
+    shard: &Shard,
+    hook: &QueueHook,
+    attempt: &Attempt,
+    recipient: &Recipient,
+    decision: Predelivery,
+    said: Said,
+) -> Prepared {
+    match decision {
+        Predelivery::Try(None) => Prepared::Ready(Ready { wishes: Wishes::none(), said }),
+        Predelivery::Try(Some(wanted)) => match wishes(shard, attempt, recipient, *wanted) {
             Ok((wishes, readdressed)) => {
+                let readdressed = readdressed.map(Box::new);
                 Prepared::Ready(Ready { wishes: Rc::new(wishes), said: Said { readdressed, ..said } })
             }
             Err(why) => {
@@ -160,9 +205,6 @@ fn wishes(
     recipient: &Recipient,
     wanted: Try,
 ) -> Result<(Wishes, Option<super::wishes::Readdressed>), String> {
-    if wanted.is_plain() {
-        return Ok(Default::default());
-    }
     let (mut wishes, readdressed) = Wishes::read(wanted)?;
     let snapshot = shard.snapshot();
     let Some(route) = snapshot.routes.get(&*attempt.destination.transport) else {
@@ -178,11 +220,12 @@ fn wishes(
     Ok((wishes, readdressed))
 }
 
-/// Carries out what was decided, but for the recipients that are to be tried together.
-async fn go_on(shard: &Rc<Shard>, mut attempt: Attempt, decided: Vec<Prepared>) -> Option<Errand> {
+/// Carries out what was decided, but for the recipients that are to be tried together. False: there are none.
+async fn go_on(shard: &Rc<Shard>, errand: &mut Errand, decided: Vec<Prepared>) -> bool {
     let mut companies: Vec<Company> = Vec::new();
     let mut removed = Vec::new();
-    let recipients = std::mem::take(&mut attempt.recipients);
+    let recipients = std::mem::take(&mut errand.attempt.recipients);
+    let attempt = &errand.attempt;
     for (recipient, prepared) in recipients.into_iter().zip(decided) {
         match prepared {
             Prepared::Ready(Ready { wishes, said }) => {
@@ -193,7 +236,7 @@ async fn go_on(shard: &Rc<Shard>, mut attempt: Attempt, decided: Vec<Prepared>) 
             }
             Prepared::Queue(requeue) => {
                 shard.queue.borrow_mut().withdraw(attempt.id, recipient.key);
-                after::requeue_untried(shard, &attempt, &recipient, &requeue);
+                after::requeue_untried(shard, attempt, &recipient, &requeue);
             }
             Prepared::Remove(removal) => {
                 shard.queue.borrow_mut().withdraw(attempt.id, recipient.key);
@@ -209,26 +252,18 @@ async fn go_on(shard: &Rc<Shard>, mut attempt: Attempt, decided: Vec<Prepared>) 
     companies.sort_by_key(|company| std::cmp::Reverse(company.members.len()));
     let mut companies = companies.into_iter();
     let staying = companies.next();
-    send_back(shard, &attempt, companies);
+    send_back(shard, attempt, companies);
     match staying {
         Some(Company { wishes, members }) => {
-            if let Some(job_id) = &wishes.job_id {
-                attempt.job_id = Some(job_id.as_str().into());
-            }
-            let (recipients, said) = members.into_iter().unzip();
-            Some(Errand {
-                attempt: Attempt { recipients, ..attempt },
-                wishes,
-                said,
-                prepared: true,
-                matched: false,
-            })
+            (errand.attempt.recipients, errand.said) = members.into_iter().unzip();
+            errand.try_as(wishes);
+            true
         }
         None => {
             shard.queue.borrow_mut().report(attempt.id, Vec::new(), engine::time::steady_ms());
             shard.store.release_body(message_id(attempt.message));
             shard.due.notify_one();
-            None
+            false
         }
     }
 }
@@ -250,10 +285,11 @@ fn send_back(shard: &Rc<Shard>, attempt: &Attempt, companies: impl Iterator<Item
 }
 
 /// The scripts cannot be asked.
-async fn cannot_read(shard: &Rc<Shard>, attempt: Attempt, error: ReadError) {
+async fn cannot_read(shard: &Rc<Shard>, errand: &Errand, error: ReadError) -> bool {
     let report = Report::for_all(unreadable(error));
-    report::report(shard, Errand::fresh(attempt), report, AttemptFacts::default()).await;
+    report::report(shard, Errand::fresh(errand.attempt.clone()), report, AttemptFacts::default()).await;
     shard.due.notify_one();
+    false
 }
 
 /// What an attempt that did not count leaves for the next one; `back`: its script is asked again.

@@ -36,6 +36,14 @@ pub(super) enum Memory {
 }
 
 impl Memory {
+    /// What its script is asked again with.
+    pub(super) fn given_back(self) -> Option<GivenBack> {
+        match self {
+            Memory::Ready(_) => None,
+            Memory::GivenBack(back) => Some(back),
+        }
+    }
+
     /// Beyond a fixed amount.
     fn size_bytes(&self) -> usize {
         let bytes = |value: &Option<Arc<str>>| value.as_ref().map_or(0, |value| value.len());

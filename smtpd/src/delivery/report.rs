@@ -215,8 +215,8 @@ impl Ended {
 pub(crate) struct Order {
     /// Who: `script`, `operator`; empty: nobody.
     pub(crate) by: &'static str,
-    /// What is different in the report.
-    pub(crate) dsn: DsnOverrides,
+    /// What is different in the report, if anything is.
+    pub(crate) dsn: Option<Rc<DsnOverrides>>,
     /// Id of the report that the script was told of.
     pub(crate) report: Option<Uuid>,
     /// The sender is told of the delay although it was told of one as long.
@@ -254,23 +254,22 @@ pub(super) async fn report(shard: &Rc<Shard>, errand: Errand, report: Report, fa
     let changes = shard.queue.borrow_mut().propose(id, outcomes, now_ms);
     remember_uncounted(shard, &ended.errand, &changes, &report.given_back);
     let report_id = after::report_id(shard);
-    let cases = changes.iter().enumerate().filter(|(_, change)| is_proposed(change));
-    let cases: Vec<Case> = cases
-        .map(|(index, change)| Case {
-            index,
-            change: change.clone(),
-            attempted: attempted.get(index).copied().unwrap_or(false),
-            report: report_id,
-        })
-        .collect();
-    let uncounted: Vec<Change> = changes.into_iter().filter(|change| !is_proposed(change)).collect();
+    let (mut cases, mut uncounted) = (Vec::with_capacity(changes.len()), Vec::new());
+    for (index, change) in changes.into_iter().enumerate() {
+        if is_proposed(&change) {
+            let attempted = attempted.get(index).copied().unwrap_or(false);
+            cases.push(Case { index, change, attempted, report: report_id });
+        } else {
+            uncounted.push(change);
+        }
+    }
     if !uncounted.is_empty() {
         follow(shard, &ended, &uncounted, &[]);
     }
     if cases.is_empty() {
         return shard.store.release_body(message_id(message));
     }
-    after::attempted(shard, hook, ended, cases).await;
+    after::attempted(shard, hook, Rc::new(ended), cases).await;
 }
 
 /// Something was tried, or DNS said that there is nothing to try.
@@ -338,20 +337,21 @@ fn passed_on(ended: &Ended, changes: &[Change], orders: &[(ItemKey, Order)]) -> 
 }
 
 /// What the spool is told, if anything.
-fn settle(change: &Change, now_ms: u64) -> Vec<(ItemId, Settle)> {
+fn settle(change: &Change, now_ms: u64) -> impl Iterator<Item = (ItemId, Settle)> {
     let text = |reason: &Reason| answers::encode(reason, now_ms);
     let retry = |at_ms, attempts, reason| Settle::RetryAt { at_ms, attempts, reply: text(reason) };
     let settled = match change {
-        Change::Done { .. } | Change::Removed { .. } => vec![Settle::Done],
-        Change::RetryAt { at_ms, attempts, reason, .. } => vec![retry(*at_ms, *attempts, reason)],
+        Change::Done { .. } | Change::Removed { .. } => [Some(Settle::Done), None],
+        Change::RetryAt { at_ms, attempts, reason, .. } => [Some(retry(*at_ms, *attempts, reason)), None],
         // Attempts are counted by a retry only.
         Change::Hold { attempts, reason, .. } => {
-            vec![retry(now_ms, *attempts, reason), Settle::Hold { reason: text(reason) }]
+            [Some(retry(now_ms, *attempts, reason)), Some(Settle::Hold { reason: text(reason) })]
         }
         // A failure is settled when its report is durable.
-        Change::Failed { .. } | Change::Unchanged { .. } => Vec::new(),
+        Change::Failed { .. } | Change::Unchanged { .. } => [None, None],
     };
-    settled.into_iter().map(|settle| (item_id(change.key()), settle)).collect()
+    let item = item_id(change.key());
+    settled.into_iter().flatten().map(move |settle| (item, settle))
 }
 
 /// The spool's name of a queued item.

@@ -2,10 +2,12 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
 use engine::time::steady_to_wall_ms;
-use hooks::queued::{Files, Item, Message};
+use hooks::Metadata;
+use hooks::queued::{Files, Item, Message, Needs};
 use hostcalls::file::HostFile;
 use mail::delta::{Data, Delta, Now};
 use net::smtp::address::Address;
@@ -17,57 +19,68 @@ use super::errand::Said;
 use super::report::{item_id, message_id};
 use super::wishes::Wishes;
 use crate::limits;
+use crate::scripts::QueueHook;
 use crate::shard::{Shard, Shell};
 use crate::stored::{self, Properties};
 
 /// A recipient of an attempt, for its script.
 pub(super) struct Seen<'a> {
+    shard: &'a Shard,
     attempt: &'a Attempt,
     recipient: &'a Recipient,
     /// What different things are wanted for it.
     wishes: &'a Wishes,
     said: &'a Said,
-    /// The envelope of the message; none where it is damaged.
+    /// The envelope of the message; none where it is damaged, or was not [asked for](envelope).
     envelope: Option<&'a Envelope>,
-    changed: Properties,
 }
 
 impl<'a> Seen<'a> {
     pub(super) fn new(
-        shard: &Shard,
+        shard: &'a Shard,
         envelope: Option<&'a Envelope>,
         attempt: &'a Attempt,
         recipient: &'a Recipient,
         wishes: &'a Wishes,
         said: &'a Said,
     ) -> Seen<'a> {
-        Seen { attempt, recipient, wishes, said, envelope, changed: properties(shard, recipient) }
+        Seen { shard, attempt, recipient, wishes, said, envelope }
     }
 
     fn stored(&self) -> Option<&'a spool::Recipient> {
         self.envelope?.recipients.get(self.recipient.key.recipient as usize)
     }
 
-    /// What its scripts share.
-    pub(super) fn item(&self) -> Item {
-        let metadata = self.changed.metadata.clone().or_else(|| self.stored().map(stored::metadata));
+    /// What its scripts share, as far as one with these `needs` can tell.
+    pub(super) fn item(&self, needs: Needs) -> Item {
+        let metadata = if needs == Needs::Nothing { Metadata::default() } else { self.metadata() };
         let transaction = Uuid::from_bytes(self.attempt.transaction);
         let queue = self.recipient.key.recipient + 1;
-        Item::new(transaction, queue, metadata.unwrap_or_default(), self.said.kept.clone())
+        Item::new(transaction, queue, metadata, self.said.kept.clone())
+    }
+
+    /// As the queue has it; from disk, where that is too much to be kept in memory.
+    fn metadata(&self) -> Metadata {
+        let queue = self.shard.queue.borrow();
+        let Some(kept) = queue.metadata(self.recipient.key) else {
+            let changed = properties(self.shard, self.recipient).metadata;
+            return changed.or_else(|| self.stored().map(stored::metadata)).unwrap_or_default();
+        };
+        kept.iter().map(|(key, value)| (key.to_vec(), value.to_vec())).collect()
     }
 
     /// The facts of `$message`.
     pub(super) fn message(&self) -> Message {
-        let Seen { attempt, recipient, wishes, said, envelope, changed } = self;
-        let stored = self.stored();
+        let Seen { shard, attempt, recipient, wishes, said, envelope } = self;
+        let (stored, changed) = (self.stored(), properties(shard, recipient));
         let mail = envelope.map(|envelope| stored::mail_parameters(envelope, stored)).unwrap_or_default();
         let rcpt = stored.map(stored::rcpt_parameters).unwrap_or_default();
-        let given = wishes.given(said.readdressed.as_ref());
+        let given = wishes.given(said.readdressed.as_deref());
         let sender = match &wishes.sender {
             Some((sender, _)) => sender.clone(),
             None => Address::parse(&attempt.sender).ok(),
         };
-        let readdressed = said.readdressed.as_ref().map(|(address, _)| address.clone());
+        let readdressed = said.readdressed.as_ref().map(|readdressed| readdressed.0.clone());
         let delta = stored.and_then(stored::stored_delta).cloned().unwrap_or_default();
         let text = |name: &Option<std::sync::Arc<str>>| name.as_deref().unwrap_or_default().to_owned();
         let file = |delta| StoredFile { message: message_id(attempt.message), delta };
@@ -88,6 +101,23 @@ impl<'a> Seen<'a> {
             files: Files::new(file(Bytes::new()), file(delta)),
         }
     }
+}
+
+/// The envelope of an attempt's message, where its script can tell something that only that says.
+pub(super) async fn envelope(
+    shard: &Rc<Shard>,
+    hook: &QueueHook,
+    attempt: &Attempt,
+) -> Result<Option<Envelope>, ReadError> {
+    let is_asked_for = match hook.script().needs() {
+        Needs::Nothing => false,
+        Needs::Metadata => {
+            let queue = shard.queue.borrow();
+            attempt.recipients.iter().any(|recipient| queue.metadata(recipient.key).is_none())
+        }
+        Needs::Envelope => true,
+    };
+    if is_asked_for { shard.store.envelope(message_id(attempt.message)).await.map(Some) } else { Ok(None) }
 }
 
 /// What has changed of a recipient since it came.
