@@ -14,6 +14,7 @@ use queue::{Diagnosis, Outcome, Reason, Remote};
 use tls::{Demand, Received, ResultType, Stream, TlsError, TlsInfo, Verified};
 
 use super::distrust::Distrust;
+use super::ending;
 use super::facts::{AttemptFacts, ConnectionFacts};
 use super::moving::Moving;
 use super::next_hop::Candidate;
@@ -110,28 +111,30 @@ impl Unusable {
 
 impl Connection {
     /// A connection that has been greeted and is ready for transactions. Where TLS is optional and fails, a second one
-    /// is made without, and for a while none is tried with it.
+    /// is made without, and for a while none is tried with it. `facts` are told what is known of one that fails, too.
     pub(super) async fn establish(
         to: &Candidate,
         from: &Choice,
         key: Key,
         stats: &Rc<Stats>,
+        facts: &mut AttemptFacts,
     ) -> Result<Connection, Unusable> {
         if key.demand.is_some() {
             let begins_in_tls = key.route.tls.as_ref().is_some_and(|tls| tls.implicit);
             let session = move |config| Session::encrypted(config, begins_in_tls);
-            return Connection::open_and_greet(to, from, key, session, stats).await;
+            return Connection::open_and_greet(to, from, key, session, stats, facts).await;
         }
         let optional = key.route.tls.as_ref().is_some_and(|tls| tls.optional);
         let distrust = Distrust::here();
         if optional && let Some(kind) = distrust.tls_fails(to.address) {
-            let mut open = Connection::open_and_greet(to, from, key, Session::in_clear, stats).await?;
+            let mut open = Connection::open_and_greet(to, from, key, Session::in_clear, stats, facts).await?;
             open.tls_result = Some(kind);
             return Ok(open);
         }
-        match Connection::open_and_greet(to, from, key.clone(), Session::new, stats).await {
+        match Connection::open_and_greet(to, from, key.clone(), Session::new, stats, facts).await {
             Err(Unusable::NoTls(why, kind)) if optional => {
-                let mut open = Connection::open_and_greet(to, from, key, Session::in_clear, stats).await?;
+                let mut open =
+                    Connection::open_and_greet(to, from, key, Session::in_clear, stats, facts).await?;
                 open.tls_result = Some(kind);
                 if distrust.distrust_tls(to.address, kind) {
                     let (peer, minutes) = (&open.peer, limits::DISTRUST.as_secs() / 60);
@@ -151,6 +154,7 @@ impl Connection {
         key: Key,
         session: impl FnOnce(Arc<client::Config>) -> Session,
         stats: &Rc<Stats>,
+        facts: &mut AttemptFacts,
     ) -> Result<Connection, Unusable> {
         let route = Arc::clone(&key.route);
         let config = match from {
@@ -159,6 +163,7 @@ impl Connection {
         };
         let helo = String::from_utf8_lossy(config.hostname.as_bytes()).into();
         let mut open = Connection::open(to, from, key, (session(config), helo), stats).await?;
+        open.describe(facts);
         let tls = route.tls.as_ref();
         if let Some(tls) = tls.filter(|tls| tls.implicit)
             && let Err(error) = open.shake_hands(tls, route.session.timeouts.starttls).await
@@ -167,15 +172,14 @@ impl Connection {
             let reason = diagnosis.with_remote(open.remote()).into();
             return Err(Unusable::NoImplicitTls(reason, error.result_type()));
         }
-        open.greeted(tls).await?;
+        open.greeted(tls, facts).await?;
         if tls.is_some() && open.tls.is_none() {
             open.tls_result = Some(ResultType::StartTlsNotSupported);
         }
         let greeting = open.session.greeting().cloned();
         let id = hostcalls::ids::transaction_id(hostcalls::ids::UuidVersion::V4);
         let certificates = open.stream.peer_certificates().iter().map(|der| der.to_vec()).collect();
-        let source = open.source.take();
-        open.facts = Some(Rc::new(ConnectionFacts { id, source, greeting, certificates }));
+        open.facts = Some(Rc::new(ConnectionFacts { id, greeting, certificates }));
         Ok(open)
     }
 
@@ -221,10 +225,7 @@ impl Connection {
             helo,
             peer,
             key,
-            source: match from {
-                Choice::From(source) => source.id.clone(),
-                _ => None,
-            },
+            source: from.id().cloned(),
             facts: None,
             counted: Counted::new(stats),
             tap: Tap::default(),
@@ -348,6 +349,7 @@ impl Connection {
             true => local,
             false => SocketAddr::new(source, 0),
         }));
+        facts.source.clone_from(&self.source);
         facts.remote = Some(self.key.remote);
         facts.mx = Some(Arc::clone(&self.mx));
         facts.helo = Some(Arc::clone(&self.helo));
@@ -358,7 +360,7 @@ impl Connection {
     }
 
     /// Waits for greeting, EHLO and what goes before MAIL. The error means that the peer does not serve us.
-    async fn greeted(&mut self, tls: Option<&RouteTls>) -> Result<(), Unusable> {
+    async fn greeted(&mut self, tls: Option<&RouteTls>, facts: &mut AttemptFacts) -> Result<(), Unusable> {
         if self.session.wants_nonce() {
             let mut nonce = [0; 18];
             engine::rng::fill(&mut nonce);
@@ -375,6 +377,7 @@ impl Connection {
                     }
                 }
                 (Step::Closed(closed), _) => {
+                    facts.trouble = closed.cause.as_ref().and_then(ending::trouble);
                     return Err(self.unusable(closed));
                 }
                 (Step::NeedInput | Step::StartTls | Step::SendBody(_) | Step::Done(_), _) => {

@@ -122,7 +122,7 @@ fn reason(change: &Change) -> Option<&Reason> {
 
 /// What the peer said, or what happened with it.
 fn of_outcome(outcome: &client::Outcome, change: &Change) -> (Option<Answer>, Option<Trouble>) {
-    let trouble =
+    let troubled =
         |kind, message: String| Trouble { temporary: is_temporary(change), message, kind, dns: None };
     match &outcome.cause {
         Cause::Reply(reply) => {
@@ -130,16 +130,26 @@ fn of_outcome(outcome: &client::Outcome, change: &Change) -> (Option<Answer>, Op
             let state = outcome.phase.name();
             (Some(Answer { code: reply.code(), enhanced: reply.enhanced(), lines, state }), None)
         }
-        Cause::Tls(what) => (None, Some(trouble("tls", what.to_string()))),
-        Cause::Error(error) => {
-            let kind = match error {
-                Error::Network(_) => "network",
-                Error::PeerMisbehaved(_) => "protocol",
-                Error::PeerIncompatible(_) => "smtp",
-                Error::Configuration(_) | Error::LocalLimit(_) | Error::Storage(_) => "config",
-            };
-            (None, Some(trouble(kind, error.to_string())))
-        }
+        Cause::Tls(what) => (None, Some(troubled("tls", what.to_string()))),
+        Cause::Error(error) => (None, Some(troubled(kind(error), error.to_string()))),
+    }
+}
+
+/// What went wrong, in a word (reference: hooks 4.2, `error.type`); `None`: a reply said it.
+pub(super) fn trouble(cause: &Cause) -> Option<&'static str> {
+    match cause {
+        Cause::Reply(_) => None,
+        Cause::Tls(_) => Some("tls"),
+        Cause::Error(error) => Some(kind(error)),
+    }
+}
+
+fn kind(error: &Error) -> &'static str {
+    match error {
+        Error::Network(_) => "network",
+        Error::PeerMisbehaved(_) => "protocol",
+        Error::PeerIncompatible(_) => "smtp",
+        Error::Configuration(_) | Error::LocalLimit(_) | Error::Storage(_) => "config",
     }
 }
 
@@ -167,7 +177,7 @@ fn of_reason(reason: &Reason, facts: &AttemptFacts, change: &Change) -> (Option<
         Some(what) => ("dns", Some(what)),
         None if facts.dane_failed => ("dane", None),
         None if is_tls => ("tls", None),
-        None if facts.connects > 0 => ("network", None),
+        None if facts.connects > 0 => (facts.trouble.unwrap_or("network"), None),
         None => ("config", None),
     };
     let message = reason.to_string();
@@ -188,7 +198,7 @@ fn connection(facts: &AttemptFacts) -> queued::Connection {
         id: known.map(|connection| connection.id),
         transactions: facts.reused + 1,
         local_ip: facts.local.map(|local| local.ip()).filter(|ip: &IpAddr| !ip.is_unspecified()),
-        local_ip_id: known.and_then(|connection| connection.source.as_deref().map(str::to_owned)),
+        local_ip_id: facts.source.as_deref().map(str::to_owned),
         helo: facts.helo.as_deref().map(str::to_owned),
         remote_ip: facts.remote.map(|remote| remote.ip()),
         remote_mx: facts.mx.as_deref().map(str::to_owned),

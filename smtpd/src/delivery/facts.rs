@@ -15,6 +15,8 @@ use uuid::Uuid;
 pub struct AttemptFacts {
     /// Our address and port.
     pub local: Option<SocketAddr>,
+    /// Id of our address in the configuration.
+    pub source: Option<Arc<str>>,
     /// The peer's address and port.
     pub remote: Option<SocketAddr>,
     /// Name of the host, as DNS or the configuration gave it.
@@ -29,6 +31,8 @@ pub struct AttemptFacts {
     pub tlsa: Option<hooks::queued::Tlsa>,
     /// What failed of TLS with the last host, where it was wanted.
     pub tls_result: Option<ResultType>,
+    /// What ended the session with the last host before a transaction, in a word, if it was no reply.
+    pub trouble: Option<&'static str>,
     /// DANE stood in the way of the last host.
     pub dane_failed: bool,
     /// The schedule of the last host's route, where that is not the transport's.
@@ -54,8 +58,6 @@ pub struct AttemptFacts {
 pub struct ConnectionFacts {
     /// Its id.
     pub id: Uuid,
-    /// Id of our address in the configuration.
-    pub source: Option<Arc<str>>,
     /// What the peer greeted us with.
     pub greeting: Option<Reply>,
     /// The certificates that it sent, its own first, in DER.

@@ -225,8 +225,12 @@ impl Way<'_> {
         facts.connects += 1;
         facts.mx = Some(Arc::clone(&candidate.name));
         facts.remote = Some(remote);
+        // What was known of the host before this one is not true of it.
+        facts.local = source.address().map(|address| SocketAddr::new(address, 0));
+        facts.source = source.id().cloned();
+        (facts.helo, facts.trouble) = (None, None);
         self.note_link(facts, source.address());
-        let opened = self.open(candidate, source, key, ticket).await;
+        let opened = self.open(candidate, source, key, ticket, facts).await;
         facts.connect_ms = connecting.elapsed_ms();
         let open = match opened {
             Ok(open) => open.with_units(units),
@@ -261,9 +265,10 @@ impl Way<'_> {
         source: Choice,
         key: Key,
         ticket: Ticket,
+        facts: &mut AttemptFacts,
     ) -> Result<Connection, Unusable> {
         self.shard.stats.pooling.misses.add(1);
-        let opened = Connection::establish(candidate, &source, key, &self.shard.stats).await;
+        let opened = Connection::establish(candidate, &source, key, &self.shard.stats, facts).await;
         if opened.is_err() {
             self.shard.stats.delivery.connect_errors.add(1);
         }

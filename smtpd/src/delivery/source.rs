@@ -74,6 +74,14 @@ impl Choice {
         }
     }
 
+    /// Its id, if it has one.
+    pub fn id(&self) -> Option<&Arc<str>> {
+        match self {
+            Choice::From(source) => source.id.as_ref(),
+            _ => None,
+        }
+    }
+
     /// Who connects on our behalf; `of_route` where the system chooses.
     pub fn proxy(&self, of_route: Option<SocketAddr>) -> Option<SocketAddr> {
         match self {

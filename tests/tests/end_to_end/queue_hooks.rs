@@ -69,6 +69,7 @@ fn behaviour(case: &Case<'_>) -> Behaviour {
     for line in &case.peer {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         match word {
+            "Banner" => rule = Some(Rule::at(Phase::Banner).reply(rest)),
             "Rcpt" => rule = Some(Rule::at(Phase::Rcpt).reply(rest)),
             "Dot" => rule = Some(Rule::at(Phase::Dot).reply(rest)),
             "once" => rule = rule.map(|rule| rule.first(1)),
