@@ -182,6 +182,10 @@ pub(crate) fn invoke<'a>(
                     _ => panic!("tests call natives only"),
                 },
                 Next::Host(call) => crate::call(execution, call).await,
+                Next::Offload { native, args } => {
+                    let args = args.iter().map(Value::from_frozen).collect();
+                    invoke(execution, native, None, args).await
+                }
             };
             let mut host = execution.host();
             next = match result {

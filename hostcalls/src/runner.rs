@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod callback_tests;
 #[cfg(test)]
+mod match_tests;
+#[cfg(test)]
 mod tests;
 
 use std::pin::pin;

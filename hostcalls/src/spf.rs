@@ -35,11 +35,7 @@ fn start(call: &mut Call<'_>) -> Result<Step, Fault> {
     let (receiver, now) = (call.host().hostname(), call.host().now().max(0.0) as u64);
     let check = Check::new(Identity { ip, helo, sender, receiver, now });
     let mut frame = Frame { check, timeout_s, servers };
-    Ok(match frame.next() {
-        Next::Host(call) => Step::Host { call, then: Box::new(frame) },
-        Next::Return(value) => Step::Return(value),
-        Next::Call { function, args } => Step::Call { function, args, then: Box::new(frame) },
-    })
+    Ok(frame.next().first(frame))
 }
 
 struct Frame {

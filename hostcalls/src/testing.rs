@@ -70,6 +70,10 @@ fn drive(world: &mut World<'_>, step: Step, host: &mut TestHost) -> Result<Value
                 _ => (world.script)(args),
             },
             Next::Host(call) => (world.answer)(call),
+            Next::Offload { native, args } => {
+                let args: Vec<Value> = args.iter().map(Value::from_frozen).collect();
+                call(world, native, None, &args)
+            }
         };
         next = match result {
             Ok(value) => frame.resume(value, host)?,

@@ -2,7 +2,6 @@
 
 use std::any::Any;
 
-use crate::limits::MAX_MATCHING_SECONDS;
 use crate::machine::Stop;
 use crate::native::Native;
 use crate::std::regex::PatternCache;
@@ -30,10 +29,6 @@ pub trait Host {
     fn timezone(&self) -> &jiff::tz::TimeZone;
     /// Compiled regular expressions of this shard.
     fn patterns(&mut self) -> &mut PatternCache;
-    /// Seconds that all matches of one call may take together.
-    fn matching_seconds(&self) -> f64 {
-        MAX_MATCHING_SECONDS
-    }
     /// For natives of the embedder, which know its type.
     fn as_any(&mut self) -> &mut dyn Any;
 }

@@ -41,22 +41,42 @@ pub const MAX_PACK_COUNT: usize = 1 << 20;
 pub const MAX_PATTERN_BYTES: usize = 16 << 10;
 /// Compiled patterns that a shard keeps for texts that are not constants: some 8 MiB at worst.
 pub const MAX_CACHED_PATTERNS: usize = 128;
-/// Backtracking steps of one match in machine code, from each position of a subject of at most a few KiB, before it fails
+/// Rounds of single characters, one to three nanoseconds each, that a match on a shard can take by the shape of its pattern and the
+/// length of its subject; what can take more runs on another thread.
+pub const INLINE_ROUNDS: u64 = 1 << 16;
+/// The same for machine code on that other thread; beyond, all steps are counted.
+pub const OFFLOADED_ROUNDS: u64 = 1 << 26;
+/// Backtracking steps, about 5 ns each, of a match on a shard; what needs more is matched anew on another thread.
+pub const INLINE_MATCH_STEPS: u32 = 25_000;
+/// Steps, about 17 ns each, of a match on a shard that is counted since the shape of its pattern says little.
+pub const INLINE_COUNTED_STEPS: u32 = 8_000;
+/// Longest subject of such a match: what its steps do not show, because repeats give nothing back, is less than
+/// [`INLINE_ROUNDS`].
+pub const INLINE_COUNTED_BYTES: usize = 360;
+/// Groups of all matches of one call, about 0.2 µs each with their text, that a shard finds itself.
+pub const INLINE_MATCHED_GROUPS: usize = 500;
+/// Bytes of the result that a shard replaces itself.
+pub const INLINE_REPLACED_BYTES: usize = 256 << 10;
+/// Groups of the matches that another thread finds before the function of `pcre_replace` is called with the first of them.
+pub const GROUPS_AT_ONCE: usize = 4_000;
+/// Backtracking steps of one match in machine code on another thread, from each position of the subject, before it fails
 /// with an error.
 pub const MAX_MATCH_STEPS: u32 = 200_000;
 /// Heap of one match, in KiB, where a pattern cannot be compiled to machine code.
 pub const MAX_MATCH_HEAP_KIB: u32 = 4096;
-/// Steps of one match that is counted, of a subject of at most [`OFFLOAD_ABOVE_BYTES`]: 16 for each byte of the longest, some
-/// 10 ms where a step is short. Four times as many for one of four times that length, and so on.
-pub const MAX_COUNTED_STEPS: u32 = 1 << 20;
+/// Steps of one match that is counted, of a subject of at most [`COUNTED_STEPS_UP_TO_BYTES`]: 64 for each byte of the
+/// longest, some 70 ms. Four times as many for one of four times that length, and so on.
+pub const COUNTED_STEPS: u32 = 4 << 20;
+/// See [`COUNTED_STEPS`].
+pub const COUNTED_STEPS_UP_TO_BYTES: usize = 64 << 10;
+/// Steps of any match that is counted: some 5 s.
+pub const MAX_COUNTED_STEPS: u32 = 1 << 28;
 /// Steps from each position, for the few patterns that cannot be counted over all positions.
 pub const MAX_COUNTED_STEPS_PER_START: u32 = 1_000;
 /// Heap of one match that is counted, in KiB.
 pub const MAX_COUNTED_HEAP_KIB: u32 = 16 << 10;
-/// Seconds that the matches of one call may take together, while the shard waits.
-pub const MAX_MATCHING_SECONDS: f64 = 0.25;
-/// The same on another thread.
-pub const MAX_OFFLOADED_MATCHING_SECONDS: f64 = 5.0;
+/// Seconds that the matches of one call may take together on another thread.
+pub const MAX_MATCHING_SECONDS: f64 = 5.0;
 /// Stack of one match of a pattern in machine code, in bytes: address space that is only filled as far as needed.
 pub const MAX_MATCH_STACK_BYTES: usize = 1 << 20;
 /// Findings that one program reports; the rest is not shown.

@@ -2,7 +2,11 @@ use std::rc::Rc;
 
 use net::smtp::sasl::{Client, Credentials, Mechanism};
 use script::compile::{CompileOptions, NoLoader, SourceText, compile};
+use script::fault::Fault;
+use script::host::{Host as _, PendingCall};
 use script::machine::{Context, Limits, Loaded, Run};
+use script::native::{Surroundings, run_offloaded};
+use script::value::Value;
 
 use crate::on_engine::{on_a_shard, result};
 use crate::testing::TestHost;
@@ -17,11 +21,19 @@ pub(super) fn eval(import: &str, expression: &str) -> String {
     assert!(compiled.warnings.is_empty(), "{import}: {:?}", compiled.warnings);
     let mut host = TestHost::new(1_700_000_000.25);
     let mut context = Context::new(&Loaded::new(&compiled.program), Limits::default());
-    match context.run(&mut host, u32::MAX) {
-        Run::Done(value) if value.is_none() => "none".to_owned(),
-        Run::Done(value) => value.to_text().unwrap().to_string_lossy().into_owned(),
-        Run::Failed(error) => format!("failed: {}", error.message),
-        _ => panic!("{expression} does not end"),
+    loop {
+        return match context.run(&mut host, u32::MAX) {
+            Run::Pending(PendingCall::Offload { native, this, args }) => {
+                let surroundings = Surroundings { now: host.now(), seed: [7; 32], monotonic: || 0.0 };
+                let result = run_offloaded(native, this, args, surroundings);
+                context.resume(result.map(|value| Value::from_frozen(&value)).map_err(Fault::from));
+                continue;
+            }
+            Run::Done(value) if value.is_none() => "none".to_owned(),
+            Run::Done(value) => value.to_text().unwrap().to_string_lossy().into_owned(),
+            Run::Failed(error) => format!("failed: {}", error.message),
+            _ => panic!("{expression} does not end"),
+        };
     }
 }
 

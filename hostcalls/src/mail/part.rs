@@ -7,8 +7,8 @@ use mail::mime::transfer::Encoding;
 use script::fault::Fault;
 use script::host::Host;
 use script::native::{Call, Native, NativeClass, NativeFrame, NativeRun, Next, Step};
-use script::std::regex::Pattern;
-use script::value::{Object, Str, Value};
+use script::std::regex::{MATCHES_EACH, Pattern};
+use script::value::{Frozen, Object, Str, Value};
 
 use super::builder::{part_content, value_form};
 use super::message::{INLINE_BYTES, MailPart};
@@ -148,8 +148,8 @@ static METHODS: &[Native] = &[
         "Puts a MIME or MIMEPart in its place.",
         replace_part,
     ),
-    Native::inline("findByType", "Regex type", (1, Some(1)), FIND, find_by_type),
-    Native::inline("findByFileName", "Regex name", (1, Some(1)), FIND, find_by_file_name),
+    Native::frame("findByType", "Regex type", (1, Some(1)), FIND, find_by_type),
+    Native::frame("findByFileName", "Regex name", (1, Some(1)), FIND, find_by_file_name),
     Native::inline(
         "getByID",
         "string id",
@@ -415,28 +415,50 @@ fn pattern(call: &mut Call<'_>) -> Result<Pattern, Fault> {
     }
 }
 
-fn find(call: &mut Call<'_>, subject: impl Fn(PartView<'_>) -> Option<String>) -> Result<Value, Fault> {
+fn find(call: &mut Call<'_>, subject: impl Fn(PartView<'_>) -> Option<String>) -> Result<Step, Fault> {
     let pattern = pattern(call)?;
-    let object: &MailPart = call.this()?;
-    let found = read(call, |part| -> Result<Vec<PartId>, Fault> {
-        let mut found = Vec::new();
-        for part in part.descendants() {
-            if let Some(subject) = subject(part)
-                && pattern.is_match(subject.as_bytes())?
-            {
-                found.push(part.id());
-            }
-        }
-        Ok(found)
-    })??;
-    Ok(list(found.into_iter().map(|part| object.sibling(part))))
+    let (parts, texts): (Vec<PartId>, Vec<String>) =
+        read(call, |part| part.descendants().filter_map(|part| Some((part.id(), subject(part)?))).unzip())?;
+    let found = Found { object: this(call)?, parts };
+    if let Some(matched) = pattern.matches_each_inline(&texts) {
+        return found.list(matched.into_iter()).map(Step::Return);
+    }
+    let texts = texts.into_iter().map(Frozen::str).collect();
+    let args = vec![pattern.freeze(), Frozen::list(texts)?];
+    Ok(Step::Offload { native: &MATCHES_EACH, args, then: Some(Box::new(found)) })
 }
 
-fn find_by_type(call: &mut Call<'_>) -> Result<Value, Fault> {
+/// Parts, of which another thread finds those that match.
+struct Found {
+    object: Value,
+    parts: Vec<PartId>,
+}
+
+impl Found {
+    fn list(&self, matched: impl Iterator<Item = bool>) -> Result<Value, Fault> {
+        let object: Option<&MailPart> = self.object.as_object().and_then(Object::downcast);
+        let object = object.ok_or_else(|| Fault::error("the part is none"))?;
+        let found = self.parts.iter().zip(matched).filter(|(_, matched)| *matched);
+        Ok(list(found.map(|(part, _)| object.sibling(*part))))
+    }
+}
+
+impl NativeFrame for Found {
+    fn resume(&mut self, result: Value, _: &mut dyn Host) -> Result<Next, Fault> {
+        let matched = result.as_array().map(|array| array.values().collect::<Vec<_>>()).unwrap_or_default();
+        self.list(matched.iter().map(Value::truthy)).map(Next::Return)
+    }
+
+    fn for_each_value(&self, visit: &mut dyn FnMut(&Value)) {
+        visit(&self.object);
+    }
+}
+
+fn find_by_type(call: &mut Call<'_>) -> Result<Step, Fault> {
     find(call, |part| part.media_type())
 }
 
-fn find_by_file_name(call: &mut Call<'_>) -> Result<Value, Fault> {
+fn find_by_file_name(call: &mut Call<'_>) -> Result<Step, Fault> {
     find(call, |part| part.file_name())
 }
 

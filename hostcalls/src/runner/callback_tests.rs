@@ -34,6 +34,11 @@ const CASES: &[(&str, &str, &str)] = &[
         "a<b>c<b>",
     ),
     (
+        "pcre_replace",
+        r#"md5(pcre_replace("/(a+)+b/", function ($m) { return $m[1] == "aa" ? wait("<>") : "<>"; }, str_repeat("ab.", 2500) . "aab." . str_repeat("ab.", 2500)))"#,
+        "791c1e088fc5689449597ec3e1d0d0c9",
+    ),
+    (
         "yaml_decode",
         r#"yaml_decode("- !T x\n- y", ["tags" => ["!T" => function ($v) { return wait($v . "!"); }]])"#,
         r#"[0=>"x!",1=>"y"]"#,

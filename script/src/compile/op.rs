@@ -36,7 +36,6 @@ pub(crate) enum Operator {
     LessEqual,
     Equal,
     Identical,
-    Matches,
     /// `++` and `--`: the right operand is 1 or -1, the left one has to be a number.
     Step,
 }

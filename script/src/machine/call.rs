@@ -5,7 +5,8 @@ use std::rc::Rc;
 
 use crate::compile::op::{NO_REG, Op, Reg};
 use crate::fault::Fault;
-use crate::host::Host;
+use crate::host::{Host, PendingCall};
+use crate::std::regex;
 use crate::value::{Array, Object, Str, Value};
 
 use super::context::{Context, Flow, Next, Outcome, Run};
@@ -82,6 +83,16 @@ impl Context {
                 self.stacks.values[top] = object;
                 let outcome = self.call_method(loaded, &name, top, count, host)?;
                 return self.settle(outcome);
+            }
+            Op::Matches { negate, to, a, b } => {
+                self.expect(to);
+                let native = if negate { &regex::MATCHES_NOT } else { &regex::MATCHES };
+                let args = [self.operand(at(b), b)?.freeze()?, self.operand(at(a), a)?.freeze()?];
+                return self.settle(Outcome::Pending(PendingCall::Offload {
+                    native,
+                    this: None,
+                    args: args.into(),
+                }));
             }
             Op::Closure { to, proto, captures } => self.closure(loaded, base, (to, proto, captures))?,
             Op::BreakPoint { stage, id } => return self.break_point(stage, id),

@@ -568,6 +568,11 @@ pub(super) fn run<'s>(
                     Err(fault) => fail!(fault),
                 }
             }
+            Op::Matches { negate, to, a, b } => match operate::matches(surroundings, regs, a, b) {
+                Ok(Some(truth)) => set(regs, to, Value::Bool(truth != negate)),
+                Ok(None) => stop!(Exit::Op),
+                Err(fault) => fail!(fault),
+            },
             Op::CallProto { count, to, start, proto } => {
                 spend!();
                 let stack = Stack { stacks, entries, depth };
@@ -611,7 +616,7 @@ pub(super) fn run<'s>(
             | Op::CellRaw { .. } | Op::CellSet { .. } | Op::CellUnset { .. } | Op::CellIsset { .. }
             | Op::Divide { .. } | Op::Binary { .. } | Op::ConcatMany { .. } | Op::Negate { .. }
             | Op::Plus { .. } | Op::BitNot { .. } | Op::Not { .. } | Op::LessEqual { .. }
-            | Op::Equal { .. } | Op::Identical { .. } | Op::Matches { .. } | Op::Echo { .. }
+            | Op::Equal { .. } | Op::Identical { .. } | Op::Echo { .. }
             | Op::Update { .. } | Op::PathGet { .. } | Op::PathSet { .. } | Op::PathUpdate { .. }
             | Op::IndexUpdate { .. } | Op::IndexUpdateConst { .. } | Op::PathIsset { .. }
             | Op::PathUnset { .. } | Op::Slice { .. } | Op::NewArray { .. } | Op::ArrayBegin { .. }

@@ -34,6 +34,10 @@ impl Context {
                 self.next = Next::Waiting;
                 Ok(Some(Run::Pending(PendingCall::Host(call))))
             }
+            NativeNext::Offload { native, args } => {
+                self.next = Next::Waiting;
+                Ok(Some(Run::Pending(PendingCall::Offload { native, this: None, args })))
+            }
         }
     }
 

@@ -98,6 +98,17 @@ pub(super) fn identical(env: &Surroundings<'_>, regs: &[Value], a: Reg, b: Reg) 
     env.read(regs, a)?.strict_eq(env.read(regs, b)?)
 }
 
+/// `=~`; none if it is for another thread.
+#[inline(never)]
+pub(super) fn matches(
+    env: &mut Surroundings<'_>,
+    regs: &[Value],
+    a: Reg,
+    b: Reg,
+) -> Result<Option<bool>, Fault> {
+    ops::matches(env.read(regs, a)?, env.read(regs, b)?, env.host.patterns())
+}
+
 /// An operator on two registers.
 #[inline(never)]
 pub(super) fn binary(
@@ -109,7 +120,7 @@ pub(super) fn binary(
     env.read(regs, a)?;
     let right = env.take(regs, b)?;
     let left = env.take(regs, a)?;
-    let value = operate(env, operator, left, right)?;
+    let value = operate(operator, left, right)?;
     env.heap.charge(weight(&value));
     put(regs, to, value);
     Ok(())
@@ -124,19 +135,14 @@ pub(super) fn binary_const(
 ) -> Result<(), Fault> {
     let left = env.take(regs, a)?;
     let right = env.constant(constant).clone();
-    let value = operate(env, operator, left, right)?;
+    let value = operate(operator, left, right)?;
     env.heap.charge(weight(&value));
     put(regs, to, value);
     Ok(())
 }
 
 /// Any operator.
-pub(super) fn operate(
-    env: &mut Surroundings<'_>,
-    operator: Operator,
-    left: Value,
-    right: Value,
-) -> Result<Value, Fault> {
+pub(super) fn operate(operator: Operator, left: Value, right: Value) -> Result<Value, Fault> {
     match operator {
         Operator::Add => ops::add(left, right),
         Operator::Subtract => ops::sub(left, &right),
@@ -155,7 +161,6 @@ pub(super) fn operate(
         Operator::LessEqual => ops::less_equal(&left, &right).map(Value::Bool),
         Operator::Equal => left.loose_eq(&right).map(Value::Bool),
         Operator::Identical => left.strict_eq(&right).map(Value::Bool),
-        Operator::Matches => ops::matches(&left, &right, env.host.patterns()).map(Value::Bool),
         Operator::Step => match right {
             Value::Number(by) if by < 0.0 => ops::decrement(&left),
             _ => ops::increment(&left),
@@ -197,8 +202,7 @@ pub(super) fn unbox(
     }
     // The operator knows what is wrong.
     let number = Value::Number(1.0);
-    let result =
-        if left { operate(env, operator, number, value) } else { operate(env, operator, value, number) };
+    let result = if left { operate(operator, number, value) } else { operate(operator, value, number) };
     match result {
         Err(fault) => Err(fault),
         Ok(_) => Err(Fault::error("a number is needed here")),

@@ -118,7 +118,7 @@ fn apply(
         if operator == Operator::Add && left.len() + right.as_array().map_or(1, crate::value::Array::len) < crate::limits::MAX_ARRAY_ITEMS);
     let left = if in_place { std::mem::take(value) } else { value.clone() };
     env.heap.charge(weight(&right));
-    let result = operate(env, operator, left, right)?;
+    let result = operate(operator, left, right)?;
     if !in_place {
         env.heap.charge(weight(&result));
     }

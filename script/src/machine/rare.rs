@@ -47,11 +47,6 @@ pub(super) fn other(env: &mut Surroundings<'_>, regs: &mut [Value], op: Op) -> R
             put(regs, to, Value::Bool(truth != negate));
             Ok(())
         }
-        Op::Matches { negate, to, a, b } => {
-            let truth = ops::matches(env.read(regs, a)?, env.read(regs, b)?, env.host.patterns())?;
-            put(regs, to, Value::Bool(truth != negate));
-            Ok(())
-        }
         Op::Echo { from } => {
             let value = env.take(regs, from)?;
             match value.as_bytes() {

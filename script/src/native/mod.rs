@@ -115,6 +115,25 @@ pub enum Next {
     },
     /// Ask the embedder and resume with the result.
     Host(HostCall),
+    /// Run a native of the kind [`NativeRun::Sized`] on another thread and resume with the result.
+    Offload {
+        /// What to run.
+        native: &'static Native,
+        /// Its arguments.
+        args: Vec<Frozen>,
+    },
+}
+
+impl Next {
+    /// What a native does first, if this is what its frame does next.
+    pub fn first(self, frame: impl NativeFrame + 'static) -> Step {
+        match self {
+            Next::Return(value) => Step::Return(value),
+            Next::Call { function, args } => Step::Call { function, args, then: Box::new(frame) },
+            Next::Host(call) => Step::Host { call, then: Box::new(frame) },
+            Next::Offload { native, args } => Step::Offload { native, args, then: Some(Box::new(frame)) },
+        }
+    }
 }
 
 /// A native that waits for the result of what it called.

@@ -5,7 +5,6 @@ use std::any::Any;
 use super::{Call, HostObject, Native, NativeRun};
 use crate::fault::{Fault, FaultKind};
 use crate::host::Host;
-use crate::limits::MAX_OFFLOADED_MATCHING_SECONDS;
 use crate::std::regex::PatternCache;
 use crate::value::{Frozen, Object, Value};
 
@@ -100,9 +99,6 @@ impl Host for Bare {
     }
     fn monotonic(&self) -> f64 {
         (self.surroundings.monotonic)()
-    }
-    fn matching_seconds(&self) -> f64 {
-        MAX_OFFLOADED_MATCHING_SECONDS
     }
     fn uptime(&self) -> f64 {
         0.0

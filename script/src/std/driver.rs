@@ -53,7 +53,7 @@ pub(crate) fn run(
                 match then.resume(result, host)? {
                     Next::Return(value) => return Ok(value),
                     Next::Call { function: next, args: more } => (function, args) = (next, more),
-                    Next::Host(_) => panic!("{} needs the embedder", native.name),
+                    Next::Host(_) | Next::Offload { .. } => panic!("{} needs the embedder", native.name),
                 }
             },
         },

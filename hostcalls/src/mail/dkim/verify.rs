@@ -90,17 +90,7 @@ struct Query {
 
 impl Query {
     fn step(self, verifier: Verifier) -> Step {
-        match self.ask(&verifier) {
-            Next::Call { function, args } => Step::Call {
-                function,
-                args,
-                then: Box::new(Verifying { query: self, verifier: Some(verifier) }),
-            },
-            Next::Host(call) => {
-                Step::Host { call, then: Box::new(Verifying { query: self, verifier: Some(verifier) }) }
-            }
-            Next::Return(value) => Step::Return(value),
-        }
+        self.ask(&verifier).first(Verifying { query: self, verifier: Some(verifier) })
     }
 
     fn ask(&self, verifier: &Verifier) -> Next {

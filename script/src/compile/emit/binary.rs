@@ -304,7 +304,7 @@ pub(super) fn operator_of(operator: BinaryOp) -> Operator {
         BinaryOp::LessEqual | BinaryOp::GreaterEqual => Operator::LessEqual,
         BinaryOp::Equal | BinaryOp::NotEqual => Operator::Equal,
         BinaryOp::Identical | BinaryOp::NotIdentical => Operator::Identical,
-        BinaryOp::Matches | BinaryOp::MatchesNot => Operator::Matches,
+        BinaryOp::Matches | BinaryOp::MatchesNot => unreachable!("they have an instruction of their own"),
         BinaryOp::BitAnd => Operator::BitAnd,
         BinaryOp::BitXor => Operator::BitXor,
         BinaryOp::BitOr => Operator::BitOr,

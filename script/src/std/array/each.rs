@@ -30,11 +30,7 @@ pub(super) fn start(call: &mut Call<'_>, kind: Kind) -> Result<Step, Fault> {
     let (function, array) = (call.function(0)?, call.array(1)?.clone());
     let current = (Key::Int(0), Value::None);
     let mut each = Each { kind, function, array, cursor: 0, current, result: Array::new() };
-    Ok(match each.advance() {
-        Next::Call { function, args } => Step::Call { function, args, then: Box::new(each) },
-        Next::Return(value) => Step::Return(value),
-        Next::Host(_) => unreachable!("only the script is called"),
-    })
+    Ok(each.advance().first(each))
 }
 
 /// `array_includes`: calls back only if the needle is a function.

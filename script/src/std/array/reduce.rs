@@ -22,11 +22,7 @@ pub(super) fn start(call: &mut Call<'_>) -> Result<Step, Fault> {
         (first.1, first.2)
     };
     let mut reduce = Reduce { function, array, cursor };
-    Ok(match reduce.advance(carry) {
-        Next::Call { function, args } => Step::Call { function, args, then: Box::new(reduce) },
-        Next::Return(value) => Step::Return(value),
-        Next::Host(_) => unreachable!("only the script is called"),
-    })
+    Ok(reduce.advance(carry).first(reduce))
 }
 
 impl Reduce {

@@ -40,11 +40,7 @@ pub(super) fn start(call: &mut Call<'_>) -> Result<Step, Fault> {
         left_end: 0,
         right_end: 0,
     };
-    Ok(match sort.advance() {
-        Next::Call { function, args } => Step::Call { function, args, then: Box::new(sort) },
-        Next::Return(value) => Step::Return(value),
-        Next::Host(_) => unreachable!("only the script is called"),
-    })
+    Ok(sort.advance().first(sort))
 }
 
 impl Sort {

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use pcre2::bytes::{CaptureLocations, Regex, RegexBuilder};
 
-use super::counted::{Counted, Text};
 use super::shape::{Shape, shape};
+use super::thorough::{Text, Thorough};
 use crate::fault::Fault;
 use crate::limits::{
-    MAX_CACHED_PATTERNS, MAX_MATCH_HEAP_KIB, MAX_MATCH_STACK_BYTES, MAX_MATCH_STEPS, MAX_PATTERN_BYTES,
+    INLINE_MATCH_STEPS, MAX_CACHED_PATTERNS, MAX_MATCH_HEAP_KIB, MAX_MATCH_STACK_BYTES, MAX_PATTERN_BYTES,
 };
 use crate::native::{HostObject, NativeClass};
 use crate::value::{Frozen, FrozenObject, Object, OrderedMap, Str, Value};
@@ -18,13 +18,12 @@ use crate::value::{Frozen, FrozenObject, Object, OrderedMap, Str, Value};
 #[derive(Clone, Debug)]
 pub struct Pattern(Arc<Compiled>);
 
-/// Machine code for subjects that it is sure to be done with soon, and for the others a form whose steps are counted
-/// (decision 0040).
+/// Machine code for what a shard matches itself, and what another thread takes for the rest (decision 0055).
 #[derive(Debug)]
 struct Compiled {
     regex: Regex,
     shape: Shape,
-    counted: Counted,
+    thorough: Thorough,
 }
 
 impl Pattern {
@@ -66,36 +65,59 @@ impl Pattern {
             .clone()
             .jit_if_available(true)
             .build(&format!(
-                "(*LIMIT_MATCH={MAX_MATCH_STEPS})(*LIMIT_HEAP={MAX_MATCH_HEAP_KIB}){verbs}{ungreedy}{rest}"
+                "(*LIMIT_MATCH={INLINE_MATCH_STEPS})(*LIMIT_HEAP={MAX_MATCH_HEAP_KIB}){verbs}{ungreedy}{rest}"
             ))
             .map_err(|error| bad_pattern(body, &error))?;
-        let shape = shape(rest.as_bytes(), has(b'm'), has(b'x'));
+        let shape = shape(rest.as_bytes(), has(b'm'), has(b'x'), utf);
         let text = Text { verbs: verbs.to_owned(), body: format!("{ungreedy}{rest}"), extended: has(b'x') };
-        let counted = Counted::new(builder, text, utf, shape.can_be_part);
-        Ok(Pattern(Arc::new(Compiled { regex, shape, counted })))
+        let thorough = Thorough::new(builder, text, utf, shape);
+        Ok(Pattern(Arc::new(Compiled { regex, shape, thorough })))
     }
 
-    /// Whether the pattern matches anywhere.
+    /// Whether the pattern matches anywhere; none if that takes too long for a shard.
     #[inline]
-    pub fn is_match(&self, subject: &[u8]) -> Result<bool, Fault> {
+    pub fn matches_inline(&self, subject: &[u8]) -> Option<bool> {
         let compiled = &*self.0;
-        let found = if subject.len() <= compiled.shape.trusted_bytes {
-            compiled.regex.is_match(subject)
-        } else {
-            compiled.counted.is_match(subject)
-        };
-        found.map_err(|error| failed_match(&error))
+        if subject.len() > compiled.shape.inline_bytes {
+            return self.find_inline(&mut self.groups(), subject, 0);
+        }
+        // What has failed is tried once more by who has time.
+        compiled.regex.is_match(subject).ok()
     }
 
-    /// Whether the pattern matches at or after `start`; `groups` then says where. `start` is at most the length.
-    pub fn captures_at(&self, groups: &mut Groups, subject: &[u8], start: usize) -> Result<bool, Fault> {
+    /// Which of the texts match; none if that takes too long for a shard.
+    pub fn matches_each_inline(&self, texts: &[String]) -> Option<Vec<bool>> {
+        // The work grows at least as fast as the text, so that all take no longer than one of their length.
+        let bytes = texts.iter().map(String::len).fold(0, usize::saturating_add);
+        if bytes > self.0.shape.inline_bytes {
+            return None;
+        }
+        texts.iter().map(|text| self.matches_inline(text.as_bytes())).collect()
+    }
+
+    /// Whether the pattern matches at or after `start`, which is at most the length; `groups` then says where. None if that
+    /// takes too long for a shard.
+    pub fn find_inline(&self, groups: &mut Groups, subject: &[u8], start: usize) -> Option<bool> {
         let compiled = &*self.0;
-        let found = if subject.len() - start <= compiled.shape.trusted_bytes {
-            compiled.regex.captures_read_at(&mut groups.0, subject, start).map(|found| found.is_some())
-        } else {
-            compiled.counted.captures_at(&mut groups.0, subject, start)
-        };
-        found.map_err(|error| failed_match(&error))
+        if self.is_counted_inline(subject.len() - start) {
+            return compiled.thorough.inline_at(&mut groups.0, subject, start);
+        }
+        compiled.regex.captures_read_at(&mut groups.0, subject, start).ok().map(|found| found.is_some())
+    }
+
+    /// Whether a shard counts its steps in a subject of this length, or leaves it alone: machine code could take long.
+    pub(super) fn is_counted_inline(&self, bytes: usize) -> bool {
+        bytes > self.0.shape.inline_bytes
+    }
+
+    /// The same, whatever it takes: for another thread.
+    pub fn find(&self, groups: &mut Groups, subject: &[u8], start: usize) -> Result<bool, Fault> {
+        self.0.thorough.captures_at(&mut groups.0, subject, start).map_err(|error| failed_match(&error))
+    }
+
+    /// Whether the pattern matches anywhere, whatever it takes: for another thread.
+    pub fn is_match(&self, subject: &[u8]) -> Result<bool, Fault> {
+        self.find(&mut self.groups(), subject, 0)
     }
 
     /// Room for the positions of groups.
@@ -111,7 +133,7 @@ impl Pattern {
         };
         let (mut fast, mut counted) = (self.groups(), self.groups());
         let by_machine = self.0.regex.captures_read_at(&mut fast.0, subject, 0).map(|found| found.is_some());
-        let by_count = self.0.counted.captures_at(&mut counted.0, subject, 0);
+        let by_count = self.0.thorough.counted_at(&mut counted.0, subject, 0);
         [read(by_machine, &fast), read(by_count, &counted)]
     }
 
@@ -123,7 +145,7 @@ impl Pattern {
     /// Where to look for the next match after an empty one at `at`.
     pub fn step_over(&self, subject: &[u8], at: usize) -> usize {
         let rest = subject.get(at + 1..).unwrap_or_default();
-        let inside = if self.0.counted.utf() {
+        let inside = if self.0.thorough.utf() {
             rest.iter().take_while(|byte| **byte & 0xc0 == 0x80).count()
         } else {
             0
@@ -172,12 +194,12 @@ impl Groups {
 impl FrozenObject for Compiled {
     /// The code stays shared; what a match writes to belongs to the thread, which then needs no lock.
     fn thaw(self: Arc<Self>) -> Object {
-        let own = Compiled { regex: self.regex.clone(), shape: self.shape, counted: self.counted.clone() };
+        let own = Compiled { regex: self.regex.clone(), shape: self.shape, thorough: self.thorough.clone() };
         Object::host(RegexObject(Pattern(Arc::new(own))))
     }
 
     fn size_bytes(&self) -> usize {
-        compiled_bytes(self.counted.source_bytes())
+        compiled_bytes(self.thorough.source_bytes())
     }
 }
 
@@ -208,7 +230,7 @@ impl HostObject for RegexObject {
     }
 
     fn size_bytes(&self) -> usize {
-        compiled_bytes(self.0.0.counted.source_bytes())
+        compiled_bytes(self.0.0.thorough.source_bytes())
     }
 }
 

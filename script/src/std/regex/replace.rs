@@ -1,17 +1,29 @@
 //! `pcre_replace`.
 
-use super::{Groups, Pattern, Search, match_array};
+use super::places::{Batch, PLACES};
+use super::{Groups, On, Pattern, Search, in_full, match_array};
 use crate::fault::Fault;
 use crate::host::Host;
-use crate::limits::OFFLOAD_ABOVE_BYTES;
-use crate::native::{Call, Native, NativeFrame, NativeRun, Next, Step};
+use crate::limits::INLINE_REPLACED_BYTES;
+use crate::native::{Call, Native, NativeFrame, Next, Step};
 use crate::ops;
-use crate::value::{Str, Value};
+use crate::value::{Frozen, Str, Value};
 
-/// Replacing with a function: waits for the text of each match.
+/// Replacing with a function: waits for the text of each match, or for another thread that finds the next ones.
 struct Replace {
     function: Value,
     work: Work,
+    /// What the other thread is asked with.
+    frozen: Option<(Frozen, Frozen)>,
+    /// What it has found.
+    batch: Batch,
+    waits_for: Answer,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    Text,
+    Batch,
 }
 
 /// The subject, as far as it is done.
@@ -27,63 +39,69 @@ struct Work {
 }
 
 /// What runs on another thread.
-static LONG: Native = Native {
-    name: "pcre_replace",
-    params: "Regex or string pattern, string replace, string subject [, number limit = 0]",
-    doc: "",
-    min_args: 3,
-    max_args: Some(4),
-    run: NativeRun::Sized { above_bytes: OFFLOAD_ABOVE_BYTES, run: with_template },
-};
+static LONG: Native = Native::sized(
+    "pcre_replace",
+    "Regex or string pattern, string replace, string subject [, number limit = 0]",
+    (3, Some(4)),
+    "",
+    0,
+    |call| in_full(call, with_template),
+);
 
 pub(super) fn start(call: &mut Call<'_>) -> Result<Step, Fault> {
     match call.arg(1) {
-        Value::Str(_) if call.str(2)?.len() > OFFLOAD_ABOVE_BYTES => Step::offload(&LONG, call),
-        Value::Str(_) => with_template(call).map(Step::Return),
+        Value::Str(_) => super::start(call, &LONG, with_template),
         function @ Value::Function(_) => {
             let function = function.clone();
-            let work = Work::begin(call)?;
-            Replace { function, work }.start(call.host())
+            let work = Work::begin(call, On::Shard)?;
+            let replace =
+                Replace { function, work, frozen: None, batch: Batch::default(), waits_for: Answer::Text };
+            replace.start()
         }
         _ => Err(call.wrong(1, "a string or a function")),
     }
 }
 
-fn with_template(call: &mut Call<'_>) -> Result<Value, Fault> {
+fn with_template(call: &mut Call<'_>, on: On) -> Result<Option<Value>, Fault> {
     let template = call.str(1)?;
-    Work::begin(call)?.with_template(&template, call.host())
+    Work::begin(call, on)?.with_template(&template, call.host())
 }
 
 impl Work {
-    fn begin(call: &mut Call<'_>) -> Result<Work, Fault> {
+    fn begin(call: &mut Call<'_>, on: On) -> Result<Work, Fault> {
         let pattern = call.pattern(0)?;
         let subject = call.str(2)?;
         let limit = call.opt_integer(3)?.unwrap_or(0);
         let left = if limit > 0 { limit as usize } else { usize::MAX };
         let groups = pattern.groups();
-        Ok(Work { pattern, subject, groups, search: Search::default(), left, copied: 0, out: Vec::new() })
+        Ok(Work { pattern, subject, groups, search: Search::new(on), left, copied: 0, out: Vec::new() })
     }
 
-    fn with_template(mut self, template: &Str, host: &dyn Host) -> Result<Value, Fault> {
-        while let Some((start, end)) = self.next(host)? {
-            self.out.extend_from_slice(&self.subject[self.copied..start]);
+    fn with_template(mut self, template: &Str, host: &dyn Host) -> Result<Option<Value>, Fault> {
+        while self.left > 0 {
+            match self.search.next(&self.pattern, &mut self.groups, &self.subject, host)? {
+                Some(true) => {}
+                Some(false) => break,
+                None => return Ok(None),
+            }
+            let (start, end) = self.groups.get(0).unwrap_or_default();
+            self.skip_to(start, end);
             self.expand(template);
-            self.copied = end;
             ops::check_length(self.out.len())?;
+            if self.search.on == On::Shard && self.out.len() > INLINE_REPLACED_BYTES {
+                return Ok(None);
+            }
         }
-        self.finish()
+        self.finish().map(Some)
     }
 
-    /// The position of the next match that is to be replaced.
-    fn next(&mut self, host: &dyn Host) -> Result<Option<(usize, usize)>, Fault> {
-        if self.left == 0 || !self.search.next(&self.pattern, &mut self.groups, &self.subject, host)? {
-            return Ok(None);
-        }
+    /// Copies what is before the next match.
+    fn skip_to(&mut self, start: usize, end: usize) {
         self.left -= 1;
-        let (start, end) = self.groups.get(0).unwrap_or_default();
         // With \K and in look-arounds a match may reach back.
         let start = start.max(self.copied);
-        Ok(Some((start, end.max(start))))
+        self.out.extend_from_slice(&self.subject[self.copied..start]);
+        self.copied = end.max(start);
     }
 
     /// Appends the template with the groups in place of `$0` to `$99`. Two digits count where there are so many groups.
@@ -121,37 +139,69 @@ impl Work {
 }
 
 impl Replace {
-    fn start(mut self, host: &dyn Host) -> Result<Step, Fault> {
-        Ok(match self.advance(host)? {
-            Next::Call { function, args } => Step::Call { function, args, then: Box::new(self) },
-            Next::Return(value) => Step::Return(value),
-            Next::Host(_) => unreachable!("only the script is called"),
-        })
+    fn start(mut self) -> Result<Step, Fault> {
+        Ok(self.advance()?.first(self))
     }
 
-    fn advance(&mut self, host: &dyn Host) -> Result<Next, Fault> {
+    fn advance(&mut self) -> Result<Next, Fault> {
         let work = &mut self.work;
-        let Some((start, end)) = work.next(host)? else { return work.finish().map(Next::Return) };
-        work.out.extend_from_slice(&work.subject[work.copied..start]);
-        work.copied = end;
-        let groups = match_array(&work.pattern, &work.groups, &work.subject, true);
-        Ok(Next::Call { function: self.function.clone(), args: vec![groups.into()] })
+        if work.left == 0 {
+            return work.finish().map(Next::Return);
+        }
+        if let Some((start, end, groups)) = self.batch.next() {
+            work.skip_to(start, end);
+            return Ok(Next::Call { function: self.function.clone(), args: vec![groups] });
+        }
+        if self.batch.is_last() {
+            return work.finish().map(Next::Return);
+        }
+        // Once too long, then the rest is, too.
+        if self.frozen.is_none() {
+            match work.search.find(&work.pattern, &mut work.groups, &work.subject)? {
+                Some(true) => {
+                    let (start, end) = work.groups.get(0).unwrap_or_default();
+                    work.skip_to(start, end);
+                    let groups = match_array(&work.pattern, &work.groups, &work.subject, true);
+                    return Ok(Next::Call { function: self.function.clone(), args: vec![groups.into()] });
+                }
+                Some(false) => return work.finish().map(Next::Return),
+                None => {}
+            }
+        }
+        self.ask()
+    }
+
+    /// Lets the other thread find the next matches.
+    fn ask(&mut self) -> Result<Next, Fault> {
+        let work = &self.work;
+        let (pattern, subject) =
+            self.frozen.get_or_insert_with(|| (work.pattern.freeze(), Frozen::Str(work.subject.freeze())));
+        let last_end = work.search.last_end.map_or(Frozen::None, |end| Frozen::Number(end as f64));
+        let args = vec![pattern.clone(), subject.clone(), Frozen::Number(work.search.from as f64), last_end];
+        self.waits_for = Answer::Batch;
+        Ok(Next::Offload { native: &PLACES, args })
     }
 }
 
 impl NativeFrame for Replace {
-    fn resume(&mut self, result: Value, host: &mut dyn Host) -> Result<Next, Fault> {
+    fn resume(&mut self, result: Value, _: &mut dyn Host) -> Result<Next, Fault> {
+        if self.waits_for == Answer::Batch {
+            self.batch = Batch::read(&result, &mut self.work.search)?;
+            self.waits_for = Answer::Text;
+            return self.advance();
+        }
         if result.is_none() {
             return Err(Fault::error("pcre_replace(): the function returned none instead of a string"));
         }
         result.write_text(&mut self.work.out)?;
         ops::check_length(self.work.out.len())?;
-        self.advance(host)
+        self.advance()
     }
 
     fn for_each_value(&self, visit: &mut dyn FnMut(&Value)) {
         visit(&self.function);
         visit(&Value::Str(self.work.subject.clone()));
+        self.batch.for_each_value(visit);
     }
 
     fn size_bytes(&self) -> usize {

@@ -1,36 +1,67 @@
 //! How bad a pattern can get: what its text says of the work of a match, before anything is matched.
 
-/// Longest subjects, in bytes, that machine code may match, by the power of their length that the work can grow with.
-/// Machine code counts the rounds of groups, but not those of single characters: each entry keeps those at some millions.
-const TRUSTED_BYTES: [usize; 6] = [usize::MAX, usize::MAX, 2048, 160, 45, 21];
-/// The same for patterns whose work can double with each byte.
-const TRUSTED_BYTES_AT_WORST: usize = 12;
+use crate::limits::{INLINE_ROUNDS, OFFLOAD_ABOVE_BYTES, OFFLOADED_ROUNDS};
+
+/// Longest subject, in bytes, for patterns whose work can double with each byte.
+const BYTES_AT_WORST: usize = 12;
+/// Powers of the length up to here have a formula.
+const MOST_POWERS: u32 = 5;
 /// Bounded repeats up to here are a factor, not a power.
 const FEW: u32 = 16;
-/// Optional items up to here are a factor.
-const FEW_OPTIONS: u32 = 8;
+/// Work at one position that is no more than a factor.
+const SMALL_FACTOR: u64 = 1 << 16;
 
 /// What the text of a pattern says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Shape {
-    /// Longest subject, in bytes, for which machine code is sure to end soon.
+    /// Longest subject, in bytes, that a shard matches itself.
+    pub(super) inline_bytes: usize,
+    /// Longest subject, in bytes, for which machine code is sure to end soon on another thread.
     pub(super) trusted_bytes: usize,
     /// The pattern means the same as a part of a larger one.
     pub(super) can_be_part: bool,
 }
 
 /// Reads the text of a pattern without the verbs at its start. What it does not know, it takes for the worst.
-pub(super) fn shape(body: &[u8], multi_line: bool, extended: bool) -> Shape {
-    let mut reader = Reader { body, at: 0, extended, can_be_part: true, ..Reader::default() };
+pub(super) fn shape(body: &[u8], multi_line: bool, extended: bool, utf: bool) -> Shape {
+    let mut reader = Reader { body, at: 0, extended, can_be_part: true, factor: 1, ..Reader::default() };
     let anchored = !multi_line && body.starts_with(b"^") || body.starts_with(b"\\A");
     reader.read();
     let power = reader.powers + u32::from(!anchored || reader.top_alternatives);
-    let worst = reader.doubles || reader.options > FEW_OPTIONS;
-    let trusted = TRUSTED_BYTES.get(power as usize).filter(|_| !worst);
+    // Texts are compared some bytes at a time; a character of UTF-8 takes a look at a table.
+    let factor = reader
+        .factor
+        .saturating_mul(1 + reader.alternatives)
+        .saturating_mul(1 + body.len() as u64 / 64)
+        .saturating_mul(if utf { 4 } else { 1 });
+    let longest = |rounds: u64| {
+        if reader.doubles { BYTES_AT_WORST } else { longest_bytes(power, factor, rounds) }
+    };
+    let linear = power <= 1 && factor <= SMALL_FACTOR && !reader.doubles;
     Shape {
-        trusted_bytes: trusted.copied().unwrap_or(TRUSTED_BYTES_AT_WORST),
+        inline_bytes: match longest(INLINE_ROUNDS) {
+            usize::MAX => usize::MAX,
+            bytes => bytes.min(OFFLOAD_ABOVE_BYTES),
+        },
+        trusted_bytes: if linear { usize::MAX } else { longest(OFFLOADED_ROUNDS) },
         can_be_part: reader.can_be_part,
     }
+}
+
+/// The longest subject for which `factor` times the ways to choose `power` places in it are at most `rounds`. Machine code
+/// counts the rounds of groups, but not those of single characters.
+fn longest_bytes(power: u32, factor: u64, rounds: u64) -> usize {
+    let ways = rounds / factor;
+    let bytes = match power {
+        0 if ways > 0 => return usize::MAX,
+        0 => 0,
+        1..=MOST_POWERS => {
+            let orders: u64 = (1..=u64::from(power)).product();
+            ((ways * orders) as f64).powf(1.0 / f64::from(power)) as usize
+        }
+        _ => 0,
+    };
+    bytes.max(BYTES_AT_WORST)
 }
 
 /// What a quantifier would repeat.
@@ -55,7 +86,9 @@ struct Reader<'b> {
     top_alternatives: bool,
     /// Repeats of any length.
     powers: u32,
-    options: u32,
+    /// Ways that bounded repeats have, all together.
+    factor: u64,
+    alternatives: u64,
     /// Repeats of something that repeats, or the like.
     doubles: bool,
     can_be_part: bool,
@@ -72,6 +105,7 @@ impl Reader<'_> {
                 b')' => self.close_group(),
                 b'|' => {
                     self.top_alternatives |= self.open.is_empty();
+                    self.alternatives += 1;
                     self.varies();
                     self.last = Item::Nothing;
                 }
@@ -201,7 +235,7 @@ impl Reader<'_> {
             Item::Group { varies: true } if most > 1 => self.doubles = true,
             Item::Nothing => {}
             _ if varies && most > FEW => self.powers += 1,
-            _ if varies => self.options += 1,
+            _ if varies => self.factor = self.factor.saturating_mul(u64::from(most - least.min(most)) + 1),
             _ => {}
         }
         if varies {
@@ -215,8 +249,8 @@ impl Reader<'_> {
 mod tests {
     use super::*;
 
-    fn trusted(body: &str) -> usize {
-        shape(body.as_bytes(), false, false).trusted_bytes
+    fn inline(body: &str) -> usize {
+        shape(body.as_bytes(), false, false, false).inline_bytes
     }
 
     #[test]
@@ -227,7 +261,6 @@ mod tests {
             ("^[*+]{3}\\*\\Q.*\\E$", 0),
             ("^a*b", 1),
             ("\\s+$", 2),
-            ("^a|b", 1),
             ("^(a|b)+", 6),
             ("^[\\w.+-]+@[\\w.-]+\\.[a-z]{2,63}$", 3),
             ("(?=.*.*x)", 3),
@@ -235,8 +268,9 @@ mod tests {
             ("^a{1,5}b?", 0),
             ("^x{}{a}+", 1),
         ] {
-            let expected = TRUSTED_BYTES.get(power).copied().unwrap_or(TRUSTED_BYTES_AT_WORST);
-            assert_eq!(trusted(body), expected, "{body}");
+            let expected = if power > 5 { BYTES_AT_WORST } else { longest_bytes(power, 1, INLINE_ROUNDS) };
+            let expected = if power == 0 { usize::MAX } else { expected.min(OFFLOAD_ABOVE_BYTES) };
+            assert_eq!(inline(body), expected, "{body}");
         }
     }
 
@@ -245,23 +279,53 @@ mod tests {
         for body in
             ["(a+)+b", "^(?:a|aa)+$", "(a*)*", "^(([a-z])+.)+", "(?:a?){20}", "((?:x+))*", "(?R)", "^(a)(?1)"]
         {
-            assert_eq!(trusted(body), TRUSTED_BYTES_AT_WORST, "{body}");
+            assert_eq!(inline(body), BYTES_AT_WORST, "{body}");
         }
-        assert_eq!(trusted(&"a?".repeat(9)), TRUSTED_BYTES_AT_WORST);
+    }
+
+    #[test]
+    fn bounded_repeats_and_alternatives_are_factors() {
+        let words = |count: usize| (0..count).map(|at| format!("w{at}")).collect::<Vec<_>>().join("|");
+        let worst = "[ab]{1,16}".repeat(8) + "[bc]";
+        for (body, least, most) in [
+            ("\\d{1,3}\\.\\d{1,3}\\.\\d{1,3}\\.\\d{1,3}".to_owned(), 500, 2_000),
+            ("^\\d{1,3}\\.\\d{1,3}\\.\\d{1,3}\\.\\d{1,3}$".to_owned(), usize::MAX, usize::MAX),
+            (words(8), 8_000, 20_000),
+            ("^a|b".to_owned(), 32_768, 32_768),
+            (words(500), BYTES_AT_WORST, 100),
+            ("a?".repeat(9), 100, 300),
+            (worst, BYTES_AT_WORST, BYTES_AT_WORST),
+            ("x".repeat(10_000), 300, 1_000),
+        ] {
+            let bytes = inline(&body);
+            assert!((least..=most).contains(&bytes), "{bytes}: {:.60}", body);
+        }
+    }
+
+    #[test]
+    fn another_thread_may_take_longer() {
+        for (body, bytes) in
+            [("abc", usize::MAX), ("a+b", 11_585), ("a+b+c", 738), ("(a+)+b", BYTES_AT_WORST)]
+        {
+            assert_eq!(shape(body.as_bytes(), false, false, false).trusted_bytes, bytes, "{body}");
+        }
     }
 
     #[test]
     fn what_acts_on_the_whole_match_cannot_be_a_part() {
         for body in ["a(*PRUNE)b", "(?R)", "(a)\\g<0>"] {
-            assert!(!shape(body.as_bytes(), false, false).can_be_part, "{body}");
+            assert!(!shape(body.as_bytes(), false, false, false).can_be_part, "{body}");
         }
-        assert!(shape(b"(?i)a\\g{1}(b)(?#c)", false, false).can_be_part);
+        assert!(shape(b"(?i)a\\g{1}(b)(?#c)", false, false, false).can_be_part);
     }
 
     #[test]
     fn comments_count_only_where_there_are_some() {
-        assert_eq!(shape(b"^a # .*.*.*", false, true).trusted_bytes, usize::MAX);
-        assert_eq!(shape(b"^a # .*.*.*", false, false).trusted_bytes, TRUSTED_BYTES[3]);
+        assert_eq!(shape(b"^a # .*.*.*", false, true, false).inline_bytes, usize::MAX);
+        assert_eq!(
+            shape(b"^a # .*.*.*", false, false, false).inline_bytes,
+            longest_bytes(3, 1, INLINE_ROUNDS)
+        );
     }
 
     #[test]
@@ -275,7 +339,7 @@ mod tests {
                     bytes[(state >> 16) as usize % bytes.len()]
                 })
                 .collect();
-            shape(&text, state & 1 == 0, state & 2 == 0);
+            shape(&text, state & 1 == 0, state & 2 == 0, state & 4 == 0);
         }
     }
 }

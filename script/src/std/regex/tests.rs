@@ -1,5 +1,7 @@
 use super::*;
+use crate::native::NativeRun;
 use crate::std::driver::call;
+use crate::std::testing::StillHost;
 
 #[test]
 fn a_pattern_that_backtracks_without_end_fails_quickly() {
@@ -120,5 +122,80 @@ fn a_match_that_is_counted_is_the_match_of_machine_code() {
         let subject: String = (0..draw(12)).map(|_| ["a", "b", "A", "\n", "\u{e9}"][draw(5)]).collect();
         let [machine, counted] = pattern.both_ways(subject.as_bytes());
         assert_eq!(machine.unwrap(), counted.unwrap(), "{round}: /{body}/{flags} on {subject:?}");
+    }
+}
+
+/// A pattern whose repeats give nothing back took 2.5 s on a shard, since a step can be as long as the text.
+#[test]
+fn a_repeat_that_gives_nothing_back_is_counted_character_by_character() {
+    let subject = "a".repeat(65_000) + "-0";
+    let fault = Pattern::parse(b"[a-z]+0").unwrap().is_match(subject.as_bytes()).unwrap_err();
+    assert!(fault.to_string().contains("gave up"), "{fault}");
+}
+
+#[test]
+fn encoded_lines_are_searched_to_their_end() {
+    let body =
+        ("QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWZnaGlqa2xtbm9wcXJzdHV2d3h5ejAxMjM0NTY3\r\n").repeat(800);
+    let address = body + "<kim@example.org>";
+    for pattern in ["/\\w+@\\w+/", "/[A-Za-z0-9]+@([a-z.]+)/"] {
+        assert!(
+            Pattern::parse(pattern.as_bytes()).unwrap().is_match(address.as_bytes()).unwrap(),
+            "{pattern}"
+        );
+    }
+}
+
+#[test]
+fn a_shard_leaves_what_takes_long_to_another_thread() {
+    let long = |unit: &str, bytes: usize| unit.repeat(bytes / unit.len());
+    let cases = [
+        ("nowhere", long("a", 65_000), true),
+        ("nowhere", long("a", 66_000), false),
+        ("^From: (\\w\\w) ", long("a", 1 << 20), true),
+        ("[a-z]+0", long("a", 360), true),
+        ("[a-z]+0", long("a", 600), false),
+        ("/[a-z]+0/u", long("a", 300) + "-0", false),
+        ("[a-z]+.*[01]", long("a", 70), true),
+        ("[a-z]+.*[01]", long("a", 100), false),
+        ("(a+)+[01]", long("a", 11), true),
+        ("^(?:\\d{1,3}\\.){3}\\d{1,3}$", "192.168.100.200".to_owned(), true),
+        ("^([a-z0-9-]+\\.)+[a-z]{2,}$", long("mail.example.", 120) + "org", true),
+        ("^([a-z0-9-]+\\.)+[a-z]{2,}$", long("mail.example.", 600) + "org", false),
+        ("(a+)+[01]", long("a", 20), false),
+        ("((?:a|a)+)+$", long("a", 11) + "-", false),
+        ("^[ab]{1,16}[ab]{1,16}[ab]{1,16}[ab]{1,16}[bc]", long("a", 128) + "-c", false),
+        ("^[ab]{1,16}[ab]{1,16}[ab]{1,16}[bc]", long("a", 128) + "-c", true),
+    ];
+    for (pattern, subject, on_a_shard) in cases {
+        let parsed = Pattern::parse(pattern.as_bytes()).unwrap();
+        let found = parsed.matches_inline(subject.as_bytes());
+        assert_eq!(found.is_some(), on_a_shard, "{pattern} on {} bytes", subject.len());
+        let groups = &mut parsed.groups();
+        assert_eq!(parsed.find_inline(groups, subject.as_bytes(), 0), found, "{pattern}");
+        assert!(found.is_none_or(|found| found == parsed.is_match(subject.as_bytes()).unwrap()), "{pattern}");
+    }
+}
+
+#[test]
+fn many_matches_or_a_long_result_are_made_elsewhere() {
+    let is_offloaded = |name: &str, mut args: Vec<Value>| {
+        let native = NATIVES.iter().find(|native| native.name == name).unwrap();
+        let NativeRun::Offloading { run, .. } = native.run else { panic!("{name} never goes elsewhere") };
+        let step = run(&mut Call::new(native, None, &mut args, &mut StillHost::default())).unwrap();
+        matches!(step, Step::Offload { .. })
+    };
+    let (few, many) = (Value::from("ab".repeat(100)), Value::from("ab".repeat(1000)));
+    let template = Value::from("x".repeat(10_000));
+    for (name, args, elsewhere) in [
+        ("pcre_match", vec!["a(b)".into(), many.clone()], false),
+        ("pcre_match_all", vec!["a(b)".into(), few.clone()], false),
+        ("pcre_match_all", vec!["a(b)".into(), many.clone()], true),
+        ("pcre_replace", vec!["a(b)".into(), "x".into(), few.clone()], false),
+        ("pcre_replace", vec!["a(b)".into(), "x".into(), many.clone()], true),
+        ("pcre_replace", vec!["a(b)".into(), "x".into(), many, 100.into()], false),
+        ("pcre_replace", vec!["a(b)".into(), template, few], true),
+    ] {
+        assert_eq!(is_offloaded(name, args), elsewhere, "{name}");
     }
 }

@@ -53,11 +53,7 @@ fn yaml_decode(call: &mut Call<'_>) -> Result<Step, Fault> {
     }
     let Ok(text) = std::str::from_utf8(call.bytes(0)?) else { return Ok(Step::Return(Value::None)) };
     let mut frame = Frame(Decoder::new(text, tags));
-    Ok(match frame.go_on() {
-        Next::Return(value) => Step::Return(value),
-        Next::Call { function, args } => Step::Call { function, args, then: Box::new(frame) },
-        Next::Host(call) => Step::Host { call, then: Box::new(frame) },
-    })
+    Ok(frame.go_on().first(frame))
 }
 
 /// The value of a text without functions for tags; an error says what is wrong with it.

@@ -32,7 +32,7 @@ fn run(args: [Value; 2]) -> Result<(Value, usize), Fault> {
         match then.resume(result, &mut host)? {
             Next::Return(value) => return Ok((value, pauses)),
             Next::Call { function: next, args } => (function, values) = (next, args),
-            Next::Host(_) => panic!("it asks the host nothing"),
+            Next::Host(_) | Next::Offload { .. } => panic!("it asks the host nothing"),
         }
     }
 }
