@@ -209,7 +209,6 @@ fn talk() -> Conversation {
         id: Uuid::nil(),
         server_id: "in".into(),
         remote: "192.0.2.7:4711".parse().expect("an address"),
-        remote_ip: None,
         name_answers: None,
         remote_uid: None,
         remote_ptr: None,

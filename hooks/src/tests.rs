@@ -102,7 +102,6 @@ fn connection() -> Connection {
         id: Uuid::nil(),
         server_id: "in".into(),
         remote: "192.0.2.1:4711".parse().expect("an address"),
-        remote_ip: None,
         remote_ptr: None,
         name_answers: None,
         remote_uid: None,

@@ -117,10 +117,7 @@ fn name_answers(answers: &NameAnswers, reads: &Reads) -> Value {
 
 fn peers(connection: &Connection, members: &mut Members<'_>) {
     let ip = |address: &SocketAddr| address.ip().to_canonical().to_string();
-    members.put("remoteip", |_| match connection.remote_ip {
-        Some(ip) => ip.to_string(),
-        None => ip(&connection.remote),
-    });
+    members.put("remoteip", |_| ip(&connection.remote));
     members.put("remoteport", |_| u32::from(connection.remote.port()));
     members.put_some("remoteptr", connection.remote_ptr.as_deref(), |name, _| name);
     members.put_some("remoteuid", connection.remote_uid, |uid, _| uid);

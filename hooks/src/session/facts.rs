@@ -19,10 +19,8 @@ pub struct Connection {
     pub id: Uuid,
     /// Id of the server.
     pub server_id: Arc<str>,
-    /// The client.
+    /// The client; a script of `connect` may say another address.
     pub remote: SocketAddr,
-    /// What the client's address counts as, where a script has said another one.
-    pub remote_ip: Option<IpAddr>,
     /// Confirmed or given name of the client.
     pub remote_ptr: Option<String>,
     /// What DNS said about the client's name, for the first hook.

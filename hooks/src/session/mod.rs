@@ -98,7 +98,11 @@ impl Conversation {
         match decision.unwrap_or_else(|| failed(&codes::CONNECT)) {
             Verdict::Accept((connected, remote_ip, remote_ptr)) => {
                 let connection = self.connection_mut();
-                connection.remote_ip = remote_ip.or(connection.remote_ip);
+                if let Some(ip) = remote_ip {
+                    connection.remote.set_ip(ip.to_canonical());
+                    // It was the name of another one.
+                    connection.remote_ptr = None;
+                }
                 connection.remote_ptr = remote_ptr.or(connection.remote_ptr.take());
                 Verdict::Accept(connected)
             }

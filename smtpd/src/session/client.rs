@@ -139,6 +139,15 @@ impl Driver {
         }
     }
 
+    /// The client has this address, says a script. False: too many others have it, too.
+    pub(super) fn is_client(&mut self, ip: IpAddr) -> bool {
+        if ip == self.client.remote.ip().to_canonical() {
+            return true;
+        }
+        self.client.remote.set_ip(ip);
+        self.enter_crowd().is_ok()
+    }
+
     /// XCLIENT from a peer that may say it.
     pub(super) fn xclient(&mut self, xclient: XClient) {
         let XClient { name, address, port, protocol, helo, login, destination_address, destination_port } =

@@ -44,7 +44,6 @@ impl Driver {
             id: self.new_id(),
             server_id: self.server.id.clone(),
             remote: self.client.remote,
-            remote_ip: None,
             remote_ptr: None,
             name_answers: None,
             remote_uid: self.peer.uid,
@@ -86,7 +85,6 @@ impl Driver {
         let Some(talk) = &mut self.talk else { return };
         let (client, connection) = (&self.client, talk.conversation.connection_mut());
         connection.remote = client.remote;
-        connection.remote_ip = None;
         connection.remote_ptr = client.name.get().map(lossy);
         connection.local = client.destination.as_deref().copied().unwrap_or(connection.local);
         connection.hello = self.hello.as_ref().map(said);
@@ -137,9 +135,15 @@ impl Driver {
         };
         match talk.conversation.connect(&talk.runner, script).await {
             Verdict::Accept(connected) => {
-                // A name that the script gives stands in the Received field, too.
-                if let Some(name) = &talk.conversation.connection().remote_ptr {
-                    self.client.name = Name::Known(Some(name.as_bytes().into()));
+                // What the script says of the client stands in the Received field, too.
+                let said = talk.conversation.connection();
+                let ip = said.remote.ip();
+                let name = said.remote_ptr.as_ref().map(|name| name.as_bytes().into());
+                if name.is_some() || ip != self.client.remote.ip().to_canonical() {
+                    self.client.name = Name::Known(name);
+                }
+                if !self.is_client(ip) {
+                    return self.refuse_connection(LocalLimit::TooManyConnections);
                 }
                 match connected.banner {
                     Some(text) => self.machine.reply(&Reply::new(220, None, &text)),

@@ -75,6 +75,8 @@ fn behaviour(case: &Case<'_>) -> Behaviour {
             "once" => rule = rule.map(|rule| rule.first(1)),
             "rcpt" => rule = rule.map(|rule| rule.containing(&format!("<{rest}"))),
             "dsn" => behaviour = behaviour.extension("DSN"),
+            "offers" => behaviour = behaviour.extension(rest),
+            "lmtp" => behaviour = behaviour.lmtp(),
             other => panic!("{}: no such peer: {other}", case.name),
         }
     }
@@ -242,6 +244,16 @@ fn run(case: &Case<'_>) {
                 let first = || message.rcpt_parameters.first().cloned().unwrap_or_default();
                 let had = if *step == "mail" { message.mail_parameters.clone() } else { first() };
                 has_parameters(name, &had, text);
+            }
+            "said" => {
+                let has = |line: &String| has_parts(line, text);
+                let heard =
+                    || peer.connections().iter().any(|connection| connection.commands.iter().any(has));
+                assert!(
+                    wait_until(Duration::from_secs(20), heard),
+                    "{name}: {text}: {:?}",
+                    peer.connections()
+                );
             }
             "report" => {
                 let is_it = |message: &Message| {

@@ -44,12 +44,15 @@ fn scripts_name_the_address_that_they_connect_from() {
         echo \"is \" . smtp_lookup_rcpt($s, \"\", \"b@y.example\");
         $t = $s; $t[\"sourceipid\"] = \"nine\";
         try {{ smtp_lookup_rcpt($t, \"\", \"b@y.example\"); }} catch ($e) {{ echo $e->toString(); }}
+        foreach ([\"eight\", \"far\"] as $id)
+            try {{ http(\"http://127.0.0.1:1/\", [\"sourceipid\" => $id]); }} catch ($e) {{ echo $e->toString(); }}
         http(\"http://127.0.0.1:{}/\", [\"sourceipid\" => \"two\"]);",
         peer.port(),
         web.local_addr().expect("it is bound").port()
     );
-    let server =
-        server(1, &[("mailfrom", &script)]).running("addresses: [{id: two, address: 127.0.0.2}]\n").start();
+    let addresses = "addresses: [{id: two, address: 127.0.0.2}, \
+        {id: far, address: 192.0.2.1, proxyprotocol: {server: 127.0.0.1, port: 1}}]\n";
+    let server = server(1, &[("mailfrom", &script)]).running(addresses).start();
     let mut client = Client::connect(server.port());
     client.write(b"MAIL FROM:<a@x.example>\r\n");
     let (asking, address) = web.accept().expect("it is asked");
@@ -57,6 +60,8 @@ fn scripts_name_the_address_that_they_connect_from() {
     client.expect("250");
     server.wait_for_log("is 1");
     server.wait_for_log("option \"sourceipid\": there is no address \"nine\"");
+    server.wait_for_log("http(): option \"sourceipid\": there is no address \"eight\"");
+    server.wait_for_log("http(): option \"sourceipid\": \"far\" is behind a proxy");
     assert_eq!(address.ip().to_string(), "127.0.0.2");
     assert!(peer.connections().iter().all(|connection| connection.source.ip().to_string() == "127.0.0.2"));
     assert_eq!(peer.connection_count(), 1);
