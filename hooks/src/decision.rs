@@ -5,6 +5,7 @@ use hostcalls::hooks::Hook;
 use net::smtp::address::Address;
 use net::smtp::reply::{EnhancedCode, Reply};
 use script::fault::Terminator;
+use script::lint;
 use script::value::{Array, Value};
 
 use crate::codes::Codes;
@@ -18,6 +19,7 @@ pub(crate) struct Failure(pub(crate) String);
 #[derive(Debug)]
 pub(crate) struct Decision {
     pub(crate) name: &'static str,
+    hook: &'static str,
     explicit: bool,
     arguments: Vec<Value>,
 }
@@ -26,11 +28,13 @@ pub(crate) struct Decision {
 /// knows are ignored.
 pub(crate) struct Options {
     array: Option<Array>,
+    /// Hook and function; `None`: an array within others.
+    of: Option<(&'static str, &'static str)>,
 }
 
 impl Decision {
     pub(crate) fn implied(hook: &Hook) -> Decision {
-        Decision { name: hook.implied, explicit: false, arguments: Vec::new() }
+        Decision { name: hook.implied, hook: hook.name, explicit: false, arguments: Vec::new() }
     }
 
     /// The decision of a script. A library that it imports may call the functions of any hook.
@@ -40,7 +44,7 @@ impl Decision {
             let hook = hook.name;
             return Err(Failure(format!("the script of {hook} ended with no decision of this hook")));
         }
-        Ok(Decision { name, explicit: true, arguments })
+        Ok(Decision { name, hook: hook.name, explicit: true, arguments })
     }
 
     /// Whether the script called the function, rather than just ended.
@@ -50,9 +54,10 @@ impl Decision {
 
     /// The argument at this place as options.
     pub(crate) fn options(&self, index: usize) -> Result<Options, Failure> {
+        let of = Some((self.hook, self.name));
         match self.arguments.get(index) {
-            None | Some(Value::None) => Ok(Options { array: None }),
-            Some(Value::Array(array)) => Ok(Options { array: Some(array.clone()) }),
+            None | Some(Value::None) => Ok(Options { array: None, of }),
+            Some(Value::Array(array)) => Ok(Options { array: Some(array.clone()), of }),
             Some(other) => Err(self.error(format_args!("options are an array, not a {}", other.type_name()))),
         }
     }
@@ -81,10 +86,14 @@ impl Decision {
 impl Options {
     /// Of a value within other options.
     pub(crate) fn of(array: Array) -> Options {
-        Options { array: Some(array) }
+        Options { array: Some(array), of: None }
     }
 
     fn get(&self, key: &str) -> Option<Value> {
+        if let (true, Some((hook, name))) = (cfg!(debug_assertions), self.of) {
+            let is_known = lint::is_known(&format!("{hook}:{name}"), key);
+            assert!(is_known, "script/src/lint/options.txt: {hook}:{name} has no {key}");
+        }
         self.array.as_ref()?.get_str(key).filter(|value| !value.is_none())
     }
 

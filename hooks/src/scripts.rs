@@ -1,11 +1,13 @@
 //! The scripts of a configuration, compiled.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use config::Scripting;
 use hostcalls::hooks::{HOOKS, Hook};
 use hostcalls::source::{SourceLoader, Sources};
 use script::compile::{BreakPoints, CompileOptions, Predefined, Program, SourceText, compile};
+use script::lint::{Surroundings, lint};
 use script::native::Library;
 
 /// The compiled hooks of one configuration. Immutable, for all shards.
@@ -53,8 +55,14 @@ impl Scripts {
         sources: &Sources,
         break_points: BreakPoints,
     ) -> Result<Compiled, Vec<String>> {
-        let (scripts, warnings, errors) = (Scripts::default(), Vec::new(), Vec::new());
-        let mut compiling = Compiling { sources, break_points, scripts, warnings, errors };
+        let mut compiling = Compiling {
+            sources,
+            break_points,
+            scripts: Scripts::default(),
+            warnings: Vec::new(),
+            known: HashSet::new(),
+            errors: Vec::new(),
+        };
         for hook in &HOOKS {
             let texts = texts_of(hook, scripting);
             if texts.is_empty() {
@@ -121,6 +129,8 @@ struct Compiling<'s> {
     break_points: BreakPoints,
     scripts: Scripts,
     warnings: Vec<String>,
+    /// The first lines of the warnings.
+    known: HashSet<String>,
     errors: Vec<String>,
 }
 
@@ -138,13 +148,24 @@ impl Compiling<'_> {
         let main = SourceText { name: name_of(hook, id), bytes: text.as_bytes().to_vec() };
         match compile(main, &mut SourceLoader::new(self.sources, library), library, &options) {
             Ok(compiled) => {
-                let sources = compiled.program.sources();
-                self.warnings.extend(compiled.warnings.iter().map(|warning| warning.render(sources)));
+                self.warn(&compiled, hook, library);
                 self.scripts.list.push(Script { hook, id: id.to_owned(), program: compiled.program });
             }
             Err(found) => {
                 let text = found.all.iter().map(|diagnostic| diagnostic.render(&found.sources));
                 self.errors.push(text.collect());
+            }
+        }
+    }
+
+    /// Notes what can hardly be meant; of a file that several scripts include, once.
+    fn warn(&mut self, compiled: &script::compile::Compiled, hook: &Hook, library: &Library) {
+        let predefined: Vec<&str> = hook.variables.iter().map(|variable| variable.name).collect();
+        let surroundings = Surroundings { library, predefined: Some(&predefined), hook: Some(hook.name) };
+        let sources = compiled.program.sources();
+        for warning in compiled.warnings.iter().chain(&lint(sources, surroundings)) {
+            if self.known.insert(warning.headline(sources)) {
+                self.warnings.push(warning.render(sources).trim_end().to_owned());
             }
         }
     }

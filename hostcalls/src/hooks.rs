@@ -54,6 +54,9 @@ impl Hook {
 pub fn any_library() -> Arc<Library> {
     let mut library = crate::library::build();
     library.add(ANY_HOOK);
+    for native in HOOKS.iter().flat_map(|hook| hook.decisions) {
+        library.terminating(&[native.name]);
+    }
     library.build()
 }
 
@@ -206,7 +209,24 @@ mod tests {
         let library = hook("connect").expect("a hook").library();
         assert!(library.is_terminating("Accept") && library.function("Accept").is_some());
         assert!(library.function("Try").is_none());
-        assert!(any_library().function("Try").is_some());
+        let any = any_library();
+        assert!(
+            any.function("Try").is_some() && any.is_terminating("Try") && !any.is_terminating("GetMetaData")
+        );
+    }
+
+    #[test]
+    fn the_linter_knows_the_options_of_each_decision_and_of_no_other() {
+        let mut expected: Vec<String> = Vec::new();
+        for hook in &HOOKS {
+            let with_options = hook.decisions.iter().filter(|native| native.params.contains("options"));
+            expected.extend(with_options.map(|native| format!("{}:{}", hook.name, native.name)));
+        }
+        let known = script::lint::names_with_options();
+        let mut known: Vec<&str> = known.filter(|name| name.contains(':') && !name.contains("::")).collect();
+        expected.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(known, expected);
     }
 
     #[test]

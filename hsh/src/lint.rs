@@ -6,9 +6,11 @@ use std::sync::Arc;
 use data_encoding::BASE64;
 use hostcalls::hooks::{self, Hook};
 use hostcalls::source::{EXTRAS, SourceLoader, Sources};
-use script::compile::{self, CompileOptions, Diagnostics, Predefined, SourceText};
+use script::compile::{CompileOptions, Compiled, Diagnostics, Predefined, SourceText, compile};
+use script::diagnostic::Diagnostic;
+use script::lint::{Surroundings, lint};
 use script::native::Library;
-use script::source::Span;
+use script::source::{SourceMap, Span};
 use script::std::yaml;
 use script::value::{Array, Value};
 
@@ -19,6 +21,10 @@ pub struct Document {
     data: Vec<u8>,
     sources: Sources,
 }
+
+/// What can hardly be meant in a script that compiles: a list in YAML; empty where there is nothing to say.
+#[derive(Debug)]
+pub struct Warnings(pub String);
 
 #[derive(Clone, Copy, Debug)]
 enum Phase {
@@ -56,66 +62,84 @@ impl Document {
         Ok(Document { phase, data, sources })
     }
 
-    /// Checks it. `None`: nothing is wrong.
-    pub fn check(&self) -> Option<String> {
+    /// Checks it.
+    ///
+    /// # Errors
+    /// It does not compile: one YAML document about the first error.
+    pub fn check(&self) -> Result<Warnings, String> {
         let library = match self.phase {
             Phase::Hook(hook) => hook.library(),
             Phase::File => hooks::any_library(),
         };
-        compile(self.phase, &self.data, &self.sources, &library).map(|found| describe(&found))
+        let compiled = self.compile(&library).map_err(|found| {
+            let error = found.all.iter().find(|diagnostic| diagnostic.is_error()).expect("there is one");
+            describe(error, &found.sources)
+        })?;
+        let (hook, variables): (_, Option<Vec<&str>>) = match self.phase {
+            Phase::Hook(hook) => (Some(hook.name), Some(hook.variables.iter().map(|v| v.name).collect())),
+            Phase::File => (None, None),
+        };
+        let sources = compiled.program.sources();
+        let surroundings = Surroundings { library: &library, predefined: variables.as_deref(), hook };
+        let found = compiled.warnings.into_iter().chain(lint(sources, surroundings));
+        Ok(Warnings(found.map(|warning| item(&describe(&warning, sources))).collect()))
+    }
+
+    fn compile(&self, library: &Arc<Library>) -> Result<Compiled, Diagnostics> {
+        let variables = match self.phase {
+            Phase::Hook(hook) => hook.variables,
+            Phase::File => &[],
+        };
+        let predefined = variables
+            .iter()
+            .map(|variable| Predefined { name: variable.name.to_owned(), read_only: variable.read_only });
+        let options = CompileOptions {
+            predefined: predefined.collect(),
+            forbid_absent: true,
+            ..CompileOptions::default()
+        };
+        let main = SourceText { name: SCRIPT.to_owned(), bytes: self.data.clone() };
+        compile(main, &mut SourceLoader::new(&self.sources, library), library, &options)
     }
 }
 
-fn compile(phase: Phase, data: &[u8], sources: &Sources, library: &Arc<Library>) -> Option<Diagnostics> {
-    let variables = match phase {
-        Phase::Hook(hook) => hook.variables,
-        Phase::File => &[],
-    };
-    let predefined = variables
-        .iter()
-        .map(|variable| Predefined { name: variable.name.to_owned(), read_only: variable.read_only });
-    let options =
-        CompileOptions { predefined: predefined.collect(), forbid_absent: true, ..CompileOptions::default() };
-    let main = SourceText { name: SCRIPT.to_owned(), bytes: data.to_vec() };
-    compile::compile(main, &mut SourceLoader::new(sources, library), library, &options).err()
-}
-
-/// One YAML document about the first error. It is JSON too, which keeps quoting simple.
-fn describe(found: &Diagnostics) -> String {
-    let error = found.all.iter().find(|diagnostic| diagnostic.is_error()).expect("there is one");
-    let message = match &error.help {
-        Some(help) => format!("{}; {help}", error.message),
-        None => error.message.clone(),
+/// A mapping in YAML about a finding. Its scalars are JSON too, which keeps quoting simple.
+fn describe(finding: &Diagnostic, sources: &SourceMap) -> String {
+    let message = match &finding.help {
+        Some(help) => format!("{}; {help}", finding.message),
+        None => finding.message.clone(),
     };
     let mut out = String::new();
-    place(found, error.span, &mut out);
+    place(sources, finding.span, &mut out);
     out.push_str(&format!("message: {}\n", quoted(&message)));
-    let chain: Vec<Span> = found.sources.include_chain(error.span.file).collect();
+    let chain: Vec<Span> = sources.include_chain(finding.span.file).collect();
     if chain.is_empty() {
         out.push_str("path: []\n");
         return out;
     }
     out.push_str("path:\n");
     for span in chain {
-        let mut item = String::new();
-        place(found, span, &mut item);
-        for (index, line) in item.lines().enumerate() {
-            out.push_str(if index == 0 { "- " } else { "  " });
-            out.push_str(line);
-            out.push('\n');
-        }
+        let mut mapping = String::new();
+        place(sources, span, &mut mapping);
+        out.push_str(&item(&mapping));
     }
     out
 }
 
+/// A mapping as an item of a list.
+fn item(mapping: &str) -> String {
+    let lines = mapping.lines().enumerate();
+    lines.map(|(index, line)| format!("{}{line}\n", if index == 0 { "- " } else { "  " })).collect()
+}
+
 /// `file`, if it is not the script itself, `line` and `column`.
-fn place(found: &Diagnostics, span: Span, out: &mut String) {
-    let name = &*found.sources.get(span.file).name;
+fn place(sources: &SourceMap, span: Span, out: &mut String) {
+    let name = &*sources.get(span.file).name;
     if name != SCRIPT {
         // Editors know virtual files by their ids.
         out.push_str(&format!("file: {}\n", quoted(name.strip_prefix("file:").unwrap_or(name))));
     }
-    let position = found.sources.position(span);
+    let position = sources.position(span);
     out.push_str(&format!("line: {}\ncolumn: {}\n", position.line, position.column));
 }
 

@@ -9,8 +9,6 @@ use hostcalls::source::{SourceLoader, Sources};
 use hostcalls::{Plugins, Settings, configured};
 use script::compile::{self, BreakPoints, CompileOptions, Compiled, SourceText};
 use script::lint::{Surroundings, lint};
-use script::source::SourceMap;
-use script::syntax::{self, Names};
 
 use crate::args::{Options, Script};
 use crate::bounds::Bounds;
@@ -70,7 +68,6 @@ pub fn run(options: &Options, bounds: Bounds, output: &Arc<Output>) -> Result<i3
         let settings = host_settings(&configuration, &sources, keys, bounds);
         return shard::run(Work::Session(sources), settings, bounds.machine, &server, output);
     };
-    let text = options.syntax.then(|| main.clone());
     let compiled = match compile_script(main, &sources, options.debugger.is_some()) {
         Ok(compiled) => compiled,
         Err(text) => {
@@ -78,8 +75,8 @@ pub fn run(options: &Options, bounds: Bounds, output: &Arc<Output>) -> Result<i3
             return Ok(1);
         }
     };
-    if let Some(text) = text {
-        let found = report::warnings(&compiled.warnings, compiled.program.sources()) + &findings(&text);
+    if options.syntax {
+        let found = findings(&compiled);
         if !found.is_empty() {
             output.complain(&found);
         }
@@ -137,16 +134,12 @@ fn compile_script(main: SourceText, sources: &Sources, debugged: bool) -> Result
     compile::compile(main, &mut loader, &library, &options).map_err(|found| report::diagnostics(&found))
 }
 
-/// What can hardly be meant in the main script, though it compiles.
-fn findings(main: &SourceText) -> String {
-    let mut sources = SourceMap::new();
-    let file = sources.add(&main.name, &main.bytes, None);
-    let parsed = syntax::parse(&sources, file, &mut Names::default());
+/// What can hardly be meant in the script and what it includes and imports, though it compiles.
+fn findings(compiled: &Compiled) -> String {
+    let sources = compiled.program.sources();
     let library = hostcalls::library();
-    report::warnings(
-        &lint(&parsed.script, Surroundings { library: &library, predefined: Some(&[]) }),
-        &sources,
-    )
+    let surroundings = Surroundings { library: &library, predefined: Some(&[]), hook: None };
+    report::warnings(&compiled.warnings, sources) + &report::warnings(&lint(sources, surroundings), sources)
 }
 
 fn host_settings(

@@ -157,6 +157,11 @@ impl SourceMap {
         &self.files
     }
 
+    /// The ids of all texts in order of loading.
+    pub fn ids(&self) -> impl Iterator<Item = FileId> {
+        (0..self.files.len() as u32).map(FileId)
+    }
+
     /// Where a span starts.
     pub fn position(&self, span: Span) -> Position {
         self.get(span.file).position(span.start)

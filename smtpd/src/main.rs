@@ -66,7 +66,7 @@ fn check(options: &Options) -> ExitCode {
         let (keyring, notices) = Keyring::at_start(&startup).renewed(&startup, &files)?;
         let expiring = ExpiryWatch::default().look(&keyring.status(), unix_seconds());
         notices.iter().chain(&expiring).for_each(|(_, text)| complain(&format!("warning: {text}")));
-        let mut warn = |warning: String| complain(&format!("warning: {warning}"));
+        let mut warn = |warning: String| complain(&warning);
         Snapshot::build(
             &startup,
             &files,

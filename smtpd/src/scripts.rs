@@ -92,7 +92,7 @@ impl Prepared {
         break_points: BreakPoints,
         warn: &mut dyn FnMut(String),
     ) -> Result<Prepared, String> {
-        let mut note = |text: &str| warn(text.to_owned());
+        let mut note = |text: &str| warn(format!("warning: {text}"));
         let sources = configured::sources(startup, running, None, &mut note)?;
         let pki = configured::pki(startup, running, &mut note);
         let extra_roots = configured::trusted(running, &mut note);

@@ -128,7 +128,7 @@ impl Snapshot {
     }
 
     /// Compiles what the files say, scripts too. `hostname` is the system's, for where the files name none; `warn` hears of
-    /// what is odd but can be used. Reads further files, which blocks.
+    /// what is odd but can be used, in lines of which the first has the word warning. Reads further files, which blocks.
     ///
     /// # Errors
     /// A sentence that names the value which cannot be used, or the errors of the scripts.

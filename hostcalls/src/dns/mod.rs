@@ -36,7 +36,7 @@ pub(crate) static FAMILY: Family = Family {
             name: "dns_query",
             params: "string host [, array options]",
             doc: "Asks for DNS records. Options: type (a, aaaa, mx, txt, cname, ns, ptr, soa), timeout, servers, port, \
-                  extended_result. An array with dnssec, and either result or error.",
+                  extended_result. An array with dnssec, and either result or error. The result of a null MX (RFC 7505) is [\".\"].",
             min_args: 1,
             max_args: Some(2),
             run: NativeRun::Host(QUERY),

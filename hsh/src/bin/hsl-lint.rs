@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use hsh::input::Input;
-use hsh::lint::Document;
+use hsh::lint::{Document, Warnings};
 
 #[global_allocator]
 static ALLOCATOR: engine::memory::Allocator = engine::memory::Allocator;
@@ -25,10 +25,11 @@ Reads one YAML document on standard input:
   scripting  that part of the startup configuration
   plugins    that part of the startup configuration (no plugins are supported)
 
-Exit status: 0 if the script is valid, without output; 1 if it is not, with one YAML document on
-standard error: {file, line, column, message, path: [{file, line, column}]}, where no file means the
-script itself and path is the chain of includes from the failing file to the script; 2 if the
-document cannot be read.
+Exit status: 0 if the script is valid; 1 if it is not, with one YAML document on standard error:
+{file, line, column, message, path: [{file, line, column}]}, where no file means the script itself
+and path is the chain of includes from the failing file to the script; 2 if the document cannot be
+read. Of a valid script nothing is said, except warnings, if there are any: a YAML list of the same
+on standard output.
 ";
 
 fn main() -> ExitCode {
@@ -49,9 +50,12 @@ fn check() -> ExitCode {
     let document = Input::new(io::stdin().lock()).rest().map_err(|error| format!("standard input: {error}"));
     match document.and_then(|text| Document::parse(&text)) {
         Ok(document) => match document.check() {
-            None => ExitCode::SUCCESS,
-            Some(found) => {
-                // Without a standard error the status says it all.
+            // Where nobody reads, the status says it all.
+            Ok(Warnings(found)) => {
+                let _ = io::stdout().write_all(found.as_bytes());
+                ExitCode::SUCCESS
+            }
+            Err(found) => {
                 let _ = io::stderr().write_all(found.as_bytes());
                 ExitCode::FAILURE
             }

@@ -3,9 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
+use super::Surroundings;
 use super::visit::{Visit, walk_expr};
 use crate::diagnostic::{Diagnostic, closest};
-use crate::native::Library;
 use crate::syntax::ast::{
     Argument, ArrayItem, Expr, ExprKind, ImportKind, Scope, Script, StatementKind, StaticMember, StepKind,
 };
@@ -43,6 +43,11 @@ pub fn options_of(name: &str) -> impl Iterator<Item = &'static str> {
     table().get(name).into_iter().flatten().flat_map(|known| known.options.iter().copied())
 }
 
+/// Whether the table has this option of a decision, such as `mailfrom:Accept`.
+pub fn is_known(decision: &str, option: &str) -> bool {
+    options_of(decision).any(|known| known == option)
+}
+
 /// Whether a native of this name has this option. That which only modules of the library call, which begins with `__`, is
 /// described where the module is.
 pub(crate) fn is_option(native: &str, option: &str) -> bool {
@@ -58,11 +63,11 @@ pub(crate) fn is_option(native: &str, option: &str) -> bool {
 
 pub(super) fn check(
     script: &Script,
-    library: &Library,
+    surroundings: Surroundings<'_>,
     own: &HashSet<Arc<str>>,
     findings: &mut Vec<Diagnostic>,
 ) {
-    Checker { library, own, imported: imported(script), findings }.script(script);
+    Checker { surroundings, own, imported: imported(script), findings }.script(script);
 }
 
 /// Names that come from modules of the library, and what the table calls them.
@@ -80,7 +85,7 @@ fn imported(script: &Script) -> HashMap<Arc<str>, String> {
 }
 
 struct Checker<'a> {
-    library: &'a Library,
+    surroundings: Surroundings<'a>,
     own: &'a HashSet<Arc<str>>,
     imported: HashMap<Arc<str>, String>,
     findings: &'a mut Vec<Diagnostic>,
@@ -92,10 +97,31 @@ impl Checker<'_> {
         if let (Some(imported), false) = (self.imported.get(name).cloned(), builtin) {
             return self.call(&imported, name, arguments);
         }
-        let is_own = !builtin && self.own.contains(name);
-        if !is_own && (self.library.function(name).is_some() || self.library.class(name).is_some()) {
+        if !builtin && self.own.contains(name) {
+            return;
+        }
+        let library = self.surroundings.library;
+        if library.is_terminating(name) {
+            self.decide(name, arguments);
+        } else if library.function(name).is_some() || library.class(name).is_some() {
             self.call(name, name, arguments);
         }
+    }
+
+    /// A decision of the hook; of any, where it is not known which the script is for.
+    fn decide(&mut self, name: &str, arguments: &[Argument]) {
+        let rows = table().iter().filter(|(known_as, _)| {
+            known_as.split_once(':').is_some_and(|(hook, decision)| {
+                decision == name && self.surroundings.hook.is_none_or(|of| of == hook)
+            })
+        });
+        let rows: Vec<&Known> = rows.flat_map(|(_, rows)| rows).collect();
+        let Some(argument) = rows.first().and_then(|row| row.argument) else { return };
+        let mut options: Vec<&'static str> =
+            rows.iter().flat_map(|row| row.options.iter().copied()).collect();
+        options.sort_unstable();
+        options.dedup();
+        self.argument(name, name, &Known { argument: Some(argument), options }, arguments);
     }
 
     fn call_static(&mut self, member: &StaticMember, arguments: &[Argument]) {
@@ -112,24 +138,34 @@ impl Checker<'_> {
     /// `known_as` is the name in the table, `name` the one in the script.
     fn call(&mut self, known_as: &str, name: &str, arguments: &[Argument]) {
         for known in table().get(known_as).into_iter().flatten() {
-            let Some(argument) = known.argument else { continue };
-            let spread_before = arguments.iter().take(argument + 1).any(|argument| argument.spread);
-            if let Some(options) = arguments.get(argument).filter(|_| !spread_before) {
-                self.options(name, known, options);
-            }
+            self.argument(known_as, name, known, arguments);
         }
     }
 
-    fn options(&mut self, name: &str, known: &Known, options: &Argument) {
-        let ExprKind::Array(items) = &options.value.kind else { return };
+    /// Looks at the argument that has the options.
+    fn argument(&mut self, known_as: &str, name: &str, known: &Known, arguments: &[Argument]) {
+        let Some(argument) = known.argument else { return };
+        let spread_before = arguments.iter().take(argument + 1).any(|argument| argument.spread);
+        if let Some(options) = arguments.get(argument).filter(|_| !spread_before) {
+            self.options(known_as, &format!("{name}()"), known, &options.value);
+        }
+    }
+
+    /// `who` is what errors call it. An array among the options is looked at, too, where the table has a line for it.
+    fn options(&mut self, known_as: &str, who: &str, known: &Known, options: &Expr) {
+        let ExprKind::Array(items) = &options.kind else { return };
         for item in items {
-            let ArrayItem::Value { key: Some(key), .. } = item else { continue };
+            let ArrayItem::Value { key: Some(key), value } = item else { continue };
             let ExprKind::String(text) = &key.kind else { continue };
             let text = String::from_utf8_lossy(text);
             if known.options.contains(&&*text) {
+                let inner = format!("{known_as}.{text}");
+                for known in table().get(&*inner).into_iter().flatten() {
+                    self.options(&inner, &format!("option `{text}` of {who}"), known, value);
+                }
                 continue;
             }
-            let warning = Diagnostic::warning(key.span, format!("{name}() has no option `{text}`"));
+            let warning = Diagnostic::warning(key.span, format!("{who} has no option `{text}`"));
             self.findings.push(match closest(&text, known.options.iter().copied()) {
                 Some(option) => warning.with_help(format!("is `{option}` meant?")),
                 None => warning.with_help(format!("its options are: {}", known.options.join(", "))),

@@ -36,6 +36,31 @@ fn a_broken_script_gets_one_document() {
     assert!(lines[2].starts_with("message: \"") && lines[3] == "path: []", "{}", ended.stderr);
 }
 
+/// Editors take what stands on standard error for an error, so warnings are on standard output.
+#[test]
+fn a_warning_is_an_item_of_a_list_on_standard_output() {
+    let warned = |phase: &str, data: &str, list: &str| {
+        let ended = script(phase, data);
+        assert_eq!((ended.status, &*ended.stdout, &*ended.stderr), (Some(0), list, ""), "{phase}: {data}");
+    };
+    warned(
+        "predelivery",
+        "\nTry([\"hots\" => \"x\"]);",
+        "- line: 2\n  column: 6\n  message: \"Try() has no option `hots`; is `host` meant?\"\n  path: []\n",
+    );
+    let again = "the client sends a deferred message again, and what is queued by now goes out twice; `Reject` keeps what is \
+                 queued, too";
+    let eod = "$arguments[\"mail\"]->queue(\"\", \"b@c\", \"t\"); Defer();";
+    warned("eod", eod, &format!("- line: 1\n  column: 44\n  message: \"{again}\"\n  path: []\n"));
+    let ended = lint(
+        "phase: eod\ndata: 'include \"part\";'\nfiles:\n- {id: part, data: 'Accept([\"hold\" => true]);'}\n",
+    );
+    let message = "Accept() has no option `hold`; its options are: reason, reply_codes";
+    let path = "  path:\n  - line: 1\n    column: 1\n";
+    let list = format!("- file: \"part\"\n  line: 1\n  column: 9\n  message: \"{message}\"\n{path}");
+    assert_eq!((ended.status, ended.stdout), (Some(0), list));
+}
+
 #[test]
 fn an_error_in_a_file_has_the_chain_of_includes() {
     let ended = lint(
@@ -63,7 +88,7 @@ fn the_phase_decides_what_there_is() {
     wrong("eod", "Reject(\"a\", [], 3);", "Reject");
     wrong("postdelivery", "$context = 1;", "context");
     wrong("rcptto", "$arguments = [];", "arguments");
-    is_valid(&script("", "function f() { Reject(\"x\"); Try(); }"));
+    is_valid(&script("", "function f() { Reject(\"x\"); } function g() { Try(); }"));
 }
 
 #[test]
