@@ -2,6 +2,10 @@
 
 use std::future::Future;
 
+use hostcalls::hooks::HOOKS;
+use script::lint::{names_with_options, options_of};
+
+use crate::codes::{self, Codes, Refusals};
 use crate::queued::{self, Action, Before, Ending, NextHop, Postdelivery, Predelivery, SourceIp};
 use crate::tests::{Fixture, address, compiled, transports, with};
 use crate::{Metadata, Verdict};
@@ -34,6 +38,86 @@ fn every_example_compiles_for_its_hook() {
     assert!(all.len() >= 4, "{}", all.len());
     for example in all {
         compiled(&[example]).expect("it is correct");
+    }
+}
+
+/// Whether the guide has it as code: by itself, as an index or as a key.
+fn names(word: &str) -> bool {
+    let forms =
+        [format!("`{word}`"), format!("`${word}`"), format!("[\"{word}\"]"), format!("\"{word}\" =>")];
+    forms.iter().any(|form| GUIDE.contains(form))
+}
+
+/// Keys stand in the code as literals of one word.
+#[test]
+fn the_guide_names_every_key_that_scripts_find() {
+    let sources =
+        [include_str!("variables.rs"), include_str!("queued/variables.rs"), include_str!("session/mod.rs")];
+    let lines = sources.iter().flat_map(|source| source.lines());
+    let code = lines.filter(|line| !line.trim_start().starts_with("//"));
+    let literals = code.flat_map(|line| line.split('"').skip(1).step_by(2));
+    let is_key = |word: &&str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase());
+    let missing: Vec<&str> = literals.filter(is_key).filter(|key| !names(key)).collect();
+    assert_eq!(missing, [""; 0], "not in docs/hsl/hooks.md");
+}
+
+/// The row of a session's hook in the table of what it can say.
+fn row(hook: &str) -> Option<&'static str> {
+    let table = GUIDE.split_once("### What it can say").expect("a section").1;
+    table.lines().find(|line| line.starts_with(&format!("| `{hook}` |")))
+}
+
+#[test]
+fn the_guide_names_every_option_of_every_decision() {
+    let of_hook = |name: &&str| {
+        let decision = name.split(['.', ':']).find(|part| part.starts_with(|c: char| c.is_uppercase()));
+        let is_decision = |name| HOOKS.iter().any(|hook| hook.decisions.iter().any(|d| d.name == name));
+        !name.contains("::") && decision.is_some_and(is_decision)
+    };
+    for name in names_with_options().filter(of_hook) {
+        let missing: Vec<&str> = options_of(name).filter(|option| !names(option)).collect();
+        // The options of signDKIM are described with that function.
+        assert!(missing.is_empty() || name.ends_with(".dkim"), "{name}: {missing:?}");
+        let Some(row) = name.strip_suffix(":Accept").map(|hook| row(hook).expect("it has a row")) else {
+            continue;
+        };
+        let missing: Vec<&str> =
+            options_of(name).filter(|option| !row.contains(&format!("`{option}`"))).collect();
+        assert_eq!(missing, [""; 0], "{row}");
+    }
+}
+
+#[test]
+fn the_guide_has_the_default_replies() {
+    let text = |codes: Codes| match codes.enhanced {
+        Some(enhanced) => {
+            format!("{} {}.{}.{}", codes.code, enhanced.class, enhanced.subject, enhanced.detail)
+        }
+        None => codes.code.to_string(),
+    };
+    let refusals: [(&str, Refusals); 6] = [
+        ("connect", codes::CONNECT),
+        ("helo", codes::HELO),
+        ("auth", codes::AUTH),
+        ("mailfrom", codes::MAIL),
+        ("rcptto", codes::RCPT),
+        ("eod", codes::EOD),
+    ];
+    for (hook, refusals) in refusals {
+        let closes = if refusals.closes { " and closes" } else { "" };
+        let (reject, defer) = (text(refusals.reject.codes), text(refusals.defer.codes));
+        let row = row(hook).expect("it has a row");
+        assert!(row.ends_with(&format!("| {reject}{closes} | {defer}{closes} |")), "{row}");
+    }
+    let accepted = [
+        ("auth", codes::AUTH_ACCEPTED),
+        ("mailfrom", codes::MAIL_ACCEPTED),
+        ("rcptto", codes::RCPT_ACCEPTED),
+        ("eod", codes::EOD_ACCEPTED),
+    ];
+    for (hook, said) in accepted {
+        let row = row(hook).expect("it has a row");
+        assert!(row.starts_with(&format!("| `{hook}` | {}", text(said.codes))), "{row}");
     }
 }
 
