@@ -2,37 +2,46 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tempfile::TempDir;
 use tests::{
-    Behaviour, Client, Halonctl, NameServer, Peer, Phase, Record, Rule, Run, Sink, SinkReply, free_port,
-    program, wait_until,
+    Behaviour, Client, NameServer, Peer, Phase, Record, Rule, Run, Sink, SinkReply, free_port, program,
+    wait_until,
 };
 
-/// A server with the files of an example. Ends with the test.
+/// A server of an example, started as its README says. Ends with the test.
 struct Example {
     child: Child,
     port: u16,
-    dir: TempDir,
+    readme: String,
+    /// The repository's root for what the README says: it has the examples, and the programs where they are built.
+    root: TempDir,
     log: Arc<Mutex<Vec<String>>>,
 }
 
 impl Example {
     fn start(name: &str, variables: &[(&str, String)]) -> Example {
-        let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../examples").join(name);
-        let dir = tempfile::tempdir().expect("a temporary directory");
-        let spool = dir.path().join("spool");
-        std::fs::create_dir(&spool).expect("a temporary directory can be written");
+        let root = tempfile::tempdir().expect("a temporary directory");
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let programs = program("smtpd").parent().expect("its directory").to_owned();
+        std::fs::create_dir(root.path().join("target")).expect("a temporary directory can be written");
+        for (there, here) in [(repository.join("examples"), "examples"), (programs, "target/release")] {
+            std::os::unix::fs::symlink(there, root.path().join(here))
+                .expect("a temporary directory can be written");
+        }
+        let readme = repository.join("examples").join(name).join("README.md");
+        let readme = std::fs::read_to_string(readme).expect("each example has one");
+        builds_what_it_uses(&readme);
         let port = free_port();
-        let mut command = Command::new(program("smtpd"));
-        command.arg("-f").arg("-c").arg(directory.join("smtpd.yaml")).arg("--config-env-substitution");
-        command.env("PORT", port.to_string()).env("SPOOL", &spool).env("CONF", &directory);
-        command.env("CONTROL", dir.path().join("smtpd.ctl"));
+        let mut command = shell(&root, &format!("exec env {}", line_of(&readme, "target/release/smtpd ")));
+        command.env("PORT", port.to_string());
         command.envs(variables.iter().map(|(name, value)| (name, value)));
+        let made = shell(&root, line_of(&readme, "mkdir ")).status().expect("a shell");
+        assert!(made.success());
         let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("smtpd starts");
         let log = Arc::new(Mutex::new(Vec::new()));
         let lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
@@ -42,9 +51,19 @@ impl Example {
                 writer.lock().expect("no test thread panics while logging").push(line);
             }
         });
-        let example = Example { child, port, dir, log };
+        let example = Example { child, port, readme, root, log };
         let up = || example.log().iter().any(|line| line.contains("Started"));
-        assert!(wait_until(Duration::from_secs(30), up), "{name}:\n{}", example.log().join("\n"));
+        assert!(wait_until(Duration::from_secs(60), up), "{name}:\n{}", example.log().join("\n"));
+        let of_script = |line: &String| {
+            let place = line.split_once(": warning: ").map(|(place, _)| place);
+            place.is_some_and(|place| place.ends_with(|last: char| last.is_ascii_digit()))
+        };
+        assert_eq!(
+            example.log().into_iter().find(of_script),
+            None,
+            "{name}: nothing is odd about its scripts"
+        );
+        assert!(example.root.path().join("run/smtpd.ctl").exists(), "{name}: it takes commands there");
         example
     }
 
@@ -53,20 +72,29 @@ impl Example {
     }
 
     fn spool(&self) -> PathBuf {
-        self.dir.path().join("spool")
+        self.root.path().join("run/spool")
     }
 
     fn client(&self) -> Client {
         Client::connect(self.port)
     }
 
-    /// Runs `halonctl` for it, as a line of a README has it.
-    fn halonctl(&self, line: &str) -> String {
-        let words = line.split_whitespace().map(|word| word.trim_matches('\''));
-        let words: Vec<&str> = words.skip_while(|word| *word == "halonctl").collect();
-        let ended = Halonctl::of(&self.dir.path().join("smtpd.ctl")).run(&words);
-        assert_eq!(ended.status, Some(0), "{line}: {}{}", ended.stdout, ended.stderr);
-        ended.stdout
+    /// The command of the README that has this in it.
+    fn command(&self, with: &str) -> &str {
+        line_of(&self.readme, with)
+    }
+
+    /// Runs a command in the repository's root.
+    fn run(&self, line: &str) -> String {
+        let ended = shell(&self.root, line).output().expect("a shell");
+        let (out, err) = (String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
+        assert!(ended.status.success(), "{line}: {out}{err}");
+        out.into_owned()
+    }
+
+    /// What lies in the spool, as `hqfcat` shows it.
+    fn stored(&self) -> String {
+        self.run("target/release/hqfcat --text run/spool")
     }
 }
 
@@ -77,12 +105,27 @@ impl Drop for Example {
     }
 }
 
-/// The command of a README that has this in it, without remark and the place of the control socket.
-fn command_of(readme: &str, with: &str) -> String {
-    let line = readme.lines().find(|line| line.starts_with("halonctl ") && line.contains(with));
-    let line = line.unwrap_or_else(|| panic!("{readme}: no command has {with:?}"));
-    let line = line.split_once(" #").map_or(line, |(command, _)| command);
-    line.split_once(" --config ").map_or(line, |(command, _)| command).trim_end().to_owned()
+fn shell(root: &TempDir, line: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", line]).current_dir(root.path());
+    command
+}
+
+/// The line of a README's commands that has this in it.
+fn line_of<'r>(readme: &'r str, with: &str) -> &'r str {
+    let blocks = readme.split("```sh\n").skip(1).filter_map(|rest| rest.split_once("```"));
+    let mut lines = blocks.flat_map(|(block, _)| block.lines());
+    lines.find(|line| line.contains(with)).unwrap_or_else(|| panic!("{readme}: no command has {with:?}"))
+}
+
+/// Whether the README's build makes the programs that its commands call.
+fn builds_what_it_uses(readme: &str) {
+    let build = line_of(readme, "cargo build --release ");
+    let packages = [("smtpd", "smtpd"), ("sink", "bench"), ("halonctl", "ctl"), ("hqfcat", "spool")];
+    for used in readme.split("target/release/").skip(1).filter_map(|rest| rest.split([' ', '`']).next()) {
+        let (_, package) = packages.iter().find(|(program, _)| *program == used).expect("a program of ours");
+        assert!(build.contains(&format!("-p {package}")), "{build}: no {used}");
+    }
 }
 
 const BODY: &[u8] = b"From: a@good.example\r\nSubject: hi\r\n\r\nhello\r\n";
@@ -182,10 +225,10 @@ fn outbound_lets_users_send_signed_mail_by_job() {
         let message = format!("From: {from}\r\n{job}Subject: late\r\n\r\nhello\r\n");
         client.send(from, &["z@there.example"], message.as_bytes());
     }
-    let list = command_of(include_str!("../../../examples/outbound/README.md"), "--json");
+    let list = server.command("--json");
     let mut waiting: Vec<(String, f64)> = Vec::new();
     let both_wait = wait_until(Duration::from_secs(60), || {
-        let rows: serde_json::Value = serde_json::from_str(&server.halonctl(&list)).expect("JSON");
+        let rows: serde_json::Value = serde_json::from_str(&server.run(list)).expect("JSON");
         let row = |row: &serde_json::Value| {
             (row["jobid"].as_str().unwrap_or_default().to_owned(), row["retryts"].as_f64().expect("a time"))
         };
@@ -259,30 +302,31 @@ fn srs_forwards_and_takes_reports_back() {
 fn archive_keeps_a_held_copy_in_the_same_body() {
     let sink = Sink::start();
     let server = Example::start("archive", &[("SINK_PORT", sink.port().to_string())]);
-    server.client().send("a@b.example", &["c@d.example"], BODY);
+    let body = b"From: a@b.example\r\nSubject: hi\r\n\r\nstored but once\r\n";
+    server.client().send("a@b.example", &["c@d.example"], body);
     assert_eq!(sink.wait_for(1)[0].to, ["c@d.example"]);
-    let output =
-        Command::new(program("hqfcat")).arg("--text").arg(server.spool()).output().expect("hqfcat runs");
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(text.contains("archive@archive.example.org"), "{text}");
+    assert!(server.stored().contains("archive@archive.example.org"), "{}", server.stored());
     assert_eq!(sink.messages().len(), 1, "the copy stays");
+    assert_eq!(crate::hooks::on_disk(&server.spool(), b"stored but once"), 1, "one body for both");
+    server.run(server.command("--export"));
+    let kept = std::fs::read_dir(server.root.path().join("run/kept")).expect("it was made");
+    let mails =
+        kept.filter(|entry| entry.as_ref().is_ok_and(|e| e.path().extension().is_some_and(|e| e == "eml")));
+    assert_eq!(mails.count(), 1);
 
-    // The commands of its README, with other ages.
-    let readme = include_str!("../../../examples/archive/README.md");
-    let list = command_of(readme, "queue list");
-    assert!(server.halonctl(&list).contains("archive@archive.example.org"), "{}", server.halonctl(&list));
-    let delete = command_of(readme, "--delete");
-    assert!(server.halonctl(&delete).contains("0 messages affected"), "it is not 30 days old");
-    let delete = delete.replace(">=2592000", ">=0");
-    assert!(server.halonctl(&delete).contains("1 messages affected"));
-    server.client().send("a@b.example", &["c@d.example"], BODY);
+    // The commands of its README, the second one with another age.
+    let list = server.command("queue list");
+    assert!(server.run(list).contains("archive@archive.example.org"), "{}", server.run(list));
+    let delete = server.command("--delete");
+    assert!(server.run(delete).contains("0 messages affected"), "it is not 30 days old");
+    assert!(server.run(&delete.replace(">=2592000", ">=0")).contains("1 messages affected"));
+    server.client().send("a@b.example", &["c@d.example"], body);
     sink.wait_for(2);
-    let rows: serde_json::Value =
-        serde_json::from_str(&server.halonctl(&format!("{list} --json"))).expect("JSON");
+    let rows: serde_json::Value = serde_json::from_str(&server.run(&format!("{list} --json"))).expect("JSON");
     assert_eq!(rows.as_array().map(Vec::len), Some(1), "{rows}");
     let id = rows[0]["id"]["transaction"].as_str().expect("an id");
-    let release = command_of(readme, "--active").replace("ID", id);
-    assert!(server.halonctl(&release).contains("1 messages affected"), "{release}");
+    let release = server.command("--active").replace("ID", id);
+    assert!(server.run(&release).contains("1 messages affected"), "{release}");
     assert_eq!(sink.wait_for(3)[2].to, ["archive@archive.example.org"]);
 }
 
@@ -294,9 +338,7 @@ fn sink_takes_everything_and_keeps_nothing() {
         let reply = client.try_send("a@b.example", &["c@d.example", "e@f.example"], BODY);
         assert_eq!(reply.trim_end(), format!("250 2.0.0 Thrown away, as message {number}"));
     }
-    let output =
-        Command::new(program("hqfcat")).arg("--text").arg(server.spool()).output().expect("hqfcat runs");
-    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "");
+    assert_eq!(server.stored().trim(), "");
 }
 
 #[test]

@@ -37,16 +37,22 @@ fn send(server: &Smtpd, domain: &str) {
     Client::connect(server.port()).send("a@a.example", &[&format!("b@{domain}")], BODY);
 }
 
+/// A server that writes into `X-Verified` what each signature of a message is worth, and passes it on.
+fn verifier(sink: &Sink, dns: &NameServer) -> Smtpd {
+    let verify = r#"$m = $arguments["mail"];
+        $results = array_map(function ($field) closure ($m) { return $m->verifyDKIM($field)["result"]; },
+            $m->getHeaders("DKIM-Signature", ["field" => true]));
+        $m->addHeader("X-Verified", implode(" ", $results));
+        $m->queue("", "b@b.example", "out"); Accept();"#;
+    let resolver = format!("resolver: {{servers: [\"127.0.0.1:{}\"]}}\n", dns.port());
+    with_hooks(Smtpd::relay_to(sink.port()), &[("eod", verify)]).running(&resolver).start()
+}
+
 #[test]
 fn hk32_a_peer_verifies_what_a_script_has_signed() {
     let sink = Sink::start();
     let dns = NameServer::start(&[("s._domainkey.a.example", Record::Txt(RECORD))]);
-    let verify = r#"$m = $arguments["mail"];
-        $m->addHeader("X-Verified", $m->verifyDKIM($m->getHeader("DKIM-Signature", ["field" => true]))["result"]);
-        $m->queue("", "b@b.example", "out"); Accept();"#;
-    let verifier = with_hooks(Smtpd::relay_to(sink.port()), &[("eod", verify)]);
-    let resolver = format!("resolver: {{servers: [\"127.0.0.1:{}\"]}}\n", dns.port());
-    let verifier = verifier.running(&resolver).start();
+    let verifier = verifier(&sink, &dns);
     let sign = format!(
         r#"$m = $arguments["mail"];
         $m->signDKIM("s", "a.example", "-----BEGIN PRIVATE KEY-----\n{PRIVATE}\n-----END PRIVATE KEY-----\n", ["algorithm" => "ed25519-sha256"]);
@@ -66,6 +72,37 @@ fn hk32_a_peer_verifies_what_a_script_has_signed() {
     present.sort_unstable();
     present.dedup();
     assert_eq!(present, ["date", "from", "subject", "to"]);
+}
+
+#[test]
+fn each_of_several_signatures_is_verified_by_a_peer() {
+    let sink = Sink::start();
+    let dns = NameServer::start(&[
+        ("s._domainkey.a.example", Record::Txt(RECORD)),
+        ("t._domainkey.c.example", Record::Txt(RECORD)),
+        // Another key.
+        (
+            "u._domainkey.c.example",
+            Record::Txt("v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURp="),
+        ),
+    ]);
+    let verifier = verifier(&sink, &dns);
+    let sign = format!(
+        r#"$m = $arguments["mail"];
+        $key = "-----BEGIN PRIVATE KEY-----\n{PRIVATE}\n-----END PRIVATE KEY-----\n";
+        $of_c = function ($selector) closure ($key) {{ return ["selector" => $selector, "domain" => "c.example", "key" => $key]; }};
+        $m->signDKIM("s", "a.example", $key, ["algorithm" => "ed25519-sha256", "additional_signatures" => [$of_c("t"), $of_c("u")]]);
+        $m->queue("a@a.example", "b@b.example", "out"); Accept();"#
+    );
+    let signer = with_hooks(Smtpd::relay_to(verifier.port()), &[("eod", &sign)]).start();
+    send(&signer, "b.example");
+    let message = sink.wait_for(1).remove(0);
+    let text = String::from_utf8_lossy(&message.data).into_owned();
+    let verdicts =
+        text.lines().find_map(|line| line.strip_prefix("X-Verified: ")).expect("they were looked at");
+    let mut verdicts: Vec<&str> = verdicts.split(' ').collect();
+    verdicts.sort_unstable();
+    assert_eq!((verdicts.len(), &verdicts[1..]), (3, &["pass", "pass"][..]), "{text}");
 }
 
 #[test]
@@ -257,4 +294,44 @@ fn without_a_transport_of_the_server_the_script_names_one_or_the_client_is_told_
     client.command("Subject: x\r\n\r\nx\r\n.\r\n", "4");
     server.wait_for_log("nothing: none");
     server.wait_for_log("script eod:x failed: ");
+}
+
+#[test]
+fn a_script_says_how_tls_is_spoken() {
+    let config = Authority::new().issue(&["127.0.0.1"]).server();
+    let peer = Peer::start(Behaviour::new().tls(Tls { config, implicit: false, fault: None }));
+    let ciphers = "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
+    let predelivery = format!(
+        r#"if ($message["recipientaddress"]["domain"] == "b.example")
+            Try(["tls" => "require", "tls_protocols" => "!TLSv1.3", "tls_ciphers" => "{ciphers}", "tls_sni" => "sni.example"]);
+        Try(["tls" => "require"]);"#
+    );
+    let server = with_hooks(Smtpd::relay_to(peer.port()), &[("predelivery", &predelivery)]).start();
+    for (domain, count) in [("b.example", 1), ("c.example", 2)] {
+        send(&server, domain);
+        let there = wait_until(Duration::from_secs(30), || peer.message_count() == count);
+        assert!(there, "{domain}: {:#?}", server.log());
+    }
+    let tls: Vec<_> =
+        peer.connections().iter().map(|connection| connection.tls.clone().expect("encrypted")).collect();
+    assert_eq!((tls[0].version.as_str(), tls[0].sni.as_deref()), ("TLSv1_2", Some("sni.example")), "{tls:?}");
+    assert!(tls[0].cipher.contains("CHACHA20_POLY1305"), "{tls:?}");
+    assert_eq!((tls[1].version.as_str(), tls[1].sni.as_deref()), ("TLSv1_3", None), "{tls:?}");
+}
+
+/// The host lacks the address, so nobody can answer; but binding it is no error any more.
+#[test]
+fn a_script_binds_an_address_that_the_host_lacks() {
+    let peer = Peer::start(Behaviour::new());
+    let predelivery = r#"$nonlocal = $message["recipientaddress"]["domain"] == "b.example";
+        Try(["sourceip" => [["address" => "192.0.2.77"]], "nonlocal_source" => $nonlocal, "connect_timeout" => 1]);"#;
+    let postdelivery = r#"$e = $arguments["attempt"]["error"];
+        echo "failed: " . $message["recipientaddress"]["domain"] . " " . $e["type"] . " " . $e["message"];"#;
+    let hooks = [("predelivery", predelivery), ("postdelivery", postdelivery)];
+    let server = with_hooks(Smtpd::relay_to(peer.port()), &hooks).start();
+    send(&server, "b.example");
+    send(&server, "c.example");
+    server.wait_for_log("to=<b@c.example> recipients=1 mx=127.0.0.1");
+    server.wait_for_log("this host does not have the source address 192.0.2.77");
+    server.wait_for_log("failed: b.example network");
 }

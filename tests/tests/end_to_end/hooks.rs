@@ -64,14 +64,31 @@ fn cases() -> Vec<Case<'static>> {
 fn server(case: &Case<'_>, port: u16) -> Smtpd {
     let mut phases: Vec<String> = Vec::new();
     let mut scripts: Vec<String> = Vec::new();
+    let (mut recipients, mut domains, mut of_recipients) = (Vec::new(), Vec::new(), Vec::new());
     for (phase, text) in &case.scripts {
-        let (name, hook) = match phase.split_once('@') {
-            None => (*phase, "x".to_owned()),
-            Some((name, domain)) => (name, format!("{{recipientdomains: {{{domain}: x}}}}")),
-        };
-        let more = if name == "auth" { ", tls: false" } else { "" };
-        phases.push(format!("{name}: {{hook: {hook}{more}}}"));
-        scripts.push(format!("    {name}:\n      - id: x\n        data: {}\n", quoted(text)));
+        let domain = phase.split_once('@').map(|(_, domain)| domain);
+        let id = domain.map_or_else(|| "x".to_owned(), |domain| domain.replace('*', "any"));
+        let script = format!("      - id: \"{id}\"\n        data: {}\n", quoted(text));
+        match *phase {
+            "auth" => phases.push("auth: {hook: x, tls: false}".to_owned()),
+            "rcptto" => recipients.push("id: x".to_owned()),
+            phase if phase.starts_with("rcptto@") => {
+                domains.push(format!("\"{}\": {id}", domain.unwrap_or_default()));
+            }
+            phase => phases.push(format!("{phase}: {{hook: x}}")),
+        }
+        if phase.starts_with("rcptto") {
+            of_recipients.push(script);
+        } else {
+            scripts.push(format!("    {phase}:\n{script}"));
+        }
+    }
+    if !domains.is_empty() {
+        recipients.push(format!("recipientdomains: {{{}}}", domains.join(", ")));
+    }
+    if !recipients.is_empty() {
+        phases.push(format!("rcptto: {{hook: {{{}}}}}", recipients.join(", ")));
+        scripts.push(format!("    rcptto:\n{}", of_recipients.concat()));
     }
     let running = format!(
         "  - id: more\n    transports:\n      - id: t2\n        connection: {{server: 127.0.0.1, port: {port}}}\n\
@@ -175,7 +192,7 @@ fn sum(server: &Smtpd, name: &str) -> f64 {
 }
 
 /// How often the files below a directory have a text.
-fn on_disk(directory: &Path, text: &[u8]) -> usize {
+pub(crate) fn on_disk(directory: &Path, text: &[u8]) -> usize {
     let entries = std::fs::read_dir(directory).expect("it can be read");
     let paths = entries.map(|entry| entry.expect("it is listed").path());
     let count = |path: PathBuf| match path.is_dir() {
@@ -240,6 +257,26 @@ fn a_configuration_with_a_wrong_script_or_an_unknown_one_is_refused_with_its_pla
     server.wait_for_log("mailfrom:x:1:8: error: expected an expression");
     let server = Smtpd::relay_to(1).server("phases: {mailfrom: {hook: y}}").launch();
     server.wait_for_log("there is no mailfrom script \"y\"");
+}
+
+#[test]
+fn what_a_script_can_hardly_mean_is_told_by_the_check_the_start_and_a_reload() {
+    let running = |text: &str| format!("scripting:\n  hooks:\n    predelivery: {}\n", quoted(text));
+    let told = "predelivery:1:6: warning: Try() has no option `hots`";
+    let builder = Smtpd::relay_to(1).running(&running("Try([\"hots\" => \"x\"]);"));
+    let config = builder.write_files();
+    let mut check = std::process::Command::new(tests::program("smtpd"));
+    let check = check.arg("-t").arg("-c").arg(config).output().expect("it runs");
+    let text = String::from_utf8_lossy(&check.stderr);
+    assert!(check.status.success() && text.contains(told), "{text}");
+    assert!(text.contains("help: is `host` meant?") && !text.contains("warning: predelivery"), "{text}");
+    let server = builder.start();
+    server.wait_for_log(told);
+    let path = server.dir().join("smtpd-app.yaml");
+    let text = std::fs::read_to_string(&path).expect("it was written");
+    std::fs::write(&path, text.replace("hots", "hosts")).expect("its directory can be written");
+    server.signal(nix::sys::signal::Signal::SIGHUP);
+    server.wait_for_log("predelivery:1:6: warning: Try() has no option `hosts`");
 }
 
 #[test]

@@ -188,7 +188,7 @@ fn ops39_process_stats_have_the_documented_part_and_every_metric() {
 fn metrics_of_scripts_are_summed_over_the_shards() {
     let (builder, port) = monitored(1);
     let script = "metrics_increment(\"seen\", [\"from\" => $arguments[\"address\"][\"localpart\"]]); \
-                  metrics_set(\"took\", [], 0.7); metrics_set(\"level\", [], 4); \
+                  metrics_set(\"took\", [], 0.7); metrics_set(\"level\", [], 6); metrics_decrement(\"level\", [], 2); \
                   $none = metrics_increment(\"unknown\", []); \
                   Reject(\"seen \" . metrics_get(\"seen\", [\"from\" => \"a\"])[\"value\"] . \" level \" . metrics_get(\"level\", [])[\"value\"] . \" \" . ($none === none ? \"none\" : \"some\"));";
     let metrics = "monitor:\n  metrics:\n    - {name: seen, type: counter, help: Senders}\n    - {name: level, type: gauge}\n    - {name: took, type: histogram, buckets: [0.5, 1]}\n";

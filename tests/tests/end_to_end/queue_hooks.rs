@@ -64,26 +64,27 @@ fn cases() -> Vec<Case<'static>> {
 
 /// The next hop of a case.
 fn behaviour(case: &Case<'_>) -> Behaviour {
-    let mut rule = None;
+    let mut rules: Vec<Rule> = Vec::new();
     let mut behaviour = Behaviour::new();
+    let last = |rules: &mut Vec<Rule>, change: &dyn Fn(Rule) -> Rule| {
+        let rule = rules.pop().expect("it is about a reply");
+        rules.push(change(rule));
+    };
     for line in &case.peer {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         match word {
-            "Banner" => rule = Some(Rule::at(Phase::Banner).reply(rest)),
-            "Rcpt" => rule = Some(Rule::at(Phase::Rcpt).reply(rest)),
-            "Dot" => rule = Some(Rule::at(Phase::Dot).reply(rest)),
-            "once" => rule = rule.map(|rule| rule.first(1)),
-            "rcpt" => rule = rule.map(|rule| rule.containing(&format!("<{rest}"))),
+            "Banner" => rules.push(Rule::at(Phase::Banner).reply(rest)),
+            "Rcpt" => rules.push(Rule::at(Phase::Rcpt).reply(rest)),
+            "Dot" => rules.push(Rule::at(Phase::Dot).reply(rest)),
+            "once" => last(&mut rules, &|rule| rule.first(1)),
+            "rcpt" => last(&mut rules, &|rule| rule.containing(&format!("<{rest}"))),
             "dsn" => behaviour = behaviour.extension("DSN"),
             "offers" => behaviour = behaviour.extension(rest),
             "lmtp" => behaviour = behaviour.lmtp(),
             other => panic!("{}: no such peer: {other}", case.name),
         }
     }
-    match rule {
-        Some(rule) => behaviour.rule(rule),
-        None => behaviour,
-    }
+    rules.into_iter().fold(behaviour, Behaviour::rule)
 }
 
 fn server(case: &Case<'_>, port: u16, dns: &NameServer) -> Smtpd {
