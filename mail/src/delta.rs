@@ -11,6 +11,7 @@ use bytes::Bytes;
 
 use crate::date;
 use crate::limits::SPLICES_MAX;
+use crate::lines;
 
 /// First byte of the stored form.
 const VERSION: u8 = 1;
@@ -132,6 +133,24 @@ impl Delta {
         let last = self.splices[first..].iter().take_while(|splice| splice.end() <= end).last();
         let tail = last.map_or(start, Splice::end);
         pieces.chain((tail < end).then_some(Chunk::Original { start: tail, end }))
+    }
+
+    /// Whether each CR and LF of the message with its changes is part of a CRLF, as each of `original` is: what is not so
+    /// cannot be sent.
+    pub fn keeps_line_ends(&self, original: &[u8]) -> bool {
+        let mut before = b'\n';
+        let joined = self.chunks(original.len() as u32).all(|chunk| {
+            let (text, is_clean) = match chunk {
+                Chunk::Original { start, end } => (&original[start as usize..end as usize], true),
+                Chunk::Inserted(bytes) => (bytes, lines::between_are_clean(bytes)),
+                Chunk::DateField => (&b"Date:\r\n"[..], true),
+            };
+            let (Some(first), Some(last)) = (text.first(), text.last()) else { return true };
+            let joint_is_clean = lines::joint_is_clean(before, *first);
+            before = *last;
+            is_clean && joint_is_clean
+        });
+        joined && before != b'\r'
     }
 
     /// The whole message with its changes.

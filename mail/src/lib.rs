@@ -7,6 +7,7 @@
 //! - [`delta::Delta`]: those changes as replacements of byte ranges, which is what is stored per recipient.
 //! - [`build::Builder`]: new messages and parts.
 //! - [`mime`]: the parser and the transfer encodings; [`header`]: fields, encoded words, folding.
+//! - [`lines`]: the line ends of what scripts give.
 //! - [`address`]: address lists of headers, addresses of envelopes.
 //! - [`report`]: delivery status notifications.
 //! - [`dkim`], [`keys`], [`taglist`]: signatures; [`spf`]: who may send for a domain.
@@ -36,6 +37,7 @@ pub mod dkim;
 pub mod header;
 pub mod keys;
 pub mod limits;
+pub mod lines;
 pub mod message;
 pub mod mime;
 pub mod report;

@@ -45,6 +45,9 @@ pub static FAMILY: Family = Family {
     ..Family::EMPTY
 };
 
+/// Why a message is not queued or sent: no peer would have it.
+pub(crate) const UNCLEAN: &str = "the message has a CR or LF that is not part of a line end (CRLF)";
+
 /// The time of the host with its zone, for Date fields.
 fn now(host: &dyn Host) -> Now {
     let unix_s = host.now() as i64;

@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use mail::delta::{Data, Delta};
+use mail::message::Message;
 use net::smtp::address::Address;
 use script::fault::Fault;
 use script::native::{Call, Native, NativeClass, Options};
@@ -121,7 +122,7 @@ fn queue(call: &mut Call<'_>) -> Result<Value, Fault> {
             call.error(format_args!("a message is queued at most {} times", limits::QUEUED_PER_MESSAGE))
         );
     }
-    let delta = part.message().borrow().delta();
+    let delta = checked(&part.message().borrow(), call)?;
     let inserted: usize = delta.splices().iter().map(|splice| inserted_bytes(&splice.data)).sum();
     call.charge(inserted + 256)?;
     let mut queued = outbox.queued.borrow_mut();
@@ -136,6 +137,16 @@ fn queue(call: &mut Call<'_>) -> Result<Value, Fault> {
 thread_local! {
     /// The keys of what `queue` returns, once for all.
     static NAMES: [Str; 2] = ["transaction".into(), "queue".into()];
+}
+
+/// The changes of a message, which is to be one that can be sent.
+fn checked(message: &Message, call: &Call<'_>) -> Result<Delta, Fault> {
+    let delta = message.delta();
+    match delta.is_empty() || delta.keeps_line_ends(message.original()) {
+        true => Ok(delta),
+        // Only modifyContent() takes bytes as they are.
+        false => Err(call.error(super::UNCLEAN)),
+    }
 }
 
 fn inserted_bytes(data: &Data) -> usize {

@@ -1,9 +1,9 @@
 //! The class `MIMEPart`: one part of a message.
 
 use mail::header::Field;
-use mail::message::{EditError, Message, PartView, Place};
+use mail::lines;
+use mail::message::{BodyForm, EditError, Message, PartView, Place};
 use mail::mime::PartId;
-use mail::mime::transfer::Encoding;
 use script::fault::Fault;
 use script::host::Host;
 use script::native::{Call, Native, NativeClass, NativeFrame, NativeRun, Next, Step};
@@ -119,8 +119,9 @@ static METHODS: &[Native] = &[
         "setBody",
         "string body [, array options]",
         (1, Some(2)),
-        "Replaces the body, in the most readable transfer encoding. Option: encoding, when it is in that one already.",
-        (INLINE_BYTES, "a body without that option"),
+        "Replaces the body, in the most readable transfer encoding; lines of text get CRLF at their ends. Option: encoding, \
+         when it is in that one already.",
+        (INLINE_BYTES, "the body"),
         set_body,
     ),
     Native::inline(
@@ -302,56 +303,74 @@ fn set_body(call: &mut Call<'_>) -> Result<Step, Fault> {
     let body = call.str(0)?;
     call.charge(body.len())?;
     let encoding = call.options(1)?.str("encoding")?;
-    let long = body.len() > INLINE_BYTES;
+    if body.len() > INLINE_BYTES {
+        let form = edited(call, |message, part| message.body_form(part))?;
+        let encoding = encoding.map_or(Value::None, Value::Str).freeze()?;
+        let then = Box::new(Written { part: this(call)? });
+        let args = vec![Value::Str(body).freeze()?, Value::from(form_name(form)).freeze()?, encoding];
+        return Ok(Step::Offload { native: &WRITE, args, then: Some(then) });
+    }
     match encoding {
         Some(encoding) => {
             let encoding = encoding.to_string_lossy().into_owned();
             edited(call, |message, part| message.set_encoded_body(part, shared(&body), &encoding))?;
-        }
-        None if long && !edited(call, |message, part| message.is_multipart(part))? => {
-            let then = Box::new(Encoded { part: this(call)? });
-            return Ok(Step::Offload {
-                native: &ENCODE,
-                args: vec![Value::Str(body).freeze()?],
-                then: Some(then),
-            });
         }
         None => edited(call, |message, part| message.set_body(part, body.as_bytes()))?,
     }
     this(call).map(Step::Return)
 }
 
-/// What of setBody runs on another thread: the body in the encoding that suits it, and the encoding's name.
-static ENCODE: Native = Native {
+/// What of setBody runs on another thread: the body as it stands in the message, and the encoding's name.
+static WRITE: Native = Native {
     name: "setBody",
-    params: "string body",
+    params: "string body, string form, any encoding",
     doc: "",
-    min_args: 1,
-    max_args: Some(1),
+    min_args: 3,
+    max_args: Some(3),
     run: NativeRun::Sized {
         above_bytes: INLINE_BYTES,
         run: |call| {
-            let body = call.bytes(0)?;
-            let encoding = Encoding::best_for(body);
-            Ok(vec![Value::from(encoding.encode(body)), Value::from(encoding.name())].into())
+            let body = call.str(0)?;
+            let form = match &*call.str(1)? {
+                b"text" => BodyForm::Text,
+                b"parts" => BodyForm::Parts,
+                _ => BodyForm::Bytes,
+            };
+            let (body, encoding) = match call.arg(2) {
+                Value::Str(encoding) => (lines::with_crlf(shared(&body)), Value::Str(encoding.clone())),
+                _ => {
+                    let (body, encoding) = form.write(body.as_bytes());
+                    (body, encoding.into())
+                }
+            };
+            Ok(vec![Value::from(&body[..]), encoding].into())
         },
     },
 };
 
-/// Waits for a body that is being encoded.
-struct Encoded {
+/// A form as an argument of [`WRITE`].
+fn form_name(form: BodyForm) -> &'static str {
+    match form {
+        BodyForm::Text => "text",
+        BodyForm::Parts => "parts",
+        BodyForm::Bytes => "bytes",
+    }
+}
+
+/// Waits for a body that is being written.
+struct Written {
     part: Value,
 }
 
-impl NativeFrame for Encoded {
+impl NativeFrame for Written {
     fn resume(&mut self, result: Value, _: &mut dyn Host) -> Result<Next, Fault> {
         let pair = result.as_array().map(|pair| (pair.get_index(0), pair.get_index(1)));
         let Some((Some(Value::Str(body)), Some(Value::Str(encoding)))) = pair else {
-            unreachable!("ENCODE gives two strings")
+            unreachable!("WRITE gives two strings")
         };
         let object = self.part.as_object().and_then(Object::downcast::<MailPart>).expect("it was one");
         let encoding = encoding.to_string_lossy();
-        let edited = object.message().borrow_mut().set_encoded_body(object.part(), shared(&body), &encoding);
+        let edited = object.message().borrow_mut().set_written_body(object.part(), shared(&body), &encoding);
         edited.map_err(|error| Fault::error(format!("setBody(): {error}")))?;
         Ok(Next::Return(self.part.clone()))
     }

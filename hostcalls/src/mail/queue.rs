@@ -63,7 +63,6 @@ fn source(execution: &Execution, call: &HostCall) -> Result<Bytes, Fault> {
     };
     match smtp::is_clean(&message) {
         true => Ok(message),
-        false => Err(call
-            .error("the message has a CR or LF that is not part of a line end, or no line end at its end")),
+        false => Err(call.error(super::UNCLEAN)),
     }
 }

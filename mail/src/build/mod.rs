@@ -14,7 +14,8 @@ use crate::compat::{BUILD_CHARSET, BUILD_DISPOSITION, BUILD_TYPE};
 use crate::date;
 use crate::header::{self, NameError, Parameterised};
 use crate::limits::{BOUNDARY_BYTES_MAX, BUILD_DEPTH_MAX, EDITS_MAX};
-use crate::message::ValueForm;
+use crate::lines;
+use crate::message::{BodyForm, ValueForm};
 use crate::mime::transfer::Encoding;
 
 /// Why the builder did not take something.
@@ -140,7 +141,8 @@ impl Builder {
         self.disposition = Some(Bytes::copy_from_slice(disposition));
     }
 
-    /// The content; what stands before the first child when there are children.
+    /// The content; what stands before the first child when there are children. Lines of text end in CRLF when it is
+    /// written, and so do those of what is encoded already.
     pub fn set_body(&mut self, body: Bytes) {
         self.body = body;
     }
@@ -160,7 +162,7 @@ impl Builder {
         if self.children.len() >= EDITS_MAX {
             return Err(BuildError::TooMany);
         }
-        self.children.push(child);
+        self.children.push(lines::with_crlf(child));
         Ok(())
     }
 
@@ -233,20 +235,22 @@ impl Builder {
     fn write_body(&self, output: &mut Vec<u8>) {
         if self.has("content-transfer-encoding") {
             output.extend_from_slice(b"\r\n");
-            output.extend_from_slice(&self.body);
+            output.extend_from_slice(&lines::with_crlf(self.body.clone()));
             return;
         }
-        let encoding = Encoding::shorter_for(&self.body);
+        let kind = Parameterised::parse(&self.written_type()).value;
+        let body = BodyForm::of_type(Some(&kind)).content(self.body.clone());
+        let encoding = Encoding::shorter_for(&body);
         output
             .extend_from_slice(format!("Content-Transfer-Encoding: {}\r\n\r\n", encoding.name()).as_bytes());
-        output.extend_from_slice(&encoding.encode(&self.body));
+        output.extend_from_slice(&encoding.encode(&body));
     }
 
     fn write_children(&self, output: &mut Vec<u8>) {
         let boundary = self.written_boundary();
         output.extend_from_slice(b"\r\n");
         if !self.body.is_empty() {
-            output.extend_from_slice(&self.body);
+            output.extend_from_slice(&lines::with_crlf(self.body.clone()));
             output.extend_from_slice(b"\r\n");
         }
         for child in &self.children {
@@ -257,14 +261,18 @@ impl Builder {
         output.extend_from_slice(&[b"--", &boundary[..], b"--\r\n"].concat());
     }
 
-    /// The boundary that the Content-Type, wherever it comes from, names.
+    /// The boundary that the Content-Type names.
     fn written_boundary(&self) -> Bytes {
+        let named = Parameterised::parse(&self.written_type()).plain("boundary").map(Bytes::copy_from_slice);
+        named.unwrap_or_else(|| self.boundary.clone())
+    }
+
+    /// The value of the Content-Type, wherever it comes from.
+    fn written_type(&self) -> Vec<u8> {
         let added = self.fields.iter().find(|(name, _)| name.eq_ignore_ascii_case(b"content-type"));
-        let value = match added {
+        match added {
             Some((name, raw)) => header::unfold(&raw[name.len() + 1..]).into_owned(),
             None => self.content_type(),
-        };
-        let named = Parameterised::parse(&value).plain("boundary").map(Bytes::copy_from_slice);
-        named.unwrap_or_else(|| self.boundary.clone())
+        }
     }
 }

@@ -44,7 +44,7 @@ fn a_built_message_is_read_back() {
     assert_eq!(root.preamble(), Some(&b"preamble"[..]));
     let parts: Vec<_> = root.children().collect();
     assert_eq!(parts[0].type_parameter("charset").as_deref(), Some("utf-8"));
-    assert_eq!(parts[0].body().as_ref(), b"<p>\n");
+    assert_eq!(parts[0].body().as_ref(), b"<p>\r\n", "a line of text");
     assert_eq!(parts[1].file_name().as_deref(), Some("räksmörgås.bin"));
     assert_eq!(parts[1].body().as_ref(), b"\0\x01\xff");
     assert_eq!(parts[1].fields_named(b"mime-version").count(), 0, "only messages have it");
@@ -110,4 +110,36 @@ fn types_bring_no_fields_of_their_own() {
     let expected =
         [&b"mime-version"[..], b"content-type", b"content-disposition", b"content-transfer-encoding"];
     assert_eq!(names, expected);
+}
+
+#[test]
+fn lines_that_end_in_lf_are_no_line_ends_to_be_escaped() {
+    let written = |set: &dyn Fn(&mut Builder)| {
+        let mut builder = Builder::new("r");
+        set(&mut builder);
+        builder.set_body(Bytes::from_static(b"hello\nworld\n"));
+        let text = text(&builder);
+        text.split_once("\r\n\r\n").expect("a blank line").1.to_owned()
+    };
+    assert_eq!(written(&|_| {}), "hello\r\nworld\r\n");
+    assert_eq!(written(&|builder| builder.set_type(b"TEXT/html")), "hello\r\nworld\r\n");
+    let add = |builder: &mut Builder, name: &str, value: &str| {
+        builder.add_header(name.as_bytes(), value.as_bytes(), ValueForm::Encode).expect("a good name");
+    };
+    assert_eq!(written(&|builder| add(builder, "Content-Type", "text/x")), "hello\r\nworld\r\n");
+    // What is no text comes back byte for byte.
+    assert_eq!(written(&|builder| add(builder, "Content-Type", "image/x")), "hello=0Aworld=0A");
+    assert_eq!(written(&|builder| add(builder, "Content-Transfer-Encoding", "7bit")), "hello\r\nworld\r\n");
+    let part = || Bytes::from_static(b"X: 1\n\none\n");
+    let multipart = written(&|builder| builder.append_raw(part()).expect("room"));
+    assert_eq!(multipart, "hello\r\nworld\r\n\r\n--r\r\nX: 1\r\n\r\none\r\n\r\n--r--\r\n");
+}
+
+#[test]
+fn utf_16_is_not_taken_for_lines() {
+    let mut builder = Builder::new("r");
+    builder.set_type(b"text/plain; charset=utf-16be");
+    builder.set_body(Bytes::from_static(b"\0a\0\n"));
+    let message = Message::parse(builder.to_bytes()).expect("small");
+    assert_eq!(message.root().body().as_ref(), b"\0a\0\n");
 }

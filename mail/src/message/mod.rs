@@ -3,9 +3,15 @@
 //! Getters ([`PartView`]) keep telling what came in; changes show when the message is written
 //! ([`Message::to_bytes`]) or when its [`Delta`] is taken. [`Message::snapshot`] and [`Message::restore`] go back to
 //! an earlier list of changes, which is how one message is queued differently for each recipient.
+//!
+//! What becomes lines of the message, a body, part or preamble, is recorded with CRLF at the end of each, whatever it was
+//! given with. Only [`Message::modify_content`] takes bytes as they are, so that [`Delta::keeps_line_ends`] has to be asked.
 
+mod body;
 mod compose;
 mod edit;
+#[cfg(test)]
+mod line_tests;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -20,13 +26,13 @@ use bytes::Bytes;
 
 use crate::delta::{Delta, Now};
 use crate::header::{self, NameError, Parameterised};
-use crate::limits::EDITS_MAX;
-use crate::limits::MESSAGE_BYTES_MAX;
-use crate::mime::transfer::Encoding;
+use crate::limits::{EDITS_MAX, MESSAGE_BYTES_MAX};
+use crate::lines;
 use crate::mime::{PartId, Structure, TooLarge};
 use edit::Edit;
 use state::State;
 
+pub use body::BodyForm;
 pub use view::PartView;
 
 /// Why a change was not recorded.
@@ -286,35 +292,33 @@ impl Message {
         self.record(part, Edit::DateLater { part })
     }
 
-    /// Replaces the part's body by `body`, in the most readable transfer encoding that carries it. A body of a
-    /// multipart goes with all its parts; what is to be a multipart's body stays as it is, since no encoding may stand
-    /// around parts (RFC 2045 6.4).
+    /// Replaces the part's body by `body`, written as [`body_form`](Self::body_form) says. A body of a multipart goes with
+    /// all its parts.
     pub fn set_body(&mut self, part: PartId, body: &[u8]) -> Result<(), EditError> {
-        let (body, encoding) = if self.is_multipart(part)? {
-            (Bytes::copy_from_slice(body), if body.is_ascii() { "7bit" } else { "8bit" })
-        } else {
-            let encoding = Encoding::best_for(body);
-            (encoding.encode(body).into(), encoding.name())
-        };
-        self.record(part, Edit::SetBody { part, body, encoding: Bytes::from_static(encoding.as_bytes()) })?;
-        Ok(())
+        let (body, encoding) = self.body_form(part)?.write(body);
+        self.set_written_body(part, body, encoding)
     }
 
-    /// Whether the part, with its changes, is a multipart, whose body no transfer encoding may touch (RFC 2045, 6.4).
+    /// How a new body of the part, with its changes, is written.
     ///
     /// # Errors
     /// There is no such part.
-    pub fn is_multipart(&self, part: PartId) -> Result<bool, EditError> {
+    pub fn body_form(&self, part: PartId) -> Result<BodyForm, EditError> {
         let view = self.part(part).ok_or(EditError::NoPart)?;
         let kind = match self.state.parts.get(&part) {
             Some(state) => state.media_type(&self.original, view.fields()),
             None => view.media_type(),
         };
-        Ok(kind.is_some_and(|kind| kind.starts_with("multipart/")))
+        Ok(BodyForm::of_type(kind.as_deref()))
     }
 
     /// Replaces the part's body by bytes that are in the transfer encoding `encoding` already.
     pub fn set_encoded_body(&mut self, part: PartId, body: Bytes, encoding: &str) -> Result<(), EditError> {
+        self.set_written_body(part, lines::with_crlf(body), encoding)
+    }
+
+    /// The same for bytes whose lines end in CRLF, which what [`BodyForm::write`] gives does.
+    pub fn set_written_body(&mut self, part: PartId, body: Bytes, encoding: &str) -> Result<(), EditError> {
         let encoding: String = encoding.chars().filter(|character| character.is_ascii_graphic()).collect();
         self.record(part, Edit::SetBody { part, body, encoding: encoding.into() })?;
         Ok(())
@@ -322,12 +326,12 @@ impl Message {
 
     /// Replaces what stands before the first part. False when the part is no multipart.
     pub fn set_preamble(&mut self, part: PartId, text: Bytes) -> Result<bool, EditError> {
-        Ok(self.record(part, Edit::SetPreamble { part, text })? > 0)
+        Ok(self.record(part, Edit::SetPreamble { part, text: lines::with_crlf(text) })? > 0)
     }
 
     /// Replaces what stands behind the last part. False when the part is no multipart.
     pub fn set_epilogue(&mut self, part: PartId, text: Bytes) -> Result<bool, EditError> {
-        Ok(self.record(part, Edit::SetEpilogue { part, text })? > 0)
+        Ok(self.record(part, Edit::SetEpilogue { part, text: lines::with_crlf(text) })? > 0)
     }
 
     /// Puts a part, given with its header, into `part`. What is no multipart, or not one of `wrap_type` if that is
@@ -348,13 +352,14 @@ impl Message {
         }
         let wrap_type = wrap_type.map(|kind| Bytes::copy_from_slice(kind.as_bytes()));
         let boundary = Bytes::copy_from_slice(boundary.as_bytes());
+        let content = lines::with_crlf(content);
         self.record(part, Edit::InsertPart { part, place, content, wrap_type, boundary })?;
         Ok(())
     }
 
     /// Puts `content`, header and body, in place of the part. Of the root only the content fields and the body go.
     pub fn replace_part(&mut self, part: PartId, content: Bytes) -> Result<(), EditError> {
-        self.record(part, Edit::ReplacePart { part, content })?;
+        self.record(part, Edit::ReplacePart { part, content: lines::with_crlf(content) })?;
         Ok(())
     }
 
@@ -367,7 +372,8 @@ impl Message {
         Ok(())
     }
 
-    /// Replaces `count` bytes of the original from `start`. Where it overlaps with another change the later one wins.
+    /// Replaces `count` bytes of the original from `start`, by `data` as it is: it may begin or end within a CRLF. Where it
+    /// overlaps with another change the later one wins.
     pub fn modify_content(&mut self, start: u64, count: u64, data: Bytes) -> Result<(), EditError> {
         let end = start.checked_add(count).filter(|end| *end <= self.original.len() as u64);
         if end.is_none() {

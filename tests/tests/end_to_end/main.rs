@@ -12,6 +12,7 @@ mod damage;
 mod delivery;
 mod delivery_file;
 mod dns;
+mod edits;
 mod examples;
 mod halonctl;
 mod hook_cases;
