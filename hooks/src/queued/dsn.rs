@@ -1,7 +1,9 @@
 //! The option `dsn` of `Queue` and `Bounce`: another report than the transport's settings say (reference: hooks 6.3).
 
+use bytes::Bytes;
 use hostcalls::address;
 use hostcalls::mail::{Metadata, TransportNames, metadata};
+use mail::report::{self, FieldPlace};
 use net::smtp::address::Address;
 use script::value::{Frozen, Value};
 
@@ -26,11 +28,11 @@ pub struct DsnOverrides {
     pub dkim: Option<Dkim>,
     /// Its job id.
     pub job_id: Option<String>,
-    /// A whole part, header and body, instead of the text for people.
-    pub readable_part: Option<Box<[u8]>>,
+    /// A whole part, header and body, instead of the text for people. Its lines end in CRLF.
+    pub readable_part: Option<Bytes>,
     /// What its subject begins with.
     pub subject_prepend: Option<String>,
-    /// Further fields, such as `X-Queue: bulk`.
+    /// Further fields, such as `X-Queue: bulk`, or ones that stand instead of the report's own, such as Subject.
     pub headers: Vec<String>,
     /// Leave out the header of the original.
     pub without_original: bool,
@@ -124,29 +126,50 @@ fn dkim(options: &Options, dsn: &Options) -> Result<Dkim, Failure> {
     })
 }
 
-fn readable_part(dsn: &Options) -> Result<Option<Box<[u8]>>, Failure> {
-    match dsn.value("readable_mimepart") {
-        None => Ok(None),
-        Some(Value::Str(text)) if text.len() <= limits::MAX_READABLE_PART_BYTES => {
-            Ok(Some(text.as_bytes().into()))
-        }
-        Some(Value::Str(text)) => Err(Failure(format!(
+fn readable_part(dsn: &Options) -> Result<Option<Bytes>, Failure> {
+    let text = match dsn.value("readable_mimepart") {
+        None => return Ok(None),
+        Some(Value::Str(text)) => text,
+        Some(other) => return Err(wrong("readable_mimepart", "a string", &other)),
+    };
+    if text.len() > limits::MAX_READABLE_PART_BYTES {
+        return Err(Failure(format!(
             "option \"readable_mimepart\": {} bytes, of which {} are allowed",
             text.len(),
             limits::MAX_READABLE_PART_BYTES
-        ))),
-        Some(other) => Err(wrong("readable_mimepart", "a string", &other)),
+        )));
+    }
+    match report::readable_part(Bytes::copy_from_slice(text.as_bytes())) {
+        None => Err(Failure(
+            "option \"readable_mimepart\": it does not begin with header fields, such as \"Content-Type: text/plain\", and a \
+             blank line"
+                .to_owned(),
+        )),
+        part => Ok(part),
     }
 }
 
 fn headers(dsn: &Options) -> Result<Vec<String>, Failure> {
     let headers = dsn.strings("headers", limits::MAX_DSN_HEADERS)?.unwrap_or_default();
-    match headers.iter().find(|header| !is_field(header)) {
-        None => Ok(headers),
-        Some(bad) => Err(Failure(format!(
-            "option \"headers\": {bad:?} is no header field in one line, such as \"X-Name: value\""
-        ))),
+    let refused = |header: &str, why: &str| Err(Failure(format!("option \"headers\": {header:?} {why}")));
+    let mut instead: Vec<String> = Vec::new();
+    for header in &headers {
+        if !is_field(header) {
+            return refused(header, "is no header field in one line, such as \"X-Name: value\"");
+        }
+        let name = header.split(':').next().unwrap_or_default().to_ascii_lowercase();
+        match report::field_place(&name) {
+            FieldPlace::Beside => {}
+            FieldPlace::Nowhere => {
+                return refused(header, "is not for a script to set: it makes the report one");
+            }
+            FieldPlace::Instead if instead.contains(&name) => {
+                return refused(header, "is the second of its name");
+            }
+            FieldPlace::Instead => instead.push(name),
+        }
     }
+    Ok(headers)
 }
 
 /// A name, a colon, a value without line ends.

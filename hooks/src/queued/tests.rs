@@ -261,9 +261,37 @@ fn queue_bounce_and_delete_are_read() {
             assert_eq!(decided, Predelivery::Bounce(Box::new(expected)));
         },
     );
-    decided("Bounce([\"dsn\" => [\"headers\" => [\"X: a\\r\\nBcc: b\"]]]);", |_, told| {
-        assert!(told[0].contains("is no header field in one line"), "{told:?}");
-    });
+}
+
+/// A part with LF made a report that no peer took, and one without a header a part that is none; a second Content-Type made
+/// it no report.
+#[test]
+fn a_report_that_would_be_none_is_an_error_of_the_script() {
+    for (dsn, told) in [
+        (r#""headers" => ["X: a\r\nBcc: b"]"#, "is no header field in one line"),
+        (
+            r#""headers" => ["Content-Type: text/plain", "X: y"]"#,
+            "\"Content-Type: text/plain\" is not for a script to set",
+        ),
+        (r#""headers" => ["Subject: a", "SUBJECT: b"]"#, "\"SUBJECT: b\" is the second of its name"),
+        (r#""readable_mimepart" => "no header at all""#, "it does not begin with header fields"),
+    ] {
+        decided(&format!("Bounce([\"dsn\" => [{dsn}]]);"), move |_, said| {
+            assert!(said[0].contains(told), "{said:?}");
+        });
+    }
+    decided(
+        r#"Bounce(["dsn" => ["headers" => ["Subject: a"], "readable_mimepart" => "X: y\n\nz\n"]]);"#,
+        |decided, said| {
+            assert_eq!(said, [""; 0]);
+            let expected = DsnOverrides {
+                headers: vec!["Subject: a".to_owned()],
+                readable_part: Some(b"X: y\r\n\r\nz\r\n"[..].into()),
+                ..DsnOverrides::default()
+            };
+            assert_eq!(decided, Predelivery::Bounce(Box::new(expected)));
+        },
+    );
 }
 
 #[test]

@@ -17,6 +17,7 @@ use bytes::Bytes;
 use crate::date;
 use crate::header::{self, encode_field};
 use crate::limits::REPORT_FIELDS_MAX;
+use crate::lines;
 
 /// What there is to tell about some recipients of a message.
 #[derive(Clone, Debug)]
@@ -52,9 +53,10 @@ pub struct Report {
 pub struct Changes {
     /// What its subject begins with.
     pub subject_prefix: String,
-    /// Further fields, each a name, a colon and a value in one line.
+    /// Further fields, each a name, a colon and a value in one line. One of a name that the report itself has, such as
+    /// Subject, stands instead of that; see [`field_place`].
     pub fields: Vec<String>,
-    /// A whole part, header and body, instead of the text in plain words.
+    /// A whole part, header and body, instead of the text in plain words: what [`readable_part`] gives.
     pub readable_part: Option<Bytes>,
 }
 
@@ -172,17 +174,19 @@ impl Report {
     }
 
     fn write_header(&self, out: &mut Vec<u8>) {
-        let host = clean(&self.host);
-        out.extend(encode_field(b"Date", date::format(self.date_unix_s, 0).as_bytes()));
-        out.extend(encode_field(b"From", format!("{} <{}>", quoted(&self.from_name), self.from).as_bytes()));
-        // The address stands as it is: an encoded word may not be part of it.
-        out.extend_from_slice(format!("To: <{}>\r\n", clean(&self.to)).as_bytes());
-        out.extend(encode_field(b"Subject", self.subject().as_bytes()));
-        out.extend_from_slice(format!("Message-ID: <{}@{host}>\r\n", clean(&self.id)).as_bytes());
+        let from = format!("{} <{}>", quoted(&self.from_name), self.from);
+        let id = format!("<{}@{}>", clean(&self.id), clean(&self.host));
+        self.write_own(out, "Date", date::format(self.date_unix_s, 0).as_bytes());
+        self.write_own(out, "From", from.as_bytes());
+        if !self.changes.has("To") {
+            // The address stands as it is: an encoded word may not be part of it.
+            out.extend_from_slice(format!("To: <{}>\r\n", clean(&self.to)).as_bytes());
+        }
+        self.write_own(out, "Subject", self.subject().as_bytes());
+        self.write_own(out, "Message-ID", id.as_bytes());
         if let Some(id) = self.original.message_id() {
-            for name in ["In-Reply-To", "References"] {
-                out.extend(encode_field(name.as_bytes(), &id));
-            }
+            self.write_own(out, "In-Reply-To", &id);
+            self.write_own(out, "References", &id);
         }
         for field in &self.changes.fields {
             if let Some((name, value)) = field.split_once(':') {
@@ -190,15 +194,24 @@ impl Report {
             }
         }
         // RFC 3834 5.
-        out.extend_from_slice(b"Auto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n");
+        self.write_own(out, "Auto-Submitted", b"auto-replied");
         let boundary = &self.boundary;
         out.extend_from_slice(
             format!(
-                "Content-Type: multipart/report; report-type=delivery-status;\r\n boundary=\"{boundary}\"\r\n\r\n\
+                "MIME-Version: 1.0\r\n\
+                 Content-Type: multipart/report; report-type=delivery-status;\r\n boundary=\"{boundary}\"\r\n\r\n\
                  This is a delivery status notification (RFC 3464).\r\n"
             )
             .as_bytes(),
         );
+    }
+
+    /// A field that a change can stand instead of.
+    fn write_own(&self, out: &mut Vec<u8>, name: &str, value: &[u8]) {
+        debug_assert_eq!(field_place(name), FieldPlace::Instead);
+        if !self.changes.has(name) {
+            out.extend(encode_field(name.as_bytes(), value));
+        }
     }
 
     fn subject(&self) -> String {
@@ -228,6 +241,47 @@ impl Report {
         write_type(out, kind, "Header of your message", header);
         out.extend_from_slice(header);
     }
+}
+
+impl Changes {
+    fn has(&self, name: &str) -> bool {
+        let names = self.fields.iter().filter_map(|field| field.split_once(':'));
+        names.into_iter().any(|(given, _)| given.eq_ignore_ascii_case(name))
+    }
+}
+
+/// What becomes of a further field of a report, by its name.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum FieldPlace {
+    /// It stands beside the report's own.
+    Beside,
+    /// It stands instead of one of the report's own, of which there may be only one.
+    Instead,
+    /// It cannot be: the report's own is what makes it a report.
+    Nowhere,
+}
+
+/// Where a further field of this name stands, in any case of letters.
+pub fn field_place(name: &str) -> FieldPlace {
+    const OWN: [&str; 8] =
+        ["date", "from", "to", "subject", "message-id", "in-reply-to", "references", "auto-submitted"];
+    let name = name.to_ascii_lowercase();
+    match &*name {
+        "mime-version" => FieldPlace::Nowhere,
+        name if name.starts_with("content-") => FieldPlace::Nowhere,
+        name if OWN.contains(&name) => FieldPlace::Instead,
+        _ => FieldPlace::Beside,
+    }
+}
+
+/// A part as it can stand in [`Changes::readable_part`], with CRLF at the end of each of its lines. `None`: it does not begin
+/// with header fields and a blank line.
+pub fn readable_part(text: impl Into<Bytes>) -> Option<Bytes> {
+    let part = lines::with_crlf(text);
+    let mut fields = Vec::new();
+    let section = header::scan(&part, 0, &mut fields, REPORT_FIELDS_MAX, |_| false);
+    let has_blank_line = section.body_start > section.fields_end;
+    (has_blank_line && !section.bad_header && !fields.is_empty()).then_some(part)
 }
 
 impl Action {

@@ -158,3 +158,61 @@ fn a_header_ends_before_its_blank_line() {
         assert_eq!(header_end(message.as_bytes()), end, "{message:?}");
     }
 }
+
+/// A report had two of them, and the first Content-Type, which counts, was not that of a report.
+#[test]
+fn a_field_of_a_script_stands_instead_of_the_reports_own() {
+    let own = report(Action::Failed);
+    let mut changed = own.clone();
+    let fields = [
+        "subject: Returned mail",
+        "FROM: Desk <desk@example.org>",
+        "X-Queue: bulk",
+        "Auto-Submitted: auto-generated",
+    ];
+    changed.changes.fields = fields.map(str::to_owned).into();
+    let names = |report: &Report| {
+        let bytes = report.write().bytes;
+        let mut fields = Vec::new();
+        header::scan(&bytes, 0, &mut fields, 100, |_| false);
+        let names =
+            fields.iter().map(|field| String::from_utf8_lossy(field.name(&bytes)).to_ascii_lowercase());
+        let mut names: Vec<String> = names.collect();
+        names.sort();
+        names
+    };
+    let mut expected = names(&own);
+    expected.push("x-queue".to_owned());
+    expected.sort();
+    assert_eq!(names(&changed), expected);
+    let written = String::from_utf8(changed.write().bytes).expect("ASCII");
+    for field in [
+        "subject: Returned mail\r\n",
+        "FROM: Desk <desk@example.org>\r\n",
+        "Auto-Submitted: auto-generated\r\n",
+    ] {
+        assert!(written.contains(field), "{field}: {written}");
+    }
+    assert_eq!(field_place("Content-Type"), FieldPlace::Nowhere);
+    assert_eq!(field_place("Mime-Version"), FieldPlace::Nowhere);
+    for name in names(&own) {
+        assert_ne!(field_place(&name), FieldPlace::Beside, "{name}");
+    }
+}
+
+#[test]
+fn a_readable_part_has_a_header_and_lines() {
+    for (given, part) in [
+        ("Content-Type: text/plain\n\nbare\nlf\n", Some("Content-Type: text/plain\r\n\r\nbare\r\nlf\r\n")),
+        ("A: 1\r\nB: 2\r\n c\r\n\r\n", Some("A: 1\r\nB: 2\r\n c\r\n\r\n")),
+        ("A: 1\n", None),
+        ("A: 1", None),
+        ("no header at all", None),
+        ("no header at all\n\nbody", None),
+        (" folded\nA: 1\n\nbody", None),
+        ("\nbody", None),
+        ("", None),
+    ] {
+        assert_eq!(readable_part(given).as_deref(), part.map(str::as_bytes), "{given:?}");
+    }
+}

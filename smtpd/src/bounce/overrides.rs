@@ -25,7 +25,7 @@ pub(super) fn lay_over(report: &mut Report, overrides: &DsnOverrides) {
     }
     report.changes.subject_prefix = overrides.subject_prepend.clone().unwrap_or_default();
     report.changes.fields.clone_from(&overrides.headers);
-    report.changes.readable_part = overrides.readable_part.as_deref().map(bytes::Bytes::copy_from_slice);
+    report.changes.readable_part.clone_from(&overrides.readable_part);
 }
 
 /// How a report on recipient `about` of a transaction is queued.

@@ -109,8 +109,11 @@ pub(super) async fn store(
     report.id = id.to_string();
     overrides::lay_over(&mut report, overrides);
     let mut written = report.write();
-    if let Some(order) = &overrides.dkim {
-        overrides::sign(shard, order, &mut written.bytes).await?;
+    if let Some(order) = &overrides.dkim
+        && let Err(why) = overrides::sign(shard, order, &mut written.bytes).await
+    {
+        // Another minute brings no other key, and the sender has to know.
+        tell_unsigned(shard, subject, id, &why);
     }
     let transport =
         overrides.transport.as_deref().or(dsn.transport.as_deref()).unwrap_or(&*subject.transport);
@@ -143,6 +146,12 @@ pub(super) async fn store(
     intake.ready().await.map_err(|error| failure(&error))?;
     let message = intake.commit(&envelope, Bytes::new()).await.map_err(|error| failure(&error))?;
     Ok(Stored { message, envelope, size_bytes })
+}
+
+fn tell_unsigned(shard: &Shard, subject: &Subject, report: Uuid, why: &str) {
+    let id = Uuid::from_bytes(subject.transaction);
+    let line = format_args!("[{id}] report {report} goes out without a signature: {why}");
+    shard.log.line(Priority::Error, line);
 }
 
 /// A place in the buffers of the spool.
@@ -227,13 +236,17 @@ fn forget(shard: &Shard, notice: &Notice) {
     }
 }
 
-/// The report could not be stored: nothing has changed on disk, and the attempt is repeated.
+/// The report could not be stored: nothing has changed on disk, and the attempt is repeated. What somebody wanted gone is
+/// held: they do not want it delivered.
 fn put_back(shard: &Rc<Shard>, subject: &Subject, notices: &[Notice], why: &str) {
     let at_ms = time::steady_ms().saturating_add(limits::REPORT_RETRY.as_millis() as u64);
+    let mut held = 0;
     for notice in notices {
         match notice.what {
-            // Whoever wanted it gone does not want it delivered.
-            What::Failed(FailCause::Ordered) => hold(shard, notice, why),
+            What::Failed(FailCause::Ordered) => {
+                hold(shard, notice, why);
+                held += 1;
+            }
             What::Failed(_) => {
                 shard.queue.borrow_mut().put_back(notice.key, at_ms);
             }
@@ -242,14 +255,16 @@ fn put_back(shard: &Rc<Shard>, subject: &Subject, notices: &[Notice], why: &str)
     }
     shard.due.notify_one();
     let id = Uuid::from_bytes(subject.transaction);
-    shard.log.line(
-        Priority::Error,
-        format_args!(
-            "[{id}] report not stored: {why}; {} recipients are tried again in {} s",
-            notices.len(),
-            limits::REPORT_RETRY.as_secs()
-        ),
-    );
+    let tell = |what: &str| {
+        shard.log.line(Priority::Error, format_args!("[{id}] report not stored: {why}; {what}"));
+    };
+    if held > 0 {
+        tell(&format!("{held} recipients are held"));
+    }
+    let again = notices.len() - held;
+    if again > 0 {
+        tell(&format!("{again} recipients are tried again in {} s", limits::REPORT_RETRY.as_secs()));
+    }
 }
 
 fn hold(shard: &Shard, notice: &Notice, why: &str) {
