@@ -5,7 +5,7 @@ mod facts;
 mod tests;
 mod verdict;
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::OnceCell;
 use std::rc::Rc;
 
 use hostcalls::mail::{MailPart, Outbox, Queued, Reread, Resting, TransportNames};
@@ -296,9 +296,9 @@ impl Conversation {
     ) -> (Verdict<MessageAccepted>, Vec<Queued>) {
         let subject = self.subject();
         let outbox = Rc::new(Outbox::new(self.transaction.id, transports));
-        let mail = Rc::new(RefCell::new(mail));
-        let about = About { item: None, rest: Some(Resting::new(Rc::clone(&mail), reread)) };
-        let mail: Value = MailPart::received(mail, &outbox).into();
+        let resting = Resting::new(mail, reread);
+        let mail: Value = MailPart::received(&resting, &outbox).into();
+        let about = About { item: None, rest: Some(resting) };
         let seen =
             Seen { received_s: Some(received_s), ..seen(&self.connection, &self.shown, &self.transaction) };
         let found = finder(&seen, |reads| {

@@ -150,8 +150,8 @@ fn seek(call: &mut Call<'_>) -> Result<Step, Fault> {
         _ if matches!(*file.content.borrow(), Source::Closed) => return Ok(Step::Return(Value::None)),
         b"SEEK_SET" => 0,
         b"SEEK_CUR" => file.position.get(),
-        b"SEEK_END" => match file.in_memory() {
-            Some(bytes) => bytes.len() as u64,
+        b"SEEK_END" => match file.fixed_length() {
+            Some(length) => length as u64,
             None => return Ok(ask(SEEK, call)),
         },
         _ => return Err(call.wrong(1, "SEEK_SET, SEEK_CUR or SEEK_END")),

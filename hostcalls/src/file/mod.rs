@@ -1,7 +1,7 @@
 //! The class `File`: files for reading, in memory or on disk.
 //!
 //! A file on disk is opened and read on the engine's pool, in pieces of [`limits::FILE_READ_BYTES`]; one in memory answers
-//! at once. Which files there are is up to [`Sources`](crate::source::Sources).
+//! at once, and so does a message whose bytes are at hand. Which files there are is up to [`Sources`](crate::source::Sources).
 
 mod class;
 #[cfg(test)]
@@ -23,6 +23,7 @@ use script::value::{Object, Resource, Value};
 pub(crate) use class::FAMILY;
 
 use crate::execution::Slot;
+use crate::mail::Taken;
 use crate::offload::offload;
 use crate::source::Content;
 use crate::{Execution, limits};
@@ -42,6 +43,8 @@ pub(crate) struct File {
 enum Source {
     Memory(Bytes),
     Disk(Arc<std::fs::File>, Rc<Slot>),
+    /// A message with changes, which may have to be read or made.
+    Message(Rc<Taken>),
     Closed,
 }
 
@@ -75,6 +78,11 @@ pub fn memory_file(bytes: Bytes) -> Value {
     File::new(Source::Memory(bytes), None).into_value()
 }
 
+/// A message as a file, whose content is in memory as long as the script does not wait.
+pub(crate) fn message_file(message: Rc<Taken>) -> Value {
+    File::new(Source::Message(message), None).into_value()
+}
+
 /// The whole content of a file in memory; none for one on disk, a closed one, or an object of another class.
 pub fn memory_bytes(object: &Object) -> Option<Bytes> {
     object.downcast::<File>()?.in_memory()
@@ -89,6 +97,7 @@ pub async fn read_all(name: &str, object: &Object) -> Result<Option<Bytes>, Faul
         Source::Memory(bytes) => Ok(Some(bytes)),
         Source::Closed => Ok(None),
         Source::Disk(disk, _slot) => read_rest(name, &disk, 0).await,
+        Source::Message(message) => message.bytes(name).await.map(Some),
     }
 }
 
@@ -105,7 +114,17 @@ impl File {
     fn in_memory(&self) -> Option<Bytes> {
         match &*self.content.borrow() {
             Source::Memory(bytes) => Some(bytes.clone()),
-            _ => None,
+            Source::Message(message) => message.at_hand(),
+            Source::Disk(..) | Source::Closed => None,
+        }
+    }
+
+    /// The length of what cannot grow.
+    fn fixed_length(&self) -> Option<usize> {
+        match &*self.content.borrow() {
+            Source::Memory(bytes) => Some(bytes.len()),
+            Source::Message(message) => Some(message.len()),
+            Source::Disk(..) | Source::Closed => None,
         }
     }
 
@@ -140,6 +159,7 @@ impl File {
         let source = self.content.borrow().clone();
         let disk = match source {
             Source::Memory(bytes) => return Ok(self.read_memory(&bytes, length)),
+            Source::Message(message) => return Ok(self.read_memory(&message.made(name).await?, length)),
             Source::Closed => return Ok(Value::None),
             Source::Disk(disk, _) => disk,
         };
@@ -177,6 +197,7 @@ impl File {
         let source = self.content.borrow().clone();
         let disk = match source {
             Source::Memory(bytes) => return Ok(self.line_of_memory(&bytes)),
+            Source::Message(message) => return Ok(self.line_of_memory(&message.made(name).await?)),
             Source::Closed => return Ok(Value::None),
             Source::Disk(disk, _) => disk,
         };
@@ -215,6 +236,7 @@ impl File {
         let source = self.content.borrow().clone();
         match source {
             Source::Memory(bytes) => Ok(Some(bytes.len() as u64)),
+            Source::Message(message) => Ok(Some(message.len() as u64)),
             Source::Closed => Ok(None),
             Source::Disk(disk, _) => {
                 let length = offload(name, move || disk.metadata().map(|metadata| metadata.len())).await?;
@@ -230,7 +252,11 @@ impl HostObject for File {
     }
 
     fn size_bytes(&self) -> usize {
-        let held = self.in_memory().map_or(0, |bytes| bytes.len());
+        let held = match &*self.content.borrow() {
+            Source::Memory(bytes) => bytes.len(),
+            Source::Message(message) => message.size_bytes(),
+            Source::Disk(..) | Source::Closed => 0,
+        };
         size_of::<File>() + held + self.ahead.borrow().bytes.len()
     }
 }

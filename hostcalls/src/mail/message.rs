@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use mail::delta::Now;
 use mail::message::Message;
 use mail::mime::PartId;
 use script::fault::Fault;
@@ -14,7 +15,7 @@ use script::value::{Array, Frozen, FrozenObject, Object, Value};
 use super::builder::{QUEUE, SEND};
 use super::outbox::Outbox;
 use super::part::{PART, edited};
-use super::{now, shared, this};
+use super::{Resting, Taken, now, shared, this};
 use crate::arguments::Arguments;
 use crate::{Execution, HostFunction, HostFuture, file, numbers};
 
@@ -70,7 +71,7 @@ static METHODS: &[Native] = &[
     super::dkim::SIGN_MESSAGE,
     super::dkim::VERIFY,
     Native::sized("toString", "", (0, Some(0)), "The source with all changes.", INLINE_BYTES, to_string),
-    Native::inline("toFile", "", (0, Some(0)), "The source with all changes, as a File in memory.", to_file),
+    Native::inline("toFile", "", (0, Some(0)), "The source with all changes, as a File.", to_file),
     QUEUE,
     SEND,
 ];
@@ -84,25 +85,35 @@ pub(super) const FROM_FILE_FUNCTION: HostFunction = HostFunction { number: FROM_
 pub struct MailPart {
     message: Rc<RefCell<Message>>,
     part: PartId,
-    /// Where the message goes that has just come in; only its root has it.
-    outbox: Option<Rc<Outbox>>,
+    /// Of the message that a transaction has brought, its root only.
+    received: Option<Received>,
+}
+
+/// What the message of a transaction has beside others.
+struct Received {
+    /// Where it goes.
+    outbox: Rc<Outbox>,
+    /// Where it is while the script waits.
+    resting: Rc<Resting>,
 }
 
 impl MailPart {
     /// The root of a message.
     pub fn root(message: Message) -> Object {
-        Object::host(MailPart { message: Rc::new(RefCell::new(message)), part: PartId::ROOT, outbox: None })
+        Object::host(MailPart { message: Rc::new(RefCell::new(message)), part: PartId::ROOT, received: None })
     }
 
     /// The root of the message that a transaction has brought, of class `EODMailMessage`: what the script queues is in the
     /// outbox.
-    pub fn received(message: Rc<RefCell<Message>>, outbox: &Rc<Outbox>) -> Object {
-        Object::host(MailPart { message, part: PartId::ROOT, outbox: Some(Rc::clone(outbox)) })
+    pub fn received(resting: &Rc<Resting>, outbox: &Rc<Outbox>) -> Object {
+        let received = Received { outbox: Rc::clone(outbox), resting: Rc::clone(resting) };
+        let message = Rc::clone(resting.message());
+        Object::host(MailPart { message, part: PartId::ROOT, received: Some(received) })
     }
 
     /// Another part of the same message.
     pub(super) fn sibling(&self, part: PartId) -> Object {
-        Object::host(MailPart { message: self.message.clone(), part, outbox: None })
+        Object::host(MailPart { message: self.message.clone(), part, received: None })
     }
 
     /// The message that it is part of.
@@ -111,7 +122,12 @@ impl MailPart {
     }
 
     pub(super) fn outbox(&self) -> Option<&Rc<Outbox>> {
-        self.outbox.as_ref()
+        self.received.as_ref().map(|received| &received.outbox)
+    }
+
+    /// The whole message with its changes up to now.
+    pub(crate) fn take(&self, now: Now) -> Rc<Taken> {
+        Taken::of(&self.message, self.received.as_ref().map(|received| &received.resting), now)
     }
 
     /// Which part it is.
@@ -122,7 +138,7 @@ impl MailPart {
 
 impl HostObject for MailPart {
     fn class(&self) -> &'static NativeClass {
-        match (&self.outbox, self.part == PartId::ROOT) {
+        match (&self.received, self.part == PartId::ROOT) {
             (Some(_), _) => &super::outbox::RECEIVED,
             (None, true) => &MESSAGE,
             (None, false) => &PART,
@@ -149,7 +165,7 @@ struct FrozenPart {
 impl FrozenObject for FrozenPart {
     fn thaw(self: Arc<Self>) -> Object {
         let message = Rc::new(RefCell::new(self.message.clone()));
-        Object::host(MailPart { message, part: self.part, outbox: None })
+        Object::host(MailPart { message, part: self.part, received: None })
     }
 
     fn size_bytes(&self) -> usize {
@@ -222,5 +238,8 @@ fn to_string(call: &mut Call<'_>) -> Result<Value, Fault> {
 }
 
 fn to_file(call: &mut Call<'_>) -> Result<Value, Fault> {
-    Ok(file::memory_file(source(call)?))
+    let now = now(call.host());
+    let taken = call.this::<MailPart>()?.take(now);
+    call.charge(taken.changes())?;
+    Ok(file::message_file(taken))
 }

@@ -13,6 +13,7 @@ mod part;
 mod queue;
 mod rest;
 pub mod stored;
+mod taken;
 #[cfg(test)]
 mod tests;
 
@@ -29,6 +30,7 @@ pub use outbox::{Metadata, Outbox, QueueOptions, Queued, RECEIVED, TransportName
 pub use parameters::{Given, GivenParameters};
 pub use queue::Posted;
 pub use rest::{Reread, Resting};
+pub(crate) use taken::Taken;
 
 /// What this module adds to the library.
 pub static FAMILY: Family = Family {

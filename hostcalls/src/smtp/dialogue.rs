@@ -1,6 +1,7 @@
 //! A session with a server: opening, moving bytes, closing.
 
 use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,10 +13,12 @@ use net::smtp::client::{
     Aim, BodyForm, Cause, Closed, DotStuffer, Envelope, LineEnds, Outcome, Phase, Protection, Session, Step,
 };
 use net::smtp::error::{Error, Network};
+use script::fault::Fault;
 use tls::{Demand, Received, Stream, TlsError, TlsInfo, Verified};
 
 use super::dane;
 use super::server::{Server, Source};
+use crate::mail::Taken;
 use crate::{Environment, limits};
 
 /// What is known of a connection, for results.
@@ -52,6 +55,24 @@ pub(super) struct Dialogue {
     /// What has been received, and how much of it the session has seen.
     input: Option<(Received, usize)>,
     pub(super) facts: Facts,
+}
+
+/// What is sent.
+pub(super) enum Content {
+    /// These bytes.
+    Bytes(Bytes),
+    /// A message that may be on disk while it is not wanted.
+    Message(Rc<Taken>),
+}
+
+impl Content {
+    /// All of it.
+    pub(super) async fn bytes(&self) -> Result<Bytes, Fault> {
+        match self {
+            Content::Bytes(bytes) => Ok(bytes.clone()),
+            Content::Message(message) => message.bytes("send").await,
+        }
+    }
 }
 
 /// One address to connect to.
@@ -202,8 +223,8 @@ impl Dialogue {
         Ok(())
     }
 
-    /// One transaction, to its end; `message` is what is sent, if it comes to that. The outcomes of its recipients.
-    pub(super) async fn transact(&mut self, envelope: Envelope, aim: Aim, message: Bytes) -> Vec<Outcome> {
+    /// One transaction, to its end; `content` is what is sent, if it comes to that. The outcomes of its recipients.
+    pub(super) async fn transact(&mut self, envelope: Envelope, aim: Aim, content: Content) -> Vec<Outcome> {
         let count = envelope.recipients.len();
         let over = |phase| vec![Outcome { phase, cause: lost() }; count];
         if !matches!(self.advance().await, Step::Ready) {
@@ -212,7 +233,7 @@ impl Dialogue {
         self.session.begin_with(envelope, aim);
         loop {
             match self.advance().await {
-                Step::SendBody(form) => match self.send_message(message.clone(), form).await {
+                Step::SendBody(form) => match self.send_content(&content, form).await {
                     Ok(()) => self.session.body_sent(),
                     Err(how) => self.session.lost(how),
                 },
@@ -224,7 +245,9 @@ impl Dialogue {
         }
     }
 
-    async fn send_message(&mut self, message: Bytes, form: BodyForm) -> Result<(), Network> {
+    async fn send_content(&mut self, content: &Content, form: BodyForm) -> Result<(), Network> {
+        // What cannot be read any more ends the script, too.
+        let message = content.bytes().await.map_err(|_| Network::ConnectionLost)?;
         // What is not clean was refused before.
         let unclean = |_| Network::ConnectionLost;
         let mut list = vec![self.session.take_output()];
@@ -294,7 +317,7 @@ impl Dialogue {
     }
 }
 
-/// Whether a message can be sent: every line ends in CRLF, and so does the last.
+/// Whether a message can be sent: it has no CR or LF that is no part of a CRLF.
 pub(crate) fn is_clean(message: &Bytes) -> bool {
     let mut line_ends = LineEnds::new();
     line_ends.push(message).is_ok() && line_ends.finish().is_ok()

@@ -26,7 +26,7 @@ use crate::library::{Family, HostFunction, HostFuture};
 use crate::mail::{GivenParameters, MailPart, MimeObject};
 use crate::{Execution, address, limits, numbers};
 pub(crate) use dialogue::is_clean;
-use dialogue::{Dialogue, Facts, Failure};
+use dialogue::{Content, Dialogue, Facts, Failure};
 pub(crate) use server::source_by_id;
 pub use server::{Server, ServerDane, ServerTls, Source};
 
@@ -83,7 +83,8 @@ fn lookup_rcpt(execution: Rc<Execution>, call: HostCall) -> HostFuture {
         let ended = match Dialogue::begin(environment, &server, &domain, &mut facts).await {
             Ok(mut dialogue) => {
                 let envelope = envelope(sender, vec![recipient], &Bytes::new());
-                let outcomes = dialogue.transact(envelope, Aim::Probe, Bytes::new()).await;
+                let none = Content::Bytes(Bytes::new());
+                let outcomes = dialogue.transact(envelope, Aim::Probe, none).await;
                 facts.clone_from(&dialogue.facts);
                 dialogue.quit().await;
                 first(outcomes)
@@ -123,23 +124,25 @@ fn lookup_auth(execution: Rc<Execution>, call: HostCall) -> HostFuture {
 fn send(execution: Rc<Execution>, call: HostCall) -> HostFuture {
     Box::pin(async move {
         let environment = execution.environment();
-        let message = source(&execution, &call)?;
+        let content = content(&execution, &call)?;
         let sender = sender(&call, 0)?;
         let recipients = recipients(&call)?;
         let server = Server::of(environment, &call, 2).await?;
         if server.next_hop == config::NextHop::Mx {
             return Err(call.error("the server needs a host: send() asks no mail exchangers"));
         }
-        if !is_clean(&message) {
-            return Err(call.error(
-                "the message has a CR or LF that is not part of a line end, or no line end at its end",
-            ));
-        }
+        let envelope = {
+            let message = content.bytes().await?;
+            if !is_clean(&message) {
+                return Err(call.error(crate::mail::UNCLEAN));
+            }
+            // What it takes until the peer wants the message may be long: it is not kept meanwhile.
+            envelope(sender, recipients, &message)
+        };
         let mut facts = Facts::default();
         let ended = match Dialogue::begin(environment, &server, b"", &mut facts).await {
             Ok(mut dialogue) => {
-                let envelope = envelope(sender, recipients, &message);
-                let outcomes = dialogue.transact(envelope, Aim::AllOrNone, message).await;
+                let outcomes = dialogue.transact(envelope, Aim::AllOrNone, content).await;
                 facts.clone_from(&dialogue.facts);
                 dialogue.quit().await;
                 worst(outcomes)
@@ -151,14 +154,13 @@ fn send(execution: Rc<Execution>, call: HostCall) -> HostFuture {
 }
 
 /// The message that the method is called on, as it is now.
-fn source(execution: &Rc<Execution>, call: &HostCall) -> Result<Bytes, Fault> {
+fn content(execution: &Rc<Execution>, call: &HostCall) -> Result<Content, Fault> {
     let object = call.this_object()?;
     if let Some(mime) = object.downcast::<MimeObject>() {
-        return Ok(mime.builder().borrow().to_bytes().into());
+        return Ok(Content::Bytes(mime.builder().borrow().to_bytes().into()));
     }
     let part = object.downcast::<MailPart>().ok_or_else(|| call.error("is a method of messages"))?;
-    let now = crate::mail::now_in(execution.environment());
-    Ok(part.message().borrow().to_bytes(now))
+    Ok(Content::Message(part.take(crate::mail::now_in(execution.environment()))))
 }
 
 /// The sender that an argument is, and what is said of it.

@@ -239,54 +239,127 @@ fn resident_kib(server: &Smtpd) -> u64 {
     line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("a number")
 }
 
-/// The message of a script that waits is on disk only, and comes back whole. `SESSIONS=1000` for the full measurement.
-#[test]
-fn scripts_that_wait_pin_no_messages() {
-    let sessions = std::env::var("SESSIONS").ok().and_then(|count| count.parse().ok()).unwrap_or(80);
-    let sink = Sink::start();
-    // The scripts go on when this says so, however slow the machine is.
-    let gate = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let script = format!(
-        "$m = $arguments[\"mail\"]; $before = $m->getHeader(\"Subject\");
-        $s = Socket(\"AF_INET\", \"SOCK_STREAM\"); $s->settimeout(120); $s->connect(\"127.0.0.1\", {}); $s->recv(1);
-        echo \"same \" . ($m->getHeader(\"Subject\") === $before ? \"yes\" : \"no\");
-        $m->addHeader(\"X-Waited\", \"yes\");
-        if ($transaction[\"sender\"] == \"first@x.example\") $m->queue(\"\", \"b@z.example\", \"out\");
-        Accept();",
-        gate.local_addr().expect("it is bound").port()
-    );
-    let server = server(sink.port(), &[("eod", &script)]).shards(1).start();
+/// Scripts that wait, one for each session, until the test lets them go on.
+struct Waiting {
+    server: Smtpd,
+    clients: Vec<Client>,
+    /// What each script waits for.
+    peers: Vec<TcpStream>,
+    /// Memory of the server before, and while all wait.
+    grown_kib: u64,
+}
+
+impl Waiting {
+    /// `SESSIONS=1000` for the full measurement. The sender of the first is `first@x.example`.
+    fn begin(sink: &Sink, script: &str, message: &[u8]) -> Waiting {
+        let sessions = std::env::var("SESSIONS").ok().and_then(|count| count.parse().ok()).unwrap_or(80);
+        // The scripts go on when this says so, however slow the machine is.
+        let gate = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let script = script.replace("GATE", &gate.local_addr().expect("it is bound").port().to_string());
+        let server = server(sink.port(), &[("eod", &script)]).shards(1).start();
+        let before = resident_kib(&server);
+        let mut clients = Vec::new();
+        for number in 0..sessions {
+            let mut client = Client::connect(server.port());
+            let sender = if number == 0 { "first" } else { "other" };
+            client.command(&format!("MAIL FROM:<{sender}@x.example>\r\n"), "250");
+            client.command("RCPT TO:<b@z.example>\r\n", "250");
+            client.command("DATA\r\n", "354");
+            client.write(message);
+            client.write(b".\r\n");
+            clients.push(client);
+        }
+        let peers = (0..sessions).map(|_| gate.accept().expect("each script comes").0).collect();
+        // They give their messages up one after the other, while they wait. What is free then goes back to the system,
+        // although nothing else happens.
+        let grown = || resident_kib(&server).saturating_sub(before);
+        wait_until(Duration::from_secs(60), || grown() / sessions < 1000);
+        let grown_kib = grown();
+        println!("{sessions} scripts wait: {} KiB for each", grown_kib / sessions);
+        Waiting { server, clients, peers, grown_kib }
+    }
+
+    /// All have been answered: they took little memory, and found nothing changed.
+    fn end(mut self) {
+        for client in &mut self.clients {
+            client.expect("250");
+        }
+        assert!(self.server.log().iter().all(|line| !line.contains("same no")), "{:#?}", self.server.log());
+        assert!(self.grown_kib / (self.clients.len() as u64) < 1000, "{} KiB", self.grown_kib);
+    }
+}
+
+/// A message of 1 MiB.
+fn large_message() -> Vec<u8> {
     let line = [b'x'; 998];
     let mut message = b"Subject: x\r\n\r\n".to_vec();
     (0..1048).for_each(|_| message.extend_from_slice(&[&line[..], b"\r\n"].concat()));
-    let mut clients: Vec<Client> = Vec::new();
-    let before = resident_kib(&server);
-    for number in 0..sessions {
-        let mut client = Client::connect(server.port());
-        let sender = if number == 0 { "first" } else { "other" };
-        client.command(&format!("MAIL FROM:<{sender}@x.example>\r\n"), "250");
-        client.command("RCPT TO:<b@z.example>\r\n", "250");
-        client.command("DATA\r\n", "354");
-        client.write(&message);
-        client.write(b".\r\n");
-        clients.push(client);
-    }
-    let waiting: Vec<TcpStream> =
-        (0..sessions).map(|_| gate.accept().expect("each script comes").0).collect();
-    // They give their messages up one after the other, while they wait. What is free then goes back to the system, although
-    // nothing else happens.
-    let grown = || resident_kib(&server).saturating_sub(before);
-    wait_until(Duration::from_secs(60), || grown() / sessions < 1000);
-    let grown = grown();
-    println!("{sessions} scripts wait with a message of 1 MiB each: {} KiB for each", grown / sessions);
-    drop(waiting);
-    for client in &mut clients {
-        client.expect("250");
-    }
+    message
+}
+
+/// The message of a script that waits is on disk only, and comes back whole.
+#[test]
+fn scripts_that_wait_pin_no_messages() {
+    let sink = Sink::start();
+    let script = "$m = $arguments[\"mail\"]; $before = $m->getHeader(\"Subject\");
+        $s = Socket(\"AF_INET\", \"SOCK_STREAM\"); $s->settimeout(120); $s->connect(\"127.0.0.1\", GATE); $s->recv(1);
+        echo \"same \" . ($m->getHeader(\"Subject\") === $before ? \"yes\" : \"no\");
+        $m->addHeader(\"X-Waited\", \"yes\");
+        if ($transaction[\"sender\"] == \"first@x.example\") $m->queue(\"\", \"b@z.example\", \"out\");
+        Accept();";
+    let message = large_message();
+    let mut waiting = Waiting::begin(&sink, script, &message);
+    waiting.peers.clear();
     let got = sink.wait_for(1).remove(0);
     assert!(got.data.starts_with(b"X-Waited: yes\r\n") && got.data.ends_with(&message), "it came back whole");
-    assert!(server.log().iter().all(|line| !line.contains("same no")));
-    assert!(grown / sessions < 1000, "{grown} KiB");
+    waiting.end();
+}
+
+/// A scanner is given a file: that held the whole message for as long as the scanner took.
+#[test]
+fn files_of_messages_pin_none_while_scripts_wait() {
+    let script = "$m = $arguments[\"mail\"]; $whole = $m->toFile(); $m->addHeader(\"X-A\", \"1\"); $changed = $m->toFile();
+        $m->addHeader(\"X-B\", \"2\");
+        $of = function ($f) { $f->seek(0); $all = $f->read(); 
+            return [length($all), str_slice($all, 0, 1000), str_slice($all, -1000), $f->seek(0, \"SEEK_END\")]; };
+        $first = [$of($whole), $of($changed)];
+        $s = Socket(\"AF_INET\", \"SOCK_STREAM\"); $s->settimeout(120); $s->connect(\"127.0.0.1\", GATE); $s->recv(1);
+        $changed->seek(0);
+        $same = $changed->readline() === \"X-A: 1\" and [$of($whole), $of($changed)] === $first;
+        echo \"same \" . ($same ? \"yes\" : \"no\");
+        Accept();";
+    let mut waiting = Waiting::begin(&Sink::start(), script, &large_message());
+    waiting.peers.clear();
+    waiting.server.wait_for_log("same yes");
+    waiting.end();
+}
+
+/// The message that a script hands on in line is read when the peer wants it, not held until then.
+#[test]
+fn messages_that_are_sent_in_line_wait_on_disk() {
+    let script = "$r = $arguments[\"mail\"]->addHeader(\"X-A\", \"1\");
+        $r = $arguments[\"mail\"]->send(\"a@x.example\", \"b@z.example\", [\"host\" => \"127.0.0.1\", \"port\" => GATE]);
+        echo \"sent \" . ($r[\"result\"][\"code\"] ?? 0);
+        Accept();";
+    let sink = Sink::start();
+    let message = large_message();
+    let mut waiting = Waiting::begin(&sink, script, &message);
+    // One gets its answers at last, the others none any more.
+    let first = waiting.peers.swap_remove(0);
+    waiting.peers.clear();
+    let next_hop = TcpStream::connect(("127.0.0.1", sink.port())).expect("it listens");
+    let copies = [(&first, &next_hop), (&next_hop, &first)].map(|(from, to)| {
+        let (mut from, mut to) = (from.try_clone().expect("a socket"), to.try_clone().expect("a socket"));
+        std::thread::spawn(move || {
+            let _ = std::io::copy(&mut from, &mut to);
+            let _ = to.shutdown(std::net::Shutdown::Write);
+        })
+    });
+    let got = sink.wait_for(1).remove(0);
+    assert!(got.data.starts_with(b"X-A: 1\r\n") && got.data.ends_with(&message), "all of it is sent");
+    waiting.server.wait_for_log("sent 250");
+    waiting.end();
+    copies.into_iter().for_each(|copy| copy.join().expect("it ends"));
 }
 
 /// What a script suspends is not picked up as long as it said, on no shard.
