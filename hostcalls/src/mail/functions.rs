@@ -14,19 +14,21 @@ const INLINE_TEXT_BYTES: usize = 512;
 
 /// All functions of this file.
 pub(super) static NATIVES: &[Native] = &[
-    Native::inline(
+    Native::sized(
         "envelope_address_parse",
         "string address",
         (1, Some(1)),
         "The localpart and domain of an address of MAIL or RCPT, the local part without quotes; none when it is no \
          address.",
+        INLINE_BYTES,
         envelope_address_parse,
     ),
-    Native::inline(
+    Native::sized(
         "envelope_localpart_escape",
         "string localpart",
         (1, Some(1)),
         "The local part as it is written in an address: quoted where it must be.",
+        INLINE_BYTES,
         envelope_localpart_escape,
     ),
     Native::sized(

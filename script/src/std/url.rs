@@ -1,6 +1,7 @@
 //! Percent encoding, xtext and the parts of URLs.
 
 use crate::fault::Fault;
+use crate::limits::OFFLOAD_ABOVE_BYTES;
 use crate::native::{Call, Native};
 use crate::value::{Array, Value};
 
@@ -20,12 +21,13 @@ pub static NATIVES: &[Native] = &[
         "Inverse of xtext_encode; none if the text is no xtext.",
         xtext_decode,
     ),
-    Native::inline(
+    Native::sized(
         "url_parse",
         "string url [, array options]",
         (1, Some(2)),
         "The parts of an absolute URL that are there: schema, username, password, hostname, port (a number), path, query, \
          fragment; none if it is no URL. Nothing is decoded.",
+        OFFLOAD_ABOVE_BYTES,
         url_parse,
     ),
 ];

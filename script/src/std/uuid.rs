@@ -9,6 +9,9 @@ use crate::host::Host;
 use crate::native::{Call, Native};
 use crate::value::Value;
 
+/// Longest name that is hashed at once: as for `sha1`.
+const INLINE_BYTES: usize = 24 << 10;
+
 /// The natives of this file.
 pub static NATIVES: &[Native] = &[
     Native::inline(
@@ -18,11 +21,12 @@ pub static NATIVES: &[Native] = &[
         "A new UUID: random (version 4), or by time (version 1) if the program is configured so.",
         new,
     ),
-    Native::inline(
+    Native::sized(
         "uuidv5",
         "string namespace, string value",
         (2, Some(2)),
         "The UUID of a name (version 5, SHA-1) in a namespace, which is a UUID as text; none if it is not.",
+        INLINE_BYTES,
         uuidv5,
     ),
 ];
