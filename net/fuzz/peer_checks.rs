@@ -2,7 +2,8 @@
 //! their corpora. Uses the public interface only.
 #![allow(dead_code, unreachable_pub)] // a module of several programs; each uses its own part
 
-use net::http::server::{BadRequest, RequestHead};
+use net::http::multipart::{self, Form};
+use net::http::server::{BadRequest, BodyReader, Framing, RequestHead};
 use net::http::{Error, Length, Progress, Reader, Request, Response, Url};
 use net::proxy::{Header, NoHeader, Parsed};
 use net::smtp::sasl::{Client, CramMd5, Credentials, Mechanism, ScramFirst, ScramKeys};
@@ -128,6 +129,7 @@ pub fn http_response(data: &[u8]) {
 pub fn http_request(data: &[u8]) {
     if let Ok(Some((head, used))) = RequestHead::parse(data) {
         assert!(used <= data.len());
+        submission(&head, &data[used..]);
         assert_eq!(RequestHead::parse(&data[..used]), Ok(Some((head, used))));
         assert!(matches!(RequestHead::parse(&data[..used - 1]), Ok(None) | Err(BadRequest::Malformed)));
     }
@@ -148,6 +150,44 @@ pub fn http_request(data: &[u8]) {
         let segments: Vec<&[u8]> = joined.path.split(|&byte| byte == b'/').collect();
         assert!(!segments.iter().any(|segment| matches!(*segment, b"." | b"..")), "dots lead somewhere");
     }
+}
+
+/// A body and the form in it are the same however they are cut.
+fn submission(head: &RequestHead, body: &[u8]) {
+    let Ok(Some(framing)) = head.framing() else { return };
+    let boundary = head.header("content-type").and_then(multipart::boundary).unwrap_or(b"b".to_vec());
+    let whole = form(framing, &boundary, [body, b""]);
+    for cut in 0..body.len().min(200) {
+        let (one, other) = body.split_at(cut);
+        assert_eq!(form(framing, &boundary, [one, other]), whole, "cut at {cut}");
+    }
+}
+
+/// Name and content of a part.
+type NamedPart = (String, Vec<u8>);
+
+/// The parts, and what followed the body; or that it is none.
+fn form(framing: Framing, boundary: &[u8], pieces: [&[u8]; 2]) -> Option<(Vec<NamedPart>, Vec<u8>)> {
+    let (mut reader, mut form) = (BodyReader::new(framing), Form::new(boundary));
+    let mut parts: Vec<NamedPart> = Vec::new();
+    let (mut rest, mut done, mut good) = (Vec::new(), false, true);
+    for mut piece in pieces {
+        if !done {
+            let take = |data: &[u8]| {
+                let seen = form.receive(data, |event| match event {
+                    multipart::Event::Part(part) => parts.push((part.name, Vec::new())),
+                    multipart::Event::Data(data) => {
+                        parts.last_mut().expect("begun").1.extend_from_slice(data)
+                    }
+                    multipart::Event::PartEnd => {}
+                });
+                good &= seen.is_ok();
+            };
+            done = reader.receive(&mut piece, take).ok()?;
+        }
+        rest.extend_from_slice(piece);
+    }
+    (done && good && form.finish().is_ok()).then_some((parts, rest))
 }
 
 fn one_request(bytes: &[u8], method: &str, (name, value): &(Vec<u8>, Vec<u8>)) {

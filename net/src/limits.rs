@@ -134,3 +134,10 @@ pub const HTTP_INTERIM_MAX: u32 = 16;
 
 /// Longest line between the chunks of a body: the size, its extensions, a trailer field.
 pub const HTTP_CHUNK_LINE_BYTES_MAX: usize = 8 * 1024;
+
+/// Bytes of the header of one part of a form.
+pub const FORM_PART_HEAD_BYTES_MAX: usize = 4 * 1024;
+/// Parts of a form, those included that nobody asked for.
+pub const FORM_PARTS_MAX: u32 = 16;
+/// Bytes of a boundary between parts (RFC 2046 5.1.1).
+pub const FORM_BOUNDARY_BYTES_MAX: usize = 70;

@@ -23,17 +23,18 @@ enum State {
 }
 
 impl Chunked {
-    /// Takes from `input` up to the end of the body, and gives the data to `take`. True at the end.
+    /// Takes from `input` up to the end of the body, and gives the data to `take`. True at the end; what follows stays in
+    /// `input`.
     pub(super) fn receive(
         &mut self,
-        mut input: &[u8],
+        input: &mut &[u8],
         mut take: impl FnMut(&[u8]) -> Result<(), Error>,
     ) -> Result<bool, Error> {
         while self.state != State::Done && !input.is_empty() {
             if let State::Data(left) = self.state {
                 let now = input.len().min(usize::try_from(left).unwrap_or(usize::MAX));
                 take(&input[..now])?;
-                input = &input[now..];
+                *input = &input[now..];
                 let left = left - now as u64;
                 self.state = if left == 0 { State::Break } else { State::Data(left) };
                 continue;
@@ -44,8 +45,11 @@ impl Chunked {
                 return Err(Error::Malformed("a line between chunks is too long"));
             }
             self.line.extend_from_slice(part);
-            let Some(end) = end else { return Ok(false) };
-            input = &input[end + 1..];
+            let Some(end) = end else {
+                *input = &[];
+                return Ok(false);
+            };
+            *input = &input[end + 1..];
             let line = std::mem::take(&mut self.line);
             self.line(line.strip_suffix(b"\r").unwrap_or(&line))?;
         }

@@ -4,6 +4,7 @@
 //! * [`Request`]: writes the head of a request; [`chunk`] and [`LAST_CHUNK`] frame a body of unknown length.
 //! * [`Reader`]: bytes that came in become a [`Response`], within bounds.
 //! * [`server`]: the side that is asked.
+//! * [`multipart`]: a body of several parts, as forms send it, part by part.
 //!
 //! ```
 //! use net::http::{Length, Progress, Reader, Request, Url};
@@ -22,6 +23,7 @@
 //! ```
 
 mod chunked;
+pub mod multipart;
 mod request;
 mod response;
 pub mod server;

@@ -226,7 +226,7 @@ impl Reader {
         }
     }
 
-    fn receive_body(&mut self, input: &[u8]) -> Result<Progress, Error> {
+    fn receive_body(&mut self, mut input: &[u8]) -> Result<Progress, Error> {
         let (body, most) = (&mut self.body, self.body_bytes_max);
         let mut take = |data: &[u8]| {
             if body.len() as u64 + data.len() as u64 > most {
@@ -246,7 +246,7 @@ impl Reader {
                 }
             }
             State::Chunked(chunked) => {
-                if chunked.receive(input, take)? {
+                if chunked.receive(&mut input, take)? {
                     self.state = State::Done;
                 }
             }

@@ -1,6 +1,10 @@
-//! The side that is asked: reads the head of a request, writes the head of an answer.
+//! The side that is asked: reads the head of a request and its body, writes the head of an answer.
+
+mod body;
 
 use std::fmt::Write as _;
+
+pub use body::{BadFraming, BodyReader, Framing};
 
 /// Header fields of a request, at most.
 const HEADERS_MAX: usize = 64;
@@ -14,6 +18,10 @@ pub struct RequestHead {
     pub method: String,
     /// Path, without a query.
     pub path: String,
+    /// What stands behind the `?`; empty: nothing.
+    pub query: String,
+    /// The client speaks HTTP/1.1, not 1.0.
+    pub is_1_1: bool,
     /// Names in lower case, and values.
     pub headers: Vec<(String, Vec<u8>)>,
     /// Another request may come on this connection.
@@ -64,9 +72,13 @@ impl RequestHead {
             .iter()
             .map(|field| (field.name.to_ascii_lowercase(), field.value.to_vec()))
             .collect();
+        let target = target.split('#').next().unwrap_or_default();
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let mut head = RequestHead {
             method: method.to_owned(),
-            path: target.split(['?', '#']).next().unwrap_or_default().to_owned(),
+            path: path.to_owned(),
+            query: query.to_owned(),
+            is_1_1: version == 1,
             headers,
             keep_alive: false,
             has_body: false,
@@ -88,10 +100,19 @@ impl RequestHead {
         self.headers.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_slice())
     }
 
+    /// The client wants to hear that its body is welcome before it sends it (RFC 9110 10.1.1).
+    pub fn expects_continue(&self) -> bool {
+        self.is_1_1
+            && self.all("expect").any(|value| value.trim_ascii().eq_ignore_ascii_case(b"100-continue"))
+    }
+
     fn all<'h>(&'h self, name: &'h str) -> impl Iterator<Item = &'h [u8]> {
         self.headers.iter().filter(move |(own, _)| own == name).map(|(_, value)| value.as_slice())
     }
 }
+
+/// What tells a client that its body is welcome.
+pub const CONTINUE: &str = "HTTP/1.1 100 Continue\r\n\r\n";
 
 /// The head of an answer, with its empty line.
 pub fn response_head(status: u16, headers: &[(&str, &str)], body_bytes: usize, keep_alive: bool) -> String {
@@ -113,9 +134,13 @@ fn reason(status: u16) -> &'static str {
         404 => "Not Found",
         405 => "Method Not Allowed",
         408 => "Request Timeout",
+        411 => "Length Required",
         413 => "Content Too Large",
+        415 => "Unsupported Media Type",
+        422 => "Unprocessable Content",
         431 => "Request Header Fields Too Large",
         500 => "Internal Server Error",
+        501 => "Not Implemented",
         503 => "Service Unavailable",
         _ => "",
     }
@@ -133,7 +158,10 @@ mod tests {
     fn a_request_says_what_it_wants_and_whether_more_come() {
         let text = "GET /metrics?all=1 HTTP/1.1\r\nHost: x\r\nX-API-Key: k\r\n\r\nrest";
         let (head, used) = RequestHead::parse(text.as_bytes()).expect("a request").expect("whole");
-        assert_eq!((head.method.as_str(), head.path.as_str()), ("GET", "/metrics"));
+        assert_eq!(
+            (head.method.as_str(), head.path.as_str(), head.query.as_str()),
+            ("GET", "/metrics", "all=1")
+        );
         assert_eq!(head.header("x-api-key"), Some(&b"k"[..]));
         assert_eq!(&text[used..], "rest");
         assert!(head.keep_alive && !head.has_body);

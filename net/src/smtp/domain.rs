@@ -1,5 +1,7 @@
 //! The domain of an address as queue and resolver want it.
 
+use std::borrow::Cow;
+
 /// The domain of `address` in lower case without a trailing dot; an address literal keeps its brackets. `None` for
 /// an address without one (the null sender, `postmaster`) or one that is not UTF-8.
 pub fn domain_of(address: &[u8]) -> Option<String> {
@@ -16,6 +18,15 @@ pub fn normalise(domain: &[u8]) -> Option<String> {
     std::str::from_utf8(domain).ok().map(str::to_ascii_lowercase)
 }
 
+/// A domain as SMTP carries it: labels in other scripts as A-labels (RFC 5891); one in ASCII as it is. `None`: it cannot be
+/// written so.
+pub fn to_ascii(domain: &str) -> Option<Cow<'_, str>> {
+    match domain.is_ascii() {
+        true => Some(Cow::Borrowed(domain)),
+        false => idna::domain_to_ascii(domain).ok().map(Cow::Owned),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -27,5 +38,13 @@ mod tests {
         assert_eq!(domain_of(b"postmaster"), None);
         assert_eq!(domain_of(b""), None);
         assert_eq!(domain_of(b"a@"), None);
+    }
+
+    #[test]
+    fn other_scripts_become_a_labels_and_ascii_stays_as_it_is() {
+        assert_eq!(to_ascii("Example.COM").as_deref(), Some("Example.COM"));
+        assert_eq!(to_ascii("b\u{fc}cher.example").as_deref(), Some("xn--bcher-kva.example"));
+        assert_eq!(to_ascii("\u{fc}\u{0}.example"), None);
+        assert_eq!(to_ascii("x\u{fffd}.example"), None);
     }
 }

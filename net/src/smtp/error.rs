@@ -355,6 +355,12 @@ impl From<PeerMisbehaved> for Error {
     }
 }
 
+impl From<Storage> for Error {
+    fn from(fault: Storage) -> Error {
+        Error::Storage(fault)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

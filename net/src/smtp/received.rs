@@ -50,7 +50,7 @@ pub struct Received<'a> {
     pub unix_seconds: u64,
 }
 
-/// The protocol keyword (RFC 3848).
+/// The protocol keyword (RFC 3848; those of HTTP are registered nowhere).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum With {
     /// EHLO.
@@ -63,6 +63,10 @@ pub enum With {
     Esmtpsa,
     /// HELO, or nothing.
     Smtp,
+    /// Not by SMTP: a client has handed it in by HTTP.
+    Http,
+    /// The same under TLS.
+    Https,
 }
 
 impl Received<'_> {
@@ -87,6 +91,8 @@ impl Received<'_> {
             With::Esmtps => b" with ESMTPS id ",
             With::Esmtpsa => b" with ESMTPSA id ",
             With::Smtp => b" with SMTP id ",
+            With::Http => b" with HTTP id ",
+            With::Https => b" with HTTPS id ",
         });
         push_word(self.id.as_bytes(), out);
         if let Some(recipient) = self.recipient {

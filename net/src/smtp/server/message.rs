@@ -55,7 +55,11 @@ impl Incoming {
 
     /// Takes bytes off `input` and passes them on. `None` when the slice is used up or there is nothing to pass on;
     /// an error when the message ends the session.
-    fn take<'i>(&mut self, input: &mut &'i [u8], size_bytes_max: u64) -> Result<Taken<'i>, PeerMisbehaved> {
+    pub(super) fn take<'i>(
+        &mut self,
+        input: &mut &'i [u8],
+        size_bytes_max: u64,
+    ) -> Result<Taken<'i>, PeerMisbehaved> {
         let available = input.len();
         let decoded = self.decoder.next(input);
         if self.refusal.is_some() {
@@ -102,7 +106,14 @@ impl Incoming {
         Step::Discard(Discard::Refused(refusal))
     }
 
-    fn summary(&self) -> Summary {
+    /// What the end of a message in chunks still gives: the line end that its last line lacks, where that `is_open` and is to
+    /// be completed; what a CR that waits for its LF comes to.
+    pub(super) fn finish(&mut self, is_open: bool, size_bytes_max: u64) -> Option<Step<'static>> {
+        let decoded = self.decoder.finish().or_else(|| is_open.then_some(Decoded::Bytes(b"\r\n")))?;
+        Some(self.pass(decoded, size_bytes_max))
+    }
+
+    pub(super) fn summary(&self) -> Summary {
         Summary {
             size_bytes: self.size_bytes,
             header_bytes: self.header.header_bytes(),
@@ -113,7 +124,7 @@ impl Incoming {
 }
 
 /// What came of some input.
-enum Taken<'i> {
+pub(super) enum Taken<'i> {
     /// It is used up.
     All,
     /// Part of it was dropped.
@@ -226,9 +237,9 @@ impl Session {
         let Some(incoming) = &mut self.message else { unreachable!("BDAT has made it") };
         if last {
             if incoming.refusal.is_none()
-                && let Some(decoded) = incoming.decoder.finish()
+                && let Some(step) = incoming.finish(false, self.config.size_bytes_max)
             {
-                return Some(incoming.pass(decoded, self.config.size_bytes_max));
+                return Some(step);
             }
             return self.end_of_message();
         }

@@ -25,6 +25,7 @@ mod line;
 mod message;
 mod parameters;
 mod session;
+mod submitted;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -35,4 +36,5 @@ pub use config::{BareEol, Config, Timeouts};
 pub use event::{BodyType, Close, Discard, Event, Hello, Mail, Rcpt, Step, Summary, Verb, Written};
 pub use extensions::Extensions;
 pub use session::Session;
+pub use submitted::{Submitted, queued_as};
 pub use xclient::{Attribute, XClient};
