@@ -39,10 +39,12 @@ fn pairing(server: &Tree, index: usize, startup: &Startup, report: &mut Report) 
         report.warning(server.at, &format!("servers[{index}]"), problem);
         return;
     };
-    let kind = match entry.kind {
-        ServerKind::Smtp => "smtp",
+    let kind = entry.kind.name();
+    let own = match server.get("type") {
+        None => Some("smtp"),
+        Some(_) => server.text("type"),
     };
-    if let Some(own) = server.text("type").filter(|own| *own != kind) {
+    if let Some(own) = own.filter(|own| *own != kind) {
         let at = server.get("type").map_or(server.at, |tree| tree.at);
         let problem =
             Problem::new(format!("\"{own}\" differs from \"{kind}\" in {file} for server \"{id}\""));
@@ -60,6 +62,9 @@ fn open_relay(server: &Tree, index: usize, startup: &Startup, report: &mut Repor
     else {
         return;
     };
+    if ServerKind::of(server).is_http() {
+        return; // has a rule of its own
+    }
     let Some(reach) = reach(server, entry) else { return };
     let text = format!(
         "server \"{}\" {reach}, without an rcptto or eod hook: anyone could send mail through it",
@@ -70,7 +75,7 @@ fn open_relay(server: &Tree, index: usize, startup: &Startup, report: &mut Repor
 }
 
 /// How others than this host can reach a server, if they can.
-fn reach(server: &Tree, entry: &ListenServer) -> Option<String> {
+pub(crate) fn reach(server: &Tree, entry: &ListenServer) -> Option<String> {
     if let Some((address, port)) = entry.listeners.iter().find_map(beyond_loopback) {
         let address = address.map_or("all addresses".to_owned(), |address| address.to_string());
         return Some(format!("listens on {address}, port {port}"));

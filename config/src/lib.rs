@@ -56,6 +56,7 @@ mod scripting;
 mod services;
 mod session;
 mod startup;
+mod submission;
 mod suspends;
 mod tls;
 mod transport;

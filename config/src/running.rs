@@ -11,7 +11,7 @@ use crate::tree::{Checked, Match, Tree};
 use crate::{
     Error, Field, Lists, Loaded, Monitor, Options, Pattern, Pki, Plugins, Scope, Scripting, ServerKind,
     ServerTls, Source, Startup, Transport, Version, check, cross_check, monitor, pki, plugins, scripting,
-    tls, transport,
+    submission, tls, transport,
 };
 
 /// The running file.
@@ -62,6 +62,8 @@ pub struct Server {
     pub remote_ptr: bool,
     /// The dialogue goes to the log.
     pub verbose: bool,
+    /// Values of `X-API-Key` that may submit, of types `http` and `https`; empty: everyone may who can connect.
+    pub api_keys: Vec<String>,
     /// Who may use XCLIENT.
     pub xclient: Vec<IpNet>,
     /// Time without input before `421` and close.
@@ -253,6 +255,7 @@ pub fn load_running(
     let value = read.and_then(|(mut tree, version)| {
         cross_check::running(&tree, startup, &mut report);
         transport::inherit(&mut tree);
+        submission::cross_check(&tree, startup, &mut report);
         tls::check_servers(&tree, startup, &mut report);
         transport::cross_check(&tree, &mut report);
         tls::check_transports(&tree, startup, &mut report);
@@ -288,7 +291,7 @@ fn running(tree: &Tree, version: Version) -> Running {
 fn server(tree: &Tree) -> Server {
     Server {
         id: tree.text("id").expect("required").to_owned(),
-        kind: ServerKind::Smtp,
+        kind: ServerKind::of(tree),
         transport: tree.text("transport").map(str::to_owned),
         open_relay: tree.bool("openrelay").expect("has a default"),
         hostname: tree.text("hostname").map(str::to_owned),
@@ -296,6 +299,7 @@ fn server(tree: &Tree) -> Server {
         max_connections_per_address: tree.count("concurrency.remoteip").filter(|limit| *limit > 0),
         remote_ptr: tree.bool("phases.connect.remoteptr").expect("has a default"),
         verbose: tree.bool("logging.verbose").expect("has a default"),
+        api_keys: submission::api_keys(tree),
         xclient: tree.networks("xclient"),
         idle_timeout: tree.time("timeout.idle").expect("has a default"),
         helo_required: tree.bool("phases.helo.required").expect("has a default"),

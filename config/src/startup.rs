@@ -54,8 +54,37 @@ pub struct ListenServer {
 /// `servers[].type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ServerKind {
-    /// `smtp`, the only type that exists so far.
+    /// `smtp`.
     Smtp,
+    /// `http`: whole messages come in by HTTP, in clear.
+    Http,
+    /// `https`: the same under TLS.
+    Https,
+}
+
+impl ServerKind {
+    /// As the files name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            ServerKind::Smtp => "smtp",
+            ServerKind::Http => "http",
+            ServerKind::Https => "https",
+        }
+    }
+
+    /// `http` or `https`.
+    pub fn is_http(self) -> bool {
+        matches!(self, ServerKind::Http | ServerKind::Https)
+    }
+
+    /// That of an entry of `servers` whose type exists.
+    pub(crate) fn of(server: &Tree) -> ServerKind {
+        match server.text("type") {
+            Some("http") => ServerKind::Http,
+            Some("https") => ServerKind::Https,
+            _ => ServerKind::Smtp,
+        }
+    }
 }
 
 /// `spool`: the message store.
@@ -253,7 +282,7 @@ fn startup(tree: &Tree, version: Version) -> Startup {
 fn server(tree: &Tree) -> ListenServer {
     ListenServer {
         id: tree.text("id").expect("required").to_owned(),
-        kind: ServerKind::Smtp,
+        kind: ServerKind::of(tree),
         proxies: tree.networks("proxyprotocol"),
         listeners: tree.items("listeners").iter().map(listeners::listener).collect(),
     }

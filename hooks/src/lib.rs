@@ -46,6 +46,6 @@ pub use scripts::{Compiled, ScriptId, Scripts};
 pub use session::{
     Auth, AuthAccepted, AuthVerdict, Connected, Connection, Conversation, EndError, Ended, Hello,
     HelloAccepted, MailAccepted, MessageAccepted, NameAnswers, Parameter, Proxied, RcptAccepted, Recipient,
-    Recipients, Refusal, Tls, Transaction, Verdict,
+    Recipients, Refusal, Submission, Tls, Transaction, Verdict,
 };
 pub use tally::{Tallies, Tally};

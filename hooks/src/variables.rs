@@ -14,7 +14,7 @@ use script::value::{Array, Value};
 
 use crate::members::{Members, Reads};
 use crate::session::{
-    Auth, Connection, EndError, Ended, Hello, NameAnswers, Parameter, Recipient, Tls, Transaction,
+    Auth, Connection, EndError, Ended, Hello, NameAnswers, Parameter, Recipient, Submission, Tls, Transaction,
 };
 
 /// An array from its entries.
@@ -190,6 +190,32 @@ pub(crate) fn envelope_recipient(
     members.put("params", |_| parameters(given));
     members.put_some("transportid", transport, |transport, _| transport);
     members.into_value()
+}
+
+/// Adds what only a message that came by HTTP has. The reference leaves the layout of `http` open: it is here.
+pub(crate) fn put_submission(members: &mut Members<'_>, submission: &Submission, connection: &Connection) {
+    members.put_some("metadata", submission.metadata.as_ref(), |metadata, _| metadata.clone());
+    members.put("http", |reads| {
+        let mut members = Members::of(reads);
+        members.put("method", |_| submission.method.as_str());
+        members.put("path", |_| submission.path.as_str());
+        members.put("query", |_| submission.query.as_str());
+        members.put("headers", |_| headers(&submission.headers));
+        members.put("remoteip", |_| connection.remote.ip().to_canonical().to_string());
+        members.into_value()
+    });
+}
+
+/// Values by name in lower case; those of one name as one, as RFC 9110 5.2 joins them.
+fn headers(fields: &[(String, Vec<u8>)]) -> Value {
+    let mut array = Array::new();
+    for (name, value) in fields {
+        let before = array.get_str(name);
+        let before = before.as_ref().and_then(Value::as_str);
+        let joined = before.map(|before| [before.as_bytes(), b", ", value].concat());
+        array.set_str(name, joined.as_deref().unwrap_or(value));
+    }
+    array.into()
 }
 
 /// `$arguments` of disconnect.

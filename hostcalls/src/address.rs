@@ -1,6 +1,7 @@
 //! Envelope addresses between scripts and SMTP: an array with `localpart` (without quotes) and `domain` (reference: hooks 2.2).
 
 use net::smtp::address::Address;
+use net::smtp::domain::to_ascii;
 use script::value::{Array, Str, Value};
 
 /// The local part as scripts see it: without quotes.
@@ -35,24 +36,39 @@ fn parsed(text: &[u8]) -> Result<Option<Address>, String> {
     Address::parse(text).map(Some).map_err(refuse)
 }
 
+/// The address of a local part without quotes and a domain, whose labels may be in other scripts; `None` where both are empty.
+///
+/// # Errors
+/// What is wrong with it, in a few words.
+pub fn from_parts(local_part: &str, domain: &str) -> Result<Option<Address>, String> {
+    let domain = to_ascii(domain).ok_or_else(|| format!("\"{}\" is not a domain", domain.escape_debug()))?;
+    if local_part.is_empty() && !domain.is_empty() {
+        return Err("the local part is empty".to_owned());
+    }
+    joined(local_part.as_bytes(), domain.as_bytes())
+}
+
 fn of_parts(array: &Array) -> Result<Option<Address>, String> {
     let part = |key: &str| match array.get_str(key) {
         None | Some(Value::None) => Ok(Str::default()),
         Some(Value::Str(text)) => Ok(text),
         Some(other) => Err(format!("{key} is a {}", other.type_name())),
     };
-    let (local_part, domain) = (part("localpart")?, part("domain")?);
+    joined(&part("localpart")?, &part("domain")?)
+}
+
+fn joined(local_part: &[u8], domain: &[u8]) -> Result<Option<Address>, String> {
     if local_part.is_empty() && domain.is_empty() {
         return Ok(None);
     }
-    if let Some(address) = without_quotes(&local_part, &domain) {
+    if let Some(address) = without_quotes(local_part, domain) {
         return Ok(Some(address));
     }
     let mut text = Vec::with_capacity(local_part.len() + domain.len() + 3);
-    put_quoted(&local_part, &mut text);
+    put_quoted(local_part, &mut text);
     if !domain.is_empty() {
         text.push(b'@');
-        text.extend_from_slice(&domain);
+        text.extend_from_slice(domain);
     }
     parsed(&text)
 }
@@ -155,6 +171,26 @@ mod tests {
         assert_eq!(of("postmaster", "").as_deref(), Ok(&b"postmaster"[..]));
         for (local_part, domain) in [("a", ""), ("a@b", ""), ("a", "x@y"), ("a", "x y"), ("a\n", "x")] {
             assert!(of(local_part, domain).is_err(), "{local_part:?} {domain:?}");
+        }
+    }
+
+    #[test]
+    fn parts_become_an_address_that_smtp_can_carry() {
+        let written = |local_part, domain| {
+            let address = from_parts(local_part, domain)?;
+            Ok::<_, String>(address.map(|address| String::from_utf8_lossy(address.as_bytes()).into_owned()))
+        };
+        let ok = |text: &str| Ok(Some(text.to_owned()));
+        assert_eq!(written("Jo", "X.example"), ok("Jo@X.example"));
+        assert_eq!(written("two words", "x.example"), ok("\"two words\"@x.example"));
+        assert_eq!(written("a@b", "x.example"), ok("\"a@b\"@x.example"));
+        assert_eq!(written("jo", "b\u{fc}cher.example"), ok("jo@xn--bcher-kva.example"));
+        assert_eq!(written("j\u{f6}", "x.example"), ok("j\u{f6}@x.example"));
+        assert_eq!(written("", ""), Ok(None));
+        let wrong: [(&str, &str); 6] =
+            [("jo", ""), ("", "x"), ("jo", "x>"), ("jo\r\n", "x"), ("jo", "x y"), ("jo", "b\u{fc}\r\n.x")];
+        for (local_part, domain) in wrong {
+            assert!(written(local_part, domain).is_err(), "{local_part:?} {domain:?}");
         }
     }
 

@@ -28,6 +28,7 @@
 
 pub mod accounting;
 pub mod answers;
+mod api_key;
 pub mod args;
 pub mod bounce;
 pub mod check;

@@ -81,6 +81,32 @@ pub const SCRIPT_ASKS_CONTROL: Duration = Duration::from_secs(5);
 /// How long a script waits for what another shard has to say.
 pub const SCRIPT_ASKS_SHARD: Duration = Duration::from_secs(1);
 
+/// Bytes of the part `options` of a message that comes by HTTP, unpacked: enough for 1,000 recipients with the longest
+/// addresses. Held once as it came and once as addresses while the message comes in, by those alone who have a key.
+pub const SUBMISSION_OPTIONS_BYTES: usize = 512 << 10;
+/// Options of more bytes, or packed ones, are read beside the shard.
+pub const SUBMISSION_OPTIONS_INLINE_BYTES: usize = 16 << 10;
+/// Bytes of `metadata` in them: a script has it as a value, which is some ten times as large.
+pub const SUBMISSION_METADATA_BYTES: usize = 64 << 10;
+/// How deep it may be nested.
+pub const SUBMISSION_METADATA_DEPTH: usize = 32;
+/// What the body of a submission may have beside its message and its options: boundaries, headers of parts.
+pub const SUBMISSION_FORM_BYTES: u64 = 64 << 10;
+/// Bytes of a message that came packed, where `phases.data.maxsize` says nothing. A thousandth of it may be what came.
+pub const SUBMISSION_UNPACKED_BYTES: u64 = 256 << 20;
+/// Packed bytes that are unpacked in one step: at most 64 KiB come out.
+pub const SUBMISSION_UNPACK_STEP: usize = 64;
+/// What unpacking takes of one turn of the loop.
+pub const SUBMISSION_UNPACK_SLICE: Duration = Duration::from_micros(300);
+/// Bytes of the body of a request that is refused which are read all the same, so that the connection can be used again.
+pub const HTTP_DISCARD_BYTES: u64 = 1 << 20;
+/// How long a client may take for the head of a request, once it has begun.
+pub const HTTP_HEAD_PATIENCE: Duration = Duration::from_secs(30);
+/// How long it may take to receive an answer.
+pub const HTTP_SEND_PATIENCE: Duration = Duration::from_secs(60);
+/// How long reading large options beside the shard may take.
+pub const SUBMISSION_OPTIONS_PATIENCE: Duration = Duration::from_secs(10);
+
 /// How long a listed proxy may take for its PROXY header.
 pub const PROXY_HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 

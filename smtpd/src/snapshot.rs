@@ -79,6 +79,8 @@ pub struct Server {
     pub transport: Option<String>,
     /// Name of this host in its Received headers.
     pub hostname: Hostname,
+    /// Messages come to it by HTTP; `None`: by SMTP.
+    pub http: Option<HttpServer>,
     /// Settings of its sessions.
     pub session: Arc<server::Config>,
     /// Most connections over all shards.
@@ -99,6 +101,13 @@ pub struct Server {
     pub hooks: ServerHooks,
     /// All transports, for the scripts.
     pub transports: TransportNames,
+}
+
+/// What a server has that speaks HTTP.
+#[derive(Debug)]
+pub struct HttpServer {
+    /// Values of `X-API-Key` that may submit; empty: everyone may.
+    pub api_keys: Vec<String>,
 }
 
 /// TLS of a server.
@@ -269,6 +278,7 @@ fn build_server(
         transport: server.transport.clone(),
         transport_bytes: server.transport.clone().unwrap_or_default().into(),
         hostname,
+        http: server.kind.is_http().then(|| HttpServer { api_keys: server.api_keys.clone() }),
         session: Arc::new(session),
         max_connections: server.max_connections,
         tls,
@@ -289,6 +299,7 @@ fn build_server_tls(
 ) -> Result<Option<ServerTls>, String> {
     let Some(tls) = &server.tls else { return Ok(None) };
     let implicit = |listener: &config::Listener| match &tls.implicit {
+        _ if server.kind == config::ServerKind::Https => true,
         config::Implicit::None => false,
         config::Implicit::All => true,
         config::Implicit::Listeners(ids) => listener.id.as_ref().is_some_and(|id| ids.contains(id)),

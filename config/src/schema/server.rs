@@ -4,9 +4,9 @@ use super::*;
 
 pub(super) const SERVER: &[Key] = &[
     key("id", ID, "Pairs with the entry in the startup file").required(),
-    key("type", choice(&["smtp", "http", "https", "plugin"]), "Equal to the startup entry").default("smtp").not_yet().except(&["smtp"]),
+    key("type", choice(&["smtp", "http", "https", "plugin"]), "Equal to the startup entry").default("smtp").not_yet().except(&["smtp", "http", "https"]),
     key("transport", ID, "Transport given to recipients when no script chooses one; required without an `eod` hook"),
-    key("openrelay", BOOL, "Listen beyond loopback without an `rcptto` or `eod` hook: everyone who can connect can send mail to anyone (a key of this project)").default("false"),
+    key("openrelay", BOOL, "Listen beyond loopback without an `rcptto` or `eod` hook, or as `http` or `https` without `apikeys`: everyone who can connect can send mail to anyone (a key of this project)").default("false"),
     key("hostname", HOST_NAME, "Name in banner, EHLO reply and Received header").derived("system host name"),
     key(
         "concurrency",
@@ -19,7 +19,7 @@ pub(super) const SERVER: &[Key] = &[
     ),
     key("timeout", Shape::Object(&[key("idle", TIME_FROM_1_S, "Idle time before `421` and close").default("600").since("5.3")]), "Timeouts"),
     key("logging", Shape::Object(&[key("verbose", BOOL, "The SMTP dialogue goes to the log, without secrets and messages").default("false").since("5.0")]), "Logging"),
-    key("apikeys", Shape::List(&TEXT), "For `http` and `https`: accepted `X-API-Key` values").since("5.8").not_yet(),
+    key("apikeys", Shape::List(&TEXT), "For `http` and `https`: accepted `X-API-Key` values").derived("everyone may submit who can connect").since("5.8"),
     key("tls", Shape::Object(SERVER_TLS), "TLS for clients"),
     key("xclient", Shape::List(&Shape::One(Type::Network)), "Who may use XCLIENT: addresses or networks").default("[]"),
     key("phases", Shape::Object(PHASES), "The phases of a session"),
@@ -30,7 +30,7 @@ const SERVER_TLS: &[Key] = &[
     key(
         "certs",
         Shape::Object(&[
-            key("cert", ID, "`pki.private` entry for clients that ask for no name, or for an unknown one; absent: STARTTLS is not offered"),
+            key("cert", ID, "`pki.private` entry for clients that ask for no name, or for an unknown one; absent: STARTTLS is not offered; required for type `https`"),
             key(
                 "sni",
                 Shape::List(&Shape::Object(&[

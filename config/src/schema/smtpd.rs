@@ -44,7 +44,7 @@ const SERVER: &[Key] = &[
     )
     .default("smtp")
     .not_yet()
-    .except(&["smtp"]),
+    .except(&["smtp", "http", "https"]),
     key(
         "listeners",
         Shape::List(&Shape::Object(LISTENER)),

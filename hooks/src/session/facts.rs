@@ -96,6 +96,23 @@ pub struct Transaction {
     pub parameters: Vec<Parameter>,
     /// Those accepted, in order.
     pub recipients: Recipients,
+    /// What came with a message that was handed in by HTTP.
+    pub submission: Option<Box<Submission>>,
+}
+
+/// What comes with a message that is handed in by HTTP (reference: hooks 3.8.3).
+#[derive(Debug)]
+pub struct Submission {
+    /// What the client has put beside the message; `None`: nothing, or `null`.
+    pub metadata: Option<Value>,
+    /// `POST`.
+    pub method: String,
+    /// Without the query.
+    pub path: String,
+    /// What stands behind the `?`; empty: nothing.
+    pub query: String,
+    /// Names in lower case, and values.
+    pub headers: Vec<(String, Vec<u8>)>,
 }
 
 /// The accepted recipients of a transaction. None is ever taken away, so that what scripts see of them is made once for each.

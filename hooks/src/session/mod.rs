@@ -24,7 +24,8 @@ use crate::{limits, variables};
 use verdict::{accepting_reply, auth_verdict, failed, parse_ip, proxied, refusal, verdict};
 
 pub use facts::{
-    Auth, Connection, EndError, Ended, Hello, NameAnswers, Parameter, Recipient, Recipients, Tls, Transaction,
+    Auth, Connection, EndError, Ended, Hello, NameAnswers, Parameter, Recipient, Recipients, Submission, Tls,
+    Transaction,
 };
 pub use verdict::{
     AuthAccepted, AuthVerdict, Connected, HelloAccepted, MailAccepted, MessageAccepted, Proxied,
@@ -304,6 +305,9 @@ impl Conversation {
         let found = finder(&seen, |reads| {
             let mut arguments = Members::of(reads);
             arguments.put("mail", |_| mail.clone());
+            if let Some(submission) = &self.transaction.submission {
+                variables::put_submission(&mut arguments, submission, &self.connection);
+            }
             arguments.into_value()
         });
         let read = |decision: Decision| {

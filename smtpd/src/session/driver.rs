@@ -7,7 +7,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 
-use net::smtp::error::{Error, LocalLimit, LogClass};
+use hooks::Refusal;
+use net::smtp::error::{Error, LocalLimit, LogClass, Storage};
 use net::smtp::reply::Reply;
 use net::smtp::server::{Close, Discard, Event, Hello, Session, Step, Summary};
 use tls::{Received, TlsInfo};
@@ -30,35 +31,13 @@ use crate::trace::{Tap, Who};
 
 /// The task of a session.
 pub(super) async fn run(place: Place, server: Arc<Server>, peer: Rc<Peer>) {
-    let remote = peer.stream.peer_addr();
-    let mut driver = Driver {
-        machine: Session::new(Arc::clone(&server.session)),
-        shard: Rc::clone(&place.shard),
-        server,
-        stage: None,
-        client: Client::new(remote, peer.stream.local_addr()),
-        peer,
-        number: place.door.server,
-        counted: None,
-        hello: None,
-        tls: None,
-        transaction: None,
-        talk: None,
-        clocks: Clocks::start(),
-        input: None,
-        closed: None,
-        ending: None,
-        tap: Tap::default(),
-    };
+    let mut driver = Driver::new(&place, server, peer);
     if Box::pin(driver.begin(&place)).await.is_ok() {
         driver.converse().await;
     }
     // Replies that are still due: to QUIT, or with the reason why we close.
     driver.flush().await;
-    let _ = engine::time::timeout(limits::FAREWELL, driver.peer.stream.close()).await;
-    if driver.talk.is_some() {
-        Box::pin(driver.hook_disconnect()).await;
-    }
+    driver.end().await;
 }
 
 /// The session is over.
@@ -91,6 +70,24 @@ pub(super) struct Driver {
     pub(super) ending: Option<Box<Ending>>,
     /// What operators watch.
     pub(super) tap: Tap,
+}
+
+/// What the end of a message comes to. What is queued is durable.
+pub(super) enum Settled {
+    /// Queued, or dropped because a script says so, under this id.
+    Queued(Uuid),
+    /// The same with an answer of the script's.
+    Said(Reply),
+    /// The script has refused it.
+    Refused(Refusal),
+    /// It could not be taken.
+    Failed(Error),
+}
+
+impl<E: Into<Error>> From<E> for Settled {
+    fn from(error: E) -> Settled {
+        Settled::Failed(error.into())
+    }
 }
 
 /// What the machine asks for and takes a wait to answer.
@@ -131,6 +128,37 @@ impl Input {
 }
 
 impl Driver {
+    /// For a connection that nothing was read from.
+    pub(super) fn new(place: &Place, server: Arc<Server>, peer: Rc<Peer>) -> Driver {
+        Driver {
+            machine: Session::new(Arc::clone(&server.session)),
+            shard: Rc::clone(&place.shard),
+            server,
+            stage: None,
+            client: Client::new(peer.stream.peer_addr(), peer.stream.local_addr()),
+            peer,
+            number: place.door.server,
+            counted: None,
+            hello: None,
+            tls: None,
+            transaction: None,
+            talk: None,
+            clocks: Clocks::start(),
+            input: None,
+            closed: None,
+            ending: None,
+            tap: Tap::default(),
+        }
+    }
+
+    /// Closes the connection, of which the last script hears.
+    pub(super) async fn end(&mut self) {
+        let _ = engine::time::timeout(limits::FAREWELL, self.peer.stream.close()).await;
+        if self.talk.is_some() {
+            Box::pin(self.hook_disconnect()).await;
+        }
+    }
+
     /// From the first byte to the greeting. The error means that the session is over.
     async fn begin(&mut self, place: &Place) -> Result<(), Over> {
         let met = if place.admitted { self.meet().await } else { Err(Refused::TooMany) };
@@ -245,7 +273,18 @@ impl Driver {
     /// Answers the end of data.
     async fn commit(&mut self, summary: Summary) {
         self.tap.note(format_args!("message, {} bytes", summary.size_bytes));
-        let Some(transaction) = self.transaction.take() else { return };
+        match self.settle_message(summary).await {
+            Settled::Queued(id) => self.accept_message(id),
+            Settled::Said(reply) => self.machine.reply(&reply),
+            Settled::Refused(refusal) => self.answer_refusal(&refusal, Action::Message),
+            Settled::Failed(error) => self.refuse_event(error),
+        }
+        self.forget_transaction();
+    }
+
+    /// A message has come in whole: asks the script, makes it durable, queues it.
+    pub(super) async fn settle_message(&mut self, summary: Summary) -> Settled {
+        let Some(transaction) = self.transaction.take() else { return Storage::Failed.into() };
         self.client.name.settle().await;
         let at = Reception {
             shard: &self.shard,
@@ -258,19 +297,17 @@ impl Driver {
         if let Some(script) = self.server.hooks.eod
             && self.talk.is_some()
         {
-            self.hook_end_of_data(script, transaction, summary, prefix).await;
-        } else {
-            let id = transaction.id;
-            match transaction.commit(at, summary, prefix, None).await {
-                Ok(()) => self.accept_message(id),
-                Err(error) => self.refuse_event(error),
-            }
+            return self.hook_end_of_data(script, transaction, summary, prefix).await;
         }
-        self.forget_transaction();
+        let id = transaction.id;
+        match transaction.commit(at, summary, prefix, None).await {
+            Ok(()) => Settled::Queued(id),
+            Err(error) => Settled::Failed(error),
+        }
     }
 
     /// The message is the server's now.
-    pub(super) fn accept_message(&mut self, id: Uuid) {
+    fn accept_message(&mut self, id: Uuid) {
         self.machine.accept_message(id.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
     }
 
@@ -321,7 +358,7 @@ impl Driver {
     }
 
     /// Takes up the traces that are on, and the log where the dialogue goes there.
-    fn watch(&mut self) {
+    pub(super) fn watch(&mut self) {
         let begins = self.server.verbose && !self.tap.is_on();
         if begins || self.tap.is_stale(&self.shard.stats.traces) {
             let remote = self.client.remote;
@@ -469,7 +506,7 @@ impl Driver {
     }
 }
 
-fn closed_by_peer() -> io::Error {
+pub(super) fn closed_by_peer() -> io::Error {
     io::Error::new(io::ErrorKind::UnexpectedEof, "the peer closed the connection")
 }
 

@@ -16,7 +16,7 @@ use net::smtp::reply::Reply;
 use net::smtp::server::{Claim, Event, Hello, Mail, Rcpt, Summary, Verb, Written};
 use uuid::Uuid;
 
-use super::driver::Driver;
+use super::driver::{Driver, Settled};
 use super::reverse::Name;
 use super::transaction::{Destination, Reception, Transaction};
 use crate::log::event::Action;
@@ -98,7 +98,7 @@ impl Driver {
     }
 
     /// Scripts see the client's confirmed name, for which they wait a little.
-    async fn learn_name(&mut self) {
+    pub(super) async fn learn_name(&mut self) {
         let answers = self.client.name.settle().await;
         if let (Some(talk), Some(answers)) = (&mut self.talk, answers)
             && self.server.hooks.connect.is_some()
@@ -262,20 +262,20 @@ impl Driver {
         }
     }
 
-    /// Answers the end of data. What the script has queued is committed before the reply; if that fails, the reply says so.
+    /// Asks the script of the end of data. What it has queued is committed; if that fails, the answer says so.
     pub(super) async fn hook_end_of_data(
         &mut self,
         script: ScriptId,
         mut transaction: Box<Transaction>,
         summary: Summary,
         prefix: Bytes,
-    ) {
+    ) -> Settled {
         let message = match transaction.message(&prefix).await {
             Ok(Some(message)) => message,
-            Ok(None) => return self.refuse_event(LocalLimit::MessageTooLarge.into()),
-            Err(error) => return self.refuse_event(error),
+            Ok(None) => return LocalLimit::MessageTooLarge.into(),
+            Err(error) => return error.into(),
         };
-        let Some(talk) = &mut self.talk else { return };
+        let Some(talk) = &mut self.talk else { return Storage::Failed.into() };
         let received_s = engine::time::wall_ms() as f64 / 1000.0;
         let Talk { runner, conversation } = &mut **talk;
         let transports = self.server.transports.clone();
@@ -284,7 +284,7 @@ impl Driver {
         let (verdict, queued) =
             conversation.end_of_data(runner, script, message, received_s, transports, reread).await;
         let Some(transaction) = place.take() else {
-            return self.refuse_event(Error::Storage(Storage::Failed));
+            return Storage::Failed.into();
         };
         let id = transaction.id;
         if !queued.is_empty() {
@@ -296,13 +296,13 @@ impl Driver {
                 hello: self.hello.as_ref(),
             };
             if let Err(error) = transaction.commit(at, summary, prefix, Some(queued)).await {
-                return self.refuse_event(error);
+                return error.into();
             }
         }
         match verdict {
-            Verdict::Accept(MessageAccepted { reply: Some(reply) }) => self.machine.reply(&reply),
-            Verdict::Accept(MessageAccepted { reply: None }) => self.accept_message(id),
-            Verdict::Refuse(refusal) => self.answer_refusal(&refusal, Action::Message),
+            Verdict::Accept(MessageAccepted { reply: Some(reply) }) => Settled::Said(reply),
+            Verdict::Accept(MessageAccepted { reply: None }) => Settled::Queued(id),
+            Verdict::Refuse(refusal) => Settled::Refused(refusal),
         }
     }
 
@@ -341,11 +341,16 @@ impl Driver {
 
     /// Begins what MAIL asks for.
     pub(super) fn begin_transaction(&mut self, mail: Mail) -> Result<Box<Transaction>, Error> {
-        let id = match &self.talk {
+        let id = self.next_id();
+        Ok(Box::new(Transaction::begin(&self.shard, self.tls.clone(), id, mail)?))
+    }
+
+    /// The id of a transaction that begins.
+    pub(super) fn next_id(&self) -> Uuid {
+        match &self.talk {
             Some(talk) => talk.conversation.transaction.id,
             None => self.new_id(),
-        };
-        Ok(Box::new(Transaction::begin(&self.shard, self.tls.clone(), id, mail)?))
+        }
     }
 
     /// A transaction is over, or never was: the next one has another id.

@@ -2,7 +2,8 @@
 //!
 //! Each connection has a task that drives the machine of [`net::smtp::server`]: [`driver`]. What belongs to one
 //! message on its way in is in [`transaction`]. Which shard serves a connection is settled in [`seat`]; who the client is,
-//! in [`client`]; what is counted by address, in [`by_address`].
+//! in [`client`]; what is counted by address, in [`by_address`]. Servers of type `http` and `https` have their connections in
+//! [`http`].
 
 mod auth;
 pub mod by_address;
@@ -11,6 +12,7 @@ mod driver;
 mod encryption;
 mod ending;
 mod hooks;
+mod http;
 mod lines;
 mod reverse;
 pub mod seat;
@@ -143,7 +145,10 @@ impl Sessions {
         self.open.borrow_mut().insert(number, Handle { task: None, peer: Rc::clone(&peer) });
         let settings = Arc::clone(&shard.snapshot().servers[door.server]);
         let place = Place::take(shard, door, number, seat);
-        let task = engine::task::spawn(Class::Interactive, driver::run(place, settings, peer));
+        let task = match settings.http {
+            None => engine::task::spawn(Class::Interactive, driver::run(place, settings, peer)),
+            Some(_) => engine::task::spawn(Class::Interactive, http::run(place, settings, peer)),
+        };
         if let Some(handle) = self.open.borrow_mut().get_mut(&number) {
             handle.task = Some(task);
         }
@@ -167,10 +172,17 @@ impl Sessions {
         let open = self.open.borrow();
         for (&number, handle) in open.iter().filter(|(_, handle)| handle.peer.idle.get()) {
             let (shard, peer) = (Rc::clone(shard), Rc::clone(&handle.peer));
+            let line = match shard.snapshot().servers[peer.server].http {
+                None => Error::LocalLimit(LocalLimit::ShuttingDown).line(),
+                // To a client of HTTP nothing is said that it has not asked for.
+                Some(_) => "",
+            };
             peer.dismissed.set(true);
             engine::task::spawn(Class::Interactive, async move {
-                let line = Error::LocalLimit(LocalLimit::ShuttingDown).line();
-                let farewell = peer.stream.send(Bytes::from_static(line.as_bytes()));
+                let farewell = async {
+                    peer.stream.send(Bytes::from_static(line.as_bytes())).await?;
+                    peer.stream.close().await
+                };
                 let _ = engine::time::timeout(limits::FAREWELL, farewell).await;
                 shard.sessions.end(number);
             });

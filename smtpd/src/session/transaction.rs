@@ -180,6 +180,8 @@ impl Transaction {
             peer_ip: client.remote.ip(),
             by: &server.hostname,
             with: match (hello.map(|hello| hello.verb), &self.tls, &client.user) {
+                (_, Some(_), _) if server.http.is_some() => With::Https,
+                (_, None, _) if server.http.is_some() => With::Http,
                 (Some(Verb::Ehlo), Some(_), Some(_)) => With::Esmtpsa,
                 (Some(Verb::Ehlo), Some(_), None) => With::Esmtps,
                 (Some(Verb::Ehlo), None, Some(_)) => With::Esmtpa,

@@ -33,4 +33,5 @@ mod selectors;
 mod session;
 mod shows;
 mod start;
+mod submission;
 mod tls;
