@@ -31,7 +31,8 @@ pub fn parse(data: &[u8]) {
     for statement in &parsed.script.statements {
         assert!(within(statement.span) && statement.span.start < statement.span.end, "{statement:?}");
     }
-    for warning in lint(&parsed.script, Surroundings { library: &LIBRARY, predefined: Some(&["message"]) }) {
+    let surroundings = Surroundings { library: &LIBRARY, predefined: Some(&["message"]), hook: None };
+    for warning in lint(&sources, surroundings) {
         assert!(within(warning.span) && !warning.is_error(), "{warning:?}");
     }
     let again = parse_script(&sources, file, &mut Names::new());
