@@ -208,7 +208,7 @@ fn what_cannot_be_sent_or_reached_is_an_error_of_ours_or_of_the_network() {
         ),
         (
             format!(r#"return MailMessage::String("a: b\n\nx")->send("", "b@y.example", {SERVER});"#),
-            "error: send(): the message has a CR or LF that is not part of a line end, or no line end at its end",
+            "error: send(): the message has a CR or LF that is not part of a line end (CRLF)",
         ),
         (
             format!(
