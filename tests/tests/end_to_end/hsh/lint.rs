@@ -56,7 +56,7 @@ fn a_warning_is_an_item_of_a_list_on_standard_output() {
         "phase: eod\ndata: 'include \"part\";'\nfiles:\n- {id: part, data: 'Accept([\"hold\" => true]);'}\n",
     );
     let message = "Accept() has no option `hold`; its options are: reason, reply_codes";
-    let path = "  path:\n  - line: 1\n    column: 1\n";
+    let path = "  path:\n  - line: 1\n    column: 9\n";
     let list = format!("- file: \"part\"\n  line: 1\n  column: 9\n  message: \"{message}\"\n{path}");
     assert_eq!((ended.status, ended.stdout), (Some(0), list));
 }
