@@ -3,14 +3,19 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use mail::build::{BuildError, Builder};
 use mail::message::ValueForm;
 use script::fault::Fault;
-use script::native::{Call, HostObject, Native, NativeClass, NativeRun};
+use script::host::HostCall;
+use script::native::{Call, HostObject, Native, NativeClass, NativeRun, Step};
 use script::value::{Frozen, FrozenObject, Object, Value};
 
 use super::message::{INLINE_BYTES, MailPart};
 use super::{boundary, now, shared, this};
+use crate::arguments::Arguments;
+use crate::offload::{Passthrough, offload};
+use crate::{HostFunction, numbers};
 
 /// The class.
 pub(super) static MIME: NativeClass = NativeClass {
@@ -76,7 +81,14 @@ static METHODS: &[Native] = &[
     ),
     super::dkim::SIGN_MIME,
     Native::sized("toString", "", (0, Some(0)), "The full source.", INLINE_BYTES, to_string),
-    Native::inline("toFile", "", (0, Some(0)), "The full source as a File in memory.", to_file),
+    Native::offloading(
+        "toFile",
+        "",
+        (0, Some(0)),
+        "The full source as a File in memory.",
+        (INLINE_BYTES, "the message"),
+        to_file,
+    ),
     QUEUE,
     SEND,
 ];
@@ -114,6 +126,16 @@ impl MimeObject {
     /// What it builds.
     pub fn builder(&self) -> &RefCell<Builder> {
         &self.builder
+    }
+
+    /// The full source, as it is now; the pool writes a large one. `name` is the function to name in errors.
+    pub(crate) async fn source(&self, name: &str) -> Result<Bytes, Fault> {
+        // The copy shares all texts.
+        let builder = self.builder.borrow().clone();
+        match builder.size_bytes() {
+            0..=INLINE_BYTES => Ok(builder.to_bytes().into()),
+            _ => Ok(offload(name, move || builder.to_bytes()).await?.into()),
+        }
     }
 }
 
@@ -181,7 +203,7 @@ fn append_part(call: &mut Call<'_>) -> Result<Value, Fault> {
 }
 
 /// A part given as argument `index`, a MIME, MIMEPart or MailMessage, with its header.
-pub(super) fn part_content(call: &mut Call<'_>, index: usize) -> Result<bytes::Bytes, Fault> {
+pub(super) fn part_content(call: &mut Call<'_>, index: usize) -> Result<Bytes, Fault> {
     let now = now(call.host());
     let object = call.arg(index).as_object();
     let content = if let Some(builder) = object.and_then(Object::downcast::<MimeObject>) {
@@ -257,6 +279,27 @@ fn to_string(call: &mut Call<'_>) -> Result<Value, Fault> {
     Ok(source(call)?.into())
 }
 
-fn to_file(call: &mut Call<'_>) -> Result<Value, Fault> {
-    Ok(crate::file::memory_file(source(call)?.into()))
+fn to_file(call: &mut Call<'_>) -> Result<Step, Fault> {
+    let object: &MimeObject = call.this()?;
+    if object.size_bytes() <= INLINE_BYTES {
+        return Ok(Step::Return(crate::file::memory_file(source(call)?.into())));
+    }
+    call.charge(object.size_bytes())?;
+    let this = Some(call.this_object()?.clone());
+    let call = HostCall { function: TO_FILE, name: call.native().name, this, args: Vec::new() };
+    Ok(Step::Host { call, then: Box::new(Passthrough) })
 }
+
+/// `toFile` of a large message.
+const TO_FILE: u16 = numbers::MAIL + 2;
+
+pub(super) const TO_FILE_FUNCTION: HostFunction = HostFunction {
+    number: TO_FILE,
+    run: |_, call| {
+        Box::pin(async move {
+            let object = call.this_object()?;
+            let object = object.downcast::<MimeObject>().ok_or_else(|| call.error("is a method of MIME"))?;
+            Ok(crate::file::memory_file(object.source(call.name).await?))
+        })
+    },
+};

@@ -43,7 +43,7 @@ pub static FAMILY: Family = Family {
         ("EODMailMessage", "it cannot be made: the end-of-DATA hook has one"),
     ],
     loaders: &[("eml", message::load_eml)],
-    host: &[message::FROM_FILE_FUNCTION, queue::HOST_FUNCTION],
+    host: &[message::FROM_FILE_FUNCTION, queue::HOST_FUNCTION, builder::TO_FILE_FUNCTION],
     ..Family::EMPTY
 };
 

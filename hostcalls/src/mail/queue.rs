@@ -9,8 +9,10 @@ use script::fault::Fault;
 use script::host::HostCall;
 use script::value::{Array, Value};
 
+use super::message::INLINE_BYTES;
 use super::{MailPart, MimeObject, QueueOptions, outbox};
 use crate::arguments::Arguments;
+use crate::offload::offload;
 use crate::{Execution, HostFunction, HostFuture, address, numbers, smtp};
 
 pub(super) const QUEUE: u16 = numbers::MAIL + 1;
@@ -43,7 +45,7 @@ fn queue(execution: Rc<Execution>, call: HostCall) -> HostFuture {
             .map_err(|why| call.error(format_args!("the recipient: {why}")))?;
         let transport = call.str(2)?.to_string_lossy().into_owned();
         let options = outbox::options(&call.options(3)?)?;
-        let message = source(&execution, &call)?;
+        let message = source(&execution, &call).await?;
         let posted = Posted { message, sender, recipient, transport, options };
         let transaction = post.queue(posted).await.map_err(|why| call.error(why))?;
         let mut item = Array::new();
@@ -53,15 +55,20 @@ fn queue(execution: Rc<Execution>, call: HostCall) -> HostFuture {
     })
 }
 
-fn source(execution: &Execution, call: &HostCall) -> Result<Bytes, Fault> {
+async fn source(execution: &Execution, call: &HostCall) -> Result<Bytes, Fault> {
     let object = call.this_object()?;
     let message = if let Some(mime) = object.downcast::<MimeObject>() {
-        mime.builder().borrow().to_bytes().into()
+        mime.source("queue").await?
     } else {
         let part = object.downcast::<MailPart>().ok_or_else(|| call.error("is a method of messages"))?;
-        part.message().borrow().to_bytes(super::now_in(execution.environment()))
+        part.take(super::now_in(execution.environment())).bytes("queue").await?
     };
-    match smtp::is_clean(&message) {
+    let looked_at = message.clone();
+    let is_clean = match message.len() {
+        0..=INLINE_BYTES => smtp::is_clean(&message),
+        _ => offload("queue", move || smtp::is_clean(&looked_at)).await?,
+    };
+    match is_clean {
         true => Ok(message),
         false => Err(call.error(super::UNCLEAN)),
     }

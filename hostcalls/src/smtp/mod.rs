@@ -124,7 +124,7 @@ fn lookup_auth(execution: Rc<Execution>, call: HostCall) -> HostFuture {
 fn send(execution: Rc<Execution>, call: HostCall) -> HostFuture {
     Box::pin(async move {
         let environment = execution.environment();
-        let content = content(&execution, &call)?;
+        let content = content(&execution, &call).await?;
         let sender = sender(&call, 0)?;
         let recipients = recipients(&call)?;
         let server = Server::of(environment, &call, 2).await?;
@@ -154,10 +154,10 @@ fn send(execution: Rc<Execution>, call: HostCall) -> HostFuture {
 }
 
 /// The message that the method is called on, as it is now.
-fn content(execution: &Rc<Execution>, call: &HostCall) -> Result<Content, Fault> {
+async fn content(execution: &Rc<Execution>, call: &HostCall) -> Result<Content, Fault> {
     let object = call.this_object()?;
     if let Some(mime) = object.downcast::<MimeObject>() {
-        return Ok(Content::Bytes(mime.builder().borrow().to_bytes().into()));
+        return Ok(Content::Bytes(mime.source("send").await?));
     }
     let part = object.downcast::<MailPart>().ok_or_else(|| call.error("is a method of messages"))?;
     Ok(Content::Message(part.take(crate::mail::now_in(execution.environment()))))

@@ -3,7 +3,7 @@
 use crate::compile::op::{CONSTANT, Num, Operator, Reg};
 use crate::fault::Fault;
 use crate::host::Host;
-use crate::native::{Call, NativeRun};
+use crate::native::{Call, NativeRun, exceeds};
 use crate::ops;
 use crate::value::Value;
 
@@ -240,8 +240,12 @@ pub(super) fn call_native(
     (count, to, start, native): (u8, Reg, Reg, u16),
 ) -> Result<bool, Fault> {
     let native = env.loaded.natives[usize::from(native)];
-    let NativeRun::Inline(run) = native.run else { return Ok(false) };
     let args = &mut regs[usize::from(start)..usize::from(start) + usize::from(count)];
+    let run = match native.run {
+        NativeRun::Inline(run) => run,
+        NativeRun::Sized { above_bytes, run } if !exceeds(args, None, above_bytes) => run,
+        _ => return Ok(false),
+    };
     let result = run(&mut Call::new(native, None, args, env.host).with_memory(env.heap.left()));
     args.iter_mut().for_each(|arg| *arg = Value::Undefined);
     let value = result?;

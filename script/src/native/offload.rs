@@ -44,6 +44,10 @@ pub(crate) fn exceeds(args: &[Value], this: Option<&Object>, above_bytes: usize)
         return true;
     }
     let mut left = above_bytes;
+    let is_flat = |value: &Value| !matches!(value, Value::Array(_) | Value::Object(_));
+    if this.is_none() && args.iter().all(is_flat) {
+        return args.iter().filter_map(Value::as_bytes).map(<[u8]>::len).sum::<usize>() > above_bytes;
+    }
     let mut pending: Vec<Value> = args.to_vec();
     pending.extend(this.map(|this| Value::Object(this.clone())));
     while let Some(value) = pending.pop() {

@@ -25,37 +25,40 @@ pub(super) static NATIVES: &[Native] = &[
         call.charge(text.len().saturating_mul(count.max(0.0) as usize))?;
         ops::repeat(&text, count).map(Value::Str)
     }),
-    Native::inline(
+    Native::sized(
         "str_replace",
         "string search, string replace, string subject",
         (3, Some(3)),
         "Replaces each occurrence of `search`, which is no pattern.",
+        REPLACED_BYTES,
         replace,
     ),
-    Native::inline(
+    Native::sized(
         "str_split",
         "string, string delimiter [, number limit = 0]",
         (2, Some(3)),
         SPLIT,
+        PARTS_BYTES,
         |call| {
             let (text, delimiter) = (call.str(0)?, call.str(1)?);
             split(call, &text, &delimiter)
         },
     ),
-    Native::inline(
+    Native::sized(
         "explode",
         "string delimiter, string [, number limit = 0]",
         (2, Some(3)),
         "Old form of `str_split`, with the delimiter first.",
+        PARTS_BYTES,
         |call| {
             let (delimiter, text) = (call.str(0)?, call.str(1)?);
             split(call, &text, &delimiter)
         },
     ),
-    Native::inline("str_find", FIND_PARAMS, (2, Some(3)), FIND, find),
-    Native::inline("strpos", FIND_PARAMS, (2, Some(3)), "Old name of `str_find`.", find),
-    Native::inline("str_rfind", FIND_PARAMS, (2, Some(3)), RFIND, rfind),
-    Native::inline("strrpos", FIND_PARAMS, (2, Some(3)), "Old name of `str_rfind`.", rfind),
+    Native::sized("str_find", FIND_PARAMS, (2, Some(3)), FIND, FIND_BYTES, find),
+    Native::sized("strpos", FIND_PARAMS, (2, Some(3)), "Old name of `str_find`.", FIND_BYTES, find),
+    Native::sized("str_rfind", FIND_PARAMS, (2, Some(3)), RFIND, FIND_BYTES, rfind),
+    Native::sized("strrpos", FIND_PARAMS, (2, Some(3)), "Old name of `str_rfind`.", FIND_BYTES, rfind),
     Native::inline("str_lower", "string", (1, Some(1)), "Letters of US-ASCII in lower case.", lower),
     Native::inline("strtolower", "string", (1, Some(1)), "Old name of `str_lower`.", lower),
     Native::inline("str_upper", "string", (1, Some(1)), "Letters of US-ASCII in upper case.", upper),
@@ -80,6 +83,13 @@ pub(super) static NATIVES: &[Native] = &[
         chunk,
     ),
 ];
+
+/// Longest arguments, on a shard, of what may make a part of each byte.
+const PARTS_BYTES: usize = 4 << 10;
+/// The same of what may copy each byte by itself.
+const REPLACED_BYTES: usize = 8 << 10;
+/// The same of what only looks.
+const FIND_BYTES: usize = 32 << 10;
 
 const FIND_PARAMS: &str = "string, string search [, number offset = 0]";
 const FIND: &str = "The position of the first occurrence at or after `offset`; -1 if there is none.";
