@@ -11,7 +11,7 @@ use script::host::HostCall;
 use script::native::{Call, HostObject, Native, NativeClass, NativeRun, Step};
 use script::value::{Frozen, FrozenObject, Object, Value};
 
-use super::message::{INLINE_BYTES, MailPart};
+use super::message::MailPart;
 use super::{boundary, now, shared, this};
 use crate::arguments::Arguments;
 use crate::offload::{Passthrough, offload};
@@ -80,13 +80,13 @@ static METHODS: &[Native] = &[
         set_disposition,
     ),
     super::dkim::SIGN_MIME,
-    Native::sized("toString", "", (0, Some(0)), "The full source.", INLINE_BYTES, to_string),
+    Native::sized("toString", "", (0, Some(0)), "The full source.", BUILT_BYTES, to_string),
     Native::offloading(
         "toFile",
         "",
         (0, Some(0)),
         "The full source as a File in memory.",
-        (INLINE_BYTES, "the message"),
+        (BUILT_BYTES, "the message"),
         to_file,
     ),
     QUEUE,
@@ -113,6 +113,9 @@ pub(super) const SEND: Native = Native {
     run: NativeRun::Host(crate::smtp::SEND),
 };
 
+/// The largest message that a shard writes itself: its body may be encoded, byte by byte.
+const BUILT_BYTES: usize = 16 * 1024;
+
 /// An object of class `MIME`.
 pub struct MimeObject {
     builder: RefCell<Builder>,
@@ -133,7 +136,7 @@ impl MimeObject {
         // The copy shares all texts.
         let builder = self.builder.borrow().clone();
         match builder.size_bytes() {
-            0..=INLINE_BYTES => Ok(builder.to_bytes().into()),
+            0..=BUILT_BYTES => Ok(builder.to_bytes().into()),
             _ => Ok(offload(name, move || builder.to_bytes()).await?.into()),
         }
     }
@@ -281,7 +284,7 @@ fn to_string(call: &mut Call<'_>) -> Result<Value, Fault> {
 
 fn to_file(call: &mut Call<'_>) -> Result<Step, Fault> {
     let object: &MimeObject = call.this()?;
-    if object.size_bytes() <= INLINE_BYTES {
+    if object.size_bytes() <= BUILT_BYTES {
         return Ok(Step::Return(crate::file::memory_file(source(call)?.into())));
     }
     call.charge(object.size_bytes())?;

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use idna::AsciiDenyList;
+
 /// The domain of `address` in lower case without a trailing dot; an address literal keeps its brackets. `None` for
 /// an address without one (the null sender, `postmaster`) or one that is not UTF-8.
 pub fn domain_of(address: &[u8]) -> Option<String> {
@@ -23,7 +25,7 @@ pub fn normalise(domain: &[u8]) -> Option<String> {
 pub fn to_ascii(domain: &str) -> Option<Cow<'_, str>> {
     match domain.is_ascii() {
         true => Some(Cow::Borrowed(domain)),
-        false => idna::domain_to_ascii(domain).ok().map(Cow::Owned),
+        false => idna::domain_to_ascii_cow(domain.as_bytes(), AsciiDenyList::URL).ok(),
     }
 }
 
