@@ -15,7 +15,7 @@ const JOBS: [&str; 2] = ["", "news"];
 const DELAY_MS: u64 = 20;
 const STUCK_MS: u64 = 90;
 /// With intervals as short as the calls take, most grants are too old when all are there: mail goes slowly, but it goes.
-const EVENTS_WITHOUT_MAIL_MAX: u32 = 20_000;
+const EVENTS_WITHOUT_MAIL_MAX: u32 = 1_000_000;
 
 #[derive(Clone, Debug)]
 struct Case {
