@@ -2,8 +2,8 @@
 
 use engine::offload::OffloadError;
 use script::fault::Fault;
-use script::host::Host;
-use script::native::{NativeFrame, Next};
+use script::host::{Host, HostCall};
+use script::native::{Call, NativeFrame, Next, Step};
 use script::value::Value;
 
 use crate::limits;
@@ -19,6 +19,17 @@ where
 
 fn failed(name: &str, error: OffloadError) -> Fault {
     Fault::error(format!("{name}(): {error}"))
+}
+
+/// Leaves a call to the host as it is.
+pub(crate) fn ask(function: u16, call: &Call<'_>) -> Step {
+    let call = HostCall {
+        function,
+        name: call.native().name,
+        this: call.this_object().ok().cloned(),
+        args: call.args().to_vec(),
+    };
+    Step::Host { call, then: Box::new(Passthrough) }
 }
 
 /// The frame of a native that asks the host once and gives its answer.

@@ -11,7 +11,7 @@ use script::value::Value;
 use super::{FILE_RESOURCE, File, FileResource, Source, open};
 use crate::arguments::Arguments;
 use crate::library::{Family, HostFunction, HostFuture, TO_FFI_VALUE};
-use crate::offload::Passthrough;
+use crate::offload::ask;
 use crate::{Execution, numbers};
 
 const OPEN: u16 = numbers::FILE;
@@ -95,17 +95,6 @@ fn construct(call: &mut Call<'_>) -> Result<Step, Fault> {
         Value::Str(_) => Ok(ask(OPEN, call)),
         _ => Err(call.wrong(0, "a FileResource or a string")),
     }
-}
-
-/// Leaves a call to the host.
-fn ask(function: u16, call: &Call<'_>) -> Step {
-    let call = HostCall {
-        function,
-        name: call.native().name,
-        this: call.this_object().ok().cloned(),
-        args: call.args().to_vec(),
-    };
-    Step::Host { call, then: Box::new(Passthrough) }
 }
 
 fn from_string(call: &mut Call<'_>) -> Result<Value, Fault> {

@@ -7,14 +7,13 @@ use bytes::Bytes;
 use mail::build::{BuildError, Builder};
 use mail::message::ValueForm;
 use script::fault::Fault;
-use script::host::HostCall;
 use script::native::{Call, HostObject, Native, NativeClass, NativeRun, Step};
 use script::value::{Frozen, FrozenObject, Object, Value};
 
 use super::message::MailPart;
 use super::{boundary, now, shared, this};
 use crate::arguments::Arguments;
-use crate::offload::{Passthrough, offload};
+use crate::offload::{ask, offload};
 use crate::{HostFunction, numbers};
 
 /// The class.
@@ -288,9 +287,7 @@ fn to_file(call: &mut Call<'_>) -> Result<Step, Fault> {
         return Ok(Step::Return(crate::file::memory_file(source(call)?.into())));
     }
     call.charge(object.size_bytes())?;
-    let this = Some(call.this_object()?.clone());
-    let call = HostCall { function: TO_FILE, name: call.native().name, this, args: Vec::new() };
-    Ok(Step::Host { call, then: Box::new(Passthrough) })
+    Ok(ask(TO_FILE, call))
 }
 
 /// `toFile` of a large message.

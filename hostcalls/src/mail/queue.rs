@@ -63,10 +63,12 @@ async fn source(execution: &Execution, call: &HostCall) -> Result<Bytes, Fault> 
         let part = object.downcast::<MailPart>().ok_or_else(|| call.error("is a method of messages"))?;
         part.take(super::now_in(execution.environment())).bytes("queue").await?
     };
-    let looked_at = message.clone();
     let is_clean = match message.len() {
         0..=INLINE_BYTES => smtp::is_clean(&message),
-        _ => offload("queue", move || smtp::is_clean(&looked_at)).await?,
+        _ => {
+            let message = message.clone();
+            offload("queue", move || smtp::is_clean(&message)).await?
+        }
     };
     match is_clean {
         true => Ok(message),

@@ -43,32 +43,49 @@ pub(crate) fn exceeds(args: &[Value], this: Option<&Object>, above_bytes: usize)
     if above_bytes == 0 {
         return true;
     }
-    let mut left = above_bytes;
-    let is_flat = |value: &Value| !matches!(value, Value::Array(_) | Value::Object(_));
-    if this.is_none() && args.iter().all(is_flat) {
-        return args.iter().filter_map(Value::as_bytes).map(<[u8]>::len).sum::<usize>() > above_bytes;
+    let mut room = Room { left_bytes: above_bytes, pending: Vec::new() };
+    if !room.fits_object(this) || !args.iter().all(|arg| room.fits(arg)) {
+        return true;
     }
-    let mut pending: Vec<Value> = args.to_vec();
-    pending.extend(this.map(|this| Value::Object(this.clone())));
-    while let Some(value) = pending.pop() {
-        let size = match &value {
-            Value::Str(text) => text.len(),
-            Value::Array(array) => {
-                let size = array.len().saturating_mul(16);
-                if size <= left {
-                    array.iter().for_each(|(_, item)| pending.push(item));
-                }
-                size
-            }
-            Value::Object(object) => object.as_host().map_or(0, HostObject::size_bytes),
-            _ => 0,
-        };
-        match left.checked_sub(size) {
-            Some(rest) => left = rest,
-            None => return true,
+    while let Some(value) = room.pending.pop() {
+        if !room.fits(&value) {
+            return true;
         }
     }
     false
+}
+
+/// What is left of a size, and the items of arrays that were not looked at yet.
+struct Room {
+    left_bytes: usize,
+    pending: Vec<Value>,
+}
+
+impl Room {
+    fn fits(&mut self, value: &Value) -> bool {
+        match value {
+            Value::Str(text) => self.take(text.len()),
+            Value::Array(array) => {
+                let fits = self.take(array.len().saturating_mul(16));
+                if fits {
+                    self.pending.extend(array.values());
+                }
+                fits
+            }
+            Value::Object(object) => self.fits_object(Some(object)),
+            _ => true,
+        }
+    }
+
+    fn fits_object(&mut self, object: Option<&Object>) -> bool {
+        self.take(object.and_then(Object::as_host).map_or(0, HostObject::size_bytes))
+    }
+
+    fn take(&mut self, bytes: usize) -> bool {
+        let left = self.left_bytes.checked_sub(bytes);
+        self.left_bytes = left.unwrap_or(0);
+        left.is_some()
+    }
 }
 
 /// Why an offloaded native failed; faults themselves cannot cross threads.
