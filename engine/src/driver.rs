@@ -111,6 +111,13 @@ impl Driver {
             Driver::Sim(port) => port.probe_bind(addr),
         }
     }
+    /// Whether `path` can be listened on.
+    pub(crate) fn probe_bind_unix(&self, path: &Path) -> io::Result<()> {
+        match self {
+            Driver::Uring(_) | Driver::Epoll(_) => crate::os::unix::probe_bind(path),
+            Driver::Sim(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
     /// A UDP socket connected to `remote`, and its local address.
     pub(crate) fn udp(
         &self,

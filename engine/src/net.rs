@@ -30,6 +30,12 @@ pub fn probe_bind(addr: SocketAddr) -> io::Result<()> {
     probed.unwrap_or_else(|| crate::os::socket::probe_bind(addr))
 }
 
+/// Whether a [`UnixListener`] can be bound at `path`: takes the name away that nobody listens on any more. The error
+/// `AddrInUse` where somebody does, `AlreadyExists` for another kind of file; unsupported in the simulator.
+pub fn probe_bind_unix(path: &Path) -> io::Result<()> {
+    shard::with(|shard| shard.driver.probe_bind_unix(path))
+}
+
 /// A listening stream socket of this shard: of TCP (SO_REUSEPORT), or a [`UnixListener`]'s.
 pub struct Listener {
     accepting: Stream,

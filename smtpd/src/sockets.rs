@@ -169,12 +169,18 @@ impl Place {
         listener: &Listener,
         announce: &dyn Fn(std::fmt::Arguments<'_>),
     ) -> Result<bool, String> {
-        let At::Tcp(address) = self.at else { return Ok(true) };
         if !self.passed.is_empty() {
             return Ok(true);
         }
+        let address = match &self.at {
+            At::Tcp(address) => *address,
+            At::Unix(path) => {
+                let probed = once_free(|| engine::net::probe_bind_unix(path)).await;
+                return probed.map(|()| true).map_err(|error| bind_error(&error, &self.at));
+            }
+        };
         let any = matches!(listener.place, ListenPlace::Tcp { address: None, .. });
-        match probe(address).await {
+        match once_free(|| engine::net::probe_bind(address)).await {
             Ok(()) => Ok(true),
             Err(error) if address.is_ipv6() && any && is_no_ipv6(&error) => {
                 announce(format_args!("  this host has no IPv6"));
@@ -185,11 +191,12 @@ impl Place {
     }
 }
 
-/// Whether an address can be had. The kernel closes the sockets of a process that was killed a moment after its end.
-async fn probe(address: SocketAddr) -> io::Result<()> {
+/// What `probe` says of an address, once nobody has it, or after a while. The kernel closes the sockets of a process that
+/// was killed a moment after its end.
+pub async fn once_free(probe: impl Fn() -> io::Result<()>) -> io::Result<()> {
     let until = engine::time::now() + limits::PREDECESSOR_CLOSES;
     loop {
-        match engine::net::probe_bind(address) {
+        match probe() {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && engine::time::now() < until => {
                 engine::time::sleep(limits::PREDECESSOR_LOOK).await;
             }

@@ -15,8 +15,8 @@ pub(crate) type Identity = (u64, u64);
 
 /// Binds and listens. The name of a socket that nobody listens on any more is taken over.
 pub(crate) fn listen(path: &Path, options: &UnixOptions) -> io::Result<(Rc<Descriptor>, Identity)> {
+    probe_bind(path)?;
     let addr = RawAddr::unix(path)?;
-    remove_stale(path, &addr)?;
     let socket = unix_socket(libc::SOCK_STREAM)?;
     // SAFETY: address and length belong together.
     check(unsafe { libc::bind(socket.raw(), addr.as_ptr(), addr.len()) })?;
@@ -45,8 +45,10 @@ fn own(path: &Path, options: &UnixOptions) -> io::Result<Identity> {
     Ok((found.dev(), found.ino()))
 }
 
-/// Removes a socket that refuses connections. A file of another kind, or a socket that somebody listens on, stays.
-fn remove_stale(path: &Path, addr: &RawAddr) -> io::Result<()> {
+/// Removes a socket that refuses connections. A file of another kind, or a socket that somebody listens on, stays and is
+/// an error.
+pub(crate) fn probe_bind(path: &Path) -> io::Result<()> {
+    let addr = RawAddr::unix(path)?;
     match fs::symlink_metadata(path) {
         Ok(found) if found.file_type().is_socket() => {}
         Ok(_) => {

@@ -13,6 +13,7 @@ use crate::limits;
 use crate::log::Priority;
 use crate::process;
 use crate::program::Control;
+use crate::sockets::once_free;
 
 /// A bound control socket.
 #[derive(Debug)]
@@ -33,13 +34,13 @@ impl Door {
     ///
     /// # Errors
     /// A sentence that names the key and what failed.
-    pub fn bind(socket: &ControlListener) -> Result<Door, String> {
+    pub async fn bind(socket: &ControlListener) -> Result<Door, String> {
         match socket {
-            ControlListener::Unix(at) => bind_path(at).map(Door::Unix),
+            ControlListener::Unix(at) => bind_path(at).await.map(Door::Unix),
             ControlListener::Tcp { address, port, tls } => {
                 let at = SocketAddr::new(*address, *port);
                 let failed = |error| format!("environment.controlsocket: bind {at}: {error}");
-                engine::net::probe_bind(at).map_err(failed)?;
+                once_free(|| engine::net::probe_bind(at)).await.map_err(failed)?;
                 let listener = Listener::bind(at, 0).map_err(failed)?;
                 Ok(Door::Tcp { listener, tls: tls.is_some() })
             }
@@ -66,12 +67,14 @@ impl std::fmt::Display for Door {
     }
 }
 
-fn bind_path(at: &ControlPath) -> Result<UnixListener, String> {
+async fn bind_path(at: &ControlPath) -> Result<UnixListener, String> {
     let path = at.path.display();
     let (uid, gid) = process::find_owner(at.owner.as_deref(), at.group.as_deref())
         .map_err(|why| format!("environment.controlsocket.{why}"))?;
     let options = UnixOptions { mode: at.mode, uid, gid, backlog: limits::CONTROL_BACKLOG };
-    UnixListener::bind(&at.path, &options)
+    once_free(|| engine::net::probe_bind_unix(&at.path))
+        .await
+        .and_then(|()| UnixListener::bind(&at.path, &options))
         .map_err(|error| format!("environment.controlsocket.path: bind {path}: {error}"))
 }
 

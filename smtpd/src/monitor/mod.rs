@@ -30,7 +30,7 @@ use crate::control::shards::{self, Asking};
 use crate::limits;
 use crate::log::{Log, Output, Priority};
 use crate::program::{Control, Program};
-use crate::sockets::{At, bind_error};
+use crate::sockets::{At, bind_error, once_free};
 use crate::stats::heartbeat::Heartbeat;
 use crate::stats::metric::Facts;
 use crate::stats::report::Report;
@@ -89,14 +89,15 @@ impl Monitor {
     ///
     /// # Errors
     /// `bind: <reason> (<address>)`.
-    pub fn listen(self: &Rc<Self>) -> Result<(), String> {
+    pub async fn listen(self: &Rc<Self>) -> Result<(), String> {
         let Some(wanted) = &self.program.startup.monitor else { return Ok(()) };
         let wildcards = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
         let addresses = wanted.address.map_or(wildcards.to_vec(), |address| vec![address]);
         for address in addresses {
             let address = SocketAddr::new(address, wanted.port);
             self.log.line(Priority::Notice, format_args!("monitor: listen on {address}"));
-            let bound = engine::net::probe_bind(address)
+            let bound = once_free(|| engine::net::probe_bind(address))
+                .await
                 .and_then(|()| Listener::bind(address, wanted.backlog.unwrap_or(0)));
             match bound {
                 Ok(listener) => {

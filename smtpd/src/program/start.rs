@@ -27,8 +27,8 @@ impl Control {
         self.log.line(Priority::Notice, format_args!("Starting Halon ({version})"));
         self.announce_driver();
         self.bind().await?;
-        self.monitor.listen()?;
-        let door = self.bind_control_socket()?;
+        self.monitor.listen().await?;
+        let door = self.bind_control_socket().await?;
         self.read_startup_keys();
         self.become_user()?;
         let (files, texts) = self.read_files(Reload::All).await?;
@@ -67,12 +67,12 @@ impl Control {
     }
 
     /// Where commands come in. The default path may be absent where nobody installed the server.
-    fn bind_control_socket(&self) -> Result<Option<Door>, String> {
+    async fn bind_control_socket(&self) -> Result<Option<Door>, String> {
         if self.program.process.is_none() {
             return Ok(None);
         }
         let socket = &self.program.startup.environment.control;
-        match (Door::bind(socket), socket) {
+        match (Door::bind(socket).await, socket) {
             (Ok(door), _) => {
                 self.log.line(Priority::Notice, format_args!("control socket: {door}"));
                 Ok(Some(door))

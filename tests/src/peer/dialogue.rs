@@ -11,18 +11,19 @@ use super::{Action, Behaviour, Message, Phase, Shared, Tls, TlsFault, lock};
 /// As long as any test.
 const FOREVER: Duration = Duration::from_secs(3_600);
 
-pub(super) fn serve(stream: TcpStream, number: usize, shared: &Shared) {
-    let Ok(source) = stream.peer_addr() else { return };
+pub(super) fn serve(stream: TcpStream, source: IpAddr, number: usize, shared: &Shared) {
     let _ = stream.set_nodelay(true);
     let mut dialogue = Dialogue {
         wire: Wire::new(stream),
-        source: source.ip(),
+        source,
         number,
         shared,
         message: Message { connection: number, ..Message::default() },
     };
     // A client that goes away ends its session.
     let _ = dialogue.run();
+    // Before the client can see the end and connect anew.
+    shared.open.fetch_sub(1, Ordering::SeqCst);
 }
 
 /// The connection is over.

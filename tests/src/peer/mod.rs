@@ -177,8 +177,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
         let number = lock(&shared.records).connected(source, open);
         let shared = Arc::clone(shared);
         std::thread::spawn(move || {
-            dialogue::serve(stream, number, &shared);
-            shared.open.fetch_sub(1, Ordering::SeqCst);
+            dialogue::serve(stream, source.ip(), number, &shared);
             shared.record(|records| records.connections[number].closed = true);
         });
     }
