@@ -159,15 +159,15 @@ impl FrozenArray {
                 Key::Int(at) => list.get(usize::try_from(*at).ok()?).map(Value::from_frozen),
                 _ => None,
             },
-            Items::Map(map) => map.get_with(key.hash(), |other| other.is(key)).map(Value::from_frozen),
+            Items::Map(map) => map.get_with(|| key.hash(), |other| other.is(key)).map(Value::from_frozen),
         }
     }
 
-    pub(crate) fn get_bytes(&self, hash: u64, text: &[u8]) -> Option<Value> {
+    pub(crate) fn get_bytes(&self, text: &[u8]) -> Option<Value> {
         match &self.items {
             Items::List(_) => None,
             Items::Map(map) => map
-                .get_with(hash, |key| matches!(key, FrozenKey::Str(other) if **other == *text))
+                .get_with(|| hash_bytes(text), |key| matches!(key, FrozenKey::Str(other) if **other == *text))
                 .map(Value::from_frozen),
         }
     }

@@ -53,13 +53,18 @@ impl<K: MapKey, V> OrderedMap<K, V> {
     /// The value of a key.
     #[inline]
     pub fn get(&self, key: &K) -> Option<&V> {
-        self.get_with(key.hash(), |other| other.same(key))
+        let at = self.find(key.hash(), |other| other.same(key))?;
+        self.slots[at].as_ref().map(|slot| &slot.value)
     }
 
-    /// The value of the key with this hash for which `is_key` holds.
+    /// The value of the key for which `is_key` holds. Its hash is asked for where there is a table.
     #[inline]
-    pub fn get_with(&self, hash: u64, is_key: impl Fn(&K) -> bool) -> Option<&V> {
-        let at = self.find(hash, is_key)?;
+    pub fn get_with(&self, hash: impl FnOnce() -> u64, is_key: impl Fn(&K) -> bool) -> Option<&V> {
+        if self.table.is_empty() {
+            let slot = self.slots.iter().flatten().find(|slot| is_key(&slot.key))?;
+            return Some(&slot.value);
+        }
+        let at = self.find(hash(), is_key)?;
         self.slots[at].as_ref().map(|slot| &slot.value)
     }
 

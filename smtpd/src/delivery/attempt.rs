@@ -1,18 +1,17 @@
 //! A connection to a next hop: opening, moving bytes, closing.
 
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use engine::net::{Bind, Conn, Connect};
 use net::smtp::client::{self, Cause, Closed, Phase, Protection, Session, Step};
 use net::smtp::error::{Error, Network};
 use queue::{Diagnosis, Outcome, Reason, Remote};
 use tls::{Demand, Received, ResultType, Stream, TlsError, TlsInfo, Verified};
 
+use super::dial::{Unusable, dial};
 use super::distrust::Distrust;
 use super::ending;
 use super::facts::{AttemptFacts, ConnectionFacts};
@@ -80,32 +79,6 @@ impl Counted {
 impl Drop for Counted {
     fn drop(&mut self) {
         self.0.delivery.open.lower();
-    }
-}
-
-/// Why a host could not be used.
-pub(super) enum Unusable {
-    /// It does not answer, or does not greet us.
-    Host(Reason),
-    /// It greets us, and does not serve us: it wants no TLS, say.
-    Refused(Reason),
-    /// STARTTLS failed.
-    NoTls(Reason, ResultType),
-    /// The handshake of TLS without STARTTLS failed.
-    NoImplicitTls(Reason, ResultType),
-    /// Something on our side.
-    Ours(Reason),
-    /// There is no way from here to its network.
-    NoRoute(Reason),
-}
-
-impl Unusable {
-    /// What failed of TLS.
-    pub(super) fn tls_result(&self) -> Option<ResultType> {
-        match self {
-            Unusable::NoTls(_, kind) | Unusable::NoImplicitTls(_, kind) => Some(*kind),
-            Unusable::Host(_) | Unusable::Refused(_) | Unusable::Ours(_) | Unusable::NoRoute(_) => None,
-        }
     }
 }
 
@@ -197,22 +170,7 @@ impl Connection {
             let text = format!("connect to {peer}: {what}");
             Diagnosis::new(text).with_enhanced(4, 4, 1).with_remote(peer_host.clone()).into()
         };
-        let timeout = key.route.connect_timeout;
-        let conn = match from.proxy(key.route.proxy) {
-            None => match engine::time::timeout(timeout, connect(key.remote, from)).await {
-                Ok(Ok(conn)) => conn,
-                Ok(Err(error)) => return Err(connect_failure(&error, from, failed)),
-                Err(engine::time::Elapsed) => return Err(Unusable::Host(failed(&"timed out"))),
-            },
-            // That it does not serve us says nothing about the host.
-            Some(proxy) => match engine::time::timeout(timeout, through(proxy, key.remote, from)).await {
-                Ok(Ok(conn)) => conn,
-                Ok(Err(error)) => return Err(Unusable::Ours(failed(&format!("proxy {proxy}: {error}")))),
-                Err(engine::time::Elapsed) => {
-                    return Err(Unusable::Ours(failed(&format!("proxy {proxy}: timed out"))));
-                }
-            },
-        };
+        let conn = dial(&key, from, failed).await?;
         let (stream, mx) = (Stream::plain(conn), Arc::clone(&to.name));
         Ok(Connection {
             stream,
@@ -499,57 +457,5 @@ impl Connection {
             })
             .await;
         }
-    }
-}
-
-async fn connect(remote: SocketAddr, from: &Choice) -> io::Result<Conn> {
-    match from {
-        Choice::From(source) => {
-            let bind = Bind { addr: SocketAddr::new(source.address, 0), nonlocal: source.nonlocal };
-            Conn::connect_from(remote, bind).await
-        }
-        _ => Conn::connect(Connect { remote, local: None }).await,
-    }
-}
-
-/// A connection that a proxy makes for us.
-async fn through(proxy: SocketAddr, remote: SocketAddr, from: &Choice) -> io::Result<Conn> {
-    let conn = Conn::connect(Connect { remote: proxy, local: None }).await?;
-    let source = from.address().map_or(conn.local_addr(), |address| SocketAddr::new(address, 0));
-    conn.send(net::proxy::header(net::proxy::Proxied { source, destination: remote }).into()).await?;
-    Ok(conn)
-}
-
-/// A connect that failed because of this host says nothing about the other one.
-fn connect_failure(
-    error: &io::Error,
-    from: &Choice,
-    failed: impl Fn(&dyn std::fmt::Display) -> Reason,
-) -> Unusable {
-    match (error.raw_os_error(), from) {
-        (Some(libc::EADDRNOTAVAIL), Choice::From(source)) => {
-            let text = format!(
-                "this host does not have the source address {} \"{}\"",
-                source.address,
-                source.name()
-            );
-            Unusable::Ours(failed(&text))
-        }
-        (Some(libc::ENETUNREACH | libc::ENETDOWN | libc::EAFNOSUPPORT), _) => {
-            Unusable::NoRoute(failed(error))
-        }
-        (
-            Some(
-                libc::EMFILE
-                | libc::ENFILE
-                | libc::ENOBUFS
-                | libc::ENOMEM
-                | libc::EADDRNOTAVAIL
-                | libc::EACCES
-                | libc::EPERM,
-            ),
-            _,
-        ) => Unusable::Ours(failed(error)),
-        _ => Unusable::Host(failed(error)),
     }
 }

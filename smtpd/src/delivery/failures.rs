@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use queue::{Diagnosis, Outcome, Reason};
 
-use super::attempt::Unusable;
+use super::dial::Unusable;
 use super::next_hop::Candidate;
 use super::paths::{self, Paths};
 use super::policies::{self, Refusal};

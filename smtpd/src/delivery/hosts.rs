@@ -12,8 +12,9 @@ use queue::policy::Applying;
 use queue::{Diagnosis, Link, Outcome, Reason};
 use tls::Demand;
 
-use super::attempt::{Connection, Unusable};
+use super::attempt::Connection;
 use super::dane::{self, Refused};
+use super::dial::Unusable;
 use super::errand::Errand;
 use super::facts::{AttemptFacts, Stopwatch};
 use super::failures::Failures;

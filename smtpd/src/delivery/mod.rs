@@ -8,6 +8,7 @@ pub mod after;
 mod attempt;
 pub mod conditions;
 mod dane;
+mod dial;
 mod distrust;
 mod ending;
 mod errand;

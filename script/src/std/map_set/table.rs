@@ -164,7 +164,7 @@ impl Table {
         match self {
             Table::Local(map) => map.get(&key).cloned(),
             Table::Frozen(table) => {
-                table.entries.get_with(key.hash(), |other| other.is(&key.0)).map(Value::from_frozen)
+                table.entries.get_with(|| key.hash(), |other| other.is(&key.0)).map(Value::from_frozen)
             }
         }
     }

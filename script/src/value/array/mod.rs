@@ -50,7 +50,13 @@ impl Array {
     /// Adds an item under a key that the array does not have, a text that is no number. For building one.
     pub fn append(&mut self, key: Str, value: Value) {
         debug_assert!(parse_integer(&key).is_none() && !self.contains(&Key::Str(key.clone())));
-        self.entries().map.append(key.hash_value(), Key::Str(key), value);
+        let hash = key.hash_value();
+        // Nobody shares it, mostly, and it is a map.
+        let entries = match Rc::get_mut(&mut self.0) {
+            Some(ArrayBuf::Map(entries)) => entries,
+            _ => self.entries(),
+        };
+        entries.map.append(hash, Key::Str(key), value);
     }
 
     /// An array around items that other threads may hold, without copying them.
@@ -170,7 +176,7 @@ impl Array {
         match &*self.0 {
             ArrayBuf::Map(entries) if !text.first().is_some_and(|byte| may_be_integer(*byte)) => {
                 let same = |key: &Key| matches!(key, Key::Str(other) if other == text);
-                entries.map.get_with(text.hash_value(), same)
+                entries.map.get_with(|| text.hash_value(), same)
             }
             _ => None,
         }
@@ -200,9 +206,12 @@ impl Array {
             ArrayBuf::List(_) => None,
             ArrayBuf::Map(entries) => entries
                 .map
-                .get_with(hash_bytes(text), |key| matches!(key, Key::Str(other) if other.as_bytes() == text))
+                .get_with(
+                    || hash_bytes(text),
+                    |key| matches!(key, Key::Str(other) if other.as_bytes() == text),
+                )
                 .cloned(),
-            ArrayBuf::Frozen(array) => array.get_bytes(hash_bytes(text), text),
+            ArrayBuf::Frozen(array) => array.get_bytes(text),
         }
     }
 
