@@ -219,6 +219,8 @@ pub enum Change {
         attempts: u32,
         /// Why.
         reason: Reason,
+        /// The sender is told: a script wants it so.
+        notify: Option<NotifyStep>,
     },
     /// Nothing durable has changed: the attempt did not count. It is tried again by itself.
     Unchanged {

@@ -95,12 +95,27 @@ impl RetryPolicy {
         self.during_ms.unwrap_or_else(|| FIVE_DAYS_MS.max(self.schedule_ms()))
     }
 
+    /// When the last attempt is, at the latest, of an item that was received at `received_ms`, has `attempts` attempts behind
+    /// it and is tried next at `next_ms`, if every attempt fails at once. `None`: it is tried for ever.
+    pub fn last_try_ms(&self, attempts: u32, received_ms: u64, next_ms: u64) -> Option<u64> {
+        let by_count = self.count.map(|count| next_ms.saturating_add(self.waits_ms(attempts, count)));
+        let by_age = self.during_ms.map(|during_ms| received_ms.saturating_add(during_ms).max(next_ms));
+        by_count.into_iter().chain(by_age).min()
+    }
+
     fn schedule_ms(&self) -> u64 {
-        let listed: u64 =
-            self.steps.iter().fold(0, |sum: u64, step| sum.saturating_add(step.interval_ms.max(SHORTEST_MS)));
-        let last_ms = self.steps.last().map_or(NO_STEPS_MS, |step| step.interval_ms.max(SHORTEST_MS));
-        let repeated = u64::from(self.count.unwrap_or(0)).saturating_sub(self.steps.len() as u64);
-        listed.saturating_add(last_ms.saturating_mul(repeated))
+        self.waits_ms(0, self.count.unwrap_or(0).max(self.steps.len() as u32))
+    }
+
+    /// What follows failed attempts with `from` attempts behind them and more, up to those with `to`, takes together.
+    fn waits_ms(&self, from: u32, to: u32) -> u64 {
+        let listed = self.steps.len();
+        let range = (from as usize).min(listed)..(to.max(from) as usize).min(listed);
+        let interval_ms = |step: &RetryStep| step.interval_ms.max(SHORTEST_MS);
+        let within = self.steps[range].iter().map(interval_ms).fold(0, u64::saturating_add);
+        let last_ms = self.steps.last().map_or(NO_STEPS_MS, interval_ms);
+        let repeated = u64::from(to).saturating_sub(u64::from(from).max(listed as u64));
+        within.saturating_add(last_ms.saturating_mul(repeated))
     }
 }
 
@@ -184,6 +199,46 @@ mod tests {
         let policy = telling(&[2]);
         let told: Vec<_> = (0..30).filter_map(|attempts| policy.notify_after(attempts)).collect();
         assert_eq!(told, [NotifyStep(2)]);
+    }
+
+    /// A report said "tried again until" five days later, of what failed for good after seconds.
+    #[test]
+    fn the_last_try_is_known_beforehand() {
+        let policies = [
+            RetryPolicy::default(),
+            RetryPolicy::new(Some(4), [60_000, 900_000], None),
+            RetryPolicy::new(Some(2), [60_000, 900_000, 3_600_000], None),
+            RetryPolicy::new(Some(0), [60_000], None),
+            RetryPolicy::new(Some(3), [], None),
+            RetryPolicy::new(Some(100), [60_000], Some(150_000)),
+            RetryPolicy::new(Some(1), [60_000], Some(150_000)),
+        ];
+        for policy in policies {
+            let tries: Vec<u64> = waits_s(&policy)
+                .iter()
+                .scan(0, |at, wait| {
+                    *at += wait;
+                    Some(*at)
+                })
+                .collect();
+            let last_s = tries.last().copied().unwrap_or(0);
+            for (attempts, at_s) in (1..).zip(&tries) {
+                let said_s = policy.last_try_ms(attempts, 0, at_s * 1000).expect("it ends") / 1000;
+                // By age, it is the first try after that.
+                let before_s = if policy.during_ms.is_some() {
+                    tries.iter().rev().nth(1).copied().unwrap_or(0)
+                } else {
+                    last_s
+                };
+                assert!((before_s..=last_s).contains(&said_s), "{attempts} {said_s}: {policy:?}");
+            }
+        }
+        assert_eq!(RetryPolicy::new(None, [60_000], None).last_try_ms(1, 0, 5), None);
+        assert_eq!(
+            RetryPolicy::new(Some(2), [60_000], None).last_try_ms(7, 0, 5),
+            Some(5),
+            "a script wants it"
+        );
     }
 
     #[test]

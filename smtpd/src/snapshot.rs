@@ -131,7 +131,6 @@ impl Snapshot {
                 from: mailer_daemon(&self.hostname),
                 from_name: "Mail Delivery System".to_owned(),
                 full: false,
-                longest_wait_ms: queue::RetryPolicy::default().longest_wait_ms(),
             }),
         }
     }

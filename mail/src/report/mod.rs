@@ -38,8 +38,6 @@ pub struct Report {
     pub boundary: String,
     /// When it is written, in seconds since the Unix epoch.
     pub date_unix_s: i64,
-    /// Until when delivery is tried, for [`Action::Delayed`].
-    pub will_retry_until_unix_s: Option<i64>,
     /// What it is about.
     pub original: Original,
     /// Whom it is about: at least one.
@@ -121,6 +119,8 @@ pub struct Recipient {
     pub diagnostic: Diagnostic,
     /// When it was last tried, in seconds since the Unix epoch.
     pub last_attempt_unix_s: Option<i64>,
+    /// Until when delivery is tried, for [`Action::Delayed`], where that is known.
+    pub will_retry_until_unix_s: Option<i64>,
 }
 
 /// A peer.
@@ -157,7 +157,8 @@ impl Report {
     pub fn write(&self) -> Written {
         let mut out = Vec::with_capacity(4096 + 512 * self.recipients.len() + self.original.returned.len());
         self.write_header(&mut out);
-        let needs_utf8 = !out.is_ascii();
+        let (needs_utf8, header_end) = (!out.is_ascii(), out.len());
+        out.extend_from_slice(b"\r\nThis is a delivery status notification (RFC 3464).\r\n");
         self.write_part(&mut out, |out| match &self.changes.readable_part {
             Some(part) => out.extend_from_slice(part),
             None => text::write(self, out),
@@ -169,6 +170,10 @@ impl Report {
             Returned::Nothing => {}
         }
         out.extend_from_slice(format!("\r\n--{}--\r\n", self.boundary).as_bytes());
+        // A part may be 8bit only where the whole is (RFC 2045 6.4).
+        if !out[header_end..].is_ascii() {
+            out.splice(header_end..header_end, *b"Content-Transfer-Encoding: 8bit\r\n");
+        }
         let eight_bit = !out.is_ascii();
         Written { eight_bit, smtp_utf8: needs_utf8 || !self.to.is_ascii(), bytes: out }
     }
@@ -199,8 +204,7 @@ impl Report {
         out.extend_from_slice(
             format!(
                 "MIME-Version: 1.0\r\n\
-                 Content-Type: multipart/report; report-type=delivery-status;\r\n boundary=\"{boundary}\"\r\n\r\n\
-                 This is a delivery status notification (RFC 3464).\r\n"
+                 Content-Type: multipart/report; report-type=delivery-status;\r\n boundary=\"{boundary}\"\r\n"
             )
             .as_bytes(),
         );

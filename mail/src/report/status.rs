@@ -56,7 +56,7 @@ fn write_recipient(report: &Report, recipient: &Recipient, global: bool, out: &m
     if let Some(unix_s) = recipient.last_attempt_unix_s {
         field(out, "Last-Attempt-Date", &date::format(unix_s, 0));
     }
-    if let Some(unix_s) = report.will_retry_until_unix_s.filter(|_| report.action == Action::Delayed) {
+    if let Some(unix_s) = recipient.will_retry_until_unix_s.filter(|_| report.action == Action::Delayed) {
         field(out, "Will-Retry-Until", &date::format(unix_s, 0));
     }
 }

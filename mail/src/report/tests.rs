@@ -16,7 +16,6 @@ fn report(action: Action) -> Report {
         changes: Changes::default(),
         boundary: "=_b0undary".into(),
         date_unix_s: 1_700_003_600,
-        will_retry_until_unix_s: None,
         original: Original {
             id: "018f0000-0000-7000-8000-000000000001".into(),
             envelope_id: None,
@@ -43,6 +42,7 @@ fn refused() -> Recipient {
         phase: Some("RCPT"),
         diagnostic: Diagnostic::Reply("550 5.1.1 no such user".into()),
         last_attempt_unix_s: Some(1_700_003_599),
+        will_retry_until_unix_s: None,
     }
 }
 
@@ -62,6 +62,7 @@ fn cases() -> Vec<(&'static str, Report)> {
         phase: None,
         diagnostic: Diagnostic::Ours("connect to mx.example.net[2001:db8::1]:25: timed out".into()),
         last_attempt_unix_s: Some(1_700_003_500),
+        will_retry_until_unix_s: None,
     });
     several.recipients.push(Recipient {
         address: b"max@nowhere.invalid".to_vec(),
@@ -76,7 +77,7 @@ fn cases() -> Vec<(&'static str, Report)> {
     ));
 
     let mut delayed = report(Action::Delayed);
-    delayed.will_retry_until_unix_s = Some(1_700_432_000);
+    delayed.recipients[0].will_retry_until_unix_s = Some(1_700_432_000);
     delayed.recipients[0].status = (4, 2, 2);
     delayed.recipients[0].diagnostic = Diagnostic::Reply(
         "452 4.2.2 mailbox full, see https://example.com/a/very/long/address/that/explains/it/all".into(),

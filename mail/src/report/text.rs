@@ -24,7 +24,10 @@ fn text(report: &Report) -> String {
     let mut out = String::new();
     let many = report.recipients.len() > 1;
     paragraph(&mut out, "", &opening(report.action, many));
-    if let Some(unix_s) = report.will_retry_until_unix_s.filter(|_| report.action == Action::Delayed) {
+    let until = report.recipients.iter().map(|recipient| recipient.will_retry_until_unix_s);
+    // For all of them, as far as all are known.
+    let until = until.min().flatten();
+    if let Some(unix_s) = until.filter(|_| report.action == Action::Delayed) {
         let until = date::format(unix_s, 0);
         let text =
             format!("Delivery is tried again until {until}. You do not need to send your message again.");

@@ -75,6 +75,16 @@ fn quotas_count_what_is_queued_and_forget_it_however_it_leaves() {
     assert_eq!((queue.names.len(), queue.shared.origins.len()), (0, 0), "what they shared is gone with them");
 }
 
+/// It was counted as often as it was named.
+#[test]
+fn a_quota_that_is_named_twice_counts_once() {
+    let mut queue = Queue::new(Options::default());
+    let key = insert(&mut queue, 1, Details { quotas: &["q", "r", "q"], ..details() }, Entry::Active);
+    assert_eq!(queue.quota("q"), QuotaUse { count: 1, bytes: 100 });
+    queue.remove(key).unwrap();
+    assert_eq!(queue.quotas().count(), 0);
+}
+
 #[test]
 fn an_attempt_leaves_its_way_and_its_answer() {
     let mut queue = Queue::new(Options::default());

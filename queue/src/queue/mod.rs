@@ -303,8 +303,11 @@ impl Queue {
         let names = &mut self.names;
         let details = &item.details;
         let last = details.last.as_ref();
+        let named = details.quotas.iter().enumerate();
+        // It counts once in each.
+        let named = named.filter(|(at, text)| !details.quotas[..*at].contains(text));
         let quotas: Vec<Name> =
-            details.quotas.iter().take(limits::QUOTAS).map(|text| names.acquire(name(text))).collect();
+            named.take(limits::QUOTAS).map(|(_, text)| names.acquire(name(text))).collect();
         let known = Known {
             domain: names.acquire(item.domain),
             sender_domain: item.sender_domain.map(|text| names.acquire(text)),

@@ -119,7 +119,7 @@ impl Queue {
         let id = self.detach(key)?;
         self.put_on_hold(id, reason);
         let attempts = self.slots[id].attempts;
-        Ok(Change::Hold { key, attempts, reason: reason.into() })
+        Ok(Change::Hold { key, attempts, reason: reason.into(), notify: None })
     }
 
     /// Makes a deferred or held item due now (at the end of its line).

@@ -136,7 +136,7 @@ impl Queue {
             }
             Verdict::Hold(reason) => {
                 self.put_on_hold(id, &reason.to_string());
-                Change::Hold { key, attempts: self.slots[id].attempts, reason }
+                Change::Hold { key, attempts: self.slots[id].attempts, reason, notify: None }
             }
             // The rules have changed since: look again at once.
             Verdict::Park if generation != self.generation => unchanged(key, Again::AtOnce, None, None),

@@ -36,14 +36,15 @@ pub(super) async fn about(
     let returned = returned(shard, subject, full).await;
     let mut report = skeleton(dsn, subject, said, returned);
     report.action = if failed { Action::Failed } else { Action::Delayed };
-    report.will_retry_until_unix_s =
-        Some(unix_s(to_wall(subject.received_ms.saturating_add(dsn.longest_wait_ms))));
     report.recipients = notices
         .iter()
         .map(|notice| {
             let status = status(notice.what, &notice.reason);
             let of = (notice.key, &*notice.given);
-            recipient(envelope, of, &notice.address, status, &notice.reason, notice.at_ms)
+            Recipient {
+                will_retry_until_unix_s: notice.until_ms.map(|until_ms| unix_s(to_wall(until_ms))),
+                ..recipient(envelope, of, &notice.address, status, &notice.reason, notice.at_ms)
+            }
         })
         .collect();
     report
@@ -89,7 +90,6 @@ pub(super) fn skeleton(
         id: String::new(),
         boundary: format!("=_{:016x}{:016x}", engine::rng::u64(), engine::rng::u64()),
         date_unix_s: unix_s(engine::time::wall_ms()),
-        will_retry_until_unix_s: None,
         original: Original {
             id: Uuid::from_bytes(subject.transaction).to_string(),
             envelope_id: parameters.envelope_id.map(|id| id.as_bytes().to_vec()),
@@ -128,6 +128,7 @@ pub(super) fn recipient(
             None => Diagnostic::Ours(said.to_owned()),
         },
         last_attempt_unix_s: Some(unix_s(at_ms)),
+        will_retry_until_unix_s: None,
     }
 }
 

@@ -29,7 +29,7 @@ use uuid::Uuid;
 use crate::delivery::{Ended, Order};
 use crate::limits;
 use crate::shard::Shard;
-use crate::snapshot::Dsn;
+use crate::snapshot::{Dsn, Snapshot};
 use crate::stored;
 
 pub use policy::Topic;
@@ -105,6 +105,8 @@ pub struct Notice {
     pub reason: Reason,
     /// When, in milliseconds since the Unix epoch.
     pub at_ms: u64,
+    /// Until when it is tried, in the same; `None`: nobody knows, or it is not tried any more.
+    pub until_ms: Option<u64>,
     /// What scripts say instead of what MAIL and RCPT said.
     pub given: Rc<GivenParameters>,
     /// What is different in the report.
@@ -209,7 +211,8 @@ pub(crate) fn note_changes(
             Change::Failed { attempts, cause, reason, .. } => {
                 (What::Failed(*cause), *attempts, reason.clone())
             }
-            Change::RetryAt { attempts, reason, notify: Some(step), .. } => {
+            Change::RetryAt { attempts, reason, notify: Some(step), .. }
+            | Change::Hold { attempts, reason, notify: Some(step), .. } => {
                 (What::Delayed(*step), *attempts, reason.clone())
             }
             Change::Unchanged { notify: Some(step), reason, .. } => {
@@ -220,6 +223,7 @@ pub(crate) fn note_changes(
         };
         let order = orders.iter().find(|(ordered, _)| *ordered == key).map(|(_, order)| order.clone());
         let order = order.unwrap_or_default();
+        let until_ms = tried_until_ms(&shard.snapshot(), ended, change, order.transport.as_deref());
         let notice = Notice {
             key,
             address: recipient.address.clone(),
@@ -227,11 +231,32 @@ pub(crate) fn note_changes(
             what,
             reason,
             at_ms: now_ms,
+            until_ms,
             report: order.report.or_else(|| order.dsn.is_some().then(|| submit::new_id(shard))),
             given: ended.errand.given(index).into(),
             dsn: order.dsn.unwrap_or_default(),
             even_if_told: order.even_if_told,
         };
         gather::note(shard, Subject::of(attempt), notice);
+    }
+}
+
+/// Until when a recipient is tried, if every attempt fails. `transport` is where it goes from now on, if that is another one.
+fn tried_until_ms(
+    snapshot: &Snapshot,
+    ended: &Ended,
+    change: &Change,
+    transport: Option<&str>,
+) -> Option<u64> {
+    if snapshot.queue_options.soft_bounce {
+        return None;
+    }
+    let received_ms = ended.errand.attempt.received_ms;
+    let elsewhere = transport.and_then(|transport| snapshot.routes.get(transport));
+    let retry = elsewhere.map_or_else(|| ended.retry(snapshot), |route| Arc::clone(&route.retry));
+    match change {
+        Change::RetryAt { at_ms, attempts, .. } => retry.last_try_ms(*attempts, received_ms, *at_ms),
+        Change::Unchanged { .. } => Some(received_ms.saturating_add(retry.longest_wait_ms())),
+        _ => None,
     }
 }

@@ -52,7 +52,8 @@ pub enum Removed {
 pub(super) struct Removal {
     action: Action,
     reason: Reason,
-    dsn: DsnOverrides,
+    /// What is different in the report, if anything is.
+    dsn: Option<Rc<DsnOverrides>>,
     /// `$context`.
     kept: Kept,
     /// What a script had it given back with.
@@ -63,6 +64,7 @@ pub(super) struct Removal {
 impl Removal {
     /// A predelivery script wants it.
     pub(super) fn by_script(action: Action, reason: Reason, dsn: DsnOverrides, said: Said) -> Removal {
+        let dsn = overrides(dsn);
         Removal { action, reason, dsn, kept: said.kept, returned: said.returned, by: SCRIPT }
     }
 }
@@ -79,8 +81,7 @@ pub async fn remove(
 ) -> Result<Removed, OperationError> {
     let attempt = shard.queue.borrow_mut().take(key)?;
     shard.delivery.remembered.take(key);
-    let dsn = DsnOverrides::default();
-    let removal = Removal { action, reason, dsn, kept: Kept::unset(), returned: None, by: OPERATOR };
+    let removal = Removal { action, reason, dsn: None, kept: Kept::unset(), returned: None, by: OPERATOR };
     Ok(remove_in_hand(shard, attempt, removal).await)
 }
 
@@ -98,7 +99,8 @@ pub(super) async fn remove_in_hand(shard: &Rc<Shard>, attempt: Attempt, removal:
     let said = Said { readdressed: None, kept: removal.kept, returned: removal.returned };
     let errand = Errand { said: vec![said], ..Errand::fresh(attempt) };
     let ended = Ended::without_attempt(errand);
-    let case = Case { index: 0, change, attempted: false, report: report_id(shard) };
+    let dsn = removal.dsn.clone();
+    let case = Case { index: 0, change, attempted: false, report: report_id(shard), dsn };
     let report = case.report;
     let mut decided = match shard.postdelivery(&ended.errand.attempt) {
         None => Decided::default_of(case),
@@ -111,7 +113,7 @@ pub(super) async fn remove_in_hand(shard: &Rc<Shard>, attempt: Attempt, removal:
         decided.order.by = removal.by;
     }
     if decided.order.dsn.is_none() {
-        decided.order = Order { dsn: overrides(removal.dsn), report: Some(report), ..decided.order };
+        decided.order = Order { dsn: removal.dsn, report: Some(report), ..decided.order };
     }
     let kept = matches!(decided.change, Change::RetryAt { .. } | Change::Hold { .. });
     carry_out(shard, &ended, decided);
@@ -322,7 +324,8 @@ fn requeued(
     };
     let reason = requeue.reason.as_deref().map_or(reason, Reason::from);
     if requeue.hold {
-        return Change::Hold { key, attempts, reason };
+        let notify = (requeue.dsn_delayed == Some(true)).then_some(NotifyStep(before));
+        return Change::Hold { key, attempts, reason, notify };
     }
     let now_ms = engine::time::steady_ms();
     let snapshot = shard.snapshot();
@@ -351,7 +354,7 @@ pub(super) fn requeue_untried(
     let alone = Attempt { recipients: vec![recipient.clone()], ..attempt.clone() };
     let change = requeued(shard, attempt, recipient, requeue, "queued by a script".into());
     let even_if_told = requeue.dsn_delayed == Some(true);
-    let order = Order { by: SCRIPT, dsn: overrides(requeue.dsn.clone()), report: None, even_if_told };
+    let order = Order { by: SCRIPT, dsn: overrides(requeue.dsn.clone()), even_if_told, ..Order::default() };
     let transport = requeue.transport.clone();
     let ended = Ended::without_attempt(Errand::fresh(alone));
     carry_out(shard, &ended, Decided { change, transport, order });
@@ -376,7 +379,8 @@ fn follow(shard: &Rc<Shard>, ended: &Ended, changes: &[Change], orders: &[(ItemK
 
 /// Into the queue, from where the rest follows.
 fn put(shard: &Shard, decided: Decided) -> (Change, (ItemKey, Order)) {
-    let Decided { change, transport, order } = decided;
+    let Decided { change, transport, mut order } = decided;
+    order.transport.clone_from(&transport);
     settle(shard, &change, transport.as_deref());
     let key = change.key();
     if let Some(transport) = transport {

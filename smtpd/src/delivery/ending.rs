@@ -1,13 +1,15 @@
 //! What became of a recipient, as its postdelivery script sees it (reference: hooks 4.2).
 
 use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
 
 use hooks::Reads;
-use hooks::queued::{self, Action, Answer, Attempted, DsnFacts, Trouble};
+use hooks::queued::{self, Action, Answer, Attempted, DsnFacts, DsnOverrides, Trouble};
 use net::smtp::client::{self, Cause};
 use net::smtp::error::Error;
 use net::smtp::reply::{EnhancedCode, Reply};
-use queue::{Change, FailCause, Reason, Recipient, RetryPolicy};
+use queue::{Change, FailCause, Reason, Recipient};
 use spool::Envelope;
 use tls::ResultType;
 use uuid::Uuid;
@@ -31,6 +33,8 @@ pub(super) struct Case {
     pub(super) attempted: bool,
     /// The id of the report, if there is to be one.
     pub(super) report: Uuid,
+    /// What a script wants to be different in it, if anything.
+    pub(super) dsn: Option<Rc<DsnOverrides>>,
 }
 
 /// `$arguments` of a case, as far as the script reads them.
@@ -44,7 +48,10 @@ pub(super) fn of(
     let attempt = &ended.errand.attempt;
     let Some(recipient) = attempt.recipients.get(case.index) else { return queued::Ending::default() };
     let snapshot = shard.snapshot();
-    let dsn = snapshot.dsn(&attempt.destination.transport);
+    let mut dsn = snapshot.dsn(&attempt.destination.transport);
+    if let Some(transport) = case.dsn.as_ref().and_then(|dsn| dsn.transport.as_deref()) {
+        Arc::make_mut(&mut dsn).transport = Some(transport.into());
+    }
     let grouping = ended.facts.remote.filter(|_| reads.member("grouping").is_some()).map(|remote| {
         let mx = ended.facts.mx.as_deref().unwrap_or_default();
         snapshot.groups.of(&recipient.domain, mx, remote.ip()).to_owned()
@@ -67,17 +74,10 @@ pub(super) fn of(
 
 /// It was tried often enough, or is too old, whatever became of it (reference: hooks 5.3).
 fn has_expired(snapshot: &Snapshot, ended: &Ended, case: &Case, recipient: &Recipient) -> bool {
-    let attempt = &ended.errand.attempt;
-    let by = |retry: &RetryPolicy| {
-        retry.has_expired(recipient.attempts, attempt.received_ms, engine::time::steady_ms())
-    };
+    let (received_ms, now_ms) = (ended.errand.attempt.received_ms, engine::time::steady_ms());
     // What only waits expires by another clock.
     matches!(case.change, Change::Failed { cause: FailCause::Expired, .. })
-        || match (&ended.facts.retry, snapshot.routes.get(&*attempt.destination.transport)) {
-            (Some(retry), _) => by(retry),
-            (None, Some(route)) => by(&route.retry),
-            (None, None) => by(&RetryPolicy::default()),
-        }
+        || ended.retry(snapshot).has_expired(recipient.attempts, received_ms, now_ms)
 }
 
 /// The default action (reference: hooks 4.2, its table).

@@ -1,11 +1,14 @@
 //! What became of an attempt: to the queue, the spool and the log.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use hooks::queued::DsnOverrides;
 use net::smtp::client::{self, Cause, Phase};
 use net::smtp::error::{Error, PeerIncompatible};
-use queue::{Change, Diagnosis, EnhancedCode, ItemKey, Limited, MessageKey, Outcome, Reason, Remote};
+use queue::{
+    Change, Diagnosis, EnhancedCode, ItemKey, Limited, MessageKey, Outcome, Reason, Remote, RetryPolicy,
+};
 use spool::{ItemId, MessageId, Settle};
 use uuid::Uuid;
 
@@ -19,6 +22,7 @@ use crate::answers;
 use crate::bounce;
 use crate::limits;
 use crate::shard::Shard;
+use crate::snapshot::Snapshot;
 use crate::stored;
 
 /// How an attempt ended.
@@ -208,6 +212,13 @@ impl Ended {
         let facts = AttemptFacts::default();
         Ended { errand, facts, answers: None, peer_reports: false, tried: false }
     }
+
+    /// By what rule it is tried again.
+    pub(crate) fn retry(&self, snapshot: &Snapshot) -> Arc<RetryPolicy> {
+        let by_route = || snapshot.routes.get(&*self.errand.attempt.destination.transport);
+        let found = self.facts.retry.as_ref().or_else(|| by_route().map(|route| &route.retry));
+        found.cloned().unwrap_or_default()
+    }
 }
 
 /// What a script or an operator has ordered about one recipient.
@@ -221,6 +232,8 @@ pub(crate) struct Order {
     pub(crate) report: Option<Uuid>,
     /// The sender is told of the delay although it was told of one as long.
     pub(crate) even_if_told: bool,
+    /// Its transport from now on, where that is another one.
+    pub(crate) transport: Option<String>,
 }
 
 /// Reports an attempt: the queue decides, and the postdelivery script where there is one; the spool makes it durable, the
@@ -258,7 +271,7 @@ pub(super) async fn report(shard: &Rc<Shard>, errand: Errand, report: Report, fa
     for (index, change) in changes.into_iter().enumerate() {
         if is_proposed(&change) {
             let attempted = attempted.get(index).copied().unwrap_or(false);
-            cases.push(Case { index, change, attempted, report: report_id });
+            cases.push(Case { index, change, attempted, report: report_id, dsn: None });
         } else {
             uncounted.push(change);
         }

@@ -5,7 +5,6 @@ use std::pin::Pin;
 use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
-use engine::time::steady_to_wall_ms;
 use hooks::Metadata;
 use hooks::queued::{Files, Item, Message, Needs};
 use hostcalls::file::HostFile;
@@ -87,7 +86,8 @@ impl<'a> Seen<'a> {
         Message {
             transaction: Uuid::from_bytes(attempt.transaction),
             queue: recipient.key.recipient + 1,
-            received_s: steady_to_wall_ms(attempt.received_ms) as f64 / 1000.0,
+            // As it was counted then: whatever becomes of the clock, it is the same in all scripts.
+            received_s: attempt.received_ms as f64 / 1000.0,
             server_id: envelope.map(|envelope| lossy(&envelope.server_id)).unwrap_or_default(),
             sender,
             recipient: readdressed.or_else(|| Address::parse(&recipient.address).ok()),

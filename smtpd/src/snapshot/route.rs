@@ -91,7 +91,7 @@ impl Route {
 }
 
 /// Reports on the mail of a transport, ready for use.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Dsn {
     /// The transport that carries them; `None`: there are none.
     pub transport: Option<Arc<str>>,
@@ -103,8 +103,6 @@ pub struct Dsn {
     pub from_name: String,
     /// Whether they give back the whole message when its sender did not say.
     pub full: bool,
-    /// How long mail is kept at most, in milliseconds.
-    pub longest_wait_ms: u64,
 }
 
 /// What routes are made of, beside transports.
@@ -157,7 +155,7 @@ impl RouteParts {
             sources: self.sources(&laid, &settings, &session)?,
             proxy: laid.proxy,
             connect_timeout: laid.timeouts.connect,
-            dsn: Arc::new(dsn(&laid, name, &retry)),
+            dsn: Arc::new(dsn(&laid, name)),
             session: Arc::new(session),
             tls: self.tls(&laid)?,
             tls_mode: laid.tls.mode.unwrap_or(config::TlsMode::Disabled),
@@ -354,7 +352,7 @@ fn what_is_said(transport: &config::Transport, session: &mut client::Config) {
     session.xclient = said.xclient.iter().filter_map(attribute).collect();
 }
 
-fn dsn(transport: &config::Transport, host: &str, retry: &queue::RetryPolicy) -> Dsn {
+fn dsn(transport: &config::Transport, host: &str) -> Dsn {
     let settings = &transport.dsn;
     Dsn {
         transport: match &settings.transport {
@@ -366,7 +364,6 @@ fn dsn(transport: &config::Transport, host: &str, retry: &queue::RetryPolicy) ->
         from: settings.from.clone().unwrap_or_else(|| mailer_daemon(host)),
         from_name: settings.from_name.clone(),
         full: settings.returns == config::DsnReturns::Full,
-        longest_wait_ms: retry.longest_wait_ms(),
     }
 }
 

@@ -240,6 +240,19 @@ fn run(case: &Case<'_>) {
                 let data = String::from_utf8_lossy(&message.data);
                 assert!(data.contains(&unescaped(text)), "{name}: {text}: {data}");
             }
+            "lacks" => {
+                let message = seen.last().expect("something was delivered");
+                let data = String::from_utf8_lossy(&message.data);
+                assert!(!data.contains(&unescaped(text)), "{name}: {text}: {data}");
+            }
+            "until" => {
+                let after_s: f64 = text.parse().expect("SECONDS");
+                let message = seen.last().expect("something was delivered");
+                let data = String::from_utf8_lossy(&message.data);
+                let dates = [begun_s, unix_s()].map(|at_s| minute(at_s + after_s));
+                let said = dates.iter().any(|date| data.contains(&format!("Will-Retry-Until: {date}")));
+                assert!(said, "{name}: none of {dates:?}: {data}");
+            }
             "mail" | "rcpt" => {
                 let message = seen.last().expect("something was delivered");
                 let first = || message.rcpt_parameters.first().cloned().unwrap_or_default();
@@ -278,6 +291,14 @@ fn run(case: &Case<'_>) {
             other => panic!("{name}: no such step: {other}"),
         }
     }
+}
+
+/// A time as reports write it, to the minute.
+fn minute(unix_s: f64) -> String {
+    let at = format!("@{}", unix_s as u64);
+    let out =
+        Command::new("date").args(["-u", "-d", &at, "+%a, %d %b %Y %H:%M"]).output().expect("date runs");
+    String::from_utf8_lossy(&out.stdout).trim().to_owned()
 }
 
 /// Does this to all that is queued, as an operator.
