@@ -296,8 +296,10 @@ fn run(case: &Case<'_>) {
 /// A time as reports write it, to the minute.
 fn minute(unix_s: f64) -> String {
     let at = format!("@{}", unix_s as u64);
-    let out =
-        Command::new("date").args(["-u", "-d", &at, "+%a, %d %b %Y %H:%M"]).output().expect("date runs");
+    let out = std::process::Command::new("date")
+        .args(["-u", "-d", &at, "+%a, %d %b %Y %H:%M"])
+        .output()
+        .expect("date runs");
     String::from_utf8_lossy(&out.stdout).trim().to_owned()
 }
 
