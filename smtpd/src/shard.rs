@@ -196,7 +196,8 @@ impl Shard {
     }
 
     /// Stops: no new connections, transactions finish (idle clients get `421`), attempts finish; after `deadline`
-    /// what still runs is dropped, which loses nothing: its state on disk is unchanged. Then the store closes.
+    /// what still runs is dropped (clients get `421`), which loses nothing: its state on disk is unchanged. Then the store
+    /// closes.
     pub async fn stop(self: Rc<Self>, deadline: Duration) -> Result<(), String> {
         self.stopping.set(true);
         self.program.seats.set_open(engine::boot::current().0, false);
@@ -214,8 +215,8 @@ impl Shard {
             self.bounces.finish().await;
         })
         .await;
-        self.sessions.abort();
         self.delivery.abort();
+        self.sessions.break_off(&self).await;
         let _ = engine::time::timeout(limits::ACCOUNTING_WRITE_DEADLINE, self.accounting.flush()).await;
         let closed = self.store.close().await;
         self.log.flush();

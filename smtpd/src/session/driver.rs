@@ -14,12 +14,13 @@ use net::smtp::server::{Close, Discard, Event, Hello, Session, Step, Summary};
 use tls::{Received, TlsInfo};
 use uuid::Uuid;
 
+use super::Place;
 use super::by_address::Counted;
 use super::client::{Client, Refused};
 use super::ending::Ending;
 use super::hooks::Talk;
+use super::peer::{Peer, Turn};
 use super::transaction::{Reception, Transaction};
-use super::{Peer, Place};
 use crate::limits;
 use crate::log::Priority;
 use crate::log::event::{self as logged, Action};
@@ -153,6 +154,7 @@ impl Driver {
 
     /// Closes the connection, of which the last script hears.
     pub(super) async fn end(&mut self) {
+        self.peer.turn.set(Turn::Server);
         let _ = engine::time::timeout(limits::FAREWELL, self.peer.stream.close()).await;
         if self.talk.is_some() {
             Box::pin(self.hook_disconnect()).await;
@@ -178,6 +180,7 @@ impl Driver {
             return Err(Over);
         }
         self.begin_talk();
+        self.peer.turn.set(Turn::Answer);
         if self.has_script(&Event::Connect) {
             self.hook_connect().await;
         } else {
@@ -324,7 +327,7 @@ impl Driver {
             return true;
         }
         self.tap.sent(&output);
-        match self.peer.stream.send(output).await {
+        match self.peer.send(output).await {
             Ok(()) => true,
             Err(error) => {
                 self.note_ending(|_| Ending::Broken(error));
@@ -338,9 +341,11 @@ impl Driver {
     async fn receive(&mut self) -> Result<(), Over> {
         self.watch();
         let (wait, clock) = self.clocks.wait(self.machine.patience());
-        self.peer.idle.set(!self.machine.in_transaction());
+        if !self.machine.in_transaction() {
+            self.peer.turn.set(Turn::Client);
+        }
         let received = engine::time::timeout(wait, self.peer.stream.recv()).await;
-        self.peer.idle.set(false);
+        self.peer.turn.set(Turn::Answer);
         if self.peer.dismissed.get() {
             // An answer would run into the farewell that is being sent.
             return Err(Over);

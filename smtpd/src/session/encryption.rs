@@ -8,6 +8,7 @@ use tls::TlsError;
 
 use super::driver::{Driver, Input, Over};
 use super::ending::Ending;
+use super::peer::Turn;
 use crate::limits;
 use crate::log::event::{Action, Event, TlsFailed};
 
@@ -38,10 +39,12 @@ impl Driver {
         }
         let server = Arc::clone(&self.server);
         let Some(tls) = &server.tls else { return Err(Over) };
+        self.peer.turn.set(Turn::Server);
         let accepting = self.peer.stream.accept_tls_after(&tls.side, early);
         let agreed = engine::time::timeout(limits::TLS_HANDSHAKE, accepting).await;
         match agreed.unwrap_or(Err(TlsError::TimedOut)) {
             Ok(info) => {
+                self.peer.turn.set(Turn::Answer);
                 self.tap.note(format_args!("TLS: {} {}", info.version, info.cipher));
                 self.tls = Some(Rc::new(info));
                 self.hello = None;

@@ -2,7 +2,7 @@
 //!
 //! Each connection has a task that drives the machine of [`net::smtp::server`]: [`driver`]. What belongs to one
 //! message on its way in is in [`transaction`]. Which shard serves a connection is settled in [`seat`]; who the client is,
-//! in [`client`]; what is counted by address, in [`by_address`]. Servers of type `http` and `https` have their connections in
+//! in [`client`]; what it may be told when the service closes, in [`peer`]; what is counted by address, in [`by_address`]. Servers of type `http` and `https` have their connections in
 //! [`http`].
 
 mod auth;
@@ -14,6 +14,7 @@ mod ending;
 mod hooks;
 mod http;
 mod lines;
+mod peer;
 mod reverse;
 pub mod seat;
 
@@ -21,27 +22,24 @@ mod transaction;
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
-use std::net::IpAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
 
-use bytes::Bytes;
 use engine::boot::ShardId;
 use engine::net::{Conn, Listener};
 use engine::sync::Notify;
 use engine::task::{Class, Task};
 use ipnet::IpNet;
-use net::smtp::error::{Error, LocalLimit};
 use rustc_hash::FxHashMap;
-use tls::Stream;
 
 use crate::limits;
 use crate::log::Priority;
 use crate::program::Door;
 use crate::shard::{Shard, Shell};
+use peer::{Peer, Turn};
 use seat::Seat;
 
 /// The open sessions of a shard.
@@ -57,22 +55,6 @@ pub struct Sessions {
 struct Handle {
     task: Option<Task<()>>,
     peer: Rc<Peer>,
-}
-
-/// The part of a session that the shard looks at when it stops.
-#[derive(Debug)]
-struct Peer {
-    stream: Stream,
-    /// Waits for a command outside a transaction: it can be told to go at once.
-    idle: Cell<bool>,
-    /// Was told that the service closes: nothing else is sent.
-    dismissed: Cell<bool>,
-    /// Number of its server.
-    server: usize,
-    /// For whom it speaks.
-    client: Cell<IpAddr>,
-    /// The user at the other end of a socket in the file system.
-    uid: Option<u32>,
 }
 
 /// Accepts connections of one listener until the shard closes it.
@@ -131,17 +113,7 @@ impl Sessions {
     fn open(&self, shard: &Rc<Shard>, conn: Conn, door: Door, seat: Seat) {
         let number = self.next.get();
         self.next.set(number + 1);
-        let remote = client::remote_of(conn.peer_addr());
-        // Only a socket in the file system has no address.
-        let uid = conn.peer_addr().ip().is_unspecified().then(|| conn.credentials().ok()).flatten();
-        let peer = Rc::new(Peer {
-            stream: Stream::plain(conn),
-            idle: Cell::new(false),
-            dismissed: Cell::new(false),
-            server: door.server,
-            client: Cell::new(remote.ip()),
-            uid: uid.map(|credentials| credentials.uid),
-        });
+        let peer = Rc::new(Peer::new(conn, door.server));
         self.open.borrow_mut().insert(number, Handle { task: None, peer: Rc::clone(&peer) });
         let settings = Arc::clone(&shard.snapshot().servers[door.server]);
         let place = Place::take(shard, door, number, seat);
@@ -169,23 +141,36 @@ impl Sessions {
 
     /// Tells idle clients that the service closes. The others learn it when their transaction has ended.
     pub fn stop(&self, shard: &Rc<Shard>) {
-        let open = self.open.borrow();
-        for (&number, handle) in open.iter().filter(|(_, handle)| handle.peer.idle.get()) {
-            let (shard, peer) = (Rc::clone(shard), Rc::clone(&handle.peer));
-            let line = match shard.snapshot().servers[peer.server].http {
-                None => Error::LocalLimit(LocalLimit::ShuttingDown).line(),
-                // To a client of HTTP nothing is said that it has not asked for.
-                Some(_) => "",
-            };
+        let snapshot = shard.snapshot();
+        for (&number, handle) in self.open.borrow().iter() {
+            let peer = Rc::clone(&handle.peer);
+            let words = peer.last_words(&snapshot.servers[peer.server]);
+            let Some(words) = words.filter(|_| peer.turn.get() == Turn::Client) else { continue };
+            let shard = Rc::clone(shard);
             peer.dismissed.set(true);
             engine::task::spawn(Class::Interactive, async move {
-                let farewell = async {
-                    peer.stream.send(Bytes::from_static(line.as_bytes())).await?;
-                    peer.stream.close().await
-                };
-                let _ = engine::time::timeout(limits::FAREWELL, farewell).await;
+                peer.dismiss(words).await;
                 shard.sessions.end(number);
             });
+        }
+    }
+
+    /// Drops all sessions where they stand, and says so to clients that wait for an answer or are in the middle of
+    /// something. Takes no longer than a goodbye may.
+    pub async fn break_off(&self, shard: &Shard) {
+        self.abort();
+        let snapshot = shard.snapshot();
+        let mut farewells = Vec::new();
+        for peer in self.open.borrow().values().map(|handle| Rc::clone(&handle.peer)) {
+            let words = peer.last_words(&snapshot.servers[peer.server]);
+            if let Some(words) = words.filter(|_| !peer.dismissed.get()) {
+                // The session goes before this task runs: it was woken first.
+                let farewell = async move { peer.break_off(words).await };
+                farewells.push(engine::task::spawn(Class::Interactive, farewell));
+            }
+        }
+        for farewell in farewells {
+            farewell.await;
         }
     }
 

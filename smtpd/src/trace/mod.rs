@@ -21,6 +21,7 @@ use control::smtpd::{TraceEvent, TraceRequest};
 use engine::boot::ShardId;
 use engine::mesh;
 use engine::sync::Notify;
+use net::smtp::address::Address;
 use rustc_hash::FxHashMap;
 
 use crate::limits;
@@ -166,6 +167,15 @@ impl Tap {
     pub fn sent(&mut self, bytes: &[u8]) {
         if let Some(open) = &mut self.open {
             open.bytes(bytes, Kind::Sent);
+        }
+    }
+
+    /// A recipient that no line names.
+    #[inline]
+    pub fn recipient(&mut self, address: &Address) {
+        if let Some(open) = &mut self.open {
+            open.recipient(&String::from_utf8_lossy(address.domain()).to_ascii_lowercase());
+            open.tell(Kind::Note, format!("to <{address}>").as_bytes());
         }
     }
 

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use tests::{Builder, Client, ControlClient, Sink, Smtpd, free_port, program, wait_until};
+use tests::pki::Authority;
+use tests::{Builder, Client, ControlClient, SecureClient, Sink, Smtpd, free_port, program, wait_until};
 
 const BODY: &[u8] = b"Subject: x\r\n\r\nx\r\n";
 
@@ -122,6 +123,90 @@ fn the_time_that_a_stop_may_take_is_a_key() {
     assert!(status.success());
     let took = begun.elapsed();
     assert!((Duration::from_millis(900)..Duration::from_secs(10)).contains(&took), "{took:?}");
+}
+
+/// What clients are told when the server stops, wherever they are. Idle ones at once; one in a transaction may end it; who has
+/// not done so when the time is over is told then, and not just cut off.
+#[test]
+fn a_stop_tells_every_client_with_421_wherever_it_is() {
+    let authority = Authority::new();
+    let script = "scripting: {hooks: {helo: [{id: x, data: 'if ($arguments[\"host\"] == \"wait.example\") sleep(60);'}]}}";
+    let builder = Smtpd::relay_to(free_port()).environment("drain: 2").running(script);
+    let (certificate, key) = authority.issue(&["mx.test.example"]).write(builder.dir(), "mx");
+    let pki = format!(
+        "pki: {{private: [{{id: mx, certificate: {{path: \"{}\"}}, privatekey: {{path: \"{}\"}}}}]}}",
+        certificate.display(),
+        key.display()
+    );
+    let builder =
+        builder.server("tls: {certs: {cert: mx}}").server("phases: {helo: {hook: x}}").startup(&pki);
+    let mut server = builder.start();
+    let port = server.port();
+    let in_transaction = || {
+        let mut client = Client::connect(port);
+        client.command("MAIL FROM:<a@a.example>\r\n", "250");
+        client.command("RCPT TO:<b@b.example>\r\n", "250");
+        client
+    };
+    let in_data = || {
+        let mut client = in_transaction();
+        client.command("DATA\r\n", "354");
+        client.write(b"Subject: x\r\n\r\nhalf a li");
+        client
+    };
+    let mut idle = Client::connect(port);
+    let mut greeted = Client::open(port);
+    greeted.expect("220");
+    let mut waits = Client::open(port);
+    waits.expect("220");
+    waits.write(b"EHLO wait.example\r\n");
+    let (mut ends, mut gives_up, mut silent, mut half) =
+        (in_data(), in_transaction(), in_transaction(), in_data());
+    let mut sends = in_data();
+    let config = Arc::new(authority.client());
+    let mut secure = SecureClient::starttls(port, &config, "mx.test.example").expect("it offers TLS");
+    secure.command("EHLO client.test.example\r\n", "250").expect("it answers");
+    secure.command("MAIL FROM:<a@a.example>\r\n", "250").expect("it answers");
+    let mut shakes = Client::connect(port);
+    shakes.command("STARTTLS\r\n", "220");
+
+    let begun = Instant::now();
+    server.signal(Signal::SIGTERM);
+    for client in [&mut idle, &mut greeted] {
+        client.expect("421 4.3.2");
+        assert_eq!(client.reply(), "");
+    }
+    assert!(begun.elapsed() < Duration::from_millis(1500), "{:?}", begun.elapsed());
+    ends.write(b"ne\r\n.\r\n");
+    ends.expect("250");
+    gives_up.command("RSET\r\n", "250");
+    for client in [&mut ends, &mut gives_up] {
+        client.expect("421 4.3.2");
+        assert_eq!(client.reply(), "");
+    }
+    assert!(begun.elapsed() < Duration::from_millis(1900), "{:?}", begun.elapsed());
+    // One that never stops sending is told, too.
+    let sender = std::thread::spawn(move || {
+        while begun.elapsed() < Duration::from_secs(2) {
+            sends.write(b"a line\r\n");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        sends.expect("421 4.3.2");
+        assert_eq!(sends.reply(), "");
+    });
+    for client in [&mut waits, &mut silent, &mut half] {
+        client.expect("421 4.3.2");
+        assert_eq!(client.reply(), "");
+    }
+    let took = begun.elapsed();
+    assert!((Duration::from_millis(1900)..Duration::from_secs(4)).contains(&took), "{took:?}");
+    secure.expect("421 4.3.2").expect("it is told over TLS");
+    assert_eq!(shakes.read_to_end(), b"", "it would not understand");
+    sender.join().expect("no panic");
+    drop((waits, silent, half, secure));
+    assert!(server.wait().success());
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(6), "{took:?}");
 }
 
 #[test]

@@ -92,6 +92,43 @@ fn a_listed_peer_speaks_for_others_with_xclient() {
 }
 
 #[test]
+fn a_script_is_told_that_a_proxy_takes_a_login_back() {
+    let script = "scripting: {hooks: {auth: [{id: a, data: 'Accept();'}], \
+                  helo: [{id: h, data: 'Accept([\"reason\" => $connection[\"auth\"][\"username\"] ?? \"nobody\"]);'}]}}";
+    let server = Smtpd::relay_to(1)
+        .server("xclient: [127.0.0.1]")
+        .server("openrelay: true")
+        .server("phases: {auth: {hook: a, tls: false}, helo: {hook: h}}")
+        .running(script)
+        .start();
+    let mut client = Client::open(server.port());
+    client.expect("220");
+    client.command("EHLO proxy.example\r\n", "250-nobody");
+    client.command("AUTH PLAIN AGJvYgBzZWNyZXQ=\r\n", "235");
+    client.command("EHLO proxy.example\r\n", "250-bob");
+    client.command("XCLIENT ADDR=192.0.2.9 LOGIN=[UNAVAILABLE]\r\n", "220");
+    client.command("EHLO proxy.example\r\n", "250-nobody");
+}
+
+#[test]
+fn the_address_that_a_script_names_is_the_one_that_is_counted() {
+    let script = "scripting: {hooks: {connect: [{id: c, data: 'Accept([\"remoteip\" => \"192.0.2.9\"]);'}]}}";
+    let server = Smtpd::relay_to(1)
+        .server("concurrency: {remoteip: 1}")
+        .server("phases: {connect: {hook: c}}")
+        .running(script)
+        .start();
+    let mut first = Client::open(server.port());
+    first.expect("220");
+    let mut second = Client::open(server.port());
+    second.expect("421 Too many connections");
+    assert_eq!(second.read_to_end(), b"");
+    first.command("QUIT\r\n", "221");
+    let is_free = || Client::open(server.port()).reply().starts_with("220");
+    assert!(wait_until(Duration::from_secs(10), is_free));
+}
+
+#[test]
 fn connections_of_one_address_are_limited_over_all_shards() {
     let sink = Sink::start();
     let server = Smtpd::relay_to(sink.port())

@@ -24,10 +24,11 @@ use net::smtp::error::{Error, LocalLimit};
 use net::smtp::server::Close;
 use tls::Received;
 
+use super::Place;
 use super::client::Refused;
 use super::driver::{Driver, Over, closed_by_peer};
 use super::ending::Ending;
-use super::{Peer, Place};
+use super::peer::{Peer, Turn};
 use crate::limits;
 use crate::log::event::{Action, AuthFailed, Event};
 use crate::snapshot::Server;
@@ -40,6 +41,11 @@ pub(super) async fn run(place: Place, server: Arc<Server>, peer: Rc<Peer>) {
         connection.converse().await;
     }
     connection.driver.end().await;
+}
+
+/// The answer to a request that is not over when the service closes.
+pub(super) fn closing(error: Error) -> Bytes {
+    Answer::error(503, error.text(), false).encode(false, true).into()
 }
 
 struct Connection {
@@ -105,18 +111,19 @@ impl Connection {
                 self.ahead = Vec::new();
             }
             let now = engine::time::now();
+            let idle = self.driver.server.session.timeouts.idle;
             let wait = match is_idle {
-                true => self.driver.server.session.timeouts.idle,
-                false => *deadline.get_or_insert(now + limits::HTTP_HEAD_PATIENCE) - now,
+                true => idle,
+                false => idle.min(*deadline.get_or_insert(now + limits::HTTP_HEAD_PATIENCE) - now),
             };
             if is_idle && self.driver.shard.is_stopping() {
                 self.driver.closed = Some(Close::HungUp);
                 return Err(Over);
             }
             self.driver.watch();
-            self.driver.peer.idle.set(is_idle);
+            self.driver.peer.turn.set(if is_idle { Turn::Client } else { Turn::Answer });
             let received = self.receive(wait).await;
-            self.driver.peer.idle.set(false);
+            self.driver.peer.turn.set(Turn::Answer);
             if self.driver.peer.dismissed.get() {
                 return Err(Over);
             }
@@ -148,9 +155,9 @@ impl Connection {
             }
         };
         self.driver.tap.note(format_args!("{} {}", head.method, head.path));
-        let server = Arc::clone(&self.driver.server);
-        let keys = server.http.as_ref().map_or(&[][..], |http| &http.api_keys);
-        match request::judge(&head, keys, body_bytes_max(&server)) {
+        let current = self.current();
+        let keys = current.http.as_ref().map_or(&[][..], |http| &http.api_keys);
+        match request::judge(&head, keys, body_bytes_max(&self.driver.server)) {
             Ok(welcome) => self.submit(head, &welcome).await,
             Err(refused) => {
                 if refused.wrong_key {
@@ -159,6 +166,16 @@ impl Connection {
                 let is_whole = head.keep_alive && self.discard(&head).await;
                 self.answer(&refused.answer, is_whole, head.method != "HEAD").await
             }
+        }
+    }
+
+    /// The server as it is configured now. A connection that lasts is not served by another one for long: its requests must
+    /// have a key that is one now, and the answer to the next one is its last.
+    fn current(&self) -> Arc<Server> {
+        let driver = &self.driver;
+        match &driver.stage {
+            Some(stage) if driver.shard.stage.has(stage) => Arc::clone(&driver.server),
+            _ => Arc::clone(&driver.shard.snapshot().servers[driver.number]),
         }
     }
 
@@ -183,7 +200,8 @@ impl Connection {
                 Ok(false) if dropped <= limits::HTTP_DISCARD_BYTES => {}
                 _ => return false,
             }
-            let Ok(bytes) = self.receive(deadline - engine::time::now()).await else { return false };
+            let wait = self.driver.server.session.timeouts.idle.min(deadline - engine::time::now());
+            let Ok(bytes) = self.receive(wait).await else { return false };
             self.ahead.extend_from_slice(&bytes);
         }
     }
@@ -203,28 +221,20 @@ impl Connection {
 
     /// Sends an answer. False: nothing else comes on this connection.
     async fn answer(&mut self, answer: &Answer, keep: bool, with_body: bool) -> bool {
-        let keep = keep && !self.driver.shard.is_stopping();
+        let keep =
+            keep && !self.driver.shard.is_stopping() && Arc::ptr_eq(&self.driver.server, &self.current());
         self.driver.tap.note(format_args!("answered {}", answer.status));
         let sent = self.send(answer.encode(keep, with_body).into()).await;
         if sent && !keep {
-            self.linger().await;
+            // Whether it has read all or not, this is the end.
+            self.driver.peer.turn.set(Turn::Server);
+            let _ = timeout(limits::FAREWELL, self.driver.peer.linger()).await;
         }
         sent && keep
     }
 
     async fn send(&mut self, bytes: Bytes) -> bool {
-        matches!(timeout(limits::HTTP_SEND_PATIENCE, self.driver.peer.stream.send(bytes)).await, Ok(Ok(())))
-    }
-
-    /// Lets a client that still sends read its answer: a connection that is closed with something unread is reset.
-    async fn linger(&mut self) {
-        let stream = &self.driver.peer.stream;
-        let _ = timeout(limits::FAREWELL, async {
-            let _ = stream.close().await;
-            let _ = stream.shutdown().await;
-            while stream.recv().await.is_ok_and(|bytes| !bytes.is_empty()) {}
-        })
-        .await;
+        matches!(timeout(limits::HTTP_SEND_PATIENCE, self.driver.peer.send(bytes)).await, Ok(Ok(())))
     }
 
     /// The line that `packaging/fail2ban` looks for.

@@ -156,9 +156,14 @@ impl Connection {
         let is_ascii = |address: &Address| address.is_ascii();
         transaction.mail.parameters.smtp_utf8 =
             !(sender.iter().all(is_ascii) && recipients.iter().all(is_ascii));
+        match &sender {
+            Some(sender) => self.driver.tap.note(format_args!("from <{sender}>")),
+            None => self.driver.tap.note(format_args!("from <>")),
+        }
         transaction.mail.sender = sender;
         self.driver.note_transaction(transaction);
         for recipient in recipients {
+            self.driver.tap.recipient(&recipient);
             let (parameters, written) = (RcptParameters::default(), Written::default());
             self.driver.note_recipient(Rcpt { recipient, parameters, written }, None);
         }

@@ -1,143 +1,16 @@
-//! Messages that come by HTTP (reference: configuration 4.6, cli-and-operations 7.3, hooks 3.8.3).
+//! What comes in, what is refused, and what is safe once it is answered.
 
-use std::io::{BufRead as _, BufReader, Read, Write};
+use std::io::Read as _;
 use std::net::TcpStream;
-use std::process::{Command, Stdio};
-use std::sync::Arc;
+use std::process::Command;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use rustls::pki_types::ServerName;
-use rustls::{ClientConnection, StreamOwned};
 use serde_json::{Value, json};
 use tests::pki::Authority;
-use tests::{Builder, Sink, SinkReply, Smtpd, wait_until};
+use tests::{Sink, SinkReply, wait_until};
 
-const MESSAGE: &str = "From: jo@a.example\r\nSubject: hello\r\n\r\n.a dot\r\nlast line";
-
-/// A server of type `http` that hands on to this port.
-fn submission_to(next_hop: u16) -> Builder {
-    Smtpd::relay_to(next_hop).listen("type: http").server("type: http").server("apikeys: [other, secret]")
-}
-
-/// Has its eod script do this.
-fn with_eod(builder: Builder, phases: &str, script: &str) -> Builder {
-    let script =
-        format!("scripting:\n  hooks:\n    eod:\n      - id: x\n        data: |\n          {script}\n");
-    builder.server(&format!("phases: {{eod: {{hook: x}}{phases}}}")).running(&script)
-}
-
-/// A client that keeps its connection.
-struct Web<S> {
-    stream: BufReader<S>,
-}
-
-/// An answer: its status, its header fields and its body.
-#[derive(Debug)]
-struct Answer {
-    status: u16,
-    head: String,
-    body: String,
-}
-
-impl Answer {
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
-    }
-
-    /// What is said to be wrong with the request.
-    fn error(&self) -> String {
-        self.json()["error"].as_str().unwrap_or_else(|| panic!("{self:?}")).to_owned()
-    }
-
-    fn closes(&self) -> bool {
-        self.head.contains("\r\nConnection: close")
-    }
-}
-
-impl Web<TcpStream> {
-    fn connect(port: u16) -> Web<TcpStream> {
-        let stream = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
-        stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
-        Web { stream: BufReader::new(stream) }
-    }
-}
-
-impl<S: Read + Write> Web<S> {
-    fn write(&mut self, bytes: &[u8]) {
-        self.stream.get_mut().write_all(bytes).expect("sent");
-    }
-
-    fn answer(&mut self) -> Answer {
-        let (mut head, mut line) = (String::new(), String::new());
-        while line != "\r\n" {
-            line.clear();
-            assert!(self.stream.read_line(&mut line).expect("an answer") > 0, "no answer after {head:?}");
-            head.push_str(&line);
-        }
-        let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: "));
-        let length = length.map_or(0, |length| length.parse().expect("a number"));
-        let mut body = vec![0; length];
-        self.stream.read_exact(&mut body).expect("the whole body");
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-        Answer { status, head, body: String::from_utf8(body).expect("text") }
-    }
-
-    fn submit(&mut self, target: &str, options: &Value, message: &[u8]) -> Answer {
-        let form = form(&[("options", options.to_string().as_bytes()), ("rfc822", message)]);
-        self.write(&post(target, "", &form));
-        self.answer()
-    }
-
-    /// The server has closed the connection.
-    fn is_over(&mut self) -> bool {
-        matches!(self.stream.read(&mut [0; 1]), Ok(0) | Err(_))
-    }
-}
-
-fn options(to: &[&str], metadata: &Value) -> Value {
-    let recipient = |domain: &&str| json!({"localpart": "jo", "domain": domain});
-    let recipients: Vec<Value> = to.iter().map(recipient).collect();
-    json!({"sender": {"localpart": "me", "domain": "a.example"}, "recipients": recipients, "metadata": metadata})
-}
-
-fn form(parts: &[(&str, &[u8])]) -> Vec<u8> {
-    let mut out = Vec::new();
-    for (name, content) in parts {
-        let head = format!("--=_b\r\nContent-Disposition: form-data; name=\"{name}\"; filename=x\r\n\r\n");
-        out.extend_from_slice(head.as_bytes());
-        out.extend_from_slice(content);
-        out.extend_from_slice(b"\r\n");
-    }
-    out.extend_from_slice(b"--=_b--\r\n");
-    out
-}
-
-fn head(target: &str, fields: &str) -> String {
-    format!(
-        "POST {target} HTTP/1.1\r\nHost: x\r\nX-API-Key: secret\r\nContent-Type: multipart/form-data; boundary=\"=_b\"\r\n{fields}\r\n"
-    )
-}
-
-fn post(target: &str, fields: &str, body: &[u8]) -> Vec<u8> {
-    let head = head(target, &format!("{fields}Content-Length: {}\r\n", body.len()));
-    [head.as_bytes(), body].concat()
-}
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut child = Command::new("gzip")
-        .args(["-c"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("gzip is everywhere");
-    let mut stdin = child.stdin.take().expect("a pipe");
-    let bytes = bytes.to_vec();
-    let writer = std::thread::spawn(move || stdin.write_all(&bytes));
-    let output = child.wait_with_output().expect("it ends");
-    writer.join().expect("no panic").expect("written");
-    output.stdout
-}
+use super::{MESSAGE, Web, form, gzip, head, options, post, secure_submission_to, submission_to, with_eod};
 
 #[test]
 fn ops45_a_message_that_comes_by_http_is_queued_and_goes_on() {
@@ -301,6 +174,11 @@ fn what_is_no_submission_is_refused_with_a_reason_and_the_connection_goes_on() {
         (post("/v2/submission", "", &whole), 404, "/v1/submission"),
         (post("/v1/submission", "", &form(&[("options", good)])), 400, "the part rfc822 is missing"),
         (post("/v1/submission", "", &form(&[("rfc822", message)])), 400, "the part options is missing"),
+        (
+            post("/v1/submission", "", &form(&[("options", good), ("rfc822", message), ("rfc822", message)])),
+            400,
+            "rfc822 is one too many",
+        ),
         (post("/v1/submission", "", &form(&[("body", message)])), 400, "no part \"body\""),
         (
             post("/v1/submission", "", &form(&[("options", good), ("options.gzip", good)])),
@@ -390,6 +268,29 @@ fn what_is_no_submission_is_refused_with_a_reason_and_the_connection_goes_on() {
 }
 
 #[test]
+fn a_refused_body_is_read_only_if_it_is_small_and_head_is_answered_without_one() {
+    let server = submission_to(1).start();
+    let chunk = [b"80000\r\n", vec![b'x'; 0x8_0000].as_slice(), b"\r\n"].concat();
+    let small = post("/other", "", &vec![b'x'; 1 << 20]);
+    let large = post("/other", "", &vec![b'x'; (1 << 20) + 1]);
+    let chunks = |count: usize| {
+        let head = head("/other", "Transfer-Encoding: chunked\r\n").into_bytes();
+        [&head[..], &chunk.repeat(count), b"0\r\n\r\n"].concat()
+    };
+    for (request, closes) in [(small, false), (chunks(2), false), (large, true), (chunks(4), true)] {
+        let mut web = Web::connect(server.port());
+        web.write(&request);
+        let answer = web.answer();
+        assert_eq!((answer.status, answer.closes()), (404, closes), "{} bytes: {answer:?}", request.len());
+    }
+    let mut web = Web::connect(server.port());
+    web.write(b"HEAD /v1/submission HTTP/1.1\r\nX-API-Key: secret\r\nConnection: close\r\n\r\n");
+    let mut said = String::new();
+    web.stream.read_to_string(&mut said).expect("it closes");
+    assert!(said.starts_with("HTTP/1.1 405 ") && said.ends_with("\r\n\r\n"), "{said}");
+}
+
+#[test]
 fn a_client_that_asks_first_is_told_to_go_on_or_not() {
     let sink = Sink::start();
     let server = submission_to(sink.port()).start();
@@ -415,23 +316,12 @@ fn a_client_that_asks_first_is_told_to_go_on_or_not() {
 fn https_speaks_tls_from_the_first_byte() {
     let sink = Sink::start();
     let authority = Authority::new();
-    let builder = Smtpd::relay_to(sink.port()).listen("type: https").server("type: https");
-    let (certificate, key) = authority.issue(&["mx.test.example"]).write(builder.dir(), "mx");
-    let pki = format!(
-        "pki: {{private: [{{id: mx, certificate: {{path: \"{}\"}}, privatekey: {{path: \"{}\"}}}}]}}",
-        certificate.display(),
-        key.display()
-    );
-    let builder = builder.server("tls: {certs: {cert: mx}}").startup(&pki);
     let script = r#"$arguments["mail"]->addHeader("X-TLS", $connection["tls"]["protocol"]);
           $arguments["mail"]->queue($transaction["senderaddress"], $transaction["recipients"][0]["address"], "out");
           Accept();"#;
-    let server = with_eod(builder, "", script).start();
+    let server = with_eod(secure_submission_to(sink.port(), &authority), "", script).start();
     let tcp = TcpStream::connect(("127.0.0.1", server.port())).expect("it listens");
-    tcp.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
-    let name = ServerName::try_from("mx.test.example").expect("a name");
-    let connection = ClientConnection::new(Arc::new(authority.client()), name).expect("a client");
-    let mut web = Web { stream: BufReader::new(StreamOwned::new(connection, tcp)) };
+    let mut web = Web::over_tls(&authority, tcp);
     for count in 1..=2 {
         let answer = web.submit("/v1/submission", &options(&["b.example"], &Value::Null), MESSAGE.as_bytes());
         assert_eq!(answer.status, 200, "{answer:?}");
