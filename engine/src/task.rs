@@ -50,6 +50,10 @@ impl<T> Task<T> {
     pub fn abort(&self) {
         shard::with(|shard| shard.executor.abort(self.id));
     }
+    /// Polls the task at the next turn, whether or not what it waits for has happened.
+    pub fn wake(&self) {
+        shard::with(|shard| shard.executor.wake(self.id));
+    }
     /// True when it has ended.
     pub fn is_finished(&self) -> bool {
         self.join.finished.get()

@@ -236,6 +236,7 @@ impl Driver {
             }
             if self.shard.is_stopping() && !self.machine.in_transaction() {
                 self.refuse_connection(LocalLimit::ShuttingDown);
+                self.closed = Some(Close::Failed(LocalLimit::ShuttingDown.into()));
                 return;
             }
             if self.receive().await.is_err() {
@@ -344,10 +345,11 @@ impl Driver {
         if !self.machine.in_transaction() {
             self.peer.turn.set(Turn::Client);
         }
-        let received = engine::time::timeout(wait, self.peer.stream.recv()).await;
+        let received = engine::time::timeout(wait, self.peer.recv()).await;
         self.peer.turn.set(Turn::Answer);
         if self.peer.dismissed.get() {
             // An answer would run into the farewell that is being sent.
+            self.closed = Some(Close::Failed(LocalLimit::ShuttingDown.into()));
             return Err(Over);
         }
         match received {

@@ -150,7 +150,7 @@ impl Sessions {
             peer.dismissed.set(true);
             engine::task::spawn(Class::Interactive, async move {
                 peer.dismiss(words).await;
-                shard.sessions.end(number);
+                shard.sessions.wake(number);
             });
         }
     }
@@ -186,6 +186,13 @@ impl Sessions {
         let open: Vec<u64> = self.open.borrow().keys().copied().collect();
         for number in open {
             self.end(number);
+        }
+    }
+
+    /// Has a session see what is not an event, if it is still open.
+    fn wake(&self, number: u64) {
+        if let Some(Handle { task: Some(task), .. }) = self.open.borrow().get(&number) {
+            task.wake();
         }
     }
 

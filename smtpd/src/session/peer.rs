@@ -1,14 +1,17 @@
 //! The client's end of a session as the shard holds it: what may be said to it when the service closes.
 
 use std::cell::Cell;
+use std::future::poll_fn;
 use std::io;
 use std::net::IpAddr;
+use std::pin::pin;
+use std::task::Poll;
 
 use bytes::Bytes;
 use engine::net::Conn;
 use engine::time::timeout;
 use net::smtp::error::{Error, LocalLimit};
-use tls::Stream;
+use tls::{Received, Stream};
 
 use super::client;
 use crate::limits;
@@ -21,6 +24,8 @@ pub(super) struct Peer {
     pub(super) turn: Cell<Turn>,
     /// Was told that the service closes: nothing else is sent.
     pub(super) dismissed: Cell<bool>,
+    /// That was said, and nothing more is waited for.
+    parted: Cell<bool>,
     /// Number of its server.
     pub(super) server: usize,
     /// For whom it speaks.
@@ -50,6 +55,7 @@ impl Peer {
             stream: Stream::plain(conn),
             turn: Cell::new(Turn::Server),
             dismissed: Cell::new(false),
+            parted: Cell::new(false),
             server,
             client: Cell::new(remote.ip()),
             uid: uid.map(|credentials| credentials.uid),
@@ -64,6 +70,16 @@ impl Peer {
         sent
     }
 
+    /// What comes from it next; nothing more once it was dismissed.
+    pub(super) async fn recv(&self) -> io::Result<Received> {
+        let mut receiving = pin!(self.stream.recv());
+        poll_fn(|cx| match self.parted.get() {
+            true => Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into())),
+            false => receiving.as_mut().poll(cx),
+        })
+        .await
+    }
+
     /// What is still to be said to it when the service closes; `None`: nothing that it would understand.
     pub(super) fn last_words(&self, server: &Server) -> Option<Bytes> {
         let error = Error::from(LocalLimit::ShuttingDown);
@@ -76,13 +92,14 @@ impl Peer {
         }
     }
 
-    /// Says goodbye to a client that has got all its answers.
+    /// Says goodbye to a client that has got all its answers. Its session then ends as others do: wake it.
     pub(super) async fn dismiss(&self, words: Bytes) {
         let farewell = async {
             self.stream.send(words).await?;
             self.stream.close().await
         };
         let _ = timeout(limits::FAREWELL, farewell).await;
+        self.parted.set(true);
     }
 
     /// Says goodbye to a client that may still send: a connection that is closed with something unread is reset, and what it

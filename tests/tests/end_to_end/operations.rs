@@ -130,7 +130,8 @@ fn the_time_that_a_stop_may_take_is_a_key() {
 #[test]
 fn a_stop_tells_every_client_with_421_wherever_it_is() {
     let authority = Authority::new();
-    let script = "scripting: {hooks: {helo: [{id: x, data: 'if ($arguments[\"host\"] == \"wait.example\") sleep(60);'}]}}";
+    let script = "scripting: {hooks: {helo: [{id: x, data: 'if ($arguments[\"host\"] == \"wait.example\") sleep(60);'}], \
+        disconnect: [{id: x, data: 'echo \"gone \" . $arguments[\"close\"] . ($arguments[\"reply\"][\"code\"] ?? 0);'}]}}";
     let builder = Smtpd::relay_to(free_port()).environment("drain: 2").running(script);
     let (certificate, key) = authority.issue(&["mx.test.example"]).write(builder.dir(), "mx");
     let pki = format!(
@@ -138,8 +139,10 @@ fn a_stop_tells_every_client_with_421_wherever_it_is() {
         certificate.display(),
         key.display()
     );
-    let builder =
-        builder.server("tls: {certs: {cert: mx}}").server("phases: {helo: {hook: x}}").startup(&pki);
+    let builder = builder
+        .server("tls: {certs: {cert: mx}}")
+        .server("phases: {helo: {hook: x}, disconnect: {hook: x}}")
+        .startup(&pki);
     let mut server = builder.start();
     let port = server.port();
     let in_transaction = || {
@@ -185,6 +188,9 @@ fn a_stop_tells_every_client_with_421_wherever_it_is() {
         assert_eq!(client.reply(), "");
     }
     assert!(begun.elapsed() < Duration::from_millis(1900), "{:?}", begun.elapsed());
+    // The last script hears of each, and of what it was told.
+    let heard = || server.log().iter().filter(|line| line.contains("gone local421")).count();
+    assert!(wait_until(Duration::from_secs(1), || heard() == 4), "{:#?}", server.log());
     // One that never stops sending is told, too.
     let sender = std::thread::spawn(move || {
         while begun.elapsed() < Duration::from_secs(2) {

@@ -125,6 +125,7 @@ impl Connection {
             let received = self.receive(wait).await;
             self.driver.peer.turn.set(Turn::Answer);
             if self.driver.peer.dismissed.get() {
+                self.driver.closed = Some(Close::HungUp);
                 return Err(Over);
             }
             match received {
@@ -208,7 +209,7 @@ impl Connection {
 
     /// Waits for bytes.
     async fn receive(&mut self, wait: Duration) -> Result<Received, Lost> {
-        match timeout(wait, self.driver.peer.stream.recv()).await {
+        match timeout(wait, self.driver.peer.recv()).await {
             Ok(Ok(bytes)) if !bytes.is_empty() => Ok(bytes),
             Ok(ended) => {
                 let error = ended.err().unwrap_or_else(closed_by_peer);
