@@ -119,15 +119,32 @@ impl Driver {
         }
     }
     /// A UDP socket connected to `remote`, and its local address.
-    pub(crate) fn udp(
-        &self,
-        remote: SocketAddr,
-        from: Option<Bind>,
-    ) -> io::Result<(Rc<Descriptor>, SocketAddr)> {
+    pub(crate) fn udp(&self, remote: SocketAddr) -> io::Result<(Rc<Descriptor>, SocketAddr)> {
         match self {
-            Driver::Uring(_) => crate::os::socket::udp(remote, from),
-            Driver::Epoll(_) => nonblocking(crate::os::socket::udp(remote, from)?),
-            Driver::Sim(port) => port.udp(remote, from),
+            Driver::Uring(_) => crate::os::socket::udp(remote),
+            Driver::Epoll(_) => nonblocking(crate::os::socket::udp(remote)?),
+            Driver::Sim(port) => port.udp(remote),
+        }
+    }
+    /// A TCP or UDP socket with a local address and no peer.
+    pub(crate) fn bound(&self, from: Bind, datagrams: bool) -> io::Result<Rc<Descriptor>> {
+        let socket = match self {
+            Driver::Uring(_) => crate::os::socket::bound_from(from, datagrams)?,
+            Driver::Epoll(_) => {
+                let socket = crate::os::socket::bound_from(from, datagrams)?;
+                crate::os::socket::set_nonblocking(socket.raw())?;
+                socket
+            }
+            // Ports are the world's choice.
+            Driver::Sim(_) => return Err(io::ErrorKind::Unsupported.into()),
+        };
+        Ok(socket)
+    }
+    /// Gives a UDP socket its peer, or another one.
+    pub(crate) fn set_peer(&self, socket: &Descriptor, remote: SocketAddr) -> io::Result<()> {
+        match self {
+            Driver::Uring(_) | Driver::Epoll(_) => crate::os::socket::set_peer(socket, remote),
+            Driver::Sim(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
     /// A datagram socket connected to the one at `path`.

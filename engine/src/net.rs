@@ -1,5 +1,6 @@
 //! Sockets: listener, connection, UDP.
 
+mod bound;
 mod unix;
 
 use std::cell::Cell;
@@ -21,6 +22,7 @@ use crate::service::PassedSocket;
 use crate::shard;
 use crate::time;
 
+pub use bound::Bound;
 pub use unix::{Credentials, UnixListener, UnixOptions};
 
 /// Binds `addr` once without SO_REUSEPORT and lets it go, so that "Address already in use" still appears. May be called
@@ -343,34 +345,25 @@ impl std::fmt::Debug for Conn {
     }
 }
 
-/// A UDP socket, connected to one peer, on a random local port unless bound; or a datagram socket of the file system.
+/// A UDP socket, connected to one peer, on a random local port unless [bound](Udp::bind); or a datagram socket of the file system.
 pub struct Udp {
     receiving: Stream,
     socket: Rc<Descriptor>,
-    local: SocketAddr,
+    local: Cell<SocketAddr>,
 }
 
 impl Udp {
     /// Opens and connects.
     pub async fn connect(remote: SocketAddr) -> io::Result<Udp> {
-        Udp::open(remote, None)
-    }
-
-    /// Opens, binds and connects.
-    pub async fn connect_from(remote: SocketAddr, from: Bind) -> io::Result<Udp> {
-        Udp::open(remote, Some(from))
+        let (socket, local) = shard::with(|shard| shard.driver.udp(remote))?;
+        Ok(Udp { receiving: Stream::default(), socket, local: local.into() })
     }
 
     /// Opens a datagram socket in the file system and connects to the one at `path`, which cannot answer as this one
     /// has no path.
     pub async fn connect_unix(path: &Path) -> io::Result<Udp> {
         let socket = shard::with(|shard| shard.driver.unix_datagram(path))?;
-        Ok(Udp { receiving: Stream::default(), socket, local: SocketAddr::from(([0; 4], 0)) })
-    }
-
-    fn open(remote: SocketAddr, from: Option<Bind>) -> io::Result<Udp> {
-        let (socket, local) = shard::with(|shard| shard.driver.udp(remote, from))?;
-        Ok(Udp { receiving: Stream::default(), socket, local })
+        Ok(Udp { receiving: Stream::default(), socket, local: SocketAddr::from(([0; 4], 0)).into() })
     }
 
     /// Sends one datagram.
@@ -392,13 +385,13 @@ impl Udp {
 
     /// Our address.
     pub fn local_addr(&self) -> SocketAddr {
-        self.local
+        self.local.get()
     }
 }
 
 impl std::fmt::Debug for Udp {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Udp({})", self.local)
+        write!(f, "Udp({})", self.local.get())
     }
 }
 

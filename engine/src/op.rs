@@ -150,6 +150,11 @@ pub(crate) enum Target {
         remote: SocketAddr,
         from: Option<Bind>,
     },
+    /// From a TCP socket that is bound already.
+    Bound {
+        remote: SocketAddr,
+        socket: Rc<Descriptor>,
+    },
     /// A stream socket in the file system.
     Unix(PathBuf),
 }
@@ -158,7 +163,7 @@ impl Target {
     /// What a connection says about its peer: a path is no address, so it is unspecified there.
     pub(crate) fn peer(&self) -> SocketAddr {
         match self {
-            Target::Tcp { remote, .. } => *remote,
+            Target::Tcp { remote, .. } | Target::Bound { remote, .. } => *remote,
             Target::Unix(_) => SocketAddr::from(([0; 4], 0)),
         }
     }

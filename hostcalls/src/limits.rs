@@ -142,6 +142,9 @@ pub const SOCKET_RECV_BYTES_MAX: usize = 16 << 20;
 /// How long `MSG_DONTWAIT` waits for what the kernel has already.
 pub const SOCKET_DONT_WAIT: Duration = Duration::from_millis(2);
 
+/// How long `bind` of a socket waits for what a script has closed just now.
+pub const SOCKET_CLOSED: Duration = Duration::from_millis(2);
+
 /// Longest file that a script includes or imports, or that is the list of a plugin: 64 MiB.
 pub const MAX_IMPORT_BYTES: usize = 64 << 20;
 

@@ -29,7 +29,7 @@ pub(crate) static FAMILY: Family = Family {
             "metrics_increment",
             "string name, array labels [, number value = 1]",
             (2, 3),
-            "Adds to a counter or gauge. True when it was added, false when the metric cannot be added to or has too many \
+            "Adds to a counter or gauge; values of labels count as text. True when it was added, false when the metric cannot be added to or has too many \
              labels, none when there is no such metric; outside the mail server there is none.",
             INCREMENT,
         ),

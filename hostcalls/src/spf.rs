@@ -88,7 +88,7 @@ impl NativeFrame for Frame {
     }
 }
 
-/// What `dns_query` returned.
+/// What `dns_query` returned. An answer that makes no sense is none (RFC 7208, section 2.6.6).
 fn answer(reply: &Value) -> Answer {
     let get = |key| reply.as_array().and_then(|array| array.get_str(key));
     if let Some(Value::Array(list)) = get("result") {
@@ -96,7 +96,7 @@ fn answer(reply: &Value) -> Answer {
         return Answer::Records(list.values().filter_map(text).collect());
     }
     match get("error").as_ref().and_then(Value::as_bytes) {
-        Some(b"NXDOMAIN" | b"NO_DATA" | b"NO_RECOVERY") => Answer::Nothing,
+        Some(b"NXDOMAIN" | b"NO_DATA") => Answer::Nothing,
         _ => Answer::Temporary,
     }
 }
@@ -115,7 +115,8 @@ mod tests {
     use super::*;
     use crate::testing::{World, call};
 
-    /// Calls `spf_query` with a DNS that knows these texts; everything else does not exist, `slow.test` does not answer.
+    /// Calls `spf_query` with a DNS that knows these texts; everything else does not exist, `slow.test` does not answer,
+    /// `garbled.test` with nonsense.
     fn query(args: &[&str], texts: &[(&str, &str)]) -> String {
         let mut asked = Vec::new();
         let mut answer = |call: HostCall| {
@@ -130,6 +131,7 @@ mod tests {
             let mut reply = Array::new();
             match name.as_slice() {
                 b"slow.test" => reply.set_str("error", "TRY_AGAIN"),
+                b"garbled.test" => reply.set_str("error", "NO_RECOVERY"),
                 _ if found.is_empty() => reply.set_str("error", "NXDOMAIN"),
                 _ => reply.set_str("result", found),
             }
@@ -162,6 +164,15 @@ mod tests {
         assert_eq!(query(&["192.0.2.1", "h.test", "ok.test"], &texts), r#"["result"=>"pass"]"#);
         assert_eq!(query(&["192.0.2.1", "ok.test", ""], &texts), r#"["result"=>"pass"]"#);
         assert_eq!(query(&["192.0.2.1", "h.test", "joe@other.test"], &texts), r#"["result"=>"none"]"#);
+    }
+
+    /// Of the record itself, and of what it names: not a missing record, nor a host without addresses.
+    #[test]
+    fn a_garbled_answer_is_a_temporary_error() {
+        let expected = r#"["result"=>"temperror","reason"=>"the DNS gave no answer about garbled.test"]"#;
+        let texts = [("a.test", "v=spf1 a:garbled.test -all")];
+        assert_eq!(query(&["192.0.2.1", "h.test", "joe@garbled.test"], &[]), expected);
+        assert_eq!(query(&["192.0.2.1", "h.test", "joe@a.test"], &texts), expected);
     }
 
     #[test]

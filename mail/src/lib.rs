@@ -35,6 +35,7 @@ pub mod date;
 pub mod delta;
 pub mod dkim;
 pub mod header;
+mod idn;
 pub mod keys;
 pub mod limits;
 pub mod lines;

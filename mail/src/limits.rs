@@ -92,3 +92,7 @@ pub const MAX_SPF_ADDRESS_NAMES: usize = 10;
 
 /// Questions of one SPF check, macros and explanation included.
 pub const MAX_SPF_QUESTIONS: usize = 150;
+
+/// Bytes of a domain whose labels may be in other scripts: four for each character of the longest name. What is longer is
+/// none, and is not converted.
+pub const MAX_DOMAIN_BYTES: usize = 1024;

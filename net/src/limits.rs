@@ -76,6 +76,10 @@ pub const REPLY_TEXT_BYTES_MAX: usize = 480;
 /// the peer's send buffer meanwhile: at 600 bytes each this stays below the smallest common socket buffer.
 pub const CLIENT_RECIPIENTS_MAX: usize = 100;
 
+/// Bytes of a name with labels in other scripts: four for each character of the longest name. What is longer is none, and is
+/// not converted.
+pub const DNS_UNICODE_NAME_BYTES_MAX: usize = 1024;
+
 /// Largest UDP answer asked for (EDNS): what passes everywhere without fragments.
 pub const DNS_UDP_BYTES_MAX: u16 = 1232;
 

@@ -69,6 +69,8 @@ pub enum Fault {
     LowerCase,
     /// Bytes that are no DNS.
     Garbage,
+    /// The last byte of the last record is missing.
+    CutRecord,
     /// The answer is not signed: never AD.
     Unsigned,
     /// NXDOMAIN to one query, then no fault any more.

@@ -78,7 +78,7 @@ impl RawAddr {
     /// That of a target.
     pub(crate) fn of(target: &Target) -> io::Result<Self> {
         match target {
-            Target::Tcp { remote, .. } => Ok(RawAddr::new(*remote)),
+            Target::Tcp { remote, .. } | Target::Bound { remote, .. } => Ok(RawAddr::new(*remote)),
             Target::Unix(path) => RawAddr::unix(path),
         }
     }
@@ -194,14 +194,23 @@ pub(crate) fn probe_bind(addr: SocketAddr) -> io::Result<()> {
     listening
 }
 
-pub(crate) fn udp(remote: SocketAddr, from: Option<Bind>) -> io::Result<(Rc<Descriptor>, SocketAddr)> {
+pub(crate) fn udp(remote: SocketAddr) -> io::Result<(Rc<Descriptor>, SocketAddr)> {
     let fd = socket(remote, libc::SOCK_DGRAM)?;
-    if let Some(from) = from {
-        bind_from(&fd, remote, from)?;
-    }
-    connect_datagrams(&fd, &RawAddr::new(remote))?;
+    set_peer(&fd, remote)?;
     let addr = local_addr(&fd)?;
     Ok((Rc::new(fd), addr))
+}
+
+/// A socket with a local address and no peer.
+pub(crate) fn bound_from(from: Bind, datagrams: bool) -> io::Result<Rc<Descriptor>> {
+    let fd = if datagrams { socket(from.addr, libc::SOCK_DGRAM) } else { stream_socket(from.addr) }?;
+    // Datagrams may come before anything is connected: to a port that is known.
+    bind_from(&fd, from, !datagrams)?;
+    Ok(Rc::new(fd))
+}
+
+pub(crate) fn set_peer(fd: &Descriptor, remote: SocketAddr) -> io::Result<()> {
+    connect_datagrams(fd, &RawAddr::new(remote))
 }
 
 pub(crate) fn unix_datagram(path: &Path) -> io::Result<Rc<Descriptor>> {
@@ -234,34 +243,45 @@ pub(crate) struct Connecting {
 impl Connecting {
     /// A socket ready to connect.
     pub(crate) fn new(to: &Target) -> io::Result<Self> {
-        Ok(Connecting { socket: Rc::new(connecting(to)?), addr: RawAddr::of(to)? })
+        let socket = match to {
+            Target::Bound { socket, .. } => Rc::clone(socket),
+            Target::Unix(_) => Rc::new(unix_socket(libc::SOCK_STREAM)?),
+            Target::Tcp { remote, from } => Rc::new(connecting(*remote, *from)?),
+        };
+        Ok(Connecting { socket, addr: RawAddr::of(to)? })
     }
 }
 
-fn connecting(to: &Target) -> io::Result<Descriptor> {
-    let Target::Tcp { remote, from } = to else { return unix_socket(libc::SOCK_STREAM) };
-    let fd = socket(*remote, libc::SOCK_STREAM)?;
-    set(&fd, libc::IPPROTO_TCP, libc::TCP_NODELAY, 1)?;
+fn connecting(remote: SocketAddr, from: Option<Bind>) -> io::Result<Descriptor> {
+    let fd = stream_socket(remote)?;
     if let Some(from) = from {
-        bind_from(&fd, *remote, *from)?;
+        let (local, remote) = (from.addr.ip(), remote.ip());
+        if local.is_ipv4() != remote.is_ipv4() {
+            let message =
+                format!("local address {local} and remote address {remote} are of different families");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
+        bind_from(&fd, from, true)?;
     }
     Ok(fd)
 }
 
-/// Binds to the address that a connection to `remote` shall come from.
-fn bind_from(fd: &Descriptor, remote: SocketAddr, from: Bind) -> io::Result<()> {
-    let (local, remote) = (from.addr.ip(), remote.ip());
-    if local.is_ipv4() != remote.is_ipv4() {
-        let message = format!("local address {local} and remote address {remote} are of different families");
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
-    }
+/// A TCP socket of the family of `addr`.
+fn stream_socket(addr: SocketAddr) -> io::Result<Descriptor> {
+    let fd = socket(addr, libc::SOCK_STREAM)?;
+    set(&fd, libc::IPPROTO_TCP, libc::TCP_NODELAY, 1)?;
+    Ok(fd)
+}
+
+/// Binds to the address that connections shall come from. `late`: the kernel chooses a port when it knows the peer.
+fn bind_from(fd: &Descriptor, from: Bind, late: bool) -> io::Result<()> {
     if from.nonlocal {
-        match local.is_ipv4() {
+        match from.addr.is_ipv4() {
             true => set(fd, libc::IPPROTO_IP, libc::IP_TRANSPARENT, 1)?,
             false => set(fd, libc::IPPROTO_IPV6, libc::IPV6_TRANSPARENT, 1)?,
         }
     }
-    if from.addr.port() == 0 {
+    if late && from.addr.port() == 0 {
         set(fd, libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, 1)?;
     }
     bind(fd, from.addr)

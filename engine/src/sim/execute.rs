@@ -143,6 +143,8 @@ impl Attempt<'_> {
                 match &connect.to {
                     // Ports are the world's choice: nothing of ours needs a certain one.
                     Peer::Tcp { remote, from } => self.connect(*remote, from.map(|from| from.addr.ip())),
+                    // Nothing can be bound here.
+                    Peer::Bound { .. } => Progress::Done(Err(errno(libc::EBADF))),
                     // Nobody listens in the file system of a simulated world.
                     Peer::Unix(_) => Progress::Done(Err(errno(libc::ENOENT))),
                 }

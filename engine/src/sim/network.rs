@@ -386,7 +386,7 @@ impl Network {
             .map(|(&socket, _)| socket)
     }
 
-    pub(super) fn check_local(&self, host: IpAddr, addr: IpAddr) -> io::Result<()> {
+    fn check_local(&self, host: IpAddr, addr: IpAddr) -> io::Result<()> {
         match addr == host || addr.is_unspecified() || is_localhost(addr) {
             true => Ok(()),
             false => Err(errno(libc::EADDRNOTAVAIL)),

@@ -9,7 +9,6 @@ use std::rc::Rc;
 use super::network::Socket;
 use super::world::{Event, MICROSECOND_NS, Target, ThreadId, World};
 use crate::disk::Durability;
-use crate::net::Bind;
 use crate::op::{Descriptor, Op, OpId};
 use crate::shard::Shard;
 use crate::time::Instant;
@@ -66,16 +65,9 @@ impl Port {
         world.network.probe_bind(world.host_addr(self.thread.process), addr)
     }
 
-    pub(crate) fn udp(
-        &self,
-        remote: SocketAddr,
-        from: Option<Bind>,
-    ) -> io::Result<(Rc<Descriptor>, SocketAddr)> {
+    pub(crate) fn udp(&self, remote: SocketAddr) -> io::Result<(Rc<Descriptor>, SocketAddr)> {
         let mut world = self.live()?;
         let host = world.host_addr(self.thread.process);
-        if let Some(from) = from {
-            world.network.check_local(host, from.addr.ip())?;
-        }
         let socket = world.network.datagrams(self.thread.process, host, remote)?;
         let local = world.network.local_addr(socket)?;
         Ok((self.descriptor(&mut world, socket), local))

@@ -35,7 +35,7 @@ pub(crate) static FAMILY: Family = Family {
         Native {
             name: "dns_query",
             params: "string host [, array options]",
-            doc: "Asks for DNS records. Options: type (a, aaaa, mx, txt, cname, ns, ptr, soa), timeout, servers, port, \
+            doc: "Asks for DNS records; labels in other scripts as A-labels. Options: type (a, aaaa, mx, txt, cname, ns, ptr, soa), timeout, servers, port, \
                   extended_result. An array with dnssec, and either result or error. The result of a null MX (RFC 7505) is [\".\"].",
             min_args: 1,
             max_args: Some(2),
@@ -63,7 +63,7 @@ fn query(execution: Rc<Execution>, call: HostCall) -> HostFuture {
     Box::pin(async move {
         let options = call.options(1)?;
         let kind = kind_of(&call, &options)?;
-        let question = question(&call, &options, call.str(0)?.as_bytes().to_vec(), kind)?;
+        let question = question(&call, &options, call.str(0)?.as_bytes(), kind)?;
         let extended = options.boolean("extended_result", false)?;
         Ok(execution.environment.resolver.ask(&question).await.to_value(extended).into())
     })
@@ -85,12 +85,8 @@ fn legacy_query(execution: Rc<Execution>, call: HostCall) -> HostFuture {
         };
         let host = call.str(0)?;
         let address = std::str::from_utf8(host.as_bytes()).ok().and_then(|host| host.parse::<IpAddr>().ok());
-        let name = match address {
-            Some(address) if kind == RecordKind::Ptr => {
-                DomainName::reverse(address).as_str().as_bytes().to_vec()
-            }
-            _ => host.as_bytes().to_vec(),
-        };
+        let reversed = address.filter(|_| kind == RecordKind::Ptr).map(DomainName::reverse);
+        let name = reversed.as_ref().map_or(host.as_bytes(), |name| name.as_str().as_bytes());
         let extended = options.boolean("extended_result", false)?;
         let reply = execution.environment.resolver.ask(&question(&call, &options, name, kind)?).await;
         if extended {
@@ -112,12 +108,7 @@ fn kind_of(call: &HostCall, options: &Options) -> Result<RecordKind, Fault> {
     })
 }
 
-fn question(
-    call: &HostCall,
-    options: &Options,
-    name: Vec<u8>,
-    kind: RecordKind,
-) -> Result<DnsQuestion, Fault> {
+fn question(call: &HostCall, options: &Options, name: &[u8], kind: RecordKind) -> Result<DnsQuestion, Fault> {
     let port = match options.number("port")? {
         None => 53,
         Some(port) if (1.0..65536.0).contains(&port) => port as u16,
@@ -132,7 +123,7 @@ fn question(
     }
     let timeout_s = options.number("timeout")?.unwrap_or(limits::DNS_TIMEOUT.as_secs_f64());
     let timeout = Duration::from_secs_f64(timeout_s.clamp(0.001, limits::DNS_TIMEOUT_MAX.as_secs_f64()));
-    Ok(DnsQuestion { name, kind, timeout, servers })
+    Ok(DnsQuestion { timeout, servers, ..DnsQuestion::new(name, kind) })
 }
 
 impl DnsReply {

@@ -38,7 +38,7 @@ const TRY_MIN: Duration = Duration::from_millis(500);
 /// A question, and how to ask it.
 #[derive(Clone, Debug)]
 pub struct DnsQuestion {
-    /// Of which name.
+    /// Of which name, as the DNS has it; empty where it can have none like it.
     pub name: Vec<u8>,
     /// Records of which type.
     pub kind: RecordKind,
@@ -49,9 +49,23 @@ pub struct DnsQuestion {
 }
 
 impl DnsQuestion {
-    /// With the usual patience and servers.
-    pub fn new(name: impl Into<Vec<u8>>, kind: RecordKind) -> DnsQuestion {
-        DnsQuestion { name: name.into(), kind, timeout: limits::DNS_TIMEOUT, servers: Vec::new() }
+    /// With the usual patience and servers. Labels of the name may be in other scripts.
+    pub fn new(name: impl AsRef<[u8]>, kind: RecordKind) -> DnsQuestion {
+        let name = in_dns(name.as_ref());
+        DnsQuestion { name, kind, timeout: limits::DNS_TIMEOUT, servers: Vec::new() }
+    }
+}
+
+/// The name with its U-labels as A-labels (RFC 5891). What is no domain in another script is asked for as it is: the DNS
+/// takes any bytes (RFC 2181, section 11). Nothing longer than a name is looked at, or copied.
+fn in_dns(name: &[u8]) -> Vec<u8> {
+    if name.len() > net::limits::DNS_UNICODE_NAME_BYTES_MAX {
+        return Vec::new();
+    }
+    let text = std::str::from_utf8(name).ok().filter(|text| !text.is_ascii());
+    match text.map(DomainName::from_unicode) {
+        Some(Ok(name)) => name.as_str().as_bytes().to_vec(),
+        _ => name.to_vec(),
     }
 }
 
@@ -77,13 +91,6 @@ pub enum DnsError {
     NoRecovery,
     /// The servers answered with this response code.
     Code(u16),
-}
-
-impl DnsError {
-    /// Asking again later may help.
-    pub fn is_temporary(&self) -> bool {
-        matches!(self, DnsError::TryAgain | DnsError::Code(_))
-    }
 }
 
 impl fmt::Display for DnsError {

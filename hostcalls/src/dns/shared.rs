@@ -71,7 +71,7 @@ mod tests {
         let txt = Question { name, kind: Kind::Records(RecordKind::Txt) };
         assert_eq!(wanted("_DMARC.x.example.", RecordKind::Txt), Some(txt));
         assert_eq!(wanted("a..b", RecordKind::A), None);
-        assert_eq!(wanted("b\u{e9}b\u{e9}.example", RecordKind::A), None);
+        assert_eq!(wanted("b\u{e9}b\u{e9}/.example", RecordKind::A), None);
         let of = |answer| reply(&Resolved { answer, authentic: true, left_ms: 1_999 });
         let mx = |preference, host: Option<&str>| Mx {
             preference,

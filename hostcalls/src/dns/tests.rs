@@ -62,6 +62,8 @@ fn says(name: &str, kind: u16, tcp: bool) -> Option<Says> {
         ("nothing.test", _) => with(Vec::new()),
         ("broken.test", _) => failed(2),
         ("refused.test", _) => failed(5),
+        ("simple.test", _) => failed(4),
+        ("_x.xn--bcher-kva.test", 1) => with(vec![(1, vec![192, 0, 2, 8])]),
         ("silent.test", _) => None,
         ("slow.test", 1) => {
             std::thread::sleep(Duration::from_millis(300));
@@ -158,6 +160,7 @@ fn records_of_all_types_are_found() {
             ("refused.test", "a", r#"["error"=>"REFUSED","dnssec"=>false]"#),
             ("bad..name", "a", r#"["error"=>"NO_RECOVERY","dnssec"=>false]"#),
             ("", "a", r#"["error"=>"NO_RECOVERY","dnssec"=>false]"#),
+            ("simple.test", "a", r#"["error"=>"NOTIMP","dnssec"=>false]"#),
         ];
         for (host, kind, expected) in cases {
             let options = array(&[("type", kind.into())]);
@@ -175,6 +178,35 @@ fn records_of_all_types_are_found() {
         let result = value.as_array().unwrap().get_str("result").unwrap();
         assert_eq!(result.as_array().unwrap().len(), 20);
     });
+}
+
+/// Whoever asks, and also of servers of its own.
+#[test]
+fn labels_in_other_scripts_are_asked_for_as_a_labels() {
+    let (server, _) = server();
+    on_a_shard(asking(server), move |environment| async move {
+        let execution = Execution::begin(&environment);
+        let servers =
+            array(&[("servers", list(["127.0.0.1".into()])), ("port", u32::from(server.port()).into())]);
+        for options in [array(&[]), servers] {
+            let value =
+                call(&execution, "dns_query", &["_x.B\u{fc}cher.test".into(), options]).await.unwrap();
+            assert_eq!(text(&value), r#"["result"=>[0=>"192.0.2.8"],"dnssec"=>false]"#);
+        }
+        let found = addresses(&environment, "_x.b\u{fc}cher.test".as_bytes(), None).await;
+        assert_eq!(found, [IpAddr::from([192, 0, 2, 8])]);
+    });
+    for name in [&b"b\xfccher.test"[..], "b\u{fc}/cher.test".as_bytes()] {
+        assert_eq!(DnsQuestion::new(name, RecordKind::A).name, name, "no domain: as it is");
+    }
+}
+
+/// It was copied and looked through several times, while everything else on the shard waited.
+#[test]
+fn a_name_that_is_too_long_is_not_even_copied() {
+    for name in [vec![b'x'; 10_000_000], "\u{fc}".repeat(5_000_000).into_bytes()] {
+        assert_eq!(DnsQuestion::new(name, RecordKind::A).name, b"");
+    }
 }
 
 #[test]

@@ -22,8 +22,6 @@ pub(super) enum Failed {
     Response,
     /// It took too long.
     Timeout,
-    /// More redirects than permitted.
-    Redirects,
 }
 
 impl Failed {
@@ -34,7 +32,6 @@ impl Failed {
             Failed::Connection => "no connection, or it broke",
             Failed::Response => "what came is no HTTP response, or too much of it",
             Failed::Timeout => "it took too long",
-            Failed::Redirects => "more redirects than permitted",
         }
     }
 }
@@ -52,7 +49,7 @@ pub(super) struct Asked {
     pub(super) post: Option<Post>,
 }
 
-/// Makes the request, and follows redirects as far as permitted.
+/// Makes the request, and follows redirects as far as permitted; the response is the last one, a redirect where it leads on.
 pub(super) async fn run(execution: &Rc<Execution>, asked: Asked) -> Result<Response, Failed> {
     let patience = or_for_ever(asked.options.timeout);
     timeout(patience, follow(execution, asked)).await.unwrap_or(Err(Failed::Timeout))
@@ -65,20 +62,17 @@ async fn follow(execution: &Rc<Execution>, asked: Asked) -> Result<Response, Fai
     let mut method = given.unwrap_or_else(|| if post.is_some() { "POST" } else { "GET" }.into());
     let mut redirects = 0;
     loop {
-        if !matches!(url.scheme.as_deref(), Some(b"http" | b"https")) {
+        if !is_http(&url) {
             return Err(Failed::Request);
         }
         let response = once(execution, &url, &method, post.as_ref(), &options).await?;
         let location = match response.status {
-            301 | 302 | 303 | 307 | 308 if options.redirects > 0 => response.header("location"),
+            301 | 302 | 303 | 307 | 308 if redirects < options.redirects => response.header("location"),
             _ => None,
         };
-        let Some(location) = location else { return Ok(response) };
+        let next = location.and_then(|location| url.join(location).ok()).filter(is_http);
+        let Some(next) = next else { return Ok(response) };
         redirects += 1;
-        if redirects > options.redirects {
-            return Err(Failed::Redirects);
-        }
-        let next = url.join(location).map_err(|_| Failed::Response)?;
         let same_server = (&next.scheme, &next.host, next.port_or_default())
             == (&url.scheme, &url.host, url.port_or_default());
         if !same_server {
@@ -101,6 +95,10 @@ async fn follow(execution: &Rc<Execution>, asked: Asked) -> Result<Response, Fai
         }
         url = next;
     }
+}
+
+fn is_http(url: &Url) -> bool {
+    matches!(url.scheme.as_deref(), Some(b"http" | b"https"))
 }
 
 /// One request, one response.

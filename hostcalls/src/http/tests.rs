@@ -101,10 +101,7 @@ fn responses_of_all_kinds_are_read() {
         let value = text(&get(&execution, &[url("/missing"), headers]).await);
         assert!(value.ends_with(r#"1=>[0=>"X-One",1=>"1"],2=>[0=>"X-Two",1=>"2"]]]"#), "{value}");
         // Nothing that is HTTP: none, also in the extended form.
-        for path in ["/garbage", "/elsewhere"] {
-            let args = array(&[("extended_result", true.into()), ("redirects", 3.into())]);
-            assert!(get(&execution, &[url(path), args]).await.is_none(), "{path}");
-        }
+        assert!(get(&execution, &[url("/garbage"), extended.clone()]).await.is_none());
         let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         assert!(get(&execution, &[format!("http://{closed}/").into(), extended.clone()]).await.is_none());
         for bad in ["http://", "ftp://h/", "nonsense", "http://h:99999/", "http://a b/"] {
@@ -180,15 +177,32 @@ fn redirects_sizes_and_times_are_bounded() {
         let again = [url("/temporary"), with("redirects", 1.into()), Value::None, "body".into()];
         let value = text(&get(&execution, &again).await);
         assert!(value.contains("POST /echo ") && value.contains("\nbody"), "{value}");
-        for redirects in [2, -1] {
-            assert!(get(&execution, &[url("/loop"), with("redirects", redirects.into())]).await.is_none());
-        }
         assert!(get(&execution, &[url("/large"), with("max_file_size", 99_999.into())]).await.is_none());
         let value = get(&execution, &[url("/large"), with("max_file_size", 100_000.into())]).await;
         assert_eq!(status(&value), "200");
         let start = engine::time::now_precise();
         assert!(get(&execution, &[url("/slow"), with("timeout", 0.1.into())]).await.is_none());
         assert!((engine::time::now_precise() - start).as_secs_f64() < 2.5);
+    });
+}
+
+/// They gave none, as if no server had answered.
+#[test]
+fn a_redirect_that_is_not_followed_is_the_answer() {
+    let server = server();
+    on_a_shard(Settings::default(), move |environment| async move {
+        let execution = Execution::begin(&environment);
+        for (path, redirects, expected) in
+            [("/loop", 2, "301"), ("/loop", -1, "301"), ("/elsewhere", 3, "302")]
+        {
+            let url = Value::from(format!("http://{server}{path}"));
+            let plain = array(&[("redirects", redirects.into())]);
+            assert!(get(&execution, &[url.clone(), plain]).await.is_none(), "{path}");
+            let extended = array(&[("redirects", redirects.into()), ("extended_result", true.into())]);
+            let value = get(&execution, &[url, extended]).await;
+            let status = value.as_array().unwrap().get_str("status").unwrap();
+            assert_eq!(text(&status), expected, "{path}");
+        }
     });
 }
 

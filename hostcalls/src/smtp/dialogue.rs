@@ -38,7 +38,7 @@ pub(super) struct Facts {
 pub(super) enum Failure {
     /// The last host that was tried ended it at this phase, with this.
     Peer(Phase, Cause),
-    /// There is no host, or none that could be reached.
+    /// There is nobody to ask for, no host, or none that could be reached.
     Unreachable {
         /// Later it may be otherwise.
         temporary: bool,

@@ -128,8 +128,16 @@ fn send(execution: Rc<Execution>, call: HostCall) -> HostFuture {
         let sender = sender(&call, 0)?;
         let recipients = recipients(&call)?;
         let server = Server::of(environment, &call, 2).await?;
-        if server.next_hop == config::NextHop::Mx {
-            return Err(call.error("the server needs a host: send() asks no mail exchangers"));
+        let lacking = match recipients.len() {
+            0 => Some("there is no recipient"),
+            _ if server.next_hop == config::NextHop::Mx => {
+                Some("the server needs a host: send() asks no mail exchangers")
+            }
+            _ => None,
+        };
+        if let Some(what) = lacking {
+            let ended = Err(Failure::Unreachable { temporary: false, message: what.to_owned() });
+            return Ok(results::sent(&ended, &Facts::default()));
         }
         let envelope = {
             let message = content.bytes().await?;
@@ -189,8 +197,7 @@ fn recipients(call: &HostCall) -> Result<Vec<Recipient>, Fault> {
         value => vec![recipient(call, value)?],
     };
     match list.len() {
-        0 => Err(call.error("there is no recipient")),
-        1..=limits::SMTP_RECIPIENTS_MAX => Ok(list),
+        ..=limits::SMTP_RECIPIENTS_MAX => Ok(list),
         _ => Err(call.error(format_args!("there are more than {} recipients", limits::SMTP_RECIPIENTS_MAX))),
     }
 }

@@ -17,9 +17,9 @@ use crate::library::Family;
 pub(crate) static FAMILY: Family = Family {
     classes: &[&plain::CLASS, &tls::CLASS],
     host: &{
-        let [connect, send, recv, shutdown] = plain::HOST;
+        let [bind, connect, send, recv, shutdown] = plain::HOST;
         let [handshake, tls_send, tls_recv, tls_shutdown] = tls::HOST;
-        [connect, send, recv, shutdown, handshake, tls_send, tls_recv, tls_shutdown]
+        [bind, connect, send, recv, shutdown, handshake, tls_send, tls_recv, tls_shutdown]
     },
     ..Family::EMPTY
 };
@@ -76,6 +76,8 @@ const ENOTCONN: i32 = 107;
 const EMFILE: i32 = 24;
 /// `EAFNOSUPPORT`, when an address is of another family.
 const EAFNOSUPPORT: i32 = 97;
+/// `EADDRINUSE`
+const EADDRINUSE: i32 = 98;
 /// `EBADF`
 const EBADF: i32 = 9;
 

@@ -7,14 +7,14 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use engine::net::{Bind, Conn, Connect, Udp};
+use engine::net::{Bind, Bound, Conn, Connect, Udp};
 use script::fault::Fault;
 use script::host::HostCall;
 use script::native::{Call, HostObject, Native, NativeClass, NativeRun};
 use script::value::{Object, Value};
 use tls::Stream;
 
-use super::{EAFNOSUPPORT, EAGAIN, EBADF, EINVAL, EMFILE, ENOTCONN, Flags, Inbox, within};
+use super::{EADDRINUSE, EAFNOSUPPORT, EAGAIN, EBADF, EINVAL, EMFILE, ENOTCONN, Flags, Inbox, errno, within};
 use crate::arguments::Arguments;
 use crate::execution::Slot;
 use crate::library::{HostFunction, HostFuture, TO_FFI_VALUE};
@@ -24,8 +24,10 @@ const CONNECT: u16 = numbers::SOCKET;
 const SEND: u16 = numbers::SOCKET + 1;
 const RECV: u16 = numbers::SOCKET + 2;
 const SHUTDOWN: u16 = numbers::SOCKET + 3;
+const BIND: u16 = numbers::SOCKET + 8;
 
-pub(super) const HOST: [HostFunction; 4] = [
+pub(super) const HOST: [HostFunction; 5] = [
+    HostFunction { number: BIND, run: bind },
     HostFunction { number: CONNECT, run: connect },
     HostFunction { number: SEND, run: send },
     HostFunction { number: RECV, run: recv },
@@ -44,7 +46,7 @@ const fn host(
 
 pub(super) static CLASS: NativeClass = NativeClass {
     name: "Socket",
-    doc: "A connection of one's own: TCP, UDP, or to a socket in the file system.",
+    doc: "A socket of one's own: TCP, UDP, or one that connects to a socket in the file system.",
     extends: None,
     constructor: Some(Native::inline(
         "Socket",
@@ -54,12 +56,13 @@ pub(super) static CLASS: NativeClass = NativeClass {
         construct,
     )),
     methods: &[
-        Native::inline(
+        host(
             "bind",
             "string address [, number port [, array options]]",
-            (1, Some(3)),
-            "Connections shall come from this address. Option: nonlocal. Errors come with connect.",
-            bind,
+            (1, 3),
+            "Takes a local address, from which connections come; a datagram socket receives there from everybody, until it is \
+             connected. Option: nonlocal. None on errors. Not for AF_UNIX.",
+            BIND,
         ),
         host("connect", "string address [, number port]", (1, 2), "Connects. None on errors.", CONNECT),
         host("send", "string data", (1, 1), "Sends all of it. Its length, or none on errors.", SEND),
@@ -112,7 +115,6 @@ pub(super) struct Socket {
     family: Family,
     datagrams: bool,
     state: RefCell<State>,
-    bind: Cell<Option<Bind>>,
     pub(super) timeout: Cell<Option<Duration>>,
     pub(super) errno: Cell<i32>,
     inbox: Inbox,
@@ -122,12 +124,14 @@ pub(super) struct Socket {
 
 enum State {
     New,
+    /// A stream socket with an address and no peer.
+    Bound(Bound, #[allow(dead_code, reason = "given back when dropped")] Slot),
     Stream(Rc<Stream>, #[allow(dead_code, reason = "given back when dropped")] Slot),
     Datagrams(Rc<Udp>, #[allow(dead_code, reason = "given back when dropped")] Slot),
     Closed,
 }
 
-/// What is connected.
+/// What receives.
 enum Open {
     Stream(Rc<Stream>),
     Datagrams(Rc<Udp>),
@@ -138,7 +142,7 @@ impl Socket {
         match &*self.state.borrow() {
             State::Stream(conn, _) => Ok(Open::Stream(conn.clone())),
             State::Datagrams(udp, _) => Ok(Open::Datagrams(udp.clone())),
-            State::New => Err(ENOTCONN),
+            State::New | State::Bound(..) => Err(ENOTCONN),
             State::Closed => Err(EBADF),
         }
     }
@@ -162,49 +166,99 @@ impl Socket {
         }
     }
 
-    async fn connect(&self, execution: &Execution, call: &HostCall) -> Result<(), i32> {
-        if !matches!(*self.state.borrow(), State::New) {
-            return Err(EINVAL);
-        }
-        let slot = execution.open_slot().ok_or(EMFILE)?;
-        let text = call.str(0).map_err(|_| EINVAL)?.to_string_lossy().into_owned();
-        let port = call.opt_number(1).map_err(|_| EINVAL)?;
-        let timeout = self.timeout.get();
-        let state = match self.family {
-            Family::Unix if self.datagrams => {
-                State::Datagrams(Rc::new(within(timeout, Udp::connect_unix(Path::new(&text))).await?), slot)
-            }
-            Family::Unix => {
-                State::Stream(plain(within(timeout, Conn::connect_unix(Path::new(&text))).await?), slot)
-            }
-            Family::Inet | Family::Inet6 => {
-                let address: IpAddr = text.parse().map_err(|_| EINVAL)?;
-                if address.is_ipv4() != (self.family == Family::Inet) {
-                    return Err(EAFNOSUPPORT);
-                }
-                let remote = SocketAddr::new(address, port_of(port).ok_or(EINVAL)?);
-                self.connect_inet(remote, slot).await?
-            }
+    async fn bind(&self, execution: &Execution, from: Option<Bind>) -> Result<(), i32> {
+        let of_family = |from: &Bind| match self.family {
+            Family::Inet => from.addr.is_ipv4(),
+            Family::Inet6 => from.addr.is_ipv6(),
+            Family::Unix => false,
         };
-        self.state.replace(state);
+        let from = from.filter(of_family).ok_or(EINVAL)?;
+        match &*self.state.borrow() {
+            State::New => {}
+            State::Closed => return Err(EBADF),
+            _ => return Err(EINVAL),
+        }
+        let mut bound = self.bound(execution, from);
+        if bound.as_ref().is_err_and(|errno| *errno == EADDRINUSE) {
+            // What a script has closed just now is closed when the shard has gone through its tasks.
+            engine::time::sleep(limits::SOCKET_CLOSED).await;
+            bound = self.bound(execution, from);
+        }
+        self.state.replace(bound?);
         Ok(())
     }
 
-    async fn connect_inet(&self, remote: SocketAddr, slot: Slot) -> Result<State, i32> {
+    fn bound(&self, execution: &Execution, from: Bind) -> Result<State, i32> {
+        let slot = execution.open_slot().ok_or(EMFILE)?;
+        let bound = match self.datagrams {
+            true => Udp::bind(from).map(|udp| State::Datagrams(Rc::new(udp), slot)),
+            false => Bound::bind(from).map(|bound| State::Bound(bound, slot)),
+        };
+        bound.map_err(|error| errno(&error))
+    }
+
+    async fn connect(&self, execution: &Execution, call: &HostCall) -> Result<(), i32> {
+        let text = call.str(0).map_err(|_| EINVAL)?.to_string_lossy().into_owned();
+        let port = call.opt_number(1).map_err(|_| EINVAL)?;
+        if self.family == Family::Unix {
+            return self.connect_unix(execution, Path::new(&text)).await;
+        }
+        let address: IpAddr = text.parse().map_err(|_| EINVAL)?;
+        if address.is_ipv4() != (self.family == Family::Inet) {
+            return Err(EAFNOSUPPORT);
+        }
+        self.connect_inet(execution, SocketAddr::new(address, port_of(port).ok_or(EINVAL)?)).await
+    }
+
+    async fn connect_unix(&self, execution: &Execution, path: &Path) -> Result<(), i32> {
+        let slot = self.slot_of_new(execution)?;
         let timeout = self.timeout.get();
-        Ok(match (self.datagrams, self.bind.get()) {
-            (true, None) => State::Datagrams(Rc::new(within(timeout, Udp::connect(remote)).await?), slot),
-            (true, Some(from)) => {
-                State::Datagrams(Rc::new(within(timeout, Udp::connect_from(remote, from)).await?), slot)
-            }
-            (false, None) => {
+        self.state.replace(match self.datagrams {
+            true => State::Datagrams(Rc::new(within(timeout, Udp::connect_unix(path)).await?), slot),
+            false => State::Stream(plain(within(timeout, Conn::connect_unix(path)).await?), slot),
+        });
+        Ok(())
+    }
+
+    async fn connect_inet(&self, execution: &Execution, remote: SocketAddr) -> Result<(), i32> {
+        let timeout = self.timeout.get();
+        if let State::Datagrams(udp, _) = &*self.state.borrow() {
+            return udp.set_peer(remote).map_err(|error| errno(&error));
+        }
+        if let Some((bound, slot)) = self.take_bound() {
+            let connection = plain(within(timeout, bound.connect(remote)).await?);
+            self.state.replace(State::Stream(connection, slot));
+            return Ok(());
+        }
+        let slot = self.slot_of_new(execution)?;
+        self.state.replace(match self.datagrams {
+            true => State::Datagrams(Rc::new(within(timeout, Udp::connect(remote)).await?), slot),
+            false => {
                 let to = Connect { remote, local: None };
                 State::Stream(plain(within(timeout, Conn::connect(to)).await?), slot)
             }
-            (false, Some(from)) => {
-                State::Stream(plain(within(timeout, Conn::connect_from(remote, from)).await?), slot)
+        });
+        Ok(())
+    }
+
+    /// A bound stream socket, which is new again until it is connected.
+    fn take_bound(&self) -> Option<(Bound, Slot)> {
+        let mut state = self.state.borrow_mut();
+        match std::mem::replace(&mut *state, State::New) {
+            State::Bound(bound, slot) => Some((bound, slot)),
+            other => {
+                *state = other;
+                None
             }
-        })
+        }
+    }
+
+    /// The place of a socket that is to be opened.
+    fn slot_of_new(&self, execution: &Execution) -> Result<Slot, i32> {
+        match &*self.state.borrow() {
+            State::New => execution.open_slot().ok_or(EMFILE),
+            _ => Err(EINVAL),
+        }
     }
 
     async fn send(&self, data: Bytes) -> Result<Value, i32> {
@@ -291,31 +345,12 @@ fn construct(call: &mut Call<'_>) -> Result<Value, Fault> {
         family,
         datagrams,
         state: RefCell::new(State::New),
-        bind: Cell::new(None),
         timeout: Cell::new(None),
         errno: Cell::new(0),
         inbox: Inbox::default(),
         deaf: Cell::new(false),
     })
     .into())
-}
-
-fn bind(call: &mut Call<'_>) -> Result<Value, Fault> {
-    let socket = call.this::<Socket>()?;
-    let nonlocal = call.options(2)?.boolean("nonlocal", false)?;
-    let (text, port) = (call.str(0)?, call.opt_number(1)?);
-    let address = text.to_string_lossy().parse::<IpAddr>().ok();
-    let address = address.filter(|address| match socket.family {
-        Family::Inet => address.is_ipv4(),
-        Family::Inet6 => address.is_ipv6(),
-        Family::Unix => false,
-    });
-    let (Some(address), Some(port), State::New) = (address, port_of(port), &*socket.state.borrow()) else {
-        socket.errno.set(EINVAL);
-        return Ok(Value::None);
-    };
-    socket.bind.set(Some(Bind { addr: SocketAddr::new(address, port), nonlocal }));
-    Ok(call.this_object()?.clone().into())
 }
 
 fn set_timeout(call: &mut Call<'_>) -> Result<Value, Fault> {
@@ -349,6 +384,18 @@ fn family_of(call: &mut Call<'_>) -> Result<Value, Fault> {
 }
 
 // ---- the host functions
+
+fn bind(execution: Rc<Execution>, call: HostCall) -> HostFuture {
+    Box::pin(async move {
+        let socket = call.this::<Socket>()?;
+        let nonlocal = call.options(2)?.boolean("nonlocal", false)?;
+        let address = call.str(0)?.to_string_lossy().parse::<IpAddr>().ok();
+        let place = address.zip(port_of(call.opt_number(1)?));
+        let from = place.map(|(address, port)| Bind { addr: SocketAddr::new(address, port), nonlocal });
+        let this = Value::Object(call.this_object()?.clone());
+        Ok(socket.note(socket.bind(&execution, from).await.map(|()| this)))
+    })
+}
 
 fn connect(execution: Rc<Execution>, call: HostCall) -> HostFuture {
     Box::pin(async move {

@@ -113,6 +113,55 @@ fn streams_carry_what_is_sent_and_tell_their_end() {
     check(Settings::default(), port, "", &cases);
 }
 
+/// It only noted the address, and the connect that followed told.
+#[test]
+fn bind_takes_the_address_or_says_that_it_cannot() {
+    let port = serve(echo).port();
+    let cases = [
+        (
+            r#"$s = Socket("AF_INET", "SOCK_STREAM"); return [$s->bind("127.0.0.1", PORT) === none, $s->errno()];"#,
+            "[0=>true,1=>98]",
+        ),
+        (
+            r#"$s = Socket("AF_INET", "SOCK_DGRAM"); return [$s->bind("192.0.2.1") === none, $s->errno()];"#,
+            "[0=>true,1=>99]",
+        ),
+        (
+            r#"$s = Socket("AF_INET", "SOCK_STREAM")->bind("127.0.0.1"); $a = $s->bind("127.0.0.1") === none; $b = $s->errno();
+               $c = $s->send("x") === none; return [$a, $b, $c, $s->errno(), $s->connect("127.0.0.1", PORT)->send("x")];"#,
+            "[0=>true,1=>22,2=>true,3=>107,4=>1]",
+        ),
+        (r#"$s = Socket("AF_UNIX", "SOCK_DGRAM"); return $s->bind("/tmp/x") === none;"#, "true"),
+        // A connect that fails gives the address back.
+        (
+            r#"$s = Socket("AF_INET", "SOCK_STREAM")->bind("127.0.0.1"); $a = $s->connect("127.0.0.1", 1) === none; $b = $s->errno();
+               return [$a, $b, $s->bind("127.0.0.1")->connect("127.0.0.1", PORT)->send("x")];"#,
+            "[0=>true,1=>111,2=>1]",
+        ),
+        (
+            r#"$s = Socket("AF_INET", "SOCK_STREAM"); $s->close(); return [$s->bind("127.0.0.1") === none, $s->errno()];"#,
+            "[0=>true,1=>9]",
+        ),
+    ];
+    check(Settings::default(), port, "", &cases);
+}
+
+/// It could not receive before it was connected.
+#[test]
+fn a_bound_datagram_socket_receives_from_whoever_sends() {
+    let free = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let source = r#"
+        $s = Socket("AF_INET", "SOCK_DGRAM")->bind("127.0.0.1", PORT); $s->settimeout(10);
+        $a = Socket("AF_INET", "SOCK_DGRAM")->connect("127.0.0.1", PORT); $a->send("one");
+        $b = Socket("AF_INET", "SOCK_DGRAM")->bind("127.0.0.1")->connect("127.0.0.1", PORT); $b->send("two");
+        $got = [$s->recv(100), $s->recv(100)];
+        $unknown = [$s->send("x") === none, $s->errno()];
+        $s->close();
+        $again = Socket("AF_INET", "SOCK_DGRAM")->bind("127.0.0.1", PORT) !== none;
+        return [...$got, ...$unknown, $s->recv(1) === none, $again];"#;
+    check(Settings::default(), free, "", &[(source, r#"[0=>"one",1=>"two",2=>true,3=>89,4=>true,5=>true]"#)]);
+}
+
 #[test]
 fn a_script_has_so_many_sockets_and_no_more() {
     let port = serve(echo).port();

@@ -42,8 +42,8 @@ enum Token<'a> {
 struct Entry {
     /// Words outside of angle brackets: the display name, or the address itself.
     words: Vec<Word>,
-    /// The text between angle brackets.
-    angle: Option<String>,
+    /// The words between angle brackets.
+    angle: Option<Vec<Word>>,
     in_angle: bool,
     /// A name given as comment, as in `a@example.com (Name)`.
     comment: Option<Vec<u8>>,
@@ -170,7 +170,7 @@ impl<'a> Parser<'a> {
             }
             Token::Special(b'<') if self.entry.angle.is_none() => {
                 self.entry.in_angle = true;
-                self.entry.angle = Some(String::new());
+                self.entry.angle = Some(Vec::new());
             }
             token => self.entry.take(token)?,
         }
@@ -193,48 +193,38 @@ fn is_special(byte: u8) -> bool {
 
 impl Entry {
     fn take(&mut self, token: Token<'_>) -> Option<()> {
-        let (text, kind) = match token {
-            Token::Special(b' ') => {
-                self.spaced = true;
-                return Some(());
-            }
+        match token {
+            Token::Special(b' ') => self.spaced = true,
             Token::Comment(text) => {
                 self.spaced = true;
                 self.comment.get_or_insert(text);
-                return Some(());
             }
             // Nothing else may follow the closing bracket.
             _ if self.angle.is_some() => return None,
-            Token::Atom(text) => (text.to_vec(), Kind::Atom),
-            Token::Quoted(text) => (text, Kind::Quoted),
-            Token::Literal(text) => (text.to_vec(), Kind::Mark),
-            Token::Special(b'@') => (b"@".to_vec(), Kind::Mark),
-            Token::Special(_) => return None,
-        };
-        let spaced = std::mem::take(&mut self.spaced);
-        self.words.push(Word { text, kind, spaced });
+            token => {
+                let spaced = std::mem::take(&mut self.spaced);
+                self.words.push(Word::of(token, spaced)?);
+            }
+        }
         Some(())
     }
 
     fn take_in_angle(&mut self, token: Token<'_>) -> Option<()> {
-        let angle = self.angle.as_mut()?;
+        let words = self.angle.as_mut()?;
+        let has_route = words.first().is_some_and(Word::is_at);
         match token {
             Token::Special(b'>') => self.in_angle = false,
             // Source routes (obs-route) end with a colon and are dropped.
-            Token::Special(b':') if angle.starts_with('@') => angle.clear(),
-            Token::Special(b',') if angle.starts_with('@') => {}
+            Token::Special(b':') if has_route => words.clear(),
+            Token::Special(b',') if has_route => {}
             Token::Special(b' ') | Token::Comment(_) => {}
-            Token::Special(b'@') => angle.push('@'),
-            Token::Atom(text) => angle.push_str(&String::from_utf8_lossy(text)),
-            Token::Literal(text) => angle.push_str(&String::from_utf8_lossy(text)),
-            Token::Quoted(text) => push_quoted(angle, &text),
-            Token::Special(_) => return None,
+            token => words.push(Word::of(token, false)?),
         }
         Some(())
     }
 
     fn has_at(&self) -> bool {
-        self.words.iter().any(|word| word.kind == Kind::Mark && word.text == b"@")
+        self.words.iter().any(Word::is_at)
     }
 
     /// The address that the entry is; the inner `None` when it is empty.
@@ -242,40 +232,17 @@ impl Entry {
         if self.in_angle {
             return None;
         }
-        if let Some(address) = &self.angle {
-            // `<>` is a null address: parsable, and no address.
-            if address.is_empty() {
-                return Some(None);
-            }
-            let name = self.name();
-            return Some(Some(Mailbox { name, address: checked(address.clone())? }));
-        }
-        if self.words.is_empty() {
+        let words = self.angle.as_ref().unwrap_or(&self.words);
+        // `<>` is a null address: parsable, and no address.
+        if words.is_empty() {
             return Some(None);
         }
-        let mut address = String::new();
-        for word in &self.words {
-            match word.kind {
-                Kind::Quoted => push_quoted(&mut address, &word.text),
-                _ => address.push_str(&String::from_utf8_lossy(&word.text)),
-            }
-        }
-        if !self.is_one_address() {
-            return None;
-        }
-        let name = self.comment.as_deref().map(decoded_name).unwrap_or_default();
-        Some(Some(Mailbox { name, address: checked(address)? }))
-    }
-
-    /// Whether white space stands only beside dots and `@` (obs-local-part, obs-domain).
-    fn is_one_address(&self) -> bool {
-        let joins = |word: &Word, edge: Option<&u8>| {
-            word.text == b"@" || (word.kind == Kind::Atom && edge == Some(&b'.'))
+        let address = address_of(words)?;
+        let name = match self.angle {
+            Some(_) => self.name(),
+            None => self.comment.as_deref().map(decoded_name).unwrap_or_default(),
         };
-        self.words.windows(2).all(|pair| {
-            let (left, right) = (&pair[0], &pair[1]);
-            !right.spaced || joins(left, left.text.last()) || joins(right, right.text.first())
-        })
+        Some(Some(Mailbox { name, address }))
     }
 
     /// The display name: words with single spaces between them, encoded words decoded.
@@ -299,10 +266,45 @@ fn decoded_name(name: &[u8]) -> String {
     super::one_line(&decode_words(name, None)).trim_matches(' ').to_owned()
 }
 
-/// `local@domain` with something on both sides.
-fn checked(address: String) -> Option<String> {
+impl Word {
+    /// The word that a token is; `None` for what is none.
+    fn of(token: Token<'_>, spaced: bool) -> Option<Word> {
+        let (text, kind) = match token {
+            Token::Atom(text) => (text.to_vec(), Kind::Atom),
+            Token::Quoted(text) => (text, Kind::Quoted),
+            Token::Literal(text) => (text.to_vec(), Kind::Mark),
+            Token::Special(b'@') => (b"@".to_vec(), Kind::Mark),
+            Token::Special(_) | Token::Comment(_) => return None,
+        };
+        Some(Word { text, kind, spaced })
+    }
+
+    fn is_at(&self) -> bool {
+        self.kind == Kind::Mark && self.text == b"@"
+    }
+
+    /// Whether the word, which ends or begins with `edge`, belongs to its neighbour there.
+    fn joins(&self, edge: Option<&u8>) -> bool {
+        self.is_at() || (self.kind == Kind::Atom && edge == Some(&b'.'))
+    }
+}
+
+/// The address that the words are: joined by dots and `@`, beside which alone white space may stand (obs-local-part,
+/// obs-domain), with something on both sides of the `@`.
+fn address_of(words: &[Word]) -> Option<String> {
+    let joined = words.windows(2).all(|pair| {
+        let (left, right) = (&pair[0], &pair[1]);
+        left.joins(left.text.last()) || right.joins(right.text.first())
+    });
+    let mut address = String::new();
+    for word in words {
+        match word.kind {
+            Kind::Quoted => push_quoted(&mut address, &word.text),
+            _ => address.push_str(&String::from_utf8_lossy(&word.text)),
+        }
+    }
     let at = address.rfind('@')?;
-    (at > 0 && at + 1 < address.len()).then_some(address)
+    (joined && at > 0 && at + 1 < address.len()).then_some(address)
 }
 
 /// A quoted string as part of an address: without quotes where it does not need them.

@@ -8,6 +8,7 @@ use super::fields::{Fields, split_message};
 use super::verify::hash_input;
 use super::{Algorithm, BodyHash, BodyHasher, Canonicalization, is_domain};
 use crate::compat::ALGORITHM_FOLLOWS_KEY;
+use crate::idn::a_labels;
 use crate::keys::{KeyError, PrivateKey};
 use crate::limits::{MAX_SIGNATURES, MAX_SIGNED_HEADERS};
 
@@ -52,9 +53,9 @@ const LINE_COLUMNS: usize = 78;
 /// How to sign.
 #[derive(Debug, Clone)]
 pub struct SignOptions {
-    /// `s=`.
+    /// `s=`, in ASCII.
     pub selector: String,
-    /// `d=`.
+    /// `d=`, in ASCII.
     pub domain: String,
     /// The key, which must be of the kind that the algorithm needs.
     pub key: PrivateKey,
@@ -94,15 +95,15 @@ pub enum ArcInstance {
 
 impl SignOptions {
     /// The defaults of `signDKIM`: relaxed twice, SHA-256, the default headers, From listed once more. The
-    /// algorithm follows the key.
+    /// algorithm follows the key. Names may have U-labels; A-labels are signed.
     pub fn new(selector: &str, domain: &str, key: PrivateKey) -> Self {
         let algorithm = match key {
             PrivateKey::Ed25519(_) if ALGORITHM_FOLLOWS_KEY => Algorithm::Ed25519Sha256,
             _ => Algorithm::RsaSha256,
         };
         Self {
-            selector: selector.to_owned(),
-            domain: domain.to_owned(),
+            selector: a_labels(selector).into_owned(),
+            domain: a_labels(domain).into_owned(),
             key,
             algorithm,
             header_canonicalization: Canonicalization::Relaxed,
@@ -473,6 +474,7 @@ fn arc_instance(instance: ArcInstance, fields: &Fields<'_>) -> Result<u32, SignE
 /// `i=` in dkim-quoted-printable (RFC 6376, section 2.11).
 fn encode_identity(identity: &str, domain: &str) -> Result<String, SignError> {
     let (local, host) = identity.rsplit_once('@').ok_or(SignError::Identity)?;
+    let host = a_labels(host);
     let lower = host.to_ascii_lowercase();
     let rest = lower.strip_suffix(&domain.to_ascii_lowercase()).ok_or(SignError::Identity)?;
     if !is_domain(host.as_bytes()) || !(rest.is_empty() || rest.ends_with('.')) {

@@ -1,5 +1,6 @@
 //! Reading a DKIM-Signature or ARC-Message-Signature field (RFC 6376, sections 3.5 and 6.1.1).
 
+use std::borrow::Cow;
 use std::fmt;
 
 use super::fields::field_name;
@@ -32,15 +33,15 @@ pub struct Signature {
     pub header_canonicalization: Canonicalization,
     /// The second half of `c=`.
     pub body_canonicalization: Canonicalization,
-    /// `d=`, lower case.
+    /// `d=`, lower case, labels in other scripts as A-labels (RFC 8616, section 5).
     pub domain: String,
     /// `h=`, lower case, in order.
     pub headers: Vec<Vec<u8>>,
-    /// The domain of `i=`, lower case; that of `d=` without one.
+    /// The domain of `i=`, in the same form; that of `d=` without one.
     pub identity_domain: String,
     /// `l=`.
     pub body_length: Option<u64>,
-    /// `s=`.
+    /// `s=`, labels in other scripts as A-labels.
     pub selector: String,
     /// `t=`, seconds since 1970.
     pub timestamp: Option<u64>,
@@ -119,16 +120,19 @@ impl Signature {
             domain,
             headers: headers(kind, tags)?,
             body_length: number(tags, "l", 76)?,
-            selector: domain_name(tags, "s")?,
+            selector: domain_name(tags, "s")?.into_owned(),
             timestamp: number(tags, "t", 12)?,
             expiration: number(tags, "x", 12)?,
         };
         check_query(tags)?;
+        if signature.query().len() > 253 {
+            return Err(SignatureError::Invalid("s"));
+        }
         signature.check_time(now)?;
         Ok(signature)
     }
 
-    /// Where the key record is.
+    /// Where the key record is, a name that the DNS can have.
     pub fn query(&self) -> String {
         format!("{}._domainkey.{}", self.selector, self.domain)
     }
@@ -170,16 +174,18 @@ fn canonicalization(tags: &TagList) -> Result<(Canonicalization, Canonicalizatio
     Ok((half(Canonicalization::Simple)?, half(Canonicalization::Simple)?))
 }
 
-fn domain_name(tags: &TagList, tag: &'static str) -> Result<String, SignatureError> {
-    let value = required(tags, tag)?;
-    if !is_domain(value) {
-        return Err(SignatureError::Invalid(tag));
-    }
-    Ok(String::from_utf8_lossy(value).into_owned())
+fn domain_name<'a>(tags: &'a TagList, tag: &'static str) -> Result<Cow<'a, str>, SignatureError> {
+    ascii_domain(required(tags, tag)?).ok_or(SignatureError::Invalid(tag))
 }
 
 fn domain(tags: &TagList, tag: &'static str) -> Result<String, SignatureError> {
     Ok(domain_name(tags, tag)?.to_ascii_lowercase())
+}
+
+/// The name as the DNS has it.
+fn ascii_domain(name: &[u8]) -> Option<Cow<'_, str>> {
+    let name = crate::idn::to_ascii(std::str::from_utf8(name).ok()?)?;
+    is_domain(name.as_bytes()).then_some(name)
 }
 
 fn body_hash(tags: &TagList, hash: Hash) -> Result<Vec<u8>, SignatureError> {
@@ -192,11 +198,7 @@ fn body_hash(tags: &TagList, hash: Hash) -> Result<Vec<u8>, SignatureError> {
 fn identity_domain(tags: &TagList, domain: &str) -> Result<String, SignatureError> {
     let Some(identity) = tags.get("i") else { return Ok(domain.to_owned()) };
     let at = memchr::memrchr(b'@', identity).ok_or(SignatureError::Invalid("i"))?;
-    let name = &identity[at + 1..];
-    if !is_domain(name) {
-        return Err(SignatureError::Invalid("i"));
-    }
-    let name = String::from_utf8_lossy(name).to_ascii_lowercase();
+    let name = ascii_domain(&identity[at + 1..]).ok_or(SignatureError::Invalid("i"))?.to_ascii_lowercase();
     let within = name.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
     if within { Ok(name) } else { Err(SignatureError::Identity) }
 }

@@ -6,7 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::macros::{MacroString, Values, dotted, reverse_name};
 use super::record::{Mechanism, Prefixes, Record, is_spf};
 use super::{Answer, Identity, Kind, Outcome, Question, Result};
-use crate::limits::{MAX_SPF_ADDRESS_NAMES, MAX_SPF_TERMS, MAX_SPF_VOID};
+use crate::idn::a_labels;
+use crate::limits::{MAX_SPF_ADDRESS_NAMES, MAX_SPF_QUESTIONS, MAX_SPF_TERMS, MAX_SPF_VOID};
 
 /// Why the evaluation does not go on.
 enum Stop {
@@ -29,16 +30,17 @@ pub(super) fn evaluate(
         None => ("", identity.sender.as_str()),
     };
     let local = if local.is_empty() { "postmaster" } else { local };
+    let domain = a_labels(domain);
     let mut evaluation = Evaluation {
         identity,
         answers,
         local,
         sender_domain: domain.trim_end_matches('.'),
-        domain: domain.to_owned(),
+        domain: domain.clone().into_owned(),
         terms: 0,
         void: 0,
     };
-    match evaluation.check_host(domain, true) {
+    match evaluation.check_host(&domain, true) {
         Ok(outcome) => Ok(outcome),
         Err(Stop::Ask(question)) => Err(question),
         Err(Stop::End(result, reason)) => Ok(Outcome { result, reason: Some(reason) }),
@@ -143,6 +145,10 @@ impl Evaluation<'_> {
 
     fn include(&mut self, target: &MacroString) -> Evaluated<bool> {
         let name = self.target(Some(target))?;
+        if !name.is_ascii() {
+            // From the local part: such a term matches nothing (RFC 8616, section 4).
+            return Ok(false);
+        }
         match self.check_host(&name, false)?.result {
             Result::Pass => Ok(true),
             Result::Fail | Result::SoftFail | Result::Neutral => Ok(false),
@@ -193,8 +199,16 @@ impl Evaluation<'_> {
         Ok(validated)
     }
 
-    /// The text for those that are refused (section 6.2); none if anything about it is wrong.
+    /// The text for those that are refused; none if anything about it is wrong: then the result stands as if the record
+    /// had no `exp` (section 6.2).
     fn explain(&mut self, target: &MacroString) -> Evaluated<Option<String>> {
+        match self.explanation(target) {
+            Err(Stop::End(..)) => Ok(None),
+            found => found,
+        }
+    }
+
+    fn explanation(&mut self, target: &MacroString) -> Evaluated<Option<String>> {
         let name = self.domain_of(target)?;
         let Some(name) = valid_name(&name) else { return Ok(None) };
         let Answer::Records(texts) = self.ask(Kind::Txt, name)? else { return Ok(None) };
@@ -256,7 +270,8 @@ impl Evaluation<'_> {
         let question = Question { kind, name };
         match self.answers.get(&question) {
             Some(answer) => Ok(answer),
-            None => Err(Stop::Ask(question)),
+            None if self.answers.len() < MAX_SPF_QUESTIONS => Err(Stop::Ask(question)),
+            None => Err(permanent("too many DNS questions".to_owned())),
         }
     }
 
@@ -283,7 +298,7 @@ impl Values for Evaluation<'_> {
             b'i' => dotted(identity.ip),
             b'p' => self.name_of_client()?,
             b'v' => if identity.ip.is_ipv4() { "in-addr" } else { "ip6" }.to_owned(),
-            b'h' => identity.helo.clone(),
+            b'h' => a_labels(&identity.helo).into_owned(),
             b'c' => identity.ip.to_string(),
             b'r' => identity.receiver.clone(),
             b't' => identity.now.to_string(),

@@ -33,8 +33,6 @@ mod tests;
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use crate::limits::MAX_SPF_QUESTIONS;
-
 /// What SPF says (RFC 7208, section 2.6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Result {
@@ -74,7 +72,7 @@ impl Result {
 pub struct Identity {
     /// The client's address; an IPv4-mapped one counts as IPv4.
     pub ip: IpAddr,
-    /// What it said in HELO.
+    /// What it said in HELO. Labels of domains, here and in the sender, may be in other scripts (U-labels).
     pub helo: String,
     /// The sender, an address or only a domain; empty for the null sender, then the HELO name counts.
     pub sender: String,
@@ -124,7 +122,7 @@ pub enum Answer {
     Records(Vec<String>),
     /// There are no such records, or no such name.
     Nothing,
-    /// No answer: a time-out, or a server that failed.
+    /// No answer that can be used: a time-out, a server that failed, an answer that makes no sense.
     Temporary,
 }
 
@@ -156,14 +154,10 @@ impl Check {
     pub fn step(&mut self) -> Step {
         match evaluate::evaluate(&self.identity, &self.answers) {
             Ok(outcome) => Step::Done(outcome),
-            Err(question) if self.answers.len() < MAX_SPF_QUESTIONS => {
+            Err(question) => {
                 self.asked = Some(question.clone());
                 Step::Ask(question)
             }
-            Err(_) => Step::Done(Outcome {
-                result: Result::PermError,
-                reason: Some("too many DNS questions".to_owned()),
-            }),
         }
     }
 

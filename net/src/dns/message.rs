@@ -39,8 +39,8 @@ pub(crate) enum Response {
     Truncated,
     /// It repeats the question in another case: from a server that changes case, or from a forger.
     CaseChanged,
-    /// FORMERR or NOTIMP: perhaps the server does not know EDNS.
-    NotUnderstood,
+    /// FORMERR or NOTIMP, which of them: perhaps the server does not know EDNS.
+    NotUnderstood(u16),
     /// Any other response code.
     ServerFailure(u16),
     /// An answer to this query that makes no sense.
@@ -196,7 +196,7 @@ pub(super) fn open(bytes: &[u8], asked: &Asked, exact_case: bool) -> Result<Open
 
 fn failure(code: ResponseCode) -> Response {
     match code {
-        ResponseCode::FormErr | ResponseCode::NotImp => Response::NotUnderstood,
+        ResponseCode::FormErr | ResponseCode::NotImp => Response::NotUnderstood(u16::from(code)),
         code => Response::ServerFailure(u16::from(code)),
     }
 }

@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::limits;
+
 /// A host or domain name: lower case, no trailing dot, 1 to 253 bytes of letters, digits, `-`, `_` and dots
 /// between labels of at most 63 bytes. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,6 +42,9 @@ impl DomainName {
     pub fn from_unicode(text: &str) -> Result<DomainName, NameError> {
         if text.is_ascii() {
             return DomainName::parse(text);
+        }
+        if text.len() > limits::DNS_UNICODE_NAME_BYTES_MAX {
+            return Err(NameError);
         }
         DomainName::parse(&idna::domain_to_ascii(text).map_err(|_| NameError)?)
     }

@@ -186,7 +186,7 @@ impl RecordQuery {
             Ok(Opened::Response(response)) => {
                 return Some(match response {
                     Response::Truncated | Response::CaseChanged if !tcp => Records::AskByTcp,
-                    Response::NotUnderstood => Records::NotUnderstood(u16::from(ResponseCode::FormErr)),
+                    Response::NotUnderstood(code) => Records::NotUnderstood(code),
                     Response::ServerFailure(code) => Records::ServerFailure(code),
                     _ => Records::Malformed,
                 });

@@ -243,11 +243,11 @@ impl Stub {
                 (query.way.tcp, query.way.case_changed) = (true, true);
                 self.to_send.push_back(id);
             }
-            Response::NotUnderstood if query.way.manner.edns => {
+            Response::NotUnderstood(_) if query.way.manner.edns => {
                 (query.way.manner.edns, query.way.edns_refused) = (false, true);
                 self.to_send.push_back(id);
             }
-            Response::NotUnderstood => self.useless(id, Failure::ServerFailure(1), now_ms),
+            Response::NotUnderstood(code) => self.useless(id, Failure::ServerFailure(code), now_ms),
             Response::ServerFailure(code) => self.useless(id, Failure::ServerFailure(code), now_ms),
             Response::AliasLoop => self.fail(id, Failure::AliasLoop, now_ms),
             Response::Malformed | Response::Truncated | Response::CaseChanged => {

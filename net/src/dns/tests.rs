@@ -187,15 +187,18 @@ fn a_server_that_changes_the_case_is_asked_by_tcp_and_believed_there() {
 }
 
 #[test]
-fn a_server_without_edns_is_asked_without_it() {
-    let mut stub = Stub::new(settings(&[FIRST]), 1);
-    wait(&mut stub, &question("a.test", Kind::A), 0);
-    let transmit = stub.poll_transmit(0, &mut random()).unwrap();
-    stub.handle_response(transmit.id, &code(&transmit, ResponseCode::FormErr), 0);
-    let transmit = stub.poll_transmit(0, &mut random()).unwrap();
-    assert_eq!(Message::from_vec(&transmit.payload).unwrap().edns, None);
-    stub.handle_response(transmit.id, &code(&transmit, ResponseCode::FormErr), 0);
-    assert!(matches!(answered(&mut stub), Some((_, Answer::Failed(Failure::ServerFailure(1))))));
+fn a_server_without_edns_is_asked_without_it_and_its_code_is_told_as_it_is() {
+    for (response, number) in [(ResponseCode::FormErr, 1), (ResponseCode::NotImp, 4)] {
+        let mut stub = Stub::new(settings(&[FIRST]), 1);
+        wait(&mut stub, &question("a.test", Kind::A), 0);
+        let transmit = stub.poll_transmit(0, &mut random()).unwrap();
+        stub.handle_response(transmit.id, &code(&transmit, response), 0);
+        let transmit = stub.poll_transmit(0, &mut random()).unwrap();
+        assert_eq!(Message::from_vec(&transmit.payload).unwrap().edns, None);
+        stub.handle_response(transmit.id, &code(&transmit, response), 0);
+        let Some((_, Answer::Failed(failure))) = answered(&mut stub) else { panic!("not failed") };
+        assert_eq!(failure, Failure::ServerFailure(number));
+    }
 }
 
 #[test]

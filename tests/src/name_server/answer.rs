@@ -44,6 +44,11 @@ impl Zone {
                     question.name = question.name.to_lowercase();
                 }
             }
+            Some(Fault::CutRecord) => {
+                let mut bytes = message.to_vec().ok()?;
+                bytes.pop();
+                return Some(Reply { messages: vec![bytes], delay });
+            }
             Some(Fault::Garbage) => {
                 let id = seen.id.to_be_bytes();
                 return Some(Reply { messages: vec![[&id[..], b"this is no DNS"].concat()], delay });

@@ -28,6 +28,61 @@ fn start(records: &[(&'static str, Record)]) -> (Peer, NameServer, Smtpd) {
     (peer, dns, server)
 }
 
+/// What SPF and DKIM say of the sender's domain; the key of the signature does not matter.
+const AUTHENTICATE: &str = r#"
+    $domain = $arguments["address"]["domain"];
+    $pem = "-----BEGIN PRIVATE KEY-----\n"
+        . "MC4CAQAwBQYDK2VwBCIEIEeE0rX7ek2/itR6MrSb54nzE8i6sy8DtNt4PROkxFT5\n-----END PRIVATE KEY-----";
+    $text = "From: a@x.example\r\n\r\nhi\r\n";
+    $sign = ["algorithm" => "ed25519-sha256", "return_header" => true];
+    $value = MailMessage::String($text)->signDKIM("s", $domain, $pem, $sign);
+    $mail = MailMessage::String("DKIM-Signature: " . $value . "\r\n" . $text);
+    $dkim = $mail->verifyDKIM($mail->getHeader("DKIM-Signature", ["field" => true]), ["timeout" => 1]);
+    $spf = spf_query("127.0.0.2", "h.example", $domain, ["timeout" => 1]);
+    echo "of %s: spf %s, dkim %s" % [$domain, $spf["result"], $dkim["result"]];"#;
+
+/// Only a record that is not there is final: answers that do not come, or make no sense, may do so later. Nor is a name in
+/// another script one that is not there.
+#[test]
+fn spf_and_dkim_tell_what_the_dns_cannot_say_from_what_is_not_there() {
+    let key = Record::Txt("v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=");
+    let spf = Record::Txt("v=spf1 ip4:127.0.0.2 -all");
+    let dns = NameServer::start(&[
+        ("silent.example", spf),
+        ("s._domainkey.silent.example", key),
+        ("garbled.example", spf),
+        ("s._domainkey.garbled.example", key),
+        ("loop.example", Record::Cname("loop.example")),
+        ("s._domainkey.loop.example", Record::Cname("s._domainkey.loop.example")),
+        ("xn--bcher-kva.example", spf),
+        ("s._domainkey.xn--bcher-kva.example", key),
+    ]);
+    for (domain, fault) in [("silent.example", Fault::Silence), ("garbled.example", Fault::CutRecord)] {
+        dns.fault(domain, Some(fault));
+        dns.fault(&format!("s._domainkey.{domain}"), Some(fault));
+    }
+    let script = AUTHENTICATE.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', " ");
+    let running = format!(
+        "resolver: {{servers: [\"127.0.0.1:{}\"]}}\nscripting:\n  hooks:\n    mailfrom:\n      - {{id: x, data: \"{script}\"}}\n",
+        dns.port()
+    );
+    let server = Smtpd::relay_to(1).running(&running).server("phases: {mailfrom: {hook: x}}").start();
+    let mut client = Client::connect(server.port());
+    for (domain, expected) in [
+        ("silent.example", "spf temperror, dkim temperror"),
+        ("garbled.example", "spf temperror, dkim temperror"),
+        ("loop.example", "spf temperror, dkim temperror"),
+        ("none.example", "spf none, dkim permerror"),
+        // The key is another one: it was found.
+        ("b\u{fc}cher.example", "spf pass, dkim permerror"),
+    ] {
+        client.command(&format!("MAIL FROM:<a@{domain}> SMTPUTF8\r\n"), "250");
+        client.command("RSET\r\n", "250");
+        server.wait_for_log(&format!("of {domain}: {expected}"));
+    }
+    assert_eq!(dns.query_count("s._domainkey.xn--bcher-kva.example", "TXT"), 1);
+}
+
 fn recipients(peer: &Peer) -> Vec<String> {
     let mut to: Vec<String> = peer.messages().into_iter().flat_map(|message| message.to).collect();
     to.sort_unstable();

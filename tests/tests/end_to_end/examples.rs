@@ -140,6 +140,10 @@ fn inbound_takes_what_it_can_deliver_and_says_why_not() {
         ("forged.example", Record::Txt("v=spf1 ip4:192.0.2.7 -all")),
         ("nomail.example", Record::Mx(0, ".")),
         ("nomail.example", Record::A("192.0.2.1")),
+        ("xn--bcher-kva.example", Record::Mx(10, "mx.good.example")),
+        ("xn--bcher-kva.example", Record::Txt("v=spf1 ip4:127.0.0.1 -all")),
+        ("xn--grn-ioa.example", Record::Mx(10, "mx.good.example")),
+        ("xn--grn-ioa.example", Record::Txt("v=spf1 -all")),
     ]);
     let mailboxes = Peer::start(
         Behaviour::new().rule(Rule::at(Phase::Rcpt).containing("nobody").reply("550 5.1.1 who?")),
@@ -159,6 +163,13 @@ fn inbound_takes_what_it_can_deliver_and_says_why_not() {
         ("RCPT TO:<gone@lists.example.org>", "550 5.1.1 There is no list"),
         ("RCPT TO:<Staff@lists.example.org>", "250"),
         ("RSET", "250"),
+        // The DNS knows other scripts by their A-labels only.
+        (
+            "MAIL FROM:<a@gr\u{fc}n.example> SMTPUTF8",
+            "550-5.7.23 127.0.0.1 may not send mail for gr\u{fc}n.example",
+        ),
+        ("MAIL FROM:<a@b\u{fc}cher.example> SMTPUTF8", "250"),
+        ("RSET", "250"),
     ] {
         client.command(&format!("{line}\r\n"), answer);
     }
@@ -173,6 +184,16 @@ fn inbound_takes_what_it_can_deliver_and_says_why_not() {
         "{text}"
     );
     client.send("", &["somebody@example.org"], BODY);
+    // RFC 5321, section 4.5.1: the postmaster of each domain that is served, and of none.
+    client.send("", &["Postmaster", "PostMaster@Example.org", "postmaster@Lists.example.org"], BODY);
+    let reached = mailboxes.wait_for(3).remove(2).to;
+    assert!(
+        reached.len() == 3 && reached.iter().all(|to| to.eq_ignore_ascii_case("postmaster@example.org")),
+        "{reached:?}"
+    );
+    client.command("MAIL FROM:<>\r\n", "250");
+    client
+        .command("RCPT TO:<postmaster@elsewhere.example>\r\n", "550 5.7.1 We do not take mail for elsewhere");
 }
 
 #[test]
@@ -180,6 +201,7 @@ fn outbound_lets_users_send_signed_mail_by_job() {
     let names = NameServer::start(&[
         ("there.example", Record::Mx(10, "mx.there.example")),
         ("mx.there.example", Record::A("127.0.0.1")),
+        ("example.org", Record::Mx(10, "mx.there.example")),
     ]);
     let there = Sink::start();
     let server = Example::start(
@@ -216,6 +238,8 @@ fn outbound_lets_users_send_signed_mail_by_job() {
     let news = String::from_utf8_lossy(&by_sender["news@example.org"].data).into_owned();
     assert!(!news.contains("X-Job") && news.contains("\r\nMessage-ID: <"), "{news}");
     assert!(is_signed(&by_sender["ida@example.org"].data), "{news}");
+    client.send("ida@example.org", &["postmaster"], b"From: ida@example.org\r\nSubject: hi\r\n\r\nhello\r\n");
+    assert_eq!(there.wait_for(3).remove(2).to, ["postmaster@example.org"]);
 
     // What cannot be delivered now waits as long as its job says.
     there.answer(SinkReply::Rcpt("450 4.2.1 later".into()));
@@ -296,6 +320,23 @@ fn srs_forwards_and_takes_reports_back() {
     let other = if tail.starts_with('x') { "y" } else { "x" };
     client.command(&format!("RCPT TO:<{head}{other}{}>\r\n", &tail[1..]), "550 5.1.1 That is no return path");
     client.command("RCPT TO:<stranger@example.org>\r\n", "550 5.1.1");
+    client.command("RCPT TO:<postmaster@elsewhere.example>\r\n", "550 5.1.1");
+    client.command("RSET\r\n", "250");
+    client.send("", &["POSTMASTER", "postmaster@FWD.example.org", "postmaster@example.org"], BODY);
+    assert_eq!(sink.wait_for(3).remove(2).to, ["ida@home.example"; 3]);
+}
+
+#[test]
+fn srs_makes_no_sender_that_is_longer_than_a_local_part_may_be() {
+    let sink = Sink::start();
+    let server = Example::start("srs", &[("SINK_PORT", sink.port().to_string())]);
+    // What comes before the sender's own local part has 23 bytes.
+    let [fits, long] = [41, 42].map(|length| format!("{}@b.example", "x".repeat(length)));
+    server.client().send(&fits, &["ida@example.org"], BODY);
+    let forwarded = sink.wait_for(1).remove(0).from;
+    assert_eq!(forwarded.len(), 64 + "@fwd.example.org".len(), "{forwarded}");
+    server.client().send(&long, &["ida@example.org"], BODY);
+    assert_eq!(sink.wait_for(2).remove(1).from, long);
 }
 
 #[test]
@@ -345,6 +386,6 @@ fn sink_takes_everything_and_keeps_nothing() {
 fn minimal_passes_everything_on() {
     let sink = Sink::start();
     let server = Example::start("minimal", &[("SINK_PORT", sink.port().to_string())]);
-    server.client().send("a@b.example", &["c@d.example"], BODY);
-    assert_eq!(sink.wait_for(1)[0].to, ["c@d.example"]);
+    server.client().send("a@b.example", &["c@d.example", "postmaster"], BODY);
+    assert_eq!(sink.wait_for(1)[0].to, ["c@d.example", "postmaster"]);
 }

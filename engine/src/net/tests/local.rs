@@ -21,7 +21,50 @@ fn a_connection_comes_from_the_address_and_port_it_was_bound_to() {
 
         let other_family = Bind { addr: "[::1]:0".parse().unwrap(), nonlocal: false };
         assert!(Conn::connect_from(listener.local_addr(), other_family).await.is_err());
-        assert!(Udp::connect_from(listener.local_addr(), other_family).await.is_err());
+    });
+}
+
+#[test]
+fn a_bound_socket_has_its_address_at_once_and_keeps_it_for_its_connection() {
+    on_a_shard(|| async {
+        let listener = Listener::bind(loopback(), 0).expect("binds");
+        let free = std::net::TcpListener::bind("127.0.0.6:0").unwrap().local_addr().unwrap();
+        let from = Bind { addr: free, nonlocal: false };
+        let bound = Bound::bind(from).expect("binds");
+        assert_eq!(Bound::bind(from).expect_err("in use").kind(), io::ErrorKind::AddrInUse);
+        assert!(std::net::TcpListener::bind(free).is_err(), "the kernel knows of it");
+        let foreign = Bind { addr: "192.0.2.1:0".parse().unwrap(), nonlocal: false };
+        assert_eq!(Bound::bind(foreign).expect_err("not ours").kind(), io::ErrorKind::AddrNotAvailable);
+
+        let near = spawn(Class::Interactive, bound.connect(listener.local_addr()));
+        let far = listener.accept().await.expect("accepts");
+        let near = near.await.expect("runs").expect("connects");
+        assert_eq!((far.peer_addr(), near.local_addr()), (free, free));
+        near.send(Bytes::from_static(b"x")).await.expect("sends");
+        assert_eq!(&far.recv().await.expect("receives")[..], b"x");
+
+        let other = Bound::bind(Bind { addr: loopback(), nonlocal: false }).expect("binds");
+        let closed = SocketAddr::from(([127, 0, 0, 1], 1));
+        assert_eq!(other.connect(closed).await.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+    });
+}
+
+#[test]
+fn a_bound_datagram_socket_receives_from_everybody_until_it_has_a_peer() {
+    on_a_shard(|| async {
+        let near = Udp::bind(Bind { addr: loopback(), nonlocal: false }).expect("binds");
+        let from = Bind { addr: near.local_addr(), nonlocal: false };
+        assert_eq!(Udp::bind(from).expect_err("in use").kind(), io::ErrorKind::AddrInUse);
+        assert!(near.send(Bytes::from_static(b"x")).await.is_err(), "to nobody");
+        let peers = [(); 2].map(|()| std::net::UdpSocket::bind("127.0.0.1:0").unwrap());
+        for peer in &peers {
+            peer.send_to(b"x", near.local_addr()).unwrap();
+            assert_eq!(&near.recv().await.expect("receives")[..], b"x");
+        }
+        near.set_peer(peers[1].local_addr().unwrap()).expect("connects");
+        peers[0].send_to(b"0", near.local_addr()).unwrap();
+        peers[1].send_to(b"1", near.local_addr()).unwrap();
+        assert_eq!(&near.recv().await.expect("receives")[..], b"1");
     });
 }
 
@@ -30,7 +73,8 @@ fn datagrams_come_from_the_address_they_were_bound_to() {
     on_a_shard(|| async {
         let far = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let from = Bind { addr: "127.0.0.7:0".parse().unwrap(), nonlocal: false };
-        let near = Udp::connect_from(far.local_addr().unwrap(), from).await.expect("opens");
+        let near = Udp::bind(from).expect("binds");
+        near.set_peer(far.local_addr().unwrap()).expect("connects");
         near.send(Bytes::from_static(b"x")).await.expect("sends");
         let mut buf = [0; 8];
         let (len, peer) = far.recv_from(&mut buf).unwrap();

@@ -155,7 +155,8 @@ fn answer_of_script(result: &Value) -> Result<KeyAnswer, Fault> {
     }
 }
 
-/// What `dns_query` returned. A name or record that does not exist is final.
+/// What `dns_query` returned. A name or record that does not exist is final; an answer that makes no sense is none
+/// (RFC 6376, section 6.1.2).
 fn answer_of_dns(result: &Value) -> KeyAnswer {
     let get = |key| result.as_array().and_then(|array| array.get_str(key));
     if let Some(Value::Array(list)) = get("result") {
@@ -165,7 +166,7 @@ fn answer_of_dns(result: &Value) -> KeyAnswer {
         String::from_utf8_lossy(error.as_bytes().unwrap_or_default()).into_owned()
     });
     match error.as_str() {
-        "NXDOMAIN" | "NO_DATA" | "NO_RECOVERY" => KeyAnswer::PermError(format!("no key record: {error}")),
+        "NXDOMAIN" | "NO_DATA" => KeyAnswer::PermError(format!("no key record: {error}")),
         _ => KeyAnswer::TempError(format!("the key record could not be had: {error}")),
     }
 }

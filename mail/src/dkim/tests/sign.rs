@@ -30,6 +30,17 @@ fn every_key_and_canonicalisation_verifies() {
     }
 }
 
+/// RFC 8616, section 5: verifiers that know nothing of other scripts understand A-labels.
+#[test]
+fn u_labels_are_signed_as_a_labels() {
+    let identity = Some("\u{fc}@x.b\u{fc}cher.test".to_owned());
+    let options = SignOptions::new("gr\u{fc}n", "b\u{fc}cher.test", ed25519());
+    let (field, _) = signed(MESSAGE, SignOptions { identity, ..options });
+    assert_eq!(tag(&field, "d"), "xn--bcher-kva.test");
+    assert_eq!(tag(&field, "s"), "xn--grn-ioa");
+    assert_eq!(tag(&field, "i"), "=C3=BC@x.xn--bcher-kva.test");
+}
+
 #[test]
 fn relaxed_signatures_survive_refolding() {
     let (field, message) = signed(MESSAGE, options("rsa2048"));

@@ -72,6 +72,29 @@ fn harmless_tags_change_only_the_signature() {
     }
 }
 
+/// RFC 8616, section 5. What is signed is the field as it is.
+#[test]
+fn u_labels_are_asked_for_as_a_labels() {
+    let (field, message) = signed(MESSAGE, options("ed25519"));
+    let with = "d=B\u{fc}cher.test; s=gr\u{fc}n; i=\u{fc}@x.b\u{fc}cher.test;";
+    let field = String::from_utf8(field).unwrap().replacen("d=example.org; s=ed25519;", with, 1);
+    let verifier = Verifier::new(field.as_bytes(), NOW).unwrap();
+    assert_eq!(verifier.query(), "xn--grn-ioa._domainkey.xn--bcher-kva.test");
+    assert_eq!(verifier.signature().identity_domain, "x.xn--bcher-kva.test");
+    assert_eq!(verifier.tags().get("d"), Some("B\u{fc}cher.test".as_bytes()));
+    let refused =
+        |from: &str, to: &str| verify(field.replacen(from, to, 1).as_bytes(), &message).error.unwrap();
+    assert_eq!(refused("@x.b", "@x.d"), VerifyError::Signature(SignatureError::Identity));
+    assert_eq!(refused("s=gr", "s=g r"), VerifyError::Signature(SignatureError::Invalid("s")));
+}
+
+#[test]
+fn a_key_whose_name_is_too_long_for_the_dns_is_none() {
+    let long = ["x".repeat(60).as_str(); 4].join(".");
+    let found = error(|field| field.replacen("s=ed25519", &format!("s={long}"), 1));
+    assert_eq!(found, "invalid value of tag s");
+}
+
 #[test]
 fn rsa_sha1_is_refused() {
     let options = SignOptions { algorithm: Algorithm::RsaSha1, ..options("rsa1024") };

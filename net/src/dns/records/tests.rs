@@ -88,6 +88,7 @@ fn what_is_no_answer_is_told_apart() {
     assert_eq!(code(ResponseCode::NoError), Some(Records::Found(Vec::new(), false)));
     assert_eq!(code(ResponseCode::ServFail), Some(Records::ServerFailure(2)));
     assert_eq!(code(ResponseCode::FormErr), Some(Records::NotUnderstood(1)));
+    assert_eq!(code(ResponseCode::NotImp), Some(Records::NotUnderstood(4)));
     assert_eq!(with(&|message| message.metadata.truncation = true), Some(Records::AskByTcp));
     assert_eq!(with(&|message| message.metadata.id ^= 1), None);
     assert_eq!(with(&|message| message.queries[0].name = Name::from_ascii("other.com").unwrap()), None);
