@@ -167,6 +167,12 @@ impl Structure {
         self.get(part).multipart.as_ref().map_or(&[], |multipart| &multipart.children)
     }
 
+    /// The boundaries of the multiparts that `part` is in, the innermost first.
+    pub(crate) fn boundaries_around(&self, part: PartId) -> impl Iterator<Item = &[u8]> {
+        let around = std::iter::successors(self.get(part).parent, |outer| self.get(*outer).parent);
+        around.filter_map(|outer| Some(&*self.get(outer).multipart.as_ref()?.boundary))
+    }
+
     /// All parts below `part`, in the order in which they begin. Parts are numbered in that order, so that the
     /// descendants follow their ancestor without a gap.
     pub fn descendants(&self, part: PartId) -> impl Iterator<Item = PartId> + '_ {
@@ -176,6 +182,18 @@ impl Structure {
             following.iter().take_while(move |other| other.delimiter.is_some_and(|at| at < end)).count();
         (part.0 + 1..).take(inside).map(PartId)
     }
+}
+
+/// Whether a line of `text` is a boundary line of a multipart with this boundary, its last one included.
+pub(crate) fn has_boundary_line(text: &[u8], boundary: &[u8]) -> bool {
+    let is_one = |text: &[u8]| {
+        let line = &text[..memchr::memchr(b'\n', text).unwrap_or(text.len())];
+        let Some(rest) = line.strip_prefix(b"--").and_then(|line| line.strip_prefix(boundary)) else {
+            return false;
+        };
+        rest.strip_prefix(b"--").unwrap_or(rest).iter().all(u8::is_ascii_whitespace)
+    };
+    is_one(text) || memchr::memmem::find_iter(text, b"\n--").any(|at| is_one(&text[at + 1..]))
 }
 
 /// The parsed value of the part's top-most field `name`, if there is one.
