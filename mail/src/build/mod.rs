@@ -330,7 +330,7 @@ fn is_type(name: &[u8]) -> bool {
 }
 
 fn check_line(text: &Bytes, boundary: &[u8]) -> Result<(), BuildError> {
-    match has_boundary_line(&lines::with_crlf(text.clone()), boundary) {
+    match has_boundary_line(&lines::with_crlf(text.clone()), std::iter::once(boundary)) {
         true => Err(BuildError::BoundaryLine),
         false => Ok(()),
     }

@@ -189,7 +189,7 @@ fn no_line_of_a_new_body_is_a_boundary() {
 /// It was written as a field that nobody could read.
 #[test]
 fn transfer_encodings_that_there_are_not_are_refused() {
-    for encoding in ["bogus\r\nX: y", "", "x-uuencode", "base64 "] {
+    for encoding in ["bogus\r\nX: y", "", "x-uuencode", "base64\r\nX: y"] {
         let mut changed = message("A: 1\r\n\r\nbody");
         assert_eq!(
             changed.set_encoded_body(ROOT, "x".into(), encoding),
@@ -199,6 +199,6 @@ fn transfer_encodings_that_there_are_not_are_refused() {
         assert_eq!(changed.edit_count(), 0);
     }
     let mut changed = message("A: 1\r\n\r\nbody");
-    changed.set_encoded_body(ROOT, "eA==".into(), "BASE64").expect("there is");
+    changed.set_encoded_body(ROOT, "eA==".into(), "BASE64 (as it came)").expect("there is");
     assert!(written(&changed).contains("Content-Transfer-Encoding: base64\r\n"));
 }

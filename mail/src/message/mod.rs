@@ -344,7 +344,9 @@ impl Message {
     /// The same for bytes whose lines end in CRLF, which what [`BodyForm::write`] gives does.
     pub fn set_written_body(&mut self, part: PartId, body: Bytes, encoding: &str) -> Result<(), EditError> {
         const KNOWN: [&str; 5] = ["7bit", "8bit", "binary", "quoted-printable", "base64"];
-        let known = KNOWN.into_iter().find(|known| known.eq_ignore_ascii_case(encoding));
+        // Scripts give the value of a field, too, with what else may be in it.
+        let value = Parameterised::parse(encoding.as_bytes()).value;
+        let known = KNOWN.into_iter().find(|known| *known == value);
         let encoding = Bytes::from_static(known.ok_or(EditError::Encoding)?.as_bytes());
         self.check_boundaries(part, false, &body)?;
         self.record(part, Edit::SetBody { part, body, encoding })?;
@@ -356,8 +358,8 @@ impl Message {
         let structure = self.structure();
         let data = structure.part(part).ok_or(EditError::NoPart)?;
         let own = data.multipart.as_ref().filter(|_| within).map(|multipart| &*multipart.boundary);
-        let mut all = own.into_iter().chain(structure.boundaries_around(part));
-        if all.any(|boundary| has_boundary_line(text, boundary)) { Err(EditError::Boundary) } else { Ok(()) }
+        let all = own.into_iter().chain(structure.boundaries_around(part));
+        if has_boundary_line(text, all) { Err(EditError::Boundary) } else { Ok(()) }
     }
 
     /// Replaces what stands before the first part. False when the part is no multipart.

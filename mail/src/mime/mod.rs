@@ -9,6 +9,7 @@ pub(crate) mod tests;
 
 pub mod transfer;
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use crate::header::{Field, Parameterised};
@@ -184,14 +185,17 @@ impl Structure {
     }
 }
 
-/// Whether a line of `text` is a boundary line of a multipart with this boundary, its last one included.
-pub(crate) fn has_boundary_line(text: &[u8], boundary: &[u8]) -> bool {
+/// Whether a line of `text` is a boundary line of a multipart with one of these boundaries, its last one included.
+pub(crate) fn has_boundary_line<'b>(text: &[u8], boundaries: impl Iterator<Item = &'b [u8]>) -> bool {
+    let known: BTreeSet<&[u8]> = boundaries.collect();
+    if known.is_empty() {
+        return false;
+    }
     let is_one = |text: &[u8]| {
         let line = &text[..memchr::memchr(b'\n', text).unwrap_or(text.len())];
-        let Some(rest) = line.strip_prefix(b"--").and_then(|line| line.strip_prefix(boundary)) else {
-            return false;
-        };
-        rest.strip_prefix(b"--").unwrap_or(rest).iter().all(u8::is_ascii_whitespace)
+        let Some(rest) = line.strip_prefix(b"--") else { return false };
+        let rest = rest.trim_ascii_end();
+        known.contains(rest) || rest.strip_suffix(b"--").is_some_and(|rest| known.contains(rest))
     };
     is_one(text) || memchr::memmem::find_iter(text, b"\n--").any(|at| is_one(&text[at + 1..]))
 }
