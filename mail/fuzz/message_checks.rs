@@ -26,7 +26,7 @@ pub fn message(data: &[u8]) {
     for pair in data.rchunks_exact(2).take(8) {
         let part = parts[usize::from(pair[1]) % parts.len()];
         match change(&mut message, pair[0], part) {
-            Ok(()) | Err(EditError::RemoveRoot) => {}
+            Ok(()) | Err(EditError::RemoveRoot | EditError::Boundary) => {}
             Err(error) => panic!("{error}"),
         }
     }

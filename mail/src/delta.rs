@@ -67,6 +67,50 @@ pub struct Now {
     pub offset_min: i32,
 }
 
+/// What a message holds that MAIL has to say (RFC 6152, RFC 6531).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct MailNeeds {
+    /// There are bytes above 127: `BODY=8BITMIME`.
+    pub eight_bit: bool,
+    /// Some of them are in the header of the message (of it, not of its parts): `SMTPUTF8`.
+    pub utf8_header: bool,
+}
+
+impl MailNeeds {
+    /// Of a whole message.
+    pub fn of(message: &[u8]) -> MailNeeds {
+        let header = &message[..HeaderEnd::default().within(message)];
+        MailNeeds { eight_bit: !message.is_ascii(), utf8_header: !header.is_ascii() }
+    }
+}
+
+/// Looks for the empty line that ends a header, in pieces of a message.
+#[derive(Default)]
+struct HeaderEnd {
+    /// The line so far has something in it beside a CR.
+    in_line: bool,
+    found: bool,
+}
+
+impl HeaderEnd {
+    /// How many bytes of the next piece belong to the header.
+    fn within(&mut self, piece: &[u8]) -> usize {
+        if self.found {
+            return 0;
+        }
+        let mut start = 0;
+        for newline in memchr::memchr_iter(b'\n', piece) {
+            if !self.in_line && matches!(&piece[start..newline], b"" | b"\r") {
+                self.found = true;
+                return newline + 1;
+            }
+            (self.in_line, start) = (false, newline + 1);
+        }
+        self.in_line |= !matches!(&piece[start..], b"" | b"\r");
+        piece.len()
+    }
+}
+
 /// Why stored bytes are no delta.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum DecodeError {
@@ -151,6 +195,27 @@ impl Delta {
             is_clean && joint_is_clean
         });
         joined && before != b'\r'
+    }
+
+    /// What the changes bring that a peer has to be told of.
+    pub fn needs(&self, original: &[u8]) -> MailNeeds {
+        let mut needs = MailNeeds::default();
+        for chunk in self.chunks(original.len() as u32) {
+            needs.eight_bit |= matches!(chunk, Chunk::Inserted(bytes) if !bytes.is_ascii());
+        }
+        if needs.eight_bit {
+            let mut end = HeaderEnd::default();
+            let mut chunks = self.chunks(original.len() as u32);
+            needs.utf8_header = chunks.any(|chunk| match chunk {
+                Chunk::Original { start, end: stop } => {
+                    end.within(&original[start as usize..stop as usize]);
+                    false
+                }
+                Chunk::Inserted(bytes) => !bytes[..end.within(bytes)].is_ascii(),
+                Chunk::DateField => false,
+            });
+        }
+        needs
     }
 
     /// The whole message with its changes.

@@ -42,6 +42,10 @@ pub const SPLICES_MAX: usize = 200_000;
 /// Line length at which added header fields are folded (RFC 5322 2.1.1 asks for 78).
 pub const FOLD_COLUMNS: usize = 76;
 
+/// Longest line of a header field that is written (RFC 5322 2.1.1): what cannot be folded within it is encoded, where the kind of
+/// field allows that.
+pub const FIELD_LINE_BYTES_MAX: usize = 998;
+
 /// Longest encoded word (RFC 2047 2).
 pub const ENCODED_WORD_BYTES_MAX: usize = 75;
 

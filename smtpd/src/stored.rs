@@ -6,10 +6,10 @@ mod properties;
 use bytes::Bytes;
 use hooks::{Metadata, Queued};
 use hostcalls::mail::stored::{
-    MESSAGE_ENVELOPE_ID, MESSAGE_REPORTS_ON, MESSAGE_REQUIRE_TLS, MESSAGE_RET, RECIPIENT_DELTA,
-    RECIPIENT_ENVELOPE_ID, RECIPIENT_HELD, RECIPIENT_JOB_ID, RECIPIENT_METADATA, RECIPIENT_NOT_BEFORE,
-    RECIPIENT_NOTIFY, RECIPIENT_ORIGINAL, RECIPIENT_PRIORITY, RECIPIENT_QUOTAS, RECIPIENT_RET,
-    RECIPIENT_SENDER, RECIPIENT_TENANT_ID, strings,
+    CONTENT_EIGHT_BIT, CONTENT_UTF8_HEADER, MESSAGE_ENVELOPE_ID, MESSAGE_REPORTS_ON, MESSAGE_REQUIRE_TLS,
+    MESSAGE_RET, RECIPIENT_CONTENT, RECIPIENT_DELTA, RECIPIENT_ENVELOPE_ID, RECIPIENT_HELD, RECIPIENT_JOB_ID,
+    RECIPIENT_METADATA, RECIPIENT_NOT_BEFORE, RECIPIENT_NOTIFY, RECIPIENT_ORIGINAL, RECIPIENT_PRIORITY,
+    RECIPIENT_QUOTAS, RECIPIENT_RET, RECIPIENT_SENDER, RECIPIENT_TENANT_ID, content_field, strings,
 };
 use mail::delta::Delta;
 use net::smtp::address::Address;
@@ -26,9 +26,9 @@ pub use hostcalls::mail::stored::{
 pub use properties::{Properties, Transfer};
 pub(crate) use properties::{put_field, split_field};
 
-/// Queue flag: the message has bytes above 127.
+/// Queue flag: the message has bytes above 127, with its changes or without.
 pub const EIGHT_BIT: u16 = 1;
-/// Queue flag: SMTPUTF8 was asked for.
+/// Queue flag: SMTPUTF8 was asked for, or a script has put a header in that needs it.
 pub const SMTP_UTF8: u16 = 2;
 /// Queue flag: the envelope has parameters of MAIL or RCPT to be looked up ([`parameters`]).
 pub const PARAMETERS: u16 = 4;
@@ -57,6 +57,7 @@ pub fn queued_fields(queued: &Queued, sender: &[u8], came: RcptParameters, now_m
     }
     if !queued.delta.is_empty() {
         fields.push((RECIPIENT_DELTA, queued.delta.encode().into()));
+        fields.extend(content_field(queued.needs));
     }
     fields
 }
@@ -115,6 +116,8 @@ pub struct Ordered<'e> {
     pub entry: Option<Entry>,
     /// What is different for it from others of the message.
     pub variant: Variant<'e>,
+    /// Queue flags of what the changes bring into the message.
+    pub flags: u16,
     /// Pairs of key and value.
     pub metadata: Vec<(&'e [u8], &'e [u8])>,
     /// Names of quotas.
@@ -133,6 +136,7 @@ pub fn ordered(recipient: &spool::Recipient) -> Ordered<'_> {
             RECIPIENT_JOB_ID => ordered.job_id = text,
             RECIPIENT_TENANT_ID => ordered.tenant_id = text,
             RECIPIENT_DELTA => ordered.variant.delta = value,
+            RECIPIENT_CONTENT => ordered.flags = content_flags(value),
             RECIPIENT_RET => ordered.variant.ret = Some(value),
             RECIPIENT_ENVELOPE_ID => ordered.variant.envelope_id = Some(value),
             RECIPIENT_METADATA => {
@@ -153,6 +157,15 @@ pub fn ordered(recipient: &spool::Recipient) -> Ordered<'_> {
         }
     }
     ordered
+}
+
+/// The queue's flags of what changes bring into a message.
+fn content_flags(stored: &[u8]) -> u16 {
+    let bits = stored.first().copied().unwrap_or_default();
+    [(CONTENT_EIGHT_BIT, EIGHT_BIT), (CONTENT_UTF8_HEADER, SMTP_UTF8)]
+        .into_iter()
+        .filter_map(|(bit, flag)| (bits & bit != 0).then_some(flag))
+        .sum()
 }
 
 /// The changes to a message for the recipients of an attempt, who share them: nothing is read where there are none.
@@ -183,8 +196,10 @@ pub fn reports_on(envelope: &Envelope) -> Option<[u8; 16]> {
 pub fn mail_parameters(envelope: &Envelope, recipient: Option<&spool::Recipient>) -> MailParameters {
     let of_message = |tag| find(&envelope.fields, tag);
     let either = |own, tag| recipient.and_then(|recipient| find(&recipient.fields, own)).or(of_message(tag));
+    let brought = recipient.and_then(|recipient| find(&recipient.fields, RECIPIENT_CONTENT));
+    let brought = brought.map_or(0, |stored| content_flags(stored));
     MailParameters {
-        smtp_utf8: envelope.smtputf8,
+        smtp_utf8: envelope.smtputf8 || brought & SMTP_UTF8 != 0,
         require_tls: of_message(MESSAGE_REQUIRE_TLS).is_some(),
         ret: either(RECIPIENT_RET, MESSAGE_RET).and_then(|value| Ret::parse(value)),
         envelope_id: either(RECIPIENT_ENVELOPE_ID, MESSAGE_ENVELOPE_ID)

@@ -223,18 +223,12 @@ pub(super) fn part_content(call: &mut Call<'_>, index: usize) -> Result<Bytes, F
 fn set_body(call: &mut Call<'_>) -> Result<Value, Fault> {
     let body = call.str(0)?;
     call.charge(body.len())?;
-    change(call, |builder| {
-        builder.set_body(shared(&body));
-        Ok(())
-    })
+    change(call, |builder| builder.set_body(shared(&body)))
 }
 
 fn set_type(call: &mut Call<'_>) -> Result<Value, Fault> {
     let kind = call.str(0)?;
-    change(call, |builder| {
-        builder.set_type(kind.as_bytes());
-        Ok(())
-    })
+    change(call, |builder| builder.set_type(kind.as_bytes()))
 }
 
 fn set_boundary(call: &mut Call<'_>) -> Result<Value, Fault> {

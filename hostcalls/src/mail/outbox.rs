@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use mail::delta::{Data, Delta};
+use mail::delta::{Data, Delta, MailNeeds};
 use mail::message::Message;
 use net::smtp::address::Address;
 use script::fault::Fault;
@@ -60,6 +60,8 @@ pub struct Queued {
     pub transport: String,
     /// The changes to the message.
     pub delta: Delta,
+    /// What they bring into it that a peer has to be told of.
+    pub needs: MailNeeds,
     /// The rest.
     pub options: QueueOptions,
 }
@@ -122,11 +124,11 @@ fn queue(call: &mut Call<'_>) -> Result<Value, Fault> {
             call.error(format_args!("a message is queued at most {} times", limits::QUEUED_PER_MESSAGE))
         );
     }
-    let delta = checked(&part.message().borrow(), call)?;
+    let (delta, needs) = checked(&part.message().borrow(), call)?;
     let inserted: usize = delta.splices().iter().map(|splice| inserted_bytes(&splice.data)).sum();
     call.charge(inserted + 256)?;
     let mut queued = outbox.queued.borrow_mut();
-    queued.push(Queued { sender, recipient, transport, delta, options });
+    queued.push(Queued { sender, recipient, transport, delta, needs, options });
     let mut item = Array::with_room(2);
     let [transaction, number] = NAMES.with(Clone::clone);
     item.append(transaction, outbox.transaction.clone().into());
@@ -139,11 +141,14 @@ thread_local! {
     static NAMES: [Str; 2] = ["transaction".into(), "queue".into()];
 }
 
-/// The changes of a message, which is to be one that can be sent.
-fn checked(message: &Message, call: &Call<'_>) -> Result<Delta, Fault> {
+/// The changes of a message, which is to be one that can be sent, and what they bring into it.
+fn checked(message: &Message, call: &Call<'_>) -> Result<(Delta, MailNeeds), Fault> {
     let delta = message.delta();
     match delta.is_empty() || delta.keeps_line_ends(message.original()) {
-        true => Ok(delta),
+        true => {
+            let needs = delta.needs(message.original());
+            Ok((delta, needs))
+        }
         // Only modifyContent() takes bytes as they are.
         false => Err(call.error(super::UNCLEAN)),
     }

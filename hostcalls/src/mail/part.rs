@@ -307,7 +307,7 @@ fn set_body(call: &mut Call<'_>) -> Result<Step, Fault> {
         let form = edited(call, |message, part| message.body_form(part))?;
         let encoding = encoding.map_or(Value::None, Value::Str).freeze()?;
         let then = Box::new(Written { part: this(call)? });
-        let args = vec![Value::Str(body).freeze()?, Value::from(form_name(form)).freeze()?, encoding];
+        let args = vec![Value::Str(body).freeze()?, Value::from(form.name()).freeze()?, encoding];
         return Ok(Step::Offload { native: &WRITE, args, then: Some(then) });
     }
     match encoding {
@@ -331,11 +331,7 @@ static WRITE: Native = Native {
         above_bytes: INLINE_BYTES,
         run: |call| {
             let body = call.str(0)?;
-            let form = match &*call.str(1)? {
-                b"text" => BodyForm::Text,
-                b"parts" => BodyForm::Parts,
-                _ => BodyForm::Bytes,
-            };
+            let form = BodyForm::named(&call.str(1)?).expect("it is the name of one");
             let (body, encoding) = match call.arg(2) {
                 Value::Str(encoding) => (lines::with_crlf(shared(&body)), Value::Str(encoding.clone())),
                 _ => {
@@ -347,15 +343,6 @@ static WRITE: Native = Native {
         },
     },
 };
-
-/// A form as an argument of [`WRITE`].
-fn form_name(form: BodyForm) -> &'static str {
-    match form {
-        BodyForm::Text => "text",
-        BodyForm::Parts => "parts",
-        BodyForm::Bytes => "bytes",
-    }
-}
 
 /// Waits for a body that is being written.
 struct Written {

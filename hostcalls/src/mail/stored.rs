@@ -23,6 +23,7 @@
 //! | recipient | 11 | priority: one byte |
 //! | recipient | 12 | RET instead of the message's; empty: none |
 //! | recipient | 13 | ENVID instead of the message's, as xtext; empty: none |
+//! | recipient | 14 | what the changes bring into the message, one byte: 1 bytes above 127, 2 some of them in its header |
 //! | properties of an item | 1 | steps of the retry schedule that the sender was told of, little-endian u32: all below this number |
 //! | properties of an item | 2 | metadata instead of the recipient's, in the same form |
 //! | properties of an item | 3 | transport instead of the recipient's |
@@ -33,6 +34,7 @@
 //! | properties of an item | 8 | path of the file that it is being unloaded to |
 
 use bytes::Bytes;
+use mail::delta::MailNeeds;
 use net::smtp::address::Address;
 use net::smtp::domain::domain_of;
 use net::smtp::parameters::{EnvelopeId, MailParameters, RcptParameters};
@@ -77,6 +79,12 @@ pub const RECIPIENT_PRIORITY: u16 = 11;
 pub const RECIPIENT_RET: u16 = 12;
 /// ENVID instead of the message's.
 pub const RECIPIENT_ENVELOPE_ID: u16 = 13;
+/// What the changes bring into the message: bits.
+pub const RECIPIENT_CONTENT: u16 = 14;
+/// Of [`RECIPIENT_CONTENT`]: bytes above 127.
+pub const CONTENT_EIGHT_BIT: u8 = 1;
+/// Of [`RECIPIENT_CONTENT`]: some of them in the header, which needs SMTPUTF8.
+pub const CONTENT_UTF8_HEADER: u8 = 2;
 
 impl Posted {
     /// The envelope under this transaction id. `now_ms`: milliseconds since the Unix epoch.
@@ -84,13 +92,14 @@ impl Posted {
         let given = &self.options.dsn;
         let mut fields = recipient_fields(&given.rcpt(RcptParameters::default()));
         fields.extend(ordered_fields(&self.options, now_ms));
+        let needs = MailNeeds::of(&self.message);
         let (from, to) = (self.sender.as_ref().map_or(&[][..], Address::as_bytes), self.recipient.as_bytes());
         Envelope {
             transaction,
             sender: Bytes::copy_from_slice(from),
             received_ms: now_ms,
-            eight_bit: !self.message.is_ascii(),
-            smtputf8: !from.is_ascii() || !to.is_ascii(),
+            eight_bit: needs.eight_bit,
+            smtputf8: needs.utf8_header || !from.is_ascii() || !to.is_ascii(),
             recipients: vec![Recipient {
                 address: Bytes::copy_from_slice(to),
                 transport: self.transport.clone().into(),
@@ -143,6 +152,13 @@ pub fn given_fields(given: &GivenParameters, came: RcptParameters) -> Fields {
     }));
     fields.extend(given_field(RECIPIENT_ENVELOPE_ID, &given.envelope_id, EnvelopeId::encode));
     fields
+}
+
+/// The field that says what changes bring into a message, where that is anything.
+pub fn content_field(needs: MailNeeds) -> Option<(u16, Bytes)> {
+    let bits = [(needs.eight_bit, CONTENT_EIGHT_BIT), (needs.utf8_header, CONTENT_UTF8_HEADER)];
+    let bits: u8 = bits.into_iter().filter_map(|(set, bit)| set.then_some(bit)).sum();
+    (bits != 0).then(|| (RECIPIENT_CONTENT, Bytes::copy_from_slice(&[bits])))
 }
 
 /// A parameter that a script gives; what it leaves out is empty.

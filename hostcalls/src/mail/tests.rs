@@ -205,6 +205,10 @@ fn methods_return_what_the_reference_says() {
         assert!(same.as_object().zip(root.as_object()).is_some_and(|(a, b)| a.same(b)), "{name}");
     }
     assert!(fault(method(&root, "remove", &[])).contains("root"));
+    let bogus = options(&[("encoding", "bogus\r\nX: y".into())]);
+    for body in ["x".to_owned(), "x".repeat(1 << 20)] {
+        assert!(fault(method(&root, "setBody", &[body.as_str().into(), bogus.clone()])).contains("encoding"));
+    }
     assert!(fault(method(&root, "addHeader", &["a b".into(), "x".into()])).contains("header name"));
     assert!(fault(method(&root, "modifyContent", &[0.0.into(), (-1.0).into(), "".into()])).contains("range"));
     assert!(fault(method(&root, "appendPart", &[5.0.into()])).contains("MIME"));

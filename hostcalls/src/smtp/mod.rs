@@ -12,6 +12,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use config::TlsMode;
+use mail::delta::MailNeeds;
 use net::smtp::address::Address;
 use net::smtp::client::{Aim, Cause, Envelope, Outcome, Phase, Recipient};
 use net::smtp::error::{Error, Network};
@@ -203,17 +204,14 @@ fn recipients(call: &HostCall) -> Result<Vec<Recipient>, Fault> {
 }
 
 fn envelope(
-    (sender, parameters): (Option<Address>, MailParameters),
+    (sender, mut parameters): (Option<Address>, MailParameters),
     recipients: Vec<Recipient>,
     message: &Bytes,
 ) -> Envelope {
-    Envelope {
-        sender,
-        recipients,
-        size_bytes: message.len() as u64,
-        eight_bit: !message.is_ascii(),
-        parameters,
-    }
+    let needs = MailNeeds::of(message);
+    parameters.smtp_utf8 |= needs.utf8_header;
+    let (size_bytes, eight_bit) = (message.len() as u64, needs.eight_bit);
+    Envelope { sender, recipients, size_bytes, eight_bit, parameters }
 }
 
 fn first(outcomes: Vec<Outcome>) -> Result<Outcome, Failure> {

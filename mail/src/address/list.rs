@@ -15,7 +15,7 @@ pub struct Mailbox {
 /// The addresses of From, To and the like, in order; those of groups too. Commas and semicolons separate. `None` when
 /// the text is no address list: a quote, comment or angle bracket is not closed, or an entry is no address.
 pub fn parse_list(text: &[u8]) -> Option<Vec<Mailbox>> {
-    let mut parser = Parser { rest: text, entry: Entry::default(), in_group: false, found: Vec::new() };
+    let mut parser = Parser::new(text);
     while let Some(token) = parser.token()? {
         parser.take(token)?;
         if parser.found.len() > ADDRESSES_MAX {
@@ -27,7 +27,7 @@ pub fn parse_list(text: &[u8]) -> Option<Vec<Mailbox>> {
 }
 
 /// A lexical piece of an address list; white space is between tokens.
-enum Token<'a> {
+pub(super) enum Token<'a> {
     Atom(&'a [u8]),
     /// Without quotes, and with escapes undone.
     Quoted(Vec<u8>),
@@ -66,16 +66,20 @@ enum Kind {
     Mark,
 }
 
-struct Parser<'a> {
-    rest: &'a [u8],
+pub(super) struct Parser<'a> {
+    pub(super) rest: &'a [u8],
     entry: Entry,
     in_group: bool,
     found: Vec<Mailbox>,
 }
 
 impl<'a> Parser<'a> {
+    pub(super) fn new(text: &'a [u8]) -> Parser<'a> {
+        Parser { rest: text, entry: Entry::default(), in_group: false, found: Vec::new() }
+    }
+
     /// The next token. The outer `None` is a syntax error, the inner one the end.
-    fn token(&mut self) -> Option<Option<Token<'a>>> {
+    pub(super) fn token(&mut self) -> Option<Option<Token<'a>>> {
         let Some(&byte) = self.rest.first() else { return Some(None) };
         let token = match byte {
             b' ' | b'\t' | b'\r' | b'\n' => Token::Special(b' '),
@@ -262,7 +266,7 @@ impl Entry {
 }
 
 /// A name as text on one line, whatever its encoded words hold.
-fn decoded_name(name: &[u8]) -> String {
+pub(super) fn decoded_name(name: &[u8]) -> String {
     super::one_line(&decode_words(name, None)).trim_matches(' ').to_owned()
 }
 

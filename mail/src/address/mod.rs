@@ -1,10 +1,12 @@
 //! Mail addresses: lists as headers hold them (RFC 5322 3.4), and single ones as envelopes do (RFC 5321 4.1.2).
 
+mod encode;
 mod envelope;
 mod list;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use encode::encode_list;
 pub use envelope::{EnvelopeAddress, escape_local_part, parse_envelope};
 pub use list::{Mailbox, parse_list};
 

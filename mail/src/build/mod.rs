@@ -16,6 +16,7 @@ use crate::header::{self, NameError, Parameterised};
 use crate::limits::{BOUNDARY_BYTES_MAX, BUILD_DEPTH_MAX, EDITS_MAX};
 use crate::lines;
 use crate::message::{BodyForm, ValueForm};
+use crate::mime::has_boundary_line;
 use crate::mime::transfer::Encoding;
 
 /// Why the builder did not take something.
@@ -27,6 +28,8 @@ pub enum BuildError {
     TooMany,
     /// The boundary is empty, too long, or has characters that RFC 2046 5.1.1 does not allow.
     Boundary,
+    /// A line of a part, or of what stands before the parts, is the boundary (RFC 2046 5.1.1).
+    BoundaryLine,
 }
 
 impl fmt::Display for BuildError {
@@ -39,6 +42,7 @@ impl fmt::Display for BuildError {
             BuildError::Boundary => {
                 f.write_str("a boundary is 1 to 70 letters, digits or '()+_,-./:=? characters")
             }
+            BuildError::BoundaryLine => f.write_str("a line of the content is the boundary of its parts"),
         }
     }
 }
@@ -84,8 +88,13 @@ impl Builder {
     /// Adds a field behind those that were added before.
     pub fn add_header(&mut self, name: &[u8], value: &[u8], form: ValueForm) -> Result<(), BuildError> {
         let field = self.field(name, value, form)?;
-        self.fields.push(field);
-        Ok(())
+        match is_type(name) {
+            true => self.change_boundary(|builder| builder.fields.push(field)),
+            false => {
+                self.fields.push(field);
+                Ok(())
+            }
+        }
     }
 
     /// Adds a field before all others, as signatures are.
@@ -108,8 +117,8 @@ impl Builder {
     }
 
     /// The Content-Type, which may have parameters. An added Content-Type field comes before it.
-    pub fn set_type(&mut self, kind: &[u8]) {
-        self.kind = Some(Bytes::copy_from_slice(kind));
+    pub fn set_type(&mut self, kind: &[u8]) -> Result<(), BuildError> {
+        self.change_boundary(|builder| builder.kind = Some(Bytes::copy_from_slice(kind)))
     }
 
     /// What separates the children.
@@ -121,8 +130,21 @@ impl Builder {
         if !valid {
             return Err(BuildError::Boundary);
         }
-        self.boundary = Bytes::copy_from_slice(boundary);
-        Ok(())
+        self.change_boundary(|builder| builder.boundary = Bytes::copy_from_slice(boundary))
+    }
+
+    /// Changes what the boundary follows from, unless a line of the content is the new one.
+    fn change_boundary(&mut self, change: impl FnOnce(&mut Builder)) -> Result<(), BuildError> {
+        let before = (self.kind.clone(), self.boundary.clone(), self.fields.len());
+        change(self);
+        let boundary = self.written_boundary();
+        let mut content = self.children.iter().chain(self.children.first().map(|_| &self.body));
+        let checked = content.try_for_each(|text| check_line(text, &boundary));
+        if checked.is_err() {
+            (self.kind, self.boundary) = (before.0, before.1);
+            self.fields.truncate(before.2);
+        }
+        checked
     }
 
     /// The Date field; one that was set before is replaced.
@@ -143,8 +165,12 @@ impl Builder {
 
     /// The content; what stands before the first child when there are children. Lines of text end in CRLF when it is
     /// written, and so do those of what is encoded already.
-    pub fn set_body(&mut self, body: Bytes) {
+    pub fn set_body(&mut self, body: Bytes) -> Result<(), BuildError> {
+        if !self.children.is_empty() {
+            check_line(&body, &self.written_boundary())?;
+        }
         self.body = body;
+        Ok(())
     }
 
     /// Adds a child as it is now.
@@ -162,7 +188,14 @@ impl Builder {
         if self.children.len() >= EDITS_MAX {
             return Err(BuildError::TooMany);
         }
-        self.children.push(lines::with_crlf(child));
+        let child = lines::with_crlf(child);
+        let boundary = self.written_boundary();
+        check_line(&child, &boundary)?;
+        if self.children.is_empty() {
+            // It becomes what stands before the parts.
+            check_line(&self.body, &boundary)?;
+        }
+        self.children.push(child);
         Ok(())
     }
 
@@ -189,13 +222,17 @@ impl Builder {
 
     fn write(&self, is_message: bool) -> Vec<u8> {
         let mut output = Vec::new();
-        for (_, raw) in &self.fields {
-            output.extend_from_slice(raw);
+        let added_type = self.fields.iter().position(|(name, _)| is_type(name));
+        for (index, (_, raw)) in self.fields.iter().enumerate() {
+            match Some(index) == added_type {
+                true => output.extend(self.with_boundary(raw)),
+                false => output.extend_from_slice(raw),
+            }
         }
         if is_message && !self.has("mime-version") {
             output.extend_from_slice(b"MIME-Version: 1.0\r\n");
         }
-        if !self.has("content-type") {
+        if added_type.is_none() {
             output.extend(header::encode_field(b"Content-Type", &self.content_type()));
         }
         if let Some(value) = self.content_disposition().filter(|_| !self.has("content-disposition")) {
@@ -209,13 +246,25 @@ impl Builder {
         output
     }
 
+    /// A Content-Type field that was added, with the boundary that it lacks.
+    fn with_boundary(&self, raw: &[u8]) -> Vec<u8> {
+        let is_named = || Parameterised::parse(&self.written_type()).bytes("boundary").is_some();
+        if self.children.is_empty() || is_named() {
+            return raw.to_vec();
+        }
+        let boundary = header::format_parameter("boundary", &String::from_utf8_lossy(&self.boundary));
+        let field = raw.trim_ascii_end();
+        let field = field.strip_suffix(b";").unwrap_or(field);
+        [field, b";\r\n", boundary.trim_start_matches(';').as_bytes(), b"\r\n"].concat()
+    }
+
     fn content_type(&self) -> Vec<u8> {
         let mut value = self.kind.as_deref().unwrap_or(BUILD_TYPE.as_bytes()).to_vec();
         let parsed = Parameterised::parse(&value);
-        if !self.children.is_empty() && parsed.plain("boundary").is_none() {
+        if !self.children.is_empty() && parsed.bytes("boundary").is_none() {
             let boundary = String::from_utf8_lossy(&self.boundary);
             value.extend_from_slice(header::format_parameter("boundary", &boundary).as_bytes());
-        } else if parsed.value.starts_with("text/") && parsed.plain("charset").is_none() {
+        } else if parsed.value.starts_with("text/") && parsed.bytes("charset").is_none() {
             value.extend_from_slice(header::format_parameter("charset", BUILD_CHARSET).as_bytes());
         }
         value
@@ -239,11 +288,10 @@ impl Builder {
             return;
         }
         let kind = Parameterised::parse(&self.written_type()).value;
-        let body = BodyForm::of_type(Some(&kind)).content(self.body.clone());
-        let encoding = Encoding::shorter_for(&body);
-        output
-            .extend_from_slice(format!("Content-Transfer-Encoding: {}\r\n\r\n", encoding.name()).as_bytes());
-        output.extend_from_slice(&encoding.encode(&body));
+        let (body, encoding) =
+            BodyForm::of_type(Some(&kind), false).write_in(&self.body, Encoding::shorter_for);
+        output.extend_from_slice(format!("Content-Transfer-Encoding: {encoding}\r\n\r\n").as_bytes());
+        output.extend_from_slice(&body);
     }
 
     fn write_children(&self, output: &mut Vec<u8>) {
@@ -263,16 +311,27 @@ impl Builder {
 
     /// The boundary that the Content-Type names.
     fn written_boundary(&self) -> Bytes {
-        let named = Parameterised::parse(&self.written_type()).plain("boundary").map(Bytes::copy_from_slice);
-        named.unwrap_or_else(|| self.boundary.clone())
+        let kind = Parameterised::parse(&self.written_type());
+        kind.bytes("boundary").map_or_else(|| self.boundary.clone(), |named| Bytes::copy_from_slice(&named))
     }
 
     /// The value of the Content-Type, wherever it comes from.
     fn written_type(&self) -> Vec<u8> {
-        let added = self.fields.iter().find(|(name, _)| name.eq_ignore_ascii_case(b"content-type"));
+        let added = self.fields.iter().find(|(name, _)| is_type(name));
         match added {
             Some((name, raw)) => header::unfold(&raw[name.len() + 1..]).into_owned(),
             None => self.content_type(),
         }
+    }
+}
+
+fn is_type(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"content-type")
+}
+
+fn check_line(text: &Bytes, boundary: &[u8]) -> Result<(), BuildError> {
+    match has_boundary_line(&lines::with_crlf(text.clone()), std::iter::once(boundary)) {
+        true => Err(BuildError::BoundaryLine),
+        false => Ok(()),
     }
 }

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 
 use super::charset::to_utf8;
 use super::parameter::Parameterised;
+use super::word::decode_words;
 use super::{is_blank, trim_blanks, trim_line_end};
 use crate::address;
-use crate::limits::{ENCODED_WORD_BYTES_MAX, FOLD_COLUMNS};
+use crate::limits::{ENCODED_WORD_BYTES_MAX, FIELD_LINE_BYTES_MAX, FOLD_COLUMNS};
 use crate::mime::transfer;
 
 /// `Name: value` with its CRLF: line breaks in the value become spaces, what is not ASCII is encoded as the kind of
@@ -15,16 +16,115 @@ pub fn encode_field(name: &[u8], value: &[u8]) -> Vec<u8> {
     let value = one_line(value);
     let value = trim_blanks(&value);
     let column = name.len() + 2;
-    let encoded = if is_plain(value) {
-        Cow::Borrowed(value)
-    } else {
-        let text = to_utf8(value, None);
-        Cow::Owned(encode_structured(name, &text).unwrap_or_else(|| encode_words(&text, column)).into_bytes())
-    };
+    let encoded = encode_value(FieldKind::of(name), value, column);
     let mut field = [name, b": "].concat();
     fold(&mut field, column, &encoded);
     field.extend_from_slice(b"\r\n");
     field
+}
+
+/// What may stand for other characters than ASCII in a field, and where it can be folded.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum FieldKind {
+    /// Encoded words, anywhere.
+    Text,
+    /// Encoded words in names and comments only (RFC 2047 5).
+    Addresses,
+    /// The extensions of RFC 2231.
+    Parameters,
+    /// Nothing: they stand as they are, and need SMTPUTF8 (RFC 6532).
+    Tokens,
+}
+
+impl FieldKind {
+    fn of(name: &[u8]) -> FieldKind {
+        const ADDRESSES: [&str; 12] = [
+            "from",
+            "to",
+            "cc",
+            "bcc",
+            "sender",
+            "reply-to",
+            "resent-from",
+            "resent-to",
+            "resent-cc",
+            "resent-bcc",
+            "resent-sender",
+            "disposition-notification-to",
+        ];
+        const PARAMETERS: [&str; 2] = ["content-type", "content-disposition"];
+        const TOKENS: [&str; 16] = [
+            "message-id",
+            "resent-message-id",
+            "in-reply-to",
+            "references",
+            "content-id",
+            "received",
+            "return-path",
+            "date",
+            "resent-date",
+            "mime-version",
+            "content-transfer-encoding",
+            "dkim-signature",
+            "arc-seal",
+            "arc-message-signature",
+            "arc-authentication-results",
+            "authentication-results",
+        ];
+        let is_one_of =
+            |names: &[&str]| names.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()));
+        match () {
+            () if is_one_of(&ADDRESSES) => FieldKind::Addresses,
+            () if is_one_of(&PARAMETERS) => FieldKind::Parameters,
+            () if is_one_of(&TOKENS) => FieldKind::Tokens,
+            () => FieldKind::Text,
+        }
+    }
+}
+
+/// A value on one line as it can be written and folded. `column` is where it starts.
+fn encode_value(kind: FieldKind, value: &[u8], column: usize) -> Cow<'_, [u8]> {
+    let (plain, fits) = (is_plain(value), fits_lines(value, column));
+    let is_long = column + value.len() > FOLD_COLUMNS;
+    let encoded = match kind {
+        FieldKind::Addresses if plain && !is_long => return Cow::Borrowed(value),
+        FieldKind::Addresses => {
+            let text = to_utf8(value, None);
+            match address::encode_list(&text, is_long) {
+                Some(list) => list,
+                None if plain => return Cow::Borrowed(value),
+                None => encode_words(&text, column),
+            }
+        }
+        FieldKind::Text if !fits => encode_all(&decode_words(value, None), column),
+        FieldKind::Parameters if !plain || !fits => {
+            Parameterised::parse(to_utf8(value, None).as_bytes()).format()
+        }
+        FieldKind::Tokens if !plain => {
+            to_utf8(value, None).chars().map(|any| if any.is_ascii_control() { ' ' } else { any }).collect()
+        }
+        _ if plain => return Cow::Borrowed(value),
+        _ => encode_words(&to_utf8(value, None), column),
+    };
+    Cow::Owned(encoded.into_bytes())
+}
+
+/// Whether no line is too long when the value is folded at white space.
+fn fits_lines(value: &[u8], column: usize) -> bool {
+    column + value.len() <= FIELD_LINE_BYTES_MAX
+        || foldable(value).all(|piece| column + piece.len() <= FIELD_LINE_BYTES_MAX)
+}
+
+/// The pieces between which there can be line breaks: blanks and the word behind them.
+fn foldable(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = value;
+    std::iter::from_fn(move || {
+        let blanks = rest.iter().take_while(|byte| is_blank(**byte)).count();
+        let word = rest[blanks..].iter().take_while(|byte| !is_blank(**byte)).count();
+        let (piece, tail) = rest.split_at(blanks + word);
+        rest = tail;
+        (!piece.is_empty()).then_some(piece)
+    })
 }
 
 /// `Name: value` with its CRLF and the value as it is. Line ends become CRLF, the last ones are dropped, and one that
@@ -74,30 +174,6 @@ fn one_line(value: &[u8]) -> Cow<'_, [u8]> {
         line.push(*byte);
     }
     Cow::Owned(line)
-}
-
-/// Fields in which encoded words may not stand anywhere: addresses and parameters.
-fn encode_structured(name: &[u8], text: &str) -> Option<String> {
-    const ADDRESSES: [&str; 12] = [
-        "from",
-        "to",
-        "cc",
-        "bcc",
-        "sender",
-        "reply-to",
-        "resent-from",
-        "resent-to",
-        "resent-cc",
-        "resent-bcc",
-        "resent-sender",
-        "disposition-notification-to",
-    ];
-    const PARAMETERS: [&str; 2] = ["content-type", "content-disposition"];
-    let is_one_of = |names: &[&str]| names.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()));
-    if is_one_of(&ADDRESSES) {
-        return Some(address::compile(&address::parse_list(text.as_bytes())?));
-    }
-    is_one_of(&PARAMETERS).then(|| Parameterised::parse(text.as_bytes()).format())
 }
 
 /// Replaces the words that are not printable ASCII by encoded words; those that are encoded already stay as they are.
@@ -207,18 +283,14 @@ fn q_width(byte: u8) -> usize {
 /// Appends `value` to a field, with line breaks before white space so that lines stay short where they can.
 pub fn fold(field: &mut Vec<u8>, column: usize, value: &[u8]) {
     let mut column = column;
-    let mut rest = value;
-    while !rest.is_empty() {
-        let blanks = rest.iter().take_while(|byte| is_blank(**byte)).count();
-        let word = rest[blanks..].iter().take_while(|byte| !is_blank(**byte)).count();
-        let (piece, tail) = rest.split_at(blanks + word);
-        let first = rest.len() == value.len();
-        if column + piece.len() > FOLD_COLUMNS && blanks > 0 && word > 0 && !first {
+    for (index, piece) in foldable(value).enumerate() {
+        // Not before the first word, nor before blanks with nothing behind them: that would be an empty line.
+        let can_break = index > 0 && is_blank(piece[0]) && !piece.iter().all(|byte| is_blank(*byte));
+        if can_break && column + piece.len() > FOLD_COLUMNS {
             field.extend_from_slice(b"\r\n");
             column = 0;
         }
         field.extend_from_slice(piece);
         column += piece.len();
-        rest = tail;
     }
 }

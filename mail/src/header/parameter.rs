@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::charset::{decode_charset, to_utf8};
 use super::word::decode_words;
 use super::{push_percent, trim_blanks};
-use crate::limits::PARAMETERS_MAX;
+use crate::limits::{FIELD_LINE_BYTES_MAX, PARAMETERS_MAX};
 use crate::mime::transfer::hex_pair;
 
 /// A value such as `text/plain` and its parameters. Reading is lenient: what cannot be understood is left out.
@@ -20,15 +20,15 @@ pub struct Parameterised {
 impl Parameterised {
     /// Parses an unfolded value. At most [`PARAMETERS_MAX`] parameters are read.
     pub fn parse(text: &[u8]) -> Parameterised {
-        let end = text.iter().position(|byte| *byte == b';').unwrap_or(text.len());
-        let value = without_comment(trim_blanks(&text[..end]));
-        let value = String::from_utf8_lossy(value).to_ascii_lowercase();
+        let mut comments = Comments { are_closed: true };
+        let (value, end) = comments.up_to(text, b";");
+        let value = String::from_utf8_lossy(trim_blanks(&value)).to_ascii_lowercase();
         let mut parameters = Vec::new();
         let mut rest = &text[end..];
         while parameters.len() < PARAMETERS_MAX && !rest.is_empty() {
             rest = &rest[1..];
-            let name_end = rest.iter().position(|byte| matches!(byte, b'=' | b';')).unwrap_or(rest.len());
-            let name = trim_blanks(&rest[..name_end]);
+            let (name, name_end) = comments.up_to(rest, b"=;");
+            let name = trim_blanks(&name);
             if rest.get(name_end) != Some(&b'=') {
                 rest = &rest[name_end..];
                 continue;
@@ -42,8 +42,19 @@ impl Parameterised {
         Parameterised { value, parameters }
     }
 
-    /// The parameter as bytes, without the extensions of RFC 2231: for boundaries and charset names.
-    pub fn plain(&self, name: &str) -> Option<&[u8]> {
+    /// The parameter as bytes, whatever charset RFC 2231 gives them: for boundaries and charset names. Its plain form goes
+    /// first, since that is what most readers know.
+    pub fn bytes(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        if let Some(value) = self.plain(name) {
+            return Some(Cow::Borrowed(value));
+        }
+        if let Some(value) = self.find(name, "*") {
+            return Some(percent_decode(split_extended(value).1));
+        }
+        self.continued(name).map(|(_, bytes)| Cow::Owned(bytes))
+    }
+
+    fn plain(&self, name: &str) -> Option<&[u8]> {
         self.parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_slice())
     }
 
@@ -53,8 +64,8 @@ impl Parameterised {
         if let Some(value) = self.find(name, "*") {
             return Some(decode_extended(value, part_charset));
         }
-        if let Some(text) = self.continued(name, part_charset) {
-            return Some(text);
+        if let Some((charset, bytes)) = self.continued(name) {
+            return Some(in_charset(charset, &bytes, part_charset));
         }
         self.plain(name).map(|value| decode_words(value, part_charset))
     }
@@ -87,16 +98,16 @@ impl Parameterised {
         self.parameters.iter().find(|(known, _)| matches(known)).map(|(_, value)| value.as_slice())
     }
 
-    /// RFC 2231 3: `name*0`, `name*1*` and so on, joined.
-    fn continued(&self, name: &str, part_charset: Option<&[u8]>) -> Option<String> {
-        let mut charset: Option<Vec<u8>> = None;
+    /// RFC 2231 3: `name*0`, `name*1*` and so on, joined, and the charset that the first of them names.
+    fn continued(&self, name: &str) -> Option<(Option<&[u8]>, Vec<u8>)> {
+        let mut charset = None;
         let mut bytes = Vec::new();
         for section in 0..PARAMETERS_MAX {
             if let Some(value) = self.find(name, &format!("*{section}*")) {
                 let value = match section {
                     0 => {
                         let (named, value) = split_extended(value);
-                        charset = named.map(<[u8]>::to_vec);
+                        charset = named;
                         value
                     }
                     _ => value,
@@ -110,14 +121,57 @@ impl Parameterised {
                 break;
             }
         }
-        Some(in_charset(charset.as_deref(), &bytes, part_charset))
+        Some((charset, bytes))
     }
 }
 
-/// `value` may be followed by a comment, which ends it.
-fn without_comment(text: &[u8]) -> &[u8] {
-    let end = text.iter().position(|byte| *byte == b'(').unwrap_or(text.len());
-    trim_blanks(&text[..end])
+/// Reads over comments. Behind one that is not closed there are no more: looking for the end of each would take long.
+struct Comments {
+    are_closed: bool,
+}
+
+impl Comments {
+    /// The text up to one of `ends` without its comments (RFC 2045 5.1), and where that is. One that is not closed ends there,
+    /// too.
+    fn up_to<'t>(&mut self, text: &'t [u8], ends: &[u8]) -> (Cow<'t, [u8]>, usize) {
+        let is_end = |byte: &u8| ends.contains(byte);
+        let end = |text: &[u8]| text.iter().position(is_end).unwrap_or(text.len());
+        let opens = |byte: &u8| *byte == b'(' || is_end(byte);
+        let first = text.iter().position(opens).unwrap_or(text.len());
+        if text.get(first) != Some(&b'(') || !self.are_closed {
+            let end = end(text);
+            return (Cow::Borrowed(&text[..end]), end);
+        }
+        let (mut kept, mut at) = (text[..first].to_vec(), first);
+        while let Some(&byte) = text.get(at).filter(|byte| !is_end(byte)) {
+            if byte != b'(' || !self.are_closed {
+                kept.push(byte);
+                at += 1;
+                continue;
+            }
+            let length = comment_length(&text[at..]);
+            self.are_closed = length.is_some();
+            at += length.unwrap_or_else(|| end(&text[at..]));
+        }
+        (Cow::Owned(kept), at)
+    }
+}
+
+/// Length of the comment that `text` begins with; `None` when it is not closed.
+fn comment_length(text: &[u8]) -> Option<usize> {
+    let (mut depth, mut at) = (0_usize, 0);
+    loop {
+        match text.get(at)? {
+            b'(' => depth += 1,
+            b')' => depth -= 1,
+            b'\\' => at += 1,
+            _ => {}
+        }
+        at += 1;
+        if depth == 0 {
+            return Some(at);
+        }
+    }
 }
 
 /// A quoted string or everything up to the next `;`, and the rest from that `;` on.
@@ -191,11 +245,14 @@ fn percent_decode(text: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(bytes)
 }
 
-/// `; name="value"`, or its RFC 2231 form when the value is not ASCII, in sections when it is long.
+/// `; name="value"`, or its RFC 2231 form when the value is not ASCII or does not fit a line, in sections when it is long.
 pub fn format_parameter(name: &str, value: &str) -> String {
+    /// Longest value that fits a line whatever is to be escaped in it, with its name.
+    const PARAMETER_COLUMNS_MAX: usize = FIELD_LINE_BYTES_MAX / 2 - 100;
     /// Longest section of an extended value.
     const SECTION_COLUMNS: usize = 54;
-    if value.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+    let is_printable = value.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    if is_printable && value.len() <= PARAMETER_COLUMNS_MAX {
         let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$&+-.^_`{|}~".contains(&byte);
         if !value.is_empty() && value.bytes().all(is_token) {
             return format!("; {name}={value}");

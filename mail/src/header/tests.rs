@@ -126,6 +126,87 @@ fn values_are_written_as_their_kind_needs() {
     }
 }
 
+/// Groups, comments and separators went, or became something else.
+#[test]
+fn address_fields_keep_what_is_no_address() {
+    for (value, expected) in [
+        ("Empfänger:;", "=?UTF-8?Q?Empf=C3=A4nger?=:;"),
+        ("Müller & Co: a@b, c@d;", "=?UTF-8?Q?M=C3=BCller_=26_Co?=: a@b, c@d;"),
+        ("Gruppe: Å <a@b>;, x@y", "Gruppe: =?UTF-8?Q?=C3=85?= <a@b>;, x@y"),
+        ("Å <a@b>; c@d", "=?UTF-8?Q?=C3=85?= <a@b>, c@d"),
+        ("a@b (Åsa)", "a@b (=?UTF-8?Q?=C3=85sa?=)"),
+        ("Å (x)  <a@b>,\t\"B, C\" <c@d>", "=?UTF-8?Q?=C3=85?= (x)  <a@b>,\t\"B, C\" <c@d>"),
+        ("\"Å\\\"B\" =?utf-8?Q?=C3=A9?= <a@b>", "=?UTF-8?Q?=C3=85=22B_=C3=A9?= <a@b>"),
+        ("Å <é@b.example>, ö@c.example", "=?UTF-8?Q?=C3=85?= <é@b.example>, ö@c.example"),
+        ("Jürgen", "=?UTF-8?Q?J=C3=BCrgen?="),
+        ("Empfaenger:;", "Empfaenger:;"),
+    ] {
+        let field = encode_field(b"To", value.as_bytes());
+        assert_eq!(String::from_utf8(field).expect("UTF-8"), format!("To: {expected}\r\n"));
+    }
+}
+
+/// They were encoded words, which nobody reads there (RFC 2047 5).
+#[test]
+fn fields_of_tokens_are_not_encoded() {
+    for name in ["Message-ID", "received", "In-Reply-To", "DKIM-Signature"] {
+        let field = encode_field(name.as_bytes(), "<é@b>\0".as_bytes());
+        assert_eq!(String::from_utf8(field).expect("UTF-8"), format!("{name}: <é@b> \r\n"));
+    }
+}
+
+/// Lines of 1,893 and 2,507 octets were written; 998 is the limit (RFC 5322 2.1.1).
+#[test]
+fn no_line_is_longer_than_mail_allows() {
+    let list = |separator: &str| {
+        (0..100).map(|n| format!("somebody.{n}@b.example")).collect::<Vec<_>>().join(separator)
+    };
+    let quoted = format!("\"{}\" <a@b.example>,{}", "a,".repeat(100), list(","));
+    let words = ["x".repeat(2500), format!("é {}", "x".repeat(2500)), format!("a{}b", " ".repeat(2500))];
+    let disposition = format!("attachment; filename=\"{}.txt\"", "x y".repeat(600));
+    let cases = [("To", list(",")), ("to", list(";")), ("To", quoted)];
+    let texts = words.iter().map(|word| ("X-L", word.clone()));
+    for (name, value) in cases.into_iter().chain(texts).chain([("Content-Disposition", disposition.clone())])
+    {
+        let field = encode_field(name.as_bytes(), value.as_bytes());
+        let longest = field.split(|byte| *byte == b'\n').map(<[u8]>::len).max().expect("a line");
+        assert!(longest <= if name == "To" { 250 } else { 100 }, "{longest}: {}", field.escape_ascii());
+        let read = decode_value(&field[name.len() + 1..], None);
+        match name {
+            "X-L" => assert_eq!(read, value),
+            "Content-Disposition" => {
+                let name = |value: &str| Parameterised::parse(value.as_bytes()).get("filename", None);
+                assert_eq!(name(&read), name(&value));
+            }
+            _ => assert_eq!(
+                crate::address::parse_list(read.as_bytes()),
+                crate::address::parse_list(value.as_bytes())
+            ),
+        }
+    }
+    let short = encode_field(b"To", b"a@b,c@d");
+    assert_eq!(short, b"To: a@b,c@d\r\n", "it needs no folds");
+}
+
+/// A type with a comment was none.
+#[test]
+fn comments_are_no_part_of_a_value() {
+    for (text, value, boundary) in [
+        ("(x) Base64 (y)", "base64", None),
+        ("(a (b) \\) c;d)text/plain", "text/plain", None),
+        ("multipart/mixed (c; boundary=no); (d=e) boundary=b", "multipart/mixed", Some("b")),
+        ("multipart/mixed (not closed; boundary=b", "multipart/mixed", Some("b")),
+        ("", "", None),
+    ] {
+        let parsed = Parameterised::parse(text.as_bytes());
+        assert_eq!(parsed.value, value, "{text}");
+        assert_eq!(parsed.get("boundary", None).as_deref(), boundary, "{text}");
+    }
+    // Looking for the end of each took long.
+    let hostile = "(;".repeat(500_000);
+    assert_eq!(Parameterised::parse(hostile.as_bytes()).value, "");
+}
+
 #[test]
 fn long_values_are_folded_at_white_space() {
     let value = ["word"; 40].join(" ");

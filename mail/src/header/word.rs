@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use memchr::{memchr, memmem};
 
-use super::charset::{decode_charset, to_utf8};
+use super::charset::{decode_charset, is_foreign, to_utf8};
 use super::{is_blank, trim_blanks, unfold};
 use crate::limits::CHARSET_BYTES_MAX;
 use crate::mime::transfer;
@@ -38,7 +38,7 @@ pub fn decode_words(text: &[u8], part_charset: Option<&[u8]>) -> String {
             run.finish(&mut output, part_charset);
             push_text(&mut output, before, part_charset);
         }
-        run.add(word, &mut output, part_charset);
+        run.add(word, &candidate[..length], &mut output, part_charset);
         rest = &candidate[length..];
     }
     run.finish(&mut output, part_charset);
@@ -56,15 +56,21 @@ struct Run {
     open: bool,
     charset: Vec<u8>,
     bytes: Vec<u8>,
+    /// As they stand, with a space between them.
+    raw: Vec<u8>,
 }
 
 impl Run {
-    fn add(&mut self, word: Word<'_>, output: &mut String, part_charset: Option<&[u8]>) {
+    fn add(&mut self, word: Word<'_>, raw: &[u8], output: &mut String, part_charset: Option<&[u8]>) {
         if !self.charset.eq_ignore_ascii_case(word.charset) {
             self.finish(output, part_charset);
             self.charset = word.charset.to_vec();
         }
+        if self.open {
+            self.raw.push(b' ');
+        }
         self.open = true;
+        self.raw.extend_from_slice(raw);
         self.bytes.extend_from_slice(&word.bytes);
     }
 
@@ -74,9 +80,22 @@ impl Run {
         }
         match decode_charset(&self.charset, &self.bytes) {
             Some(text) => output.push_str(&text),
+            // What is in no charset of ours stays as it is, rather than to be guessed wrongly.
+            None if is_foreign(&self.charset) && !self.is_plain() => {
+                output.push_str(&to_utf8(&self.raw, part_charset));
+            }
             None => output.push_str(&to_utf8(&self.bytes, part_charset)),
         }
         *self = Run::default();
+    }
+}
+
+impl Run {
+    /// Whether the bytes mean the same in nearly every charset, or are UTF-8.
+    fn is_plain(&self) -> bool {
+        !self.charset.to_ascii_lowercase().starts_with(b"utf-7")
+            && !self.bytes.contains(&0x1b)
+            && std::str::from_utf8(&self.bytes).is_ok()
     }
 }
 

@@ -131,8 +131,8 @@ impl<'a> Composer<'a> {
         if !written.top.is_empty() {
             self.push(top, 0, written.top, written.sequence);
         }
-        if let Some(sequence) = written.date_on_top {
-            self.splices.push((Splice { start: top, count: 0, data: Data::DateField }, sequence));
+        if let Some(later) = written.date_on_top {
+            self.splices.push((Splice { start: top, count: 0, data: later.data }, later.sequence));
         }
         self.splices.extend(written.fields);
         if !written.bottom.is_empty() {

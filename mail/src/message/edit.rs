@@ -8,18 +8,66 @@ use crate::mime::PartId;
 /// Fields (`raw`) and parts (`content`) are complete as they will be written; `name` is matched in any case.
 #[derive(Clone, Debug)]
 pub(super) enum Edit {
-    AddHeader { part: PartId, name: Bytes, raw: Bytes },
-    SetHeader { part: PartId, name: Bytes, raw: Bytes, index: Option<usize> },
-    DelHeader { part: PartId, name: Bytes, index: Option<usize> },
-    RenameHeader { part: PartId, name: Bytes, new_name: Bytes },
-    DateLater { part: PartId },
-    SetBody { part: PartId, body: Bytes, encoding: Bytes },
-    SetPreamble { part: PartId, text: Bytes },
-    SetEpilogue { part: PartId, text: Bytes },
-    InsertPart { part: PartId, place: Place, content: Bytes, wrap_type: Option<Bytes>, boundary: Bytes },
-    ReplacePart { part: PartId, content: Bytes },
-    RemovePart { part: PartId },
-    Raw { start: u32, count: u32, data: Bytes },
+    AddHeader {
+        part: PartId,
+        name: Bytes,
+        raw: Bytes,
+    },
+    SetHeader {
+        part: PartId,
+        name: Bytes,
+        raw: Bytes,
+        index: Option<usize>,
+    },
+    DelHeader {
+        part: PartId,
+        name: Bytes,
+        index: Option<usize>,
+    },
+    RenameHeader {
+        part: PartId,
+        name: Bytes,
+        new_name: Bytes,
+    },
+    DateLater {
+        part: PartId,
+    },
+    /// The Date fields that were to come later are this one.
+    DateNow {
+        field: Bytes,
+    },
+    SetBody {
+        part: PartId,
+        body: Bytes,
+        encoding: Bytes,
+    },
+    SetPreamble {
+        part: PartId,
+        text: Bytes,
+    },
+    SetEpilogue {
+        part: PartId,
+        text: Bytes,
+    },
+    InsertPart {
+        part: PartId,
+        place: Place,
+        content: Bytes,
+        wrap_type: Option<Bytes>,
+        boundary: Bytes,
+    },
+    ReplacePart {
+        part: PartId,
+        content: Bytes,
+    },
+    RemovePart {
+        part: PartId,
+    },
+    Raw {
+        start: u32,
+        count: u32,
+        data: Bytes,
+    },
 }
 
 impl Edit {
@@ -31,6 +79,7 @@ impl Edit {
             Edit::SetPreamble { text, .. } | Edit::SetEpilogue { text, .. } => text.len(),
             Edit::InsertPart { content, .. } | Edit::ReplacePart { content, .. } => content.len(),
             Edit::Raw { data, .. } => data.len(),
+            Edit::DateNow { field } => field.len(),
             Edit::RenameHeader { new_name, .. } => new_name.len(),
             Edit::DelHeader { .. } | Edit::DateLater { .. } | Edit::RemovePart { .. } => 0,
         };

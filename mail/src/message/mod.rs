@@ -11,6 +11,8 @@ mod body;
 mod compose;
 mod edit;
 #[cfg(test)]
+mod form_tests;
+#[cfg(test)]
 mod line_tests;
 mod state;
 #[cfg(test)]
@@ -24,11 +26,11 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
-use crate::delta::{Delta, Now};
+use crate::delta::{Delta, Now, date_field};
 use crate::header::{self, NameError, Parameterised};
 use crate::limits::{EDITS_MAX, MESSAGE_BYTES_MAX};
 use crate::lines;
-use crate::mime::{PartId, Structure, TooLarge};
+use crate::mime::{PartId, Structure, TooLarge, has_boundary_line};
 use edit::Edit;
 use state::State;
 
@@ -50,6 +52,10 @@ pub enum EditError {
     NoPart,
     /// The type that a part is to be wrapped in is no multipart type on one line of ASCII.
     Type,
+    /// A transfer encoding that nobody could undo.
+    Encoding,
+    /// What is put into a multipart has a line that is a boundary of it (RFC 2046 5.1.1).
+    Boundary,
 }
 
 impl fmt::Display for EditError {
@@ -61,6 +67,12 @@ impl fmt::Display for EditError {
             EditError::RemoveRoot => f.write_str("the root part cannot be removed"),
             EditError::NoPart => f.write_str("the message has no such part"),
             EditError::Type => f.write_str("the type is not a multipart type"),
+            EditError::Encoding => {
+                f.write_str("the encoding is not one of 7bit, 8bit, binary, quoted-printable and base64")
+            }
+            EditError::Boundary => {
+                f.write_str("a line of it is a boundary of the multipart that it is put into")
+            }
         }
     }
 }
@@ -292,6 +304,15 @@ impl Message {
         self.record(part, Edit::DateLater { part })
     }
 
+    /// Writes the Date that was to come when the message goes out: `now` it is, whenever that will be. For what signs the
+    /// message as it is. Nothing is recorded where nothing was to come.
+    pub fn fix_date(&mut self, now: Now) -> Result<(), EditError> {
+        if self.state.has_open_date() {
+            self.record(PartId::ROOT, Edit::DateNow { field: date_field(now).into() })?;
+        }
+        Ok(())
+    }
+
     /// Replaces the part's body by `body`, written as [`body_form`](Self::body_form) says. A body of a multipart goes with
     /// all its parts.
     pub fn set_body(&mut self, part: PartId, body: &[u8]) -> Result<(), EditError> {
@@ -309,29 +330,50 @@ impl Message {
             Some(state) => state.media_type(&self.original, view.fields()),
             None => view.media_type(),
         };
-        Ok(BodyForm::of_type(kind.as_deref()))
+        Ok(BodyForm::of_type(kind.as_deref(), part != PartId::ROOT))
     }
 
     /// Replaces the part's body by bytes that are in the transfer encoding `encoding` already.
+    ///
+    /// # Errors
+    /// The encoding is none of RFC 2045; a line is a boundary of a multipart around the part.
     pub fn set_encoded_body(&mut self, part: PartId, body: Bytes, encoding: &str) -> Result<(), EditError> {
         self.set_written_body(part, lines::with_crlf(body), encoding)
     }
 
     /// The same for bytes whose lines end in CRLF, which what [`BodyForm::write`] gives does.
     pub fn set_written_body(&mut self, part: PartId, body: Bytes, encoding: &str) -> Result<(), EditError> {
-        let encoding: String = encoding.chars().filter(|character| character.is_ascii_graphic()).collect();
-        self.record(part, Edit::SetBody { part, body, encoding: encoding.into() })?;
+        const KNOWN: [&str; 5] = ["7bit", "8bit", "binary", "quoted-printable", "base64"];
+        // Scripts give the value of a field, too, with what else may be in it.
+        let value = Parameterised::parse(encoding.as_bytes()).value;
+        let known = KNOWN.into_iter().find(|known| *known == value);
+        let encoding = Bytes::from_static(known.ok_or(EditError::Encoding)?.as_bytes());
+        self.check_boundaries(part, false, &body)?;
+        self.record(part, Edit::SetBody { part, body, encoding })?;
         Ok(())
+    }
+
+    /// Refuses text for the part (`within`: for between its boundaries) that would change which parts there are.
+    fn check_boundaries(&self, part: PartId, within: bool, text: &[u8]) -> Result<(), EditError> {
+        let structure = self.structure();
+        let data = structure.part(part).ok_or(EditError::NoPart)?;
+        let own = data.multipart.as_ref().filter(|_| within).map(|multipart| &*multipart.boundary);
+        let all = own.into_iter().chain(structure.boundaries_around(part));
+        if has_boundary_line(text, all) { Err(EditError::Boundary) } else { Ok(()) }
     }
 
     /// Replaces what stands before the first part. False when the part is no multipart.
     pub fn set_preamble(&mut self, part: PartId, text: Bytes) -> Result<bool, EditError> {
-        Ok(self.record(part, Edit::SetPreamble { part, text: lines::with_crlf(text) })? > 0)
+        let text = lines::with_crlf(text);
+        self.check_boundaries(part, true, &text)?;
+        Ok(self.record(part, Edit::SetPreamble { part, text })? > 0)
     }
 
     /// Replaces what stands behind the last part. False when the part is no multipart.
     pub fn set_epilogue(&mut self, part: PartId, text: Bytes) -> Result<bool, EditError> {
-        Ok(self.record(part, Edit::SetEpilogue { part, text: lines::with_crlf(text) })? > 0)
+        let text = lines::with_crlf(text);
+        self.check_boundaries(part, true, &text)?;
+        Ok(self.record(part, Edit::SetEpilogue { part, text })? > 0)
     }
 
     /// Puts a part, given with its header, into `part`. What is no multipart, or not one of `wrap_type` if that is
@@ -353,13 +395,16 @@ impl Message {
         let wrap_type = wrap_type.map(|kind| Bytes::copy_from_slice(kind.as_bytes()));
         let boundary = Bytes::copy_from_slice(boundary.as_bytes());
         let content = lines::with_crlf(content);
+        self.check_boundaries(part, true, &content)?;
         self.record(part, Edit::InsertPart { part, place, content, wrap_type, boundary })?;
         Ok(())
     }
 
     /// Puts `content`, header and body, in place of the part. Of the root only the content fields and the body go.
     pub fn replace_part(&mut self, part: PartId, content: Bytes) -> Result<(), EditError> {
-        self.record(part, Edit::ReplacePart { part, content: lines::with_crlf(content) })?;
+        let content = lines::with_crlf(content);
+        self.check_boundaries(part, false, &content)?;
+        self.record(part, Edit::ReplacePart { part, content })?;
         Ok(())
     }
 

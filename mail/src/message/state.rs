@@ -8,6 +8,7 @@ use super::Place;
 use super::edit::Edit;
 use super::write_part::is_content;
 use crate::compat::WRAP_TYPE;
+use crate::delta::Data;
 use crate::header::{self, Field, Parameterised};
 use crate::mime::{Part, PartId, Structure, parameterised};
 
@@ -34,6 +35,8 @@ pub(super) struct PartState {
     /// New fields, oldest first.
     pub(super) added: Vec<Added>,
     pub(super) body: Option<(Bytes, u32)>,
+    /// The new body is not 7bit.
+    pub(super) body_is_encoded: bool,
     pub(super) preamble: Option<(Bytes, u32)>,
     pub(super) epilogue: Option<(Bytes, u32)>,
     /// New children of the part itself.
@@ -42,7 +45,15 @@ pub(super) struct PartState {
     pub(super) inserted: u32,
     pub(super) wrap: Option<Wrap>,
     pub(super) fate: Fate,
-    pub(super) date_later: Option<u32>,
+    pub(super) date_later: Option<LaterDate>,
+}
+
+/// A Date field that stands instead of all others.
+#[derive(Clone, Debug)]
+pub(super) struct LaterDate {
+    /// The time at which the message is written, or a field that is fixed.
+    pub(super) data: Data,
+    pub(super) sequence: u32,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -102,6 +113,7 @@ impl State {
                 self.raw.push(RawEdit { start: *start, count: *count, data: data.clone(), sequence });
                 return 1;
             }
+            Edit::DateNow { field } => return self.fix_dates(field),
             Edit::AddHeader { part, .. }
             | Edit::SetHeader { part, .. }
             | Edit::DelHeader { part, .. }
@@ -129,10 +141,30 @@ impl State {
             Edit::RenameHeader { name, new_name, .. } => header.rename(name, new_name),
             Edit::SetBody { body, encoding, .. } => {
                 header.set_encoding(encoding);
+                state.body_is_encoded = &encoding[..] != b"7bit";
                 state.set_body(body, sequence)
             }
             _ => state.apply(structure.get(part), edit, sequence),
         }
+    }
+}
+
+impl State {
+    /// Whether a Date field says the time at which the message is written.
+    pub(super) fn has_open_date(&self) -> bool {
+        self.parts.values().filter_map(|state| state.date_later.as_ref()).any(LaterDate::is_open)
+    }
+
+    fn fix_dates(&mut self, field: &Bytes) -> usize {
+        let later = self.parts.values_mut().filter_map(|state| state.date_later.as_mut());
+        let open = later.filter(|later| later.is_open());
+        open.map(|later| later.data = Data::Bytes(field.clone())).count()
+    }
+}
+
+impl LaterDate {
+    fn is_open(&self) -> bool {
+        self.data == Data::DateField
     }
 }
 
@@ -154,7 +186,7 @@ impl PartState {
     fn apply(&mut self, part: &Part, edit: &Edit, sequence: u32) -> usize {
         let multipart = part.multipart.as_ref();
         match edit {
-            Edit::DateLater { .. } => self.date_later = Some(sequence),
+            Edit::DateLater { .. } => self.date_later = Some(LaterDate { data: Data::DateField, sequence }),
             Edit::SetPreamble { text, .. }
                 if multipart.is_some_and(|multipart| multipart.first.is_some()) =>
             {

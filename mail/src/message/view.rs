@@ -110,13 +110,13 @@ impl<'a> PartView<'a> {
 
     /// The `charset` of Content-Type.
     pub fn charset(&self) -> Option<Vec<u8>> {
-        self.content_type()?.plain("charset").map(<[u8]>::to_vec)
+        self.content_type()?.bytes("charset").map(Cow::into_owned)
     }
 
     /// A parameter of Content-Type, decoded; `name` in lower case.
     pub fn type_parameter(&self, name: &str) -> Option<String> {
         let kind = self.content_type()?;
-        kind.get(name, kind.plain("charset"))
+        kind.get(name, kind.bytes("charset").as_deref())
     }
 
     /// The file name that Content-Disposition or else Content-Type gives, decoded.

@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 
-use super::state::{Added, PartState, Wrap, renamed_field};
+use super::state::{Added, LaterDate, PartState, Wrap, renamed_field};
+use crate::compat::{BUILD_CHARSET, BUILD_TYPE};
 use crate::delta::{Data, Splice};
 use crate::header::{self, Field};
 use crate::mime::{Part, PartId, Structure};
@@ -13,7 +14,7 @@ pub(super) struct Written {
     /// New fields at its start.
     pub(super) top: Vec<u8>,
     /// A Date field at its start too.
-    pub(super) date_on_top: Option<u32>,
+    pub(super) date_on_top: Option<LaterDate>,
     /// Replaced and removed fields.
     pub(super) fields: Vec<(Splice, u32)>,
     /// New fields at its end.
@@ -50,9 +51,7 @@ impl<'a> HeaderWriter<'a> {
     /// The content fields go into the multipart that the content is wrapped in.
     pub(super) fn wrap(&mut self, wrap: &Wrap) {
         let mut fields = Vec::new();
-        if self.part == PartId::ROOT && !self.has_field(b"mime-version") {
-            fields.extend_from_slice(b"MIME-Version: 1.0\r\n");
-        }
+        fields.extend_from_slice(self.missing_version());
         let boundary = String::from_utf8_lossy(&wrap.boundary);
         let boundary = header::format_parameter("boundary", &boundary);
         let value = [&wrap.kind[..], boundary.as_bytes()].concat();
@@ -62,16 +61,32 @@ impl<'a> HeaderWriter<'a> {
 
     /// The content fields give way to those of another part.
     pub(super) fn replace_content(&mut self, fields: Vec<(Bytes, Bytes)>) {
+        let is_version = |name: &[u8]| name.eq_ignore_ascii_case(b"mime-version");
         let has_version = self.has_field(b"mime-version");
-        let fields = fields
-            .into_iter()
-            .filter(|(name, _)| !(has_version && name.eq_ignore_ascii_case(b"mime-version")));
-        self.instead_of_content = Some(fields.flat_map(|(_, raw)| raw).collect());
+        let brings_version = fields.iter().any(|(name, _)| is_version(name));
+        let lead = if brings_version { &b""[..] } else { self.missing_version() };
+        let fields = fields.into_iter().filter(|(name, _)| !(has_version && is_version(name)));
+        self.instead_of_content = Some(lead.iter().copied().chain(fields.flat_map(|(_, raw)| raw)).collect());
+    }
+
+    /// The field without which nobody has to read what describes the content of a message (RFC 2045 4).
+    fn missing_version(&self) -> &'static [u8] {
+        let is_missing = self.part == PartId::ROOT && !self.has_field(b"mime-version");
+        if is_missing { b"MIME-Version: 1.0\r\n" } else { b"" }
+    }
+
+    /// The type of a new body that cannot do without one: UTF-8, of which ASCII is a part.
+    fn missing_type(&self) -> String {
+        if !self.state.body_is_encoded || self.has_field(b"content-type") {
+            return String::new();
+        }
+        format!("Content-Type: {BUILD_TYPE}; charset={BUILD_CHARSET}\r\n")
     }
 
     fn has_field(&self, name: &[u8]) -> bool {
-        let fields = self.structure.fields(self.part);
-        fields.iter().any(|field| field.is(self.original, name))
+        let is_live = |index: u32| !self.state.fields.get(&index).is_some_and(|state| state.removed);
+        let mut fields = self.structure.fields(self.part).iter().enumerate();
+        fields.any(|(index, field)| field.is(self.original, name) && is_live(index as u32))
             || self.state.added.iter().any(|added| added.name.eq_ignore_ascii_case(name))
     }
 
@@ -101,6 +116,7 @@ impl<'a> HeaderWriter<'a> {
                 content.extend_from_slice(b"\r\n");
             }
         }
+        content.extend_from_slice(self.missing_type().as_bytes());
         added(true).for_each(|raw| content.extend_from_slice(raw));
         content
     }
@@ -108,7 +124,7 @@ impl<'a> HeaderWriter<'a> {
     pub(super) fn finish(self) -> Written {
         let mut written = Written::default();
         let date_replaced = self.fields(&mut written);
-        let later = self.state.date_later;
+        let later = self.state.date_later.as_ref();
         let dropped = |added: &Added| {
             (later.is_some() && added.name.eq_ignore_ascii_case(b"date"))
                 || (self.instead_of_content.is_some() && is_content(&added.name))
@@ -118,12 +134,16 @@ impl<'a> HeaderWriter<'a> {
             written.top.extend_from_slice(&added.raw);
             written.sequence = written.sequence.max(added.sequence);
         }
+        if self.state.body_is_encoded && self.instead_of_content.is_none() {
+            written.bottom.extend_from_slice(self.missing_version());
+            written.bottom.extend_from_slice(self.missing_type().as_bytes());
+        }
         for added in self.state.added.iter().filter(|added| !dropped(added) && added.at_end) {
             written.bottom.extend_from_slice(&added.raw);
             written.sequence = written.sequence.max(added.sequence);
         }
         if !date_replaced {
-            written.date_on_top = later;
+            written.date_on_top = later.cloned();
         }
         if let Some(fields) = &self.instead_of_content {
             written.bottom.extend_from_slice(fields);
@@ -145,11 +165,11 @@ impl<'a> HeaderWriter<'a> {
             };
             let name = field.name(self.original);
             let current = || self.current(index, field).unwrap_or_default();
-            match self.state.date_later.filter(|_| name.eq_ignore_ascii_case(b"date")) {
-                Some(sequence) if date_replaced => replace(Data::Bytes(Bytes::new()), sequence),
-                Some(sequence) => {
+            match self.state.date_later.as_ref().filter(|_| name.eq_ignore_ascii_case(b"date")) {
+                Some(later) if date_replaced => replace(Data::Bytes(Bytes::new()), later.sequence),
+                Some(later) => {
                     date_replaced = true;
-                    replace(Data::DateField, sequence);
+                    replace(later.data.clone(), later.sequence);
                 }
                 None if self.instead_of_content.is_some() && is_content(name) => {
                     replace(Data::Bytes(Bytes::new()), sequence);

@@ -9,6 +9,7 @@ pub(crate) mod tests;
 
 pub mod transfer;
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use crate::header::{Field, Parameterised};
@@ -167,6 +168,12 @@ impl Structure {
         self.get(part).multipart.as_ref().map_or(&[], |multipart| &multipart.children)
     }
 
+    /// The boundaries of the multiparts that `part` is in, the innermost first.
+    pub(crate) fn boundaries_around(&self, part: PartId) -> impl Iterator<Item = &[u8]> {
+        let around = std::iter::successors(self.get(part).parent, |outer| self.get(*outer).parent);
+        around.filter_map(|outer| Some(&*self.get(outer).multipart.as_ref()?.boundary))
+    }
+
     /// All parts below `part`, in the order in which they begin. Parts are numbered in that order, so that the
     /// descendants follow their ancestor without a gap.
     pub fn descendants(&self, part: PartId) -> impl Iterator<Item = PartId> + '_ {
@@ -176,6 +183,21 @@ impl Structure {
             following.iter().take_while(move |other| other.delimiter.is_some_and(|at| at < end)).count();
         (part.0 + 1..).take(inside).map(PartId)
     }
+}
+
+/// Whether a line of `text` is a boundary line of a multipart with one of these boundaries, its last one included.
+pub(crate) fn has_boundary_line<'b>(text: &[u8], boundaries: impl Iterator<Item = &'b [u8]>) -> bool {
+    let known: BTreeSet<&[u8]> = boundaries.collect();
+    if known.is_empty() {
+        return false;
+    }
+    let is_one = |text: &[u8]| {
+        let line = &text[..memchr::memchr(b'\n', text).unwrap_or(text.len())];
+        let Some(rest) = line.strip_prefix(b"--") else { return false };
+        let rest = rest.trim_ascii_end();
+        known.contains(rest) || rest.strip_suffix(b"--").is_some_and(|rest| known.contains(rest))
+    };
+    is_one(text) || memchr::memmem::find_iter(text, b"\n--").any(|at| is_one(&text[at + 1..]))
 }
 
 /// The parsed value of the part's top-most field `name`, if there is one.

@@ -157,7 +157,8 @@ impl Parser<'_> {
             return;
         };
         let part = &mut self.parts[id.index()];
-        let boundary = content_type.plain("boundary").map(<[u8]>::trim_ascii_end).unwrap_or_default();
+        let boundary = content_type.bytes("boundary").unwrap_or_default();
+        let boundary = boundary.trim_ascii_end();
         if boundary.is_empty() || boundary.len() > BOUNDARY_BYTES_MAX {
             part.bad_header = true;
         } else if self.open.open.len() >= DEPTH_MAX {

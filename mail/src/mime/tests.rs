@@ -275,3 +275,20 @@ pub(crate) const PIECES: &[&str] = &[
     "é",
     "\0",
 ];
+
+/// Scripts saw no parts where others did.
+#[test]
+fn a_boundary_is_found_in_each_form_of_rfc_2231() {
+    for parameter in [
+        "boundary*0=a; boundary*1=b",
+        "boundary*=us-ascii'en'ab",
+        "boundary*0*=''%61; boundary*1=b",
+        "boundary=ab; boundary*=''no",
+        "(c) boundary=ab",
+    ] {
+        let message =
+            format!("Content-Type: multipart/mixed; {parameter}\r\n\r\n--ab\r\n\r\none\r\n--ab--\r\n");
+        let structure = Structure::parse(message.as_bytes()).expect("small");
+        assert_eq!(structure.children(PartId::ROOT).len(), 1, "{parameter}");
+    }
+}

@@ -166,7 +166,8 @@ fn decode_escapes(text: &[u8], bytes: &mut Vec<u8>) {
     bytes.extend_from_slice(rest);
 }
 
-/// Quoted-printable: CRLF stays a line break, a lone CR or LF is escaped, so that the bytes come back as they were.
+/// Quoted-printable: CRLF stays a line break, a lone CR or LF is escaped, so that the bytes come back as they were. No line begins
+/// with `--`, so that none is a boundary.
 pub fn encode_quoted_printable(body: &[u8]) -> Vec<u8> {
     let mut text = Vec::with_capacity(body.len() + body.len() / 8 + 8);
     let mut column = 0;
@@ -181,13 +182,17 @@ pub fn encode_quoted_printable(body: &[u8]) -> Vec<u8> {
             continue;
         }
         let at_line_end = rest.is_empty() || rest.starts_with(b"\r\n");
-        let escape = needs_escape(byte) || (at_line_end && crate::header::is_blank(byte));
+        // A boundary line begins with two of them.
+        let dashes = column == 0 && byte == b'-' && rest.first() == Some(&b'-');
+        let mut escape = needs_escape(byte) || dashes || (at_line_end && crate::header::is_blank(byte));
         let width = if escape { 3 } else { 1 };
         // One column is kept for the soft line break.
         if column + width > LINE_COLUMNS - usize::from(!at_line_end) {
             text.extend_from_slice(b"=\r\n");
             column = 0;
+            escape |= byte == b'-' && rest.first() == Some(&b'-');
         }
+        let width = if escape { 3 } else { 1 };
         match escape {
             true => {
                 text.push(b'=');

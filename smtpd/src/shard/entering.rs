@@ -159,7 +159,7 @@ impl<'e> Entrance<'e> {
             size_bytes,
             received_ms: envelope.received_ms,
             attempts,
-            flags: self.flags | variant | if staged { stored::STAGED } else { 0 },
+            flags: self.flags | ordered.flags | variant | if staged { stored::STAGED } else { 0 },
             priority: ordered.priority,
             details: Details {
                 origin: self.origin.clone(),

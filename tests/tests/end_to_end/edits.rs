@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use tests::{Client, Sink, Smtpd};
+use tests::{Behaviour, Client, Peer, Sink, Smtpd};
 
 /// A server whose `eod` script is this one.
 fn server(port: u16, script: &str) -> Smtpd {
@@ -75,4 +75,65 @@ Accept();
     let received = whole.data.strip_suffix(ORIGINAL).unwrap_or_else(|| panic!("{}", text(&whole.data)));
     assert!(received.starts_with(b"Received: "));
     assert_eq!(text(&changed.data), text(&[ABOVE, received, BELOW].concat()));
+}
+
+/// What MAIL said was what the message as it came needed, not what the script had made of it.
+#[test]
+fn mail_says_what_the_message_of_a_script_needs() {
+    let cases = [
+        ("", ""),
+        (r#"$mail->addHeader("X-U", "é");"#, ""),
+        (r#"$mail->addHeader("X-U", "é", ["encode" => false]);"#, " BODY=8BITMIME SMTPUTF8"),
+        (
+            r#"$mail->appendPart(MailMessage::String("Content-Transfer-Encoding: 8bit\r\n\r\né\r\n"));"#,
+            " BODY=8BITMIME",
+        ),
+        (r#"$mail->setHeader("Message-ID", "<é@b.example>");"#, " BODY=8BITMIME SMTPUTF8"),
+    ];
+    let made = r#"MIME()->addHeader("Subject", "é", ["encode" => false])->setBody("x")"#;
+    let peer = Peer::start(Behaviour::new().extension("SMTPUTF8"));
+    let mut script = "$mail = $arguments[\"mail\"];\n".to_owned();
+    for (number, (change, _)) in cases.iter().enumerate() {
+        let queue = format!(r#"$mail->queue("a@x.example", "{number}@z.example", "out");"#);
+        writeln!(script, "{change}\n{queue}\n$mail->reset();").expect("a string takes all");
+    }
+    writeln!(script, r#"{made}->queue("a@x.example", "queued@z.example", "out");"#).expect("so it does");
+    let to = format!(r#"["host" => "127.0.0.1", "port" => {}]"#, peer.port());
+    writeln!(script, r#"{made}->send("a@x.example", ["sent@z.example"], {to});"#).expect("so it does");
+    script.push_str("Accept();\n");
+    let server = server(peer.port(), &script);
+    Client::connect(server.port()).send("a@x.example", &["b@z.example"], b"Subject: ascii\r\n\r\nbody\r\n");
+    let got = peer.wait_for(cases.len() + 2);
+    let said = |to: &str| {
+        let message = got.iter().find(|message| message.to[0] == format!("{to}@z.example"));
+        let said = &message.unwrap_or_else(|| panic!("nothing for {to}")).mail_parameters;
+        let words = said.split_whitespace().filter(|word| !word.starts_with("SIZE="));
+        words.map(|word| format!(" {word}")).collect::<String>()
+    };
+    for (number, (change, expected)) in cases.iter().enumerate() {
+        assert_eq!(said(&number.to_string()), *expected, "{change}");
+    }
+    for to in ["queued", "sent"] {
+        assert_eq!(said(to), " BODY=8BITMIME SMTPUTF8", "{to}");
+    }
+}
+
+/// It went to peers that cannot take it as if it were ASCII.
+#[test]
+fn what_a_script_puts_in_fails_at_a_peer_that_cannot_take_it() {
+    let script = r#"$mail = $arguments["mail"];
+$mail->addHeader("X-U", "é", ["encode" => false]);
+$mail->queue("a@x.example", "b@z.example", "out");
+$sent = MIME()->addHeader("Subject", "é", ["encode" => false])->send("a@x.example", ["c@z.example"],
+    ["host" => "127.0.0.1", "port" => PORT]);
+echo "sent " . json_encode($sent["error"]["temporary"]);
+Accept();
+"#;
+    let peer = Peer::start(Behaviour::new());
+    let server = server(peer.port(), &script.replace("PORT", &peer.port().to_string()));
+    Client::connect(server.port()).send("a@x.example", &["b@z.example"], b"Subject: ascii\r\n\r\nbody\r\n");
+    server.wait_for_log("Peer does not take non-ASCII");
+    server.wait_for_log("sent false");
+    // But for the report.
+    assert!(peer.messages().iter().all(|message| message.from.is_empty()), "{:?}", peer.messages());
 }

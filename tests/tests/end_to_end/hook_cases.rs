@@ -74,6 +74,25 @@ fn hk32_a_peer_verifies_what_a_script_has_signed() {
     assert_eq!(present, ["date", "from", "subject", "to"]);
 }
 
+/// The signature was over a Date that delivery then replaced.
+#[test]
+fn a_signature_over_a_date_that_is_set_later_is_verified_by_a_peer() {
+    let sink = Sink::start();
+    let dns = NameServer::start(&[("s._domainkey.a.example", Record::Txt(RECORD))]);
+    let verifier = verifier(&sink, &dns);
+    let sign = format!(
+        r#"$m = $arguments["mail"];
+        $m->setDateLater();
+        $m->signDKIM("s", "a.example", "-----BEGIN PRIVATE KEY-----\n{PRIVATE}\n-----END PRIVATE KEY-----\n", ["algorithm" => "ed25519-sha256"]);
+        $m->queue("a@a.example", "b@b.example", "out", ["delay" => 2]); Accept();"#
+    );
+    let signer = with_hooks(Smtpd::relay_to(verifier.port()), &[("eod", &sign)]).start();
+    send(&signer, "b.example");
+    let message = sink.wait_for(1).remove(0);
+    let text = String::from_utf8_lossy(&message.data).into_owned();
+    assert!(text.contains("X-Verified: pass\r\n") && !text.contains("01 Jan 2026"), "{text}");
+}
+
 #[test]
 fn each_of_several_signatures_is_verified_by_a_peer() {
     let sink = Sink::start();

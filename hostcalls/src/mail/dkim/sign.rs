@@ -122,7 +122,7 @@ fn start(call: &mut Call<'_>, is_message: bool) -> Result<Step, Fault> {
     };
     let return_header = is_message && options.boolean("return_header", false)?;
     let job: Resource = Resource::new("DKIM", Arc::new(Job { source, signatures, now }));
-    let then = Box::new(Signing { object, return_header });
+    let then = Box::new(Signing { object, return_header, now });
     Ok(Step::Call { function: function(&WORK), args: vec![Value::Resource(job)], then })
 }
 
@@ -221,6 +221,12 @@ fn signature(
             known => known,
         },
     };
+    // Of what is below 0 nothing can be signed.
+    let body_length = match options.number("body_length")? {
+        Some(length) if length >= 0.0 => Some(length as u64),
+        Some(_) => return Ok(None),
+        None => None,
+    };
     let timestamp = timestamp(options, now)?;
     Ok(Some(Signature {
         key,
@@ -235,7 +241,7 @@ fn signature(
         timestamp,
         expiration: expiration(options, timestamp, now)?,
         identity: options.str("identity")?.map(|identity| lossy(&identity)),
-        body_length: options.number("body_length")?.map(|length| length.max(0.0) as u64),
+        body_length,
         arc: arc(options)?,
     }))
 }
@@ -326,12 +332,19 @@ impl Signature {
 struct Signing {
     object: Object,
     return_header: bool,
+    /// The Date that was signed, where there was none yet.
+    now: Now,
 }
 
 impl NativeFrame for Signing {
     fn resume(&mut self, result: Value, _host: &mut dyn Host) -> Result<Next, Fault> {
         let Some(fields) = result.as_array() else { return Ok(Next::Return(Value::None)) };
         let fields: Vec<(Value, Value)> = fields.values().filter_map(pair).collect();
+        if let Some(part) = self.object.downcast::<MailPart>()
+            && part.message().borrow_mut().fix_date(self.now).is_err()
+        {
+            return Ok(Next::Return(Value::None));
+        }
         if self.return_header {
             return Ok(Next::Return(returned(fields)));
         }

@@ -128,6 +128,34 @@ fn the_changes_are_signed_and_the_original_is_verified() {
     assert!(text(&result).starts_with(r#"["result"=>"pass","tags"=>["v"=>"1","#), "{}", text(&result));
 }
 
+/// The signature was over a Date that was never written.
+#[test]
+fn a_date_that_is_set_later_is_the_one_that_was_signed() {
+    for returned in [false, true] {
+        let object = message(SOURCE);
+        method(&object, "setDateLater", &[]).unwrap();
+        let field = sign(&object, "rsa2048", RSA, &[("return_header", returned.into())]);
+        if returned {
+            let verbatim = options(&[("encode", false.into())]);
+            method(&object, "addHeader", &["DKIM-Signature".into(), field, verbatim]).unwrap();
+        }
+        let to_string = object.as_object().unwrap().native_class().unwrap().method(b"toString").unwrap();
+        let answer = &mut |_: HostCall| panic!("asks nobody");
+        let mut world = World { now: 1_900_000_000.0, answer, script: &mut |_| panic!("calls nothing") };
+        let written = text(&call(&mut world, to_string, object.as_object(), &[]).unwrap());
+        assert!(written.contains("Date: Fri, 15 Jan 2027"), "{written}");
+        assert_eq!(verdicts(&written), ["pass"]);
+    }
+}
+
+/// It made a signature of none of the body.
+#[test]
+fn a_length_below_zero_signs_nothing() {
+    let object = message(SOURCE);
+    assert!(sign(&object, "rsa2048", RSA, &[("body_length", (-5.0).into())]).is_none());
+    assert_eq!(source(&object), SOURCE);
+}
+
 #[test]
 fn several_signatures_stand_on_top_in_order() {
     let object = message(SOURCE);
