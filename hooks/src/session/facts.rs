@@ -79,10 +79,10 @@ pub struct Tls {
 /// Who authenticated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Auth {
-    /// In upper case.
+    /// In upper case; `XCLIENT` where a proxy says who it is.
     pub mechanism: String,
-    /// Name of the user, where there is one.
-    pub username: Option<String>,
+    /// Name of the user, where there is one: the client's bytes, or what a script says.
+    pub username: Option<Vec<u8>>,
 }
 
 /// The facts of `$transaction` (reference: hooks 2.2).
@@ -156,8 +156,8 @@ pub struct EndError {
     pub reason: String,
     /// `socket` or `tls`.
     pub kind: &'static str,
-    /// The number of the system's error, where there is one.
-    pub code: Option<i32>,
+    /// The number of the system's error, 0 where there was none; of TLS one of OpenSSL.
+    pub code: i32,
 }
 
 impl Recipients {

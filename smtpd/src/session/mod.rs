@@ -14,6 +14,7 @@ mod ending;
 mod hooks;
 mod http;
 mod lines;
+mod refusals;
 mod reverse;
 pub mod seat;
 
