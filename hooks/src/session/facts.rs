@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use hostcalls::mail::AddressObjects;
 use net::dns::Resolved;
 use net::smtp::address::Address;
 use net::smtp::reply::Reply;
@@ -173,6 +174,16 @@ impl Recipients {
             shown.push(variables::recipient(recipient));
         }
         shown.clone().into()
+    }
+
+    /// Their address objects, as scripts have them; none where no RCPT had parameters, since then nobody asks which is which.
+    pub(crate) fn address_objects(&self) -> AddressObjects {
+        if self.list.iter().all(|recipient| recipient.parameters.is_empty()) {
+            return AddressObjects::default();
+        }
+        let Value::Array(shown) = self.value() else { return AddressObjects::default() };
+        let place = |recipient: Value| Some(recipient.as_array()?.get_str("address")?.as_array()?.address());
+        shown.values().enumerate().filter_map(|(index, recipient)| Some((place(recipient)?, index))).collect()
     }
 }
 

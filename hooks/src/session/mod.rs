@@ -297,7 +297,8 @@ impl Conversation {
         reread: Reread,
     ) -> (Verdict<MessageAccepted>, Vec<Queued>) {
         let subject = self.subject();
-        let outbox = Rc::new(Outbox::new(self.transaction.id, transports));
+        let recipients = self.transaction.recipients.address_objects();
+        let outbox = Rc::new(Outbox::new(self.transaction.id, transports, recipients));
         let resting = Resting::new(mail, reread);
         let mail: Value = MailPart::received(&resting, &outbox).into();
         let about = About { item: None, rest: Some(resting) };

@@ -16,6 +16,7 @@ mod http;
 mod lines;
 mod refusals;
 mod reverse;
+mod said;
 pub mod seat;
 
 mod transaction;
