@@ -99,6 +99,7 @@ fn scripts_see_the_user_that_xclient_names() {
         client.command("EHLO b\r\n", "250");
         client.command(&format!("MAIL FROM:<{number}@x.example>\r\n"), "250");
         server.wait_for_log(&format!("auth {number} {seen}"));
+        client.command("RSET\r\n", "250");
     }
     // What AUTH said stays where XCLIENT is about somebody's address only.
     let mut client = Client::connect(server.port());
