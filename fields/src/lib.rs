@@ -13,6 +13,9 @@ use serde::{Deserialize, Serialize};
 /// Bytes of a name that an item carries: of a job, a tenant, a transport, a quota.
 pub const NAME_BYTES_MAX: usize = 1_024;
 
+/// Quotas that an item counts in.
+pub const QUOTAS_MAX: usize = 64;
+
 /// A field that a rule can look at (configuration 5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Field {

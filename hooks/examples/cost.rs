@@ -172,7 +172,7 @@ impl Bench {
         match hook {
             "connect" => drop(talk.connect(runner, id).await),
             "proxy" => drop(talk.proxy(runner, id, b"RCPT TO:<jo@y.example>").await),
-            "auth" => drop(talk.auth_password(runner, id, "PLAIN", "jo", b"secret").await),
+            "auth" => drop(talk.auth_password(runner, id, "PLAIN", b"jo", b"secret").await),
             "helo" => {
                 let hello = Hello { verb: "EHLO", host: "client.example".to_owned() };
                 drop(talk.hello(runner, id, hello, &[]).await);

@@ -76,4 +76,5 @@ pub(crate) const PROXY_FAILED: Said = default(codes(421, 3, 2), TROUBLE);
 pub(crate) const MAIL_ACCEPTED: Said = default(codes(250, 1, 0), "Ok");
 pub(crate) const RCPT_ACCEPTED: Said = default(codes(250, 1, 5), "Ok");
 pub(crate) const AUTH_ACCEPTED: Said = default(codes(235, 7, 0), "Authentication successful");
-pub(crate) const EOD_ACCEPTED: Said = default(codes(250, 0, 0), "Ok");
+/// The text names the transaction.
+pub(crate) const EOD_ACCEPTED: Codes = codes(250, 0, 0);

@@ -105,6 +105,15 @@ impl Options {
         }
     }
 
+    /// A string as the bytes that it has.
+    pub(crate) fn bytes(&self, key: &str) -> Result<Option<Vec<u8>>, Failure> {
+        match self.get(key) {
+            None => Ok(None),
+            Some(Value::Str(text)) => Ok(Some(text.as_bytes().to_vec())),
+            Some(other) => Err(wrong(key, "a string", &other)),
+        }
+    }
+
     pub(crate) fn boolean(&self, key: &str) -> Result<bool, Failure> {
         self.optional_boolean(key).map(|flag| flag.unwrap_or(false))
     }

@@ -16,7 +16,7 @@ pub const MAX_EXTENSIONS: usize = 64;
 pub const MAX_NAMES: usize = 100;
 
 /// Longest delay that a script may ask for, in seconds: a year.
-pub const MAX_DELAY_S: f64 = 366.0 * 86_400.0;
+pub use hostcalls::limits::MAX_DELAY_S;
 
 /// Longest time-out that a script may ask for, in seconds: a day.
 pub const MAX_TIMEOUT_S: f64 = 86_400.0;

@@ -276,11 +276,11 @@ fn auth_accepts_refuses_and_asks_on() {
     )];
     with(&scripts, |mut f| async move {
         let script = f.script("auth");
-        let verdict = f.talk.auth_password(&f.runner, script, "plain", "u", b"wrong").await;
+        let verdict = f.talk.auth_password(&f.runner, script, "plain", b"u", b"wrong").await;
         let AuthVerdict::Refuse(refusal) = verdict else { panic!("{verdict:?}") };
         assert_eq!(refusal.reply.code(), 535);
         assert_eq!(f.talk.connection().auth, None);
-        f.talk.auth_password(&f.runner, script, "plain", "u", b"p").await;
+        f.talk.auth_password(&f.runner, script, "plain", b"u", b"p").await;
         assert_eq!(
             f.talk.connection_mut().auth.take(),
             Some(Auth { mechanism: "PLAIN".into(), username: Some("u".into()) })
@@ -288,7 +288,10 @@ fn auth_accepts_refuses_and_asks_on() {
         let verdict = f.talk.auth_round(&f.runner, script, "XM", 0, None).await;
         assert_eq!(verdict, AuthVerdict::Challenge { bytes: b"q".to_vec(), disconnect: false });
         f.talk.auth_round(&f.runner, script, "XM", 1, Some(b"bob")).await;
-        assert_eq!(f.talk.connection().auth.as_ref().and_then(|auth| auth.username.as_deref()), Some("bob"));
+        assert_eq!(
+            f.talk.connection().auth.as_ref().and_then(|auth| auth.username.as_deref()),
+            Some(&b"bob"[..])
+        );
     });
 }
 

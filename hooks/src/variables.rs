@@ -243,6 +243,6 @@ fn end_error(error: &EndError, reads: &Reads) -> Value {
     let mut members = Members::of(reads);
     members.put("reason", |_| error.reason.as_str());
     members.put("type", |_| error.kind);
-    members.put_some("code", error.code, |code, _| code);
+    members.put("code", |_| error.code);
     members.into_value()
 }

@@ -151,6 +151,9 @@ pub const MAX_IMPORT_BYTES: usize = 64 << 20;
 /// Times that a script may queue one message.
 pub const QUEUED_PER_MESSAGE: usize = 100_000;
 
+/// Longest delay with which a script may queue a message, in seconds: a year.
+pub const MAX_DELAY_S: f64 = 366.0 * 86_400.0;
+
 /// Items in `params` of one address, and words in one list of DSN options.
 pub const ADDRESS_PARAMETERS: usize = 100;
 

@@ -62,7 +62,7 @@ pub const NAME_BYTES: usize = fields::NAME_BYTES_MAX;
 pub const METADATA_BYTES: usize = 65_536;
 
 /// Quotas of one item.
-pub const QUOTAS: usize = 64;
+pub const QUOTAS: usize = fields::QUOTAS_MAX;
 
 /// Suspend rules in one set.
 pub const SUSPEND_RULES: usize = 10_000;

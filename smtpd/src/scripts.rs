@@ -8,6 +8,7 @@ use std::sync::Arc;
 use config::{Running, Startup};
 use hooks::{Notices, Runner, ScriptId, Scripts, TransportNames};
 use hostcalls::{Board, Environment, Settings, configured};
+use net::smtp::domain::normalise;
 use rustc_hash::FxHashMap;
 use script::compile::BreakPoints;
 use script::machine::Limits;
@@ -133,7 +134,7 @@ impl Prepared {
             rcptto: RcptHooks {
                 default: find("rcptto", &hooks.rcptto.id),
                 domains: domains
-                    .filter_map(|(domain, id)| Some((domain.clone(), self.scripts.find("rcptto", id)?)))
+                    .filter_map(|(domain, id)| Some((key(domain), self.scripts.find("rcptto", id)?)))
                     .collect(),
             },
             eod: find("eod", &hooks.eod),
@@ -225,7 +226,7 @@ impl RcptHooks {
         if self.domains.is_empty() {
             return self.default;
         }
-        let domain = String::from_utf8_lossy(domain).to_ascii_lowercase();
+        let domain = normalise(domain).unwrap_or_default();
         let mut above = domain.as_str();
         let exact = self.domains.get(&domain).copied();
         let wildcard = || loop {
@@ -237,6 +238,15 @@ impl RcptHooks {
         };
         exact.or_else(wildcard).or(self.default)
     }
+}
+
+/// A domain of the configuration, or `*.domain`, as it is compared.
+fn key(domain: &str) -> String {
+    let (wildcard, domain) = match domain.strip_prefix("*.") {
+        Some(above) => ("*.", above),
+        None => ("", domain),
+    };
+    format!("{wildcard}{}", normalise(domain.as_bytes()).unwrap_or_default())
 }
 
 /// Loads the public suffix list that the startup file names, and notes the form of ids: both hold for the whole process.
@@ -316,17 +326,32 @@ mod tests {
             .expect("they are empty")
             .scripts;
         let id = |id: &str| scripts.find("rcptto", id);
-        let domains = [("z.example", "a"), ("*.z.example", "b"), ("*", "c")];
+        let domains = [
+            ("z.example", "a"),
+            ("*.z.example", "b"),
+            ("*", "c"),
+            ("xn--bcher-kva.example", "a"),
+            ("*.B\u{fc}cher.example", "b"),
+        ];
         let hooks = RcptHooks {
             default: id("d"),
-            domains: domains
-                .iter()
-                .map(|(domain, name)| (domain.to_string(), id(name).expect("there")))
-                .collect(),
+            domains: domains.iter().map(|(domain, name)| (key(domain), id(name).expect("there"))).collect(),
         };
-        for (domain, expected) in
-            [("Z.example", "a"), ("x.z.example", "b"), ("y.x.z.example", "b"), ("example", "c"), ("", "c")]
-        {
+        for (domain, expected) in [
+            ("Z.example", "a"),
+            ("x.z.example", "b"),
+            ("y.x.z.example", "b"),
+            ("example", "c"),
+            ("", "c"),
+            ("[127.0.0.1]", "c"),
+            ("z.example.", "a"),
+            // Regression: a domain was not found in its other form.
+            ("xn--bcher-kva.example", "a"),
+            ("b\u{fc}cher.example", "a"),
+            ("B\u{dc}CHER.example", "a"),
+            ("x.b\u{fc}cher.example", "b"),
+            ("x.XN--bcher-kva.example", "b"),
+        ] {
             assert_eq!(hooks.of_domain(domain.as_bytes()), id(expected), "{domain}");
         }
         let only_default = RcptHooks { default: id("d"), ..RcptHooks::default() };

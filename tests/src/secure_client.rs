@@ -92,6 +92,14 @@ impl SecureClient {
         self.expect(code)
     }
 
+    /// Sends bytes beside TLS, on the connection itself.
+    ///
+    /// # Errors
+    /// Those of the connection.
+    pub fn write_past_tls(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.stream.get_mut().sock.write_all(bytes)
+    }
+
     /// Reads a reply that begins with `code`.
     ///
     /// # Errors

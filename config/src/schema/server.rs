@@ -94,7 +94,7 @@ const PHASES: &[Key] = &[
                 "hook",
                 Shape::Object(&[
                     key("id", ID, "Script for domains that are not in the map"),
-                    key("recipientdomains", Shape::Map(&ID), "Script per recipient domain; `*.domain` for those below one, `*` for all others"),
+                    key("recipientdomains", Shape::Map(&ID), "Script per recipient domain; `*.domain` for those below one, `*` for all others; a domain in Unicode is the same as its A-labels"),
                 ]),
                 "Scripts by recipient domain",
             ),

@@ -187,6 +187,7 @@ fn an_option_that_cannot_be_used_is_an_error_and_delays() {
         ("\"protocol\" => \"qmtp\"", "is not smtp or lmtp"),
         ("\"timeout\" => [\"MAIL\" => \"x\"]", "option \"timeout\": option \"MAIL\": expected a number"),
         ("\"dsn\" => [\"success\" => 1]", "option \"dsn\": option \"success\": expected a string"),
+        ("\"host\" => \"\"", "option \"host\": it is empty"),
         ("\"host\" => 5", "option \"host\": expected a string"),
         (
             "\"dsn\" => [\"notify\" => \"FOO\"]",

@@ -146,7 +146,7 @@ impl Try {
         let boolean = |key: &str| options.optional_boolean(key);
         let names = |key: &str| options.strings(key, limits::MAX_NAMES);
         let mut wanted = Try {
-            host: options.string("host")?.map(next_hop),
+            host: options.string("host")?.map(next_hop).transpose()?,
             port: options.number("port", 1.0, 65535.0)?.map(|port| port as u16),
             helo: options.string("helo")?,
             source_ips: options.array("sourceip")?.map(|list| source_ips(&list)).transpose()?,
@@ -206,13 +206,16 @@ impl Try {
     }
 }
 
-fn next_hop(text: String) -> NextHop {
+fn next_hop(text: String) -> Result<NextHop, Failure> {
+    if text.is_empty() {
+        return Err(Failure("option \"host\": it is empty".to_owned()));
+    }
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(&text);
-    match bare.parse() {
+    Ok(match bare.parse() {
         Ok(address) => NextHop::Address(address),
         Err(_) if text.eq_ignore_ascii_case("lookup-mx") => NextHop::Mx,
         Err(_) => NextHop::Host(text.to_ascii_lowercase()),
-    }
+    })
 }
 
 /// The key `params` of an address object.

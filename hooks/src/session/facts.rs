@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use hostcalls::mail::AddressObjects;
 use net::dns::Resolved;
 use net::smtp::address::Address;
 use net::smtp::reply::Reply;
@@ -79,10 +80,10 @@ pub struct Tls {
 /// Who authenticated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Auth {
-    /// In upper case.
+    /// In upper case; `XCLIENT` where a proxy says who it is.
     pub mechanism: String,
-    /// Name of the user, where there is one.
-    pub username: Option<String>,
+    /// Name of the user, where there is one: the client's bytes, or what a script says.
+    pub username: Option<Vec<u8>>,
 }
 
 /// The facts of `$transaction` (reference: hooks 2.2).
@@ -156,8 +157,8 @@ pub struct EndError {
     pub reason: String,
     /// `socket` or `tls`.
     pub kind: &'static str,
-    /// The number of the system's error, where there is one.
-    pub code: Option<i32>,
+    /// The number of the system's error, 0 where there was none; of TLS one of OpenSSL.
+    pub code: i32,
 }
 
 impl Recipients {
@@ -173,6 +174,16 @@ impl Recipients {
             shown.push(variables::recipient(recipient));
         }
         shown.clone().into()
+    }
+
+    /// Their address objects, as scripts have them; none where no RCPT had parameters, since then nobody asks which is which.
+    pub(crate) fn address_objects(&self) -> AddressObjects {
+        if self.list.iter().all(|recipient| recipient.parameters.is_empty()) {
+            return AddressObjects::default();
+        }
+        let Value::Array(shown) = self.value() else { return AddressObjects::default() };
+        let place = |recipient: Value| Some(recipient.as_array()?.get_str("address")?.as_array()?.address());
+        shown.values().enumerate().filter_map(|(index, recipient)| Some((place(recipient)?, index))).collect()
     }
 }
 

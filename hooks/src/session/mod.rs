@@ -142,7 +142,8 @@ impl Conversation {
             verdict(&decision, &codes::HELO, |options| {
                 let accepted = HelloAccepted {
                     extensions: options.strings("extensions", limits::MAX_EXTENSIONS)?,
-                    greeting: options.reason()?,
+                    // What follows the first line are keywords (RFC 5321 section 4.1.1.1).
+                    greeting: options.reason()?.map(|text| text.replace("\r\n", "\n").replace('\n', " ")),
                 };
                 Ok((accepted, options.string("host")?))
             })
@@ -171,7 +172,7 @@ impl Conversation {
         runner: &Runner,
         script: ScriptId,
         mechanism: &str,
-        username: &str,
+        username: &[u8],
         password: &[u8],
     ) -> AuthVerdict {
         let arguments = |reads: &Reads| {
@@ -208,7 +209,7 @@ impl Conversation {
         runner: &Runner,
         script: ScriptId,
         mechanism: &str,
-        username: Option<&str>,
+        username: Option<&[u8]>,
         arguments: impl Fn(&Reads) -> Value,
     ) -> AuthVerdict {
         let seen = seen(&self.connection, &self.shown, &self.transaction);
@@ -237,7 +238,7 @@ impl Conversation {
         let subject = self.subject();
         let decision = runner.decide(script, subject, &mut self.kept, found, |decision| {
             verdict(&decision, &codes::MAIL, |options| {
-                let reply = accepting_reply(options, codes::MAIL_ACCEPTED)?;
+                let reply = accepting_reply(options, codes::MAIL_ACCEPTED.codes, codes::MAIL_ACCEPTED.text)?;
                 Ok(MailAccepted { sender: options.address("sender")?, reply })
             })
         });
@@ -270,7 +271,7 @@ impl Conversation {
                     Some(address) => address,
                     None => None,
                 };
-                let reply = accepting_reply(options, codes::RCPT_ACCEPTED)?;
+                let reply = accepting_reply(options, codes::RCPT_ACCEPTED.codes, codes::RCPT_ACCEPTED.text)?;
                 let transport = options.string("transportid")?;
                 if let Some(unknown) = transport.as_ref().filter(|name| !transports.contains(*name)) {
                     return Err(Failure(format!(
@@ -296,7 +297,8 @@ impl Conversation {
         reread: Reread,
     ) -> (Verdict<MessageAccepted>, Vec<Queued>) {
         let subject = self.subject();
-        let outbox = Rc::new(Outbox::new(self.transaction.id, transports));
+        let recipients = self.transaction.recipients.address_objects();
+        let outbox = Rc::new(Outbox::new(self.transaction.id, transports, recipients));
         let resting = Resting::new(mail, reread);
         let mail: Value = MailPart::received(&resting, &outbox).into();
         let about = About { item: None, rest: Some(resting) };
@@ -313,7 +315,8 @@ impl Conversation {
         let read = |decision: Decision| {
             let explicit = decision.is_explicit();
             let verdict = verdict(&decision, &codes::EOD, |options| {
-                Ok(MessageAccepted { reply: accepting_reply(options, codes::EOD_ACCEPTED)? })
+                let text = format!("Ok: queued as {}", self.transaction.id);
+                Ok(MessageAccepted { reply: accepting_reply(options, codes::EOD_ACCEPTED, &text)? })
             })?;
             Ok((verdict, explicit))
         };

@@ -62,7 +62,7 @@ pub enum AuthVerdict {
 #[derive(Debug, PartialEq, Eq)]
 pub struct AuthAccepted {
     /// The name that counts.
-    pub username: Option<String>,
+    pub username: Option<Vec<u8>>,
     /// What to answer.
     pub reply: Reply,
 }
@@ -153,13 +153,13 @@ pub(super) fn failed<T>(refusals: &Refusals) -> Verdict<T> {
 }
 
 /// The reply of an accepting decision, where it says anything about that.
-pub(super) fn accepting_reply(options: &Options, default: Said) -> Result<Option<Reply>, Failure> {
-    let text = options.reason()?;
-    if text.is_none() && !options.has("reply_codes") {
+pub(super) fn accepting_reply(options: &Options, codes: Codes, text: &str) -> Result<Option<Reply>, Failure> {
+    let given = options.reason()?;
+    if given.is_none() && !options.has("reply_codes") {
         return Ok(None);
     }
-    let codes = options.codes(default.codes, &[2])?;
-    Ok(Some(codes.reply(text.as_deref().unwrap_or(default.text))))
+    let codes = options.codes(codes, &[2])?;
+    Ok(Some(codes.reply(given.as_deref().unwrap_or(text))))
 }
 
 pub(super) fn proxied(decision: &Decision) -> Result<Proxied, Failure> {
@@ -178,14 +178,14 @@ pub(super) fn proxied(decision: &Decision) -> Result<Proxied, Failure> {
     })
 }
 
-pub(super) fn auth_verdict(decision: &Decision, username: Option<&str>) -> Result<AuthVerdict, Failure> {
+pub(super) fn auth_verdict(decision: &Decision, username: Option<&[u8]>) -> Result<AuthVerdict, Failure> {
     match decision.name {
         "Accept" => {
             let options = decision.options(0)?;
-            let reply = accepting_reply(&options, codes::AUTH_ACCEPTED)?;
             let default = codes::AUTH_ACCEPTED;
+            let reply = accepting_reply(&options, default.codes, default.text)?;
             Ok(AuthVerdict::Accept(AuthAccepted {
-                username: options.string("username")?.or_else(|| username.map(str::to_owned)),
+                username: options.bytes("username")?.or_else(|| username.map(<[u8]>::to_vec)),
                 reply: reply.unwrap_or_else(|| default.codes.reply(default.text)),
             }))
         }

@@ -26,7 +26,9 @@ use crate::Family;
 
 pub use builder::MimeObject;
 pub use message::{MESSAGE, MailPart};
-pub use outbox::{Metadata, Outbox, QueueOptions, Queued, RECEIVED, TransportNames, metadata};
+pub use outbox::{
+    AddressObjects, Metadata, Outbox, QueueOptions, Queued, RECEIVED, TransportNames, metadata,
+};
 pub use parameters::{Given, GivenParameters};
 pub use queue::Posted;
 pub use rest::{Reread, Resting};

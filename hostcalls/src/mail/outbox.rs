@@ -4,7 +4,7 @@
 //! server carries them out with the reply, all or none.
 
 use std::cell::RefCell;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use mail::delta::{Data, Delta, MailNeeds};
@@ -43,8 +43,13 @@ const QUEUE: Native = Native::inline(
 pub struct Outbox {
     transaction: Str,
     transports: TransportNames,
+    recipients: AddressObjects,
     queued: RefCell<Vec<Queued>>,
 }
+
+/// The address objects of a transaction's recipients: which of them has the array at this address in memory. Whoever made
+/// those arrays keeps them as long as the script runs.
+pub type AddressObjects = HashMap<usize, usize>;
 
 /// The names of the transports that exist.
 pub type TransportNames = Arc<HashSet<String>>;
@@ -56,6 +61,8 @@ pub struct Queued {
     pub sender: Option<Address>,
     /// Envelope recipient.
     pub recipient: Address,
+    /// Which recipient of the transaction it is, where the script gave the address object of that one.
+    pub accepted: Option<usize>,
     /// Id of the transport.
     pub transport: String,
     /// The changes to the message.
@@ -91,10 +98,10 @@ pub struct QueueOptions {
 }
 
 impl Outbox {
-    /// For the message of a transaction.
-    pub fn new(transaction: Uuid, transports: TransportNames) -> Outbox {
+    /// For the message of a transaction. Of `recipients` it is told which were queued.
+    pub fn new(transaction: Uuid, transports: TransportNames, recipients: AddressObjects) -> Outbox {
         let transaction = (&*transaction.hyphenated().encode_lower(&mut Uuid::encode_buffer())).into();
-        Outbox { transaction, transports, queued: RefCell::default() }
+        Outbox { transaction, transports, recipients, queued: RefCell::default() }
     }
 
     /// What was queued.
@@ -111,6 +118,8 @@ fn queue(call: &mut Call<'_>) -> Result<Value, Fault> {
     let recipient = address::of_value(call.arg(1))
         .and_then(|address| address.ok_or_else(|| "it is empty".to_owned()))
         .map_err(|why| call.error(format_args!("the recipient: {why}")))?;
+    let given = call.arg(1).as_array().map(Array::address);
+    let accepted = given.and_then(|place| outbox.recipients.get(&place).copied());
     let transport = call.str(2)?;
     let known = std::str::from_utf8(&transport).ok().and_then(|name| outbox.transports.get(name));
     let Some(known) = known else {
@@ -128,7 +137,7 @@ fn queue(call: &mut Call<'_>) -> Result<Value, Fault> {
     let inserted: usize = delta.splices().iter().map(|splice| inserted_bytes(&splice.data)).sum();
     call.charge(inserted + 256)?;
     let mut queued = outbox.queued.borrow_mut();
-    queued.push(Queued { sender, recipient, transport, delta, needs, options });
+    queued.push(Queued { sender, recipient, accepted, transport, delta, needs, options });
     let mut item = Array::with_room(2);
     let [transaction, number] = NAMES.with(Clone::clone);
     item.append(transaction, outbox.transaction.clone().into());
@@ -162,17 +171,13 @@ fn inserted_bytes(data: &Data) -> usize {
 }
 
 pub(super) fn options(given: &Options) -> Result<QueueOptions, Fault> {
-    let delay_s = given.number("delay")?.unwrap_or(0.0);
-    if !delay_s.is_finite() || delay_s < 0.0 {
-        return Err(Fault::error("queue(): option \"delay\": it is a number of seconds from 0"));
-    }
     Ok(QueueOptions {
         metadata: given.array("metadata")?.map_or(Ok(Vec::new()), |array| metadata(&array))?,
         hold: given.boolean("hold", false)?,
         job_id: item_name("jobid", given.str("jobid")?)?,
         tenant_id: item_name("tenantid", given.str("tenantid")?)?,
         quotas: given.array("quotas")?.map_or(Ok(Vec::new()), |array| quotas(&array))?,
-        delay_s,
+        delay_s: given.get("delay").map_or(Ok(0.0), |delay| delay_s(&delay))?,
         dsn: given.array("dsn")?.map_or(Ok(GivenParameters::default()), |array| {
             GivenParameters::of_dsn(&array)
                 .map_err(|why| Fault::error(format!("queue(): option \"dsn\": {why}")))
@@ -212,7 +217,24 @@ pub fn metadata(array: &Array) -> Result<Metadata, Fault> {
     Ok(pairs)
 }
 
+/// Seconds; a string of digits counts as a number, as in `Queue`.
+fn delay_s(value: &Value) -> Result<f64, Fault> {
+    let number = match value {
+        Value::Number(number) => Some(*number),
+        Value::Str(text) => std::str::from_utf8(text.as_bytes()).ok().and_then(|text| text.parse().ok()),
+        _ => None,
+    };
+    number.filter(|delay_s| (0.0..=limits::MAX_DELAY_S).contains(delay_s)).ok_or_else(|| {
+        let most = limits::MAX_DELAY_S;
+        Fault::error(format!("queue(): option \"delay\": it is a number of seconds from 0 to {most}"))
+    })
+}
+
 fn quotas(array: &Array) -> Result<Vec<String>, Fault> {
+    if array.len() > fields::QUOTAS_MAX {
+        let (most, are) = (fields::QUOTAS_MAX, array.len());
+        return Err(Fault::error(format!("queue(): option \"quotas\": {are} names, at most {most}")));
+    }
     let quotas = strings("quotas", array)?;
     quotas.into_iter().map(|quota| item_name("quotas", Some(quota.as_str().into()))).collect()
 }

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::rc::Rc;
 
+use net::smtp::domain::normalise;
 use script::fault::Fault;
 use script::host::HostCall;
 use script::std::regex::Pattern;
@@ -14,7 +15,7 @@ use crate::library::HostFuture;
 use crate::limits::{LIST_ENTRIES_MAX, LIST_MATCHING};
 use crate::{Execution, offload};
 
-/// A list. Addresses are compared without regard to case.
+/// A list. Addresses are compared without regard to case, and domains by their A-labels.
 #[derive(Debug, Default)]
 pub(super) struct SuppressionList {
     /// `localpart@domain`, `@domain`, `localpart@`.
@@ -39,7 +40,7 @@ impl SuppressionList {
             let flags = [&body[end + 1..], b"i"].concat();
             self.patterns.push(Pattern::compile(&body[..end], &flags).map_err(|fault| fault.to_string())?);
         } else if line.contains(&b'@') {
-            self.exact.insert(line.to_ascii_lowercase());
+            self.exact.insert(comparable(line));
         } else {
             return Err("it is no address, @domain, localpart@ or /pattern/".to_owned());
         }
@@ -47,7 +48,7 @@ impl SuppressionList {
     }
 
     fn has(&self, email: &[u8]) -> bool {
-        let email = email.to_ascii_lowercase();
+        let email = comparable(email);
         let at = email.iter().rposition(|byte| *byte == b'@');
         self.exact.contains(&email)
             || at.is_some_and(|at| self.exact.contains(&email[at..]) || self.exact.contains(&email[..=at]))
@@ -64,6 +65,16 @@ impl SuppressionList {
             }
         }
         Ok(false)
+    }
+}
+
+fn comparable(address: &[u8]) -> Vec<u8> {
+    let at = address.iter().rposition(|byte| *byte == b'@').map_or(address.len(), |at| at + 1);
+    let (local_part, domain) = address.split_at(at);
+    let local_part = local_part.to_ascii_lowercase();
+    match normalise(domain) {
+        Some(domain) => [local_part, domain.into_bytes()].concat(),
+        None => [local_part, domain.to_ascii_lowercase()].concat(),
     }
 }
 
@@ -88,7 +99,7 @@ mod tests {
 
     #[test]
     fn addresses_domains_local_parts_and_patterns_are_found() {
-        let text = b"# who\nUser@Example.com\n@gone.example\nabuse@\n/^list-.*@/\nnonsense\n/x\n";
+        let text = b"# who\nUser@Example.com\n@gone.example\nabuse@\n@xn--bcher-kva.example\nUser@B\xc3\x9cCHER.org\n/^list-.*@/\nnonsense\n/x\n";
         let mut told = Vec::new();
         let list = SuppressionList::read(text, &mut |line, what| told.push(format!("{line}: {what}")));
         assert_eq!(told.len(), 2, "{told:?}");
@@ -98,6 +109,10 @@ mod tests {
             ("any@gone.example", true),
             ("any@sub.gone.example", false),
             ("abuse@anywhere", true),
+            // Regression: a domain was not found in its other form.
+            ("x@b\u{fc}cher.example", true),
+            ("x@XN--bcher-kva.example", true),
+            ("user@xn--bcher-kva.org", true),
             ("LIST-7@x", true),
             ("my-list-7@x", false),
             ("", false),

@@ -158,6 +158,7 @@ impl Driver {
             Attribute::Absent | Attribute::Unavailable => None,
         };
         let client = &mut self.client;
+        let logged_in = !matches!(login, Attribute::Absent);
         login.apply_option(&mut client.user);
         if let Attribute::Value(address) = address {
             client.name = Name::Known(None);
@@ -180,7 +181,7 @@ impl Driver {
             destination.set_port(port);
         }
         client.destination = Some(Box::new(destination));
-        self.tell_of_client();
+        self.tell_of_client(logged_in);
         match self.enter_crowd() {
             Ok(()) => self.machine.accept(),
             Err(_) => self.refuse_connection(LocalLimit::TooManyConnections),

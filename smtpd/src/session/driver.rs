@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use hooks::Refusal;
-use net::smtp::error::{Error, LocalLimit, LogClass, Storage};
+use net::smtp::error::{Error, LocalLimit, Storage};
 use net::smtp::reply::Reply;
 use net::smtp::server::{Close, Discard, Event, Hello, Session, Step, Summary};
 use tls::{Received, TlsInfo};
@@ -22,8 +22,7 @@ use super::hooks::Talk;
 use super::peer::{Peer, Turn};
 use super::transaction::{Reception, Transaction};
 use crate::limits;
-use crate::log::Priority;
-use crate::log::event::{self as logged, Action};
+use crate::log::event::Action;
 use crate::patience::Clocks;
 use crate::shard::Shard;
 use crate::snapshot::Server;
@@ -236,7 +235,6 @@ impl Driver {
             }
             if self.shard.is_stopping() && !self.machine.in_transaction() {
                 self.refuse_connection(LocalLimit::ShuttingDown);
-                self.closed = Some(Close::Failed(LocalLimit::ShuttingDown.into()));
                 return;
             }
             if self.receive().await.is_err() {
@@ -277,11 +275,15 @@ impl Driver {
     /// Answers the end of data.
     async fn commit(&mut self, summary: Summary) {
         self.tap.note(format_args!("message, {} bytes", summary.size_bytes));
+        let id = self.transaction_id();
         match self.settle_message(summary).await {
             Settled::Queued(id) => self.accept_message(id),
             Settled::Said(reply) => self.machine.reply(&reply),
             Settled::Refused(refusal) => self.answer_refusal(&refusal, Action::Message),
-            Settled::Failed(error) => self.refuse_event(error),
+            Settled::Failed(error) => {
+                self.machine.refuse(error);
+                self.log_refusal_within(id, error, Action::Command);
+            }
         }
         self.forget_transaction();
     }
@@ -318,6 +320,8 @@ impl Driver {
     pub(super) fn refuse_connection(&mut self, limit: LocalLimit) {
         let error = Error::LocalLimit(limit);
         self.machine.abort(error);
+        // It is told here, and not once more when the machine says that it closes.
+        self.closed = Some(Close::Failed(error));
         self.log_refusal(error, Action::Connection);
     }
 
@@ -467,49 +471,6 @@ impl Driver {
             self.log_refusal(error, Action::Message);
         }
         self.forget_transaction();
-    }
-
-    fn log_close(&mut self, why: Close) {
-        self.closed = Some(why);
-        if let Close::Failed(error) = why {
-            self.log_refusal(error, Action::Session);
-        }
-    }
-
-    /// Logs what a script refused.
-    pub(super) fn log_reply(&self, reply: &Reply, action: Action) {
-        self.shard.stats.intake.refused.add(1);
-        let text: Vec<_> = reply.lines().map(String::from_utf8_lossy).collect();
-        self.shard.log.event(&logged::Event::Refused(&logged::Refused {
-            transaction: self.transaction.as_ref().map(|transaction| transaction.id),
-            priority: Priority::Info,
-            server: &self.server.id,
-            remote: self.client.remote,
-            action,
-            code: reply.code(),
-            enhanced: reply.enhanced(),
-            text: &text.join(" "),
-        }));
-    }
-
-    pub(super) fn log_refusal(&self, error: Error, action: Action) {
-        self.shard.stats.intake.refused.add(1);
-        let priority = match error.log_class() {
-            LogClass::Debug => return,
-            LogClass::Info => Priority::Info,
-            LogClass::Warning => Priority::Warning,
-            LogClass::Error => Priority::Error,
-        };
-        self.shard.log.event(&logged::Event::Refused(&logged::Refused {
-            transaction: self.transaction.as_ref().map(|transaction| transaction.id),
-            priority,
-            server: &self.server.id,
-            remote: self.client.remote,
-            action,
-            code: error.code(),
-            enhanced: Some(error.enhanced()),
-            text: error.text(),
-        }));
     }
 }
 

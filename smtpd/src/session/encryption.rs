@@ -56,7 +56,7 @@ impl Driver {
             }
             Err(error) => {
                 self.log_tls_failure(&error);
-                self.note_ending(|_| Ending::NoTls(error.to_string()));
+                self.note_ending(|_| Ending::NoTls(error));
                 Err(Over)
             }
         }

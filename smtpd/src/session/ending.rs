@@ -6,8 +6,13 @@ use hooks::{EndError, Ended};
 use net::smtp::error::Error;
 use net::smtp::reply::{EnhancedCode, Reply};
 use net::smtp::server::Close;
+use nix::errno::Errno;
+use tls::TlsError;
 
 use super::driver::Driver;
+
+/// OpenSSL's number for all that goes wrong in TLS; which of its many reasons it would be, nobody else can say.
+const SSL_ERROR_SSL: i32 = 1;
 
 /// Why a connection is over, as far as the machine does not say it.
 #[derive(Debug)]
@@ -15,7 +20,7 @@ pub(super) enum Ending {
     /// It broke, or the peer closed it.
     Broken(io::Error),
     /// The TLS handshake failed.
-    NoTls(String),
+    NoTls(TlsError),
     /// We hung up after this reply, and what it answers.
     Said(Reply, &'static str),
 }
@@ -53,12 +58,8 @@ impl Driver {
             }
             (Some(Close::Failed(error)), _) => by_us(self.as_sent(reply_of(error)), self.machine.stage()),
             (_, Some(Ending::Said(reply, stage))) => by_us(reply, stage),
-            (_, Some(Ending::NoTls(reason))) => {
-                Ended { local: true, reply: None, error: Some(EndError { reason, kind: "tls", code: None }) }
-            }
-            (_, Some(Ending::Broken(error))) => {
-                Ended { local: false, reply: None, error: Some(broken(&error)) }
-            }
+            (_, Some(Ending::NoTls(error))) => without_tls(&error),
+            (_, Some(Ending::Broken(error))) => broken(&error),
             (Some(Close::HungUp), None) => Ended { local: true, ..Ended::default() },
             (None, None) => Ended::default(),
         }
@@ -74,8 +75,30 @@ fn reply_of(error: Error) -> Reply {
     Reply::new(error.code(), Some(error.enhanced()), error.text())
 }
 
-fn broken(error: &io::Error) -> EndError {
+fn broken(error: &io::Error) -> Ended {
     // The stream says so of what breaks the rules of TLS.
-    let kind = if error.kind() == io::ErrorKind::InvalidData { "tls" } else { "socket" };
-    EndError { reason: error.to_string(), kind, code: error.raw_os_error() }
+    match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+        Some(fault) => without_tls(fault),
+        None => on_socket(false, error.to_string(), error.raw_os_error().unwrap_or_default()),
+    }
+}
+
+/// Who closes depends on who is at fault: of what the peer says wrong we tell it and go.
+fn without_tls(error: &TlsError) -> Ended {
+    let reason = error.to_string();
+    match error {
+        TlsError::Connection(cause) => on_socket(false, reason, cause.raw_os_error().unwrap_or_default()),
+        TlsError::Ended => on_socket(false, reason, 0),
+        TlsError::TimedOut => on_socket(true, reason, Errno::ETIMEDOUT as i32),
+        TlsError::Refused(_) => in_tls(false, reason),
+        TlsError::Certificate(..) | TlsError::Peer(_) | TlsError::Own(_) => in_tls(true, reason),
+    }
+}
+
+fn on_socket(local: bool, reason: String, code: i32) -> Ended {
+    Ended { local, reply: None, error: Some(EndError { reason, kind: "socket", code }) }
+}
+
+fn in_tls(local: bool, reason: String) -> Ended {
+    Ended { local, reply: None, error: Some(EndError { reason, kind: "tls", code: SSL_ERROR_SSL }) }
 }

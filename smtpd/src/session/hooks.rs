@@ -9,7 +9,8 @@ use std::rc::Rc;
 use bytes::Bytes;
 use data_encoding::BASE64;
 use hooks::{
-    AuthVerdict, Connection, Conversation, MessageAccepted, Parameter, Refusal, Runner, ScriptId, Verdict,
+    Auth, AuthVerdict, Connection, Conversation, MessageAccepted, Parameter, Refusal, Runner, ScriptId,
+    Verdict,
 };
 use net::smtp::error::{Error, LocalLimit, Storage};
 use net::smtp::reply::Reply;
@@ -80,16 +81,17 @@ impl Driver {
         });
     }
 
-    /// Scripts see the client that XCLIENT names.
-    pub(super) fn tell_of_client(&mut self) {
+    /// Scripts see the client that XCLIENT names, and who that has logged in as, where XCLIENT said it (`logged_in`).
+    pub(super) fn tell_of_client(&mut self, logged_in: bool) {
         let Some(talk) = &mut self.talk else { return };
         let (client, connection) = (&self.client, talk.conversation.connection_mut());
         connection.remote = client.remote;
         connection.remote_ptr = client.name.get().map(lossy);
         connection.local = client.destination.as_deref().copied().unwrap_or(connection.local);
         connection.hello = self.hello.as_ref().map(said);
-        if client.user.is_none() {
-            connection.auth = None;
+        if logged_in {
+            let user = client.user.as_deref().map(<[u8]>::to_vec);
+            connection.auth = user.map(|user| Auth { mechanism: "XCLIENT".to_owned(), username: Some(user) });
         }
     }
 
@@ -185,8 +187,7 @@ impl Driver {
         let Talk { runner, conversation } = &mut **talk;
         let (verdict, user) = match &claim {
             Claim::Password { mechanism, username, password, .. } => {
-                let name = lossy(username);
-                let verdict = conversation.auth_password(runner, script, mechanism, &name, password).await;
+                let verdict = conversation.auth_password(runner, script, mechanism, username, password).await;
                 (verdict, Some(username))
             }
             Claim::Round { mechanism, round, response } => {
@@ -195,7 +196,7 @@ impl Driver {
         };
         match verdict {
             AuthVerdict::Accept(accepted) => {
-                self.client.user = accepted.username.map(|name| name.into_bytes().into());
+                self.client.user = accepted.username.map(Vec::into_boxed_slice);
                 self.machine.reply(&accepted.reply);
             }
             AuthVerdict::Refuse(refusal) => {

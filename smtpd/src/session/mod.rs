@@ -15,7 +15,9 @@ mod hooks;
 mod http;
 mod lines;
 mod peer;
+mod refusals;
 mod reverse;
+mod said;
 pub mod seat;
 
 mod transaction;

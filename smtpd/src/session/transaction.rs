@@ -9,15 +9,14 @@ use hooks::{Queued, Reread};
 use mail::message::Message;
 use net::smtp::address::Address;
 use net::smtp::error::{Error, LocalLimit, Storage};
-use net::smtp::parameters::RcptParameters;
 use net::smtp::received::{Received, With};
 use net::smtp::server::{BodyType, Hello, Mail, Rcpt, Summary, Verb};
-use rustc_hash::FxHashMap;
 use spool::{Admission, CommitError, Envelope, Intake, MessageId, Refused};
 use tls::TlsInfo;
 use uuid::Uuid;
 
 use super::client::Client;
+use super::said::SaidOfRecipients;
 use crate::limits;
 use crate::log::Priority;
 use crate::log::event::{Accepted, Event, Tls};
@@ -211,10 +210,10 @@ impl Transaction {
         let now_ms = engine::time::steady_ms();
         let recipients: Vec<spool::Recipient> = match queued {
             Some(queued) => {
-                let said = self.said_of_recipients();
+                let mut said = SaidOfRecipients::new(&self.recipients);
                 let recipient = |queued: Queued| spool::Recipient {
                     domain: domain(&queued.recipient),
-                    fields: stored::queued_fields(&queued, self.sender(), said.of(&queued.recipient), now_ms),
+                    fields: stored::queued_fields(&queued, self.sender(), said.of(&queued), now_ms),
                     transport: match &server.transport {
                         Some(usual) if *usual == queued.transport => server.transport_bytes.clone(),
                         _ => queued.transport.into(),
@@ -252,12 +251,6 @@ impl Transaction {
         }
     }
 
-    fn said_of_recipients(&self) -> SaidOfRecipients<'_> {
-        let with_some = self.recipients.iter().filter(|to| to.rcpt.parameters != RcptParameters::default());
-        let said = with_some.map(|to| (lower(&to.rcpt.recipient), &to.rcpt.parameters));
-        SaidOfRecipients(said.collect())
-    }
-
     fn tell_accepted(&self, at: Reception<'_>, message: MessageId, envelope: &Envelope, size_bytes: u64) {
         let Reception { shard, server, client, hello, .. } = at;
         let mut to = [&[][..]; limits::LOG_RECIPIENTS];
@@ -283,23 +276,6 @@ impl Transaction {
         shard.log.event(&event);
         shard.accounting.record_accepted(message, &event);
     }
-}
-
-/// What RCPT said of recipients, by their addresses in lower case, as scripts have them. Those of whom it said nothing are not
-/// in it.
-struct SaidOfRecipients<'t>(FxHashMap<Vec<u8>, &'t RcptParameters>);
-
-impl SaidOfRecipients<'_> {
-    fn of(&self, recipient: &Address) -> RcptParameters {
-        if self.0.is_empty() {
-            return RcptParameters::default();
-        }
-        self.0.get(&lower(recipient)).map(|said| (*said).clone()).unwrap_or_default()
-    }
-}
-
-fn lower(address: &Address) -> Vec<u8> {
-    address.as_bytes().to_ascii_lowercase()
 }
 
 fn refusal(refused: &Refused) -> Error {

@@ -15,14 +15,15 @@ const PRIVATE: &str = "MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7r
 const RECORD: &str = "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
 
 /// With scripts: hook and text.
-fn with_hooks(builder: Builder, hooks: &[(&str, &str)]) -> Builder {
+pub(crate) fn with_hooks(builder: Builder, hooks: &[(&str, &str)]) -> Builder {
     let (mut phases, mut running) = (Vec::new(), "scripting:\n  hooks:\n".to_owned());
     for (hook, text) in hooks {
         let text = format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"));
         if hook.ends_with("delivery") {
             running.push_str(&format!("    {hook}: {text}\n"));
         } else {
-            phases.push(format!("{hook}: {{hook: x}}"));
+            let in_clear = if *hook == "auth" { ", tls: false" } else { "" };
+            phases.push(format!("{hook}: {{hook: x{in_clear}}}"));
             running.push_str(&format!("    {hook}:\n      - id: x\n        data: {text}\n"));
         }
     }

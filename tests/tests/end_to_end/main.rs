@@ -16,6 +16,7 @@ mod edits;
 mod examples;
 mod halonctl;
 mod hook_cases;
+mod hook_sessions;
 mod hooks;
 mod hostile_mail;
 mod hsh;

@@ -1,6 +1,5 @@
 //! Commands: which may come when, and what they ask of the caller.
 
-use super::Config;
 use super::command::{self, Command};
 use super::event::{Close, Discard, Event, Mail, Rcpt, Step, Verb};
 use super::line::Line;
@@ -114,7 +113,7 @@ impl Session {
     }
 
     fn run_mail<'i>(&mut self, mail: Mail) -> Option<Step<'i>> {
-        let Config { messages_max, size_bytes_max, .. } = *self.config;
+        let (messages_max, size_bytes_max) = (self.config.messages_max, self.size_bytes_max());
         if messages_max > 0 && self.transactions >= messages_max {
             self.abort(LocalLimit::TooManyMessages.into());
             return None;

@@ -9,6 +9,8 @@ use super::{Extensions, xclient};
 pub(super) struct Announced {
     pub(super) extensions: Extensions,
     pub(super) mechanisms: Box<[Box<str>]>,
+    /// The bytes of `SIZE`; 0: none were named.
+    size_bytes_max: u64,
 }
 
 impl Session {
@@ -68,6 +70,15 @@ impl Session {
         }
     }
 
+    /// Bytes that a message may have: as announced, but not more than this server takes; 0: any number.
+    pub(super) fn size_bytes_max(&self) -> u64 {
+        let announced = self.announced.as_ref().map_or(0, |announced| announced.size_bytes_max);
+        match (announced, self.config.size_bytes_max) {
+            (0, most) | (most, 0) => most,
+            (announced, most) => most.min(announced),
+        }
+    }
+
     /// Whether this is one of the mechanisms offered, as it is written there.
     pub(super) fn offered_mechanism(&self, name: &[u8]) -> Option<Box<str>> {
         let mechanisms = match &self.announced {
@@ -105,12 +116,14 @@ impl Session {
                 .iter()
                 .any(|line| line.split(' ').next().is_some_and(|word| word.eq_ignore_ascii_case(name)))
         };
-        let auth = keywords
-            .iter()
-            .find(|line| line.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("AUTH ")));
-        let mechanisms: Box<[Box<str>]> = auth
-            .map(|line| line.split_ascii_whitespace().skip(1).map(Box::from).collect())
-            .unwrap_or_default();
+        let of = |name: &str| {
+            let line = keywords
+                .iter()
+                .find(|line| line.split_once(' ').is_some_and(|(word, _)| word.eq_ignore_ascii_case(name)));
+            line.map(|line| line.split_ascii_whitespace().skip(1)).into_iter().flatten()
+        };
+        let mechanisms: Box<[Box<str>]> = of("AUTH").map(Box::from).collect();
+        let size_bytes_max = of("SIZE").next().and_then(|bytes| bytes.parse().ok()).unwrap_or_default();
         let able = self.config.extensions.on_connection(self.encrypted);
         let extensions = Extensions {
             pipelining: has("PIPELINING"),
@@ -125,7 +138,7 @@ impl Session {
             starttls: has("STARTTLS") && able.starttls,
             auth: able.auth && !mechanisms.is_empty(),
         };
-        Announced { extensions, mechanisms }
+        Announced { extensions, mechanisms, size_bytes_max }
     }
 
     fn push_hello(&mut self, text: Option<&str>, lines: &[String]) {

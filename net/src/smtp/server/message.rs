@@ -138,8 +138,9 @@ pub(super) enum Taken<'i> {
 impl Session {
     /// Within a message after DATA.
     pub(super) fn step_data<'i>(&mut self, input: &mut &'i [u8]) -> Option<Step<'i>> {
+        let size_bytes_max = self.size_bytes_max();
         let Some(incoming) = &mut self.message else { unreachable!("DATA has made it") };
-        match incoming.take(input, self.config.size_bytes_max) {
+        match incoming.take(input, size_bytes_max) {
             Ok(Taken::All) => Some(Step::NeedInput),
             Ok(Taken::Nothing) => None,
             Ok(Taken::Step(step)) => Some(step),
@@ -156,10 +157,11 @@ impl Session {
         if chunk.left_bytes == 0 {
             return self.end_of_chunk(chunk.last);
         }
+        let size_bytes_max = self.size_bytes_max();
         let Some(incoming) = &mut self.message else { unreachable!("BDAT has made it") };
         let (mut piece, rest) = split_chunk(chunk.left_bytes, input);
         let available = piece.len();
-        let taken = incoming.take(&mut piece, self.config.size_bytes_max);
+        let taken = incoming.take(&mut piece, size_bytes_max);
         let used = available - piece.len();
         // What is left of the piece and what comes behind it lie side by side.
         *input = &input[used..];
@@ -234,10 +236,11 @@ impl Session {
     }
 
     fn end_of_chunk<'i>(&mut self, last: bool) -> Option<Step<'i>> {
+        let size_bytes_max = self.size_bytes_max();
         let Some(incoming) = &mut self.message else { unreachable!("BDAT has made it") };
         if last {
             if incoming.refusal.is_none()
-                && let Some(step) = incoming.finish(false, self.config.size_bytes_max)
+                && let Some(step) = incoming.finish(false, size_bytes_max)
             {
                 return Some(step);
             }

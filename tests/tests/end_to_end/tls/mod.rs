@@ -11,7 +11,7 @@ use tests::pki::Issued;
 use tests::{Builder, Smtpd};
 
 /// A relay with this identity as `mx`: the key in the startup file, the certificate in the running file.
-fn relay_with(port: u16, issued: &Issued) -> Builder {
+pub(crate) fn relay_with(port: u16, issued: &Issued) -> Builder {
     let builder = Smtpd::relay_to(port);
     let (certificate, key) = issued.write(builder.dir(), "mx");
     builder
