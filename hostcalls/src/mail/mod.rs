@@ -5,6 +5,8 @@
 
 mod builder;
 pub(crate) mod dkim;
+#[cfg(test)]
+mod elsewhere_tests;
 mod functions;
 mod message;
 mod outbox;
@@ -12,10 +14,12 @@ mod parameters;
 mod part;
 mod queue;
 mod rest;
+mod search;
 pub mod stored;
 mod taken;
 #[cfg(test)]
 mod tests;
+mod weigh;
 
 use mail::delta::Now;
 use script::host::Host;

@@ -63,7 +63,7 @@ struct Job {
 
 enum Source {
     Message(Message),
-    Builder(Builder),
+    Builder(Arc<Builder>),
 }
 
 /// One signature, as the options say. It becomes [`SignOptions`] when the key has been read.
@@ -117,7 +117,7 @@ fn start(call: &mut Call<'_>, is_message: bool) -> Result<Step, Fault> {
     }
     let source = match (object.downcast::<MailPart>(), object.downcast::<MimeObject>()) {
         (Some(part), _) => Source::Message(part.message().borrow().clone()),
-        (_, Some(mime)) => Source::Builder(mime.builder().borrow().clone()),
+        (_, Some(mime)) => Source::Builder(Arc::clone(&mime.builder().borrow())),
         _ => return Err(call.error("is a method of MailMessage and MIME")),
     };
     let return_header = is_message && options.boolean("return_header", false)?;
@@ -357,7 +357,8 @@ impl Signing {
         }
         let mime = self.object.downcast::<MimeObject>();
         mime.is_some_and(|mime| {
-            mime.builder().borrow_mut().prepend_header(name, value, ValueForm::Verbatim).is_ok()
+            let mut builder = mime.builder().borrow_mut();
+            Arc::make_mut(&mut builder).prepend_header(name, value, ValueForm::Verbatim).is_ok()
         })
     }
 }
