@@ -53,11 +53,13 @@ static METHODS: &[Native] = &[
         weigh::header,
         get_file_name,
     ),
-    Native::inline(
+    Native::weighed(
         "getType",
         "",
         (0, Some(0)),
         "The media type in lower case; none without Content-Type.",
+        HEADER,
+        weigh::header,
         get_type,
     ),
     Native::weighed(
@@ -69,12 +71,14 @@ static METHODS: &[Native] = &[
         weigh::header,
         get_type_parameter,
     ),
-    Native::inline(
+    Native::weighed(
         "getHeader",
         "string name [, array options]",
         (1, Some(2)),
         "The value of a header, decoded to UTF-8, or none. Options: index (0; from the top), field (false; the raw \
          header with its name and line end), decode (true; false gives the raw value).",
+        HEADER,
+        weigh::header,
         get_header,
     ),
     Native::weighed(
@@ -95,12 +99,14 @@ static METHODS: &[Native] = &[
         weigh::header,
         get_header_names,
     ),
-    Native::inline(
+    Native::weighed(
         "setHeader",
         "string name, string value [, array options]",
         (2, Some(3)),
         "Overwrites all headers of this name, or the one at index, and makes one if there is none; returns how many. \
          Options: index, encode (true).",
+        CHANGED_HEADER,
+        weigh::changed_header,
         set_header,
     ),
     Native::weighed(
@@ -112,18 +118,22 @@ static METHODS: &[Native] = &[
         weigh::field,
         add_header,
     ),
-    Native::inline(
+    Native::weighed(
         "delHeader",
         "string name [, array options]",
         (1, Some(2)),
         "Removes all headers of this name, or the one at the option index; returns how many.",
+        CHANGED_HEADER,
+        weigh::changed_header,
         del_header,
     ),
-    Native::inline(
+    Native::weighed(
         "renameHeader",
         "string name, string newname",
         (2, Some(2)),
         "Gives all headers of this name another one; returns how many.",
+        CHANGED_HEADER,
+        weigh::changed_header,
         rename_header,
     ),
     Native::weighed(
@@ -163,7 +173,15 @@ static METHODS: &[Native] = &[
         weigh::structure,
         get_preamble,
     ),
-    Native::inline("setPreamble", "string text", (1, Some(1)), "Replaces it; none for others.", set_preamble),
+    Native::weighed(
+        "setPreamble",
+        "string text",
+        (1, Some(1)),
+        "Replaces it; none for others.",
+        TEXT,
+        weigh::lines,
+        set_preamble,
+    ),
     Native::weighed(
         "getEpilogue",
         "",
@@ -173,7 +191,15 @@ static METHODS: &[Native] = &[
         weigh::structure,
         get_epilogue,
     ),
-    Native::inline("setEpilogue", "string text", (1, Some(1)), "Replaces it; none for others.", set_epilogue),
+    Native::weighed(
+        "setEpilogue",
+        "string text",
+        (1, Some(1)),
+        "Replaces it; none for others.",
+        TEXT,
+        weigh::lines,
+        set_epilogue,
+    ),
     Native::weighed(
         "prependPart",
         "MIME part [, array options]",

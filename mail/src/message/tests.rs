@@ -536,6 +536,29 @@ fn a_message_that_is_parsed_late_is_the_same_also_after_its_bytes_were_away() {
     assert!(late.delta().is_empty());
     late.put_away();
     late.bring_back(early.original().clone());
-    assert_eq!(late.size_bytes(), early.size_bytes());
     assert_eq!(late.structure().fields(PartId::ROOT).len(), 2);
+    assert_eq!(late.size_bytes(), early.size_bytes());
+}
+
+#[test]
+fn a_long_first_look_is_given_up_and_shared_once_it_was_taken() {
+    let parts = |count: usize| {
+        let text = "Content-Type: multipart/mixed; boundary=b\r\n\r\n".to_owned()
+            + &"--b\r\n\r\nx\r\n".repeat(count);
+        Message::parse_later(text.into_bytes()).expect("small")
+    };
+    assert!(parts(100).look());
+    for long in [
+        parts(5000),
+        Message::parse_later("A: b\r\n".repeat(50_000).into_bytes()).expect("small"),
+        Message::parse_later(
+            [&b"Content-Type: multipart/mixed; boundary=b\r\n\r\n"[..], &[b'x'; 1 << 20]].concat(),
+        )
+        .expect("small"),
+    ] {
+        assert!(!long.look());
+        let copy = long.clone();
+        let whole = copy.structure().part_count();
+        assert!(long.look() && long.structure().part_count() == whole);
+    }
 }

@@ -183,12 +183,6 @@ impl<'a> PartView<'a> {
         message.structure().descendants(self.id).map(move |id| PartView { message, id })
     }
 
-    /// The same, for as long as the message.
-    pub fn into_descendants(self) -> impl Iterator<Item = PartView<'a>> {
-        let message = self.message;
-        message.structure().descendants(self.id).map(move |id| PartView { message, id })
-    }
-
     /// The part with this dotted id: itself or one below it.
     pub fn find(&self, dotted_id: &str) -> Option<PartView<'a>> {
         let structure = self.message.structure();
