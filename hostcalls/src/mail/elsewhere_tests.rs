@@ -50,7 +50,7 @@ fn a_header_of_many_fields_is_read_and_changed_on_another_thread() {
         (r#"$m->getType()"#, "text/plain", "getType"),
         (r#"$m->getFileName()"#, "n", "getFileName"),
         (r#"$m->getTypeParameter("name")"#, "n", "getTypeParameter"),
-        (r#"$m->setHeader("a", "c") . $m->toString()[0:6]"#, "5000A: c\r\n", "setHeader toString free"),
+        (r#"$m->setHeader("a", "c") . $m->toString()[0:6]"#, "5000a: c\r\n", "setHeader toString free"),
         (r#"$m->delHeader("a") . $m->toString()[0:10]"#, "5000Subject: x", "delHeader toString free"),
         (r#"$m->renameHeader("a", "b") . $m->toString()[0:6]"#, "5000b: b\r\n", "renameHeader toString free"),
         (
@@ -79,7 +79,7 @@ fn the_parts_of_a_message_with_many_are_found_on_another_thread() {
     for (code, result, elsewhere) in [
         (r#"$m->getSize() . " " . $m->getID()"#, "360052 0", "getSize"),
         (r#"length($m->getParts()) . " " . $m->getSize()"#, "9000 360052", "look"),
-        (r#"$m->getByID("0.9000")->getType()"#, "text/x", "look"),
+        (r#"$m->getByID("0.8999")->getType()"#, "text/x", "look"),
         (r#"length($m->findByType("text/.*"))"#, "9000", "look find"),
         (r#"length($m->findByFileName("nothing"))"#, "0", "look find"),
         (r#"length($m->getErrors())"#, "0", "getErrors"),
