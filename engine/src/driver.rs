@@ -114,7 +114,7 @@ impl Driver {
     /// Whether `path` can be listened on.
     pub(crate) fn probe_bind_unix(&self, path: &Path) -> io::Result<()> {
         match self {
-            Driver::Uring(_) | Driver::Epoll(_) => crate::os::unix::probe_bind(path),
+            Driver::Uring(_) | Driver::Epoll(_) => unix::probe_bind(path),
             Driver::Sim(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
