@@ -12,14 +12,22 @@ use crate::testing::TestHost;
 
 /// The text of what a script returns, and what of it ran on another thread.
 fn run(script: &str) -> (String, Vec<&'static str>) {
+    run_within(Limits::default(), |_| true, script)
+}
+
+/// The same; what `has_room` says no to finds no thread.
+fn run_within(limits: Limits, has_room: fn(&str) -> bool, script: &str) -> (String, Vec<&'static str>) {
     let main = SourceText { name: "main".to_owned(), bytes: script.as_bytes().to_vec() };
     let compiled = compile(main, &mut NoLoader, &library(), &CompileOptions::default());
     let compiled = compiled.unwrap_or_else(|failed| panic!("{script}: {:?}", failed.all));
     let mut host = TestHost::new(1_700_000_000.25);
-    let mut context = Context::new(&Loaded::new(&compiled.program), Limits::default());
+    let mut context = Context::new(&Loaded::new(&compiled.program), limits);
     let mut elsewhere = Vec::new();
     loop {
         match context.run(&mut host, u32::MAX) {
+            Run::Pending(PendingCall::Offload { native, .. }) if !has_room(native.name) => {
+                context.resume(Err(Fault::error("there is no room")));
+            }
             Run::Pending(PendingCall::Offload { native, this, args }) => {
                 elsewhere.push(native.name);
                 let timezone = jiff::tz::TimeZone::UTC;
@@ -30,6 +38,7 @@ fn run(script: &str) -> (String, Vec<&'static str>) {
             }
             Run::OutOfBudget => {}
             Run::Done(value) => return (value.to_text().unwrap().to_string_lossy().into_owned(), elsewhere),
+            Run::Failed(error) => return (format!("failed: {}", error.message), elsewhere),
             other => panic!("{script}: {other:?}"),
         }
     }
@@ -85,6 +94,8 @@ fn the_parts_of_a_message_with_many_are_found_on_another_thread() {
         (r#"length($m->getErrors())"#, "0", "getErrors"),
         (r#"($m->setPreamble("x") === $m)"#, "true", "setPreamble"),
         (r#"$m->setDateLater()"#, "1", "setDateLater"),
+        (r#"($m->setBody("x") === $m) . $m->reset()"#, "true1", "look"),
+        (r#"$m->setBody(str_repeat("x", 60000))->reset()"#, "1", "look setBody"),
     ] {
         let code = format!("{PARTS} return {code};");
         let (found, ran) = run(&code);
@@ -140,4 +151,51 @@ fn objects_keep_what_was_changed_on_another_thread() {
         let (found, ran) = run(code);
         assert_eq!((found.as_str(), ran.join(" ").as_str()), (result, elsewhere), "{code}");
     }
+}
+
+#[test]
+fn what_does_not_come_back_from_another_thread_leaves_the_object_as_it_was() {
+    let nobody = |name: &str| name != "delHeader" && name != "addHeader";
+    for (code, result) in [
+        (r#"try { $m->delHeader("a"); } catch ($e) { } return length($m->toString());"#, "30052"),
+        (
+            r#"$m->setHeader("Subject", "y"); $s = $m->snapshot();
+            try { $m->delHeader("a"); } catch ($e) { } return [$m->snapshot() === $s, $m->reset()];"#,
+            "[0=>true,1=>1]",
+        ),
+        (
+            r#"$b = MIME()->setBody("x"); $s = $b->toString();
+            try { $b->addHeader("X", str_repeat("a ", 20000)); } catch ($e) { } return $b->toString() === $s;"#,
+            "true",
+        ),
+    ] {
+        let code = format!("{FIELDS} {code}");
+        assert_eq!(run_within(Limits::default(), nobody, &code).0, result, "{code}");
+    }
+}
+
+#[test]
+fn a_change_on_another_thread_shows_in_all_parts_and_in_those_found_before() {
+    let code = format!(
+        r#"{PARTS} $p = $m->getParts()[0]; $q = $m->getByID("0.0");
+        $p->setHeader("X", str_repeat("é", 1000)); $m->addHeader("Y", "z");
+        $s = $m->toString();
+        return [$q->delHeader("Content-Type"), str_find($s, "Y: z") !== -1, str_find($s, "=?") !== -1, $m->reset()];"#
+    );
+    assert_eq!(run(&code).0, "[0=>1,1=>true,2=>true,3=>3]");
+}
+
+#[test]
+fn what_only_reads_a_message_of_many_changes_frees_nothing() {
+    let code = format!(r#"{FIELDS} $m->delHeader("a"); $m->getHeader("b"); return $m->getType();"#);
+    assert_eq!(run(&code).1, ["delHeader", "getHeader", "getType"]);
+}
+
+#[test]
+fn objects_that_grow_on_another_thread_count_against_the_memory_limit() {
+    let limits = Limits { memory_bytes: 1 << 20, ..Limits::default() };
+    let script =
+        r#"$m = MIME(); $v = str_repeat("a ", 20000); for ($i = 0; $i < 200; $i++) $m->addHeader("X", $v);"#;
+    let (found, _) = run_within(limits, |_| true, script);
+    assert!(found.starts_with("failed: ") && found.contains("memory"), "{found}");
 }

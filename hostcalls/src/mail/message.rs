@@ -173,8 +173,7 @@ impl HostObject for MailPart {
     fn adopt(&self, changed: &Object) -> bool {
         let Some(changed) = changed.downcast::<MailPart>() else { return false };
         let mut copy = changed.message.borrow_mut();
-        self.message.borrow_mut().swap_changes(&mut copy);
-        copy.changes_weight() > HEADER_BYTES
+        self.message.borrow_mut().swap_changes(&mut copy) && copy.changes_weight() > HEADER_BYTES
     }
 
     /// Its share of the message.

@@ -3,6 +3,7 @@
 //! The work is done in the crate `mail`; here are its values. A message is shared by the objects of all its parts, so
 //! that a change through one shows when any of them is written.
 
+mod body;
 mod builder;
 pub(crate) mod dkim;
 #[cfg(test)]

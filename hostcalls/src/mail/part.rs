@@ -1,14 +1,13 @@
 //! The class `MIMEPart`: one part of a message.
 
 use mail::header::Field;
-use mail::lines;
-use mail::message::{BodyForm, EditError, Message, PartView, Place};
+use mail::message::{EditError, Message, PartView, Place};
 use mail::mime::PartId;
 use script::fault::Fault;
-use script::host::Host;
-use script::native::{Call, Native, NativeClass, NativeFrame, NativeRun, Next, Step};
-use script::value::{Object, Value};
+use script::native::{Call, Native, NativeClass};
+use script::value::Value;
 
+use super::body::{GET_BODY, SET_BODY};
 use super::builder::{PART_BYTES, part_content, value_form};
 use super::message::{INLINE_BYTES, MailPart};
 use super::search::{FIND_BY_FILE_NAME, FIND_BY_TYPE, GET_BY_ID, GET_PARTS};
@@ -146,24 +145,8 @@ static METHODS: &[Native] = &[
         set_date_later,
     ),
     Native::weighed("remove", "", (0, Some(0)), "Drops the part.", LOOKING, weigh::structure, remove),
-    Native::weighed(
-        "getBody",
-        "[array options]",
-        (0, Some(1)),
-        "The body without its transfer encoding. Option: decode (true).",
-        (INLINE_BYTES, "the header and the body"),
-        weigh::body,
-        get_body,
-    ),
-    Native::offloading(
-        "setBody",
-        "string body [, array options]",
-        (1, Some(2)),
-        "Replaces the body, in the most readable transfer encoding; lines of text get CRLF at their ends. Option: encoding, \
-         when it is in that one already.",
-        (INLINE_BYTES, "the body"),
-        set_body,
-    ),
+    GET_BODY,
+    SET_BODY,
     Native::weighed(
         "getPreamble",
         "",
@@ -253,7 +236,7 @@ const TEXT: (usize, &str) = (INLINE_BYTES, "the text");
 const INSERTED: (usize, &str) = (PART_BYTES, "the header and the new part");
 
 /// Reads the part of this call.
-fn read<T>(call: &Call<'_>, read: impl FnOnce(PartView<'_>) -> T) -> Result<T, Fault> {
+pub(super) fn read<T>(call: &Call<'_>, read: impl FnOnce(PartView<'_>) -> T) -> Result<T, Fault> {
     let object: &MailPart = call.this()?;
     let message = object.message().borrow();
     let view = message.part(object.part()).ok_or_else(|| call.error(EditError::NoPart))?;
@@ -373,97 +356,6 @@ fn set_date_later(call: &mut Call<'_>) -> Result<Value, Fault> {
 fn remove(call: &mut Call<'_>) -> Result<Value, Fault> {
     edited(call, |message, part| message.remove_part(part))?;
     Ok(Value::None)
-}
-
-fn get_body(call: &mut Call<'_>) -> Result<Value, Fault> {
-    let decode = call.options(0)?.boolean("decode", true)?;
-    let size = read(call, |part| part.raw_body().len())?;
-    call.charge(size)?;
-    read(call, |part| match decode {
-        true => part.body().into_owned().into(),
-        false => part.raw_body().into(),
-    })
-}
-
-fn set_body(call: &mut Call<'_>) -> Result<Step, Fault> {
-    let body = call.str(0)?;
-    call.charge(body.len())?;
-    let encoding = call.options(1)?.str("encoding")?;
-    if body.len() > INLINE_BYTES {
-        let form = edited(call, |message, part| message.body_form(part))?;
-        let encoding = encoding.map_or(Value::None, Value::Str).freeze()?;
-        let then = Box::new(Written { part: this(call)? });
-        let args = vec![Value::Str(body).freeze()?, Value::from(form_name(form)).freeze()?, encoding];
-        return Ok(Step::Offload { native: &WRITE, args, then: Some(then) });
-    }
-    match encoding {
-        Some(encoding) => {
-            let encoding = encoding.to_string_lossy().into_owned();
-            edited(call, |message, part| message.set_encoded_body(part, shared(&body), &encoding))?;
-        }
-        None => edited(call, |message, part| message.set_body(part, body.as_bytes()))?,
-    }
-    this(call).map(Step::Return)
-}
-
-/// What of setBody runs on another thread: the body as it stands in the message, and the encoding's name.
-static WRITE: Native = Native {
-    name: "setBody",
-    params: "string body, string form, any encoding",
-    doc: "",
-    min_args: 3,
-    max_args: Some(3),
-    run: NativeRun::Sized {
-        above_bytes: INLINE_BYTES,
-        run: |call| {
-            let body = call.str(0)?;
-            let form = match &*call.str(1)? {
-                b"text" => BodyForm::Text,
-                b"parts" => BodyForm::Parts,
-                _ => BodyForm::Bytes,
-            };
-            let (body, encoding) = match call.arg(2) {
-                Value::Str(encoding) => (lines::with_crlf(shared(&body)), Value::Str(encoding.clone())),
-                _ => {
-                    let (body, encoding) = form.write(body.as_bytes());
-                    (body, encoding.into())
-                }
-            };
-            Ok(vec![Value::from(&body[..]), encoding].into())
-        },
-    },
-};
-
-/// A form as an argument of [`WRITE`].
-fn form_name(form: BodyForm) -> &'static str {
-    match form {
-        BodyForm::Text => "text",
-        BodyForm::Parts => "parts",
-        BodyForm::Bytes => "bytes",
-    }
-}
-
-/// Waits for a body that is being written.
-struct Written {
-    part: Value,
-}
-
-impl NativeFrame for Written {
-    fn resume(&mut self, result: Value, _: &mut dyn Host) -> Result<Next, Fault> {
-        let pair = result.as_array().map(|pair| (pair.get_index(0), pair.get_index(1)));
-        let Some((Some(Value::Str(body)), Some(Value::Str(encoding)))) = pair else {
-            unreachable!("WRITE gives two strings")
-        };
-        let object = self.part.as_object().and_then(Object::downcast::<MailPart>).expect("it was one");
-        let encoding = encoding.to_string_lossy();
-        let edited = object.message().borrow_mut().set_written_body(object.part(), shared(&body), &encoding);
-        edited.map_err(|error| Fault::error(format!("setBody(): {error}")))?;
-        Ok(Next::Return(self.part.clone()))
-    }
-
-    fn for_each_value(&self, visit: &mut dyn FnMut(&Value)) {
-        visit(&self.part);
-    }
 }
 
 fn get_preamble(call: &mut Call<'_>) -> Result<Value, Fault> {

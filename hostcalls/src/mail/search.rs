@@ -54,7 +54,7 @@ const FIND: &str = "The parts below it that match; a string is a pattern without
 const ID_BYTES: usize = 512;
 
 /// Has the parts of a message found, on another thread.
-static LOOK: Native = Native {
+pub(super) static LOOK: Native = Native {
     name: "look",
     params: "MIMEPart part",
     doc: "",

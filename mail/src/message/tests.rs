@@ -562,3 +562,16 @@ fn a_long_first_look_is_given_up_and_shared_once_it_was_taken() {
         assert!(long.look() && long.structure().part_count() == whole);
     }
 }
+
+#[test]
+fn a_line_that_the_first_look_sees_half_of_is_not_taken_for_a_boundary() {
+    let text = "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n".to_owned()
+        + &"A: b\r\n".repeat(7000)
+        + &format!("--b{}X\r\nZ: z\r\n\r\nbody\r\n--b--\r\n", " ".repeat(5000));
+    let message = Message::parse_later(text.clone().into_bytes()).expect("small");
+    message.look();
+    let whole = Message::parse(text.into_bytes()).expect("small");
+    let child = |message: &Message| message.root().children().next().map(|part| part.fields().len());
+    assert_eq!(child(&message), child(&whole));
+    assert_eq!(child(&whole), Some(7001));
+}

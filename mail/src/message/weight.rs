@@ -1,5 +1,7 @@
 //! How much there is to look at, so that what takes long can be left to another thread.
 
+use std::sync::Arc;
+
 use super::Message;
 use crate::mime::PartId;
 
@@ -65,8 +67,9 @@ impl Message {
         size + self.edit_bytes() + self.changes_weight()
     }
 
-    /// Takes the changes of a copy, and gives it those that this message had.
-    pub fn swap_changes(&mut self, copy: &mut Message) {
+    /// Takes the changes of a copy, and gives it those that this message had. False: the copy was not changed.
+    pub fn swap_changes(&mut self, copy: &mut Message) -> bool {
         std::mem::swap(&mut self.changes, &mut copy.changes);
+        !Arc::ptr_eq(&self.changes, &copy.changes)
     }
 }

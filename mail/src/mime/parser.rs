@@ -165,8 +165,10 @@ impl<'a> Parser<'a> {
         let section = header::scan(&self.message[..end], start, &mut self.fields, FIELDS_MAX, is_boundary);
         let scanned = u64::from(section.body_start) - start as u64;
         self.examined += scanned;
-        // What ends where it was cut off may have gone on.
-        self.gave_up |= section.body_start as usize == end && end < self.message.len();
+        // What ends on a line that was cut off, rather than on an empty one, may have gone on.
+        let last = &self.message[section.fields_end as usize..end];
+        let is_cut = end < self.message.len() && memchr(b'\n', last).is_none();
+        self.gave_up |= is_cut && section.body_start == section.fields_end;
         self.may(LOOK_PART_BYTES + scanned * LOOK_HEADER_FACTOR);
         let id = PartId(self.parts.len() as u32);
         let level = self.unfinished.len();

@@ -147,6 +147,8 @@ impl Context {
         args: Vec<Frozen>,
     ) -> Result<Outcome, Fault> {
         let frozen = Value::Object(this.clone()).freeze()?;
+        // The object grows by no more than what it is given.
+        self.heap.charge(args.iter().map(Frozen::size_bytes).sum());
         self.wait(Box::new(Adopting::new(this.clone())))?;
         Ok(Outcome::Pending(PendingCall::Offload { native, this: Some(frozen), args }))
     }
@@ -156,6 +158,7 @@ impl Context {
         if self.entries.len() >= self.limits.depth as usize {
             return Err(Fault::error(format!("calls are nested deeper than {}", self.limits.depth)));
         }
+        self.heap.charge(frame.size_bytes());
         let (top, nums_top) = self.top();
         self.entries.push(Entry::Native(Waiting { frame, top: top as u32, nums_top: nums_top as u32 }));
         Ok(())

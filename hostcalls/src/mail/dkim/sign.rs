@@ -278,7 +278,11 @@ fn lossy(bytes: &[u8]) -> String {
 fn work(call: &mut Call<'_>) -> Result<Value, Fault> {
     let job: &Job = job(call.arg(0))?;
     let source = match &job.source {
-        Source::Message(message) => message.to_bytes(job.now),
+        Source::Message(message) => {
+            // The field goes where the header begins: the shard is not to look for it.
+            message.structure();
+            message.to_bytes(job.now)
+        }
         Source::Builder(builder) => Bytes::from(builder.to_bytes()),
     };
     let options: Option<Vec<SignOptions>> = job.signatures.iter().map(Signature::options).collect();

@@ -349,6 +349,8 @@ impl Slices for Arrange {
     }
 
     fn size_bytes(&self) -> usize {
-        self.pairs.pairs.capacity() * size_of::<(Key, Value)>()
+        let seen = if let How::Unique(seen) = &self.how { seen.capacity() * size_of::<u64>() } else { 0 };
+        let pairs = self.pairs.pairs.capacity() + self.build.as_ref().map_or(0, |build| build.rest.len());
+        seen + pairs * size_of::<(Key, Value)>()
     }
 }
