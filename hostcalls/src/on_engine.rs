@@ -152,7 +152,9 @@ pub(crate) fn invoke<'a>(
             let mut host = execution.host();
             let mut call = Call::new(native, this.as_ref(), &mut args, &mut host);
             match native.run {
-                NativeRun::Inline(run) | NativeRun::Sized { run, .. } => return run(&mut call),
+                NativeRun::Inline(run) | NativeRun::Sized { run, .. } | NativeRun::Weighed { run, .. } => {
+                    return run(&mut call);
+                }
                 NativeRun::Frame(run) | NativeRun::Offloading { run, .. } => run(&mut call)?,
                 NativeRun::Host(function) => {
                     let call = script::host::HostCall { function, name: native.name, this, args };
@@ -171,12 +173,14 @@ pub(crate) fn invoke<'a>(
                     next => (next, then),
                 }
             }
+            Step::Begin(then) => (Next::Pause, then),
             Step::Call { function, args, then } => (Next::Call { function, args }, then),
             Step::Host { call, then } => (Next::Host(call), then),
         };
         loop {
             let result = match next {
                 Next::Return(value) => return Ok(value),
+                Next::Pause => Ok(Value::None),
                 Next::Call { function, args } => match function.as_function().map(Function::kind) {
                     Some(FunctionBuf::Native(native)) => invoke(execution, native, None, args).await,
                     _ => panic!("tests call natives only"),

@@ -49,12 +49,37 @@ Everything that a script can call. The language itself is in the [guide](../hsl/
   small arguments, else on another thread, while the script waits and others run. *offloaded*: always on another thread.
   *waits*: for the network, the disk or another shard; the script is suspended meanwhile, nothing else is. *calls back or
   waits*: it may call functions of the script, or wait. *offloaded above N bytes of* something: what it computes on more than
-  that runs on another thread; `bench/script/thresholds.hsl` measures what it and the others cost just below.
+  that runs on another thread; `bench/script/thresholds.hsl` measures what it and the others cost just below. *inline, in
+  slices*: on the shard, but others run after each 500 items. Why what is only *inline* takes little time, whatever it gets, says
+  `hostcalls/src/bounded.txt`; a test compares it with the library.
 ";
 
 const HOOK_INTRODUCTION: &str =
     "Only the scripts of hooks have these. The *deciding* functions end the script: they do not return.
 ";
+
+/// Natives that never go to another thread, by the reason: `bounded.txt`.
+struct Bounded(&'static str);
+
+const BOUNDED: Bounded = Bounded(include_str!("bounded.txt"));
+
+impl Bounded {
+    /// Reasons, each with its natives.
+    fn rows(&self) -> impl Iterator<Item = (&'static str, std::str::SplitWhitespace<'static>)> {
+        let lines = self.0.lines().filter(|line| !line.starts_with('#'));
+        lines.filter_map(|line| line.split_once(": ")).map(|(why, names)| (why, names.split_whitespace()))
+    }
+
+    #[cfg(test)]
+    fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.rows().flat_map(|(_, names)| names)
+    }
+
+    /// Those that let others run in between.
+    fn slices(&self) -> impl Iterator<Item = &'static str> {
+        self.rows().filter(|(why, _)| *why == "in slices").flat_map(|(_, names)| names)
+    }
+}
 
 /// Functions that the compiler calls for statements of the language.
 fn is_internal(name: &str) -> bool {
@@ -84,7 +109,11 @@ fn runs(native: &Native) -> String {
         NativeRun::Inline(_) => "inline".to_owned(),
         NativeRun::Sized { above_bytes: 0, .. } => "offloaded".to_owned(),
         NativeRun::Sized { above_bytes, .. } => format!("inline or offloaded above {above_bytes} bytes"),
-        NativeRun::Frame(_) => "calls back or waits".to_owned(),
+        NativeRun::Weighed { above, of, .. } => format!("inline or offloaded above {above} bytes of {of}"),
+        NativeRun::Frame(_) => match BOUNDED.slices().any(|name| name == native.name) {
+            true => "inline, in slices".to_owned(),
+            false => "calls back or waits".to_owned(),
+        },
         NativeRun::Offloading { above_bytes: 0, .. } => "offloaded".to_owned(),
         NativeRun::Offloading { above_bytes, of, .. } => {
             format!("calls back or waits; offloaded above {above_bytes} bytes of {of}")
@@ -215,9 +244,9 @@ mod tests {
     /// When a native computes on another thread; `None`: never.
     fn offloaded_above(native: &Native) -> Option<usize> {
         match native.run {
-            NativeRun::Sized { above_bytes, .. } | NativeRun::Offloading { above_bytes, .. } => {
-                Some(above_bytes)
-            }
+            NativeRun::Sized { above_bytes, .. }
+            | NativeRun::Offloading { above_bytes, .. }
+            | NativeRun::Weighed { above: above_bytes, .. } => Some(above_bytes),
             NativeRun::Inline(_) | NativeRun::Frame(_) | NativeRun::Host(_) => None,
         }
     }
@@ -249,6 +278,29 @@ mod tests {
         let missing: Vec<_> = expected.iter().filter(|line| !program.contains(&***line)).collect();
         assert!(missing.is_empty(), "bench/script/thresholds.hsl has no line with {missing:#?}");
         assert_eq!(program.matches("\nmeasure(").count(), expected.len(), "and no others");
+    }
+
+    /// Whatever has no threshold, and does not wait for another program, says in one place why it needs none.
+    #[test]
+    fn whatever_is_never_offloaded_is_bounded() {
+        let library = library();
+        let mut here = Vec::new();
+        let mut add = |name: String, native: &Native| {
+            let is_here = matches!(native.run, NativeRun::Inline(_) | NativeRun::Frame(_));
+            here.extend(Some(name).filter(|_| is_here && !is_internal(native.name)));
+        };
+        library.functions().into_iter().for_each(|native| add(native.name.to_owned(), native));
+        for class in library.classes().into_iter().chain(library.module_classes().map(|(_, class)| class)) {
+            class.constructor.iter().for_each(|native| add(class.name.to_owned(), native));
+            class.methods.iter().for_each(|native| add(format!("{}->{}", class.name, native.name), native));
+            class.statics.iter().for_each(|native| add(format!("{}::{}", class.name, native.name), native));
+        }
+        let mut bounded: Vec<_> = BOUNDED.names().map(str::to_owned).collect();
+        here.sort_unstable();
+        bounded.sort_unstable();
+        let unexplained: Vec<_> = here.iter().filter(|name| !bounded.contains(name)).collect();
+        assert!(unexplained.is_empty(), "a threshold, or a reason in bounded.txt: {unexplained:?}");
+        assert_eq!(bounded, here, "bounded.txt has what is not in the library, or twice");
     }
 
     #[test]

@@ -85,10 +85,13 @@ async fn go_on(context: &mut Context, execution: &Rc<Execution>, mut run: Run) -
             }
             Run::Done(_) | Run::Finished(_) | Run::Failed(_) => unreachable!("a step says that it is an end"),
         }
-        match slice.measure(|rounds| step(context, execution, rounds)) {
+        let (start, steps) = (now_precise(), context.steps());
+        match step(context, execution, slice.rounds) {
             Ok(outcome) => return outcome,
             Err(other) => run = other,
         }
+        let rounds = context.steps() - steps;
+        slice.adapt(start, now_precise(), rounds >= u64::from(slice.rounds));
     }
 }
 
@@ -132,7 +135,8 @@ async fn answer(execution: &Rc<Execution>, call: PendingCall) -> Result<Value, F
             let mut seed = [0; 32];
             engine::rng::fill(&mut seed);
             let now = engine::time::wall_us() as f64 / 1e6;
-            let surroundings = Surroundings { now, seed, monotonic: crate::time::monotonic_s };
+            let timezone = execution.environment.timezone().clone();
+            let surroundings = Surroundings { now, seed, monotonic: crate::time::monotonic_s, timezone };
             let run = move || run_offloaded(native, this, args, surroundings);
             let result = crate::offload::offload(native.name, run).await?;
             Ok(Value::from_frozen(&result?))
@@ -153,18 +157,12 @@ impl Default for Slice {
 }
 
 impl Slice {
-    fn measure<T>(&mut self, run: impl FnOnce(u32) -> T) -> T {
-        let start = now_precise();
-        let result = run(self.rounds);
-        self.adapt(start, now_precise());
-        result
-    }
-
-    fn adapt(&mut self, start: Instant, end: Instant) {
+    /// A slice that waits, or pauses within a function, says nothing of how long all of its rounds would have taken.
+    fn adapt(&mut self, start: Instant, end: Instant, all_rounds: bool) {
         let took: Duration = end - start;
         if took > limits::SLICE {
             self.rounds = (self.rounds / 2).max(limits::SLICE_ROUNDS_MIN);
-        } else if took < limits::SLICE / 3 {
+        } else if all_rounds && took < limits::SLICE / 3 {
             self.rounds = (self.rounds * 2).min(limits::SLICE_ROUNDS_MAX);
         }
     }

@@ -35,10 +35,11 @@ pub(crate) fn call(
             let this =
                 this.map(|object| object.freeze().expect("an object of an offloaded method can be frozen"));
             let args = args.iter().map(Value::freeze).collect::<Result<_, Fault>>()?;
-            let result =
-                run_offloaded(native, this, args, Surroundings { now, seed: [0; 32], monotonic: || 0.0 })?;
+            let result = run_offloaded(native, this, args, surroundings(now))?;
             Ok(Value::from_frozen(&result))
         }
+        // What it changes stays with its object.
+        NativeRun::Weighed { run, .. } => run(&mut Call::new(native, this, &mut args, &mut host)),
         NativeRun::Frame(run) | NativeRun::Offloading { run, .. } => {
             let step = run(&mut Call::new(native, this, &mut args, &mut host))?;
             drive(world, step, &mut host)
@@ -50,6 +51,10 @@ pub(crate) fn call(
     }
 }
 
+fn surroundings(now: f64) -> Surroundings {
+    Surroundings { now, seed: [0; 32], monotonic: || 0.0, timezone: jiff::tz::TimeZone::UTC }
+}
+
 fn drive(world: &mut World<'_>, step: Step, host: &mut TestHost) -> Result<Value, Fault> {
     let (mut next, mut frame) = match step {
         Step::Return(value) => return Ok(value),
@@ -59,12 +64,14 @@ fn drive(world: &mut World<'_>, step: Step, host: &mut TestHost) -> Result<Value
             let Some(mut then) = then else { return Ok(result) };
             (then.resume(result, host)?, then)
         }
+        Step::Begin(then) => (Next::Pause, then),
         Step::Call { function, args, then } => (Next::Call { function, args }, then),
         Step::Host { call, then } => (Next::Host(call), then),
     };
     loop {
         let result = match next {
             Next::Return(value) => return Ok(value),
+            Next::Pause => Ok(Value::None),
             Next::Call { function, args } => match function.as_function().map(|function| function.kind()) {
                 Some(FunctionBuf::Native(native)) => call(world, native, None, &args),
                 _ => (world.script)(args),

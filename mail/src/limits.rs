@@ -12,6 +12,19 @@ pub const FIELDS_MAX: usize = 50_000;
 /// Parts of one message, the root included. What comes after stays in the body of the last one.
 pub const PARTS_MAX: usize = 10_000;
 
+/// Bytes of a message in which its parts are looked for at once, in some 100 us; what is longer, or has more headers or parts, is
+/// left to another thread.
+pub const LOOK_BYTES: u64 = 512 << 10;
+
+/// As many of those bytes as one byte of a header counts for.
+pub const LOOK_HEADER_FACTOR: u64 = 12;
+
+/// The same for a part beside its header.
+pub const LOOK_PART_BYTES: u64 = 2048;
+
+/// The same for a line that may be a boundary.
+pub const LOOK_LINE_BYTES: u64 = 128;
+
 /// Multiparts within one another. A deeper one is a part without children.
 pub const DEPTH_MAX: usize = 64;
 

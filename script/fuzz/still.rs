@@ -29,7 +29,8 @@ pub struct Printed {
 pub fn answer(call: PendingCall, number: u32) -> Result<Value, Fault> {
     match call {
         PendingCall::Offload { native, this, args } if number <= MAX_OFFLOADED => {
-            let surroundings = Surroundings { now: NOW, seed: [7; 32], monotonic: || 0.0 };
+            let timezone = jiff::tz::TimeZone::UTC;
+            let surroundings = Surroundings { now: NOW, seed: [7; 32], monotonic: || 0.0, timezone };
             let result = run_offloaded(native, this, args, surroundings)?;
             Ok(Value::from_frozen(&result))
         }

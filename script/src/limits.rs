@@ -91,6 +91,8 @@ pub const MAX_KEPT_ENTRIES: usize = 1024;
 pub const DEFAULT_DEPTH: u32 = 1000;
 /// Bytes of arguments above which a native whose time grows with them runs on another thread.
 pub const OFFLOAD_ABOVE_BYTES: usize = 64 << 10;
+/// Items of an array that a native works on before others run: up to 150 ns each.
+pub const SLICE_ITEMS: usize = 500;
 /// Bytes of JSON that a debugger is shown of one variable, more or less: an array or object ends where it is longer.
 pub const SHOWN_VALUE_BYTES: usize = 64 << 10;
 /// The same for one text.

@@ -24,11 +24,14 @@ pub(super) fn eval(import: &str, expression: &str) -> String {
     loop {
         return match context.run(&mut host, u32::MAX) {
             Run::Pending(PendingCall::Offload { native, this, args }) => {
-                let surroundings = Surroundings { now: host.now(), seed: [7; 32], monotonic: || 0.0 };
+                let timezone = jiff::tz::TimeZone::UTC;
+                let surroundings =
+                    Surroundings { now: host.now(), seed: [7; 32], monotonic: || 0.0, timezone };
                 let result = run_offloaded(native, this, args, surroundings);
                 context.resume(result.map(|value| Value::from_frozen(&value)).map_err(Fault::from));
                 continue;
             }
+            Run::OutOfBudget => continue,
             Run::Done(value) if value.is_none() => "none".to_owned(),
             Run::Done(value) => value.to_text().unwrap().to_string_lossy().into_owned(),
             Run::Failed(error) => format!("failed: {}", error.message),

@@ -11,6 +11,7 @@ use script::native::{Call, HostObject, Native, NativeClass, NativeRun, Step};
 use script::value::{Frozen, FrozenObject, Object, Value};
 
 use super::message::MailPart;
+use super::weigh::{self, HEADER_BYTES};
 use super::{boundary, now, shared, this};
 use crate::arguments::Arguments;
 use crate::offload::{ask, offload};
@@ -27,18 +28,22 @@ pub(super) static MIME: NativeClass = NativeClass {
 };
 
 static METHODS: &[Native] = &[
-    Native::inline(
+    Native::weighed(
         "addHeader",
         "string name, string value [, array options]",
         (2, Some(3)),
         "Adds a header, folded and encoded unless the option encode is false.",
+        (HEADER_BYTES, "the arguments"),
+        weigh::built_field,
         add_header,
     ),
-    Native::inline(
+    Native::weighed(
         "appendPart",
         "MIME part",
         (1, Some(1)),
         "Adds a copy of a MIME, MIMEPart or MailMessage as child. The type is to be set to a multipart.",
+        (PART_BYTES, "the part"),
+        weigh::part,
         append_part,
     ),
     Native::inline(
@@ -114,19 +119,22 @@ pub(super) const SEND: Native = Native {
 
 /// The largest message that a shard writes itself: its body may be encoded, byte by byte.
 const BUILT_BYTES: usize = 16 * 1024;
+/// The same for a part that goes into another message.
+pub(super) const PART_BYTES: usize = BUILT_BYTES;
 
 /// An object of class `MIME`.
 pub struct MimeObject {
-    builder: RefCell<Builder>,
+    /// Copied when it changes while copies of it are on their way.
+    builder: RefCell<Arc<Builder>>,
 }
 
 impl MimeObject {
     fn new(builder: Builder) -> MimeObject {
-        MimeObject { builder: RefCell::new(builder) }
+        MimeObject { builder: RefCell::new(Arc::new(builder)) }
     }
 
     /// What it builds.
-    pub fn builder(&self) -> &RefCell<Builder> {
+    pub fn builder(&self) -> &RefCell<Arc<Builder>> {
         &self.builder
     }
 
@@ -147,7 +155,13 @@ impl HostObject for MimeObject {
     }
 
     fn freeze(&self) -> Option<Frozen> {
-        Some(Frozen::Object(Arc::new(FrozenBuilder(self.builder.borrow().clone()))))
+        Some(Frozen::Object(Arc::new(FrozenBuilder(Arc::clone(&self.builder.borrow())))))
+    }
+
+    fn adopt(&self, changed: &Object) -> bool {
+        let Some(changed) = changed.downcast::<MimeObject>() else { return false };
+        self.builder.swap(&changed.builder);
+        changed.builder.borrow().size_bytes() > BUILT_BYTES
     }
 
     fn size_bytes(&self) -> usize {
@@ -155,11 +169,11 @@ impl HostObject for MimeObject {
     }
 }
 
-struct FrozenBuilder(Builder);
+struct FrozenBuilder(Arc<Builder>);
 
 impl FrozenObject for FrozenBuilder {
     fn thaw(self: Arc<Self>) -> Object {
-        Object::host(MimeObject::new(self.0.clone()))
+        Object::host(MimeObject { builder: RefCell::new(Arc::clone(&self.0)) })
     }
 
     fn size_bytes(&self) -> usize {
@@ -178,7 +192,7 @@ fn change(
     change: impl FnOnce(&mut Builder) -> Result<(), BuildError>,
 ) -> Result<Value, Fault> {
     let object: &MimeObject = call.this()?;
-    change(&mut object.builder.borrow_mut()).map_err(|error| call.error(error))?;
+    change(Arc::make_mut(&mut object.builder.borrow_mut())).map_err(|error| call.error(error))?;
     this(call)
 }
 

@@ -56,12 +56,13 @@ pub(super) static NATIVES: &[Native] = &[
         INLINE_BYTES,
         header_addresslist_compile,
     ),
-    Native::inline(
+    Native::sized(
         "header_dkim_decode",
         "string value [, array options]",
         (1, Some(2)),
         "The tags of a DKIM, ARC, DMARC or BIMI value. Option: field (false; the value includes the header name). \
          None when it is no tag list.",
+        INLINE_BYTES,
         header_dkim_decode,
     ),
     Native::sized(

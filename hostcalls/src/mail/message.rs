@@ -15,6 +15,7 @@ use script::value::{Array, Frozen, FrozenObject, Object, Value};
 use super::builder::{QUEUE, SEND};
 use super::outbox::Outbox;
 use super::part::{PART, edited};
+use super::weigh::{self, HEADER_BYTES, LOOK_BYTES};
 use super::{Resting, Taken, now, shared, this};
 use crate::arguments::Arguments;
 use crate::{Execution, HostFunction, HostFuture, file, numbers};
@@ -33,12 +34,11 @@ pub static MESSAGE: NativeClass = NativeClass {
 };
 
 static STATICS: &[Native] = &[
-    Native::sized(
+    Native::inline(
         "String",
         "string data",
         (1, Some(1)),
         "A message from its source; none when it is too large.",
-        INLINE_BYTES,
         from_string,
     ),
     Native {
@@ -52,25 +52,45 @@ static STATICS: &[Native] = &[
 ];
 
 static METHODS: &[Native] = &[
-    Native::inline("reset", "", (0, Some(0)), "Drops all changes and returns how many there were.", reset),
+    Native::weighed(
+        "reset",
+        "",
+        (0, Some(0)),
+        "Drops all changes and returns how many there were.",
+        (HEADER_BYTES, "the changes"),
+        weigh::changes,
+        reset,
+    ),
     Native::inline("snapshot", "", (0, Some(0)), "A number for the present list of changes.", snapshot),
-    Native::inline(
+    Native::weighed(
         "restore",
         "number id",
         (1, Some(1)),
         "Drops the changes made since the snapshot; false when there is none of this number.",
+        (HEADER_BYTES, "the changes and the header fields"),
+        weigh::replayed,
         restore,
     ),
-    Native::inline(
+    Native::weighed(
         "modifyContent",
         "number start, number count, string data",
         (3, Some(3)),
         "Replaces bytes of the original. Where changes overlap the later one wins.",
+        (LOOK_BYTES, "a message whose parts are looked for"),
+        weigh::structure,
         modify_content,
     ),
     super::dkim::SIGN_MESSAGE,
     super::dkim::VERIFY,
-    Native::sized("toString", "", (0, Some(0)), "The source with all changes.", INLINE_BYTES, to_string),
+    Native::weighed(
+        "toString",
+        "",
+        (0, Some(0)),
+        "The source with all changes.",
+        (INLINE_BYTES, "the message"),
+        weigh::whole,
+        to_string,
+    ),
     Native::inline("toFile", "", (0, Some(0)), "The source with all changes, as a File.", to_file),
     QUEUE,
     SEND,
@@ -150,6 +170,12 @@ impl HostObject for MailPart {
         Some(Frozen::Object(Arc::new(frozen)))
     }
 
+    fn adopt(&self, changed: &Object) -> bool {
+        let Some(changed) = changed.downcast::<MailPart>() else { return false };
+        let mut copy = changed.message.borrow_mut();
+        self.message.borrow_mut().swap_changes(&mut copy) && copy.changes_weight() > HEADER_BYTES
+    }
+
     /// Its share of the message.
     fn size_bytes(&self) -> usize {
         size_of::<MailPart>() + self.message.borrow().size_bytes() / Rc::strong_count(&self.message)
@@ -181,7 +207,7 @@ pub(super) fn load_eml(bytes: &[u8], _options: &Array) -> Result<Frozen, Fault> 
 
 /// A message from its source, or none.
 pub(super) fn parsed(source: bytes::Bytes) -> Value {
-    Message::parse(source).ok().map(MailPart::root).into()
+    Message::parse_later(source).ok().map(MailPart::root).into()
 }
 
 fn from_string(call: &mut Call<'_>) -> Result<Value, Fault> {

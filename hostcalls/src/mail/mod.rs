@@ -3,8 +3,11 @@
 //! The work is done in the crate `mail`; here are its values. A message is shared by the objects of all its parts, so
 //! that a change through one shows when any of them is written.
 
+mod body;
 mod builder;
 pub(crate) mod dkim;
+#[cfg(test)]
+mod elsewhere_tests;
 mod functions;
 mod message;
 mod outbox;
@@ -12,10 +15,12 @@ mod parameters;
 mod part;
 mod queue;
 mod rest;
+mod search;
 pub mod stored;
 mod taken;
 #[cfg(test)]
 mod tests;
+mod weigh;
 
 use mail::delta::Now;
 use script::host::Host;

@@ -1,17 +1,17 @@
 //! The class `MIMEPart`: one part of a message.
 
 use mail::header::Field;
-use mail::lines;
-use mail::message::{BodyForm, EditError, Message, PartView, Place};
+use mail::message::{EditError, Message, PartView, Place};
 use mail::mime::PartId;
 use script::fault::Fault;
-use script::host::Host;
-use script::native::{Call, Native, NativeClass, NativeFrame, NativeRun, Next, Step};
-use script::std::regex::{MATCHES_EACH, Pattern};
-use script::value::{Frozen, Object, Str, Value};
+use script::native::{Call, Native, NativeClass};
+use script::value::Value;
 
-use super::builder::{part_content, value_form};
+use super::body::{GET_BODY, SET_BODY};
+use super::builder::{PART_BYTES, part_content, value_form};
 use super::message::{INLINE_BYTES, MailPart};
+use super::search::{FIND_BY_FILE_NAME, FIND_BY_TYPE, GET_BY_ID, GET_PARTS};
+use super::weigh::{self, HEADER_BYTES, LOOK_BYTES};
 use super::{boundary, list, shared, this};
 
 /// The class.
@@ -25,149 +25,218 @@ pub(super) static PART: NativeClass = NativeClass {
 };
 
 static METHODS: &[Native] = &[
-    Native::inline(
+    Native::weighed(
         "getID",
         "",
         (0, Some(0)),
         "The id of the part: 0 for the root, 0.1 for its second child.",
+        LOOKING,
+        weigh::structure,
         get_id,
     ),
-    Native::inline("getSize", "", (0, Some(0)), "Header and body in bytes.", get_size),
-    Native::inline("getFileName", "", (0, Some(0)), "The decoded file name, or none.", get_file_name),
-    Native::inline(
+    Native::weighed(
+        "getSize",
+        "",
+        (0, Some(0)),
+        "Header and body in bytes.",
+        LOOKING,
+        weigh::structure,
+        get_size,
+    ),
+    Native::weighed(
+        "getFileName",
+        "",
+        (0, Some(0)),
+        "The decoded file name, or none.",
+        HEADER,
+        weigh::header,
+        get_file_name,
+    ),
+    Native::weighed(
         "getType",
         "",
         (0, Some(0)),
         "The media type in lower case; none without Content-Type.",
+        HEADER,
+        weigh::header,
         get_type,
     ),
-    Native::inline(
+    Native::weighed(
         "getTypeParameter",
         "string name",
         (1, Some(1)),
         "A parameter of Content-Type, decoded, or none.",
+        HEADER,
+        weigh::header,
         get_type_parameter,
     ),
-    Native::inline(
+    Native::weighed(
         "getHeader",
         "string name [, array options]",
         (1, Some(2)),
         "The value of a header, decoded to UTF-8, or none. Options: index (0; from the top), field (false; the raw \
          header with its name and line end), decode (true; false gives the raw value).",
+        HEADER,
+        weigh::header,
         get_header,
     ),
-    Native::inline(
+    Native::weighed(
         "getHeaders",
         "string name [, array options]",
         (1, Some(2)),
         "The values of all headers of this name, top first. Options: field, decode.",
+        HEADER,
+        weigh::header,
         get_headers,
     ),
-    Native::inline(
+    Native::weighed(
         "getHeaderNames",
         "",
         (0, Some(0)),
         "The names of all headers in lower case, top first.",
+        HEADER,
+        weigh::header,
         get_header_names,
     ),
-    Native::inline(
+    Native::weighed(
         "setHeader",
         "string name, string value [, array options]",
         (2, Some(3)),
         "Overwrites all headers of this name, or the one at index, and makes one if there is none; returns how many. \
          Options: index, encode (true).",
+        CHANGED_HEADER,
+        weigh::changed_header,
         set_header,
     ),
-    Native::inline(
+    Native::weighed(
         "addHeader",
         "string name, string value [, array options]",
         (2, Some(3)),
         "Adds a header on top. Option: encode (true).",
+        (HEADER_BYTES, "the arguments"),
+        weigh::field,
         add_header,
     ),
-    Native::inline(
+    Native::weighed(
         "delHeader",
         "string name [, array options]",
         (1, Some(2)),
         "Removes all headers of this name, or the one at the option index; returns how many.",
+        CHANGED_HEADER,
+        weigh::changed_header,
         del_header,
     ),
-    Native::inline(
+    Native::weighed(
         "renameHeader",
         "string name, string newname",
         (2, Some(2)),
         "Gives all headers of this name another one; returns how many.",
+        CHANGED_HEADER,
+        weigh::changed_header,
         rename_header,
     ),
-    Native::inline(
+    Native::weighed(
         "setDateLater",
         "",
         (0, Some(0)),
         "Has the Date header written when the message goes out.",
+        LOOKING,
+        weigh::structure,
         set_date_later,
     ),
-    Native::inline("remove", "", (0, Some(0)), "Drops the part.", remove),
-    Native::sized(
-        "getBody",
-        "[array options]",
-        (0, Some(1)),
-        "The body without its transfer encoding. Option: decode (true).",
-        INLINE_BYTES,
-        get_body,
-    ),
-    Native::offloading(
-        "setBody",
-        "string body [, array options]",
-        (1, Some(2)),
-        "Replaces the body, in the most readable transfer encoding; lines of text get CRLF at their ends. Option: encoding, \
-         when it is in that one already.",
-        (INLINE_BYTES, "the body"),
-        set_body,
-    ),
-    Native::inline(
+    Native::weighed("remove", "", (0, Some(0)), "Drops the part.", LOOKING, weigh::structure, remove),
+    GET_BODY,
+    SET_BODY,
+    Native::weighed(
         "getPreamble",
         "",
         (0, Some(0)),
         "What stands before the parts of a multipart.",
+        LOOKING,
+        weigh::structure,
         get_preamble,
     ),
-    Native::inline("setPreamble", "string text", (1, Some(1)), "Replaces it; none for others.", set_preamble),
-    Native::inline(
+    Native::weighed(
+        "setPreamble",
+        "string text",
+        (1, Some(1)),
+        "Replaces it; none for others.",
+        TEXT,
+        weigh::lines,
+        set_preamble,
+    ),
+    Native::weighed(
         "getEpilogue",
         "",
         (0, Some(0)),
         "What stands behind the parts of a multipart.",
+        LOOKING,
+        weigh::structure,
         get_epilogue,
     ),
-    Native::inline("setEpilogue", "string text", (1, Some(1)), "Replaces it; none for others.", set_epilogue),
-    Native::inline("prependPart", "MIME part [, array options]", (1, Some(2)), INSERT, prepend_part),
-    Native::inline("appendPart", "MIME part [, array options]", (1, Some(2)), INSERT, append_part),
-    Native::inline(
+    Native::weighed(
+        "setEpilogue",
+        "string text",
+        (1, Some(1)),
+        "Replaces it; none for others.",
+        TEXT,
+        weigh::lines,
+        set_epilogue,
+    ),
+    Native::weighed(
+        "prependPart",
+        "MIME part [, array options]",
+        (1, Some(2)),
+        INSERT,
+        INSERTED,
+        weigh::inserted,
+        prepend_part,
+    ),
+    Native::weighed(
+        "appendPart",
+        "MIME part [, array options]",
+        (1, Some(2)),
+        INSERT,
+        INSERTED,
+        weigh::inserted,
+        append_part,
+    ),
+    Native::weighed(
         "replacePart",
         "MIME part",
         (1, Some(1)),
         "Puts a MIME or MIMEPart in its place.",
+        (PART_BYTES, "the new part"),
+        weigh::replacing,
         replace_part,
     ),
-    Native::frame("findByType", "Regex type", (1, Some(1)), FIND, find_by_type),
-    Native::frame("findByFileName", "Regex name", (1, Some(1)), FIND, find_by_file_name),
-    Native::inline(
-        "getByID",
-        "string id",
-        (1, Some(1)),
-        "The part of this id, itself or below it.",
-        get_by_id,
+    FIND_BY_TYPE,
+    FIND_BY_FILE_NAME,
+    GET_BY_ID,
+    GET_PARTS,
+    Native::weighed(
+        "getErrors",
+        "",
+        (0, Some(0)),
+        "bad_header, unclosed_boundary, limit.",
+        LOOKING,
+        weigh::structure,
+        get_errors,
     ),
-    Native::inline("getParts", "", (0, Some(0)), "The direct children.", get_parts),
-    Native::inline("getErrors", "", (0, Some(0)), "bad_header, unclosed_boundary, limit.", get_errors),
 ];
 
 const INSERT: &str = "Adds a MIME or MIMEPart before or behind the parts that are there. What is no multipart, or \
                       not one of the option type, is wrapped in a new one of that type (multipart/mixed).";
-const FIND: &str = "The parts below it that match; a string is a pattern without regard to case.";
+
+/// What is weighed of calls that only ask where the parts are.
+const LOOKING: (usize, &str) = (LOOK_BYTES, "a message whose parts are looked for");
+const HEADER: (usize, &str) = (HEADER_BYTES, "the header");
+const CHANGED_HEADER: (usize, &str) = (HEADER_BYTES, "the header, its changes and the arguments");
+const TEXT: (usize, &str) = (INLINE_BYTES, "the text");
+const INSERTED: (usize, &str) = (PART_BYTES, "the header and the new part");
 
 /// Reads the part of this call.
-fn read<T>(call: &Call<'_>, read: impl FnOnce(PartView<'_>) -> T) -> Result<T, Fault> {
+pub(super) fn read<T>(call: &Call<'_>, read: impl FnOnce(PartView<'_>) -> T) -> Result<T, Fault> {
     let object: &MailPart = call.this()?;
     let message = object.message().borrow();
     let view = message.part(object.part()).ok_or_else(|| call.error(EditError::NoPart))?;
@@ -289,84 +358,6 @@ fn remove(call: &mut Call<'_>) -> Result<Value, Fault> {
     Ok(Value::None)
 }
 
-fn get_body(call: &mut Call<'_>) -> Result<Value, Fault> {
-    let decode = call.options(0)?.boolean("decode", true)?;
-    let size = read(call, |part| part.raw_body().len())?;
-    call.charge(size)?;
-    read(call, |part| match decode {
-        true => part.body().into_owned().into(),
-        false => part.raw_body().into(),
-    })
-}
-
-fn set_body(call: &mut Call<'_>) -> Result<Step, Fault> {
-    let body = call.str(0)?;
-    call.charge(body.len())?;
-    let encoding = call.options(1)?.str("encoding")?;
-    if body.len() > INLINE_BYTES {
-        let form = edited(call, |message, part| message.body_form(part))?;
-        let encoding = encoding.map_or(Value::None, Value::Str).freeze()?;
-        let then = Box::new(Written { part: this(call)? });
-        let args = vec![Value::Str(body).freeze()?, Value::from(form.name()).freeze()?, encoding];
-        return Ok(Step::Offload { native: &WRITE, args, then: Some(then) });
-    }
-    match encoding {
-        Some(encoding) => {
-            let encoding = encoding.to_string_lossy().into_owned();
-            edited(call, |message, part| message.set_encoded_body(part, shared(&body), &encoding))?;
-        }
-        None => edited(call, |message, part| message.set_body(part, body.as_bytes()))?,
-    }
-    this(call).map(Step::Return)
-}
-
-/// What of setBody runs on another thread: the body as it stands in the message, and the encoding's name.
-static WRITE: Native = Native {
-    name: "setBody",
-    params: "string body, string form, any encoding",
-    doc: "",
-    min_args: 3,
-    max_args: Some(3),
-    run: NativeRun::Sized {
-        above_bytes: INLINE_BYTES,
-        run: |call| {
-            let body = call.str(0)?;
-            let form = BodyForm::named(&call.str(1)?).expect("it is the name of one");
-            let (body, encoding) = match call.arg(2) {
-                Value::Str(encoding) => (lines::with_crlf(shared(&body)), Value::Str(encoding.clone())),
-                _ => {
-                    let (body, encoding) = form.write(body.as_bytes());
-                    (body, encoding.into())
-                }
-            };
-            Ok(vec![Value::from(&body[..]), encoding].into())
-        },
-    },
-};
-
-/// Waits for a body that is being written.
-struct Written {
-    part: Value,
-}
-
-impl NativeFrame for Written {
-    fn resume(&mut self, result: Value, _: &mut dyn Host) -> Result<Next, Fault> {
-        let pair = result.as_array().map(|pair| (pair.get_index(0), pair.get_index(1)));
-        let Some((Some(Value::Str(body)), Some(Value::Str(encoding)))) = pair else {
-            unreachable!("WRITE gives two strings")
-        };
-        let object = self.part.as_object().and_then(Object::downcast::<MailPart>).expect("it was one");
-        let encoding = encoding.to_string_lossy();
-        let edited = object.message().borrow_mut().set_written_body(object.part(), shared(&body), &encoding);
-        edited.map_err(|error| Fault::error(format!("setBody(): {error}")))?;
-        Ok(Next::Return(self.part.clone()))
-    }
-
-    fn for_each_value(&self, visit: &mut dyn FnMut(&Value)) {
-        visit(&self.part);
-    }
-}
-
 fn get_preamble(call: &mut Call<'_>) -> Result<Value, Fault> {
     read(call, |part| part.preamble().into())
 }
@@ -408,77 +399,6 @@ fn replace_part(call: &mut Call<'_>) -> Result<Value, Fault> {
     let content = part_content(call, 0)?;
     edited(call, |message, part| message.replace_part(part, content))?;
     Ok(Value::None)
-}
-
-/// A Regex, or a string that is compiled without regard to case.
-fn pattern(call: &mut Call<'_>) -> Result<Pattern, Fault> {
-    match call.arg(0).as_str() {
-        Some(text) => {
-            let text = Str::from_vec([b"(?i)", text.as_bytes()].concat());
-            call.host().patterns().get(&text)
-        }
-        None => call.pattern(0),
-    }
-}
-
-fn find(call: &mut Call<'_>, subject: impl Fn(PartView<'_>) -> Option<String>) -> Result<Step, Fault> {
-    let pattern = pattern(call)?;
-    let (parts, texts): (Vec<PartId>, Vec<String>) =
-        read(call, |part| part.descendants().filter_map(|part| Some((part.id(), subject(part)?))).unzip())?;
-    let found = Found { object: this(call)?, parts };
-    if let Some(matched) = pattern.matches_each_inline(&texts) {
-        return found.list(matched.into_iter()).map(Step::Return);
-    }
-    let texts = texts.into_iter().map(Frozen::str).collect();
-    let args = vec![pattern.freeze(), Frozen::list(texts)?];
-    Ok(Step::Offload { native: &MATCHES_EACH, args, then: Some(Box::new(found)) })
-}
-
-/// Parts, of which another thread finds those that match.
-struct Found {
-    object: Value,
-    parts: Vec<PartId>,
-}
-
-impl Found {
-    fn list(&self, matched: impl Iterator<Item = bool>) -> Result<Value, Fault> {
-        let object: Option<&MailPart> = self.object.as_object().and_then(Object::downcast);
-        let object = object.ok_or_else(|| Fault::error("the part is none"))?;
-        let found = self.parts.iter().zip(matched).filter(|(_, matched)| *matched);
-        Ok(list(found.map(|(part, _)| object.sibling(*part))))
-    }
-}
-
-impl NativeFrame for Found {
-    fn resume(&mut self, result: Value, _: &mut dyn Host) -> Result<Next, Fault> {
-        let matched = result.as_array().map(|array| array.values().collect::<Vec<_>>()).unwrap_or_default();
-        self.list(matched.iter().map(Value::truthy)).map(Next::Return)
-    }
-
-    fn for_each_value(&self, visit: &mut dyn FnMut(&Value)) {
-        visit(&self.object);
-    }
-}
-
-fn find_by_type(call: &mut Call<'_>) -> Result<Step, Fault> {
-    find(call, |part| part.media_type())
-}
-
-fn find_by_file_name(call: &mut Call<'_>) -> Result<Step, Fault> {
-    find(call, |part| part.file_name())
-}
-
-fn get_by_id(call: &mut Call<'_>) -> Result<Value, Fault> {
-    let id = call.str(0)?;
-    let object: &MailPart = call.this()?;
-    let found = read(call, |part| part.find(&id.to_string_lossy()).map(|part| part.id()))?;
-    Ok(found.map(|part| object.sibling(part)).into())
-}
-
-fn get_parts(call: &mut Call<'_>) -> Result<Value, Fault> {
-    let object: &MailPart = call.this()?;
-    let children = read(call, |part| part.children().map(|part| part.id()).collect::<Vec<_>>())?;
-    Ok(list(children.into_iter().map(|part| object.sibling(part))))
 }
 
 fn get_errors(call: &mut Call<'_>) -> Result<Value, Fault> {

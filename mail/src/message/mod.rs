@@ -19,6 +19,7 @@ mod state;
 mod tests;
 
 mod view;
+mod weight;
 mod write_part;
 
 use std::fmt;
@@ -107,14 +108,21 @@ pub enum ValueForm {
 #[derive(Clone, Debug)]
 pub struct Message {
     original: Bytes,
-    /// Found when somebody asks for it.
-    structure: OnceLock<Arc<Structure>>,
+    /// Found when somebody asks for it, for all copies.
+    structure: Arc<OnceLock<Structure>>,
+    changes: Arc<Changes>,
+}
+
+/// Copied when one of several copies of a message is changed.
+#[derive(Clone, Debug, Default)]
+struct Changes {
     edits: Vec<Edit>,
     /// What the edits amount to; made anew when some are dropped.
     state: State,
     /// Id and length of `edits`, ascending in both.
     snapshots: Vec<(u32, usize)>,
-    next_snapshot: u32,
+    /// How many names were given.
+    named: u32,
 }
 
 impl Message {
@@ -131,14 +139,7 @@ impl Message {
         if original.len() > MESSAGE_BYTES_MAX {
             return Err(TooLarge);
         }
-        Ok(Message {
-            original,
-            structure: OnceLock::new(),
-            edits: Vec::new(),
-            state: State::default(),
-            snapshots: Vec::new(),
-            next_snapshot: 1,
-        })
+        Ok(Message { original, structure: Arc::default(), changes: Arc::default() })
     }
 
     /// The bytes as they came.
@@ -146,10 +147,9 @@ impl Message {
         &self.original
     }
 
-    /// Gives up the memory of the original, which nothing may ask for until [`bring_back`](Self::bring_back). Structure and
-    /// changes stay.
+    /// Gives up the memory of the original, which nothing may ask for until [`bring_back`](Self::bring_back), nor for its
+    /// structure if that is not known. Structure and changes stay.
     pub fn put_away(&mut self) {
-        self.structure();
         self.original = Bytes::new();
     }
 
@@ -160,11 +160,18 @@ impl Message {
 
     /// Parts and fields of the original.
     pub fn structure(&self) -> &Structure {
-        self.shared_structure()
+        self.structure.get_or_init(|| Structure::of(&self.original))
     }
 
-    fn shared_structure(&self) -> &Arc<Structure> {
-        self.structure.get_or_init(|| Arc::new(Structure::of(&self.original)))
+    /// Whether the structure is known, or is found at once. If not, [`structure`](Self::structure) takes long, and copies of
+    /// the message know it, too, once one of them has asked.
+    pub fn look(&self) -> bool {
+        if self.structure.get().is_some() {
+            return true;
+        }
+        let Some(structure) = Structure::of_little(&self.original) else { return false };
+        self.structure.get_or_init(|| structure);
+        true
     }
 
     /// The root part.
@@ -179,10 +186,10 @@ impl Message {
 
     /// The changes as replacements in the original: what is stored per recipient.
     pub fn delta(&self) -> Delta {
-        if self.edits.is_empty() {
+        if self.changes.edits.is_empty() {
             return Delta::default();
         }
-        compose::compose(&self.original, self.structure(), &self.state)
+        compose::compose(&self.original, self.structure(), &self.changes.state)
     }
 
     /// The message with its changes.
@@ -197,61 +204,67 @@ impl Message {
         if part == PartId::ROOT {
             return Ok(self.to_bytes(now));
         }
-        let delta = compose::compose_part(&self.original, self.structure(), &self.state, part);
+        let delta = compose::compose_part(&self.original, self.structure(), &self.changes.state, part);
         Ok(delta.apply_within(&self.original, data.start, data.body.end, now).into())
     }
 
     /// How many changes are recorded.
     pub fn edit_count(&self) -> usize {
-        self.edits.len()
+        self.changes.edits.len()
     }
 
-    /// Memory of the message: its bytes, its structure, its changes.
+    /// Memory of the message: its bytes, its structure if that is known, its changes.
     pub fn size_bytes(&self) -> usize {
-        size_of::<Message>() + self.original.len() + self.structure().size_bytes() + self.edit_bytes()
+        let structure = self.structure.get().map_or(0, Structure::size_bytes);
+        size_of::<Message>() + self.original.len() + structure + self.edit_bytes()
     }
 
     /// Bytes that the changes hold.
     pub fn edit_bytes(&self) -> usize {
-        self.edits.iter().map(Edit::size_bytes).sum()
+        self.changes.edits.iter().map(Edit::size_bytes).sum()
     }
 
     /// Drops all changes and tells how many there were.
     pub fn reset(&mut self) -> usize {
-        let dropped = self.edits.len();
+        let dropped = self.changes.edits.len();
         self.truncate(0);
         dropped
     }
 
     /// A name for the present list of changes. The same list has the same name.
     pub fn snapshot(&mut self) -> u32 {
-        if let Some((id, _)) = self.snapshots.last().filter(|(_, length)| *length == self.edits.len()) {
+        let length = self.changes.edits.len();
+        if let Some((id, _)) = self.changes.snapshots.last().filter(|(_, known)| *known == length) {
             return *id;
         }
-        let id = self.next_snapshot;
-        self.next_snapshot = self.next_snapshot.wrapping_add(1);
-        self.snapshots.push((id, self.edits.len()));
-        id
+        let changes = Arc::make_mut(&mut self.changes);
+        changes.named = changes.named.wrapping_add(1);
+        changes.snapshots.push((changes.named, length));
+        changes.named
     }
 
     /// Drops the changes made since the snapshot. False when there is none with this name, or when its changes were
     /// dropped meanwhile.
     pub fn restore(&mut self, id: u32) -> bool {
-        let Some((_, length)) = self.snapshots.iter().find(|(known, _)| *known == id) else { return false };
+        let Some((_, length)) = self.changes.snapshots.iter().find(|(known, _)| *known == id) else {
+            return false;
+        };
         self.truncate(*length);
         true
     }
 
     fn truncate(&mut self, length: usize) {
-        self.snapshots.retain(|(_, known)| *known <= length);
-        if length == self.edits.len() {
+        let changes = Arc::make_mut(&mut self.changes);
+        changes.snapshots.retain(|(_, known)| *known <= length);
+        if length == changes.edits.len() {
             return;
         }
-        self.edits.truncate(length);
-        self.state = State::default();
-        let structure = Arc::clone(self.shared_structure());
-        for (sequence, edit) in self.edits.iter().enumerate() {
-            self.state.apply(&self.original, &structure, edit, sequence as u32);
+        changes.edits.truncate(length);
+        changes.state = State::default();
+        let Changes { edits, state, .. } = changes;
+        for (sequence, edit) in edits.iter().enumerate() {
+            let structure = self.structure.get_or_init(|| Structure::of(&self.original));
+            state.apply(&self.original, structure, edit, sequence as u32);
         }
     }
 
@@ -307,7 +320,7 @@ impl Message {
     /// Writes the Date that was to come when the message goes out: `now` it is, whenever that will be. For what signs the
     /// message as it is. Nothing is recorded where nothing was to come.
     pub fn fix_date(&mut self, now: Now) -> Result<(), EditError> {
-        if self.state.has_open_date() {
+        if self.changes.state.has_open_date() {
             self.record(PartId::ROOT, Edit::DateNow { field: date_field(now).into() })?;
         }
         Ok(())
@@ -326,7 +339,7 @@ impl Message {
     /// There is no such part.
     pub fn body_form(&self, part: PartId) -> Result<BodyForm, EditError> {
         let view = self.part(part).ok_or(EditError::NoPart)?;
-        let kind = match self.state.parts.get(&part) {
+        let kind = match self.changes.state.parts.get(&part) {
             Some(state) => state.media_type(&self.original, view.fields()),
             None => view.media_type(),
         };
@@ -433,14 +446,14 @@ impl Message {
     /// Applies the edit and keeps it if it did something.
     fn record(&mut self, part: PartId, edit: Edit) -> Result<usize, EditError> {
         self.structure().part(part).ok_or(EditError::NoPart)?;
-        if self.edits.len() >= EDITS_MAX {
+        if self.changes.edits.len() >= EDITS_MAX {
             return Err(EditError::TooMany);
         }
-        let sequence = self.edits.len() as u32;
-        let structure = Arc::clone(self.shared_structure());
-        let changed = self.state.apply(&self.original, &structure, &edit, sequence);
+        let structure = self.structure.get_or_init(|| Structure::of(&self.original));
+        let Changes { edits, state, .. } = Arc::make_mut(&mut self.changes);
+        let changed = state.apply(&self.original, structure, &edit, edits.len() as u32);
         if changed > 0 {
-            self.edits.push(edit);
+            edits.push(edit);
         }
         Ok(changed)
     }

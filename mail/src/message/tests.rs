@@ -539,6 +539,42 @@ fn a_message_that_is_parsed_late_is_the_same_also_after_its_bytes_were_away() {
     assert!(late.delta().is_empty());
     late.put_away();
     late.bring_back(early.original().clone());
-    assert_eq!(late.size_bytes(), early.size_bytes());
     assert_eq!(late.structure().fields(PartId::ROOT).len(), 2);
+    assert_eq!(late.size_bytes(), early.size_bytes());
+}
+
+#[test]
+fn a_long_first_look_is_given_up_and_shared_once_it_was_taken() {
+    let parts = |count: usize| {
+        let text = "Content-Type: multipart/mixed; boundary=b\r\n\r\n".to_owned()
+            + &"--b\r\n\r\nx\r\n".repeat(count);
+        Message::parse_later(text.into_bytes()).expect("small")
+    };
+    assert!(parts(100).look());
+    for long in [
+        parts(5000),
+        Message::parse_later("A: b\r\n".repeat(50_000).into_bytes()).expect("small"),
+        Message::parse_later(
+            [&b"Content-Type: multipart/mixed; boundary=b\r\n\r\n"[..], &[b'x'; 1 << 20]].concat(),
+        )
+        .expect("small"),
+    ] {
+        assert!(!long.look());
+        let copy = long.clone();
+        let whole = copy.structure().part_count();
+        assert!(long.look() && long.structure().part_count() == whole);
+    }
+}
+
+#[test]
+fn a_line_that_the_first_look_sees_half_of_is_not_taken_for_a_boundary() {
+    let text = "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n".to_owned()
+        + &"A: b\r\n".repeat(7000)
+        + &format!("--b{}X\r\nZ: z\r\n\r\nbody\r\n--b--\r\n", " ".repeat(5000));
+    let message = Message::parse_later(text.clone().into_bytes()).expect("small");
+    message.look();
+    let whole = Message::parse(text.into_bytes()).expect("small");
+    let child = |message: &Message| message.root().children().next().map(|part| part.fields().len());
+    assert_eq!(child(&message), child(&whole));
+    assert_eq!(child(&whole), Some(7001));
 }

@@ -8,22 +8,25 @@ use memchr::{memchr, memmem};
 use super::{Multipart, Part, PartId, Structure, parameterised};
 use crate::compat::DESCEND_INTO_MESSAGES;
 use crate::header::{self, Field, trim_line_end};
-use crate::limits::{BOUNDARY_BYTES_MAX, DEPTH_MAX, FIELDS_MAX, PARTS_MAX};
+use crate::limits::{
+    BOUNDARY_BYTES_MAX, DEPTH_MAX, FIELDS_MAX, LOOK_BYTES, LOOK_HEADER_FACTOR, LOOK_LINE_BYTES,
+    LOOK_PART_BYTES, PARTS_MAX,
+};
 
 /// Nothing in this file looks into attached messages; flipping the choice needs code, not only the constant.
 const _: () = assert!(!DESCEND_INTO_MESSAGES);
 
 pub(super) fn parse(message: &[u8]) -> Structure {
-    let mut parser = Parser {
-        message,
-        parts: Vec::new(),
-        fields: Vec::new(),
-        unfinished: Vec::new(),
-        open: Boundaries::default(),
-        examined: 0,
-    };
+    let mut parser = Parser::new(message, u64::MAX);
     parser.run();
-    Structure { parts: parser.parts, fields: parser.fields, examined: parser.examined }
+    parser.done()
+}
+
+/// The same; `None` when it takes more than [`LOOK_BYTES`].
+pub(super) fn parse_little(message: &[u8]) -> Option<Structure> {
+    let mut parser = Parser::new(message, LOOK_BYTES);
+    parser.run();
+    (!parser.gave_up).then(|| parser.done())
 }
 
 struct Parser<'a> {
@@ -34,6 +37,9 @@ struct Parser<'a> {
     unfinished: Vec<PartId>,
     open: Boundaries,
     examined: u64,
+    /// What may still be examined. Headers and parts count as many bytes as are searched in the time that they take.
+    left: u64,
+    gave_up: bool,
 }
 
 /// The multiparts whose closing boundary has not come, outermost first.
@@ -94,10 +100,35 @@ impl Boundaries {
     }
 }
 
-impl Parser<'_> {
+impl<'a> Parser<'a> {
+    fn new(message: &'a [u8], left: u64) -> Parser<'a> {
+        Parser {
+            message,
+            parts: Vec::new(),
+            fields: Vec::new(),
+            unfinished: Vec::new(),
+            open: Boundaries::default(),
+            examined: 0,
+            left,
+            gave_up: false,
+        }
+    }
+
+    fn done(self) -> Structure {
+        Structure { parts: self.parts, fields: self.fields, examined: self.examined }
+    }
+
+    /// Takes something that is about to be done out of what may be; false: there is not so much left.
+    fn may(&mut self, bytes: u64) -> bool {
+        let left = self.left.checked_sub(bytes);
+        self.left = left.unwrap_or(0);
+        self.gave_up |= left.is_none();
+        left.is_some()
+    }
+
     fn run(&mut self) {
         let mut position = self.begin_part(None, 0);
-        while let Some((line, found)) = self.next_boundary_line(position) {
+        while let Some((line, found)) = self.next_boundary_line(position).filter(|_| !self.gave_up) {
             let open = &self.open.open[found.depth];
             let (owner, level) = (open.part, open.level);
             if !found.closes && self.parts.len() >= PARTS_MAX {
@@ -130,8 +161,15 @@ impl Parser<'_> {
         let first_field = self.fields.len();
         let open = &self.open;
         let is_boundary = |line: &[u8]| open.find(line).is_some();
-        let section = header::scan(self.message, start, &mut self.fields, FIELDS_MAX, is_boundary);
-        self.examined += u64::from(section.body_start) - start as u64;
+        let end = (self.left / LOOK_HEADER_FACTOR).min((self.message.len() - start) as u64) as usize + start;
+        let section = header::scan(&self.message[..end], start, &mut self.fields, FIELDS_MAX, is_boundary);
+        let scanned = u64::from(section.body_start) - start as u64;
+        self.examined += scanned;
+        // What ends on a line that was cut off, rather than on an empty one, may have gone on.
+        let last = &self.message[section.fields_end as usize..end];
+        let is_cut = end < self.message.len() && memchr(b'\n', last).is_none();
+        self.gave_up |= is_cut && section.body_start == section.fields_end;
+        self.may(LOOK_PART_BYTES + scanned * LOOK_HEADER_FACTOR);
         let id = PartId(self.parts.len() as u32);
         let level = self.unfinished.len();
         self.unfinished.push(id);
@@ -193,17 +231,27 @@ impl Parser<'_> {
         if self.open.open.is_empty() {
             return None;
         }
+        let message = self.message;
         let mut start = position;
         loop {
-            let rest = &self.message[start..];
+            let rest = &message[start..];
             if !rest.starts_with(b"--") {
-                let found = memmem::find(rest, b"\n--");
-                self.examined += found.unwrap_or(rest.len()) as u64;
+                let part = &rest[..rest.len().min(usize::try_from(self.left).unwrap_or(usize::MAX))];
+                let found = memmem::find(part, b"\n--");
+                let searched = found.unwrap_or(rest.len()) as u64;
+                self.examined += searched;
+                if !self.may(searched) {
+                    return None;
+                }
                 start += found? + 1;
             }
-            let rest = &self.message[start..];
-            let length = memchr(b'\n', rest).map_or(rest.len(), |newline| newline + 1);
+            let rest = &message[start..];
+            let part = &rest[..rest.len().min(usize::try_from(self.left).unwrap_or(usize::MAX))];
+            let length = memchr(b'\n', part).map_or(rest.len(), |newline| newline + 1);
             self.examined += length as u64;
+            if !self.may(LOOK_LINE_BYTES + length as u64) {
+                return None;
+            }
             if let Some(found) = self.open.find(&rest[..length]) {
                 return Some((start..start + length, found));
             }

@@ -4,8 +4,8 @@ use std::rc::Rc;
 
 use crate::fault::Fault;
 use crate::host::{Host, HostCall, PendingCall};
-use crate::native::{Call, Native, NativeRun, Next as NativeNext, Step, exceeds};
-use crate::value::{Object, Value};
+use crate::native::{Adopting, Call, Native, NativeFrame, NativeRun, Next as NativeNext, Step, exceeds};
+use crate::value::{Frozen, Object, Value};
 
 use super::context::{Context, Next, Outcome, Run};
 use super::frame::{Entry, Waiting};
@@ -24,6 +24,10 @@ impl Context {
                 self.entries.pop();
                 self.next = Next::Deliver(value);
                 Ok(None)
+            }
+            NativeNext::Pause => {
+                self.next = Next::Deliver(Value::None);
+                Ok(Some(Run::OutOfBudget))
             }
             NativeNext::Call { function, args } => {
                 let loaded = self.loaded.clone();
@@ -106,6 +110,17 @@ impl Context {
                     return Ok(Outcome::Pending(PendingCall::Offload { native, this, args }));
                 }
             }
+            NativeRun::Weighed { above, weigh, run, .. } => {
+                let weight = weigh(&Call::new(native, this, args, host));
+                match this.filter(|_| weight > above) {
+                    None => run,
+                    Some(this) => {
+                        let taken = args.iter_mut().map(|arg| std::mem::replace(arg, Value::Undefined));
+                        let args = taken.map(|arg| arg.freeze()).collect::<Result<Vec<_>, Fault>>()?;
+                        return self.change_elsewhere(native, this, args);
+                    }
+                }
+            }
             NativeRun::Host(function) => {
                 let args = args.iter_mut().map(|arg| std::mem::replace(arg, Value::Undefined)).collect();
                 let call = HostCall { function, name: native.name, this: this.cloned(), args };
@@ -124,11 +139,41 @@ impl Context {
         Ok(Outcome::Value(value))
     }
 
+    /// Has another thread run a method, whose object takes over what that changes.
+    fn change_elsewhere(
+        &mut self,
+        native: &'static Native,
+        this: &Object,
+        args: Vec<Frozen>,
+    ) -> Result<Outcome, Fault> {
+        let frozen = Value::Object(this.clone()).freeze()?;
+        // The object grows by no more than what it is given.
+        self.heap.charge(args.iter().map(Frozen::size_bytes).sum());
+        self.wait(Box::new(Adopting::new(this.clone())))?;
+        Ok(Outcome::Pending(PendingCall::Offload { native, this: Some(frozen), args }))
+    }
+
+    /// Puts a native that waits on the call stack.
+    fn wait(&mut self, frame: Box<dyn NativeFrame>) -> Result<(), Fault> {
+        if self.entries.len() >= self.limits.depth as usize {
+            return Err(Fault::error(format!("calls are nested deeper than {}", self.limits.depth)));
+        }
+        self.heap.charge(frame.size_bytes());
+        let (top, nums_top) = self.top();
+        self.entries.push(Entry::Native(Waiting { frame, top: top as u32, nums_top: nums_top as u32 }));
+        Ok(())
+    }
+
     pub(super) fn native_step(&mut self, step: Step, host: &mut dyn Host) -> Result<Outcome, Fault> {
         let (first, then) = match step {
             Step::Return(value) => {
                 self.heap.charge(weight(&value));
                 return Ok(Outcome::Value(value));
+            }
+            Step::Begin(frame) => {
+                self.wait(frame)?;
+                self.next = Next::Deliver(Value::None);
+                return Ok(Outcome::Redirected);
             }
             Step::Offload { native, args, then } => {
                 let pending = PendingCall::Offload { native, this: None, args };
@@ -140,12 +185,7 @@ impl Context {
             Step::Call { function, args, then } => (Ok((function, args)), then),
             Step::Host { call, then } => (Err(PendingCall::Host(call)), then),
         };
-        if self.entries.len() >= self.limits.depth as usize {
-            return Err(Fault::error(format!("calls are nested deeper than {}", self.limits.depth)));
-        }
-        let (top, nums_top) = self.top();
-        let waiting = Waiting { frame: then, top: top as u32, nums_top: nums_top as u32 };
-        self.entries.push(Entry::Native(waiting));
+        self.wait(then)?;
         match first {
             Err(pending) => Ok(Outcome::Pending(pending)),
             Ok((function, args)) => {

@@ -3,18 +3,21 @@
 mod call;
 mod library;
 mod offload;
+mod slices;
 
 use std::any::Any;
 use std::fmt;
 
 pub use call::{Call, Options};
 pub use library::{Absent, DataLoader, Library};
-pub(crate) use offload::exceeds;
+pub(crate) use offload::{Adopting, exceeds};
 pub use offload::{OffloadError, Surroundings, run_offloaded};
+
+pub use slices::{Slices, in_slices};
 
 use crate::fault::Fault;
 use crate::host::{Host, HostCall};
-use crate::value::{Freezer, Frozen, Value};
+use crate::value::{Freezer, Frozen, Object, Value};
 
 /// A function that is written in Rust.
 pub struct Native {
@@ -45,6 +48,18 @@ pub enum NativeRun {
         /// The code.
         run: fn(&mut Call<'_>) -> Result<Value, Fault>,
     },
+    /// At once if `weigh` gives at most `above`, else on another thread, with a frozen object, which takes over what the
+    /// call has changed there ([`HostObject::adopt`]).
+    Weighed {
+        /// The greatest weight to run at once.
+        above: usize,
+        /// What is weighed, for the reference: `the header`.
+        of: &'static str,
+        /// What the call has to look at, in bytes or what takes as long; quick to know.
+        weigh: fn(&Call<'_>) -> usize,
+        /// The code.
+        run: fn(&mut Call<'_>) -> Result<Value, Fault>,
+    },
     /// May call functions of the script, or the host, and go on with their results.
     Frame(fn(&mut Call<'_>) -> Result<Step, Fault>),
     /// As `Frame`, and what computes for long runs on another thread.
@@ -64,6 +79,8 @@ pub enum NativeRun {
 pub enum Step {
     /// It is done.
     Return(Value),
+    /// It takes long, and works in slices, each with a `resume` of its frame, which gets none.
+    Begin(Box<dyn NativeFrame>),
     /// Call a function of the script; `then` gets the result.
     Call {
         /// The function.
@@ -106,6 +123,8 @@ impl Step {
 pub enum Next {
     /// It is done.
     Return(Value),
+    /// Let others run, and resume with none.
+    Pause,
     /// Call a function of the script and resume with the result.
     Call {
         /// The function.
@@ -129,6 +148,7 @@ impl Next {
     pub fn first(self, frame: impl NativeFrame + 'static) -> Step {
         match self {
             Next::Return(value) => Step::Return(value),
+            Next::Pause => Step::Begin(Box::new(frame)),
             Next::Call { function, args } => Step::Call { function, args, then: Box::new(frame) },
             Next::Host(call) => Step::Host { call, then: Box::new(frame) },
             Next::Offload { native, args } => Step::Offload { native, args, then: Some(Box::new(frame)) },
@@ -188,7 +208,14 @@ pub trait HostObject: Any {
         Ok(self.freeze())
     }
 
-    /// Bytes of memory, without the values that `for_each_value` visits.
+    /// Takes over what a method has changed in a copy on another thread ([`NativeRun::Weighed`]), and leaves in it what it had
+    /// itself. True: freeing that takes long.
+    fn adopt(&self, changed: &Object) -> bool {
+        let _ = changed;
+        false
+    }
+
+    /// Bytes of memory, without the values that `for_each_value` visits. Quick to know.
     fn size_bytes(&self) -> usize;
 
     /// Calls `visit` with each value that the object keeps alive.
@@ -256,6 +283,21 @@ impl Native {
             max_args: args.1,
             run: NativeRun::Sized { above_bytes, run },
         }
+    }
+
+    /// A method that goes to another thread, and changes its object there, when it weighs more than `above` bytes `of`
+    /// something.
+    pub const fn weighed(
+        name: &'static str,
+        params: &'static str,
+        args: (u8, Option<u8>),
+        doc: &'static str,
+        (above, of): (usize, &'static str),
+        weigh: fn(&Call<'_>) -> usize,
+        run: fn(&mut Call<'_>) -> Result<Value, Fault>,
+    ) -> Native {
+        let run = NativeRun::Weighed { above, of, weigh, run };
+        Native { name, params, doc, min_args: args.0, max_args: args.1, run }
     }
 
     /// A native that calls back.

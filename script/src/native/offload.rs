@@ -2,7 +2,7 @@
 
 use std::any::Any;
 
-use super::{Call, HostObject, Native, NativeRun};
+use super::{Call, HostObject, Native, NativeFrame, NativeRun, Next};
 use crate::fault::{Fault, FaultKind};
 use crate::host::Host;
 use crate::std::regex::PatternCache;
@@ -17,25 +17,84 @@ pub struct Surroundings {
     pub seed: [u8; 32],
     /// Seconds of a clock that never jumps.
     pub monotonic: fn() -> f64,
+    /// The local time zone.
+    pub timezone: jiff::tz::TimeZone,
 }
 
-/// Runs a native that was too large for its shard. A thrown value comes back as an error with its text.
+/// What only frees its arguments, on another thread.
+static FREE: Native = Native {
+    name: "free",
+    params: "any value",
+    doc: "",
+    min_args: 1,
+    max_args: Some(1),
+    run: NativeRun::Sized { above_bytes: 0, run: |_| Ok(Value::None) },
+};
+
+/// Runs a native that was too large for its shard. A thrown value comes back as an error with its text. A native of the kind
+/// [`NativeRun::Weighed`] gives a list: its result, its object, and whether that is the result.
 pub fn run_offloaded(
     native: &'static Native,
     this: Option<Frozen>,
     args: Vec<Frozen>,
     surroundings: Surroundings,
 ) -> Result<Frozen, OffloadError> {
-    let NativeRun::Sized { run, .. } = native.run else {
-        return Err(OffloadError(format!("{}() cannot run on another thread", native.name)));
+    let (run, changes) = match native.run {
+        NativeRun::Sized { run, .. } => (run, false),
+        NativeRun::Weighed { run, .. } => (run, true),
+        _ => return Err(OffloadError(format!("{}() cannot run on another thread", native.name))),
     };
     let mut args: Vec<Value> = args.iter().map(Value::from_frozen).collect();
     let this = this.as_ref().map(Value::from_frozen);
     let this: Option<&Object> = this.as_ref().and_then(Value::as_object);
-    let mut host =
-        Bare { surroundings, drawn: 0, timezone: jiff::tz::TimeZone::UTC, patterns: PatternCache::default() };
+    let mut host = Bare { surroundings, drawn: 0, patterns: PatternCache::default() };
     let mut call = Call::new(native, this, &mut args, &mut host);
-    run(&mut call).and_then(|value| value.freeze()).map_err(OffloadError::from)
+    let frozen = run(&mut call).and_then(|value| match this.filter(|_| changes) {
+        Some(this) => {
+            let is_this = value.as_object().is_some_and(|object| object.same(this));
+            let value = if is_this { Frozen::None } else { value.freeze()? };
+            Frozen::list(vec![value, Value::Object(this.clone()).freeze()?, Frozen::Bool(is_this)])
+        }
+        None => value.freeze(),
+    });
+    frozen.map_err(OffloadError::from)
+}
+
+/// Waits for a method that another thread runs, and then for that thread to free what the object had before.
+pub(crate) struct Adopting {
+    object: Object,
+    /// The result, once it is there.
+    result: Option<Value>,
+}
+
+impl Adopting {
+    pub(crate) fn new(object: Object) -> Adopting {
+        Adopting { object, result: None }
+    }
+}
+
+impl NativeFrame for Adopting {
+    fn resume(&mut self, answer: Value, _host: &mut dyn Host) -> Result<Next, Fault> {
+        if let Some(result) = self.result.take() {
+            return Ok(Next::Return(result));
+        }
+        let item = |at| answer.as_array().and_then(|list| list.get_index(at)).unwrap_or_default();
+        let (result, changed) = (item(0), item(1));
+        let result = if item(2).truthy() { Value::Object(self.object.clone()) } else { result };
+        let (Some(object), Some(changed_object)) = (self.object.as_host(), changed.as_object()) else {
+            return Ok(Next::Return(result));
+        };
+        if !object.adopt(changed_object) {
+            return Ok(Next::Return(result));
+        }
+        self.result = Some(result);
+        Ok(Next::Offload { native: &FREE, args: vec![changed.freeze()?] })
+    }
+
+    fn for_each_value(&self, visit: &mut dyn FnMut(&Value)) {
+        visit(&Value::Object(self.object.clone()));
+        self.result.iter().for_each(visit);
+    }
 }
 
 /// Whether arguments hold more than this many bytes.
@@ -110,7 +169,6 @@ impl From<OffloadError> for Fault {
 struct Bare {
     surroundings: Surroundings,
     drawn: u64,
-    timezone: jiff::tz::TimeZone,
     patterns: PatternCache,
 }
 
@@ -145,7 +203,7 @@ impl Host for Bare {
         String::new()
     }
     fn timezone(&self) -> &jiff::tz::TimeZone {
-        &self.timezone
+        &self.surroundings.timezone
     }
     fn patterns(&mut self) -> &mut PatternCache {
         &mut self.patterns

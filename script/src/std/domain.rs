@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use psl::Psl;
 
 use crate::fault::Fault;
+use crate::limits::OFFLOAD_ABOVE_BYTES;
 use crate::native::{Call, Native, NativeRun};
 use crate::value::Value;
 
@@ -16,7 +17,7 @@ pub static NATIVES: &[Native] = &[
         doc: "Whether sub is the domain or below it, in any case. A leading dot on the domain leaves out the domain itself.",
         min_args: 2,
         max_args: Some(3),
-        run: NativeRun::Inline(domain_includes),
+        run: NativeRun::Sized { above_bytes: OFFLOAD_ABOVE_BYTES, run: domain_includes },
     },
     Native {
         name: "is_subdomain",
@@ -24,7 +25,7 @@ pub static NATIVES: &[Native] = &[
         doc: "Old name of domain_includes.",
         min_args: 2,
         max_args: Some(3),
-        run: NativeRun::Inline(domain_includes),
+        run: NativeRun::Sized { above_bytes: OFFLOAD_ABOVE_BYTES, run: domain_includes },
     },
     Native {
         name: "domain_publicsuffix",

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use crate::fault::Fault;
-use crate::native::{Call, Library, Native, NativeRun, Next, Step};
+use crate::native::{Call, Library, Native, NativeFrame, NativeRun, Next, Step};
 use crate::std::testing::StillHost;
 use crate::value::{Function, FunctionBuf, Object, Value};
 
@@ -37,7 +37,9 @@ pub(crate) fn run(
     native.check_arity(args.len())?;
     let mut call = Call::new(native, this, &mut args, host);
     match native.run {
-        NativeRun::Inline(run) | NativeRun::Sized { run, .. } => run(&mut call),
+        NativeRun::Inline(run) | NativeRun::Sized { run, .. } | NativeRun::Weighed { run, .. } => {
+            run(&mut call)
+        }
         NativeRun::Host(_) => panic!("{} needs the embedder", native.name),
         NativeRun::Frame(run) | NativeRun::Offloading { run, .. } => match run(&mut call)? {
             Step::Return(value) => Ok(value),
@@ -47,16 +49,27 @@ pub(crate) fn run(
             Step::Offload { native, args, then: None } => {
                 self::run(host, native, None, args.iter().map(Value::from_frozen).collect())
             }
-            Step::Call { mut function, mut args, mut then } => loop {
-                let result = call_value(host, &function, args)?;
-                then.for_each_value(&mut |_| {});
-                match then.resume(result, host)? {
-                    Next::Return(value) => return Ok(value),
-                    Next::Call { function: next, args: more } => (function, args) = (next, more),
-                    Next::Host(_) | Next::Offload { .. } => panic!("{} needs the embedder", native.name),
-                }
-            },
+            Step::Begin(then) => drive(host, native, Next::Pause, then),
+            Step::Call { function, args, then } => drive(host, native, Next::Call { function, args }, then),
         },
+    }
+}
+
+fn drive(
+    host: &mut StillHost,
+    native: &Native,
+    mut next: Next,
+    mut frame: Box<dyn NativeFrame>,
+) -> Result<Value, Fault> {
+    loop {
+        frame.for_each_value(&mut |_| {});
+        let result = match next {
+            Next::Return(value) => return Ok(value),
+            Next::Pause => Value::None,
+            Next::Call { function, args } => call_value(host, &function, args)?,
+            Next::Host(_) | Next::Offload { .. } => panic!("{} needs the embedder", native.name),
+        };
+        next = frame.resume(result, host)?;
     }
 }
 

@@ -2,13 +2,17 @@
 //! US-ASCII, ISO-8859-1, UTF-16 and UTF-32.
 
 use std::cell::Cell;
+use std::sync::Arc;
 
 use encoding_rs::{DecoderResult, EncoderResult, Encoding};
 
 use crate::fault::Fault;
 use crate::native::{Call, HostObject, Native, NativeClass};
 use crate::ops;
-use crate::value::{Object, Value};
+use crate::value::{Frozen, FrozenObject, Object, Value};
+
+/// Longest text that a shard converts: at worst each character is one that the target has not.
+const INLINE_BYTES: usize = 8 << 10;
 
 /// The object of an `Iconv`.
 struct Iconv {
@@ -54,11 +58,13 @@ pub(super) static CLASS: NativeClass = NativeClass {
         construct,
     )),
     methods: &[
-        Native::inline(
+        Native::weighed(
             "convert",
             "string",
             (1, Some(1)),
             "The converted text; none if it cannot be converted, which `errno()` explains.",
+            (INLINE_BYTES, "the text"),
+            |call| call.arg(0).as_bytes().map_or(0, <[u8]>::len),
             convert,
         ),
         Native::inline(
@@ -269,7 +275,40 @@ impl HostObject for Iconv {
         &CLASS
     }
 
+    fn freeze(&self) -> Option<Frozen> {
+        let (errno, closed) = (self.errno.get(), self.closed.get());
+        let (from, to, options) = (self.from, self.to, self.options);
+        Some(Frozen::Object(Arc::new(FrozenIconv { from, to, options, errno, closed })))
+    }
+
+    fn adopt(&self, changed: &Object) -> bool {
+        if let Some(changed) = changed.downcast::<Iconv>() {
+            self.errno.set(changed.errno.get());
+        }
+        false
+    }
+
     fn size_bytes(&self) -> usize {
         size_of::<Iconv>()
+    }
+}
+
+/// An `Iconv` on its way to another thread.
+struct FrozenIconv {
+    from: Charset,
+    to: Charset,
+    options: Options,
+    errno: u32,
+    closed: bool,
+}
+
+impl FrozenObject for FrozenIconv {
+    fn thaw(self: Arc<Self>) -> Object {
+        let (errno, closed) = (Cell::new(self.errno), Cell::new(self.closed));
+        Object::host(Iconv { from: self.from, to: self.to, options: self.options, errno, closed })
+    }
+
+    fn size_bytes(&self) -> usize {
+        size_of::<FrozenIconv>()
     }
 }

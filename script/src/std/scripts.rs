@@ -94,3 +94,44 @@ fn yaml_pauses_and_calls_functions_for_tags() {
     assert_eq!(value.to_text().unwrap().to_string_lossy(), "3000 5998 x");
     assert!(pauses > 10, "{pauses}");
 }
+
+#[test]
+fn functions_over_many_items_pause_and_give_what_they_would_have_given_at_once() {
+    let many = "$n = range(1, 20000); $m = []; foreach ($n as $i) $m[\"k$i\"] = $i % 7;";
+    for (call, result) in [
+        ("length(array_keys($m))", "20000"),
+        ("array_combine($n, $n)[20000]", "20000"),
+        ("length(array_join($n, \",\"))", "108893"),
+        ("length(implode(\",\", $n))", "108893"),
+        ("array_reverse($n)[0]", "20000"),
+        ("array_keys(array_reverse($m))[0]", "k20000"),
+        ("length(array_shuffle($n))", "20000"),
+        (
+            "array_keys(array_unique($m))",
+            "[0=>\"k1\",1=>\"k2\",2=>\"k3\",3=>\"k4\",4=>\"k5\",5=>\"k6\",6=>\"k7\"]",
+        ),
+        ("array_unique($n) === $n", "true"),
+        ("in_array(20000, $n)", "true"),
+        ("array_includes(\"x\", $n)", "false"),
+        ("length(range(1, 20000)) + length(array_range(0, 20000))", "40000"),
+        ("array_sort(function ($a, $b) { return $a > $b; }, range(1, 2000))[1999]", "2000"),
+        ("array_keys(array_sort(function ($a, $b) { return $a > $b; }, range(1, 2000)))[0]", "1999"),
+    ] {
+        let script = format!("{many} $begun = true; return {call};");
+        let source = SourceText { name: "main".to_owned(), bytes: script.into_bytes() };
+        let library = Library::standard().build();
+        let compiled = compile(source, &mut NoLoader, &library, &CompileOptions::default()).unwrap();
+        let mut context = Context::new(&Loaded::new(&compiled.program), Limits::default());
+        let mut pauses = 0;
+        let value = loop {
+            match context.run(&mut StillHost::default(), u32::MAX) {
+                Run::OutOfBudget => pauses += 1,
+                Run::Done(value) => break value,
+                other => panic!("{call}: {other:?}"),
+            }
+        };
+        assert_eq!(value.to_text().unwrap().to_string_lossy(), result, "{call}");
+        // Making the array pauses once.
+        assert!(pauses > 2, "{call}: {pauses} pauses");
+    }
+}

@@ -75,11 +75,12 @@ pub(super) static NATIVES: &[Native] = &[
     Native::inline("str_rstrip", STRIP_PARAMS, (1, Some(2)), "As `str_strip`, at the end only.", |call| {
         strip(call, false, true)
     }),
-    Native::inline(
+    Native::sized(
         "str_chunk",
         "string, number length [, number first]",
         (2, Some(3)),
         "Cuts a string into pieces of `length` bytes; the first one may have another length.",
+        PARTS_BYTES,
         chunk,
     ),
 ];

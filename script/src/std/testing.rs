@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use crate::fault::Fault;
 use crate::host::Host;
-use crate::native::{Call, Library, NativeRun, Step};
+use crate::native::{Call, Library, NativeRun, Next, Step};
 use crate::std::regex::PatternCache;
 use crate::value::Value;
 
@@ -84,9 +84,18 @@ pub(crate) fn call_with<const N: usize>(
     native.check_arity(N)?;
     let mut call = Call::new(native, None, &mut args, host);
     match native.run {
-        NativeRun::Inline(run) | NativeRun::Sized { run, .. } => run(&mut call),
-        NativeRun::Offloading { run, .. } => match run(&mut call)? {
+        NativeRun::Inline(run) | NativeRun::Sized { run, .. } | NativeRun::Weighed { run, .. } => {
+            run(&mut call)
+        }
+        NativeRun::Frame(run) | NativeRun::Offloading { run, .. } => match run(&mut call)? {
             Step::Return(value) => Ok(value),
+            Step::Begin(mut frame) => loop {
+                match frame.resume(Value::None, host)? {
+                    Next::Return(value) => return Ok(value),
+                    Next::Pause => {}
+                    _ => panic!("{name} calls back"),
+                }
+            },
             Step::Offload { native, args, then: None } => {
                 let NativeRun::Sized { run, .. } = native.run else {
                     panic!("{name} offloads what cannot be")
@@ -96,7 +105,7 @@ pub(crate) fn call_with<const N: usize>(
             }
             _ => panic!("{name} calls back"),
         },
-        NativeRun::Frame(_) | NativeRun::Host(_) => panic!("{name} is not a plain function"),
+        NativeRun::Host(_) => panic!("{name} is not a plain function"),
     }
 }
 

@@ -63,7 +63,7 @@ struct Job {
 
 enum Source {
     Message(Message),
-    Builder(Builder),
+    Builder(Arc<Builder>),
 }
 
 /// One signature, as the options say. It becomes [`SignOptions`] when the key has been read.
@@ -117,7 +117,7 @@ fn start(call: &mut Call<'_>, is_message: bool) -> Result<Step, Fault> {
     }
     let source = match (object.downcast::<MailPart>(), object.downcast::<MimeObject>()) {
         (Some(part), _) => Source::Message(part.message().borrow().clone()),
-        (_, Some(mime)) => Source::Builder(mime.builder().borrow().clone()),
+        (_, Some(mime)) => Source::Builder(Arc::clone(&mime.builder().borrow())),
         _ => return Err(call.error("is a method of MailMessage and MIME")),
     };
     let return_header = is_message && options.boolean("return_header", false)?;
@@ -284,7 +284,11 @@ fn lossy(bytes: &[u8]) -> String {
 fn work(call: &mut Call<'_>) -> Result<Value, Fault> {
     let job: &Job = job(call.arg(0))?;
     let source = match &job.source {
-        Source::Message(message) => message.to_bytes(job.now),
+        Source::Message(message) => {
+            // The field goes where the header begins: the shard is not to look for it.
+            message.structure();
+            message.to_bytes(job.now)
+        }
         Source::Builder(builder) => Bytes::from(builder.to_bytes()),
     };
     let options: Option<Vec<SignOptions>> = job.signatures.iter().map(Signature::options).collect();
@@ -370,7 +374,8 @@ impl Signing {
         }
         let mime = self.object.downcast::<MimeObject>();
         mime.is_some_and(|mime| {
-            mime.builder().borrow_mut().prepend_header(name, value, ValueForm::Verbatim).is_ok()
+            let mut builder = mime.builder().borrow_mut();
+            Arc::make_mut(&mut builder).prepend_header(name, value, ValueForm::Verbatim).is_ok()
         })
     }
 }

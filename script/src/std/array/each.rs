@@ -1,8 +1,9 @@
 //! Functions that call back with one item after the other.
 
+use super::many::{Cursor, Search};
 use crate::fault::Fault;
 use crate::host::Host;
-use crate::native::{Call, NativeFrame, Next, Step};
+use crate::native::{Call, NativeFrame, Next, Step, in_slices};
 use crate::value::{Array, Key, Value};
 
 /// What becomes of the results.
@@ -38,13 +39,9 @@ pub(super) fn includes(call: &mut Call<'_>) -> Result<Step, Fault> {
     if matches!(call.arg(0), Value::Function(_)) {
         return start(call, Kind::Includes);
     }
-    let needle = call.arg(0);
-    for value in call.array(1)?.values() {
-        if needle.strict_eq(&value)? {
-            return Ok(Step::Return(true.into()));
-        }
-    }
-    Ok(Step::Return(false.into()))
+    let items = Cursor::new(call.array(1)?);
+    let work = Search { items, wanted: call.arg(0).clone(), equal: Value::strict_eq };
+    in_slices(call, work)
 }
 
 impl Each {

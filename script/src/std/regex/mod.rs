@@ -37,11 +37,12 @@ pub(super) static NATIVES: &[Native] = &[
         OF_SUBJECT,
         |call| start(call, &MATCH_ALL, find_all),
     ),
-    Native::inline(
+    Native::sized(
         "pcre_quote",
         "string",
         (1, Some(1)),
         "The string with a backslash before each character that means something in a pattern.",
+        QUOTED_BYTES,
         |call| Ok(quote(call.bytes(0)?).into()),
     ),
     Native::inline("pcre_compile", "string pattern", (1, Some(1)), "Compiles a pattern.", |call| {
@@ -71,18 +72,12 @@ pub(crate) static MATCHES: Native = thorough("=~", |call| is_match(call).map(Val
 pub(crate) static MATCHES_NOT: Native =
     thorough("!~", |call| is_match(call).map(|found| Value::Bool(!found)));
 
-/// Which of some texts match, for natives of other crates: the pattern and a list of texts; a list of booleans.
-pub static MATCHES_EACH: Native = thorough("=~", |call| {
-    let pattern = call.pattern(0)?;
-    let texts: Vec<Value> = call.array(1)?.values().collect();
-    let found =
-        texts.iter().map(|text| pattern.is_match(text.as_bytes().unwrap_or_default()).map(Value::Bool));
-    Ok(found.collect::<Result<Vec<_>, Fault>>()?.into())
-});
-
 const fn thorough(name: &'static str, run: fn(&mut Call<'_>) -> Result<Value, Fault>) -> Native {
     Native::sized(name, MATCH_PARAMS, (2, Some(2)), "", 0, run)
 }
+
+/// Longest string that a shard quotes: each byte by itself.
+const QUOTED_BYTES: usize = 16 << 10;
 
 /// Where a match is made.
 #[derive(Clone, Copy, PartialEq, Eq)]

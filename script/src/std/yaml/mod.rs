@@ -10,7 +10,7 @@ use crate::fault::Fault;
 use crate::host::Host;
 use crate::limits::OFFLOAD_ABOVE_BYTES;
 use crate::native::{Call, Native, NativeFrame, NativeRun, Next, Step};
-use crate::value::{Function, FunctionBuf, Value};
+use crate::value::Value;
 
 /// The natives of this folder.
 pub static NATIVES: &[Native] = &[Native::offloading(
@@ -26,12 +26,6 @@ pub static NATIVES: &[Native] = &[Native::offloading(
 
 /// Events between two pauses: 120 µs on one core of a busy machine.
 const STEPS: usize = 200;
-
-/// What a long text calls to let other scripts run.
-static PAUSE: Native =
-    Native::inline("yaml_decode", "", (0, Some(0)), "Does nothing: a place to suspend the script.", |_| {
-        Ok(Value::None)
-    });
 
 /// What runs on another thread: a text without functions for its tags.
 static LONG: Native = Native {
@@ -75,10 +69,7 @@ impl Frame {
         match self.0.run(STEPS) {
             Ok(Progress::Done(value)) => Next::Return(value),
             Ok(Progress::Call(function, value)) => Next::Call { function, args: vec![value] },
-            Ok(Progress::Paused) => {
-                let function = Value::from(Function::new(FunctionBuf::Native(&PAUSE)));
-                Next::Call { function, args: Vec::new() }
-            }
+            Ok(Progress::Paused) => Next::Pause,
             Err(_) => Next::Return(Value::None),
         }
     }

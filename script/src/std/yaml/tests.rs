@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::super::testing::{StillHost, text};
-use super::{NATIVES, PAUSE, decode};
+use super::{NATIVES, decode};
 use crate::fault::Fault;
 use crate::native::{Call, Native, NativeRun, Next, Step};
 use crate::value::{Array, Function, FunctionBuf, Value};
@@ -15,25 +15,30 @@ fn run(args: [Value; 2]) -> Result<(Value, usize), Fault> {
     let mut host = StillHost::default();
     let mut args = args;
     let NativeRun::Offloading { run: start, .. } = NATIVES[0].run else { panic!("yaml_decode calls back") };
-    let (mut function, mut values, mut then) =
-        match start(&mut Call::new(&NATIVES[0], None, &mut args, &mut host))? {
-            Step::Return(value) => return Ok((value, 0)),
-            Step::Call { function, args, then } => (function, args, then),
-            Step::Host { .. } | Step::Offload { .. } => panic!("it asks the host nothing"),
-        };
+    let (mut next, mut then) = match start(&mut Call::new(&NATIVES[0], None, &mut args, &mut host))? {
+        Step::Return(value) => return Ok((value, 0)),
+        Step::Begin(then) => (Next::Pause, then),
+        Step::Call { function, args, then } => (Next::Call { function, args }, then),
+        Step::Host { .. } | Step::Offload { .. } => panic!("it asks the host nothing"),
+    };
     let mut pauses = 0;
     loop {
-        let FunctionBuf::Native(native) = function.as_function().unwrap().kind() else {
-            panic!("not a native")
-        };
-        pauses += usize::from(std::ptr::eq(*native, &PAUSE));
-        let NativeRun::Inline(run) = native.run else { panic!("not inline") };
-        let result = run(&mut Call::new(native, None, &mut values, &mut host))?;
-        match then.resume(result, &mut host)? {
+        let result = match next {
             Next::Return(value) => return Ok((value, pauses)),
-            Next::Call { function: next, args } => (function, values) = (next, args),
+            Next::Pause => {
+                pauses += 1;
+                Value::None
+            }
+            Next::Call { function, mut args } => {
+                let FunctionBuf::Native(native) = function.as_function().unwrap().kind() else {
+                    panic!("not a native")
+                };
+                let NativeRun::Inline(run) = native.run else { panic!("not inline") };
+                run(&mut Call::new(native, None, &mut args, &mut host))?
+            }
             Next::Host(_) | Next::Offload { .. } => panic!("it asks the host nothing"),
-        }
+        };
+        next = then.resume(result, &mut host)?;
     }
 }
 
