@@ -127,6 +127,9 @@ pub const HTTP_POST_BYTES_MAX: usize = script::limits::MAX_STRING_BYTES;
 /// Bytes that such a function is asked for at once.
 pub const HTTP_POST_PIECE_BYTES: usize = 64 * 1024;
 
+/// A longer form is written on another thread.
+pub const HTTP_FORM_INLINE_BYTES: usize = 32 * 1024;
+
 /// Redirects that `http` follows when it is told to follow all.
 pub const HTTP_REDIRECTS_MAX: u32 = 50;
 

@@ -22,7 +22,7 @@ use options::HttpOptions;
 
 use crate::arguments::Arguments;
 use crate::library::{Family, HostFunction, HostFuture};
-use crate::offload::Passthrough;
+use crate::offload::{Passthrough, offload};
 use crate::{Execution, limits, numbers};
 
 const EXCHANGE: u16 = numbers::HTTP;
@@ -147,7 +147,7 @@ fn run_exchange(execution: Rc<Execution>, call: HostCall) -> HostFuture {
     Box::pin(async move {
         let options = HttpOptions::from(&call.options(1)?)?.with_source(execution.environment())?;
         let (extended, headers) = (options.extended_result, options.response_headers);
-        let Ok(response) = exchange::run(&execution, asked(&call, options)?).await else {
+        let Ok(response) = exchange::run(&execution, asked(&call, options).await?).await else {
             return Ok(Value::None);
         };
         let success = (200..300).contains(&response.status);
@@ -166,19 +166,19 @@ fn run_exchange_told(execution: Rc<Execution>, call: HostCall) -> HostFuture {
     Box::pin(async move {
         let options = HttpOptions::from(&call.options(1)?)?.with_source(execution.environment())?;
         let headers = options.response_headers;
-        Ok(match exchange::run(&execution, asked(&call, options)?).await {
+        Ok(match exchange::run(&execution, asked(&call, options).await?).await {
             Ok(response) => described(response, true, headers),
             Err(failed) => failed.text().into(),
         })
     })
 }
 
-fn asked(call: &HostCall, options: HttpOptions) -> Result<Asked, Fault> {
+async fn asked(call: &HostCall, options: HttpOptions) -> Result<Asked, Fault> {
     let url = fill_in(&call.str(0)?, &call.opt_array(2)?.unwrap_or_default())?;
     let post = match call.arg(3) {
         Value::None => None,
         Value::Str(body) => Some(Post { body: body.as_bytes().to_vec().into() }),
-        Value::Array(fields) => Some(Post { body: form(fields)?.into() }),
+        Value::Array(fields) => Some(Post { body: posted(fields).await?.into() }),
         _ => return Err(call.wrong(3, "an array, a string or a function")),
     };
     Ok(Asked { url, options, post })
@@ -223,6 +223,33 @@ fn fill_in(url: &[u8], items: &Array) -> Result<Vec<u8>, Fault> {
     Ok(filled)
 }
 
+/// A form as a body, written on another thread if it is long.
+async fn posted(fields: &Array) -> Result<Vec<u8>, Fault> {
+    if !is_long(fields) {
+        return form(fields);
+    }
+    let frozen = Value::Array(fields.clone()).freeze()?;
+    let write = move || {
+        let fields = Value::from_frozen(&frozen);
+        let fields = fields.as_array().expect("it was one");
+        form(fields).map_err(|fault| fault.to_string())
+    };
+    offload("http", write).await?.map_err(Fault::error)
+}
+
+/// Whether a form has more bytes, or fields that take as long, than a shard writes itself.
+fn is_long(fields: &Array) -> bool {
+    const FIELD: usize = 64;
+    let bytes = fields.iter().map(|(name, value)| {
+        FIELD + name.into_value().as_bytes().map_or(0, <[u8]>::len) + value.as_bytes().map_or(0, <[u8]>::len)
+    });
+    let mut sum = 0;
+    bytes.into_iter().any(|bytes| {
+        sum += bytes;
+        sum > limits::HTTP_FORM_INLINE_BYTES
+    })
+}
+
 fn form(fields: &Array) -> Result<Vec<u8>, Fault> {
     let mut body = Vec::new();
     for (name, value) in fields.iter() {
@@ -236,13 +263,15 @@ fn form(fields: &Array) -> Result<Vec<u8>, Fault> {
     Ok(body)
 }
 
+const HEX: &[u8; 16] = b"0123456789ABCDEF";
+
 /// Percent encoding of all that RFC 3986 2.3 does not call unreserved.
 fn encode(text: &[u8], out: &mut Vec<u8>) {
     for byte in text {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(byte) {
             out.push(*byte);
         } else {
-            out.extend_from_slice(format!("%{byte:02X}").as_bytes());
+            out.extend_from_slice(&[b'%', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
         }
     }
 }

@@ -133,6 +133,12 @@ fn requests_say_what_the_options_ask_for() {
         let echo = text(&get(&execution, &[url("/echo"), none.clone(), none.clone(), form]).await);
         assert!(echo.starts_with("POST /echo ") && echo.ends_with("name=J%C3%A9&n=1"), "{echo}");
         assert!(echo.contains("Content-Type: application/x-www-form-urlencoded\n"), "{echo}");
+        // Regression: 10 MB were encoded on the shard, for a second.
+        let long = "\u{e9}~".repeat(limits::HTTP_FORM_INLINE_BYTES);
+        let form = array(&[("a", long.as_str().into()), ("b", 1.into())]);
+        assert!(is_long(form.as_array().expect("it is one")));
+        let echo = text(&get(&execution, &[url("/echo"), none.clone(), none.clone(), form]).await);
+        assert!(echo.ends_with(&format!("a={}&b=1", "%C3%A9~".repeat(limits::HTTP_FORM_INLINE_BYTES))));
         let headers = list(["Content-Type: application/json".into(), "Accept:".into(), "X-A: b".into()]);
         let options = array(&[("headers", headers), ("method", "PUT".into())]);
         let echo = text(&get(&execution, &[url("/echo"), options, none.clone(), "{}".into()]).await);
