@@ -9,7 +9,7 @@ use super::builder::MimeObject;
 use super::message::MailPart;
 
 /// Bytes of a header, of what is written into it, and of what its fields count beside them (16 each), that are worked on at once.
-pub(super) const HEADER_BYTES: usize = 32 * 1024;
+pub(super) const HEADER_BYTES: usize = 24 * 1024;
 
 /// The longest message in which parts are looked for at once. Headers, parts and near boundaries count more than their bytes.
 pub(super) const LOOK_BYTES: usize = mail::limits::LOOK_BYTES as usize;
